@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The words of RFC 6120, 6121 and 7622: addresses, stanzas, elements, errors, namespaces.
+//!
+//! Pure: no I/O, no clock, no randomness. Everything above speaks in these types.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`jid`] | addresses, normalised by parsing (RFC 7622, RFC 6122) |
+//! | [`prep`] | the string preparation behind addresses |
+//! | [`ns`] | namespace names |
+//! | [`writer`] | canonical XML: the only code that turns names and text into bytes |
+//! | [`element`] | a small tree, for payloads that the server itself must understand |
+//! | [`feature`] | what the direct children of a stanza tell at a glance |
+//! | [`head`] | kind, type and addresses of a stanza |
+//! | [`stanza`] | head, index of children and one shared buffer of canonical bytes |
+//! | [`error`] | stanza errors (RFC 6120 §8.3) and stream errors (§4.9) |
+//! | [`datetime`] | dates and times (XEP-0082) |
+
+pub mod element;
+pub mod error;
+pub mod feature;
+pub mod head;
+pub mod jid;
+pub mod ns;
+pub mod prep;
+pub mod stanza;
+pub mod writer;
+
+pub use element::Element;
+pub use error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, StreamError};
+pub use feature::Features;
+pub use head::{Head, IqType, Kind, MessageType, PresenceType};
+pub use jid::{BareJid, FullJid, Jid, JidError};
+pub use stanza::Stanza;

@@ -1,0 +1,61 @@
+//! Owns the namespace names, one constant each, and nothing else.
+
+#![expect(missing_docs, reason = "each constant is named by the word of its specification")]
+
+// RFC 6120
+pub const CLIENT: &str = "jabber:client";
+pub const SERVER: &str = "jabber:server";
+pub const STREAM: &str = "http://etherx.jabber.org/streams";
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
+pub const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+pub const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
+// RFC 6121
+pub const ROSTER: &str = "jabber:iq:roster";
+pub const ROSTER_VERSIONING: &str = "urn:xmpp:features:rosterver";
+pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
+
+// Components (XEP-0114)
+pub const COMPONENT_ACCEPT: &str = "jabber:component:accept";
+
+// Extensions, by number
+pub const DATA_FORMS: &str = "jabber:x:data"; // XEP-0004
+pub const LAST: &str = "jabber:iq:last"; // XEP-0012
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info"; // XEP-0030
+pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items"; // XEP-0030
+pub const MUC: &str = "http://jabber.org/protocol/muc"; // XEP-0045
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user"; // XEP-0045
+pub const PRIVATE: &str = "jabber:iq:private"; // XEP-0049
+pub const VCARD: &str = "vcard-temp"; // XEP-0054
+pub const RSM: &str = "http://jabber.org/protocol/rsm"; // XEP-0059
+pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event"; // XEP-0060
+pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates"; // XEP-0085
+pub const VERSION: &str = "jabber:iq:version"; // XEP-0092
+pub const CAPS: &str = "http://jabber.org/protocol/caps"; // XEP-0115
+pub const OFFLINE_FEATURE: &str = "msgoffline"; // XEP-0160
+pub const RECEIPTS: &str = "urn:xmpp:receipts"; // XEP-0184
+pub const BLOCKING: &str = "urn:xmpp:blocking"; // XEP-0191
+pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors"; // XEP-0191
+pub const SM: &str = "urn:xmpp:sm:3"; // XEP-0198
+pub const PING: &str = "urn:xmpp:ping"; // XEP-0199
+pub const TIME: &str = "urn:xmpp:time"; // XEP-0202
+pub const DELAY: &str = "urn:xmpp:delay"; // XEP-0203
+pub const ATTENTION: &str = "urn:xmpp:attention:0"; // XEP-0224
+pub const CONFERENCE: &str = "jabber:x:conference"; // XEP-0249
+pub const CARBONS: &str = "urn:xmpp:carbons:2"; // XEP-0280
+pub const FORWARD: &str = "urn:xmpp:forward:0"; // XEP-0297
+pub const MAM: &str = "urn:xmpp:mam:2"; // XEP-0313
+pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended"; // XEP-0313
+pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0"; // XEP-0333
+pub const HINTS: &str = "urn:xmpp:hints"; // XEP-0334
+pub const CSI: &str = "urn:xmpp:csi:0"; // XEP-0352
+pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0"; // XEP-0353
+pub const STANZA_ID: &str = "urn:xmpp:sid:0"; // XEP-0359
+pub const EME: &str = "urn:xmpp:eme:0"; // XEP-0380
+pub const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0"; // XEP-0440
+pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0"; // XEP-0478
