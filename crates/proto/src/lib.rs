@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The words between actors and between members: routes, envelopes, receipts and what sessions and
+//! connections say to each other. Knows no actor, no socket and no store.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`route`] | an address resolved to the kind of actor that answers for it (RFC 6120 §10) |
+//! | [`envelope`] | one thing on its way to one actor |
+//! | [`receipt`] | responsibility for a stanza, as a value |
+//! | [`session`] | the words between connection, session and user |
+//! | [`time`] | points in time, handed in from outside |
+//! | [`member`] | the names of processes and threads |
+
+pub mod envelope;
+pub mod member;
+pub mod receipt;
+pub mod route;
+pub mod session;
+pub mod time;
+
+pub use envelope::{Body, Envelope, TraceContext};
+pub use member::{ArbiterId, MemberId};
+pub use receipt::{Ledger, Receipt};
+pub use route::{ConnectionId, Hosts, Route, SessionId};
+pub use time::Now;

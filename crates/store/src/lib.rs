@@ -1,1 +1,113 @@
-//! Placeholder.
+//! Keeping: few verbs over typed keys. What an engine does with them is its own business; words of one
+//! engine never leave its file. Every call carries a [`Fence`], every engine passes [`contract`].
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`key`] | whose rows there are, and of what kind |
+//! | [`batch`] | writes that are kept together or not at all |
+//! | [`archive`] | archive rows and queries over them (XEP-0313) |
+//! | [`memory`] | the engine that forgets, for tests |
+//! | [`embedded`] | the engine on a directory: group commit with fsync |
+//! | [`contract`] | what every engine must do |
+
+pub mod archive;
+pub mod batch;
+pub mod key;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use xmpp::BareJid;
+
+pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
+pub use batch::{Batch, Write};
+pub use key::{Key, Kind, Row};
+pub use xmpp::{Bucket, Epoch, Fence};
+
+/// What a call answers, later. Engines do their work on threads of their own; dropping the future does
+/// not undo the call.
+pub type Reply<T> = BoxFuture<'static, Result<T, Error>>;
+
+/// A place where rows are kept.
+pub trait Store: Send + Sync + 'static {
+    /// Makes `fence.epoch` the least epoch that the bucket accepts from now on. An owner claims each
+    /// bucket of a shard before its first write.
+    fn claim(&self, fence: Fence) -> Reply<()>;
+
+    /// All rows of `owner` of these kinds, in key order. Kinds are bounded per owner by whoever writes them.
+    fn load(&self, fence: Fence, owner: BareJid, kinds: &'static [Kind]) -> Reply<Vec<Row>>;
+
+    /// One row.
+    fn get(&self, fence: Fence, key: Key) -> Reply<Option<Bytes>>;
+
+    /// Rows of `owner` and `kind` behind `after`, at most `limit`, in key order.
+    fn scan(
+        &self,
+        fence: Fence,
+        owner: BareJid,
+        kind: Kind,
+        after: Option<Bytes>,
+        limit: usize,
+    ) -> Reply<Vec<Row>>;
+
+    /// Keeps each batch whole or not at all, in the order given and in the order of calls; answers when
+    /// they are as durable as the engine promises. One answer per batch.
+    fn commit(&self, batches: Vec<Batch>) -> BoxFuture<'static, Vec<Result<(), Error>>>;
+
+    /// A page of an archive (XEP-0313 §4).
+    fn query(&self, fence: Fence, owner: BareJid, query: ArchiveQuery) -> Reply<ArchivePage>;
+
+    /// Owners that have a row of `kind`, behind `after`, at most `limit`, in order; over all buckets, for
+    /// administration. Not for the way of a stanza.
+    fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>>;
+
+    /// Removes every row and archive row of `owner`.
+    fn erase(&self, fence: Fence, owner: BareJid) -> Reply<()>;
+
+    /// Removes archive rows older than this, of all owners, at most `limit`; answers how many.
+    fn expire(&self, before_unix_micros: u64, limit: usize) -> Reply<usize>;
+
+    /// Bytes waiting to become durable; the bound is [`MAX_WAITING_BYTES`].
+    fn waiting_bytes(&self) -> usize;
+
+    /// Finishes what was accepted, then lets go of files and threads.
+    fn close(&self) -> Reply<()>;
+}
+
+/// A store, shared by all threads.
+pub type SharedStore = Arc<dyn Store>;
+
+/// More than this waiting to become durable, and [`Store::commit`] refuses with [`Error::Full`].
+pub const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// Why a call was not done. Nothing of a refused batch is kept.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's epoch is no longer the bucket's.
+    #[error("epoch {} of bucket {} was superseded by {current}", .fence.epoch.0, .fence.bucket.number())]
+    Fenced {
+        /// What the caller said.
+        fence: Fence,
+        /// What the bucket accepts.
+        current: u64,
+    },
+    /// No room: on the disk, or in the queue before it.
+    #[error("no room to keep more: {0}")]
+    Full(&'static str),
+    /// The engine failed; what it says is for operators.
+    #[error("the store failed while it {doing}: {cause}")]
+    Engine {
+        /// What was tried.
+        doing: &'static str,
+        /// What the engine said.
+        cause: Arc<str>,
+    },
+    /// Another process has the directory.
+    #[error("{0} is used by another server")]
+    InUse(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}

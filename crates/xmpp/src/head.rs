@@ -203,7 +203,15 @@ mod tests {
             ("message", &["chat", "groupchat", "headline", "error"][..]),
             (
                 "presence",
-                &["unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"],
+                &[
+                    "unavailable",
+                    "subscribe",
+                    "subscribed",
+                    "unsubscribe",
+                    "unsubscribed",
+                    "probe",
+                    "error",
+                ],
             ),
             ("iq", &["get", "set", "result", "error"]),
         ];
@@ -217,7 +225,10 @@ mod tests {
 
     #[test]
     fn unknown_types_are_normal_for_messages_and_errors_elsewhere() {
-        assert_eq!(Kind::parse("message", Some("x")), Ok(Kind::Message(MessageType::Normal)));
+        assert_eq!(
+            Kind::parse("message", Some("x")),
+            Ok(Kind::Message(MessageType::Normal))
+        );
         assert_eq!(Kind::parse("presence", Some("x")), Err(UnknownKind::Type));
         assert_eq!(Kind::parse("iq", None), Err(UnknownKind::Type));
         assert_eq!(Kind::parse("foo", None), Err(UnknownKind::Name));

@@ -13,7 +13,8 @@
 //! | [`head`] | kind, type and addresses of a stanza |
 //! | [`stanza`] | head, index of children and one shared buffer of canonical bytes |
 //! | [`error`] | stanza errors (RFC 6120 §8.3) and stream errors (§4.9) |
-//! | [`datetime`] | dates and times (XEP-0082) |
+//! | [`place`] | to which bucket and shard an address belongs, and since when its owner owns it |
+//! | [`origin`] | which stanza of which session caused something |
 
 pub mod element;
 pub mod error;
@@ -21,6 +22,8 @@ pub mod feature;
 pub mod head;
 pub mod jid;
 pub mod ns;
+pub mod origin;
+pub mod place;
 pub mod prep;
 pub mod stanza;
 pub mod writer;
@@ -30,4 +33,6 @@ pub use error::{ErrorType, StanzaCondition, StanzaError, StreamCondition, Stream
 pub use feature::Features;
 pub use head::{Head, IqType, Kind, MessageType, PresenceType};
 pub use jid::{BareJid, FullJid, Jid, JidError};
+pub use origin::Origin;
+pub use place::{Bucket, Epoch, Fence, Shard};
 pub use stanza::Stanza;

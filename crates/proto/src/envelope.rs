@@ -1,0 +1,78 @@
+//! Owns the envelope: one thing on its way to one actor, with everything that must travel beside it.
+
+use xmpp::{Epoch, Origin, Stanza};
+
+use crate::receipt::Receipt;
+use crate::route::Route;
+use crate::session::{EdgeWord, HomeWord, UserWord};
+
+/// One thing on its way to one actor.
+#[derive(Debug)]
+pub struct Envelope {
+    /// Whom it is for.
+    pub to: Route,
+    /// What it is.
+    pub body: Body,
+    /// What caused it; the identity by which a repeated envelope is known.
+    pub origin: Origin,
+    /// The epoch by which the sender acts; a receiver with a newer plan refuses an older one.
+    pub epoch: Epoch,
+    /// Responsibility for the stanza that caused it; none where nobody waits for an acknowledgement.
+    pub receipt: Option<Receipt>,
+    /// How many members it has passed. More than [`Envelope::MAX_HOPS`] is a routing fault.
+    pub hops: u8,
+    /// The trace that it belongs to, where sampled.
+    pub trace: Option<Box<TraceContext>>,
+}
+
+/// What an envelope carries.
+#[derive(Debug)]
+pub enum Body {
+    /// A stanza, for the actor to act on.
+    Stanza(Stanza),
+    /// From a connection to its session (or, before there is one, to its user).
+    Edge(EdgeWord),
+    /// From a session to its connection.
+    Home(HomeWord),
+    /// Between a session and its user.
+    User(UserWord),
+}
+
+/// W3C trace context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// Of the whole trace.
+    pub trace_id: u128,
+    /// Of the span that sent the envelope.
+    pub span_id: u64,
+}
+
+impl Envelope {
+    /// An envelope passes at most edge, home, home, edge, and one more after a shard moved.
+    pub const MAX_HOPS: u8 = 8;
+
+    /// An envelope that starts here.
+    pub fn new(to: Route, body: Body, origin: Origin, epoch: Epoch) -> Self {
+        Self {
+            to,
+            body,
+            origin,
+            epoch,
+            receipt: None,
+            hops: 0,
+            trace: None,
+        }
+    }
+
+    /// With the responsibility for the stanza that caused it.
+    #[must_use]
+    pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
+        self.receipt = receipt;
+        self
+    }
+
+    /// Whether a full mailbox may refuse it. Words of control have a reserve and are never refused.
+    pub fn may_be_refused(&self) -> bool {
+        matches!(self.body, Body::Stanza(_))
+    }
+}

@@ -1,0 +1,247 @@
+//! Owns receipts: responsibility for a stanza, as a value that is handed on with what the stanza causes.
+//!
+//! A session opens a receipt for each stanza that its client wants acknowledged (XEP-0198 §4). Clones go
+//! along with everything that must be safe first: an envelope to another actor, a write on its way to the
+//! disk. When the last clone is released, the [`Ledger`] marks the stanza as handled; h rises over the
+//! unbroken run of handled ones. A clone that is dropped instead of released is a fault: the ledger says
+//! so and the stream ends, so that the client sends again.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One share of the responsibility for one stanza.
+#[must_use = "a receipt must be released or handed on"]
+pub struct Receipt {
+    share: Option<Arc<Share>>,
+}
+
+/// What all shares of one stanza have in common; settles it when the last is gone.
+struct Share {
+    seq: u64,
+    ledger: Arc<Ledger>,
+    faulty: AtomicBool,
+}
+
+/// Which of a session's stanzas are handled. Shared by all threads that hold receipts of it.
+pub struct Ledger {
+    state: Mutex<State>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Stanzas handled without a gap; the h of XEP-0198.
+    handled: u64,
+    /// For each stanza behind `handled`, whether it is handled.
+    open: VecDeque<bool>,
+    faulty: bool,
+    /// The session was woken and has not looked since.
+    woken: bool,
+}
+
+/// What a session finds when it looks at its ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Stanzas handled without a gap.
+    pub handled: u64,
+    /// A receipt was dropped unreleased: the stream must end.
+    pub faulty: bool,
+}
+
+impl Ledger {
+    /// A ledger from which nothing is handled yet beyond `handled`. `wake` is called from any thread when
+    /// there is news, once until [`Ledger::standing`] is asked.
+    pub fn new(handled: u64, wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                handled,
+                ..State::default()
+            }),
+            wake: Box::new(wake),
+        })
+    }
+
+    /// Opens the receipt of the next stanza.
+    pub fn open(self: &Arc<Self>) -> Receipt {
+        let mut state = self.lock();
+        state.open.push_back(false);
+        let seq = state.handled + state.open.len() as u64;
+        let share = Share {
+            seq,
+            ledger: Arc::clone(self),
+            faulty: AtomicBool::new(false),
+        };
+        Receipt {
+            share: Some(Arc::new(share)),
+        }
+    }
+
+    /// How many stanzas are open: the bound that makes the edge stop reading.
+    pub fn open_count(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    /// What is handled so far.
+    pub fn standing(&self) -> Standing {
+        let mut state = self.lock();
+        state.woken = false;
+        Standing {
+            handled: state.handled,
+            faulty: state.faulty,
+        }
+    }
+
+    fn settle(&self, seq: u64, faulty: bool) {
+        let mut state = self.lock();
+        let before = state.handled;
+        state.faulty |= faulty;
+        let slot = seq
+            .checked_sub(before + 1)
+            .and_then(|index| usize::try_from(index).ok());
+        if let Some(done) = slot.and_then(|slot| state.open.get_mut(slot)) {
+            *done = !faulty;
+        }
+        while state.open.front() == Some(&true) {
+            state.open.pop_front();
+            state.handled += 1;
+        }
+        let news = !state.woken && (state.faulty || state.handled > before);
+        state.woken |= news;
+        drop(state);
+        if news {
+            (self.wake)();
+        }
+    }
+
+    /// A panic while the lock is held cannot leave the counters wrong, so a poisoned lock is taken.
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Receipt {
+    /// The stanza's share is safe.
+    pub fn release(mut self) {
+        self.share = None;
+    }
+}
+
+impl Clone for Receipt {
+    fn clone(&self) -> Self {
+        Self {
+            share: self.share.clone(),
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.faulty.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.ledger.settle(self.seq, *self.faulty.get_mut());
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Receipt({:?})",
+            self.share.as_ref().map(|share| share.seq)
+        )
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        write!(
+            f,
+            "Ledger(handled {}, open {})",
+            state.handled,
+            state.open.len()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn ledger() -> (Arc<Ledger>, Arc<AtomicUsize>) {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&woken);
+        (
+            Ledger::new(0, move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
+            woken,
+        )
+    }
+
+    #[test]
+    fn handled_rises_over_the_unbroken_run_only() {
+        let (ledger, woken) = ledger();
+        let (first, second, third) = (ledger.open(), ledger.open(), ledger.open());
+        second.release();
+        assert_eq!(
+            (ledger.standing().handled, woken.load(Ordering::Relaxed)),
+            (0, 0)
+        );
+        first.release();
+        assert_eq!(
+            (ledger.standing().handled, woken.load(Ordering::Relaxed)),
+            (2, 1)
+        );
+        third.release();
+        assert_eq!((ledger.standing().handled, ledger.open_count()), (3, 0));
+    }
+
+    #[test]
+    fn every_share_must_be_released() {
+        let (ledger, _) = ledger();
+        let receipt = ledger.open();
+        let share = receipt.clone();
+        receipt.release();
+        assert_eq!(ledger.standing().handled, 0);
+        share.release();
+        assert_eq!(ledger.standing().handled, 1);
+    }
+
+    #[test]
+    fn a_dropped_share_is_a_fault_that_stops_the_count() {
+        let (ledger, woken) = ledger();
+        drop(ledger.open());
+        ledger.open().release();
+        assert_eq!(
+            ledger.standing(),
+            Standing {
+                handled: 0,
+                faulty: true
+            }
+        );
+        assert!(woken.load(Ordering::Relaxed) >= 1);
+    }
+
+    #[test]
+    fn the_session_is_woken_once_until_it_looks() {
+        let (ledger, woken) = ledger();
+        for _ in 0..3 {
+            ledger.open().release();
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        ledger.standing();
+        ledger.open().release();
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
+    }
+}

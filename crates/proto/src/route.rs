@@ -1,0 +1,135 @@
+//! Owns routing's one decision: which kind of actor answers for an address (RFC 6120 §10). Pure.
+
+use std::sync::Arc;
+
+use xmpp::{BareJid, Jid};
+
+use crate::member::{ArbiterId, MemberId};
+
+/// Where something goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// A local account, by its bare JID.
+    User(BareJid),
+    /// A bound resource of a local account, placed with its account.
+    Session(SessionId),
+    /// A room of a local room service.
+    Room(BareJid),
+    /// A served domain or one of its services that has no state of its own.
+    Domain(BareJid),
+    /// Another server's domain.
+    Remote(BareJid),
+    /// A socket on a member.
+    Connection(ConnectionId),
+}
+
+/// A session: its account and a number that no other session of the cluster ever has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId {
+    /// The account; also decides where the session lives.
+    pub account: BareJid,
+    /// 64 random bits.
+    pub uid: u64,
+}
+
+/// A socket: which member and arbiter hold it, and its number there. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    /// The edge.
+    pub member: MemberId,
+    /// The thread on the edge.
+    pub arbiter: ArbiterId,
+    /// Counts up per arbiter.
+    pub number: u64,
+}
+
+/// Which domains this cluster serves, and as what.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts {
+    domains: Arc<[BareJid]>,
+    rooms: Arc<[BareJid]>,
+}
+
+impl Hosts {
+    /// `domains` have accounts; `rooms` are room services. Both are domain-only JIDs.
+    pub fn new(
+        domains: impl IntoIterator<Item = BareJid>,
+        rooms: impl IntoIterator<Item = BareJid>,
+    ) -> Self {
+        Self {
+            domains: domains.into_iter().collect(),
+            rooms: rooms.into_iter().collect(),
+        }
+    }
+
+    /// Whether accounts of this domain live here.
+    pub fn serves(&self, domain: &str) -> bool {
+        self.domains.iter().any(|served| served.as_str() == domain)
+    }
+
+    /// The served domains in the order of the configuration.
+    pub fn domains(&self) -> &[BareJid] {
+        &self.domains
+    }
+
+    fn is_room_service(&self, domain: &str) -> bool {
+        self.rooms.iter().any(|service| service.as_str() == domain)
+    }
+}
+
+impl Route {
+    /// The whole of RFC 6120 §10.3 to §10.5: no `to` is the sender's account and never comes here; a
+    /// domain of ours without localpart is the domain itself (§10.5.1, §10.5.2), with one is an account
+    /// (§10.5.3, §10.5.4), whose resource the user decides about; everything else is remote (§10.4).
+    pub fn of(to: &Jid, hosts: &Hosts) -> Self {
+        let domain = to.domainpart();
+        let bare = to.bare();
+        match (
+            hosts.serves(domain),
+            hosts.is_room_service(domain),
+            to.localpart(),
+        ) {
+            (true, _, Some(_)) => Self::User(bare),
+            (_, true, Some(_)) => Self::Room(bare),
+            (true, _, None) | (_, true, None) => Self::Domain(bare),
+            (false, false, _) => Self::Remote(bare.domain()),
+        }
+    }
+
+    /// The bare JID whose hash places the actor; none for a connection, which says itself where it is.
+    pub fn key(&self) -> Option<&BareJid> {
+        match self {
+            Self::User(jid) | Self::Room(jid) | Self::Domain(jid) | Self::Remote(jid) => Some(jid),
+            Self::Session(session) => Some(&session.account),
+            Self::Connection(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_resolve_as_section_10_says() {
+        let bare = |text: &str| BareJid::parse(text).unwrap();
+        let hosts = Hosts::new([bare("x.org")], [bare("conference.x.org")]);
+        let cases = [
+            ("x.org", Route::Domain(bare("x.org"))),
+            ("x.org/r", Route::Domain(bare("x.org"))),
+            ("a@x.org", Route::User(bare("a@x.org"))),
+            ("a@x.org/r", Route::User(bare("a@x.org"))),
+            ("conference.x.org", Route::Domain(bare("conference.x.org"))),
+            (
+                "r@conference.x.org/nick",
+                Route::Room(bare("r@conference.x.org")),
+            ),
+            ("a@y.org/r", Route::Remote(bare("y.org"))),
+            ("y.org", Route::Remote(bare("y.org"))),
+            ("sub.x.org", Route::Remote(bare("sub.x.org"))),
+        ];
+        for (to, route) in cases {
+            assert_eq!(Route::of(&Jid::parse(to).unwrap(), &hosts), route, "{to}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Owns the words between a connection, its session and its user.
+//!
+//! ```text
+//! connection --EdgeWord--> session --UserWord--> user
+//! connection <--HomeWord-- session <--UserWord-- user
+//! ```
+//!
+//! Before there is a session, the connection asks the user ([`EdgeWord::Bind`]); the user answers for a
+//! refusal, the new session for a success.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use xmpp::{FullJid, Stanza, StanzaError, StreamError};
+
+use crate::route::{ConnectionId, SessionId};
+
+/// From a connection. All but [`EdgeWord::Bind`] go to the session.
+#[derive(Debug)]
+pub enum EdgeWord {
+    /// To the user: a client wants a resource (RFC 6120 §7).
+    Bind {
+        /// Who asks.
+        connection: ConnectionId,
+        /// The resource that the client asked for, prepared; none: the server makes one.
+        resource: Option<Arc<str>>,
+        /// The id of the IQ, given back with the answer.
+        iq_id: Arc<str>,
+    },
+    /// A client signed in again wants its session back (XEP-0198 §5).
+    Resume {
+        /// Who asks.
+        connection: ConnectionId,
+        /// The secret half of the resumption id.
+        secret: [u8; 16],
+        /// The client's h: stanzas that it has handled.
+        h: u32,
+    },
+    /// A stanza of the client, stamped with its full JID.
+    Stanza(Stanza),
+    /// `<enable/>` (XEP-0198 §3).
+    Enable {
+        /// The client wants to be able to resume.
+        resume: bool,
+        /// The longest time that the client asks for.
+        max: Option<Duration>,
+    },
+    /// `<a/>`: the client has handled this many stanzas, modulo 2^32 (XEP-0198 §4).
+    Ack {
+        /// The client's h.
+        h: u32,
+    },
+    /// Client state (XEP-0352).
+    ClientState(ClientState),
+    /// The connection has written everything that it was given so far; after
+    /// [`HomeWord::Stanza`]s held back for a slow reader.
+    Drained,
+    /// The connection takes no more for now: its out-buffer is full.
+    Clogged,
+    /// The connection is gone.
+    Gone(Gone),
+}
+
+/// Whether anybody looks at the client (XEP-0352 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientState {
+    /// `<active/>`
+    Active,
+    /// `<inactive/>`
+    Inactive,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The stream was closed in order: the session ends with it.
+    Closed,
+    /// The socket broke or fell silent: a resumable session waits.
+    Lost,
+}
+
+/// From a session (or, where said, a user) to a connection.
+#[derive(Debug)]
+pub enum HomeWord {
+    /// The resource is bound (RFC 6120 §7.6).
+    Bound {
+        /// The new session.
+        session: SessionId,
+        /// Its address.
+        jid: FullJid,
+        /// The id of the IQ that asked.
+        iq_id: Arc<str>,
+    },
+    /// From the user: the resource is refused (RFC 6120 §7.6.2, §7.7.2).
+    BindRefused {
+        /// Why.
+        error: StanzaError,
+        /// The id of the IQ that asked.
+        iq_id: Arc<str>,
+    },
+    /// The session is back (XEP-0198 §5); the unacknowledged stanzas follow.
+    Resumed {
+        /// The session.
+        session: SessionId,
+        /// Its address.
+        jid: FullJid,
+        /// Stanzas of the client that are handled.
+        h: u32,
+        /// The id by which it was resumed.
+        previd: Arc<str>,
+    },
+    /// The session is not there to be resumed, or the secret is wrong: `item-not-found` (XEP-0198 §5).
+    ResumeFailed {
+        /// Stanzas handled, where the session is still known.
+        h: Option<u32>,
+    },
+    /// `<enabled/>`: from here on both sides count (XEP-0198 §3).
+    Enabled {
+        /// The resumption id, where resumption is allowed.
+        id: Option<Arc<str>>,
+        /// How long a lost connection may stay away.
+        max: Duration,
+    },
+    /// A stanza for the client.
+    Stanza(Stanza),
+    /// Canonical bytes for the client that are no stanza, such as `<r/>`.
+    Nonza(Bytes),
+    /// The client's stanzas up to this count, modulo 2^32, are handled (XEP-0198 §4).
+    Handled {
+        /// The server's h.
+        h: u32,
+        /// How many stanzas of the client are not handled yet; the connection stops reading at a bound.
+        open: usize,
+    },
+    /// The session is over: write what is there, then the error if any, and close.
+    Close(Option<StreamError>),
+}
+
+/// Between a session and its user; always on the same arbiter.
+#[derive(Debug)]
+pub enum UserWord {
+    /// User to session: begin.
+    Start {
+        /// The socket.
+        connection: ConnectionId,
+        /// The address.
+        jid: FullJid,
+        /// The id of the IQ that asked.
+        iq_id: Arc<str>,
+    },
+    /// User to session: end with this stream error (RFC 6120 §4.9.3.3 conflict, kicks, deletion).
+    End(StreamError),
+    /// Session to user: a stanza of this session's client.
+    Outbound {
+        /// [`SessionId::uid`].
+        session: u64,
+        /// The stanza, stamped.
+        stanza: Stanza,
+    },
+    /// Session to user: the session is over.
+    Ended {
+        /// [`SessionId::uid`].
+        session: u64,
+        /// Stanzas that the client never acknowledged, oldest first (XEP-0198 §4, end of resumption).
+        unacknowledged: Vec<Stanza>,
+    },
+    /// Session to user: whether a socket is attached.
+    Attached {
+        /// [`SessionId::uid`].
+        session: u64,
+        /// False while the session waits to be resumed.
+        attached: bool,
+    },
+}

@@ -1,0 +1,70 @@
+//! Owns the batch: writes under one fence, kept together or not at all.
+
+use bytes::Bytes;
+use xmpp::{BareJid, Fence};
+
+use crate::archive::{ArchiveId, ArchiveRow};
+use crate::key::Key;
+
+/// Writes of one actor under one fence.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// By what right.
+    pub fence: Fence,
+    /// In order.
+    pub writes: Vec<Write>,
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Sets a row.
+    Put(Key, Bytes),
+    /// Removes a row, if there is one.
+    Delete(Key),
+    /// Appends to an owner's archive. The id is greater than every id before.
+    Append(BareJid, ArchiveRow),
+    /// Puts a tombstone in the place of an archive row (XEP-0424 §5).
+    Replace(BareJid, ArchiveRow),
+    /// Removes an archive row.
+    Remove(BareJid, ArchiveId),
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new(fence: Fence) -> Self {
+        Self {
+            fence,
+            writes: Vec::new(),
+        }
+    }
+
+    /// With a write.
+    #[must_use]
+    pub fn with(mut self, write: Write) -> Self {
+        self.writes.push(write);
+        self
+    }
+
+    /// About how many bytes it will take.
+    pub fn len(&self) -> usize {
+        self.writes.iter().map(Write::len).sum()
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+impl Write {
+    fn len(&self) -> usize {
+        const NAMES: usize = 96;
+        NAMES
+            + match self {
+                Self::Put(_, value) => value.len(),
+                Self::Append(_, row) | Self::Replace(_, row) => row.stanza.len(),
+                Self::Delete(_) | Self::Remove(..) => 0,
+            }
+    }
+}

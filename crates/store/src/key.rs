@@ -1,0 +1,78 @@
+//! Owns the names of rows: whose, of what kind, and which.
+
+use bytes::Bytes;
+use xmpp::BareJid;
+
+/// What a row is about. One kind, one shape; the shape belongs to whoever writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// Credentials and state of an account; one row.
+    Account = 1,
+    /// One row per roster item (RFC 6121 §2), and the roster's version under the empty item.
+    Roster = 2,
+    /// Blocked JIDs (XEP-0191).
+    Block = 3,
+    /// Messages that no session has taken yet (XEP-0160), by [`crate::ArchiveId`].
+    Offline = 4,
+    /// Private XML by namespace and name (XEP-0049).
+    Private = 5,
+    /// The vCard (XEP-0054); one row.
+    Vcard = 6,
+    /// Small settings of an account: archive preferences (XEP-0441), when it was last seen (XEP-0012).
+    Setting = 7,
+    /// Subscription presence that waits for a session or for its confirmation.
+    Pending = 8,
+}
+
+/// One row's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Whose row it is; also decides its bucket.
+    pub owner: BareJid,
+    /// What it is about.
+    pub kind: Kind,
+    /// Which of the kind; empty where there is one.
+    pub item: Bytes,
+}
+
+/// A row as it was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Of what kind.
+    pub kind: Kind,
+    /// Which of the kind.
+    pub item: Bytes,
+    /// What it says.
+    pub value: Bytes,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Account,
+        Self::Roster,
+        Self::Block,
+        Self::Offline,
+        Self::Private,
+        Self::Vcard,
+        Self::Setting,
+        Self::Pending,
+    ];
+
+    /// The kind of a number, as it stands in an engine.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| *kind as u8 == number)
+    }
+}
+
+impl Key {
+    /// A row's name.
+    pub fn new(owner: BareJid, kind: Kind, item: impl Into<Bytes>) -> Self {
+        Self {
+            owner,
+            kind,
+            item: item.into(),
+        }
+    }
+}

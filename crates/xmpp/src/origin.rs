@@ -1,0 +1,27 @@
+//! Owns the identity of what travels: which stanza of which session caused it.
+
+use crate::place::{Epoch, Shard};
+
+/// What caused an envelope or an archive row: the identity by which a repetition is known. One stanza may
+/// cause several envelopes to one actor, told apart by `part`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A client's stanza: its session's number, its place in the session's input, and the part.
+    Client {
+        /// The session's number, which no other session ever has.
+        session: u64,
+        /// Counts the session's stanzas from 1.
+        seq: u64,
+        /// Counts what the stanza caused, from 0.
+        part: u16,
+    },
+    /// What no client caused: an actor of this shard, acting by this epoch, as its n-th.
+    Shard {
+        /// The shard of the actor that made it.
+        shard: Shard,
+        /// Its epoch.
+        epoch: Epoch,
+        /// Counts up.
+        counter: u64,
+    },
+}
