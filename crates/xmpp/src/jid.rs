@@ -5,10 +5,11 @@
 //! address and taking the domain never allocate. What characters may stand in a part is known to
 //! [`crate::prep`].
 
+mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,13 +18,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::prep::{self, PrepError};
+use parts::{Parts, check};
+
+pub use parts::Part;
 
 /// The most bytes that a part may have after preparation (RFC 7622 §3.1).
 pub const PART_BYTES_MAX: usize = 1023;
-
-/// The most bytes of a part that are looked at at all. Preparation may shorten a string, but
-/// nobody types four times what may remain.
-const RAW_PART_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
 
 /// The address of any entity: `[localpart@]domainpart[/resourcepart]`.
 #[derive(Clone)]
@@ -68,15 +68,6 @@ pub enum JidError {
     NoResource,
 }
 
-/// A part of an address, as named by RFC 7622 §3.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the terms of RFC 7622")]
-pub enum Part {
-    Localpart,
-    Domainpart,
-    Resourcepart,
-}
-
 impl Jid {
     /// Reads an address and normalises it (RFC 7622 §3.2: the first `/` ends the bare address,
     /// the first `@` before it ends the localpart).
@@ -99,7 +90,7 @@ impl Jid {
         } else {
             parts.join()
         };
-        Ok(parts.over(text))
+        Ok(Self::over(text, &parts))
     }
 
     /// Puts an address together from its parts, each of which is prepared first.
@@ -113,7 +104,18 @@ impl Jid {
     ) -> Result<Self, JidError> {
         let parts = Parts::prepare(local, domain, resource)?;
         let text = parts.join();
-        Ok(parts.over(text))
+        Ok(Self::over(text, &parts))
+    }
+
+    /// The address over a text that consists of just these parts.
+    fn over(text: Arc<str>, parts: &Parts<'_>) -> Self {
+        Self {
+            start: 0,
+            domain: offset(parts.domain_at()),
+            bare_end: offset(parts.bare_end()),
+            end: offset(text.len()),
+            text,
+        }
     }
 
     /// The whole address.
@@ -230,96 +232,9 @@ impl FullJid {
     }
 }
 
-/// The three parts, prepared and checked.
-struct Parts<'a> {
-    local: Option<Cow<'a, str>>,
-    domain: Cow<'a, str>,
-    resource: Option<Cow<'a, str>>,
-}
-
-impl<'a> Parts<'a> {
-    fn prepare(
-        local: Option<&'a str>,
-        domain: &'a str,
-        resource: Option<&'a str>,
-    ) -> Result<Self, JidError> {
-        Ok(Self {
-            local: local
-                .map(|part| check(Part::Localpart, part, prep::localpart))
-                .transpose()?,
-            domain: check(Part::Domainpart, domain, prep::domainpart)?,
-            resource: resource
-                .map(|part| check(Part::Resourcepart, part, prep::resourcepart))
-                .transpose()?,
-        })
-    }
-
-    fn is_borrowed(&self) -> bool {
-        let owned = |part: &Option<Cow<'_, str>>| matches!(part, Some(Cow::Owned(_)));
-        !owned(&self.local) && !owned(&self.resource) && matches!(self.domain, Cow::Borrowed(_))
-    }
-
-    fn length(&self) -> usize {
-        let with_separator =
-            |part: &Option<Cow<'_, str>>| part.as_ref().map_or(0, |part| part.len() + 1);
-        with_separator(&self.local) + self.domain.len() + with_separator(&self.resource)
-    }
-
-    fn join(&self) -> Arc<str> {
-        let mut text = String::with_capacity(self.length());
-        if let Some(local) = &self.local {
-            text.push_str(local);
-            text.push('@');
-        }
-        text.push_str(&self.domain);
-        if let Some(resource) = &self.resource {
-            text.push('/');
-            text.push_str(resource);
-        }
-        text.into()
-    }
-
-    /// The address over a text that consists of just these parts.
-    fn over(&self, text: Arc<str>) -> Jid {
-        let domain = self.local.as_ref().map_or(0, |local| local.len() + 1);
-        Jid {
-            start: 0,
-            domain: offset(domain),
-            bare_end: offset(domain + self.domain.len()),
-            end: offset(text.len()),
-            text,
-        }
-    }
-}
-
-type Prepare<'a> = fn(&'a str) -> Result<Cow<'a, str>, PrepError>;
-
-/// Prepares one part and holds it to its length (RFC 7622 §3.2 to §3.4: after preparation).
-fn check<'a>(part: Part, raw: &'a str, prepare: Prepare<'a>) -> Result<Cow<'a, str>, JidError> {
-    if raw.len() > RAW_PART_BYTES_MAX {
-        return Err(JidError::TooLong(part));
-    }
-    let prepared = prepare(raw).map_err(|error| JidError::Invalid(part, error))?;
-    match prepared.len() {
-        0 => Err(JidError::Empty(part)),
-        1..=PART_BYTES_MAX => Ok(prepared),
-        _ => Err(JidError::TooLong(part)),
-    }
-}
-
 /// Three parts of at most 1023 bytes and two separators fit.
 fn offset(bytes: usize) -> u16 {
     u16::try_from(bytes).expect("checked parts are together shorter than 3072 bytes")
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Localpart => "localpart",
-            Self::Domainpart => "domainpart",
-            Self::Resourcepart => "resourcepart",
-        })
-    }
 }
 
 impl PartialEq for Jid {

@@ -16,6 +16,7 @@
 //! | [`place`] | to which bucket and shard an address belongs, and since when its owner owns it |
 //! | [`origin`] | which stanza of which session caused something |
 
+pub mod datetime;
 pub mod element;
 pub mod error;
 pub mod feature;
