@@ -13,20 +13,29 @@
 //! | [`head`] | kind, type and addresses of a stanza |
 //! | [`stanza`] | head, index of children and one shared buffer of canonical bytes |
 //! | [`error`] | stanza errors (RFC 6120 §8.3) and stream errors (§4.9) |
+//! | [`datetime`] | instants as text (XEP-0082) |
 //! | [`place`] | to which bucket and shard an address belongs, and since when its owner owns it |
 //! | [`origin`] | which stanza of which session caused something |
+//! | [`delay`] | the note that a stanza comes late (XEP-0203) |
+//! | [`forward`] | one stanza inside another (XEP-0297) |
+//! | [`rsm`] | pages of result sets (XEP-0059) |
+//! | [`stanza_id`] | ids that an account or a room gives to messages (XEP-0359) |
 
 pub mod datetime;
+pub mod delay;
 pub mod element;
 pub mod error;
 pub mod feature;
+pub mod forward;
 pub mod head;
 pub mod jid;
 pub mod ns;
 pub mod origin;
 pub mod place;
 pub mod prep;
+pub mod rsm;
 pub mod stanza;
+pub mod stanza_id;
 pub mod writer;
 
 pub use element::Element;
