@@ -42,7 +42,7 @@ pub fn parse(text: &str) -> Result<i64, NotADateTime> {
     read(text).ok_or(NotADateTime)
 }
 
-/// What [`format`] writes, to be written without a string in between.
+/// What [`format()`] writes, to be written without a string in between.
 #[derive(Debug, Clone, Copy)]
 pub struct Utc(pub u64);
 

@@ -18,6 +18,7 @@
 //! | [`origin`] | which stanza of which session caused something |
 //! | [`delay`] | the note that a stanza comes late (XEP-0203) |
 //! | [`forward`] | one stanza inside another (XEP-0297) |
+//! | [`forms`] | data forms (XEP-0004) |
 //! | [`rsm`] | pages of result sets (XEP-0059) |
 //! | [`stanza_id`] | ids that an account or a room gives to messages (XEP-0359) |
 
@@ -26,6 +27,7 @@ pub mod delay;
 pub mod element;
 pub mod error;
 pub mod feature;
+pub mod forms;
 pub mod forward;
 pub mod head;
 pub mod jid;
