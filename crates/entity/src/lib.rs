@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The frame of every addressable actor: what an entity is, what an extension adds, what a turn may cause,
+//! and the one actix shell around it all. Knows no particular entity and no extension.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`entity`] | the trait: a pure state machine with an address |
+//! | [`context`] | one turn: time, chance, right, cause, and what the turn causes |
+//! | [`extension`] | what one XEP adds to one kind of entity |
+//! | [`slot`] | the private state of extensions |
+//! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
+//! | [`host`] | the actors of one arbiter |
+//! | [`writer`] | the writes of one arbiter's turn, together |
+//! | [`refuse`] | faults of machinery as stanza errors, in one place |
+//! | [`trial`] | an entity without an actor, for tests |
+
+pub mod actor;
+pub mod context;
+pub mod entity;
+pub mod extension;
+pub mod host;
+pub mod refuse;
+pub mod slot;
+pub mod trial;
+pub mod writer;
+
+pub use context::{Context, Effect, Timer};
+pub use entity::{Entity, LoadError};
+pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};
+pub use host::{Host, Spawn};
+pub use slot::Slots;

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! From an address to the actor that answers for it: address -> route -> shard -> member -> arbiter.
+//!
+//! The router never reads a payload, knows no extension and no store. With one member every route
+//! ends here; the plan is asked all the same.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`router`] | where a route leads, and the way from any thread to an arbiter |
+//! | [`local`] | one arbiter's turn: what leaves it, and when |
+//! | [`inbox`] | the bounded queue in front of an arbiter |
+
+pub mod inbox;
+pub mod local;
+pub mod router;
+
+pub use inbox::Inbox;
+pub use local::{Edge, LocalHost, Refusal};
+pub use router::{Place, Router};

@@ -1,1 +1,35 @@
-//! Placeholder.
+//! A local account: its sessions, roster, presence and delivery (RFC 6121), and its extensions.
+//! Knows no socket, no other account's state, and no engine of the store.
+//!
+//! In the order in which a stanza meets them:
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`session`] | the Session entity: a bound resource, its queue, its counters, its client's state |
+//! | [`user`] | the User entity: which word goes to which file |
+//! | [`bind`] | resources: given, refused, taken over (RFC 6120 §7) |
+//! | [`sessions`] | the user's small table of its sessions |
+//! | [`outbound`] | what the account's own clients send (RFC 6120 §10.3) |
+//! | [`inbound`] | what others send to the account (RFC 6121 §8) |
+//! | [`roster`] | the roster (RFC 6121 §2) |
+//! | [`subscription`] | the state tables (RFC 6121 §3, appendix A); pure |
+//! | [`presence`] | presence (RFC 6121 §4) |
+//! | [`offline`] | messages that nobody took yet (XEP-0160) |
+//! | [`extensions`] | the ordered list of extensions, one file each |
+
+pub mod bind;
+pub mod config;
+pub mod extensions;
+pub mod inbound;
+pub mod offline;
+pub mod outbound;
+pub mod presence;
+pub mod roster;
+pub mod session;
+pub mod sessions;
+pub mod subscription;
+pub mod user;
+
+pub use config::Config;
+pub use session::Session;
+pub use user::User;

@@ -1,0 +1,235 @@
+//! Owns one turn of an entity: what it may know, and what it causes.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
+use store::{Reply, Store, Write};
+use xmpp::{Fence, Jid, Origin, Stanza, StanzaError};
+
+use crate::entity::Entity;
+
+/// What an entity knows in one turn, and what it causes. Effects are performed in order after the turn.
+pub struct Context<'a, E: Entity> {
+    /// The time of the turn.
+    pub now: Now,
+    /// What all entities of this kind share.
+    pub shared: &'a Arc<E::Shared>,
+    /// The domains of the cluster.
+    pub hosts: &'a Hosts,
+    /// By what right the entity acts.
+    pub fence: Fence,
+    cause: Cause,
+    random: &'a mut dyn FnMut(&mut [u8]),
+    effects: Vec<Effect<E>>,
+}
+
+/// Why a turn happens: the origin and the responsibility that go along with everything it causes.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    pub(crate) origin: Origin,
+    pub(crate) parts: u16,
+    pub(crate) receipt: Option<Receipt>,
+}
+
+/// What a turn causes.
+pub enum Effect<E: Entity> {
+    /// Something for another actor.
+    Send(Envelope),
+    /// Rows to keep; then, when they are as durable as the store promises, or refused, the rest.
+    Commit {
+        /// The rows.
+        writes: Vec<Write>,
+        /// Released when the rows are kept; without a `then`, dropped (a fault) when they are not.
+        receipt: Option<Receipt>,
+        /// What follows.
+        then: Option<Then<E, Result<(), store::Error>>>,
+    },
+    /// Rows to read; then the rest.
+    Read(ReadCall<E>),
+    /// A turn later on.
+    SetTimer(Timer, Duration),
+    /// No such turn after all.
+    CancelTimer(Timer),
+    /// The entity is over; what still waits for it is received first.
+    Close,
+}
+
+/// What follows an answer of the store: a turn of its own, with the same cause.
+pub type Then<E, T> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>, T)>;
+
+/// Asks the store; the answer comes back as a turn.
+pub struct ReadCall<E: Entity> {
+    pub(crate) call: Box<dyn FnOnce(&dyn Store, Fence) -> BoxFuture<'static, Box<dyn Any + Send>>>,
+    pub(crate) then: Then<E, Box<dyn Any + Send>>,
+    pub(crate) cause: Cause,
+}
+
+/// A timer's name. Setting one of a name replaces the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timer(pub &'static str, pub u64);
+
+impl<'a, E: Entity> Context<'a, E> {
+    /// A turn, for shells and tests.
+    pub(crate) fn new(
+        surroundings: Surroundings<'a, E>,
+        cause: Cause,
+        random: &'a mut dyn FnMut(&mut [u8]),
+    ) -> Self {
+        let Surroundings { now, shared, hosts, fence } = surroundings;
+        Self { now, shared, hosts, fence, cause, random, effects: Vec::new() }
+    }
+
+    /// Ends the turn: what it caused; its own share of the responsibility is released, since everything
+    /// caused holds a share of its own.
+    pub(crate) fn finish(self) -> Vec<Effect<E>> {
+        if let Some(receipt) = self.cause.receipt {
+            receipt.release();
+        }
+        self.effects
+    }
+
+    /// What caused the turn.
+    pub fn origin(&self) -> Origin {
+        self.cause.origin
+    }
+
+    /// The origin of the next thing that this turn causes.
+    fn next_origin(&mut self) -> Origin {
+        let next = self.cause.parts;
+        self.cause.parts = self.cause.parts.wrapping_add(1);
+        match self.cause.origin {
+            Origin::Client { session, seq, part } => {
+                Origin::Client { session, seq, part: part.wrapping_add(next) }
+            }
+            shard @ Origin::Shard { .. } => shard,
+        }
+    }
+
+    /// Sends a stanza to the address in its `to`, which must be there.
+    pub fn send(&mut self, stanza: Stanza) {
+        let Some(to) = stanza.head().to.as_ref() else {
+            debug_assert!(false, "a stanza without an address was sent");
+            return;
+        };
+        let route = Route::of(to, self.hosts);
+        self.tell(route, Body::Stanza(stanza));
+    }
+
+    /// Answers a stanza with an error; a stanza that must not be answered so is left alone.
+    pub fn send_error(&mut self, stanza: &Stanza, error: impl Into<StanzaError>) {
+        if let Some(answer) = stanza.error(&error.into()) {
+            if answer.head().to.is_some() {
+                self.send(answer);
+            }
+        }
+    }
+
+    /// Sends something to an actor.
+    pub fn tell(&mut self, to: Route, body: Body) {
+        let receipt = self.cause.receipt.clone();
+        let origin = self.next_origin();
+        let envelope = Envelope::new(to, body, origin, self.fence.epoch).with_receipt(receipt);
+        self.effects.push(Effect::Send(envelope));
+    }
+
+    /// Keeps rows. The stanza that caused them counts as handled when they are durable; if they cannot be
+    /// kept, its stream ends, so that the client sends it again.
+    pub fn commit(&mut self, writes: Vec<Write>) {
+        let receipt = self.cause.receipt.clone();
+        self.effects.push(Effect::Commit { writes, receipt, then: None });
+    }
+
+    /// Keeps rows, then goes on; `then` decides what a refusal by the store means, and the stanza that
+    /// caused it counts as handled when `then` and what it causes are done.
+    pub fn commit_then(
+        &mut self,
+        writes: Vec<Write>,
+        then: impl FnOnce(&mut E, &mut Context<'_, E>, Result<(), store::Error>) + 'static,
+    ) {
+        let receipt = self.cause.receipt.clone();
+        self.effects.push(Effect::Commit { writes, receipt, then: Some(Box::new(then)) });
+    }
+
+    /// Asks the store and goes on with the answer in a later turn.
+    pub fn read<T: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&dyn Store, Fence) -> Reply<T> + 'static,
+        then: impl FnOnce(&mut E, &mut Context<'_, E>, Result<T, store::Error>) + 'static,
+    ) {
+        let call = move |store: &dyn Store, fence| {
+            let reply = call(store, fence);
+            Box::pin(async move { Box::new(reply.await) as Box<dyn Any + Send> }) as BoxFuture<'static, _>
+        };
+        let then = move |entity: &mut E, cx: &mut Context<'_, E>, answer: Box<dyn Any + Send>| {
+            if let Ok(answer) = answer.downcast::<Result<T, store::Error>>() {
+                then(entity, cx, *answer);
+            }
+        };
+        let cause = self.cause.share();
+        self.effects.push(Effect::Read(ReadCall { call: Box::new(call), then: Box::new(then), cause }));
+    }
+
+    /// Has [`Entity::wake`] called after a while.
+    pub fn set_timer(&mut self, timer: Timer, after: Duration) {
+        self.effects.push(Effect::SetTimer(timer, after));
+    }
+
+    /// Takes a timer back.
+    pub fn cancel_timer(&mut self, timer: Timer) {
+        self.effects.push(Effect::CancelTimer(timer));
+    }
+
+    /// Ends the entity.
+    pub fn close(&mut self) {
+        self.effects.push(Effect::Close);
+    }
+
+    /// A share of the responsibility for what caused the turn, for whoever must hold it beyond the turn
+    /// (a queue that is itself the safe place releases it instead).
+    pub fn receipt(&self) -> Option<Receipt> {
+        self.cause.receipt.clone()
+    }
+
+    /// Goes on as if another stanza were the cause: everything caused until the turn ends, or until the
+    /// next call, carries this origin and receipt. The former cause's share is released.
+    pub fn set_cause(&mut self, origin: Origin, receipt: Option<Receipt>) {
+        let before = std::mem::replace(&mut self.cause, Cause { origin, parts: 0, receipt });
+        if let Some(receipt) = before.receipt {
+            receipt.release();
+        }
+    }
+
+    /// Random bytes that nobody can guess.
+    pub fn random(&mut self, bytes: &mut [u8]) {
+        (self.random)(bytes);
+    }
+
+    /// A random number that nobody can guess.
+    pub fn random_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.random(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    /// An address, for errors that must say who speaks.
+    pub fn domain_of(jid: &Jid) -> Jid {
+        jid.bare().domain().into()
+    }
+}
+
+/// What a shell knows of a turn beside its cause.
+pub(crate) struct Surroundings<'a, E: Entity> {
+    pub(crate) now: Now,
+    pub(crate) shared: &'a Arc<E::Shared>,
+    pub(crate) hosts: &'a Hosts,
+    pub(crate) fence: Fence,
+}
+
+impl Cause {
+    pub(crate) fn share(&self) -> Self {
+        Self { origin: self.origin, parts: self.parts, receipt: self.receipt.clone() }
+    }
+}

@@ -1,0 +1,167 @@
+//! Owns the way from a route to an arbiter: route -> bucket -> shard -> plan -> member -> arbiter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cluster::{Lease, PlanHandle};
+use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
+use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
+
+use crate::inbox::Inbox;
+use crate::local;
+
+/// Shared by all threads of the process.
+#[derive(Clone)]
+pub struct Router {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    member: MemberId,
+    plan: PlanHandle,
+    lease: Lease,
+    hosts: Hosts,
+    inboxes: Vec<Inbox>,
+    refused: AtomicU64,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To an arbiter of this member.
+    Here(ArbiterId),
+    /// To another member.
+    Member(MemberId),
+    /// What has no state has no owner: whatever arbiter asks.
+    Anywhere,
+    /// To another server.
+    Remote,
+    /// The shard has no owner that we know of.
+    Nobody,
+}
+
+impl Router {
+    /// `inboxes` has one entry per arbiter of this member.
+    pub fn new(
+        member: MemberId,
+        plan: PlanHandle,
+        lease: Lease,
+        hosts: Hosts,
+        inboxes: Vec<Inbox>,
+    ) -> Self {
+        let refused = AtomicU64::new(0);
+        Self { shared: Arc::new(Shared { member, plan, lease, hosts, inboxes, refused }) }
+    }
+
+    /// The domains of this cluster.
+    pub fn hosts(&self) -> &Hosts {
+        &self.shared.hosts
+    }
+
+    /// This member.
+    pub fn member(&self) -> MemberId {
+        self.shared.member
+    }
+
+    /// The right to act, checked where effects leave.
+    pub fn lease(&self) -> &Lease {
+        &self.shared.lease
+    }
+
+    /// The route of an address (RFC 6120 §10).
+    pub fn route_of(&self, to: &Jid) -> Route {
+        Route::of(to, &self.shared.hosts)
+    }
+
+    /// The bucket of a bare JID.
+    pub fn bucket(&self, jid: &BareJid) -> Bucket {
+        self.shared.plan.load().bucket(jid)
+    }
+
+    /// By what right this member acts for a bare JID; none where another member, or nobody, owns it.
+    pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
+        let plan = self.shared.plan.load();
+        let bucket = plan.bucket(jid);
+        let (owner, epoch) = plan.owner(bucket.shard())?;
+        (owner == self.shared.member).then_some(Fence { bucket, epoch })
+    }
+
+    /// The arbiter of this member on which a bare JID's actors live.
+    pub fn arbiter_of(&self, bucket: Bucket) -> ArbiterId {
+        let count = u16::try_from(self.shared.inboxes.len()).unwrap_or(u16::MAX).max(1);
+        ArbiterId(bucket.number() % count)
+    }
+
+    /// Where a route leads.
+    pub fn place(&self, route: &Route) -> Place {
+        match route {
+            Route::Connection(connection) => self.place_connection(connection),
+            Route::Domain(_) => Place::Anywhere,
+            Route::Remote(_) => Place::Remote,
+            Route::User(jid) | Route::Room(jid) => self.place_jid(jid),
+            Route::Session(session) => self.place_jid(&session.account),
+        }
+    }
+
+    fn place_connection(&self, connection: &ConnectionId) -> Place {
+        if connection.member == self.shared.member {
+            Place::Here(connection.arbiter)
+        } else {
+            Place::Member(connection.member)
+        }
+    }
+
+    fn place_jid(&self, jid: &BareJid) -> Place {
+        let plan = self.shared.plan.load();
+        let bucket = plan.bucket(jid);
+        match plan.owner(bucket.shard()) {
+            Some((owner, _)) if owner == self.shared.member => Place::Here(self.arbiter_of(bucket)),
+            Some((owner, _)) => Place::Member(owner),
+            None => Place::Nobody,
+        }
+    }
+
+    /// The epoch of what this member sends on behalf of a bare JID.
+    pub fn epoch(&self, jid: &BareJid) -> Epoch {
+        self.fence(jid).map_or(Epoch::default(), |fence| fence.epoch)
+    }
+
+    /// Sends from any thread. On an arbiter this is the arbiter's own turn; elsewhere the envelopes go
+    /// into inboxes, and what does not fit comes back.
+    pub fn post(&self, envelopes: Vec<Envelope>) -> Vec<Envelope> {
+        if local::is_arbiter() {
+            local::route(envelopes);
+            return Vec::new();
+        }
+        let mut refused = Vec::new();
+        for envelope in envelopes {
+            let arbiter = match self.place(&envelope.to) {
+                Place::Here(arbiter) => arbiter,
+                // Any arbiter can find out what to say to it.
+                _ => ArbiterId(0),
+            };
+            refused.extend(self.push(arbiter, vec![envelope]));
+        }
+        refused
+    }
+
+    /// Puts a batch into an arbiter's inbox; gives back what does not fit.
+    pub(crate) fn push(&self, arbiter: ArbiterId, batch: Vec<Envelope>) -> Vec<Envelope> {
+        let Some(inbox) = self.shared.inboxes.get(usize::from(arbiter.0)) else {
+            return batch;
+        };
+        let refused = inbox.push(batch);
+        self.shared.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
+        refused
+    }
+
+    /// Envelopes waiting in front of each arbiter, for metrics.
+    pub fn waiting(&self) -> Vec<usize> {
+        self.shared.inboxes.iter().map(Inbox::waiting).collect()
+    }
+
+    /// Envelopes that an inbox had no room for since the start, for metrics.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,101 @@
+//! Owns the user's small table of its sessions: what delivery and presence must know of each.
+
+use entity::Slots;
+use proto::SessionId;
+use xmpp::{FullJid, Jid, Stanza};
+
+/// One bound resource, as its user sees it. The queue and the counters are the session's own.
+pub struct SessionEntry {
+    /// The session.
+    pub id: SessionId,
+    /// Its address.
+    pub jid: FullJid,
+    /// The last available presence that it broadcast, stamped with its address; none: unavailable.
+    pub presence: Option<Stanza>,
+    /// Of that presence (RFC 6121 §4.7.2.3); 0 while unavailable.
+    pub priority: i8,
+    /// It asked for the roster and gets pushes (RFC 6121 §2.1.6: an interested resource).
+    pub interested: bool,
+    /// Whom it sent directed presence, and has not taken back (RFC 6121 §4.6.3). Bounded.
+    pub directed: Vec<Jid>,
+    /// Whether a socket is attached; false while it waits to be resumed.
+    pub attached: bool,
+    /// What extensions keep of it.
+    pub slots: Slots,
+}
+
+/// The sessions of an account, oldest first. Few: bounded by
+/// [`crate::Config::sessions_per_account`].
+#[derive(Default)]
+pub struct Sessions {
+    entries: Vec<SessionEntry>,
+}
+
+impl SessionEntry {
+    /// A session that has just been bound.
+    pub fn new(id: SessionId, jid: FullJid) -> Self {
+        Self {
+            id,
+            jid,
+            presence: None,
+            priority: 0,
+            interested: false,
+            directed: Vec::new(),
+            attached: true,
+            slots: Slots::default(),
+        }
+    }
+
+    /// Whether it has sent initial presence and not taken it back (RFC 6121 §4.2).
+    pub fn is_available(&self) -> bool {
+        self.presence.is_some()
+    }
+}
+
+impl Sessions {
+    /// Every session, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SessionEntry> {
+        self.entries.iter()
+    }
+
+    /// The sessions that are available (RFC 6121 §4.2).
+    pub fn available(&self) -> impl Iterator<Item = &SessionEntry> {
+        self.entries.iter().filter(|entry| entry.is_available())
+    }
+
+    /// By the session's number.
+    pub fn get(&self, uid: u64) -> Option<&SessionEntry> {
+        self.entries.iter().find(|entry| entry.id.uid == uid)
+    }
+
+    /// By the session's number.
+    pub fn get_mut(&mut self, uid: u64) -> Option<&mut SessionEntry> {
+        self.entries.iter_mut().find(|entry| entry.id.uid == uid)
+    }
+
+    /// By resource.
+    pub fn of_resource(&self, resource: &str) -> Option<&SessionEntry> {
+        self.entries.iter().find(|entry| entry.jid.resourcepart() == resource)
+    }
+
+    /// Adds a session.
+    pub fn insert(&mut self, entry: SessionEntry) {
+        self.entries.push(entry);
+    }
+
+    /// Takes a session out.
+    pub fn remove(&mut self, uid: u64) -> Option<SessionEntry> {
+        let index = self.entries.iter().position(|entry| entry.id.uid == uid)?;
+        Some(self.entries.remove(index))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
