@@ -1,5 +1,7 @@
 //! Preparation: RFC 3454 steps, domains, and where old and new rules differ.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn local(input: &str) -> Result<String, PrepError> {
@@ -253,5 +255,16 @@ fn the_name_that_is_kept_is_itself_a_new_name() {
         if new_localpart(&input).is_ok() {
             assert_eq!(new_localpart(&local(&input).unwrap()), Ok(()), "{input:?}");
         }
+    }
+}
+
+proptest! {
+    /// Where no code point is newer than Unicode 3.2, the strict profiles give the same.
+    #[test]
+    fn strict_stringprep_agrees(input in "[\\x00-\u{3ff}\u{5d0}\u{627}\u{1e00}-\u{1fff}\u{2000}-\u{2fff}\u{fb00}-\u{fdff}\u{ff00}-\u{ffef}]{0,6}") {
+        let input = input.replace(tables::unassigned_code_point, "");
+        let strict = |result: Result<Cow<'_, str>, stringprep::Error>| result.map(Cow::into_owned).ok();
+        prop_assert_eq!(local(&input).ok(), strict(stringprep::nodeprep(&input)));
+        prop_assert_eq!(resource(&input).ok(), strict(stringprep::resourceprep(&input)));
     }
 }
