@@ -268,3 +268,6 @@ impl fmt::Debug for Negotiation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ impl<K: Hash + Eq + Copy, V: Default> Recent<K, V> {
         self.young.len() + self.old.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -227,3 +227,6 @@ fn positive(text: &str) -> Result<u32, Failure> {
         .filter(|_| canonical)
         .ok_or(Failure::MalformedRequest)
 }
+
+#[cfg(test)]
+mod tests;

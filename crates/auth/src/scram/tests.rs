@@ -1,7 +1,6 @@
 //! Known exchanges, played as server and as client, and what a server must refuse.
 
 use super::keys::Keys;
-use super::message::{ClientFinal, ClientFirst, ServerFirst, parse_server_final};
 use super::server::{Challenged, Named, ScramServer};
 use super::*;
 use crate::{ChannelBinding, Failure, Offer, Terms, encoding};
@@ -302,111 +301,6 @@ fn the_flag_must_fit_the_mechanism_and_the_offer() {
 }
 
 #[test]
-fn a_malformed_first_message_is_refused() {
-    let wrong = [
-        "",
-        ",",
-        ",,",
-        "n",
-        "n,",
-        "n,,",
-        "n,,n=user",
-        "n,,r=nonce",
-        "n,,n=user,",
-        "n,,n=,r=nonce",
-        "n,,n=user,r=",
-        "n,,r=nonce,n=user",
-        "n,n=user,r=nonce",
-        "x,,n=user,r=nonce",
-        "N,,n=user,r=nonce",
-        "F,n,,n=user,r=nonce",
-        "n,x=romeo,n=user,r=nonce",
-        "n,a=,n=user,r=nonce",
-        "n,romeo,n=user,r=nonce",
-        "n,,m=ext,n=user,r=nonce",
-        "n,,n=user,r=nonce,m=ext",
-        "n,,n=user,m=ext,r=nonce",
-        "n,,n=us=er,r=nonce",
-        "n,,n=us=2cer,r=nonce",
-        "n,,n=us=3der,r=nonce",
-        "n,,n=user=,r=nonce",
-        "n,,n=user=2,r=nonce",
-        "n,,n=user,r=non ce",
-        "n,,n=user,r=nonc\u{e9}",
-        "n,,n=user,r=nonce,",
-        "n,,n=user,r=nonce,x",
-        "n,,n=user,r=nonce,x=",
-        "n,,n=user,r=nonce,=x",
-        "n,,n=user,r=nonce,1=x",
-        "n,,n=user,r=nonce,xy=z",
-        "n,,n=user,r=nonce,n=admin",
-        "n,,n=user,r=nonce,r=nonce",
-        "n,,n=user,r=nonce,p=AAAA",
-        "n,,n=us\0er,r=nonce",
-        "n,,n=user,r=nonce\0",
-        "n,,n=user=\u{20ac}x,r=nonce",
-    ];
-    for message in wrong {
-        let outcome = ClientFirst::parse(message.as_bytes());
-        assert_eq!(outcome, Err(Failure::MalformedRequest), "{message:?}");
-    }
-    assert_eq!(
-        ClientFirst::parse(b"n,,n=\xff,r=nonce"),
-        Err(Failure::MalformedRequest)
-    );
-    for authzid in ["a==", "a=x=2", "a=x=2cy"] {
-        let message = format!("n,{authzid},n=user,r=nonce");
-        let outcome = ClientFirst::parse(message.as_bytes());
-        assert_eq!(outcome, Err(Failure::InvalidAuthzid), "{message:?}");
-    }
-}
-
-#[test]
-fn names_are_decoded_and_extensions_ignored() {
-    let first = ClientFirst::parse("n,a=x=2Cy,n==2C=3D=2C=\u{e9},r=nonce,x=y=z".as_bytes());
-    assert_eq!(first, Err(Failure::MalformedRequest));
-    let first = ClientFirst::parse("n,a=x=2Cy,n==2C=3D=2Ce\u{e9},r=nonce,x=y=z,Y=,".as_bytes());
-    assert_eq!(first, Err(Failure::MalformedRequest));
-    let first = ClientFirst::parse("n,a=x=2Cy,n==2C=3D=2Ce\u{e9},r=nonce,x=y=z,Y=1".as_bytes())
-        .expect("a good message");
-    assert_eq!(first.username, ",=,e\u{e9}");
-    assert_eq!(first.authzid.as_deref(), Some("x,y"));
-    assert_eq!(first.header, "n,a=x=2Cy,");
-    assert_eq!(first.bare, "n==2C=3D=2Ce\u{e9},r=nonce,x=y=z,Y=1");
-}
-
-#[test]
-fn a_malformed_last_message_is_refused() {
-    let wrong = [
-        "",
-        ",",
-        "c=biws",
-        "c=biws,r=nonce",
-        "c=biws,p=AAAA",
-        "r=nonce,p=AAAA",
-        "c=,r=nonce,p=AAAA",
-        "r=nonce,c=biws,p=AAAA",
-        "c=biws,r=,p=AAAA",
-        "c=biws,r=nonce,p=",
-        "c=biws,r=nonce,p=A",
-        "c=biws,r=nonce,p=A A=",
-        "c=biws,r=nonce,p=AAAA,",
-        "c=biws,r=nonce,p=AAAA,x=y",
-        "c=biws,r=nonce,p=AAAA,p=AAAA",
-        "c=biws,r=nonce,m=ext,p=AAAA",
-        "m=ext,c=biws,r=nonce,p=AAAA",
-        "c=biws,r=nonce,c=biws,p=AAAA",
-        "c=biws,r=nonce,x,p=AAAA",
-        "c=biws,r=nonce,p=AA\0A",
-        "c=biws,r=nonce,p=AAB=",
-    ];
-    for message in wrong {
-        let outcome = ClientFinal::parse(message.as_bytes());
-        assert_eq!(outcome, Err(Failure::MalformedRequest), "{message:?}");
-    }
-}
-
-#[test]
 fn a_last_message_that_was_tampered_with_is_refused() {
     let vector = &VECTORS[1];
     let alterations: [(&str, &str); 9] = [
@@ -468,6 +362,26 @@ fn an_exchange_recorded_earlier_cannot_be_replayed() {
 }
 
 #[test]
+fn a_good_proof_over_another_nonce_is_refused() {
+    let vector = &VECTORS[1];
+    let salt = encoding::decode(vector.salt).expect("base64");
+    let salted = vector.hash.salted_password(vector.password, &salt, 4096);
+    let client_key = keys::client_key(vector.hash, &salted);
+    let stored_key = vector.hash.digest(&client_key);
+    let (bare, own) = ("n=user,r=rOprNGfwEbeRWgbNEkqO", "rOprNGfwEbeRWgbNEkqO");
+    let full = format!("{own}{}", vector.server_nonce);
+    for (nonce, good) in [(full.as_str(), true), (own, false), ("x", false)] {
+        let without_proof = format!("c=biws,r={nonce}");
+        let message = format!("{bare},{},{without_proof}", vector.challenge);
+        let signature = vector.hash.hmac(&stored_key, &[message.as_bytes()]);
+        let proof = encoding::encode(&hash::xor(&client_key, &signature));
+        let (server, _) = vector.named().challenge(vector.keys(), vector.server_nonce);
+        let outcome = server.client_final(format!("{without_proof},p={proof}").as_bytes());
+        assert_eq!(outcome.is_ok(), good, "{nonce}");
+    }
+}
+
+#[test]
 fn the_client_refuses_a_server_that_breaks_the_protocol() {
     let malformed = ScramError::Malformed(Failure::MalformedRequest);
     let table = [
@@ -522,23 +436,6 @@ fn the_client_refuses_a_server_without_proof() {
         Err(ScramError::Malformed(Failure::NotAuthorized))
     );
     assert_eq!(client.verify(vector.success.as_bytes()), Ok(()));
-}
-
-#[test]
-fn the_parsers_take_any_octets_without_panic() {
-    let mut state = 1_u32;
-    for _ in 0..20_000 {
-        let mut message = VECTORS[4].last.as_bytes().to_vec();
-        for _ in 0..4 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let at = (state >> 8) as usize % message.len();
-            message[at] = b"\0,=pnrcm\xc3\xff"[(state >> 4) as usize % 10];
-        }
-        let parsed = ClientFinal::parse(&message).is_ok();
-        let other = ClientFirst::parse(&message).is_ok() || parse_server_final(&message).is_ok();
-        assert!(!(parsed && other));
-        assert!(ServerFirst::parse(&message).is_err());
-    }
 }
 
 fn text(message: Vec<u8>) -> String {
