@@ -142,6 +142,14 @@ mod tests {
         }
     }
 
+    // RFC 4616 §2: what prepares to nothing fails, whatever is stored.
+    #[test]
+    fn an_empty_password_matches_not_even_its_own_keys() {
+        let credentials = Credentials::from_keys(vec![Keys::derive(Hash::Sha256, "", b"salt", 1)]);
+        assert!(!credentials.verify_password(""));
+        assert!(!credentials.verify_password("\u{ad}"));
+    }
+
     #[test]
     fn a_password_that_cannot_be_prepared_is_refused_when_set() {
         assert_eq!(derive(""), Err(PasswordError::Empty));

@@ -184,8 +184,7 @@ impl ScramClient {
     /// [`ScramError::Server`] or [`ScramError::Malformed`].
     pub fn verify(&self, server_final: &[u8]) -> Result<(), ScramError> {
         let signature = parse_server_final(server_final).map_err(ScramError::Malformed)?;
-        let expected = &self.server_signature;
-        let proved = !expected.is_empty() && bool::from(signature.ct_eq(expected));
+        let proved: bool = signature.ct_eq(&self.server_signature).into();
         if proved {
             Ok(())
         } else {

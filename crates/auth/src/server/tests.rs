@@ -308,6 +308,22 @@ fn a_hostile_message_never_succeeds() {
 }
 
 #[test]
+fn a_message_beyond_the_limit_is_refused_however_well_formed() {
+    let first = |length: usize| {
+        let message = format!(
+            "n,,n=romeo,r={}",
+            "x".repeat(length - "n,,n=romeo,r=".len())
+        );
+        Negotiation::start("SCRAM-SHA-1", Some(message.as_bytes()), context()).1
+    };
+    assert!(matches!(
+        first(MAX_MESSAGE_BYTES),
+        Step::NeedCredentials { .. }
+    ));
+    assert_failure(&first(MAX_MESSAGE_BYTES + 1), Failure::MalformedRequest);
+}
+
+#[test]
 fn a_message_out_of_turn_ends_the_negotiation() {
     let mut romeo_client = client(Hash::Sha1, "romeo", "wherefore");
     let first = romeo_client.first();
