@@ -53,9 +53,7 @@ impl Credentials {
         }
         let keys = Hash::ALL.into_iter().zip(salts);
         let keys = keys.map(|(hash, salt)| Keys::derive(hash, &password, &salt, iterations));
-        Ok(Self {
-            keys: keys.collect(),
-        })
+        Ok(Self { keys: keys.collect() })
     }
 
     /// Credentials for an account that does not exist: of the same shape, at the same cost, the
@@ -83,11 +81,7 @@ impl Credentials {
     /// be made anew when the password is next at hand (XEP-0438 §6.3).
     #[must_use]
     pub fn iterations(&self) -> u32 {
-        self.keys
-            .iter()
-            .map(|keys| keys.iterations)
-            .min()
-            .unwrap_or(0)
+        self.keys.iter().map(|keys| keys.iterations).min().unwrap_or(0)
     }
 
     /// The hashes that there is a verifier for, in the order of [`Hash::ALL`].
@@ -130,14 +124,7 @@ mod tests {
         let credentials = derive("r0m30myr0m30").expect("a good password");
         assert!(credentials.verify_password("r0m30myr0m30"));
         assert!(credentials.verify_password("r0m30\u{ad}myr0m30"));
-        for wrong in [
-            "",
-            "R0m30myr0m30",
-            "r0m30myr0m30 ",
-            "r0m30myr0m3",
-            "\u{7}",
-            "\u{ad}",
-        ] {
+        for wrong in ["", "R0m30myr0m30", "r0m30myr0m30 ", "r0m30myr0m3", "\u{7}", "\u{ad}"] {
             assert!(!credentials.verify_password(wrong), "{wrong:?}");
         }
     }
@@ -160,13 +147,7 @@ mod tests {
     // XEP-0438 §7
     #[test]
     fn iterations_out_of_range_are_refused() {
-        for iterations in [
-            0,
-            4096,
-            DEFAULT_ITERATIONS - 1,
-            MAX_ITERATIONS + 1,
-            u32::MAX,
-        ] {
+        for iterations in [0, 4096, DEFAULT_ITERATIONS - 1, MAX_ITERATIONS + 1, u32::MAX] {
             let refused = Credentials::derive("secret", iterations, SALTS);
             assert_eq!(refused, Err(PasswordError::Iterations(iterations)));
         }
@@ -177,10 +158,7 @@ mod tests {
         let credentials = derive("secret").expect("a good password");
         assert_eq!(credentials.hashes().collect::<Vec<_>>(), Hash::ALL);
         for (keys, salt) in credentials.all().iter().zip(SALTS) {
-            assert_eq!(
-                (keys.salt.as_slice(), keys.iterations),
-                (&salt[..], DEFAULT_ITERATIONS)
-            );
+            assert_eq!((keys.salt.as_slice(), keys.iterations), (&salt[..], DEFAULT_ITERATIONS));
         }
     }
 
@@ -199,11 +177,8 @@ mod tests {
         assert_eq!(decoy(b"one", "nobody"), decoy(b"one", "nobody"));
         assert_ne!(decoy(b"one", "nobody"), decoy(b"one", "noone"));
         assert_ne!(decoy(b"one", "nobody"), decoy(b"two", "nobody"));
-        let salts: Vec<_> = decoy(b"one", "nobody")
-            .keys
-            .into_iter()
-            .map(|keys| keys.salt)
-            .collect();
+        let salts: Vec<_> =
+            decoy(b"one", "nobody").keys.into_iter().map(|keys| keys.salt).collect();
         assert!(salts[0] != salts[1] && salts[1] != salts[2] && salts[0] != salts[2]);
     }
 

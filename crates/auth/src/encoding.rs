@@ -16,11 +16,7 @@ pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 /// # Errors
 /// As [`decode`].
 pub fn decode_initial(text: &str) -> Result<Option<Vec<u8>>, Failure> {
-    if text.is_empty() {
-        Ok(None)
-    } else {
-        decode(text).map(Some)
-    }
+    if text.is_empty() { Ok(None) } else { decode(text).map(Some) }
 }
 
 /// Decodes the text of `<response/>`; `=` and no text at all both mean no octets.
@@ -35,9 +31,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Failure> {
     if text.len() > MAX_MESSAGE_BYTES.div_ceil(3) * 4 {
         return Err(Failure::MalformedRequest);
     }
-    STANDARD
-        .decode(text)
-        .map_err(|_| Failure::IncorrectEncoding)
+    STANDARD.decode(text).map_err(|_| Failure::IncorrectEncoding)
 }
 
 /// Encodes the data of a `<challenge/>`: plain base64, so no data is no text.
@@ -50,11 +44,7 @@ pub fn encode(data: &[u8]) -> String {
 /// (RFC 6120 §6.4.2, §6.4.6).
 #[must_use]
 pub fn encode_present(data: &[u8]) -> String {
-    if data.is_empty() {
-        "=".to_owned()
-    } else {
-        encode(data)
-    }
+    if data.is_empty() { "=".to_owned() } else { encode(data) }
 }
 
 #[cfg(test)]
@@ -80,11 +70,7 @@ mod tests {
         ];
         for text in wrong {
             assert_eq!(decode(text), Err(Failure::IncorrectEncoding), "{text:?}");
-            assert_eq!(
-                decode_initial(text),
-                Err(Failure::IncorrectEncoding),
-                "{text:?}"
-            );
+            assert_eq!(decode_initial(text), Err(Failure::IncorrectEncoding), "{text:?}");
         }
     }
 
@@ -92,9 +78,6 @@ mod tests {
     fn a_message_beyond_the_limit_is_refused_before_it_is_decoded() {
         let most = encode(&[b'x'; MAX_MESSAGE_BYTES]);
         assert_eq!(decode(&most).map(|data| data.len()), Ok(MAX_MESSAGE_BYTES));
-        assert_eq!(
-            decode(&"A".repeat(most.len() + 4)),
-            Err(Failure::MalformedRequest)
-        );
+        assert_eq!(decode(&"A".repeat(most.len() + 4)), Err(Failure::MalformedRequest));
     }
 }

@@ -70,10 +70,7 @@ impl Failure {
     /// [`Failure::NotAuthorized`] (RFC 6120 §6.5).
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|failure| failure.name() == name)
-            .unwrap_or(Self::NotAuthorized)
+        Self::ALL.into_iter().find(|failure| failure.name() == name).unwrap_or(Self::NotAuthorized)
     }
 }
 

@@ -28,11 +28,7 @@ impl Claim<'_> {
             let asked = account(authzid, domain);
             asked.is_some() && asked == account(&username, domain)
         });
-        if same {
-            Ok(username.into_owned())
-        } else {
-            Err(Failure::InvalidAuthzid)
-        }
+        if same { Ok(username.into_owned()) } else { Err(Failure::InvalidAuthzid) }
     }
 }
 
@@ -57,11 +53,7 @@ mod tests {
     fn one_may_be_oneself_in_every_spelling() {
         let same = ["romeo", "romeo@montague.example", "Romeo@Montague.Example"];
         for authzid in same {
-            assert_eq!(
-                admit("romeo", Some(authzid)).as_deref(),
-                Ok("romeo"),
-                "{authzid}"
-            );
+            assert_eq!(admit("romeo", Some(authzid)).as_deref(), Ok("romeo"), "{authzid}");
         }
         let full = "romeo@montague.example";
         assert_eq!(admit(full, Some(full)).as_deref(), Ok(full));
@@ -86,11 +78,7 @@ mod tests {
             "admin@romeo",
         ];
         for authzid in others {
-            assert_eq!(
-                admit("romeo", Some(authzid)),
-                Err(Failure::InvalidAuthzid),
-                "{authzid:?}"
-            );
+            assert_eq!(admit("romeo", Some(authzid)), Err(Failure::InvalidAuthzid), "{authzid:?}");
         }
     }
 
@@ -99,11 +87,7 @@ mod tests {
         assert_eq!(admit("ro\u{ad}meo", None).as_deref(), Ok("romeo"));
         assert_eq!(admit("Romeo", None).as_deref(), Ok("Romeo"));
         for name in ["", "\u{ad}", "\u{7}", "a\0b", "\u{627}1"] {
-            assert_eq!(
-                admit(name, None),
-                Err(Failure::MalformedRequest),
-                "{name:?}"
-            );
+            assert_eq!(admit(name, None), Err(Failure::MalformedRequest), "{name:?}");
         }
     }
 }

@@ -46,9 +46,7 @@ impl Mechanism {
     /// The mechanism of this name. Names are compared exactly: RFC 4422 §3.1 has upper case only.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|mechanism| mechanism.name() == name)
+        Self::ALL.into_iter().find(|mechanism| mechanism.name() == name)
     }
 }
 
@@ -65,24 +63,14 @@ mod tests {
     #[test]
     fn every_mechanism_is_found_again_by_its_name() {
         for mechanism in Mechanism::ALL {
-            assert_eq!(
-                Mechanism::from_name(&mechanism.to_string()),
-                Some(mechanism)
-            );
+            assert_eq!(Mechanism::from_name(&mechanism.to_string()), Some(mechanism));
         }
     }
 
     #[test]
     fn names_are_exact() {
-        let strangers = [
-            "",
-            "plain",
-            "PLAIN ",
-            "SCRAM-SHA-1-PLUS-PLUS",
-            "DIGEST-MD5",
-            "CRAM-MD5",
-            "PLAIN\0",
-        ];
+        let strangers =
+            ["", "plain", "PLAIN ", "SCRAM-SHA-1-PLUS-PLUS", "DIGEST-MD5", "CRAM-MD5", "PLAIN\0"];
         for name in strangers {
             assert_eq!(Mechanism::from_name(name), None, "{name:?}");
         }

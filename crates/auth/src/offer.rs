@@ -32,12 +32,7 @@ impl Offer {
     /// nothing and are left out; without TLS there are no bindings.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let Terms {
-            tls,
-            plain,
-            downgrade_hash,
-            mut bindings,
-        } = terms;
+        let Terms { tls, plain, downgrade_hash, mut bindings } = terms;
         bindings.retain(|binding| tls && !binding.data().is_empty());
         let allowed = |mechanism: &Mechanism| match mechanism {
             Mechanism::ScramPlus(_) => !bindings.is_empty(),
@@ -45,12 +40,7 @@ impl Offer {
             Mechanism::Plain => tls && plain,
         };
         let mechanisms = Mechanism::ALL.into_iter().filter(allowed).collect();
-        Self {
-            mechanisms,
-            bindings,
-            tls,
-            downgrade_hash,
-        }
+        Self { mechanisms, bindings, tls, downgrade_hash }
     }
 
     /// The offered mechanisms, the strongest first, for `<mechanisms/>`.
@@ -92,8 +82,7 @@ impl Offer {
     pub fn downgrade_hash(&self, hash: Hash) -> Option<String> {
         let mechanisms = self.mechanisms.iter().map(|mechanism| mechanism.name());
         let bindings = self.bindings.iter().map(ChannelBinding::name);
-        self.downgrade_hash
-            .then(|| downgrade_hash(hash, mechanisms, bindings))
+        self.downgrade_hash.then(|| downgrade_hash(hash, mechanisms, bindings))
     }
 }
 
@@ -125,17 +114,9 @@ mod tests {
     use super::*;
 
     fn names(tls: bool, plain: bool, bindings: &[ChannelBinding]) -> Vec<&'static str> {
-        let offer = Offer::new(Terms {
-            tls,
-            plain,
-            bindings: bindings.to_vec(),
-            ..Terms::default()
-        });
-        offer
-            .mechanisms()
-            .iter()
-            .map(|mechanism| mechanism.name())
-            .collect()
+        let offer =
+            Offer::new(Terms { tls, plain, bindings: bindings.to_vec(), ..Terms::default() });
+        offer.mechanisms().iter().map(|mechanism| mechanism.name()).collect()
     }
 
     fn end_point() -> ChannelBinding {
@@ -145,20 +126,13 @@ mod tests {
     #[test]
     fn the_offer_follows_tls_bindings_and_policy_strongest_first() {
         let scram = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"];
-        let plus = [
-            "SCRAM-SHA-512-PLUS",
-            "SCRAM-SHA-256-PLUS",
-            "SCRAM-SHA-1-PLUS",
-        ];
+        let plus = ["SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"];
         let plain = ["PLAIN"];
         assert_eq!(names(false, true, &[end_point()]), scram);
         assert_eq!(names(true, false, &[]), scram);
         assert_eq!(names(true, true, &[]), [&scram[..], &plain].concat());
         assert_eq!(names(true, false, &[end_point()]), [plus, scram].concat());
-        assert_eq!(
-            names(true, true, &[end_point()]),
-            [&plus[..], &scram, &plain].concat()
-        );
+        assert_eq!(names(true, true, &[end_point()]), [&plus[..], &scram, &plain].concat());
     }
 
     #[test]
@@ -169,33 +143,14 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_why() {
-        let clear = Offer::new(Terms {
-            plain: true,
-            ..Terms::default()
-        });
+        let clear = Offer::new(Terms { plain: true, ..Terms::default() });
         assert_eq!(clear.choose("PLAIN"), Err(Failure::EncryptionRequired));
-        let strict = Offer::new(Terms {
-            tls: true,
-            ..Terms::default()
-        });
+        let strict = Offer::new(Terms { tls: true, ..Terms::default() });
         assert_eq!(strict.choose("PLAIN"), Err(Failure::MechanismTooWeak));
-        for name in [
-            "SCRAM-SHA-1-PLUS",
-            "EXTERNAL",
-            "DIGEST-MD5",
-            "",
-            "scram-sha-1",
-        ] {
-            assert_eq!(
-                strict.choose(name),
-                Err(Failure::InvalidMechanism),
-                "{name:?}"
-            );
+        for name in ["SCRAM-SHA-1-PLUS", "EXTERNAL", "DIGEST-MD5", "", "scram-sha-1"] {
+            assert_eq!(strict.choose(name), Err(Failure::InvalidMechanism), "{name:?}");
         }
-        assert_eq!(
-            strict.choose("SCRAM-SHA-1"),
-            Ok(Mechanism::Scram(Hash::Sha1))
-        );
+        assert_eq!(strict.choose("SCRAM-SHA-1"), Ok(Mechanism::Scram(Hash::Sha1)));
     }
 
     // XEP-0474 §6.3

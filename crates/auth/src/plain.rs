@@ -82,12 +82,7 @@ mod tests {
     fn the_examples_of_the_rfcs_are_read() {
         let table: [(&[u8], _, _, _); 3] = [
             (b"\0tim\0tanstaaftanstaaf", None, "tim", "tanstaaftanstaaf"),
-            (
-                b"Ursel\0Kurt\0xipj3plmq",
-                Some("Ursel"),
-                "Kurt",
-                "xipj3plmq",
-            ),
+            (b"Ursel\0Kurt\0xipj3plmq", Some("Ursel"), "Kurt", "xipj3plmq"),
             (b"\0juliet\0r0m30myr0m30", None, "juliet", "r0m30myr0m30"),
         ];
         for (message, authzid, authcid, password) in table {
@@ -114,11 +109,7 @@ mod tests {
             message("", "romeo", &long),
         ];
         for message in wrong {
-            assert_eq!(
-                parsed(&message),
-                Err(Failure::MalformedRequest),
-                "{message:?}"
-            );
+            assert_eq!(parsed(&message), Err(Failure::MalformedRequest), "{message:?}");
         }
     }
 

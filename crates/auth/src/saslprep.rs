@@ -19,11 +19,7 @@ pub struct Prohibited;
 /// [`Prohibited`].
 pub fn stored(text: &str) -> Result<Cow<'_, str>, Prohibited> {
     let prepared = query(text)?;
-    if prepared.contains(tables::unassigned_code_point) {
-        Err(Prohibited)
-    } else {
-        Ok(prepared)
-    }
+    if prepared.contains(tables::unassigned_code_point) { Err(Prohibited) } else { Ok(prepared) }
 }
 
 /// Prepares a string that is only to be compared, such as a presented user name: unassigned code
@@ -37,13 +33,7 @@ pub fn query(text: &str) -> Result<Cow<'_, str>, Prohibited> {
     }
     let prepared: String = text
         .chars()
-        .map(|c| {
-            if tables::non_ascii_space_character(c) {
-                ' '
-            } else {
-                c
-            }
-        })
+        .map(|c| if tables::non_ascii_space_character(c) { ' ' } else { c })
         .filter(|&c| !tables::commonly_mapped_to_nothing(c))
         .nfkc()
         .collect();

@@ -91,11 +91,7 @@ enum State {
     /// The client's first message is awaited.
     Chosen(Mechanism),
     /// The keys of the named user are awaited. The decoy is made for every user, known or not.
-    Named {
-        username: String,
-        scram: Named,
-        decoy: Keys,
-    },
+    Named { username: String, scram: Named, decoy: Keys },
     /// The client's proof is awaited.
     Challenged { username: String, scram: Challenged },
     /// The result of the password check is awaited.
@@ -110,10 +106,7 @@ impl Negotiation {
     #[must_use]
     pub fn start(mechanism: &str, initial: Option<&[u8]>, context: Context) -> (Self, Step) {
         let chosen = context.offer.choose(mechanism);
-        let mut negotiation = Self {
-            context,
-            state: State::Done,
-        };
+        let mut negotiation = Self { context, state: State::Done };
         let step = match (chosen, initial) {
             (Err(failure), _) => Step::Failure(failure),
             (Ok(mechanism), None) => {
@@ -143,12 +136,9 @@ impl Negotiation {
             State::Chosen(Mechanism::ScramPlus(hash)) => {
                 self.scram(ScramServer { hash, plus: true }, message)
             }
-            State::Challenged { username, scram } => {
-                scram.client_final(message).map(|signature| Step::Success {
-                    username,
-                    additional: Some(signature),
-                })
-            }
+            State::Challenged { username, scram } => scram
+                .client_final(message)
+                .map(|signature| Step::Success { username, additional: Some(signature) }),
             State::Named { .. } | State::Checking { .. } | State::Done => {
                 Err(Failure::MalformedRequest)
             }
@@ -160,11 +150,7 @@ impl Negotiation {
     /// which the client cannot tell from a wrong password.
     pub fn credentials(&mut self, credentials: Option<&Credentials>) -> Step {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Named {
-                username,
-                scram,
-                decoy,
-            } => {
+            State::Named { username, scram, decoy } => {
                 let known = credentials.and_then(|credentials| credentials.keys(scram.hash()));
                 let keys = known.unwrap_or(&decoy).clone();
                 let nonce = STANDARD_NO_PAD.encode(self.context.nonce);
@@ -179,10 +165,7 @@ impl Negotiation {
     /// Goes on after [`Step::NeedPasswordCheck`].
     pub fn password_checked(&mut self, outcome: bool) -> Step {
         match (std::mem::replace(&mut self.state, State::Done), outcome) {
-            (State::Checking { username }, true) => Step::Success {
-                username,
-                additional: None,
-            },
+            (State::Checking { username }, true) => Step::Success { username, additional: None },
             (State::Checking { .. }, false) => Step::Failure(Failure::NotAuthorized),
             _ => Step::Failure(Failure::TemporaryAuthFailure),
         }
@@ -207,37 +190,19 @@ impl Negotiation {
     fn plain(&mut self, message: &[u8]) -> Result<Step, Failure> {
         let (claim, password) = plain::parse(message)?;
         let username = claim.admit(&self.context.domain)?;
-        let Context {
-            decoy_secret,
-            iterations,
-            ..
-        } = &self.context;
+        let Context { decoy_secret, iterations, .. } = &self.context;
         let decoy = Credentials::decoy(decoy_secret, &self.account(&username), *iterations);
-        self.state = State::Checking {
-            username: username.clone(),
-        };
-        Ok(Step::NeedPasswordCheck(PasswordCheck {
-            username,
-            password,
-            decoy,
-        }))
+        self.state = State::Checking { username: username.clone() };
+        Ok(Step::NeedPasswordCheck(PasswordCheck { username, password, decoy }))
     }
 
     fn scram(&mut self, server: ScramServer, message: &[u8]) -> Result<Step, Failure> {
         let scram = server.client_first(message, &self.context.offer)?;
         let username = scram.claim().admit(&self.context.domain)?;
-        let Context {
-            decoy_secret,
-            iterations,
-            ..
-        } = &self.context;
+        let Context { decoy_secret, iterations, .. } = &self.context;
         let account = self.account(&username);
         let decoy = Keys::decoy(scram.hash(), decoy_secret, &account, *iterations);
-        self.state = State::Named {
-            username: username.clone(),
-            scram,
-            decoy,
-        };
+        self.state = State::Named { username: username.clone(), scram, decoy };
         Ok(Step::NeedCredentials { username })
     }
 

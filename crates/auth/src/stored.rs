@@ -158,11 +158,7 @@ mod tests {
     fn every_shorter_or_longer_form_is_refused() {
         let octets = sample().encode();
         for len in 0..octets.len() {
-            assert_eq!(
-                Credentials::decode(&octets[..len]),
-                Err(DecodeError::Truncated),
-                "{len}"
-            );
+            assert_eq!(Credentials::decode(&octets[..len]), Err(DecodeError::Truncated), "{len}");
         }
         let longer = [&octets[..], &[0]].concat();
         assert_eq!(Credentials::decode(&longer), Err(DecodeError::Trailing(1)));
@@ -182,10 +178,7 @@ mod tests {
         assert_eq!(altered(&[(2, 9)]), Err(DecodeError::Hash(9)));
         assert_eq!(altered(&[(2 + 22 + 40, 1)]), Err(DecodeError::Hash(1)));
         assert_eq!(altered(&[(5, 0), (6, 0)]), Err(DecodeError::Iterations(0)));
-        assert_eq!(
-            altered(&[(3, 1)]),
-            Err(DecodeError::Iterations(0x0100_3039))
-        );
+        assert_eq!(altered(&[(3, 1)]), Err(DecodeError::Iterations(0x0100_3039)));
         assert_eq!(altered(&[(7, 0)]), Err(DecodeError::Salt(0)));
         assert_eq!(altered(&[(7, 65)]), Err(DecodeError::Salt(65)));
         assert_eq!(Credentials::decode(&[1, 0]), Err(DecodeError::Empty));

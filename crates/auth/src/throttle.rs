@@ -132,9 +132,9 @@ impl Tries {
     fn delay(self) -> Duration {
         match self.count.checked_sub(FREE_TRIES + 1) {
             None => Duration::ZERO,
-            Some(doublings) => FIRST_DELAY
-                .saturating_mul(1 << doublings.min(16))
-                .min(LONGEST_DELAY),
+            Some(doublings) => {
+                FIRST_DELAY.saturating_mul(1 << doublings.min(16)).min(LONGEST_DELAY)
+            }
         }
     }
 }
@@ -162,11 +162,7 @@ struct Recent<K, V> {
 
 impl<K: Hash + Eq + Copy, V: Default> Recent<K, V> {
     fn new(capacity: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            capacity: capacity.max(1),
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), capacity: capacity.max(1) }
     }
 
     fn entry(&mut self, key: K) -> &mut V {
@@ -174,9 +170,7 @@ impl<K: Hash + Eq + Copy, V: Default> Recent<K, V> {
         if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young
-            .entry(key)
-            .or_insert_with(|| known.unwrap_or_default())
+        self.young.entry(key).or_insert_with(|| known.unwrap_or_default())
     }
 
     fn forget(&mut self, key: &K) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
 use store::{Reply, Store, Write};
-use xmpp::{Fence, Jid, Origin, Stanza, StanzaError};
+use xmpp::{Fence, Origin, Stanza, StanzaError};
 
 use crate::entity::Entity;
 
@@ -21,10 +21,14 @@ pub struct Context<'a, E: Entity> {
     pub hosts: &'a Hosts,
     /// By what right the entity acts.
     pub fence: Fence,
+    waker: &'a Waker,
     cause: Cause,
     random: &'a mut dyn FnMut(&mut [u8]),
     effects: Vec<Effect<E>>,
 }
+
+/// Wakes an entity from any thread: it receives [`Body::Woken`].
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Why a turn happens: the origin and the responsibility that go along with everything it causes.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub enum Effect<E: Entity> {
         receipt: Option<Receipt>,
         /// What follows.
         then: Option<Then<E, Result<(), store::Error>>>,
+        /// The origin of what follows.
+        origin: Origin,
     },
     /// Rows to read; then the rest.
     Read(ReadCall<E>),
@@ -78,8 +84,8 @@ impl<'a, E: Entity> Context<'a, E> {
         cause: Cause,
         random: &'a mut dyn FnMut(&mut [u8]),
     ) -> Self {
-        let Surroundings { now, shared, hosts, fence } = surroundings;
-        Self { now, shared, hosts, fence, cause, random, effects: Vec::new() }
+        let Surroundings { now, shared, hosts, fence, waker } = surroundings;
+        Self { now, shared, hosts, fence, waker, cause, random, effects: Vec::new() }
     }
 
     /// Ends the turn: what it caused; its own share of the responsibility is released, since everything
@@ -139,7 +145,8 @@ impl<'a, E: Entity> Context<'a, E> {
     /// kept, its stream ends, so that the client sends it again.
     pub fn commit(&mut self, writes: Vec<Write>) {
         let receipt = self.cause.receipt.clone();
-        self.effects.push(Effect::Commit { writes, receipt, then: None });
+        let origin = self.next_origin();
+        self.effects.push(Effect::Commit { writes, receipt, then: None, origin });
     }
 
     /// Keeps rows, then goes on; `then` decides what a refusal by the store means, and the stanza that
@@ -150,7 +157,8 @@ impl<'a, E: Entity> Context<'a, E> {
         then: impl FnOnce(&mut E, &mut Context<'_, E>, Result<(), store::Error>) + 'static,
     ) {
         let receipt = self.cause.receipt.clone();
-        self.effects.push(Effect::Commit { writes, receipt, then: Some(Box::new(then)) });
+        let (origin, then) = (self.next_origin(), Some(Box::new(then) as Then<E, _>));
+        self.effects.push(Effect::Commit { writes, receipt, then, origin });
     }
 
     /// Asks the store and goes on with the answer in a later turn.
@@ -161,7 +169,8 @@ impl<'a, E: Entity> Context<'a, E> {
     ) {
         let call = move |store: &dyn Store, fence| {
             let reply = call(store, fence);
-            Box::pin(async move { Box::new(reply.await) as Box<dyn Any + Send> }) as BoxFuture<'static, _>
+            Box::pin(async move { Box::new(reply.await) as Box<dyn Any + Send> })
+                as BoxFuture<'static, _>
         };
         let then = move |entity: &mut E, cx: &mut Context<'_, E>, answer: Box<dyn Any + Send>| {
             if let Ok(answer) = answer.downcast::<Result<T, store::Error>>() {
@@ -169,7 +178,11 @@ impl<'a, E: Entity> Context<'a, E> {
             }
         };
         let cause = self.cause.share();
-        self.effects.push(Effect::Read(ReadCall { call: Box::new(call), then: Box::new(then), cause }));
+        self.effects.push(Effect::Read(ReadCall {
+            call: Box::new(call),
+            then: Box::new(then),
+            cause,
+        }));
     }
 
     /// Has [`Entity::wake`] called after a while.
@@ -202,6 +215,11 @@ impl<'a, E: Entity> Context<'a, E> {
         }
     }
 
+    /// What wakes this entity from any thread.
+    pub fn waker(&self) -> Waker {
+        Arc::clone(self.waker)
+    }
+
     /// Random bytes that nobody can guess.
     pub fn random(&mut self, bytes: &mut [u8]) {
         (self.random)(bytes);
@@ -213,11 +231,6 @@ impl<'a, E: Entity> Context<'a, E> {
         self.random(&mut bytes);
         u64::from_le_bytes(bytes)
     }
-
-    /// An address, for errors that must say who speaks.
-    pub fn domain_of(jid: &Jid) -> Jid {
-        jid.bare().domain().into()
-    }
 }
 
 /// What a shell knows of a turn beside its cause.
@@ -226,6 +239,7 @@ pub(crate) struct Surroundings<'a, E: Entity> {
     pub(crate) shared: &'a Arc<E::Shared>,
     pub(crate) hosts: &'a Hosts,
     pub(crate) fence: Fence,
+    pub(crate) waker: &'a Waker,
 }
 
 impl Cause {

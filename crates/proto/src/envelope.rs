@@ -36,6 +36,8 @@ pub enum Body {
     Home(HomeWord),
     /// Between a session and its user.
     User(UserWord),
+    /// From an actor to itself, by its waker: something that it shares with other threads has changed.
+    Woken,
 }
 
 /// W3C trace context.
@@ -53,15 +55,7 @@ impl Envelope {
 
     /// An envelope that starts here.
     pub fn new(to: Route, body: Body, origin: Origin, epoch: Epoch) -> Self {
-        Self {
-            to,
-            body,
-            origin,
-            epoch,
-            receipt: None,
-            hops: 0,
-            trace: None,
-        }
+        Self { to, body, origin, epoch, receipt: None, hops: 0, trace: None }
     }
 
     /// With the responsibility for the stanza that caused it.

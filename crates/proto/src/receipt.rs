@@ -55,10 +55,7 @@ impl Ledger {
     /// there is news, once until [`Ledger::standing`] is asked.
     pub fn new(handled: u64, wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
-                handled,
-                ..State::default()
-            }),
+            state: Mutex::new(State { handled, ..State::default() }),
             wake: Box::new(wake),
         })
     }
@@ -68,14 +65,8 @@ impl Ledger {
         let mut state = self.lock();
         state.open.push_back(false);
         let seq = state.handled + state.open.len() as u64;
-        let share = Share {
-            seq,
-            ledger: Arc::clone(self),
-            faulty: AtomicBool::new(false),
-        };
-        Receipt {
-            share: Some(Arc::new(share)),
-        }
+        let share = Share { seq, ledger: Arc::clone(self), faulty: AtomicBool::new(false) };
+        Receipt { share: Some(Arc::new(share)) }
     }
 
     /// How many stanzas are open: the bound that makes the edge stop reading.
@@ -87,19 +78,14 @@ impl Ledger {
     pub fn standing(&self) -> Standing {
         let mut state = self.lock();
         state.woken = false;
-        Standing {
-            handled: state.handled,
-            faulty: state.faulty,
-        }
+        Standing { handled: state.handled, faulty: state.faulty }
     }
 
     fn settle(&self, seq: u64, faulty: bool) {
         let mut state = self.lock();
         let before = state.handled;
         state.faulty |= faulty;
-        let slot = seq
-            .checked_sub(before + 1)
-            .and_then(|index| usize::try_from(index).ok());
+        let slot = seq.checked_sub(before + 1).and_then(|index| usize::try_from(index).ok());
         if let Some(done) = slot.and_then(|slot| state.open.get_mut(slot)) {
             *done = !faulty;
         }
@@ -130,9 +116,7 @@ impl Receipt {
 
 impl Clone for Receipt {
     fn clone(&self) -> Self {
-        Self {
-            share: self.share.clone(),
-        }
+        Self { share: self.share.clone() }
     }
 }
 
@@ -152,23 +136,14 @@ impl Drop for Share {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Receipt({:?})",
-            self.share.as_ref().map(|share| share.seq)
-        )
+        write!(f, "Receipt({:?})", self.share.as_ref().map(|share| share.seq))
     }
 }
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        write!(
-            f,
-            "Ledger(handled {}, open {})",
-            state.handled,
-            state.open.len()
-        )
+        write!(f, "Ledger(handled {}, open {})", state.handled, state.open.len())
     }
 }
 
@@ -194,15 +169,9 @@ mod tests {
         let (ledger, woken) = ledger();
         let (first, second, third) = (ledger.open(), ledger.open(), ledger.open());
         second.release();
-        assert_eq!(
-            (ledger.standing().handled, woken.load(Ordering::Relaxed)),
-            (0, 0)
-        );
+        assert_eq!((ledger.standing().handled, woken.load(Ordering::Relaxed)), (0, 0));
         first.release();
-        assert_eq!(
-            (ledger.standing().handled, woken.load(Ordering::Relaxed)),
-            (2, 1)
-        );
+        assert_eq!((ledger.standing().handled, woken.load(Ordering::Relaxed)), (2, 1));
         third.release();
         assert_eq!((ledger.standing().handled, ledger.open_count()), (3, 0));
     }
@@ -223,13 +192,7 @@ mod tests {
         let (ledger, woken) = ledger();
         drop(ledger.open());
         ledger.open().release();
-        assert_eq!(
-            ledger.standing(),
-            Standing {
-                handled: 0,
-                faulty: true
-            }
-        );
+        assert_eq!(ledger.standing(), Standing { handled: 0, faulty: true });
         assert!(woken.load(Ordering::Relaxed) >= 1);
     }
 

@@ -56,10 +56,7 @@ impl Hosts {
         domains: impl IntoIterator<Item = BareJid>,
         rooms: impl IntoIterator<Item = BareJid>,
     ) -> Self {
-        Self {
-            domains: domains.into_iter().collect(),
-            rooms: rooms.into_iter().collect(),
-        }
+        Self { domains: domains.into_iter().collect(), rooms: rooms.into_iter().collect() }
     }
 
     /// Whether accounts of this domain live here.
@@ -84,11 +81,7 @@ impl Route {
     pub fn of(to: &Jid, hosts: &Hosts) -> Self {
         let domain = to.domainpart();
         let bare = to.bare();
-        match (
-            hosts.serves(domain),
-            hosts.is_room_service(domain),
-            to.localpart(),
-        ) {
+        match (hosts.serves(domain), hosts.is_room_service(domain), to.localpart()) {
             (true, _, Some(_)) => Self::User(bare),
             (_, true, Some(_)) => Self::Room(bare),
             (true, _, None) | (_, true, None) => Self::Domain(bare),
@@ -120,10 +113,7 @@ mod tests {
             ("a@x.org", Route::User(bare("a@x.org"))),
             ("a@x.org/r", Route::User(bare("a@x.org"))),
             ("conference.x.org", Route::Domain(bare("conference.x.org"))),
-            (
-                "r@conference.x.org/nick",
-                Route::Room(bare("r@conference.x.org")),
-            ),
+            ("r@conference.x.org/nick", Route::Room(bare("r@conference.x.org"))),
             ("a@y.org/r", Route::Remote(bare("y.org"))),
             ("y.org", Route::Remote(bare("y.org"))),
             ("sub.x.org", Route::Remote(bare("sub.x.org"))),

@@ -218,7 +218,6 @@ async fn receive(mut inbox: Receiver) {
     }
 }
 
-
 async fn flush(local: Rc<Local>) {
     while !local.stopped.get() {
         local.flush.notified().await;

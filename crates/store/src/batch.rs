@@ -33,10 +33,7 @@ pub enum Write {
 impl Batch {
     /// An empty batch.
     pub fn new(fence: Fence) -> Self {
-        Self {
-            fence,
-            writes: Vec::new(),
-        }
+        Self { fence, writes: Vec::new() }
     }
 
     /// With a write.

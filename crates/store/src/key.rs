@@ -69,10 +69,6 @@ impl Kind {
 impl Key {
     /// A row's name.
     pub fn new(owner: BareJid, kind: Kind, item: impl Into<Bytes>) -> Self {
-        Self {
-            owner,
-            kind,
-            item: item.into(),
-        }
+        Self { owner, kind, item: item.into() }
     }
 }

@@ -53,10 +53,7 @@ impl fmt::Display for Utc {
         let (day, second) = (EPOCH_DAY + seconds / DAY_SECONDS, seconds % DAY_SECONDS);
         let (year, month, day) = civil(day);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match fraction {
             0 => {}
             _ if fraction % 1000 == 0 => write!(f, ".{:03}", fraction / 1000)?,
@@ -96,11 +93,7 @@ fn read_time(rest: &mut Digits<'_>) -> Option<i64> {
     let minute = rest.number(2)?;
     rest.expect(b':')?;
     let second = rest.number(2)?;
-    let fraction = if rest.expect(b'.').is_some() {
-        rest.fraction()?
-    } else {
-        0
-    };
+    let fraction = if rest.expect(b'.').is_some() { rest.fraction()? } else { 0 };
     let micros = (hour * 3600 + minute * 60 + second) * MICROS + fraction;
     let midnight = hour == 24 && micros == DAY_SECONDS * MICROS;
     ((hour < 24 || midnight) && minute < 60 && second <= 60).then_some(micros)

@@ -42,11 +42,7 @@ pub fn find(stanza: &Stanza) -> Option<Delay> {
     if !stanza.features().any(Features::DELAY) {
         return None;
     }
-    stanza
-        .find("delay", ns::DELAY)?
-        .parse()
-        .as_ref()
-        .and_then(parse)
+    stanza.find("delay", ns::DELAY)?.parse().as_ref().and_then(parse)
 }
 
 /// Takes out the notes that claim to be of `by`, which has not written them yet (§5).
@@ -58,11 +54,7 @@ pub fn without_forged(stanza: &Stanza, by: &Jid) -> Stanza {
     stanza.without(|child| {
         child.ns == ns::DELAY
             && child.parse().is_some_and(|delay| {
-                delay
-                    .attr("from")
-                    .and_then(|from| Jid::parse(from).ok())
-                    .as_ref()
-                    == Some(by)
+                delay.attr("from").and_then(|from| Jid::parse(from).ok()).as_ref() == Some(by)
             })
     })
 }
@@ -76,16 +68,7 @@ mod tests {
 
     fn message(inner: &'static str) -> Stanza {
         let kind = Kind::Message(MessageType::Chat);
-        Stanza::new(
-            Head {
-                kind,
-                id: None,
-                from: None,
-                to: None,
-                lang: None,
-            },
-            inner,
-        )
+        Stanza::new(Head { kind, id: None, from: None, to: None, lang: None }, inner)
     }
 
     #[test]
@@ -109,11 +92,7 @@ mod tests {
             "<delay xmlns='jabber:x:delay' stamp='2002-09-10T23:08:25Z'/>",
             "<x xmlns='urn:xmpp:delay' stamp='2002-09-10T23:08:25Z'/>",
         ] {
-            assert_eq!(
-                parse(&Element::parse(xml.as_bytes()).unwrap()),
-                None,
-                "{xml}"
-            );
+            assert_eq!(parse(&Element::parse(xml.as_bytes()).unwrap()), None, "{xml}");
         }
     }
 
@@ -127,14 +106,8 @@ mod tests {
         let server = Jid::parse("capulet.com").unwrap();
         let clean = without_forged(&stanza, &server);
         assert_eq!(clean.children().count(), 2);
-        assert_eq!(
-            find(&clean).unwrap().from,
-            Some(Jid::parse("other.example").unwrap())
-        );
-        assert_eq!(
-            without_forged(&clean, &server).inner().as_ptr(),
-            clean.inner().as_ptr()
-        );
+        assert_eq!(find(&clean).unwrap().from, Some(Jid::parse("other.example").unwrap()));
+        assert_eq!(without_forged(&clean, &server).inner().as_ptr(), clean.inner().as_ptr());
         assert_eq!(find(&message("<body>hi</body>")), None);
     }
 }

@@ -45,12 +45,7 @@ const MAX_DEPTH: usize = 128;
 impl Element {
     /// An empty element. `ns` is empty for the content namespace.
     pub fn new(name: impl Into<Cow<'static, str>>, ns: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            name: name.into(),
-            ns: ns.into(),
-            attributes: Vec::new(),
-            nodes: Vec::new(),
-        }
+        Self { name: name.into(), ns: ns.into(), attributes: Vec::new(), nodes: Vec::new() }
     }
 
     /// Reads exactly one element from canonical bytes whose context is the content namespace.
@@ -109,10 +104,7 @@ impl Element {
 
     /// An attribute of a namespace, such as [`ns::XML`].
     pub fn attr_ns(&self, name: &str, ns: &str) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|a| a.name == name && a.ns == ns)
-            .map(|a| a.value.as_str())
+        self.attributes.iter().find(|a| a.name == name && a.ns == ns).map(|a| a.value.as_str())
     }
 
     /// `xml:lang`.
@@ -300,29 +292,16 @@ mod tests {
 
     #[test]
     fn a_child_leaves_a_namespace_by_declaring_the_next() {
-        let bytes = Element::new("f", "urn:f")
-            .with_child(Element::new("m", ns::CLIENT))
-            .to_bytes();
+        let bytes = Element::new("f", "urn:f").with_child(Element::new("m", ns::CLIENT)).to_bytes();
         assert_eq!(bytes, b"<f xmlns='urn:f'><m xmlns='jabber:client'/></f>");
     }
 
     #[test]
     fn what_is_not_one_element_is_refused() {
-        for bytes in [
-            "",
-            "text",
-            "<a/><b/>",
-            "<a>",
-            "<a></b>",
-            "</r><r>",
-            "<a/></r><r>",
-            "<a x='1' x='2'/>",
-        ] {
-            assert_eq!(
-                Element::parse(bytes.as_bytes()),
-                Err(NotAnElement),
-                "{bytes}"
-            );
+        for bytes in
+            ["", "text", "<a/><b/>", "<a>", "<a></b>", "</r><r>", "<a/></r><r>", "<a x='1' x='2'/>"]
+        {
+            assert_eq!(Element::parse(bytes.as_bytes()), Err(NotAnElement), "{bytes}");
         }
         let deep = [b"<a>".repeat(200), b"</a>".repeat(200)].concat();
         assert_eq!(Element::parse(&deep), Err(NotAnElement));

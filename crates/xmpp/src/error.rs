@@ -136,12 +136,7 @@ impl StanzaCondition {
 
 impl From<StanzaCondition> for StanzaError {
     fn from(condition: StanzaCondition) -> Self {
-        Self {
-            ty: condition.default_type(),
-            condition,
-            text: None,
-            detail: None,
-        }
+        Self { ty: condition.default_type(), condition, text: None, detail: None }
     }
 }
 
@@ -253,12 +248,7 @@ conditions! {
 
 impl From<StreamCondition> for StreamError {
     fn from(condition: StreamCondition) -> Self {
-        Self {
-            condition,
-            text: None,
-            host: None,
-            detail: None,
-        }
+        Self { condition, text: None, host: None, detail: None }
     }
 }
 
@@ -298,9 +288,7 @@ impl StreamError {
 }
 
 fn text_element(ns: &'static str, text: &str) -> Element {
-    Element::new("text", ns)
-        .with_attr_ns("lang", ns::XML, "en")
-        .with_text(text)
+    Element::new("text", ns).with_attr_ns("lang", ns::XML, "en").with_text(text)
 }
 
 #[cfg(test)]

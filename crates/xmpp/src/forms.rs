@@ -55,12 +55,7 @@ impl Form {
     #[must_use]
     pub fn new(kind: FormKind, form_type: impl Into<String>) -> Self {
         let form_type = Field::new(FieldType::Hidden, FORM_TYPE).with_value(form_type);
-        Self {
-            kind,
-            title: None,
-            instructions: Vec::new(),
-            fields: vec![form_type],
-        }
+        Self { kind, title: None, instructions: Vec::new(), fields: vec![form_type] }
     }
 
     /// With a field appended.

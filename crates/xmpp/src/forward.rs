@@ -60,11 +60,7 @@ mod tests {
     #[test]
     fn a_forwarded_stanza_keeps_its_bytes_and_its_namespace() {
         let mut out = Vec::new();
-        write(
-            &mut out,
-            &stanza(),
-            Some(&delay::element(None, 1_278_803_305_000_000)),
-        );
+        write(&mut out, &stanza(), Some(&delay::element(None, 1_278_803_305_000_000)));
         assert_eq!(
             String::from_utf8(out.clone()).unwrap(),
             format!(

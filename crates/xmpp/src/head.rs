@@ -225,10 +225,7 @@ mod tests {
 
     #[test]
     fn unknown_types_are_normal_for_messages_and_errors_elsewhere() {
-        assert_eq!(
-            Kind::parse("message", Some("x")),
-            Ok(Kind::Message(MessageType::Normal))
-        );
+        assert_eq!(Kind::parse("message", Some("x")), Ok(Kind::Message(MessageType::Normal)));
         assert_eq!(Kind::parse("presence", Some("x")), Err(UnknownKind::Type));
         assert_eq!(Kind::parse("iq", None), Err(UnknownKind::Type));
         assert_eq!(Kind::parse("foo", None), Err(UnknownKind::Name));

@@ -157,20 +157,13 @@ impl Jid {
     /// The address without its resourcepart. Shares the string.
     #[must_use]
     pub fn bare(&self) -> BareJid {
-        BareJid(Self {
-            end: self.bare_end,
-            ..self.clone()
-        })
+        BareJid(Self { end: self.bare_end, ..self.clone() })
     }
 
     /// The address of the domain alone. Shares the string.
     #[must_use]
     pub fn domain(&self) -> BareJid {
-        BareJid(Self {
-            start: self.domain,
-            end: self.bare_end,
-            ..self.clone()
-        })
+        BareJid(Self { start: self.domain, end: self.bare_end, ..self.clone() })
     }
 
     /// This address as a full one, if it has a resourcepart. Shares the string.
@@ -284,11 +277,7 @@ impl TryFrom<Jid> for BareJid {
     type Error = JidError;
 
     fn try_from(jid: Jid) -> Result<Self, JidError> {
-        if jid.is_bare() {
-            Ok(Self(jid))
-        } else {
-            Err(JidError::UnexpectedResource)
-        }
+        if jid.is_bare() { Ok(Self(jid)) } else { Err(JidError::UnexpectedResource) }
     }
 }
 
@@ -296,11 +285,7 @@ impl TryFrom<Jid> for FullJid {
     type Error = JidError;
 
     fn try_from(jid: Jid) -> Result<Self, JidError> {
-        if jid.is_bare() {
-            Err(JidError::NoResource)
-        } else {
-            Ok(Self(jid))
-        }
+        if jid.is_bare() { Err(JidError::NoResource) } else { Ok(Self(jid)) }
     }
 }
 

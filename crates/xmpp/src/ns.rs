@@ -1,9 +1,6 @@
 //! Owns the namespace names, one constant each, and nothing else.
 
-#![expect(
-    missing_docs,
-    reason = "each constant is named by the word of its specification"
-)]
+#![expect(missing_docs, reason = "each constant is named by the word of its specification")]
 
 // RFC 6120
 pub const CLIENT: &str = "jabber:client";

@@ -114,12 +114,9 @@ fn is_label_separator(c: char) -> bool {
 /// An IPv6 address in brackets, in its one canonical spelling (RFC 5952). Zone identifiers mean
 /// nothing beyond one host, so they are refused.
 fn ip_literal(input: &str) -> Result<String, PrepError> {
-    let inner = input
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let address: Ipv6Addr = inner
-        .and_then(|inner| inner.parse().ok())
-        .ok_or(PrepError::IpLiteral)?;
+    let inner = input.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address: Ipv6Addr =
+        inner.and_then(|inner| inner.parse().ok()).ok_or(PrepError::IpLiteral)?;
     Ok(format!("[{address}]"))
 }
 
@@ -142,9 +139,7 @@ fn prepare(profile: Profile, input: &str) -> Result<String, PrepError> {
 
 /// Tables B.1 (map to nothing) and, for names, B.2 (fold case).
 fn map(profile: Profile, input: &str) -> String {
-    let kept = input
-        .chars()
-        .filter(|&c| !tables::commonly_mapped_to_nothing(c));
+    let kept = input.chars().filter(|&c| !tables::commonly_mapped_to_nothing(c));
     match profile {
         Profile::Resource => kept.collect(),
         Profile::Node | Profile::Name => kept.flat_map(tables::case_fold_for_nfkc).collect(),
@@ -157,10 +152,7 @@ fn map(profile: Profile, input: &str) -> String {
 fn normalise(mapped: &str) -> String {
     let mut output = String::with_capacity(mapped.len());
     let mut rest = mapped;
-    while let Some((at, c)) = rest
-        .char_indices()
-        .find(|&(_, c)| tables::unassigned_code_point(c))
-    {
+    while let Some((at, c)) = rest.char_indices().find(|&(_, c)| tables::unassigned_code_point(c)) {
         let (known, unknown) = rest.split_at(at);
         output.extend(known.nfkc());
         output.push(c);
@@ -207,10 +199,8 @@ const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut byte: u8 = 0x20;
     while byte < 0x7f {
-        let excluded = matches!(
-            byte,
-            b' ' | b'"' | b'&' | b'\'' | b'/' | b':' | b'<' | b'>' | b'@'
-        );
+        let excluded =
+            matches!(byte, b' ' | b'"' | b'&' | b'\'' | b'/' | b':' | b'<' | b'>' | b'@');
         let mut class = RESOURCE;
         if !excluded && !byte.is_ascii_uppercase() {
             class |= LOCAL;
@@ -227,6 +217,5 @@ const fn classes() -> [u8; 256] {
 
 /// Whether each byte is of the class. Bytes beyond ASCII are of none.
 fn is_all(text: &str, class: u8) -> bool {
-    text.bytes()
-        .all(|byte| CLASS[usize::from(byte)] & class != 0)
+    text.bytes().all(|byte| CLASS[usize::from(byte)] & class != 0)
 }

@@ -59,16 +59,10 @@ impl Request {
                 .map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
             // An empty `<after/>` stands before the first item (§2.2).
             after: unique(set, "after")?.filter(|uid| !uid.is_empty()),
-            direction: if before.is_some() {
-                Direction::Backwards
-            } else {
-                Direction::Forwards
-            },
+            direction: if before.is_some() { Direction::Backwards } else { Direction::Forwards },
             // An empty `<before/>` stands after the last (§2.5).
             before: before.filter(|uid| !uid.is_empty()),
-            index: unique(set, "index")?
-                .map(|index| number(&index))
-                .transpose()?,
+            index: unique(set, "index")?.map(|index| number(&index)).transpose()?,
         };
         let by_uid = request.after.is_some() || request.direction == Direction::Backwards;
         if request.index.is_some() && by_uid {
@@ -97,21 +91,9 @@ impl Request {
             let at = items.iter().position(|item| uid(item) == wanted);
             at.ok_or_else(|| StanzaError::from(StanzaCondition::ItemNotFound))
         };
-        let after = self
-            .after
-            .as_ref()
-            .map(find)
-            .transpose()?
-            .map_or(0, |at| at + 1);
-        let end = self
-            .before
-            .as_ref()
-            .map(find)
-            .transpose()?
-            .unwrap_or(items.len());
-        let index = self
-            .index
-            .map_or(0, |index| usize::try_from(index).unwrap_or(usize::MAX));
+        let after = self.after.as_ref().map(find).transpose()?.map_or(0, |at| at + 1);
+        let end = self.before.as_ref().map(find).transpose()?.unwrap_or(items.len());
+        let index = self.index.map_or(0, |index| usize::try_from(index).unwrap_or(usize::MAX));
         let start = after.max(index).min(end);
         let size = self.page_size(most).min(end - start);
         let range = match self.direction {
@@ -155,9 +137,7 @@ fn unique(set: &Element, name: &str) -> Result<Option<String>, StanzaError> {
     let mut children = set.children().filter(|child| child.is(name, ns::RSM));
     let first = children.next().map(Element::text);
     match children.next() {
-        Some(_) => Err(bad_request(
-            "an element of a result set request is repeated",
-        )),
+        Some(_) => Err(bad_request("an element of a result set request is repeated")),
         None => Ok(first),
     }
 }
@@ -180,10 +160,7 @@ mod tests {
     use super::*;
 
     fn request(inner: &str) -> Result<Request, StanzaError> {
-        let xml = format!(
-            "<query xmlns='q'><set xmlns='{}'>{inner}</set></query>",
-            ns::RSM
-        );
+        let xml = format!("<query xmlns='q'><set xmlns='{}'>{inner}</set></query>", ns::RSM);
         Request::parse(&Element::parse(xml.as_bytes()).unwrap()).map(Option::unwrap)
     }
 
@@ -195,10 +172,7 @@ mod tests {
 
     /// The page as text, its index and the whole count.
     fn page(inner: &str) -> (String, Option<u64>, Option<u64>) {
-        let (range, result) = request(inner)
-            .unwrap()
-            .page(&NAMES, |name| name, 3)
-            .unwrap();
+        let (range, result) = request(inner).unwrap().page(&NAMES, |name| name, 3).unwrap();
         let page = NAMES[range].concat();
         let ends = page.chars().next().zip(page.chars().last());
         let ends = ends.map(|(first, last)| (first.to_string(), last.to_string()));
@@ -224,11 +198,7 @@ mod tests {
             ("<max>2</max><before>d</before>", "bc", Some(1)),
             ("<max> 2\n</max><before/>", "de", Some(3)),
             ("<before>a</before>", "", None),
-            (
-                "<max>1</max><after>b</after><before>e</before>",
-                "d",
-                Some(3),
-            ),
+            ("<max>1</max><after>b</after><before>e</before>", "d", Some(3)),
             ("<after>d</after><before>b</before>", "", None),
             ("<max>2</max><index>3</index>", "de", Some(3)),
             ("<max>2</max><index>4</index>", "e", Some(4)),
@@ -238,21 +208,14 @@ mod tests {
             ("<max>0</max><before/>", "", None),
         ];
         for (inner, expected, index) in rows {
-            assert_eq!(
-                page(inner),
-                (expected.to_owned(), index, Some(5)),
-                "{inner}"
-            );
+            assert_eq!(page(inner), (expected.to_owned(), index, Some(5)), "{inner}");
         }
     }
 
     #[test]
     fn an_item_that_is_gone_is_not_found() {
         for inner in ["<after>x</after>", "<before>x</before>"] {
-            let error = request(inner)
-                .unwrap()
-                .page(&NAMES, |name| name, 3)
-                .unwrap_err();
+            let error = request(inner).unwrap().page(&NAMES, |name| name, 3).unwrap_err();
             assert_eq!(error.condition, StanzaCondition::ItemNotFound);
         }
     }
@@ -284,10 +247,7 @@ mod tests {
         let xml = "<set xmlns='http://jabber.org/protocol/rsm'><first index='10'>a&amp;b</first>\
                    <last>z</last><count>800</count></set>";
         assert_eq!(Element::parse(xml.as_bytes()).unwrap(), result.to_element());
-        let empty = ResultSet {
-            count: Some(790),
-            ..ResultSet::default()
-        };
+        let empty = ResultSet { count: Some(790), ..ResultSet::default() };
         let xml = "<set xmlns='http://jabber.org/protocol/rsm'><count>790</count></set>";
         assert_eq!(Element::parse(xml.as_bytes()).unwrap(), empty.to_element());
     }

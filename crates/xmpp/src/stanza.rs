@@ -44,15 +44,10 @@ impl Stanza {
 
     /// As [`Stanza::new`], with an index that the parser made in passing.
     pub fn indexed(head: Head, inner: Bytes, children: Index) -> Self {
-        let mut stanza = Self {
-            head,
-            features: Features::NONE,
-            children,
-            inner,
-        };
-        stanza.features = stanza.children().fold(Features::NONE, |all, child| {
-            all.with(Features::of(child.ns, child.name))
-        });
+        let mut stanza = Self { head, features: Features::NONE, children, inner };
+        stanza.features = stanza
+            .children()
+            .fold(Features::NONE, |all, child| all.with(Features::of(child.ns, child.name)));
         stanza
     }
 
@@ -97,15 +92,12 @@ impl Stanza {
 
     /// The direct children in order.
     pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
-        self.children
-            .iter()
-            .filter_map(|&range| child_at(&self.inner, range))
+        self.children.iter().filter_map(|&range| child_at(&self.inner, range))
     }
 
     /// The first direct child of this name and namespace, unparsed.
     pub fn find(&self, name: &str, ns: &str) -> Option<Child<'_>> {
-        self.children()
-            .find(|child| child.name == name && child.ns == ns)
+        self.children().find(|child| child.name == name && child.ns == ns)
     }
 
     /// The first direct child of this name and namespace as a tree.
@@ -160,11 +152,8 @@ impl Stanza {
         if !self.children().any(|child| unwanted(&child)) {
             return self.clone();
         }
-        let kept: Vec<&[u8]> = self
-            .children()
-            .filter(|child| !unwanted(child))
-            .map(|child| child.bytes)
-            .collect();
+        let kept: Vec<&[u8]> =
+            self.children().filter(|child| !unwanted(child)).map(|child| child.bytes).collect();
         Self::new(self.head.clone(), kept.concat())
     }
 
@@ -172,10 +161,7 @@ impl Stanza {
     /// whole read.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self {
-            inner: Bytes::copy_from_slice(&self.inner),
-            ..self.clone()
-        }
+        Self { inner: Bytes::copy_from_slice(&self.inner), ..self.clone() }
     }
 
     /// The result of this IQ request, to its sender (RFC 6120 §8.2.3).
@@ -198,13 +184,7 @@ impl Stanza {
 
     fn answer_head(&self, kind: Kind) -> Head {
         let Head { id, from, to, .. } = self.head.clone();
-        Head {
-            kind,
-            id,
-            from: to,
-            to: from,
-            lang: None,
-        }
+        Head { kind, id, from: to, to: from, lang: None }
     }
 
     /// Appends the whole stanza as the receiver's stream wants it: no namespace on the stanza itself, so
@@ -282,19 +262,13 @@ fn index(inner: &[u8]) -> Index {
 fn child_at(inner: &[u8], (start, end): (u32, u32)) -> Option<Child<'_>> {
     let bytes = inner.get(start as usize..end as usize)?;
     let tag = bytes.strip_prefix(b"<")?;
-    let name_end = tag
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'>' | b'/'))?;
+    let name_end = tag.iter().position(|byte| matches!(byte, b' ' | b'>' | b'/'))?;
     let (name, rest) = tag.split_at(name_end);
     let ns = match rest.strip_prefix(b" xmlns='") {
         Some(value) => &value[..memchr::memchr(b'\'', value)?],
         None => &[],
     };
-    Some(Child {
-        name: str::from_utf8(name).ok()?,
-        ns: str::from_utf8(ns).ok()?,
-        bytes,
-    })
+    Some(Child { name: str::from_utf8(name).ok()?, ns: str::from_utf8(ns).ok()?, bytes })
 }
 
 #[cfg(test)]
@@ -327,10 +301,8 @@ mod tests {
     #[test]
     fn children_are_found_without_parsing() {
         let stanza = message();
-        let names: Vec<_> = stanza
-            .children()
-            .map(|c| (c.name.to_owned(), c.ns.to_owned()))
-            .collect();
+        let names: Vec<_> =
+            stanza.children().map(|c| (c.name.to_owned(), c.ns.to_owned())).collect();
         assert_eq!(
             names,
             [
@@ -375,10 +347,7 @@ mod tests {
         );
         assert!(!less.features().any(Features::OTHER));
         let more = less.with_child(&Element::new("z", "urn:z"));
-        assert_eq!(
-            more.children().last().map(|c| c.ns.to_owned()),
-            Some("urn:z".to_owned())
-        );
+        assert_eq!(more.children().last().map(|c| c.ns.to_owned()), Some("urn:z".to_owned()));
     }
 
     #[test]
@@ -388,21 +357,11 @@ mod tests {
             written(&request.result(None)),
             "<iq from='b@y' to='a@x/r' type='result' id='i&apos;1'/>"
         );
-        let error = request
-            .error(&StanzaCondition::ServiceUnavailable.into())
-            .unwrap();
+        let error = request.error(&StanzaCondition::ServiceUnavailable.into()).unwrap();
         assert!(written(&error).starts_with(
             "<iq from='b@y' to='a@x/r' type='error' id='i&apos;1'><error type='cancel'>"
         ));
-        assert_eq!(
-            error.error(&StanzaCondition::ServiceUnavailable.into()),
-            None
-        );
-        assert_eq!(
-            request
-                .result(None)
-                .error(&StanzaCondition::ServiceUnavailable.into()),
-            None
-        );
+        assert_eq!(error.error(&StanzaCondition::ServiceUnavailable.into()), None);
+        assert_eq!(request.result(None).error(&StanzaCondition::ServiceUnavailable.into()), None);
     }
 }

@@ -7,9 +7,7 @@ use crate::{BareJid, Element, Features, Jid, Stanza, ns};
 /// as `id` (§3 rules 5 to 7).
 #[must_use]
 pub fn element(id: &str, by: &BareJid) -> Element {
-    Element::new("stanza-id", ns::STANZA_ID)
-        .with_attr("id", id)
-        .with_attr("by", by.as_str())
+    Element::new("stanza-id", ns::STANZA_ID).with_attr("id", id).with_attr("by", by.as_str())
 }
 
 /// The id that `by` gave to a message, if the message carries one. The caller knows whether the
@@ -20,13 +18,7 @@ pub fn find(stanza: &Stanza, by: &Jid) -> Option<String> {
         return None;
     }
     let mut ids = stanza.children().filter(|child| child.ns == ns::STANZA_ID);
-    ids.find_map(|child| {
-        child
-            .parse()
-            .filter(|id| is_by(id, by))?
-            .attr("id")
-            .map(str::to_owned)
-    })
+    ids.find_map(|child| child.parse().filter(|id| is_by(id, by))?.attr("id").map(str::to_owned))
 }
 
 /// The id that the sender of a message gave to it (§2.2). Anybody may write anything here (§6).
@@ -58,11 +50,7 @@ pub fn with_id(stanza: &Stanza, id: &str, by: &BareJid) -> Stanza {
 /// Addresses are compared as addresses, however they are spelt (§3 rule 7).
 fn is_by(element: &Element, by: &Jid) -> bool {
     element.is("stanza-id", ns::STANZA_ID)
-        && element
-            .attr("by")
-            .and_then(|text| Jid::parse(text).ok())
-            .as_ref()
-            == Some(by)
+        && element.attr("by").and_then(|text| Jid::parse(text).ok()).as_ref() == Some(by)
 }
 
 #[cfg(test)]
@@ -72,16 +60,7 @@ mod tests {
 
     fn message(inner: &'static str) -> Stanza {
         let kind = Kind::Message(MessageType::Chat);
-        Stanza::new(
-            Head {
-                kind,
-                id: None,
-                from: None,
-                to: None,
-                lang: None,
-            },
-            inner,
-        )
+        Stanza::new(Head { kind, id: None, from: None, to: None, lang: None }, inner)
     }
 
     fn romeo() -> BareJid {
@@ -100,14 +79,7 @@ mod tests {
     fn every_spelling_of_a_forged_assigner_is_taken_out_and_nothing_else() {
         let clean = without_forged(&message(FORGED), &romeo());
         let inner = String::from_utf8(clean.inner().to_vec()).unwrap();
-        for (id, stays) in [
-            (1, false),
-            (2, false),
-            (3, false),
-            (4, true),
-            (5, true),
-            (6, true),
-        ] {
+        for (id, stays) in [(1, false), (2, false), (3, false), (4, true), (5, true), (6, true)] {
             assert_eq!(inner.contains(&format!("id='{id}'")), stays, "{id}");
         }
         assert!(inner.starts_with("<body>hi</body>"));
@@ -125,10 +97,7 @@ mod tests {
     #[test]
     fn the_id_that_is_given_is_the_only_one_in_that_name() {
         let stanza = with_id(&message(FORGED), "28482-98726-73623", &romeo());
-        assert_eq!(
-            find(&stanza, &romeo()).as_deref(),
-            Some("28482-98726-73623")
-        );
+        assert_eq!(find(&stanza, &romeo()).as_deref(), Some("28482-98726-73623"));
         let room = Jid::parse("room@muc.example.com").unwrap();
         assert_eq!(find(&stanza, &room).as_deref(), Some("4"));
         let last = stanza.children().last().unwrap();

@@ -116,10 +116,7 @@ mod tests {
 
     #[test]
     fn text_escapes_markup_and_carriage_returns_only() {
-        assert_eq!(
-            written(|o| text(o, "a<b&c]]>\r\n\t'é\"")),
-            "a&lt;b&amp;c]]&gt;&#xD;\n\t'é\""
-        );
+        assert_eq!(written(|o| text(o, "a<b&c]]>\r\n\t'é\"")), "a&lt;b&amp;c]]&gt;&#xD;\n\t'é\"");
     }
 
     #[test]

@@ -163,13 +163,8 @@ impl ScramClient {
 
         let binding = [self.header.as_bytes(), self.binding.data()].concat();
         let without_proof = format!("c={},r={}", encoding::encode(&binding), first.nonce);
-        let auth_message: [&[u8]; 5] = [
-            self.first_bare.as_bytes(),
-            b",",
-            server_first,
-            b",",
-            without_proof.as_bytes(),
-        ];
+        let auth_message: [&[u8]; 5] =
+            [self.first_bare.as_bytes(), b",", server_first, b",", without_proof.as_bytes()];
         let stored_key = self.hash.digest(&keys.client_key);
         let client_signature = self.hash.hmac(&stored_key, &auth_message);
         let proof = xor(&keys.client_key, &client_signature);
@@ -185,11 +180,7 @@ impl ScramClient {
     pub fn verify(&self, server_final: &[u8]) -> Result<(), ScramError> {
         let signature = parse_server_final(server_final).map_err(ScramError::Malformed)?;
         let proved: bool = signature.ct_eq(&self.server_signature).into();
-        if proved {
-            Ok(())
-        } else {
-            Err(ScramError::Server)
-        }
+        if proved { Ok(()) } else { Err(ScramError::Server) }
     }
 
     fn check(&self, first: &ServerFirst<'_>) -> Result<(), ScramError> {

@@ -22,10 +22,7 @@ impl Hash {
     pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
     /// The octets of one hash.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "a hash function is no collection"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "a hash function is no collection")]
     #[must_use]
     pub fn len(self) -> usize {
         match self {

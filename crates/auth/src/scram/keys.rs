@@ -44,13 +44,7 @@ impl Keys {
         let mut salt = made_up("salt");
         salt.truncate(SALT_LEN);
         let (stored_key, server_key) = (made_up("stored key"), made_up("server key"));
-        Self {
-            hash,
-            salt,
-            iterations,
-            stored_key,
-            server_key,
-        }
+        Self { hash, salt, iterations, stored_key, server_key }
     }
 
     /// Whether the prepared password is the one of these keys. Slow on purpose.

@@ -90,12 +90,7 @@ impl<'a> ClientFinal<'a> {
         let nonce = nonce(attribute(attributes.next(), "r=")?)?;
         attributes.try_for_each(extension)?;
         let proof = base64(attribute(Some(proof), "p=")?)?;
-        Ok(Self {
-            binding,
-            nonce,
-            without_proof,
-            proof,
-        })
+        Ok(Self { binding, nonce, without_proof, proof })
     }
 }
 
@@ -119,12 +114,7 @@ impl<'a> ServerFirst<'a> {
         let iterations = positive(attribute(attributes.next(), "i=")?)?;
         attributes.clone().try_for_each(extension)?;
         let downgrade_hash = attributes.find_map(|attribute| attribute.strip_prefix("h="));
-        Ok(Self {
-            nonce,
-            salt,
-            iterations,
-            downgrade_hash,
-        })
+        Ok(Self { nonce, salt, iterations, downgrade_hash })
     }
 }
 
@@ -169,10 +159,9 @@ fn attribute<'a>(attribute: Option<&'a str>, name: &str) -> Result<&'a str, Fail
 /// have fixed places and are none; `m` (mandatory extensions) must fail (§5.1).
 fn extension(attribute: &str) -> Result<(), Failure> {
     match attribute.as_bytes() {
-        [
-            b'a' | b'n' | b'm' | b'r' | b'c' | b's' | b'i' | b'p' | b'v' | b'e',
-            ..,
-        ] => Err(Failure::MalformedRequest),
+        [b'a' | b'n' | b'm' | b'r' | b'c' | b's' | b'i' | b'p' | b'v' | b'e', ..] => {
+            Err(Failure::MalformedRequest)
+        }
         [name, b'=', _, ..] if name.is_ascii_alphabetic() => Ok(()),
         _ => Err(Failure::MalformedRequest),
     }
@@ -184,9 +173,7 @@ fn parse_authzid(text: &str) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let name = attribute(Some(text), "a=")?;
-    saslname(name)
-        .map(Some)
-        .map_err(|_| Failure::InvalidAuthzid)
+    saslname(name).map(Some).map_err(|_| Failure::InvalidAuthzid)
 }
 
 /// Decodes `=2C` and `=3D`; any other `=` must fail (§5.1).
@@ -208,11 +195,7 @@ fn saslname(text: &str) -> Result<String, Failure> {
 /// Printable ASCII without the comma, which is gone already.
 fn nonce(text: &str) -> Result<&str, Failure> {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if printable {
-        Ok(text)
-    } else {
-        Err(Failure::MalformedRequest)
-    }
+    if printable { Ok(text) } else { Err(Failure::MalformedRequest) }
 }
 
 fn base64(text: &str) -> Result<Vec<u8>, Failure> {
@@ -222,10 +205,7 @@ fn base64(text: &str) -> Result<Vec<u8>, Failure> {
 /// A posit-number: no sign, no leading zero.
 fn positive(text: &str) -> Result<u32, Failure> {
     let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|_| canonical)
-        .ok_or(Failure::MalformedRequest)
+    text.parse().ok().filter(|_| canonical).ok_or(Failure::MalformedRequest)
 }
 
 #[cfg(test)]

@@ -62,12 +62,7 @@ impl ScramServer {
         }
         let binding = encoding::encode(&binding);
         let downgrade_hash = offer.downgrade_hash(self.hash);
-        Ok(Named {
-            hash: self.hash,
-            first,
-            binding,
-            downgrade_hash,
-        })
+        Ok(Named { hash: self.hash, first, binding, downgrade_hash })
     }
 }
 
@@ -78,10 +73,7 @@ impl Named {
 
     /// Who the client says it is, still to be judged.
     pub(crate) fn claim(&self) -> Claim<'_> {
-        Claim {
-            authcid: &self.first.username,
-            authzid: self.first.authzid.as_deref(),
-        }
+        Claim { authcid: &self.first.username, authzid: self.first.authzid.as_deref() }
     }
 
     /// Replaces the hash of the offer by that of a known exchange.

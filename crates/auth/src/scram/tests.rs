@@ -116,37 +116,21 @@ impl Vector {
             Some(data) => ClientBinding::Used(ChannelBinding::TlsExporter(data.into())),
             None => ClientBinding::Unsupported,
         };
-        ScramClient::new(
-            self.hash,
-            self.username,
-            self.password,
-            self.client_nonce,
-            binding,
-        )
-        .expect("names and passwords of the vectors are plain")
+        ScramClient::new(self.hash, self.username, self.password, self.client_nonce, binding)
+            .expect("names and passwords of the vectors are plain")
     }
 
     /// The state after the client's first message, with the challenge as the vector has it.
     fn named(&self) -> Named {
-        let bindings = self
-            .binding
-            .map(|data| ChannelBinding::TlsExporter(data.into()));
+        let bindings = self.binding.map(|data| ChannelBinding::TlsExporter(data.into()));
         let offer = Offer::new(Terms {
             tls: true,
             bindings: bindings.into_iter().collect(),
             ..Terms::default()
         });
-        let server = ScramServer {
-            hash: self.hash,
-            plus: self.binding.is_some(),
-        };
-        let named = server
-            .client_first(self.first.as_bytes(), &offer)
-            .expect("a good message");
-        let hash = self
-            .challenge
-            .split_once(",h=")
-            .map(|(_, hash)| hash.to_owned());
+        let server = ScramServer { hash: self.hash, plus: self.binding.is_some() };
+        let named = server.client_first(self.first.as_bytes(), &offer).expect("a good message");
+        let hash = self.challenge.split_once(",h=").map(|(_, hash)| hash.to_owned());
         named.with_downgrade_hash(hash)
     }
 }
@@ -179,10 +163,7 @@ fn the_client_plays_the_known_exchanges() {
 fn the_client_binds_to_the_channel_and_ignores_unknown_extensions() {
     let mut client = VECTORS[4].client();
     let challenge = format!("{},t=0304", VECTORS[4].challenge);
-    let last = client
-        .answer(challenge.as_bytes())
-        .map(text)
-        .expect("a good challenge");
+    let last = client.answer(challenge.as_bytes()).map(text).expect("a good challenge");
     assert!(last.ends_with(",p=KHUfN8dSy1K95crT4D5y1ItLJfs="), "{last}");
     assert_eq!(client.verify(b"v=3w34ZIMVRkx2f2Ozb3/ecRPVdv4="), Ok(()));
 }
@@ -191,9 +172,7 @@ fn the_client_binds_to_the_channel_and_ignores_unknown_extensions() {
 fn keys_kept_by_the_client_serve_again() {
     let vector = &VECTORS[1];
     let mut first = vector.client();
-    first
-        .answer(vector.challenge.as_bytes())
-        .expect("a good challenge");
+    first.answer(vector.challenge.as_bytes()).expect("a good challenge");
     let keys = first.keys().expect("derived by now").clone();
     let mut second = vector.client().with_keys(keys.clone());
     let last = second.answer(vector.challenge.as_bytes());
@@ -210,22 +189,12 @@ fn full_offer() -> Offer {
         ChannelBinding::TlsExporter(EXPORTER.into()),
         ChannelBinding::TlsServerEndPoint(END_POINT.into()),
     ];
-    Offer::new(Terms {
-        tls: true,
-        downgrade_hash: true,
-        bindings,
-        ..Terms::default()
-    })
+    Offer::new(Terms { tls: true, downgrade_hash: true, bindings, ..Terms::default() })
 }
 
 fn challenged(first: &[u8]) -> (Challenged, Vec<u8>) {
-    let server = ScramServer {
-        hash: Hash::Sha256,
-        plus: true,
-    };
-    let named = server
-        .client_first(first, &full_offer())
-        .expect("a good message");
+    let server = ScramServer { hash: Hash::Sha256, plus: true };
+    let named = server.client_first(first, &full_offer()).expect("a good message");
     named.challenge(Keys::derive(Hash::Sha256, "pencil", b"salt", 2), "server")
 }
 
@@ -267,10 +236,7 @@ fn other_channel_binding_data_is_refused() {
 #[test]
 fn the_flag_must_fit_the_mechanism_and_the_offer() {
     use Failure::{MalformedRequest, NotAuthorized};
-    let bare = Offer::new(Terms {
-        tls: true,
-        ..Terms::default()
-    });
+    let bare = Offer::new(Terms { tls: true, ..Terms::default() });
     let bound = full_offer();
     let table = [
         ("n", false, &bare, None),
@@ -291,11 +257,8 @@ fn the_flag_must_fit_the_mechanism_and_the_offer() {
     ];
     for (flag, plus, offer, failure) in table {
         let message = format!("{flag},,n=user,r=nonce");
-        let outcome = ScramServer {
-            hash: Hash::Sha1,
-            plus,
-        }
-        .client_first(message.as_bytes(), offer);
+        let outcome =
+            ScramServer { hash: Hash::Sha1, plus }.client_first(message.as_bytes(), offer);
         assert_eq!(outcome.err(), failure, "{flag} {plus}");
     }
 }
@@ -320,10 +283,7 @@ fn a_last_message_that_was_tampered_with_is_refused() {
         let (server, _) = vector.named().challenge(vector.keys(), vector.server_nonce);
         let outcome = server.client_final(last.as_bytes());
         assert!(
-            matches!(
-                outcome,
-                Err(Failure::NotAuthorized | Failure::MalformedRequest)
-            ),
+            matches!(outcome, Err(Failure::NotAuthorized | Failure::MalformedRequest)),
             "{from} -> {to}: {outcome:?}"
         );
     }
@@ -334,20 +294,12 @@ fn a_proof_of_another_length_is_refused() {
     let vector = &VECTORS[1];
     let (start, proof) = vector.last.split_once(",p=").expect("a proof");
     let proof = encoding::decode(proof).expect("base64");
-    let others = [
-        vec![0],
-        proof[..31].to_vec(),
-        [&proof[..], &[0]].concat(),
-        vec![0; 20],
-        vec![0; 4000],
-    ];
+    let others =
+        [vec![0], proof[..31].to_vec(), [&proof[..], &[0]].concat(), vec![0; 20], vec![0; 4000]];
     for other in others {
         let last = format!("{start},p={}", encoding::encode(&other));
         let (server, _) = vector.named().challenge(vector.keys(), vector.server_nonce);
-        assert_eq!(
-            server.client_final(last.as_bytes()),
-            Err(Failure::NotAuthorized)
-        );
+        assert_eq!(server.client_final(last.as_bytes()), Err(Failure::NotAuthorized));
     }
 }
 
@@ -355,10 +307,7 @@ fn a_proof_of_another_length_is_refused() {
 fn an_exchange_recorded_earlier_cannot_be_replayed() {
     let vector = &VECTORS[0];
     let (server, _) = vector.named().challenge(vector.keys(), "another-nonce");
-    assert_eq!(
-        server.client_final(vector.last.as_bytes()),
-        Err(Failure::NotAuthorized)
-    );
+    assert_eq!(server.client_final(vector.last.as_bytes()), Err(Failure::NotAuthorized));
 }
 
 #[test]
@@ -398,23 +347,13 @@ fn the_client_refuses_a_server_that_breaks_the_protocol() {
         ("s=c2FsdA==,r=client-server,i=4096", malformed),
         ("r=client,s=c2FsdA==,i=4096", ScramError::Nonce),
         ("r=cliemt-server,s=c2FsdA==,i=4096", ScramError::Nonce),
-        (
-            "r=client-server,s=c2FsdA==,i=10000001",
-            ScramError::Iterations(10_000_001),
-        ),
-        (
-            "r=client-server,s=c2FsdA==,i=1,h=other",
-            ScramError::Downgraded,
-        ),
+        ("r=client-server,s=c2FsdA==,i=10000001", ScramError::Iterations(10_000_001)),
+        ("r=client-server,s=c2FsdA==,i=1,h=other", ScramError::Downgraded),
     ];
     for (challenge, error) in table {
         let client = bound_client(ChannelBinding::TlsExporter(EXPORTER.into()));
         let mut client = client.with_downgrade_hash("expected".to_owned());
-        assert_eq!(
-            client.answer(challenge.as_bytes()),
-            Err(error),
-            "{challenge}"
-        );
+        assert_eq!(client.answer(challenge.as_bytes()), Err(error), "{challenge}");
     }
 }
 
@@ -422,19 +361,11 @@ fn the_client_refuses_a_server_that_breaks_the_protocol() {
 fn the_client_refuses_a_server_without_proof() {
     let vector = &VECTORS[0];
     let mut client = vector.client();
-    assert_eq!(
-        client.verify(b"v="),
-        Err(ScramError::Malformed(Failure::MalformedRequest))
-    );
+    assert_eq!(client.verify(b"v="), Err(ScramError::Malformed(Failure::MalformedRequest)));
     assert_eq!(client.verify(b"v=AAAA"), Err(ScramError::Server));
-    client
-        .answer(vector.challenge.as_bytes())
-        .expect("a good challenge");
+    client.answer(vector.challenge.as_bytes()).expect("a good challenge");
     assert_eq!(client.verify(b"v=AAAA"), Err(ScramError::Server));
-    assert_eq!(
-        client.verify(b"e=other-error"),
-        Err(ScramError::Malformed(Failure::NotAuthorized))
-    );
+    assert_eq!(client.verify(b"e=other-error"), Err(ScramError::Malformed(Failure::NotAuthorized)));
     assert_eq!(client.verify(vector.success.as_bytes()), Ok(()));
 }
 

@@ -13,12 +13,7 @@ fn channel() -> ChannelBinding {
 
 fn offer() -> Offer {
     let bindings = vec![channel(), ChannelBinding::TlsServerEndPoint(vec![8; 32])];
-    Offer::new(Terms {
-        tls: true,
-        plain: true,
-        downgrade_hash: true,
-        bindings,
-    })
+    Offer::new(Terms { tls: true, plain: true, downgrade_hash: true, bindings })
 }
 
 fn context() -> Context {
@@ -52,9 +47,7 @@ fn client(hash: Hash, username: &str, password: &str) -> ScramClient {
 /// Drives the server through SCRAM up to the challenge.
 fn challenge(mechanism: Mechanism, client: &ScramClient) -> (Negotiation, Vec<u8>) {
     let (mut server, step) = Negotiation::start(mechanism.name(), Some(&client.first()), context());
-    let Step::NeedCredentials { username } = step else {
-        panic!("{step:?}")
-    };
+    let Step::NeedCredentials { username } = step else { panic!("{step:?}") };
     let Step::Challenge(challenge) = server.credentials(lookup(&username)) else {
         panic!("no challenge for {username}")
     };
@@ -81,10 +74,7 @@ fn plain(message: &[u8]) -> Step {
 
 #[track_caller]
 fn assert_failure(step: &Step, failure: Failure) {
-    assert!(
-        matches!(step, Step::Failure(actual) if *actual == failure),
-        "{step:?}"
-    );
+    assert!(matches!(step, Step::Failure(actual) if *actual == failure), "{step:?}");
 }
 
 #[test]
@@ -98,11 +88,7 @@ fn the_right_password_succeeds_by_every_mechanism() {
         ];
         for (mechanism, mut client) in clients {
             let step = scram(mechanism, &mut client);
-            let Step::Success {
-                username,
-                additional: Some(signature),
-            } = step
-            else {
+            let Step::Success { username, additional: Some(signature) } = step else {
                 panic!("{mechanism}: {step:?}")
             };
             assert_eq!(username, "romeo");
@@ -120,10 +106,7 @@ fn the_right_password_succeeds_by_every_mechanism() {
 fn a_wrong_password_and_an_unknown_user_fail_alike() {
     for (username, password) in [("romeo", "therefore"), ("rosaline", "wherefore")] {
         for hash in Hash::ALL {
-            let step = scram(
-                Mechanism::Scram(hash),
-                &mut client(hash, username, password),
-            );
+            let step = scram(Mechanism::Scram(hash), &mut client(hash, username, password));
             assert_failure(&step, Failure::NotAuthorized);
         }
         let message = plain::message("", username, password);
@@ -141,9 +124,7 @@ fn shape(challenge: &[u8]) -> String {
 
 fn salt(challenge: &[u8]) -> String {
     let text = std::str::from_utf8(challenge).expect("SCRAM is text");
-    let salt = text
-        .split(',')
-        .find_map(|attribute| attribute.strip_prefix("s="));
+    let salt = text.split(',').find_map(|attribute| attribute.strip_prefix("s="));
     salt.expect("a salt").to_owned()
 }
 
@@ -152,18 +133,10 @@ fn the_challenge_for_an_unknown_user_has_the_shape_of_a_known_users() {
     for hash in Hash::ALL {
         let ask = |name| challenge(Mechanism::Scram(hash), &client(hash, name, "guess")).1;
         assert_eq!(shape(&ask("romeo")), shape(&ask("rosaline")));
-        assert_eq!(
-            ask("rosaline"),
-            ask("rosaline"),
-            "the made-up salt is stable"
-        );
+        assert_eq!(ask("rosaline"), ask("rosaline"), "the made-up salt is stable");
         assert_ne!(salt(&ask("rosaline")), salt(&ask("tybalt")));
         for (one, other) in [("romeo", "Romeo"), ("rosaline", "ROSALINE")] {
-            assert_eq!(
-                salt(&ask(one)),
-                salt(&ask(other)),
-                "spellings of one account"
-            );
+            assert_eq!(salt(&ask(one)), salt(&ask(other)), "spellings of one account");
         }
         let full = format!("rosaline@{DOMAIN}");
         assert_eq!(salt(&ask("rosaline")), salt(&ask(&full)));
@@ -189,10 +162,7 @@ fn an_account_without_the_hash_looks_like_a_wrong_password() {
 fn without_an_initial_response_the_server_asks_for_it() {
     for mechanism in Mechanism::ALL {
         let (mut server, step) = Negotiation::start(mechanism.name(), None, context());
-        assert!(
-            matches!(&step, Step::Challenge(empty) if empty.is_empty()),
-            "{step:?}"
-        );
+        assert!(matches!(&step, Step::Challenge(empty) if empty.is_empty()), "{step:?}");
         assert_failure(&server.step(b""), Failure::MalformedRequest);
     }
     let (mut server, _) = Negotiation::start("PLAIN", None, context());
@@ -202,31 +172,14 @@ fn without_an_initial_response_the_server_asks_for_it() {
 
 #[test]
 fn a_mechanism_that_is_not_offered_fails_whatever_it_carries() {
-    let names = [
-        "",
-        "EXTERNAL",
-        "DIGEST-MD5",
-        "ANONYMOUS",
-        "plain",
-        "SCRAM-SHA-1-",
-        "X-\u{1f600}",
-    ];
+    let names = ["", "EXTERNAL", "DIGEST-MD5", "ANONYMOUS", "plain", "SCRAM-SHA-1-", "X-\u{1f600}"];
     for name in names {
         let (mut server, step) = Negotiation::start(name, Some(b"\0romeo\0wherefore"), context());
         assert_failure(&step, Failure::InvalidMechanism);
-        assert_failure(
-            &server.step(b"\0romeo\0wherefore"),
-            Failure::MalformedRequest,
-        );
+        assert_failure(&server.step(b"\0romeo\0wherefore"), Failure::MalformedRequest);
     }
-    let clear = Offer::new(Terms {
-        plain: true,
-        ..Terms::default()
-    });
-    let context = Context {
-        offer: clear,
-        ..context()
-    };
+    let clear = Offer::new(Terms { plain: true, ..Terms::default() });
+    let context = Context { offer: clear, ..context() };
     let (_, step) = Negotiation::start("PLAIN", Some(b"\0romeo\0wherefore"), context);
     assert_failure(&step, Failure::EncryptionRequired);
 }
@@ -234,19 +187,11 @@ fn a_mechanism_that_is_not_offered_fails_whatever_it_carries() {
 // RFC 6120 §6.3.8
 #[test]
 fn nobody_may_act_as_another() {
-    let others = [
-        "juliet",
-        "juliet@montague.example",
-        "romeo@capulet.example",
-        "admin",
-        "@",
-    ];
+    let others = ["juliet", "juliet@montague.example", "romeo@capulet.example", "admin", "@"];
     for authzid in others {
         let message = plain::message(authzid, "romeo", "wherefore");
         assert_failure(&plain(&message), Failure::InvalidAuthzid);
-        let first = client(Hash::Sha1, "romeo", "wherefore")
-            .with_authzid(authzid)
-            .first();
+        let first = client(Hash::Sha1, "romeo", "wherefore").with_authzid(authzid).first();
         let (_, step) = Negotiation::start("SCRAM-SHA-1", Some(&first), context());
         assert_failure(&step, Failure::InvalidAuthzid);
     }
@@ -310,16 +255,10 @@ fn a_hostile_message_never_succeeds() {
 #[test]
 fn a_message_beyond_the_limit_is_refused_however_well_formed() {
     let first = |length: usize| {
-        let message = format!(
-            "n,,n=romeo,r={}",
-            "x".repeat(length - "n,,n=romeo,r=".len())
-        );
+        let message = format!("n,,n=romeo,r={}", "x".repeat(length - "n,,n=romeo,r=".len()));
         Negotiation::start("SCRAM-SHA-1", Some(message.as_bytes()), context()).1
     };
-    assert!(matches!(
-        first(MAX_MESSAGE_BYTES),
-        Step::NeedCredentials { .. }
-    ));
+    assert!(matches!(first(MAX_MESSAGE_BYTES), Step::NeedCredentials { .. }));
     assert_failure(&first(MAX_MESSAGE_BYTES + 1), Failure::MalformedRequest);
 }
 
@@ -330,33 +269,21 @@ fn a_message_out_of_turn_ends_the_negotiation() {
 
     let (mut early, _) = Negotiation::start("SCRAM-SHA-1", Some(&first), context());
     assert_failure(&early.step(&first), Failure::MalformedRequest);
-    assert_failure(
-        &early.credentials(Some(romeo())),
-        Failure::TemporaryAuthFailure,
-    );
+    assert_failure(&early.credentials(Some(romeo())), Failure::TemporaryAuthFailure);
 
     let (mut server, challenge) = challenge(Mechanism::Scram(Hash::Sha1), &romeo_client);
     let last = romeo_client.answer(&challenge).expect("a good challenge");
     assert!(matches!(server.step(&last), Step::Success { .. }));
     assert_failure(&server.step(&last), Failure::MalformedRequest);
-    assert_failure(
-        &server.credentials(Some(romeo())),
-        Failure::TemporaryAuthFailure,
-    );
-    assert_failure(
-        &server.password_checked(true),
-        Failure::TemporaryAuthFailure,
-    );
+    assert_failure(&server.credentials(Some(romeo())), Failure::TemporaryAuthFailure);
+    assert_failure(&server.password_checked(true), Failure::TemporaryAuthFailure);
 
     let (mut first_again, _) = self::challenge(Mechanism::Scram(Hash::Sha1), &romeo_client);
     assert_failure(&first_again.step(&first), Failure::MalformedRequest);
     assert_failure(&first_again.step(&last), Failure::MalformedRequest);
 
     let (mut plain, _) = Negotiation::start("PLAIN", Some(b"\0romeo\0guess"), context());
-    assert_failure(
-        &plain.step(b"\0romeo\0wherefore"),
-        Failure::MalformedRequest,
-    );
+    assert_failure(&plain.step(b"\0romeo\0wherefore"), Failure::MalformedRequest);
     assert_failure(&plain.password_checked(true), Failure::TemporaryAuthFailure);
 }
 
@@ -364,10 +291,7 @@ fn a_message_out_of_turn_ends_the_negotiation() {
 fn a_password_check_cannot_pass_a_scram_exchange() {
     let client = client(Hash::Sha1, "romeo", "guess");
     let (mut server, _) = challenge(Mechanism::Scram(Hash::Sha1), &client);
-    assert_failure(
-        &server.password_checked(true),
-        Failure::TemporaryAuthFailure,
-    );
+    assert_failure(&server.password_checked(true), Failure::TemporaryAuthFailure);
 }
 
 #[test]
@@ -375,15 +299,9 @@ fn a_proof_holds_for_its_own_nonce_only() {
     let mut client = client(Hash::Sha1, "romeo", "wherefore");
     let (_, challenge) = challenge(Mechanism::Scram(Hash::Sha1), &client);
     let last = client.answer(&challenge).expect("a good challenge");
-    let later = Context {
-        nonce: [9; NONCE_LEN],
-        ..context()
-    };
+    let later = Context { nonce: [9; NONCE_LEN], ..context() };
     let (mut server, _) = Negotiation::start("SCRAM-SHA-1", Some(&client.first()), later);
-    assert!(matches!(
-        server.credentials(Some(romeo())),
-        Step::Challenge(_)
-    ));
+    assert!(matches!(server.credentials(Some(romeo())), Step::Challenge(_)));
     assert_failure(&server.step(&last), Failure::NotAuthorized);
 }
 
@@ -413,8 +331,5 @@ fn the_gate_knows_when_a_proof_is_about_to_be_judged() {
 fn no_step_prints_a_password() {
     let (server, step) = Negotiation::start("PLAIN", Some(b"\0romeo\0wherefore"), context());
     let printed = format!("{server:?} {step:?} {:?}", context());
-    assert!(
-        printed.contains("romeo") && !printed.contains("wherefore"),
-        "{printed}"
-    );
+    assert!(printed.contains("romeo") && !printed.contains("wherefore"), "{printed}");
 }

@@ -34,50 +34,27 @@ fn no_window_sees_more_than_sixty_failed_tries_from_one_address() {
     for start in &times {
         let window = *start..=*start + 15_000;
         let tries = times.iter().filter(|time| window.contains(time)).count();
-        assert!(
-            tries <= MAX_TRIES_PER_ADDRESS as usize,
-            "{tries} tries from {start} ms on"
-        );
+        assert!(tries <= MAX_TRIES_PER_ADDRESS as usize, "{tries} tries from {start} ms on");
     }
-    assert!(
-        times.len() > 100,
-        "the address was locked out: {} tries in a minute",
-        times.len()
-    );
+    assert!(times.len() > 100, "the address was locked out: {} tries in a minute", times.len());
 }
 
 #[test]
 fn a_refused_try_costs_nothing() {
     let mut throttle = Throttle::new(1000);
-    assert_eq!(
-        judged(&mut throttle, guesser(), (0..1000).map(|_| 0)).len(),
-        BURST as usize
-    );
-    assert_eq!(
-        judged(&mut throttle, guesser(), [499, 500, 501].into_iter()),
-        [500]
-    );
+    assert_eq!(judged(&mut throttle, guesser(), (0..1000).map(|_| 0)).len(), BURST as usize);
+    assert_eq!(judged(&mut throttle, guesser(), [499, 500, 501].into_iter()), [500]);
 }
 
 #[test]
 fn guesses_for_one_account_are_slowed_down_more_and_more() {
     let mut throttle = Throttle::new(1000);
-    let verdicts: Vec<_> = (0..9)
-        .map(|second| throttle.attempt(at(second * 1000), guesser(), ROMEO))
-        .collect();
+    let verdicts: Vec<_> =
+        (0..9).map(|second| throttle.attempt(at(second * 1000), guesser(), ROMEO)).collect();
     let delay = |millis| Verdict::Delay(at(millis));
     let (free, longest) = (Verdict::Allow, delay(8000));
-    let expected = [
-        free,
-        free,
-        free,
-        delay(500),
-        delay(1000),
-        delay(2000),
-        delay(4000),
-        longest,
-        longest,
-    ];
+    let expected =
+        [free, free, free, delay(500), delay(1000), delay(2000), delay(4000), longest, longest];
     assert_eq!(verdicts, expected);
 }
 
@@ -87,14 +64,8 @@ fn the_owner_logs_in_from_elsewhere_whatever_a_guesser_does() {
     for now in 0..20_000 {
         let _verdict = throttle.attempt(at(now), guesser(), ROMEO);
     }
-    assert_eq!(
-        throttle.attempt(at(20_000), address("192.0.2.2"), ROMEO),
-        Verdict::Allow
-    );
-    assert_eq!(
-        throttle.attempt(at(20_000), address("2001:db8::1"), ROMEO),
-        Verdict::Allow
-    );
+    assert_eq!(throttle.attempt(at(20_000), address("192.0.2.2"), ROMEO), Verdict::Allow);
+    assert_eq!(throttle.attempt(at(20_000), address("2001:db8::1"), ROMEO), Verdict::Allow);
 }
 
 #[test]
@@ -141,10 +112,7 @@ fn one_subscriber_is_one_address() {
     for (one, other) in same {
         assert_eq!(Network::of(address(one)), Network::of(address(other)));
     }
-    let different = [
-        ("2001:db8:1:2::1", "2001:db8:1:3::1"),
-        ("192.0.2.1", "192.0.2.2"),
-    ];
+    let different = [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2")];
     for (one, other) in different {
         assert_ne!(Network::of(address(one)), Network::of(address(other)));
     }
@@ -182,8 +150,5 @@ fn time_that_stands_still_or_goes_back_does_no_harm() {
     assert_eq!(throttle.attempt(at(5000), guesser(), ROMEO), Verdict::Allow);
     assert_eq!(throttle.attempt(at(0), guesser(), ROMEO), Verdict::Allow);
     throttle.succeeded(address("192.0.2.9"), ROMEO);
-    assert_eq!(
-        throttle.attempt(Duration::MAX - WINDOW, guesser(), ROMEO),
-        Verdict::Allow
-    );
+    assert_eq!(throttle.attempt(Duration::MAX - WINDOW, guesser(), ROMEO), Verdict::Allow);
 }

@@ -50,11 +50,7 @@ impl Field {
     /// A field without a value.
     #[must_use]
     pub fn new(ty: FieldType, var: impl Into<String>) -> Self {
-        Self {
-            var: var.into(),
-            ty: Some(ty),
-            ..Self::default()
-        }
+        Self { var: var.into(), ty: Some(ty), ..Self::default() }
     }
 
     /// A choice between yes and no.
@@ -113,10 +109,7 @@ impl Field {
     /// With an option appended.
     #[must_use]
     pub fn with_option(mut self, label: impl Into<String>, value: impl Into<String>) -> Self {
-        self.options.push(Choice {
-            label: Some(label.into()),
-            value: value.into(),
-        });
+        self.options.push(Choice { label: Some(label.into()), value: value.into() });
         self
     }
 
@@ -164,9 +157,7 @@ impl Field {
         for option in &self.options {
             let value = word("value").with_text(&option.value);
             field.push(
-                word("option")
-                    .with_attr_opt("label", option.label.as_deref())
-                    .with_child(value),
+                word("option").with_attr_opt("label", option.label.as_deref()).with_child(value),
             );
         }
         field
@@ -219,9 +210,6 @@ impl FieldType {
     /// Whether more than one value may stand in the field (XEP-0004 §3.2).
     #[must_use]
     pub fn is_multi(self) -> bool {
-        matches!(
-            self,
-            Self::JidMulti | Self::ListMulti | Self::TextMulti | Self::Hidden
-        )
+        matches!(self, Self::JidMulti | Self::ListMulti | Self::TextMulti | Self::Hidden)
     }
 }

@@ -110,11 +110,7 @@ impl Form {
 fn check(question: &Field, answer: &Field) -> Result<(), StanzaError> {
     let ty = question.ty.unwrap_or(FieldType::TextSingle);
     if answer.is_blank() {
-        return if question.required {
-            Err(missing(&question.var))
-        } else {
-            Ok(())
-        };
+        return if question.required { Err(missing(&question.var)) } else { Ok(()) };
     }
     if !ty.is_multi() {
         single(answer)?;
@@ -128,21 +124,14 @@ fn check(question: &Field, answer: &Field) -> Result<(), StanzaError> {
         _ => true,
     };
     let mut filled = answer.values.iter().filter(|value| !value.is_empty());
-    if filled.all(good) {
-        Ok(())
-    } else {
-        Err(invalid(&question.var))
-    }
+    if filled.all(good) { Ok(()) } else { Err(invalid(&question.var)) }
 }
 
 fn single(field: &Field) -> Result<&str, StanzaError> {
     match field.values.as_slice() {
         [] => Ok(""),
         [value] => Ok(value),
-        _ => Err(not_acceptable(format!(
-            "more than one value in field {}",
-            field.var
-        ))),
+        _ => Err(not_acceptable(format!("more than one value in field {}", field.var))),
     }
 }
 

@@ -7,16 +7,9 @@ const BOT: &str = "jabber:bot";
 
 fn offered() -> Form {
     Form::new(FormKind::Form, BOT)
-        .with_title(
-            "Bot Configuration",
-            "Fill out this form\nto configure your bot",
-        )
+        .with_title("Bot Configuration", "Fill out this form\nto configure your bot")
         .with(Field::fixed("Section 1: Bot Info"))
-        .with(
-            Field::new(FieldType::TextSingle, "botname")
-                .with_label("Name")
-                .required(),
-        )
+        .with(Field::new(FieldType::TextSingle, "botname").with_label("Name").required())
         .with(Field::text_multi("description", "one\ntwo").with_desc("What it does"))
         .with(Field::boolean("public", false))
         .with(
@@ -44,28 +37,18 @@ fn wrapped(x: &str) -> Element {
 }
 
 fn x(kind: &str, fields: &str) -> Element {
-    wrapped(&format!(
-        "<x xmlns='jabber:x:data' type='{kind}'>{fields}</x>"
-    ))
+    wrapped(&format!("<x xmlns='jabber:x:data' type='{kind}'>{fields}</x>"))
 }
 
 /// A submitted field with its values.
 fn field(var: &str, values: &[&str]) -> String {
-    let values: String = values
-        .iter()
-        .map(|value| format!("<value>{value}</value>"))
-        .collect();
+    let values: String = values.iter().map(|value| format!("<value>{value}</value>")).collect();
     format!("<field var='{var}'>{values}</field>")
 }
 
 fn submitted(fields: &[(&str, &[&str])]) -> Form {
-    let fields: String = fields
-        .iter()
-        .map(|(var, values)| field(var, values))
-        .collect();
-    Form::submitted(&x("submit", &fields), BOT)
-        .unwrap()
-        .unwrap()
+    let fields: String = fields.iter().map(|(var, values)| field(var, values)).collect();
+    Form::submitted(&x("submit", &fields), BOT).unwrap().unwrap()
 }
 
 #[test]
@@ -82,10 +65,7 @@ fn a_form_is_written_in_the_order_of_its_fields() {
         <field var='maxsubs' type='list-single'>\
         <option label='10'><value>10</value></option><option label='None'><value>none</value></option></field>\
         <field var='invitelist' type='jid-multi'/></x>";
-    assert_eq!(
-        written(&offered().to_element()),
-        Element::parse(xml.as_bytes()).unwrap()
-    );
+    assert_eq!(written(&offered().to_element()), Element::parse(xml.as_bytes()).unwrap());
 }
 
 #[test]
@@ -104,15 +84,7 @@ fn answers_are_read_as_what_they_are() {
         ("public", &["true"]),
         ("features", &["news", "contests"]),
         ("maxsubs", &["50"]),
-        (
-            "invitelist",
-            &[
-                "juliet@capulet.com",
-                "",
-                "Juliet@capulet.com",
-                "benvolio@montague.net",
-            ],
-        ),
+        ("invitelist", &["juliet@capulet.com", "", "Juliet@capulet.com", "benvolio@montague.net"]),
         ("owner", &["ROMEO@montague.net"]),
         ("blank", &[""]),
         ("empty", &[]),
@@ -123,17 +95,9 @@ fn answers_are_read_as_what_they_are() {
     assert_eq!(form.boolean("public"), Ok(Some(true)));
     assert_eq!(form.values("features").unwrap(), ["news", "contests"]);
     assert_eq!(form.number("maxsubs"), Ok(Some(50)));
-    assert_eq!(
-        form.jid("owner"),
-        Ok(Some(Jid::parse("romeo@montague.net").unwrap()))
-    );
-    let invited: Vec<String> = form
-        .jids("invitelist")
-        .unwrap()
-        .unwrap()
-        .iter()
-        .map(Jid::to_string)
-        .collect();
+    assert_eq!(form.jid("owner"), Ok(Some(Jid::parse("romeo@montague.net").unwrap())));
+    let invited: Vec<String> =
+        form.jids("invitelist").unwrap().unwrap().iter().map(Jid::to_string).collect();
     assert_eq!(invited, ["juliet@capulet.com", "benvolio@montague.net"]);
     for blank in ["blank", "empty"] {
         assert_eq!(form.text(blank), Ok(Some("")));
@@ -148,12 +112,8 @@ fn answers_are_read_as_what_they_are() {
 
 #[test]
 fn answers_that_are_not_what_they_should_be_are_not_acceptable() {
-    let form = submitted(&[
-        ("two", &["1", "0"]),
-        ("odd", &["maybe"]),
-        ("plus", &["+1"]),
-        ("jid", &["@"]),
-    ]);
+    let form =
+        submitted(&[("two", &["1", "0"]), ("odd", &["maybe"]), ("plus", &["+1"]), ("jid", &["@"])]);
     let errors = [
         form.text("two").map(|_| ()),
         form.boolean("two").map(|_| ()),
@@ -173,11 +133,8 @@ fn answers_that_are_not_what_they_should_be_are_not_acceptable() {
 
 #[test]
 fn answers_are_held_against_the_form_that_was_offered() {
-    let good: &[(&str, &[&str])] = &[
-        ("botname", &["b"]),
-        ("features", &["news", "contests"]),
-        ("unknown", &["1", "2"]),
-    ];
+    let good: &[(&str, &[&str])] =
+        &[("botname", &["b"]), ("features", &["news", "contests"]), ("unknown", &["1", "2"])];
     assert_eq!(submitted(good).check_against(&offered()), Ok(()));
     let bad: [&[(&str, &[&str])]; 7] = [
         &[("public", &["1"])],
@@ -186,18 +143,11 @@ fn answers_are_held_against_the_form_that_was_offered() {
         &[("botname", &["b"]), ("public", &["yes"])],
         &[("botname", &["b"]), ("features", &["news", "polls"])],
         &[("botname", &["b"]), ("maxsubs", &["11"])],
-        &[
-            ("botname", &["b"]),
-            ("invitelist", &["juliet@capulet.com", "@"]),
-        ],
+        &[("botname", &["b"]), ("invitelist", &["juliet@capulet.com", "@"])],
     ];
     for fields in bad {
         let error = submitted(fields).check_against(&offered()).unwrap_err();
-        assert_eq!(
-            error.condition,
-            StanzaCondition::NotAcceptable,
-            "{fields:?}"
-        );
+        assert_eq!(error.condition, StanzaCondition::NotAcceptable, "{fields:?}");
     }
 }
 
@@ -261,8 +211,5 @@ fn a_table_has_its_header_first() {
     let xml = "<x xmlns='jabber:x:data' type='result'>\
         <reported><field var='name' type='text-single' label='Name'/></reported>\
         <item><field var='name'><value>Verona</value></field></item></x>";
-    assert_eq!(
-        written(&table.to_element()),
-        Element::parse(xml.as_bytes()).unwrap()
-    );
+    assert_eq!(written(&table.to_element()), Element::parse(xml.as_bytes()).unwrap());
 }

@@ -34,9 +34,7 @@ impl<'a> Parts<'a> {
         resource: Option<&'a str>,
     ) -> Result<Self, JidError> {
         Ok(Self {
-            local: local
-                .map(|part| check(Part::Localpart, part, prep::localpart))
-                .transpose()?,
+            local: local.map(|part| check(Part::Localpart, part, prep::localpart)).transpose()?,
             domain: check(Part::Domainpart, domain, prep::domainpart)?,
             resource: resource
                 .map(|part| check(Part::Resourcepart, part, prep::resourcepart))

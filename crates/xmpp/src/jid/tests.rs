@@ -18,16 +18,8 @@ fn legal_addresses_are_read_as_the_deployed_network_reads_them() {
     let rows = [
         (1, "juliet@example.com", "juliet@example.com"),
         (2, "juliet@example.com/foo", "juliet@example.com/foo"),
-        (
-            3,
-            "juliet@example.com/foo bar",
-            "juliet@example.com/foo bar",
-        ),
-        (
-            4,
-            "juliet@example.com/foo@bar",
-            "juliet@example.com/foo@bar",
-        ),
+        (3, "juliet@example.com/foo bar", "juliet@example.com/foo bar"),
+        (4, "juliet@example.com/foo@bar", "juliet@example.com/foo@bar"),
         (5, r"foo\20bar@example.com", r"foo\20bar@example.com"),
         (6, "fussball@example.com", "fussball@example.com"),
         (7, "fu\u{df}ball@example.com", "fussball@example.com"),
@@ -38,11 +30,7 @@ fn legal_addresses_are_read_as_the_deployed_network_reads_them() {
         (12, "king@example.com/\u{265a}", "king@example.com/\u{265a}"),
         (13, "example.com", "example.com"),
         (14, "example.com/foobar", "example.com/foobar"),
-        (
-            15,
-            "a.example.com/b@example.net",
-            "a.example.com/b@example.net",
-        ),
+        (15, "a.example.com/b@example.net", "a.example.com/b@example.net"),
     ];
     for (row, input, expected) in rows {
         assert_eq!(text(input).as_deref(), Ok(expected), "row {row}");
@@ -57,16 +45,8 @@ fn illegal_addresses_are_refused_unless_the_deployed_network_has_them() {
     use JidError::{Empty, Invalid};
     use Part::{Domainpart, Localpart};
     let rows = [
-        (
-            16,
-            "\"juliet\"@example.com",
-            Err(Invalid(Localpart, PrepError::Prohibited('"'))),
-        ),
-        (
-            17,
-            "foo bar@example.com",
-            Err(Invalid(Localpart, PrepError::Prohibited(' '))),
-        ),
+        (16, "\"juliet\"@example.com", Err(Invalid(Localpart, PrepError::Prohibited('"')))),
+        (17, "foo bar@example.com", Err(Invalid(Localpart, PrepError::Prohibited(' ')))),
         (18, "juliet@example.com/ foo", Ok("juliet@example.com/ foo")),
         (19, "@example.com/", Err(Empty(Localpart))),
         (20, "henry\u{2163}@example.com", Ok("henryiv@example.com")),
@@ -96,10 +76,7 @@ fn an_empty_part_is_refused() {
     ] {
         let refused = Jid::parse(input).unwrap_err();
         let is_label = refused == JidError::Invalid(Domainpart, PrepError::Label);
-        assert!(
-            refused == JidError::Empty(part) || is_label,
-            "{input:?}: {refused:?}"
-        );
+        assert!(refused == JidError::Empty(part) || is_label, "{input:?}: {refused:?}");
     }
 }
 
@@ -108,15 +85,9 @@ fn a_part_may_have_1023_bytes_after_preparation_and_no_more() {
     let (fits, over) = ("a".repeat(1023), "a".repeat(1024));
     let longest = format!("{fits}@{fits}/{fits}");
     assert_eq!(text(&longest).map(|jid| jid.len()), Ok(3071));
-    assert_eq!(
-        text(&format!("{over}@b")),
-        Err(JidError::TooLong(Part::Localpart))
-    );
+    assert_eq!(text(&format!("{over}@b")), Err(JidError::TooLong(Part::Localpart)));
     assert_eq!(text(&over), Err(JidError::TooLong(Part::Domainpart)));
-    assert_eq!(
-        text(&format!("b/{over}")),
-        Err(JidError::TooLong(Part::Resourcepart))
-    );
+    assert_eq!(text(&format!("b/{over}")), Err(JidError::TooLong(Part::Resourcepart)));
     // 512 sharp s have 1024 bytes before and after; a final dot does not count.
     assert_eq!(
         text(&format!("{}@b", "\u{df}".repeat(512))),
@@ -124,28 +95,16 @@ fn a_part_may_have_1023_bytes_after_preparation_and_no_more() {
     );
     assert_eq!(text(&format!("{fits}.")), Ok(fits.clone()));
     // 1021 bytes of fullwidth letters shrink to a third; one more byte of soft hyphen vanishes.
-    assert_eq!(
-        text(&format!("{}\u{ad}@b", "\u{ff41}".repeat(1023))),
-        Ok(format!("{fits}@b"))
-    );
+    assert_eq!(text(&format!("{}\u{ad}@b", "\u{ff41}".repeat(1023))), Ok(format!("{fits}@b")));
     let absurd = "\u{ad}".repeat(100_000);
-    assert_eq!(
-        text(&format!("a{absurd}@b")),
-        Err(JidError::TooLong(Part::Localpart))
-    );
+    assert_eq!(text(&format!("a{absurd}@b")), Err(JidError::TooLong(Part::Localpart)));
 }
 
 #[test]
 fn case_folds_in_localpart_and_domainpart_and_not_in_resourcepart() {
-    assert_eq!(
-        text("Juliet@EXAMPLE.com/Balcony").unwrap(),
-        "juliet@example.com/Balcony"
-    );
+    assert_eq!(text("Juliet@EXAMPLE.com/Balcony").unwrap(), "juliet@example.com/Balcony");
     assert_eq!(text("\u{130}@b").unwrap(), "i\u{307}@b");
-    assert_eq!(
-        text("\u{39f}\u{394}\u{39f}\u{3a3}@b").unwrap(),
-        "\u{3bf}\u{3b4}\u{3bf}\u{3c3}@b"
-    );
+    assert_eq!(text("\u{39f}\u{394}\u{39f}\u{3a3}@b").unwrap(), "\u{3bf}\u{3b4}\u{3bf}\u{3c3}@b");
     assert_eq!(text("stra\u{df}e.example").unwrap(), "strasse.example");
 }
 
@@ -162,18 +121,10 @@ fn the_final_dot_of_a_domain_is_dropped_and_one_only() {
 #[test]
 fn a_separator_made_by_normalisation_does_not_separate() {
     // Fullwidth solidus and commercial at, ACCOUNT OF, ONE DOT LEADER (RFC 6122 A.7).
-    for input in [
-        "a\u{ff0f}b@c",
-        "a\u{ff20}b@c",
-        "a@b\u{ff0f}c",
-        "b\u{ff20}c",
-        "\u{2100}@b",
-        "a\u{2024}b",
-    ] {
-        assert!(
-            matches!(Jid::parse(input), Err(JidError::Invalid(..))),
-            "{input:?}"
-        );
+    for input in
+        ["a\u{ff0f}b@c", "a\u{ff20}b@c", "a@b\u{ff0f}c", "b\u{ff20}c", "\u{2100}@b", "a\u{2024}b"]
+    {
+        assert!(matches!(Jid::parse(input), Err(JidError::Invalid(..))), "{input:?}");
     }
     assert_eq!(text("b/\u{ff20}\u{ff0f}").unwrap(), "b/@/");
 }
@@ -187,10 +138,7 @@ fn parts_are_put_together_only_if_each_is_one_part() {
     assert!(Jid::from_parts(Some("a/b"), "c", None).is_err());
     assert!(Jid::from_parts(None, "a@b", None).is_err());
     assert!(Jid::from_parts(None, "a/b", None).is_err());
-    assert_eq!(
-        Jid::from_parts(Some(""), "b", None),
-        Err(JidError::Empty(Part::Localpart))
-    );
+    assert_eq!(Jid::from_parts(Some(""), "b", None), Err(JidError::Empty(Part::Localpart)));
 }
 
 #[test]
@@ -205,11 +153,7 @@ fn bare_address_and_domain_share_the_string_of_the_full_one() {
     );
     assert_eq!(domain, "example.com");
     assert_eq!(
-        (
-            domain.localpart(),
-            domain.domainpart(),
-            domain.resourcepart()
-        ),
+        (domain.localpart(), domain.domainpart(), domain.resourcepart()),
         (None, "example.com", None)
     );
     assert!(domain.is_domain() && !bare.is_domain());
@@ -224,29 +168,16 @@ fn a_resource_is_added_to_a_bare_address_and_to_a_shared_domain() {
     let full = FullJid::parse("juliet@example.com/balcony").unwrap();
     let refused = full.bare().with_resource("gar\u{7f}den");
     let prohibited = PrepError::Prohibited('\u{7f}');
-    assert_eq!(
-        refused,
-        Err(JidError::Invalid(Part::Resourcepart, prohibited))
-    );
+    assert_eq!(refused, Err(JidError::Invalid(Part::Resourcepart, prohibited)));
     let garden = full.bare().with_resource("garden").unwrap();
     assert_eq!(garden, "juliet@example.com/garden");
-    assert_eq!(
-        (garden.localpart(), garden.resource()),
-        (Some("juliet"), "garden")
-    );
+    assert_eq!((garden.localpart(), garden.resource()), (Some("juliet"), "garden"));
     let service = full.domain().with_resource("x").unwrap();
     assert_eq!(
-        (
-            service.localpart(),
-            service.domainpart(),
-            service.resource()
-        ),
+        (service.localpart(), service.domainpart(), service.resource()),
         (None, "example.com", "x")
     );
-    assert_eq!(
-        full.bare().with_resource(""),
-        Err(JidError::Empty(Part::Resourcepart))
-    );
+    assert_eq!(full.bare().with_resource(""), Err(JidError::Empty(Part::Resourcepart)));
 }
 
 #[test]
@@ -256,10 +187,7 @@ fn bare_and_full_addresses_refuse_each_other() {
     let jid: Jid = "a@b/c".parse().unwrap();
     assert_eq!(jid.to_full().map(Jid::from), Some(jid.clone()));
     assert_eq!(jid.bare().to_full(), None);
-    assert_eq!(
-        BareJid::try_from(jid.clone()),
-        Err(JidError::UnexpectedResource)
-    );
+    assert_eq!(BareJid::try_from(jid.clone()), Err(JidError::UnexpectedResource));
     assert!(FullJid::try_from(jid).is_ok());
 }
 
@@ -284,18 +212,13 @@ fn anything_like_an_address() -> impl Strategy<Value = String> {
             "[a-zA-Z0-9.\u{df}\u{130}\u{3a3}\u{3c2}\u{5d0}\u{627}\u{300}\u{345}\u{1f600}\u{ff21}\u{ad}\u{200d}-]{1,8}"
         ]
     };
-    (
-        proptest::option::of(part()),
-        part(),
-        proptest::option::of(part()),
-    )
-        .prop_map(|(local, domain, resource)| {
+    (proptest::option::of(part()), part(), proptest::option::of(part())).prop_map(
+        |(local, domain, resource)| {
             let local = local.map(|local| local + "@").unwrap_or_default();
-            let resource = resource
-                .map(|resource| format!("/{resource}"))
-                .unwrap_or_default();
+            let resource = resource.map(|resource| format!("/{resource}")).unwrap_or_default();
             local + &domain + &resource
-        })
+        },
+    )
 }
 
 proptest! {

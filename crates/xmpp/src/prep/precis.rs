@@ -67,11 +67,7 @@ pub fn new_localpart(input: &str) -> Result<(), NewNameError> {
 fn username_case_mapped(input: &str) -> Result<String, NewNameError> {
     let prepared = map_width(input);
     check_identifier(&prepared)?;
-    let name: String = prepared
-        .chars()
-        .flat_map(char::to_lowercase)
-        .nfc()
-        .collect();
+    let name: String = prepared.chars().flat_map(char::to_lowercase).nfc().collect();
     if breaks_bidi_rule(&name) {
         return Err(NewNameError::Bidi);
     }

@@ -51,10 +51,7 @@ fn a_malformed_first_message_is_refused() {
         let outcome = ClientFirst::parse(message.as_bytes());
         assert_eq!(outcome, Err(Failure::MalformedRequest), "{message:?}");
     }
-    assert_eq!(
-        ClientFirst::parse(b"n,,n=\xff,r=nonce"),
-        Err(Failure::MalformedRequest)
-    );
+    assert_eq!(ClientFirst::parse(b"n,,n=\xff,r=nonce"), Err(Failure::MalformedRequest));
     for authzid in ["a==", "a=x=2", "a=x=2cy"] {
         let message = format!("n,{authzid},n=user,r=nonce");
         let outcome = ClientFirst::parse(message.as_bytes());

@@ -1,0 +1,359 @@
+//! Owns the actix shell around an entity: mailbox, timers, reads, panics, sleep. The only actix code for
+//! entities; it knows none in particular.
+//!
+//! Mailbox bound: [`Permits::MAX_STANZAS`] and [`Permits::MAX_BYTES`] per entity, counted here, since
+//! actix's own capacity grows with every clone of an address. Full: stanzas are refused with
+//! `resource-constraint`; words of control are always taken.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, Handler, Message,
+};
+use actix::{SpawnHandle, WrapFuture};
+use proto::{Body, Envelope, Route};
+use smallvec::SmallVec;
+use store::Row;
+use xmpp::Fence;
+
+use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
+use crate::entity::Entity;
+use crate::host::Desk;
+use crate::refuse::Fault;
+
+/// More reads than this under way, and an entity takes no more envelopes until one is answered.
+const MAX_PENDING: usize = 64;
+
+/// Envelopes for one entity, together.
+pub(crate) struct Batch(pub(crate) Vec<Envelope>);
+
+impl Message for Batch {
+    type Result = ();
+}
+
+/// A word from the host: end, if nothing would be lost.
+pub(crate) struct Nap;
+
+impl Message for Nap {
+    type Result = ();
+}
+
+/// A turn that an answer of the store causes.
+struct Resume<E: Entity> {
+    turn: Turn<E>,
+    cause: Cause,
+}
+
+type Turn<E> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>)>;
+
+impl<E: Entity> Message for Resume<E> {
+    type Result = ();
+}
+
+/// Counts what waits for one entity; shared with the host, which asks before it hands on.
+#[derive(Default)]
+pub(crate) struct Permits {
+    stanzas: Cell<usize>,
+    bytes: Cell<usize>,
+}
+
+impl Permits {
+    /// Most stanzas that wait for one entity.
+    pub(crate) const MAX_STANZAS: usize = 4_096;
+    /// Most bytes of them.
+    pub(crate) const MAX_BYTES: usize = 8 << 20;
+
+    /// Takes a place for an envelope, if there is one.
+    pub(crate) fn take(&self, envelope: &Envelope) -> bool {
+        let (stanzas, bytes) = (self.stanzas.get() + 1, self.bytes.get() + size(envelope));
+        let fits = stanzas <= Self::MAX_STANZAS && bytes <= Self::MAX_BYTES;
+        if fits || !envelope.may_be_refused() {
+            self.stanzas.set(stanzas);
+            self.bytes.set(bytes);
+            return true;
+        }
+        false
+    }
+
+    fn give_back(&self, envelope: &Envelope) {
+        self.stanzas.set(self.stanzas.get().saturating_sub(1));
+        self.bytes.set(self.bytes.get().saturating_sub(size(envelope)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stanzas.get() == 0
+    }
+}
+
+fn size(envelope: &Envelope) -> usize {
+    match &envelope.body {
+        Body::Stanza(stanza) => stanza.len(),
+        _ => 0,
+    }
+}
+
+/// An entity with its mailbox.
+pub(crate) struct EntityActor<E: Entity> {
+    entity: Option<E>,
+    route: Route,
+    fence: Fence,
+    shared: Arc<E::Shared>,
+    desk: Rc<Desk>,
+    waker: Waker,
+    permits: Rc<Permits>,
+    backlog: VecDeque<Envelope>,
+    timers: SmallVec<[(Timer, SpawnHandle); 1]>,
+    pending: usize,
+    closing: bool,
+}
+
+impl<E: Entity> EntityActor<E> {
+    pub(crate) fn new(
+        route: Route,
+        fence: Fence,
+        shared: Arc<E::Shared>,
+        desk: Rc<Desk>,
+        permits: Rc<Permits>,
+    ) -> Self {
+        let waker = desk.waker(&route, fence);
+        Self {
+            entity: None,
+            route,
+            fence,
+            shared,
+            desk,
+            waker,
+            permits,
+            backlog: VecDeque::new(),
+            timers: SmallVec::new(),
+            pending: 0,
+            closing: false,
+        }
+    }
+
+    fn load(&mut self, ctx: &mut ActixContext<Self>) {
+        let owner = self.route.key().cloned();
+        let Some(owner) = owner.filter(|_| !E::KINDS.is_empty()) else {
+            return self.loaded(Ok(Vec::new()), ctx);
+        };
+        let rows = self.desk.store().load(self.fence, owner, E::KINDS);
+        ctx.spawn(rows.into_actor(self).map(|rows, actor, ctx| actor.loaded(rows, ctx)));
+    }
+
+    fn loaded(&mut self, rows: Result<Vec<Row>, store::Error>, ctx: &mut ActixContext<Self>) {
+        let entity = match rows {
+            Ok(rows) => E::load(&self.route, rows, &self.shared).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match entity {
+            Ok(entity) => {
+                self.entity = Some(entity);
+                self.work(ctx);
+            }
+            Err(error) => {
+                tracing::error!(entity = E::NAME, error, "an entity could not be loaded");
+                for envelope in std::mem::take(&mut self.backlog) {
+                    self.permits.give_back(&envelope);
+                    self.desk.refuse(envelope, Fault::Load);
+                }
+                self.closing = true;
+                self.end_if_closing(ctx);
+            }
+        }
+    }
+
+    /// Receives what waits, as far as the entity is ready, and performs what that causes.
+    fn work(&mut self, ctx: &mut ActixContext<Self>) {
+        let mut out = Vec::new();
+        while self.entity.is_some() && self.pending < MAX_PENDING {
+            let Some(mut envelope) = self.backlog.pop_front() else { break };
+            self.permits.give_back(&envelope);
+            let cause =
+                Cause { origin: envelope.origin, parts: 0, receipt: envelope.receipt.take() };
+            let stanza = match &envelope.body {
+                Body::Stanza(stanza) => Some(stanza.clone()),
+                _ => None,
+            };
+            let turn: Turn<E> = Box::new(move |entity, cx| entity.receive(envelope, cx));
+            if !self.turn(turn, cause, &mut out, ctx) {
+                self.panicked(stanza, ctx);
+            }
+        }
+        router::local::route(out);
+        self.end_if_closing(ctx);
+    }
+
+    /// One turn; false if it panicked.
+    fn turn(
+        &mut self,
+        turn: Turn<E>,
+        cause: Cause,
+        out: &mut Vec<Envelope>,
+        ctx: &mut ActixContext<Self>,
+    ) -> bool {
+        let Some(entity) = &mut self.entity else { return true };
+        let mut random = fill_random;
+        let surroundings = Surroundings {
+            now: self.desk.now(),
+            shared: &self.shared,
+            hosts: self.desk.hosts(),
+            fence: self.fence,
+            waker: &self.waker,
+        };
+        let mut context = Context::new(surroundings, cause, &mut random);
+        let done = catch_unwind(AssertUnwindSafe(|| turn(entity, &mut context)));
+        let effects = context.finish();
+        if done.is_err() {
+            return false;
+        }
+        for effect in effects {
+            self.perform(effect, out, ctx);
+        }
+        true
+    }
+
+    fn perform(
+        &mut self,
+        effect: Effect<E>,
+        out: &mut Vec<Envelope>,
+        ctx: &mut ActixContext<Self>,
+    ) {
+        match effect {
+            Effect::Send(envelope) => out.push(envelope),
+            Effect::Commit { writes, receipt, then, origin } => {
+                let batch = store::Batch { fence: self.fence, writes };
+                let done = then.map(|then| {
+                    self.pending += 1;
+                    let address = ctx.address();
+                    Box::new(move |result, receipt| {
+                        let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, result));
+                        let cause = Cause { origin, parts: 0, receipt };
+                        // A full or closed mailbox drops the cause, which its stream takes as a fault.
+                        drop(address.try_send(Resume { turn, cause }));
+                    }) as crate::writer::Done
+                });
+                self.desk.writer().push(batch, receipt, done);
+            }
+            Effect::Read(ReadCall { call, then, cause }) => {
+                self.pending += 1;
+                let answer = call(&**self.desk.store(), self.fence);
+                ctx.spawn(answer.into_actor(self).map(move |answer, actor, ctx| {
+                    let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, answer));
+                    actor.resume(turn, cause, ctx);
+                }));
+            }
+            Effect::SetTimer(timer, after) => {
+                self.cancel(timer, ctx);
+                let handle = ctx.run_later(after, move |actor, ctx| actor.ring(timer, ctx));
+                self.timers.push((timer, handle));
+            }
+            Effect::CancelTimer(timer) => self.cancel(timer, ctx),
+            Effect::Close => self.closing = true,
+        }
+    }
+
+    fn resume(&mut self, turn: Turn<E>, cause: Cause, ctx: &mut ActixContext<Self>) {
+        self.pending = self.pending.saturating_sub(1);
+        let mut out = Vec::new();
+        if !self.turn(turn, cause, &mut out, ctx) {
+            self.panicked(None, ctx);
+        }
+        router::local::route(out);
+        self.work(ctx);
+    }
+
+    fn ring(&mut self, timer: Timer, ctx: &mut ActixContext<Self>) {
+        self.timers.retain(|(set, _)| *set != timer);
+        let cause = Cause { origin: self.desk.next_origin(self.fence), parts: 0, receipt: None };
+        let mut out = Vec::new();
+        let turn: Turn<E> = Box::new(move |entity, cx| entity.wake(timer, cx));
+        if !self.turn(turn, cause, &mut out, ctx) {
+            self.panicked(None, ctx);
+        }
+        router::local::route(out);
+        self.end_if_closing(ctx);
+    }
+
+    fn cancel(&mut self, timer: Timer, ctx: &mut ActixContext<Self>) {
+        if let Some(index) = self.timers.iter().position(|(set, _)| *set == timer) {
+            let (_, handle) = self.timers.swap_remove(index);
+            ctx.cancel_future(handle);
+        }
+    }
+
+    /// As after a member's death: the entity is loaded again, the stanza is answered, the process goes on.
+    fn panicked(&mut self, stanza: Option<xmpp::Stanza>, ctx: &mut ActixContext<Self>) {
+        tracing::error!(entity = E::NAME, "an entity panicked; it is loaded again");
+        self.desk.count_panic();
+        if let Some(stanza) = stanza {
+            let origin = self.desk.next_origin(self.fence);
+            let body = Body::Stanza(stanza);
+            let envelope = Envelope::new(self.route.clone(), body, origin, self.fence.epoch);
+            self.desk.refuse(envelope, Fault::Panic);
+        }
+        for (_, handle) in std::mem::take(&mut self.timers) {
+            ctx.cancel_future(handle);
+        }
+        self.entity = None;
+        self.load(ctx);
+    }
+
+    /// What still waits for a closing entity is received first.
+    fn end_if_closing(&mut self, ctx: &mut ActixContext<Self>) {
+        if self.closing && self.permits.is_empty() && self.pending == 0 {
+            self.desk.forget(&self.route);
+            ctx.stop();
+        }
+    }
+}
+
+impl<E: Entity> Actor for EntityActor<E> {
+    type Context = ActixContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // The bound is our own.
+        ctx.set_mailbox_capacity(usize::MAX >> 8);
+        self.load(ctx);
+    }
+}
+
+impl<E: Entity> Handler<Batch> for EntityActor<E> {
+    type Result = ();
+
+    fn handle(&mut self, Batch(batch): Batch, ctx: &mut Self::Context) {
+        self.backlog.extend(batch);
+        self.work(ctx);
+        if self.backlog.is_empty() && self.backlog.capacity() > 64 {
+            self.backlog = VecDeque::new();
+        }
+    }
+}
+
+impl<E: Entity> Handler<Resume<E>> for EntityActor<E> {
+    type Result = ();
+
+    fn handle(&mut self, Resume { turn, cause }: Resume<E>, ctx: &mut Self::Context) {
+        self.resume(turn, cause, ctx);
+    }
+}
+
+impl<E: Entity> Handler<Nap> for EntityActor<E> {
+    type Result = ();
+
+    fn handle(&mut self, _: Nap, ctx: &mut Self::Context) {
+        let idle = self.permits.is_empty() && self.pending == 0 && self.timers.is_empty();
+        if idle && self.entity.as_ref().is_some_and(E::may_sleep) {
+            self.closing = true;
+            self.end_if_closing(ctx);
+        }
+    }
+}
+
+/// The operating system's generator does not fail once the process runs; if it does, nothing is safe.
+pub(crate) fn fill_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
+}

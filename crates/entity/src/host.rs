@@ -1,0 +1,310 @@
+//! Owns the actors of one arbiter: starts them when something comes for them, ends them when they are idle.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use actix::{Actor, Addr};
+use hashbrown::HashMap;
+use proto::{Body, Envelope, Hosts, Now, Route};
+use router::{LocalHost, Refusal, Router};
+use store::SharedStore;
+use xmpp::{Fence, Origin};
+
+use crate::actor::{Batch, EntityActor, Nap, Permits};
+use crate::context::Waker;
+use crate::entity::Entity;
+use crate::refuse::{self, Fault};
+use crate::writer::Writer;
+
+/// How often idle entities are looked for.
+const NAP_EVERY: Duration = Duration::from_secs(60);
+
+/// Figures of all arbiters, for metrics.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Entities in memory.
+    pub entities: AtomicUsize,
+    /// Turns that panicked.
+    pub panics: AtomicU64,
+    /// Stanzas refused because of a full mailbox.
+    pub mailbox_full: AtomicU64,
+    /// Stanzas refused for any other reason of machinery.
+    pub refused: AtomicU64,
+}
+
+/// The actors of one arbiter.
+pub struct Host {
+    table: RefCell<HashMap<Route, Entry>>,
+    starters: Vec<Box<dyn Start>>,
+    desk: Rc<Desk>,
+}
+
+struct Entry {
+    mailbox: Rc<dyn Mailbox>,
+    permits: Rc<Permits>,
+    used: Cell<bool>,
+}
+
+/// What an arbiter's actors share.
+pub(crate) struct Desk {
+    host: RefCell<Weak<Host>>,
+    router: Router,
+    writer: Rc<Writer>,
+    figures: Arc<Figures>,
+    started: Instant,
+    counter: Cell<u64>,
+}
+
+/// Starts actors of one kind of entity.
+pub trait Start {
+    /// Whether a route is of this kind.
+    fn is_for(&self, route: &Route) -> bool;
+
+    /// Starts the actor.
+    fn start(&self, seed: Seed) -> Rc<dyn Mailbox>;
+}
+
+/// What a new actor is made from.
+pub struct Seed {
+    route: Route,
+    fence: Fence,
+    permits: Rc<Permits>,
+    desk: Rc<Desk>,
+}
+
+/// The way into an actor.
+pub trait Mailbox {
+    /// Hands envelopes over; gives them back if the actor has ended.
+    fn push(&self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>>;
+
+    /// Asks the actor to end if nothing would be lost.
+    fn nap(&self);
+}
+
+/// Starts actors of `E` for the routes that `is_for` names.
+pub struct Spawn<E: Entity> {
+    /// What all of them share.
+    pub shared: Arc<E::Shared>,
+    /// Which routes are theirs.
+    pub is_for: fn(&Route) -> bool,
+}
+
+impl<E: Entity> Start for Spawn<E> {
+    fn is_for(&self, route: &Route) -> bool {
+        (self.is_for)(route)
+    }
+
+    fn start(&self, seed: Seed) -> Rc<dyn Mailbox> {
+        let Seed { route, fence, permits, desk } = seed;
+        let shared = Arc::clone(&self.shared);
+        Rc::new(EntityActor::<E>::new(route, fence, shared, desk, permits).start())
+    }
+}
+
+impl<E: Entity> Mailbox for Addr<EntityActor<E>> {
+    fn push(&self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
+        self.try_send(Batch(batch)).map_err(|error| error.into_inner().0)
+    }
+
+    fn nap(&self) {
+        // An actor that has ended needs no nap.
+        drop(self.try_send(Nap));
+    }
+}
+
+impl Host {
+    /// The actors of this thread; `starters` are asked in order.
+    pub fn new(
+        router: Router,
+        store: SharedStore,
+        figures: Arc<Figures>,
+        starters: Vec<Box<dyn Start>>,
+    ) -> Rc<Self> {
+        let desk = Rc::new(Desk {
+            host: RefCell::new(Weak::new()),
+            router,
+            writer: Writer::new(store),
+            figures,
+            started: now_instant(),
+            counter: Cell::new(0),
+        });
+        let host = Rc::new(Self { table: RefCell::default(), starters, desk: Rc::clone(&desk) });
+        *desk.host.borrow_mut() = Rc::downgrade(&host);
+        host
+    }
+
+    /// Looks for idle entities, for ever; to be spawned on the arbiter.
+    pub async fn look_for_idle(host: Weak<Self>) {
+        loop {
+            tokio::time::sleep(NAP_EVERY).await;
+            let Some(host) = host.upgrade() else { return };
+            for entry in host.table.borrow().values() {
+                if !entry.used.replace(false) {
+                    entry.mailbox.nap();
+                }
+            }
+        }
+    }
+
+    fn entry(&self, route: &Route) -> Option<(Rc<dyn Mailbox>, Rc<Permits>)> {
+        if let Some(entry) = self.table.borrow().get(route) {
+            entry.used.set(true);
+            return Some((Rc::clone(&entry.mailbox), Rc::clone(&entry.permits)));
+        }
+        let starter = self.starters.iter().find(|starter| starter.is_for(route))?;
+        let key = route.key()?;
+        // What has no state has no owner, and acts by no epoch.
+        let fence = match self.desk.router.fence(key) {
+            Some(fence) => fence,
+            None if matches!(route, Route::Domain(_)) => {
+                Fence { bucket: self.desk.router.bucket(key), epoch: xmpp::Epoch::default() }
+            }
+            None => return None,
+        };
+        let permits = Rc::new(Permits::default());
+        let seed = Seed {
+            route: route.clone(),
+            fence,
+            permits: Rc::clone(&permits),
+            desk: Rc::clone(&self.desk),
+        };
+        let mailbox = starter.start(seed);
+        let entry = Entry {
+            mailbox: Rc::clone(&mailbox),
+            permits: Rc::clone(&permits),
+            used: Cell::new(true),
+        };
+        self.table.borrow_mut().insert(route.clone(), entry);
+        self.desk.figures.entities.fetch_add(1, Ordering::Relaxed);
+        Some((mailbox, permits))
+    }
+
+    /// Hands a run of envelopes for one route over.
+    fn hand_over(&self, route: &Route, run: Vec<Envelope>) {
+        let Some((mailbox, permits)) = self.entry(route) else {
+            for envelope in run {
+                self.desk.refuse(envelope, Fault::Way(Refusal::NoOwner));
+            }
+            return;
+        };
+        let mut batch = Vec::with_capacity(run.len());
+        for envelope in run {
+            if permits.take(&envelope) {
+                batch.push(envelope);
+            } else {
+                self.desk.figures.mailbox_full.fetch_add(1, Ordering::Relaxed);
+                self.desk.refuse(envelope, Fault::Way(Refusal::Full));
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(batch) = mailbox.push(batch) {
+            // It ended by a fault of its own; the next envelope starts a new one.
+            self.forget(route);
+            for envelope in batch {
+                self.desk.refuse(envelope, Fault::Panic);
+            }
+        }
+    }
+
+    fn forget(&self, route: &Route) {
+        if self.table.borrow_mut().remove(route).is_some() {
+            self.desk.figures.entities.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl LocalHost for Host {
+    fn deliver(&self, batch: Vec<Envelope>) {
+        let mut batch = batch.into_iter().peekable();
+        while let Some(first) = batch.next() {
+            let route = first.to.clone();
+            let mut run = vec![first];
+            while let Some(next) = batch.next_if(|next| next.to == route) {
+                run.push(next);
+            }
+            self.hand_over(&route, run);
+        }
+    }
+
+    fn refuse(&self, envelope: Envelope, refusal: Refusal) {
+        self.desk.refuse(envelope, Fault::Way(refusal));
+    }
+
+    fn flush(&self) {
+        self.desk.writer.flush();
+    }
+}
+
+impl Desk {
+    pub(crate) fn store(&self) -> &SharedStore {
+        self.writer.store()
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        self.router.hosts()
+    }
+
+    /// The time of a turn. The only clock that entities see.
+    pub(crate) fn now(&self) -> Now {
+        Now { unix_micros: unix_micros(), elapsed: now_instant() - self.started }
+    }
+
+    pub(crate) fn next_origin(&self, fence: Fence) -> Origin {
+        let counter = self.counter.replace(self.counter.get() + 1);
+        Origin::Shard { shard: fence.bucket.shard(), epoch: fence.epoch, counter }
+    }
+
+    pub(crate) fn waker(&self, route: &Route, fence: Fence) -> Waker {
+        let (router, route) = (self.router.clone(), route.clone());
+        let origin = Origin::Shard { shard: fence.bucket.shard(), epoch: fence.epoch, counter: 0 };
+        Arc::new(move || {
+            // A word of control is never refused.
+            drop(router.post(vec![Envelope::new(route.clone(), Body::Woken, origin, fence.epoch)]));
+        })
+    }
+
+    pub(crate) fn refuse(&self, envelope: Envelope, fault: Fault) {
+        self.figures.refused.fetch_add(1, Ordering::Relaxed);
+        let answer = refuse::answer(envelope, fault, |to| self.router.route_of(to));
+        // Not from within: whoever refuses may be in the middle of a turn.
+        if let Some(answer) = answer {
+            actix_rt::spawn(async move { router::local::route(vec![answer]) });
+        }
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.figures.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn forget(&self, route: &Route) {
+        if let Some(host) = self.host.borrow().upgrade() {
+            host.forget(route);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell reads the clock, so that entities need not"
+)]
+fn now_instant() -> Instant {
+    Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell reads the clock, so that entities need not"
+)]
+fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,78 @@
+//! Owns the one mapping from faults of machinery to what their sender is told.
+
+use proto::session::{EdgeWord, HomeWord};
+use proto::{Body, Envelope, Route};
+use router::Refusal;
+use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError};
+
+/// Why an entity could not act on an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It could not go on its way.
+    Way(Refusal),
+    /// The entity's rows could not be loaded.
+    Load,
+    /// The entity panicked.
+    Panic,
+}
+
+/// The stanza error that tells of a fault.
+pub fn stanza_error(fault: Fault) -> StanzaError {
+    let (condition, text) = match fault {
+        Fault::Way(Refusal::Full) => {
+            (StanzaCondition::ResourceConstraint, "too busy, try again later")
+        }
+        Fault::Way(Refusal::NoOwner) => {
+            (StanzaCondition::RemoteServerTimeout, "nobody answers for this address right now")
+        }
+        Fault::Way(Refusal::NoRemote) => {
+            (StanzaCondition::RemoteServerNotFound, "this server does not reach other domains")
+        }
+        Fault::Way(Refusal::TooManyHops) => {
+            (StanzaCondition::InternalServerError, "the way to this address goes round in circles")
+        }
+        Fault::Load => {
+            (StanzaCondition::InternalServerError, "the account's data could not be read")
+        }
+        Fault::Panic => (StanzaCondition::InternalServerError, "the server failed on this stanza"),
+    };
+    StanzaError::from(condition).with_text(text)
+}
+
+/// What goes back for an envelope that nobody acts on. The envelope's stanza is answered, so that its
+/// share of the responsibility is released with the answer.
+pub fn answer(
+    envelope: Envelope,
+    fault: Fault,
+    route_of: impl Fn(&xmpp::Jid) -> Route,
+) -> Option<Envelope> {
+    let Envelope { body, origin, epoch, receipt, .. } = envelope;
+    let back = match body {
+        // Whoever sends presence needs no answer when it does not arrive; RFC 6121 §4 has none.
+        Body::Stanza(stanza) if is_plain_presence(stanza.kind()) => None,
+        Body::Stanza(stanza) => stanza.error(&stanza_error(fault)).and_then(|error| {
+            let to = route_of(error.head().to.as_ref()?);
+            Some((to, Body::Stanza(error)))
+        }),
+        Body::Edge(EdgeWord::Bind { connection, iq_id, .. }) => {
+            let word = HomeWord::BindRefused { error: stanza_error(fault), iq_id };
+            Some((Route::Connection(connection), Body::Home(word)))
+        }
+        Body::Edge(EdgeWord::Resume { connection, .. }) => {
+            let word = HomeWord::ResumeFailed { h: None };
+            Some((Route::Connection(connection), Body::Home(word)))
+        }
+        Body::Edge(_) | Body::Home(_) | Body::User(_) | Body::Woken => None,
+    };
+    if let Some(receipt) = receipt {
+        receipt.release();
+    }
+    back.map(|(to, body)| Envelope::new(to, body, origin, epoch))
+}
+
+fn is_plain_presence(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Presence(PresenceType::Available | PresenceType::Unavailable | PresenceType::Probe)
+    )
+}

@@ -1,0 +1,220 @@
+//! Owns the trial: an entity without an actor, for unit tests. Effects are performed at once: writes and
+//! reads on the store given, timers when the test moves the clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
+use store::SharedStore;
+use xmpp::{Epoch, Fence, Origin, Shard};
+
+use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
+use crate::entity::{Entity, LoadError};
+
+/// An entity on trial.
+pub struct Trial<E: Entity> {
+    /// The entity.
+    pub entity: E,
+    /// Its store.
+    pub store: SharedStore,
+    /// The clock; [`Trial::advance`] moves it.
+    pub now: Now,
+    /// Whether it closed itself.
+    pub closed: bool,
+    shared: Arc<E::Shared>,
+    hosts: Hosts,
+    fence: Fence,
+    waker: Waker,
+    woken: Arc<AtomicUsize>,
+    timers: BTreeMap<Timer, Duration>,
+    random: u64,
+    runtime: tokio::runtime::Runtime,
+    sent: Vec<Envelope>,
+    counter: u64,
+}
+
+impl<E: Entity> Trial<E> {
+    /// Loads the entity from the store, by epoch 1.
+    ///
+    /// # Errors
+    /// When the entity refuses its rows.
+    ///
+    /// # Panics
+    /// When the store fails.
+    pub fn new(
+        route: &Route,
+        shared: Arc<E::Shared>,
+        hosts: Hosts,
+        store: SharedStore,
+    ) -> Result<Self, LoadError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime without drivers needs nothing");
+        let bucket = xmpp::Bucket::of_hash(0);
+        let fence = Fence { bucket, epoch: Epoch(1) };
+        let rows = match route.key().filter(|_| !E::KINDS.is_empty()) {
+            Some(owner) => runtime
+                .block_on(store.load(fence, owner.clone(), E::KINDS))
+                .expect("a test's store loads"),
+            None => Vec::new(),
+        };
+        let woken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&woken);
+        Ok(Self {
+            entity: E::load(route, rows, &shared)?,
+            store,
+            now: Now { unix_micros: 1_700_000_000_000_000, elapsed: Duration::ZERO },
+            closed: false,
+            shared,
+            hosts,
+            fence,
+            waker: Arc::new(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            }),
+            woken,
+            timers: BTreeMap::new(),
+            random: 1,
+            runtime,
+            sent: Vec::new(),
+            counter: 0,
+        })
+    }
+
+    /// Hands a body to the entity; what it sends, until nothing is left to do.
+    pub fn receive(&mut self, to: Route, body: Body) -> Vec<Envelope> {
+        self.receive_with(to, body, None)
+    }
+
+    /// As [`Trial::receive`], with a receipt.
+    pub fn receive_with(
+        &mut self,
+        to: Route,
+        body: Body,
+        receipt: Option<Receipt>,
+    ) -> Vec<Envelope> {
+        let origin = self.next_origin();
+        let envelope = Envelope::new(to.clone(), body, origin, self.fence.epoch);
+        let cause = Cause { origin, parts: 0, receipt };
+        self.turn(cause, |entity, cx| entity.receive(envelope, cx));
+        self.wake_up(&to);
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Moves the clock and rings the timers that are due, in order.
+    pub fn advance(&mut self, by: Duration) -> Vec<Envelope> {
+        let end = self.now.elapsed + by;
+        while let Some((timer, due)) = self.next_timer().filter(|(_, due)| *due <= end) {
+            self.timers.remove(&timer);
+            self.set_clock(due);
+            let cause = Cause { origin: self.next_origin(), parts: 0, receipt: None };
+            self.turn(cause, |entity, cx| entity.wake(timer, cx));
+        }
+        self.set_clock(end);
+        std::mem::take(&mut self.sent)
+    }
+
+    /// The timers that are set.
+    pub fn timers(&self) -> impl Iterator<Item = Timer> {
+        self.timers.keys().copied()
+    }
+
+    fn next_timer(&self) -> Option<(Timer, Duration)> {
+        self.timers.iter().min_by_key(|(_, due)| **due).map(|(timer, due)| (*timer, *due))
+    }
+
+    fn set_clock(&mut self, elapsed: Duration) {
+        let passed = elapsed.saturating_sub(self.now.elapsed);
+        self.now.elapsed = elapsed;
+        self.now.unix_micros += u64::try_from(passed.as_micros()).unwrap_or(0);
+    }
+
+    /// Delivers [`Body::Woken`] as often as the waker was called.
+    fn wake_up(&mut self, to: &Route) {
+        while self.woken.swap(0, Ordering::SeqCst) > 0 {
+            let origin = self.next_origin();
+            let envelope = Envelope::new(to.clone(), Body::Woken, origin, self.fence.epoch);
+            let cause = Cause { origin, parts: 0, receipt: None };
+            self.turn(cause, |entity, cx| entity.receive(envelope, cx));
+        }
+    }
+
+    /// As after receipts were released elsewhere: lets the entity look.
+    pub fn settle(&mut self, to: Route) -> Vec<Envelope> {
+        self.wake_up(&to);
+        std::mem::take(&mut self.sent)
+    }
+
+    fn next_origin(&mut self) -> Origin {
+        self.counter += 1;
+        let shard = Shard::new(0).expect("there is a first shard");
+        Origin::Shard { shard, epoch: self.fence.epoch, counter: self.counter }
+    }
+
+    fn turn(&mut self, cause: Cause, turn: impl FnOnce(&mut E, &mut Context<'_, E>)) {
+        let seed = &mut self.random;
+        let mut random = |bytes: &mut [u8]| {
+            for byte in bytes {
+                *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (*seed >> 56) as u8;
+            }
+        };
+        let surroundings = Surroundings {
+            now: self.now,
+            shared: &self.shared,
+            hosts: &self.hosts,
+            fence: self.fence,
+            waker: &self.waker,
+        };
+        let mut context = Context::new(surroundings, cause, &mut random);
+        turn(&mut self.entity, &mut context);
+        for effect in context.finish() {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect<E>) {
+        match effect {
+            Effect::Send(envelope) => self.sent.push(envelope),
+            Effect::Commit { writes, receipt, then, origin } => {
+                let batch = store::Batch { fence: self.fence, writes };
+                let result = self.runtime.block_on(self.store.commit(vec![batch])).remove(0);
+                match then {
+                    Some(then) => {
+                        let cause = Cause { origin, parts: 0, receipt };
+                        self.turn(cause, |entity, cx| then(entity, cx, result));
+                    }
+                    None if result.is_ok() => {
+                        if let Some(receipt) = receipt {
+                            receipt.release();
+                        }
+                    }
+                    None => drop(receipt),
+                }
+            }
+            Effect::Read(ReadCall { call, then, cause }) => {
+                let answer = self.runtime.block_on(call(&*self.store, self.fence));
+                self.turn(cause, |entity, cx| then(entity, cx, answer));
+            }
+            Effect::SetTimer(timer, after) => {
+                self.timers.insert(timer, self.now.elapsed + after);
+            }
+            Effect::CancelTimer(timer) => {
+                self.timers.remove(&timer);
+            }
+            Effect::Close => self.closed = true,
+        }
+    }
+}
+
+impl<E: Entity> Drop for Trial<E> {
+    /// Receipts of a trial that ends are no fault of the entity.
+    fn drop(&mut self) {
+        for envelope in self.sent.drain(..) {
+            if let Some(receipt) = envelope.receipt {
+                receipt.release();
+            }
+        }
+    }
+}
