@@ -34,7 +34,7 @@ pub struct ArchiveQuery {
     pub after_id: Option<ArchiveId>,
     /// Only rows before this one.
     pub before_id: Option<ArchiveId>,
-    /// Only these rows; all must exist.
+    /// Only these rows; all must exist. Empty where it does not matter.
     pub ids: Vec<ArchiveId>,
     /// Which page.
     pub slice: Slice,
@@ -63,11 +63,70 @@ pub struct ArchivePage {
     pub rows: Vec<ArchiveRow>,
     /// No row of the query lies beyond the page, in the direction of paging.
     pub complete: bool,
-    /// How many rows the query has in all, where that is cheap to say.
+    /// How many rows the query has in all; none where there are more than [`ArchiveQuery::COUNT_MAX`].
     pub count: Option<usize>,
     /// An id that the query named ([`ArchiveQuery::ids`], `after_id`, `before_id`, [`Slice`]) is not in the
     /// archive: `item-not-found` (XEP-0313 §4.1.5, XEP-0059 §2.1).
     pub unknown_id: bool,
+}
+
+impl ArchiveQuery {
+    /// An engine counts so far and no further: a page must not cost a walk through a whole archive.
+    pub const COUNT_MAX: usize = 10_000;
+
+    /// Whether the row is one of the query, on whatever page.
+    #[must_use]
+    pub fn selects(&self, row: &ArchiveRow) -> bool {
+        self.with.as_ref().is_none_or(|with| row.peer == *with)
+            && self.start.is_none_or(|start| row.id.0 >= start)
+            && self.end.is_none_or(|end| row.id.0 <= end)
+            && self.after_id.is_none_or(|after| row.id > after)
+            && self.before_id.is_none_or(|before| row.id < before)
+            && (self.ids.is_empty() || self.ids.contains(&row.id))
+    }
+
+    /// Every id that the query names; each must be in the archive (XEP-0313 §4.1.5, XEP-0059 §2.1).
+    pub fn named_ids(&self) -> impl Iterator<Item = ArchiveId> {
+        let slice = match self.slice {
+            Slice::First | Slice::Last => None,
+            Slice::After(id) | Slice::Before(id) => Some(id),
+        };
+        let named = [self.after_id, self.before_id, slice];
+        self.ids.iter().copied().chain(named.into_iter().flatten())
+    }
+
+    /// The page out of all rows of the query, which stand in order of time.
+    #[must_use]
+    pub fn page_of(&self, mut rows: Vec<ArchiveRow>) -> ArchivePage {
+        let count = (rows.len() <= Self::COUNT_MAX).then_some(rows.len());
+        match self.slice {
+            Slice::First | Slice::Last => {}
+            Slice::After(id) => rows.retain(|row| row.id > id),
+            Slice::Before(id) => rows.retain(|row| row.id < id),
+        }
+        let beyond = rows.len().saturating_sub(self.limit);
+        match self.slice {
+            Slice::First | Slice::After(_) => rows.truncate(self.limit),
+            Slice::Last | Slice::Before(_) => drop(rows.drain(..beyond)),
+        }
+        ArchivePage {
+            rows,
+            complete: beyond == 0,
+            count,
+            unknown_id: false,
+        }
+    }
+}
+
+impl ArchivePage {
+    /// The answer to a query that names a row which is not there.
+    #[must_use]
+    pub fn unknown_id() -> Self {
+        Self {
+            unknown_id: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl ArchiveId {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use xmpp::{BareJid, Fence};
 
+use crate::Error;
 use crate::archive::{ArchiveId, ArchiveRow};
 use crate::key::Key;
 
@@ -48,6 +49,21 @@ impl Batch {
         self.writes.iter().map(Write::len).sum()
     }
 
+    /// Refuses a batch with an item that is too long; every engine asks before it writes.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`].
+    pub fn check(&self) -> Result<(), Error> {
+        for write in &self.writes {
+            if let Write::Put(key, _) | Write::Delete(key) = write
+                && key.item.len() > Key::ITEM_BYTES_MAX
+            {
+                return Err(Error::TooLong(key.item.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
@@ -59,9 +75,10 @@ impl Write {
         const NAMES: usize = 96;
         NAMES
             + match self {
-                Self::Put(_, value) => value.len(),
+                Self::Put(key, value) => key.item.len() + value.len(),
                 Self::Append(_, row) | Self::Replace(_, row) => row.stanza.len(),
-                Self::Delete(_) | Self::Remove(..) => 0,
+                Self::Delete(key) => key.item.len(),
+                Self::Remove(..) => 0,
             }
     }
 }

@@ -67,6 +67,9 @@ impl Kind {
 }
 
 impl Key {
+    /// The most bytes of an item. Addresses and namespaces are shorter; nothing longer names a row.
+    pub const ITEM_BYTES_MAX: usize = 16 << 10;
+
     /// A row's name.
     pub fn new(owner: BareJid, kind: Kind, item: impl Into<Bytes>) -> Self {
         Self { owner, kind, item: item.into() }

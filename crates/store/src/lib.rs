@@ -1,5 +1,5 @@
 //! Keeping: few verbs over typed keys. What an engine does with them is its own business; words of one
-//! engine never leave its file. Every call carries a [`Fence`], every engine passes [`contract`].
+//! engine never leave its file. Every call carries a [`Fence`], every engine passes the tests of `contract`.
 //!
 //! | module | owns |
 //! |---|---|
@@ -7,12 +7,14 @@
 //! | [`batch`] | writes that are kept together or not at all |
 //! | [`archive`] | archive rows and queries over them (XEP-0313) |
 //! | [`memory`] | the engine that forgets, for tests |
-//! | [`embedded`] | the engine on a directory: group commit with fsync |
-//! | [`contract`] | what every engine must do |
+//! | `contract` | what every engine must do (feature `contract`) |
 
 pub mod archive;
 pub mod batch;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod key;
+pub mod memory;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use xmpp::BareJid;
 pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 pub use batch::{Batch, Write};
 pub use key::{Key, Kind, Row};
+pub use memory::Memory;
 pub use xmpp::{Bucket, Epoch, Fence};
 
 /// What a call answers, later. Engines do their work on threads of their own; dropping the future does
@@ -96,6 +99,9 @@ pub enum Error {
     /// No room: on the disk, or in the queue before it.
     #[error("no room to keep more: {0}")]
     Full(&'static str),
+    /// An item longer than [`Key::ITEM_BYTES_MAX`], in bytes.
+    #[error("a row's item of {0} bytes is too long")]
+    TooLong(usize),
     /// The engine failed; what it says is for operators.
     #[error("the store failed while it {doing}: {cause}")]
     Engine {
