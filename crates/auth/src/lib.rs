@@ -17,9 +17,11 @@
 //! - [`binding`]: channel bindings
 //! - [`credentials`]: what is stored in place of a password
 //! - [`stored`]: their stored form
+//! - [`account`]: what is stored of an account
 //! - [`saslprep`]: RFC 4013
 //! - [`throttle`]: how often one may try
 
+pub mod account;
 pub mod binding;
 pub mod credentials;
 pub mod encoding;
@@ -34,6 +36,7 @@ pub mod server;
 pub mod stored;
 pub mod throttle;
 
+pub use account::Account;
 pub use binding::ChannelBinding;
 pub use credentials::Credentials;
 pub use failure::Failure;

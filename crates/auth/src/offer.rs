@@ -15,6 +15,8 @@ pub struct Terms {
     pub downgrade_hash: bool,
     /// The channel bindings of this TLS connection, the preferred first.
     pub bindings: Vec<ChannelBinding>,
+    /// Mechanisms that the policy forbids.
+    pub forbidden: Vec<Mechanism>,
 }
 
 /// The mechanisms and channel bindings offered on one stream. Both the stream features and the
@@ -32,9 +34,10 @@ impl Offer {
     /// nothing and are left out; without TLS there are no bindings.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let Terms { tls, plain, downgrade_hash, mut bindings } = terms;
+        let Terms { tls, plain, downgrade_hash, mut bindings, forbidden } = terms;
         bindings.retain(|binding| tls && !binding.data().is_empty());
         let allowed = |mechanism: &Mechanism| match mechanism {
+            mechanism if forbidden.contains(mechanism) => false,
             Mechanism::ScramPlus(_) => !bindings.is_empty(),
             Mechanism::Scram(_) => true,
             Mechanism::Plain => tls && plain,
@@ -139,6 +142,15 @@ mod tests {
     fn a_binding_without_data_is_not_offered() {
         let empty = ChannelBinding::TlsExporter(Vec::new());
         assert_eq!(names(true, false, &[empty]), names(true, false, &[]));
+    }
+
+    #[test]
+    fn what_the_policy_forbids_is_not_offered() {
+        let forbidden = vec![Mechanism::Scram(Hash::Sha1), Mechanism::Plain];
+        let offer = Offer::new(Terms { tls: true, plain: true, forbidden, ..Terms::default() });
+        let names: Vec<_> = offer.mechanisms().iter().map(|mechanism| mechanism.name()).collect();
+        assert_eq!(names, ["SCRAM-SHA-512", "SCRAM-SHA-256"]);
+        assert_eq!(offer.choose("PLAIN"), Err(Failure::MechanismTooWeak));
     }
 
     #[test]

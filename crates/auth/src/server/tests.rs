@@ -13,7 +13,13 @@ fn channel() -> ChannelBinding {
 
 fn offer() -> Offer {
     let bindings = vec![channel(), ChannelBinding::TlsServerEndPoint(vec![8; 32])];
-    Offer::new(Terms { tls: true, plain: true, downgrade_hash: true, bindings })
+    Offer::new(Terms {
+        tls: true,
+        plain: true,
+        downgrade_hash: true,
+        bindings,
+        ..Terms::default()
+    })
 }
 
 fn context() -> Context {
