@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use rxml::{Event, Parse, Parser};
+use rxml::{Event, Options, Parse, Parser, WithOptions};
 
 use crate::{ns, writer};
 
 /// An element with its attributes and content. Names of the content namespace (`jabber:client` and its
-/// kin) have the empty namespace here, as in canonical bytes.
+/// kin) have the empty namespace here, as in canonical bytes; names without any have [`ns::NONE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
     name: Cow<'static, str>,
@@ -39,6 +39,13 @@ struct Attribute {
 #[error("not one well-formed element")]
 pub struct NotAnElement;
 
+/// The most bytes of one attribute's value; what the gates let in can be read back here.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16_384;
+
+/// Stands for the content namespace while canonical bytes are read: the one name that no XML may declare
+/// as its default namespace (Namespaces in XML §3).
+const CONTENT: &str = ns::XMLNS;
+
 /// Deeper elements than this are refused by [`Element::parse`]; the gates refuse them long before.
 const MAX_DEPTH: usize = 128;
 
@@ -65,10 +72,14 @@ impl Element {
     /// # Errors
     /// When the bytes are not well-formed content.
     pub fn parse_all(bytes: &[u8]) -> Result<Vec<Node>, NotAnElement> {
-        let mut parser = Parser::new();
+        let mut parser = Parser::with_options(Options {
+            max_token_length: MAX_ATTRIBUTE_BYTES,
+            ..Options::default()
+        });
+        let open = format!("<r xmlns='{CONTENT}'>");
         let mut stack: Vec<Self> = Vec::new();
         let mut whole = None;
-        for (chunk, last) in [(&b"<r>"[..], false), (bytes, false), (&b"</r>"[..], true)] {
+        for (chunk, last) in [(open.as_bytes(), false), (bytes, false), (b"</r>", true)] {
             let mut rest = chunk;
             loop {
                 match parser.parse(&mut rest, last) {
@@ -241,7 +252,12 @@ fn grow(stack: &mut Vec<Element>, event: Event) -> Result<Option<Element>, NotAn
             if stack.len() >= MAX_DEPTH {
                 return Err(NotAnElement);
             }
-            let mut element = Element::new(name.to_string(), ns.as_str().to_owned());
+            let ns = match ns.as_str() {
+                CONTENT => Cow::Borrowed(""),
+                "" => Cow::Borrowed(ns::NONE),
+                other => Cow::Owned(other.to_owned()),
+            };
+            let mut element = Element::new(name.to_string(), ns);
             for ((ns, name), value) in attributes {
                 element = element.with_attr_ns(name.to_string(), ns.as_str().to_owned(), value);
             }
@@ -278,7 +294,7 @@ mod tests {
             .with_attr_ns("lang", ns::XML, "de")
             .with_attr_ns("k", "urn:x", "v")
             .with_child(Element::new("item", ns::ROSTER).with_text("<&>\r"))
-            .with_child(Element::new("body", "").with_text("x"))
+            .with_child(Element::new("body", ns::NONE).with_text("x"))
             .with_text("tail");
         let bytes = element.to_bytes();
         assert_eq!(Element::parse(&bytes), Ok(element));
@@ -288,6 +304,20 @@ mod tests {
     fn children_of_the_content_namespace_carry_no_declaration() {
         let bytes = Element::new("body", "").with_text("hi").to_bytes();
         assert_eq!(bytes, b"<body>hi</body>");
+    }
+
+    #[test]
+    fn no_namespace_is_not_the_content_namespace() {
+        let element = Element::parse(b"<a><b xmlns=''><c/></b><d/></a>").unwrap();
+        let names: Vec<_> = element.children().map(Element::ns).collect();
+        assert_eq!(names, [ns::NONE, ""]);
+        assert_eq!(element.to_bytes(), b"<a><b xmlns=''><c/></b><d/></a>");
+    }
+
+    #[test]
+    fn long_attributes_read_back() {
+        let element = Element::new("a", "").with_attr("b", "&'".repeat(MAX_ATTRIBUTE_BYTES / 2));
+        assert_eq!(Element::parse(&element.to_bytes()), Ok(element));
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 #![expect(missing_docs, reason = "each constant is named by the word of its specification")]
 
+/// No namespace at all. Written as `xmlns=''`, which no canonical bytes use for anything else; the empty string
+/// stands for the content namespace everywhere, so this name is one that no XML can hold.
+pub const NONE: &str = "\u{0}";
+
 // RFC 6120
 pub const CLIENT: &str = "jabber:client";
 pub const SERVER: &str = "jabber:server";

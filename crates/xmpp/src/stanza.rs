@@ -27,7 +27,7 @@ pub type Index = SmallVec<[(u32, u32); 4]>;
 pub struct Child<'a> {
     /// The element's name.
     pub name: &'a str,
-    /// The namespace; empty for the content namespace.
+    /// The namespace; empty for the content namespace, [`ns::NONE`] for none at all.
     pub ns: &'a str,
     /// The canonical bytes of the whole element.
     pub bytes: &'a [u8],
@@ -265,7 +265,10 @@ fn child_at(inner: &[u8], (start, end): (u32, u32)) -> Option<Child<'_>> {
     let name_end = tag.iter().position(|byte| matches!(byte, b' ' | b'>' | b'/'))?;
     let (name, rest) = tag.split_at(name_end);
     let ns = match rest.strip_prefix(b" xmlns='") {
-        Some(value) => &value[..memchr::memchr(b'\'', value)?],
+        Some(value) => match memchr::memchr(b'\'', value)? {
+            0 => ns::NONE.as_bytes(),
+            end => &value[..end],
+        },
         None => &[],
     };
     Some(Child { name: str::from_utf8(name).ok()?, ns: str::from_utf8(ns).ok()?, bytes })

@@ -50,7 +50,9 @@ pub fn foreign_attribute(out: &mut Vec<u8>, index: usize, name: (&str, &str), va
 pub fn open_start(out: &mut Vec<u8>, name: &str, ns: &str, parent_ns: &str) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
-    if ns != parent_ns {
+    if ns == crate::ns::NONE && ns != parent_ns {
+        attribute(out, "xmlns", "");
+    } else if ns != parent_ns {
         attribute(out, "xmlns", ns);
     }
 }
@@ -131,6 +133,9 @@ mod tests {
     fn namespace_is_declared_only_where_it_changes() {
         assert_eq!(written(|o| open_start(o, "a", "x", "x")), "<a");
         assert_eq!(written(|o| open_start(o, "a", "y", "x")), "<a xmlns='y'");
+        let none = crate::ns::NONE;
+        assert_eq!(written(|o| open_start(o, "a", none, "")), "<a xmlns=''");
+        assert_eq!(written(|o| open_start(o, "a", none, none)), "<a");
     }
 
     #[test]
