@@ -23,11 +23,8 @@ pub struct Limits {
 
 impl Limits {
     /// What holds until the peer has proved who it is.
-    pub const BEFORE_LOGIN: Self = Self {
-        stanza_bytes: 16_384,
-        total_bytes: Some(65_536),
-        ..Self::AFTER_LOGIN
-    };
+    pub const BEFORE_LOGIN: Self =
+        Self { stanza_bytes: 16_384, total_bytes: Some(65_536), ..Self::AFTER_LOGIN };
 
     /// What holds from then on.
     pub const AFTER_LOGIN: Self = Self {

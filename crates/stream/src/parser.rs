@@ -197,10 +197,7 @@ impl Parser {
         match (rest.first(), self.phase) {
             (None | Some(b'<'), _) => Ok(rest),
             (Some(&byte), Phase::Start) => Err(fault::of_first_byte(byte)),
-            (Some(_), _) => Err(fault(
-                xmpp::StreamCondition::BadFormat,
-                "text between stanzas",
-            )),
+            (Some(_), _) => Err(fault(xmpp::StreamCondition::BadFormat, "text between stanzas")),
         }
     }
 
@@ -208,13 +205,9 @@ impl Parser {
     /// place however the input was cut.
     fn room(&self) -> usize {
         let stanza = self.limits.stanza_bytes.saturating_sub(self.used);
-        let total = self
-            .limits
-            .total_bytes
-            .map_or(u64::MAX, |most| most.saturating_sub(self.total));
-        stanza
-            .min(usize::try_from(total).unwrap_or(usize::MAX))
-            .saturating_add(1)
+        let total =
+            self.limits.total_bytes.map_or(u64::MAX, |most| most.saturating_sub(self.total));
+        stanza.min(usize::try_from(total).unwrap_or(usize::MAX)).saturating_add(1)
     }
 
     fn count(&mut self, bytes: usize) -> Result<(), StreamError> {
@@ -227,11 +220,7 @@ impl Parser {
 
     fn count_total(&mut self, bytes: usize) -> Result<(), StreamError> {
         self.total = self.total.saturating_add(bytes as u64);
-        if self
-            .limits
-            .total_bytes
-            .is_some_and(|most| self.total > most)
-        {
+        if self.limits.total_bytes.is_some_and(|most| self.total > most) {
             return Err(too_much("too much before login"));
         }
         Ok(())

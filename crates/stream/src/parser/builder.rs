@@ -25,11 +25,7 @@ struct Frame {
 
 /// The first-level element that is being read.
 enum Current {
-    Stanza {
-        head: Box<Head>,
-        fault: Option<StanzaCondition>,
-        children: xmpp::stanza::Index,
-    },
+    Stanza { head: Box<Head>, fault: Option<StanzaCondition>, children: xmpp::stanza::Index },
     Nonza,
 }
 
@@ -239,18 +235,9 @@ impl Builder {
     fn first_level_closed(&mut self) -> Result<(), StreamError> {
         let range = (self.start, self.canonical.len());
         match self.current.take() {
-            Some(Current::Stanza {
-                head,
-                fault,
-                children,
-            }) => {
+            Some(Current::Stanza { head, fault, children }) => {
                 let fault = fault.or_else(|| head::count_fault(head.kind, children.len()));
-                self.drafts.push(Draft::Stanza {
-                    head,
-                    fault,
-                    children,
-                    range,
-                });
+                self.drafts.push(Draft::Stanza { head, fault, children, range });
             }
             Some(Current::Nonza) => {
                 let element = Element::parse(&self.canonical[self.start..]).map_err(|_| {
@@ -274,12 +261,7 @@ impl Builder {
     }
 
     fn push_frame(&mut self, tag: Tag, start: usize, unfinished: bool) {
-        self.frames.push(Frame {
-            name: tag.name,
-            ns: tag.ns,
-            start,
-            unfinished,
-        });
+        self.frames.push(Frame { name: tag.name, ns: tag.ns, start, unfinished });
     }
 
     fn write_end(&mut self, frame: &Frame) {
@@ -324,12 +306,7 @@ impl Draft {
     fn into_event(self, shared: &Bytes) -> Event {
         match self {
             Self::Ready(event) => event,
-            Self::Stanza {
-                head,
-                fault,
-                children,
-                range: (start, end),
-            } => {
+            Self::Stanza { head, fault, children, range: (start, end) } => {
                 let stanza = Stanza::indexed(*head, shared.slice(start..end), children);
                 match fault {
                     Some(condition) => Event::BadStanza { stanza, condition },

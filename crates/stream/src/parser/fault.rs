@@ -50,10 +50,9 @@ pub(super) fn of_prolog(error: Error) -> StreamError {
 /// order mark counts as a character there, and no text may stand before the root).
 pub(super) fn of_first_byte(byte: u8) -> StreamError {
     match byte {
-        0x00 | 0xFE | 0xFF => fault(
-            StreamCondition::UnsupportedEncoding,
-            "only UTF-8 is spoken here",
-        ),
+        0x00 | 0xFE | 0xFF => {
+            fault(StreamCondition::UnsupportedEncoding, "only UTF-8 is spoken here")
+        }
         _ => fault(StreamCondition::NotWellFormed, "no XML"),
     }
 }

@@ -23,13 +23,7 @@ pub(super) fn read(tag: &mut Tag, lang: Option<&Arc<str>>) -> (Head, Option<Stan
     if id.is_none() && matches!(kind, Kind::Iq(_)) {
         fault = Some(StanzaCondition::BadRequest);
     }
-    let head = Head {
-        kind,
-        id,
-        from,
-        to,
-        lang,
-    };
+    let head = Head { kind, id, from, to, lang };
     (head, fault)
 }
 

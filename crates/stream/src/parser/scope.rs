@@ -87,14 +87,8 @@ impl Scope {
         name: String,
         limits: &Limits,
     ) -> Result<(), StreamError> {
-        let first = self
-            .marks
-            .last()
-            .map_or(0, |mark| usize::from(mark.bindings));
-        if self.bindings[first..]
-            .iter()
-            .any(|(known, _)| *known == prefix)
-        {
+        let first = self.marks.last().map_or(0, |mark| usize::from(mark.bindings));
+        if self.bindings[first..].iter().any(|(known, _)| *known == prefix) {
             return Err(duplicate());
         }
         let name = self.push(name, limits)?;
@@ -107,17 +101,10 @@ impl Scope {
         if prefix == "xml" {
             return Ok(NameId::XML);
         }
-        let bound = self
-            .bindings
-            .iter()
-            .rev()
-            .find(|(known, _)| known.as_str() == prefix);
-        bound.map(|&(_, name)| name).ok_or_else(|| {
-            fault(
-                StreamCondition::BadNamespacePrefix,
-                "prefix is not declared",
-            )
-        })
+        let bound = self.bindings.iter().rev().find(|(known, _)| known.as_str() == prefix);
+        bound
+            .map(|&(_, name)| name)
+            .ok_or_else(|| fault(StreamCondition::BadNamespacePrefix, "prefix is not declared"))
     }
 
     /// The name behind an id that is in scope.
@@ -125,10 +112,9 @@ impl Scope {
         match name {
             NameId::NONE => ns::NONE,
             NameId::XML => ns::XML,
-            NameId(id) => self
-                .names
-                .get(usize::from(id - NameId::FIRST))
-                .map_or("", String::as_str),
+            NameId(id) => {
+                self.names.get(usize::from(id - NameId::FIRST)).map_or("", String::as_str)
+            }
         }
     }
 
@@ -155,10 +141,7 @@ impl Scope {
 
     fn push(&mut self, name: String, limits: &Limits) -> Result<NameId, StreamError> {
         if name == ns::XMLNS {
-            return Err(fault(
-                StreamCondition::BadNamespacePrefix,
-                "reserved namespace",
-            ));
+            return Err(fault(StreamCondition::BadNamespacePrefix, "reserved namespace"));
         }
         // What the stream header declared is not counted against its stanzas.
         let header = self.marks.get(1).map_or(0, |mark| usize::from(mark.names));
@@ -174,10 +157,7 @@ impl Scope {
 }
 
 fn duplicate() -> StreamError {
-    fault(
-        StreamCondition::NotWellFormed,
-        "namespace declared twice on one element",
-    )
+    fault(StreamCondition::NotWellFormed, "namespace declared twice on one element")
 }
 
 /// Lengths here are bounded by [`Scope::push`].

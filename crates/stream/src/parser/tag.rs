@@ -29,12 +29,7 @@ pub(super) struct Tag {
 impl Tag {
     pub(super) fn new((prefix, name): RawQName, limits: &Limits) -> Result<Self, StreamError> {
         check_name(prefix.as_ref(), &name, limits)?;
-        Ok(Self {
-            prefix,
-            name,
-            ns: NameId::NONE,
-            attributes: Vec::new(),
-        })
+        Ok(Self { prefix, name, ns: NameId::NONE, attributes: Vec::new() })
     }
 
     /// Takes one attribute; declarations go to the scope.
@@ -59,12 +54,7 @@ impl Tag {
         if self.attributes.len() >= limits.attributes {
             return Err(too_much("too many attributes"));
         }
-        self.attributes.push(Attribute {
-            prefix,
-            name,
-            value,
-            ns: NameId::NONE,
-        });
+        self.attributes.push(Attribute { prefix, name, value, ns: NameId::NONE });
         Ok(())
     }
 
@@ -103,10 +93,7 @@ impl Tag {
     }
 
     fn take_ns(&mut self, name: &str, ns: NameId) -> Option<String> {
-        let at = self
-            .attributes
-            .iter()
-            .position(|a| a.ns == ns && a.name.as_str() == name)?;
+        let at = self.attributes.iter().position(|a| a.ns == ns && a.name.as_str() == name)?;
         Some(self.attributes.swap_remove(at).value)
     }
 }

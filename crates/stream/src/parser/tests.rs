@@ -111,20 +111,11 @@ fn a_header_free_of_prefixes_is_accepted() {
 fn a_header_of_wrong_namespaces_says_so() {
     let right = "xmlns:s='http://etherx.jabber.org/streams'";
     for (input, fault) in [
-        (
-            "<s:stream xmlns='jabber:client' xmlns:s='urn:x'>",
-            C::InvalidNamespace,
-        ),
+        ("<s:stream xmlns='jabber:client' xmlns:s='urn:x'>", C::InvalidNamespace),
         ("<stream xmlns='jabber:client'>", C::InvalidNamespace),
-        (
-            &format!("<s:stream xmlns='jabber:server' {right}>"),
-            C::InvalidNamespace,
-        ),
+        (&format!("<s:stream xmlns='jabber:server' {right}>"), C::InvalidNamespace),
         (&format!("<s:stream {right}>"), C::InvalidNamespace),
-        (
-            &format!("<s:foo xmlns='jabber:client' {right}>"),
-            C::BadFormat,
-        ),
+        (&format!("<s:foo xmlns='jabber:client' {right}>"), C::BadFormat),
     ] {
         assert_eq!(header(input).fault, Some(fault), "{input}");
     }
@@ -145,10 +136,7 @@ fn a_stream_that_ends_is_read_no_further() {
     let whole = HEADER.replace("streams'>", "streams'/>&junk");
     for piece in [1, usize::MAX] {
         let (events, error) = feed(&mut Parser::new(limits()), whole.as_bytes(), piece);
-        assert!(
-            matches!(&events[..], [Event::Open(_), Event::Close]),
-            "{events:?}"
-        );
+        assert!(matches!(&events[..], [Event::Open(_), Event::Close]), "{events:?}");
         assert_eq!(error, None);
     }
 }
@@ -187,9 +175,7 @@ fn stanzas_of_one_feed_share_one_buffer_just_large_enough() {
     parser.feed(HEADER.as_bytes(), &mut out).unwrap();
     out.clear();
     let two = "<message><body>1</body></message><message><body>2</body></message>";
-    parser
-        .feed(format!("{two}<message><body>three</").as_bytes(), &mut out)
-        .unwrap();
+    parser.feed(format!("{two}<message><body>three</").as_bytes(), &mut out).unwrap();
     let [Event::Stanza(one), Event::Stanza(two)] = &out[..] else {
         panic!("{out:?}");
     };
@@ -211,10 +197,7 @@ fn prefixes_are_resolved_away() {
         inner("<a:x xmlns:a='urn:a' xmlns:b='urn:b'><b:y b:k='v' k='w'/><a:z/></a:x>"),
         "<x xmlns='urn:a'><y xmlns='urn:b' xmlns:p0='urn:b' p0:k='v' k='w'/><z/></x>"
     );
-    assert_eq!(
-        inner("<c:body xmlns:c='jabber:client'>a</c:body>"),
-        "<body>a</body>"
-    );
+    assert_eq!(inner("<c:body xmlns:c='jabber:client'>a</c:body>"), "<body>a</body>");
     assert_eq!(
         inner("<x xml:space='preserve' xmlns='urn:x'/>"),
         "<x xmlns='urn:x' xml:space='preserve'/>"
@@ -261,10 +244,7 @@ fn cdata_references_and_line_ends_are_resolved() {
 #[test]
 fn text_longer_than_a_token_comes_whole() {
     let text = "é".repeat(50_000);
-    assert_eq!(
-        inner(&format!("<body>{text}</body>")),
-        format!("<body>{text}</body>")
-    );
+    assert_eq!(inner(&format!("<body>{text}</body>")), format!("<body>{text}</body>"));
 }
 
 #[test]
@@ -294,10 +274,7 @@ fn a_bad_address_is_answered_and_the_stream_goes_on() {
     assert_eq!(condition, StanzaCondition::JidMalformed);
     assert_eq!(stanza.head().id.as_deref(), Some("1"));
     assert!(stanza.error(&condition.into()).is_some());
-    assert_eq!(
-        bad("<presence from='a@'/>").1,
-        StanzaCondition::JidMalformed
-    );
+    assert_eq!(bad("<presence from='a@'/>").1, StanzaCondition::JidMalformed);
     assert_eq!(read("<message to='@x'/><message to='x'/>").len(), 2);
 }
 
@@ -317,19 +294,9 @@ fn an_iq_needs_a_known_type_an_id_and_one_child() {
         assert!(stanza.error(&condition.into()).is_some(), "{input}");
     }
     let (result, condition) = bad("<iq id='1' type='result'><a xmlns='a'/><b xmlns='b'/></iq>");
-    assert_eq!(
-        result.error(&condition.into()),
-        None,
-        "results are not answered"
-    );
-    assert_eq!(
-        stanza("<iq id='1' type='result'/>").kind(),
-        Kind::Iq(IqType::Result)
-    );
-    assert_eq!(
-        stanza("<message type='x'/>").kind(),
-        Kind::Message(MessageType::Normal)
-    );
+    assert_eq!(result.error(&condition.into()), None, "results are not answered");
+    assert_eq!(stanza("<iq id='1' type='result'/>").kind(), Kind::Iq(IqType::Result));
+    assert_eq!(stanza("<message type='x'/>").kind(), Kind::Message(MessageType::Normal));
 }
 
 #[test]
@@ -356,10 +323,7 @@ fn text_between_stanzas_ends_the_stream() {
 #[test]
 fn elements_that_are_no_stanzas_end_the_stream() {
     assert_eq!(refused("<foo/>"), C::UnsupportedStanzaType);
-    assert_eq!(
-        refused("<message xmlns='jabber:server'/>"),
-        C::InvalidNamespace
-    );
+    assert_eq!(refused("<message xmlns='jabber:server'/>"), C::InvalidNamespace);
 }
 
 #[test]
@@ -385,11 +349,7 @@ fn what_xmpp_forbids_of_xml_is_restricted() {
         "<!-- c -->",
     ] {
         let (events, error) = feed(&mut Parser::new(limits()), input.as_bytes(), 1);
-        assert_eq!(
-            (events.len(), error),
-            (0, Some(C::RestrictedXml)),
-            "{input}"
-        );
+        assert_eq!((events.len(), error), (0, Some(C::RestrictedXml)), "{input}");
     }
 }
 
@@ -429,13 +389,7 @@ fn what_is_not_well_formed_is_never_repaired() {
             assert_eq!(error, Some(C::NotWellFormed), "{input}");
         }
     }
-    let invalid: [&[u8]; 5] = [
-        b"\xFF",
-        b"\xC0\x80",
-        b"\xED\xA0\x80",
-        b"\xF5\x80\x80\x80",
-        b"\xC3",
-    ];
+    let invalid: [&[u8]; 5] = [b"\xFF", b"\xC0\x80", b"\xED\xA0\x80", b"\xF5\x80\x80\x80", b"\xC3"];
     for bytes in invalid {
         let input = [b"<message><body>a", bytes, b"</body></message>"].concat();
         assert_eq!(refused(input), C::NotWellFormed, "{bytes:?}");
@@ -476,14 +430,8 @@ fn first_bytes_that_are_no_stream_are_refused_at_once() {
         (b"\xFE\xFF\0<\0?", C::UnsupportedEncoding),
         (b"\0<\0?", C::UnsupportedEncoding),
         (b"<\0?\0x\0", C::UnsupportedEncoding),
-        (
-            b"<?xml version='1.0' encoding='UTF-16'?>",
-            C::UnsupportedEncoding,
-        ),
-        (
-            b"<?xml version='1.0' encoding='ISO-8859-1'?>",
-            C::UnsupportedEncoding,
-        ),
+        (b"<?xml version='1.0' encoding='UTF-16'?>", C::UnsupportedEncoding),
+        (b"<?xml version='1.0' encoding='ISO-8859-1'?>", C::UnsupportedEncoding),
     ];
     for (input, condition) in inputs {
         for piece in [1, usize::MAX] {
@@ -551,10 +499,7 @@ fn a_shared_long_namespace_name_cannot_be_blown_up() {
 
 #[test]
 fn what_comes_before_login_is_limited_over_restarts() {
-    let mut parser = Parser::new(Limits {
-        total_bytes: Some(1000),
-        ..Limits::BEFORE_LOGIN
-    });
+    let mut parser = Parser::new(Limits { total_bytes: Some(1000), ..Limits::BEFORE_LOGIN });
     let mut out = Vec::new();
     for _ in 0..5 {
         parser.feed(HEADER.as_bytes(), &mut out).unwrap();
@@ -576,9 +521,7 @@ fn a_restart_forgets_the_stream() {
     parser.reset();
     out.clear();
     parser.feed(HEADER.as_bytes(), &mut out).unwrap();
-    parser
-        .feed(b"<message/></stream:stream>", &mut out)
-        .unwrap();
+    parser.feed(b"<message/></stream:stream>", &mut out).unwrap();
     assert!(matches!(&out[..], [Event::Open(_), Event::Stanza(s), Event::Close] if s.is_empty()));
 }
 
