@@ -13,13 +13,7 @@ fn channel() -> ChannelBinding {
 
 fn offer() -> Offer {
     let bindings = vec![channel(), ChannelBinding::TlsServerEndPoint(vec![8; 32])];
-    Offer::new(Terms {
-        tls: true,
-        plain: true,
-        downgrade_hash: true,
-        bindings,
-        ..Terms::default()
-    })
+    Offer::new(Terms { tls: true, plain: true, downgrade_hash: true, bindings, ..Terms::default() })
 }
 
 fn context() -> Context {
