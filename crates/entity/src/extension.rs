@@ -4,6 +4,7 @@
 //! them. disco features, IQ tables and the published table of extensions are read off the lists.
 
 use proto::session::ClientState;
+use store::Write;
 use xmpp::{Element, IqType, Stanza, StanzaError};
 
 use crate::context::Context;
@@ -79,6 +80,10 @@ pub struct Passage {
     pub stanza: Stanza,
     /// Outbound: the session that sent it.
     pub session: Option<u64>,
+    /// Rows that must be kept because of it, such as its archive row. They are kept in one batch with
+    /// what the entity itself keeps of it, so that a refusal by the store has one answer: who sent it
+    /// is told, unless a session took it all the same.
+    pub writes: Vec<Write>,
 }
 
 /// What a stage says.

@@ -1,7 +1,7 @@
 //! Owns the one mapping from faults of machinery to what their sender is told.
 
-use proto::session::{EdgeWord, HomeWord};
-use proto::{Body, Envelope, Route};
+use proto::session::{EdgeWord, HomeWord, UserWord};
+use proto::{Body, Envelope, Route, SessionId};
 use router::Refusal;
 use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError};
 
@@ -46,7 +46,7 @@ pub fn answer(
     fault: Fault,
     route_of: impl Fn(&xmpp::Jid) -> Route,
 ) -> Option<Envelope> {
-    let Envelope { body, origin, epoch, receipt, .. } = envelope;
+    let Envelope { to, body, origin, epoch, receipt, .. } = envelope;
     let back = match body {
         // Whoever sends presence needs no answer when it does not arrive; RFC 6121 §4 has none.
         Body::Stanza(stanza) if is_plain_presence(stanza.kind()) => None,
@@ -54,15 +54,22 @@ pub fn answer(
             let to = route_of(error.head().to.as_ref()?);
             Some((to, Body::Stanza(error)))
         }),
-        Body::Edge(EdgeWord::Bind { connection, iq_id, .. }) => {
+        Body::Edge(connection, EdgeWord::Bind { iq_id, .. }) => {
             let word = HomeWord::BindRefused { error: stanza_error(fault), iq_id };
             Some((Route::Connection(connection), Body::Home(word)))
         }
-        Body::Edge(EdgeWord::Resume { connection, .. }) => {
+        Body::Edge(connection, EdgeWord::Resume { .. }) => {
             let word = HomeWord::ResumeFailed { h: None };
             Some((Route::Connection(connection), Body::Home(word)))
         }
-        Body::Edge(_) | Body::Home(_) | Body::User(_) | Body::Woken => None,
+        // A client's own account cannot act: the session is told, since only it is known to be there.
+        Body::User(UserWord::Outbound { session, stanza }) => match to {
+            Route::User(account) => stanza.error(&stanza_error(fault)).map(|error| {
+                (Route::Session(SessionId { account, uid: session }), Body::Stanza(error))
+            }),
+            _ => None,
+        },
+        Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::Woken => None,
     };
     if let Some(receipt) = receipt {
         receipt.release();

@@ -3,7 +3,7 @@
 use xmpp::{Epoch, Origin, Stanza};
 
 use crate::receipt::Receipt;
-use crate::route::Route;
+use crate::route::{ConnectionId, Route};
 use crate::session::{EdgeWord, HomeWord, UserWord};
 
 /// One thing on its way to one actor.
@@ -30,8 +30,9 @@ pub struct Envelope {
 pub enum Body {
     /// A stanza, for the actor to act on.
     Stanza(Stanza),
-    /// From a connection to its session (or, before there is one, to its user).
-    Edge(EdgeWord),
+    /// From a connection to its session (or, before there is one, to its user). A session that has been
+    /// resumed by another connection knows by the first field what is late.
+    Edge(ConnectionId, EdgeWord),
     /// From a session to its connection.
     Home(HomeWord),
     /// Between a session and its user.

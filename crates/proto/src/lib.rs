@@ -7,12 +7,14 @@
 //! | [`envelope`] | one thing on its way to one actor |
 //! | [`receipt`] | responsibility for a stanza, as a value |
 //! | [`session`] | the words between connection, session and user |
+//! | [`resumption`] | the name by which a client asks for its session back (XEP-0198) |
 //! | [`time`] | points in time, handed in from outside |
 //! | [`member`] | the names of processes and threads |
 
 pub mod envelope;
 pub mod member;
 pub mod receipt;
+pub mod resumption;
 pub mod route;
 pub mod session;
 pub mod time;
@@ -20,5 +22,6 @@ pub mod time;
 pub use envelope::{Body, Envelope, TraceContext};
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
+pub use resumption::ResumptionId;
 pub use route::{ConnectionId, Hosts, Route, SessionId};
 pub use time::Now;

@@ -21,8 +21,6 @@ use crate::route::{ConnectionId, SessionId};
 pub enum EdgeWord {
     /// To the user: a client wants a resource (RFC 6120 §7).
     Bind {
-        /// Who asks.
-        connection: ConnectionId,
         /// The resource that the client asked for, prepared; none: the server makes one.
         resource: Option<Arc<str>>,
         /// The id of the IQ, given back with the answer.
@@ -30,9 +28,7 @@ pub enum EdgeWord {
     },
     /// A client signed in again wants its session back (XEP-0198 §5).
     Resume {
-        /// Who asks.
-        connection: ConnectionId,
-        /// The secret half of the resumption id.
+        /// The secret half of the resumption id ([`crate::ResumptionId`]).
         secret: [u8; 16],
         /// The client's h: stanzas that it has handled.
         h: u32,
@@ -164,6 +160,28 @@ pub enum UserWord {
         session: u64,
         /// Stanzas that the client never acknowledged, oldest first (XEP-0198 §4, end of resumption).
         unacknowledged: Vec<Stanza>,
+    },
+    /// User to session: a message that was stored while nobody was there (XEP-0160).
+    Stored {
+        /// Given back in [`UserWord::Taken`]; grows from message to message.
+        mark: u64,
+        /// The message.
+        stanza: Stanza,
+    },
+    /// Session to user: the client has the stored messages up to this one. With stream management it has
+    /// acknowledged them, otherwise they were handed to its connection.
+    Taken {
+        /// [`SessionId::uid`].
+        session: u64,
+        /// Of the last one.
+        mark: u64,
+    },
+    /// Session to user: whether anybody looks at the client (XEP-0352).
+    ClientState {
+        /// [`SessionId::uid`].
+        session: u64,
+        /// The new state.
+        state: ClientState,
     },
     /// Session to user: whether a socket is attached.
     Attached {

@@ -78,7 +78,7 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use proto::session::{EdgeWord, Gone};
-    use proto::{Body, Route};
+    use proto::{ArbiterId, Body, ConnectionId, MemberId, Route};
     use xmpp::{BareJid, Epoch, Head, Kind, MessageType, Origin, Shard, Stanza};
 
     use super::*;
@@ -111,7 +111,9 @@ mod tests {
     fn words_of_control_are_taken_when_stanzas_are_refused() {
         let (inbox, _receiver) = Inbox::new();
         inbox.push((0..Inbox::CAPACITY).map(|_| stanza()).collect());
-        let refused = inbox.push(vec![stanza(), envelope(Body::Edge(EdgeWord::Gone(Gone::Lost)))]);
+        let connection = ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number: 1 };
+        let gone = Body::Edge(connection, EdgeWord::Gone(Gone::Lost));
+        let refused = inbox.push(vec![stanza(), envelope(gone)]);
         assert!(refused.len() == 1 && refused[0].may_be_refused());
     }
 }

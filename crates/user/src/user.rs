@@ -71,10 +71,10 @@ impl Entity for User {
                     entry.attached = attached;
                 }
             }
-            Body::Edge(EdgeWord::Bind { connection, resource, iq_id }) => {
+            Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) => {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
-            Body::Edge(_) | Body::Home(_) | Body::User(_) => {
+            Body::Edge(..) | Body::Home(_) | Body::User(_) => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }
