@@ -11,7 +11,7 @@ use xmpp::BareJid;
 use crate::config::Config;
 use crate::roster::Roster;
 use crate::sessions::Sessions;
-use crate::{bind, inbound, offline, outbound, presence};
+use crate::{bind, extensions, inbound, offline, outbound, presence};
 
 /// A local account. There is one even for a name without an account: it says so to whoever asks.
 pub struct User {
@@ -45,7 +45,7 @@ impl Entity for User {
         let exists = rows.iter().any(|row| row.kind == Kind::Account);
         let roster = Roster::load(&rows)?;
         let rows = rows.into_iter().filter(|row| row.kind != Kind::Roster).collect();
-        Ok(Self {
+        let mut user = Self {
             jid: jid.clone(),
             exists,
             sessions: Sessions::default(),
@@ -53,7 +53,9 @@ impl Entity for User {
             last_id: ArchiveId(0),
             slots: Slots::default(),
             rows,
-        })
+        };
+        extensions::load(&mut user)?;
+        Ok(user)
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {

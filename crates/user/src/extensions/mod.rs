@@ -1,0 +1,79 @@
+//! Owns the ordered list of an account's extensions, one file each, and the few words they share.
+//!
+//! The order is the order in which a stanza meets the stages:
+//! 1. what others forged is taken out before anybody looks at it (`stanza_id`, `delay`, `forged`);
+//! 2. `blocking` stands before everything that keeps or copies;
+//! 3. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5).
+
+pub mod blocking;
+
+use entity::{Context, Extension, Extensions, Request};
+use proto::{Body, Route};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError};
+
+use crate::User;
+
+/// The extensions of an account, in order.
+pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
+
+const LIST: &[Extension<User>] = &[blocking::EXTENSION];
+
+/// Lets every extension take its rows out of [`User::rows`].
+///
+/// # Errors
+/// When a row cannot be read.
+pub fn load(user: &mut User) -> Result<(), entity::LoadError> {
+    blocking::load(user)
+}
+
+/// Sends a stanza to one session of the account, past all stages.
+pub(crate) fn deliver(user: &User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+    if let Some(entry) = user.sessions.get(session) {
+        cx.tell(Route::Session(entry.id.clone()), Body::Stanza(stanza));
+    }
+}
+
+/// Answers a request to which its handler said [`entity::Answer::Later`]. A session's answer goes
+/// straight to the session, behind whatever was delivered to it before.
+pub(crate) fn reply(
+    user: &User,
+    request: &Request,
+    answer: Result<Option<Element>, StanzaError>,
+    cx: &mut Context<'_, User>,
+) {
+    let answer = match answer {
+        Ok(payload) => Some(request.stanza.result(payload.as_ref())),
+        Err(error) => request.stanza.error(&error),
+    };
+    let Some(answer) = answer else { return };
+    match request.session {
+        Some(session) => deliver(user, session, answer, cx),
+        None => cx.send(answer),
+    }
+}
+
+/// What an asker is told when the store refused to keep or to read something.
+pub(crate) fn store_error(error: &store::Error) -> StanzaError {
+    tracing::warn!(%error, "an account's rows were not kept or read");
+    match error {
+        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
+        _ => StanzaCondition::InternalServerError.into(),
+    }
+}
+
+/// Whether somebody may know of the account: its owner, or a contact that is subscribed to its
+/// presence (XEP-0030 §8, XEP-0012 §8).
+pub(crate) fn may_know(user: &User, asker: Option<&Jid>) -> bool {
+    let asker = asker.map_or_else(|| user.jid.clone(), Jid::bare);
+    asker == user.jid || is_subscriber(user, &asker)
+}
+
+/// Whether a contact is subscribed to the account's presence.
+pub(crate) fn is_subscriber(user: &User, contact: &BareJid) -> bool {
+    user.roster.is_subscriber(contact)
+}
+
+/// The contacts that are subscribed to the account's presence.
+pub(crate) fn subscribers(user: &User) -> impl Iterator<Item = &BareJid> {
+    user.roster.subscribers()
+}
