@@ -18,12 +18,14 @@ use actix::{SpawnHandle, WrapFuture};
 use proto::{Body, Envelope, Route};
 use smallvec::SmallVec;
 use store::Row;
-use xmpp::Fence;
+use tokio::sync::oneshot;
+use xmpp::{Fence, Origin};
 
-use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
+use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
 use crate::host::Desk;
 use crate::refuse::Fault;
+use crate::writer::Done;
 
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
 const MAX_PENDING: usize = 64;
@@ -42,17 +44,7 @@ impl Message for Nap {
     type Result = ();
 }
 
-/// A turn that an answer of the store causes.
-struct Resume<E: Entity> {
-    turn: Turn<E>,
-    cause: Cause,
-}
-
 type Turn<E> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>)>;
-
-impl<E: Entity> Message for Resume<E> {
-    type Result = ();
-}
 
 /// Counts what waits for one entity; shared with the host, which asks before it hands on.
 #[derive(Default)]
@@ -226,16 +218,7 @@ impl<E: Entity> EntityActor<E> {
             Effect::Send(envelope) => out.push(envelope),
             Effect::Commit { writes, receipt, then, origin } => {
                 let batch = store::Batch { fence: self.fence, writes };
-                let done = then.map(|then| {
-                    self.pending += 1;
-                    let address = ctx.address();
-                    Box::new(move |result, receipt| {
-                        let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, result));
-                        let cause = Cause { origin, parts: 0, receipt };
-                        // A full or closed mailbox drops the cause, which its stream takes as a fault.
-                        drop(address.try_send(Resume { turn, cause }));
-                    }) as crate::writer::Done
-                });
+                let done = then.map(|then| self.follow(then, origin, ctx));
                 self.desk.writer().push(batch, receipt, done);
             }
             Effect::Read(ReadCall { call, then, cause }) => {
@@ -254,6 +237,26 @@ impl<E: Entity> EntityActor<E> {
             Effect::CancelTimer(timer) => self.cancel(timer, ctx),
             Effect::Close => self.closing = true,
         }
+    }
+
+    /// The turn that follows a write, as something that the writer can call.
+    fn follow(
+        &mut self,
+        then: Then<E, Result<(), store::Error>>,
+        origin: Origin,
+        ctx: &mut ActixContext<Self>,
+    ) -> Done {
+        self.pending += 1;
+        let (sender, receiver) = oneshot::channel();
+        ctx.spawn(receiver.into_actor(self).map(move |answer, actor, ctx| {
+            let (result, receipt) = answer.unwrap_or((Err(store::Error::Closed), None));
+            let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, result));
+            actor.resume(turn, Cause { origin, parts: 0, receipt }, ctx);
+        }));
+        Box::new(move |result, receipt| {
+            // An actor that has ended drops the receipt, which its stream takes as a fault.
+            drop(sender.send((result, receipt)));
+        })
     }
 
     fn resume(&mut self, turn: Turn<E>, cause: Cause, ctx: &mut ActixContext<Self>) {
@@ -330,14 +333,6 @@ impl<E: Entity> Handler<Batch> for EntityActor<E> {
         if self.backlog.is_empty() && self.backlog.capacity() > 64 {
             self.backlog = VecDeque::new();
         }
-    }
-}
-
-impl<E: Entity> Handler<Resume<E>> for EntityActor<E> {
-    type Result = ();
-
-    fn handle(&mut self, Resume { turn, cause }: Resume<E>, ctx: &mut Self::Context) {
-        self.resume(turn, cause, ctx);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::context::{Context, Timer};
 
 /// A pure state machine with an address: an envelope or a timer in, effects out. It does no I/O, reads no
 /// clock and draws no random numbers but those of its [`Context`].
-pub trait Entity: Sized + 'static {
+pub trait Entity: Sized + Unpin + 'static {
     /// What all entities of this kind share: configuration, services. Never changes.
     type Shared: Send + Sync + 'static;
 

@@ -1,13 +1,13 @@
 //! Owns the actors of one arbiter: starts them when something comes for them, ends them when they are idle.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, Addr};
-use hashbrown::HashMap;
 use proto::{Body, Envelope, Hosts, Now, Route};
 use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
