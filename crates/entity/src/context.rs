@@ -39,6 +39,10 @@ pub(crate) struct Cause {
 }
 
 /// What a turn causes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every effect is a Send, and lives for one turn"
+)]
 pub enum Effect<E: Entity> {
     /// Something for another actor.
     Send(Envelope),
@@ -68,10 +72,12 @@ pub type Then<E, T> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>, T)>;
 
 /// Asks the store; the answer comes back as a turn.
 pub struct ReadCall<E: Entity> {
-    pub(crate) call: Box<dyn FnOnce(&dyn Store, Fence) -> BoxFuture<'static, Box<dyn Any + Send>>>,
+    pub(crate) call: StoreCall,
     pub(crate) then: Then<E, Box<dyn Any + Send>>,
     pub(crate) cause: Cause,
 }
+
+type StoreCall = Box<dyn FnOnce(&dyn Store, Fence) -> BoxFuture<'static, Box<dyn Any + Send>>>;
 
 /// A timer's name. Setting one of a name replaces the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,10 +132,8 @@ impl<'a, E: Entity> Context<'a, E> {
 
     /// Answers a stanza with an error; a stanza that must not be answered so is left alone.
     pub fn send_error(&mut self, stanza: &Stanza, error: impl Into<StanzaError>) {
-        if let Some(answer) = stanza.error(&error.into()) {
-            if answer.head().to.is_some() {
-                self.send(answer);
-            }
+        if let Some(answer) = stanza.error(&error.into()).filter(|it| it.head().to.is_some()) {
+            self.send(answer);
         }
     }
 

@@ -123,7 +123,7 @@ impl Router {
 
     /// The epoch of what this member sends on behalf of a bare JID.
     pub fn epoch(&self, jid: &BareJid) -> Epoch {
-        self.fence(jid).map_or(Epoch::default(), |fence| fence.epoch)
+        self.fence(jid).map(|fence| fence.epoch).unwrap_or_default()
     }
 
     /// Sends from any thread. On an arbiter this is the arbiter's own turn; elsewhere the envelopes go
