@@ -109,12 +109,7 @@ impl ArchiveQuery {
             Slice::First | Slice::After(_) => rows.truncate(self.limit),
             Slice::Last | Slice::Before(_) => drop(rows.drain(..beyond)),
         }
-        ArchivePage {
-            rows,
-            complete: beyond == 0,
-            count,
-            unknown_id: false,
-        }
+        ArchivePage { rows, complete: beyond == 0, count, unknown_id: false }
     }
 }
 
@@ -122,10 +117,7 @@ impl ArchivePage {
     /// The answer to a query that names a row which is not there.
     #[must_use]
     pub fn unknown_id() -> Self {
-        Self {
-            unknown_id: true,
-            ..Self::default()
-        }
+        Self { unknown_id: true, ..Self::default() }
     }
 }
 

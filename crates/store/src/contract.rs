@@ -130,13 +130,9 @@ pub fn jid(text: &str) -> BareJid {
 /// The fence for an owner. The same owner is always in the same bucket, as in production.
 #[must_use]
 pub fn fence(owner: &BareJid, epoch: u64) -> Fence {
-    let hash = owner.as_str().bytes().fold(17, |hash: u64, byte| {
-        hash.wrapping_mul(31) ^ u64::from(byte)
-    });
-    Fence {
-        bucket: Bucket::of_hash(hash),
-        epoch: Epoch(epoch),
-    }
+    let hash =
+        owner.as_str().bytes().fold(17, |hash: u64, byte| hash.wrapping_mul(31) ^ u64::from(byte));
+    Fence { bucket: Bucket::of_hash(hash), epoch: Epoch(epoch) }
 }
 
 /// An archive row, recognisable by its id.
@@ -145,11 +141,7 @@ pub fn archive_row(id: u64, peer: &BareJid) -> ArchiveRow {
     ArchiveRow {
         id: ArchiveId(id),
         peer: peer.clone(),
-        origin: Origin::Client {
-            session: 7,
-            seq: id,
-            part: 1,
-        },
+        origin: Origin::Client { session: 7, seq: id, part: 1 },
         stanza: format!("<message><body>{id}</body></message>").into(),
     }
 }

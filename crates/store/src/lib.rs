@@ -7,12 +7,14 @@
 //! | [`batch`] | writes that are kept together or not at all |
 //! | [`archive`] | archive rows and queries over them (XEP-0313) |
 //! | [`memory`] | the engine that forgets, for tests |
+//! | [`embedded`] | the engine on a directory: group commit with fsync |
 //! | `contract` | what every engine must do (feature `contract`) |
 
 pub mod archive;
 pub mod batch;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod embedded;
 pub mod key;
 pub mod memory;
 
@@ -24,6 +26,7 @@ use xmpp::BareJid;
 
 pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 pub use batch::{Batch, Write};
+pub use embedded::Embedded;
 pub use key::{Key, Kind, Row};
 pub use memory::Memory;
 pub use xmpp::{Bucket, Epoch, Fence};

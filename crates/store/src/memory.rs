@@ -78,9 +78,7 @@ impl Store for Memory {
     fn load(&self, fence: Fence, owner: BareJid, kinds: &'static [Kind]) -> Reply<Vec<Row>> {
         self.read(|state| {
             state.check(fence)?;
-            let rows = state
-                .rows_of(&owner)
-                .filter(|(key, _)| kinds.contains(&key.kind));
+            let rows = state.rows_of(&owner).filter(|(key, _)| kinds.contains(&key.kind));
             Ok(rows.map(to_row).collect())
         })
     }
@@ -120,10 +118,7 @@ impl Store for Memory {
                 state.writable()?;
                 state.check(batch.fence)?;
                 batch.check()?;
-                batch
-                    .writes
-                    .into_iter()
-                    .for_each(|write| state.apply(write));
+                batch.writes.into_iter().for_each(|write| state.apply(write));
                 Ok(())
             };
             batches.into_iter().map(commit).collect()
@@ -142,11 +137,7 @@ impl Store for Memory {
         self.read(|state| {
             let behind = |owner: &BareJid| after.as_ref().is_none_or(|after| owner > after);
             let mut owners: Vec<BareJid> = Vec::new();
-            for key in state
-                .rows
-                .keys()
-                .filter(|key| key.kind == kind && behind(&key.owner))
-            {
+            for key in state.rows.keys().filter(|key| key.kind == kind && behind(&key.owner)) {
                 if owners.last() == Some(&key.owner) {
                     continue;
                 }
@@ -196,11 +187,7 @@ impl Store for Memory {
 
 impl State {
     fn open(&self) -> Result<(), Error> {
-        if self.closed {
-            Err(Error::Closed)
-        } else {
-            Ok(())
-        }
+        if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
     fn writable(&self) -> Result<(), Error> {
@@ -211,19 +198,14 @@ impl State {
     fn check(&self, fence: Fence) -> Result<(), Error> {
         let current = self.fences.get(&fence.bucket).copied().unwrap_or_default();
         if fence.epoch < current {
-            return Err(Error::Fenced {
-                fence,
-                current: current.0,
-            });
+            return Err(Error::Fenced { fence, current: current.0 });
         }
         Ok(())
     }
 
     fn rows_of(&self, owner: &BareJid) -> impl Iterator<Item = (&Key, &Bytes)> {
         let first = Key::new(owner.clone(), Kind::ALL[0], Bytes::new());
-        self.rows
-            .range(first..)
-            .take_while(move |(key, _)| key.owner == *owner)
+        self.rows.range(first..).take_while(move |(key, _)| key.owner == *owner)
     }
 
     fn apply(&mut self, write: Write) {
@@ -270,11 +252,7 @@ impl State {
 }
 
 fn to_row((key, value): (&Key, &Bytes)) -> Row {
-    Row {
-        kind: key.kind,
-        item: key.item.clone(),
-        value: value.clone(),
-    }
+    Row { kind: key.kind, item: key.item.clone(), value: value.clone() }
 }
 
 #[cfg(test)]
@@ -295,22 +273,12 @@ mod tests {
             let key = Key::new(contract::juliet(), Kind::Vcard, "");
             let put = || vec![Batch::new(fence).with(Write::Put(key.clone(), "card".into()))];
             store.refuse_writes(Some(Error::Full("the disk")));
-            assert!(matches!(
-                store.commit(put()).await[..],
-                [Err(Error::Full(_))]
-            ));
-            assert_eq!(
-                store.get(fence, key.clone()).await.expect("is answered"),
-                None
-            );
+            assert!(matches!(store.commit(put()).await[..], [Err(Error::Full(_))]));
+            assert_eq!(store.get(fence, key.clone()).await.expect("is answered"), None);
             store.refuse_writes(None);
             assert!(matches!(store.commit(put()).await[..], [Ok(())]));
             assert_eq!(
-                store
-                    .get(fence, key.clone())
-                    .await
-                    .expect("is answered")
-                    .expect("is kept"),
+                store.get(fence, key.clone()).await.expect("is answered").expect("is kept"),
                 "card"
             );
         });

@@ -28,16 +28,10 @@ pub(super) async fn rows_may_be_empty_and_large(store: SharedStore) {
     assert_eq!(get(&store, &empty).await.as_deref(), Some(""));
 
     let large = Key::new(juliet(), Kind::Private, vec![0xff; Key::ITEM_BYTES_MAX]);
-    let value: Bytes = (0..1u32 << 18)
-        .flat_map(u32::to_be_bytes)
-        .collect::<Vec<_>>()
-        .into();
+    let value: Bytes = (0..1u32 << 18).flat_map(u32::to_be_bytes).collect::<Vec<_>>().into();
     let write = Write::Put(large.clone(), value.clone());
     keep(&store, batch(&juliet()).with(write)).await;
-    let got = store
-        .get(fence(&juliet(), 1), large)
-        .await
-        .expect("is answered");
+    let got = store.get(fence(&juliet(), 1), large).await.expect("is answered");
     assert!(got == Some(value));
 }
 
@@ -48,9 +42,7 @@ pub(super) async fn kinds_are_kept_apart(store: SharedStore) {
     for kind in Kind::ALL {
         let value = get(&store, &key(&juliet(), *kind, "item")).await;
         assert_eq!(value, Some(format!("{kind:?}")));
-        let rows = store
-            .scan(fence(&juliet(), 1), juliet(), *kind, None, 9)
-            .await;
+        let rows = store.scan(fence(&juliet(), 1), juliet(), *kind, None, 9).await;
         assert_eq!(rows.expect("is answered").len(), 1);
     }
 }
@@ -62,11 +54,7 @@ pub(super) async fn owners_are_kept_apart_also_where_one_name_begins_another(sto
     }
     for owner in &owners {
         let rows = store.load(fence(owner, 1), owner.clone(), Kind::ALL).await;
-        let values: Vec<Bytes> = rows
-            .expect("is answered")
-            .into_iter()
-            .map(|r| r.value)
-            .collect();
+        let values: Vec<Bytes> = rows.expect("is answered").into_iter().map(|r| r.value).collect();
         assert_eq!(values, [owner.as_str()]);
     }
     let gone = key(&owners[1], Kind::Roster, "item");
@@ -90,10 +78,7 @@ pub(super) async fn load_answers_the_rows_of_the_kinds_in_key_order(store: Share
     }
     put(&store, &key(&romeo(), Kind::Roster, "c"), "not hers").await;
     let kinds = &[Kind::Block, Kind::Account, Kind::Roster, Kind::Pending];
-    let rows = store
-        .load(fence(&juliet(), 1), juliet(), kinds)
-        .await
-        .expect("is answered");
+    let rows = store.load(fence(&juliet(), 1), juliet(), kinds).await.expect("is answered");
     let names: Vec<_> = rows.iter().map(|row| (row.kind, &row.item[..])).collect();
     assert_eq!(
         names,
@@ -117,12 +102,10 @@ pub(super) async fn scan_pages_through_a_kind_in_key_order(store: SharedStore) {
     items.push(Bytes::new());
     items.push(vec![7].into());
     items.push(vec![7, 0].into());
-    let writes = items.iter().rev().map(|item| {
-        Write::Put(
-            Key::new(juliet(), Kind::Offline, item.clone()),
-            item.clone(),
-        )
-    });
+    let writes = items
+        .iter()
+        .rev()
+        .map(|item| Write::Put(Key::new(juliet(), Kind::Offline, item.clone()), item.clone()));
     keep(&store, writes.fold(batch(&juliet()), Batch::with)).await;
     put(&store, &key(&juliet(), Kind::Block, "x"), "before").await;
     put(&store, &key(&juliet(), Kind::Private, "x"), "behind").await;
@@ -134,35 +117,22 @@ pub(super) async fn scan_pages_through_a_kind_in_key_order(store: SharedStore) {
         let page: Vec<Row> = page.await.expect("is answered");
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 100);
-        assert!(
-            page.iter()
-                .all(|row| row.kind == Kind::Offline && row.item == row.value)
-        );
+        assert!(page.iter().all(|row| row.kind == Kind::Offline && row.item == row.value));
         after = Some(last.item.clone());
         seen.extend(page.into_iter().map(|row| row.item));
     }
     items.sort();
     assert_eq!(seen, items);
-    let nothing = store
-        .scan(fence(&juliet(), 1), juliet(), Kind::Offline, None, 0)
-        .await;
+    let nothing = store.scan(fence(&juliet(), 1), juliet(), Kind::Offline, None, 0).await;
     assert_eq!(nothing.expect("is answered"), []);
     // What was deleted meanwhile is still a place to go on from.
-    let behind = store.scan(
-        fence(&juliet(), 1),
-        juliet(),
-        Kind::Offline,
-        Some(vec![7, 1].into()),
-        1,
-    );
+    let behind =
+        store.scan(fence(&juliet(), 1), juliet(), Kind::Offline, Some(vec![7, 1].into()), 1);
     assert_eq!(behind.await.expect("is answered")[0].item, vec![8, 0, 8]);
 }
 
 pub(super) async fn the_last_write_of_a_row_wins_within_and_across_batches(store: SharedStore) {
-    let [vcard, block] = [
-        key(&juliet(), Kind::Vcard, ""),
-        key(&juliet(), Kind::Block, "x"),
-    ];
+    let [vcard, block] = [key(&juliet(), Kind::Vcard, ""), key(&juliet(), Kind::Block, "x")];
     let first = batch(&juliet())
         .with(Write::Put(vcard.clone(), "1".into()))
         .with(Write::Delete(vcard.clone()))
@@ -192,10 +162,7 @@ pub(super) async fn calls_are_kept_in_their_order(store: SharedStore) {
 }
 
 pub(super) async fn a_dropped_answer_does_not_undo_the_call(store: SharedStore) {
-    let [vcard, block] = [
-        key(&juliet(), Kind::Vcard, ""),
-        key(&juliet(), Kind::Block, "x"),
-    ];
+    let [vcard, block] = [key(&juliet(), Kind::Vcard, ""), key(&juliet(), Kind::Block, "x")];
     let write = Write::Put(vcard.clone(), "card".into());
     drop(store.commit(vec![batch(&juliet()).with(write)]));
     put(&store, &block, "behind it").await;
@@ -204,19 +171,13 @@ pub(super) async fn a_dropped_answer_does_not_undo_the_call(store: SharedStore) 
 
 pub(super) async fn an_item_that_is_too_long_refuses_its_batch_alone(store: SharedStore) {
     let long = Key::new(juliet(), Kind::Private, vec![b'x'; Key::ITEM_BYTES_MAX + 1]);
-    let [vcard, block] = [
-        key(&juliet(), Kind::Vcard, ""),
-        key(&juliet(), Kind::Block, "x"),
-    ];
+    let [vcard, block] = [key(&juliet(), Kind::Vcard, ""), key(&juliet(), Kind::Block, "x")];
     let refused = batch(&juliet())
         .with(Write::Put(vcard.clone(), "card".into()))
         .with(Write::Put(long.clone(), "value".into()));
     let kept = batch(&juliet()).with(Write::Put(block.clone(), "".into()));
     let answers = store.commit(vec![refused, kept]).await;
-    assert!(
-        matches!(answers[..], [Err(Error::TooLong(_)), Ok(())]),
-        "{answers:?}"
-    );
+    assert!(matches!(answers[..], [Err(Error::TooLong(_)), Ok(())]), "{answers:?}");
     assert_eq!(get(&store, &vcard).await, None);
     assert_eq!(get(&store, &block).await.as_deref(), Some(""));
     let delete = commit(&store, batch(&juliet()).with(Write::Delete(long))).await;
@@ -224,18 +185,12 @@ pub(super) async fn an_item_that_is_too_long_refuses_its_batch_alone(store: Shar
 }
 
 pub(super) async fn more_than_may_wait_is_refused_whole(store: SharedStore) {
-    let [vcard, block] = [
-        key(&juliet(), Kind::Vcard, ""),
-        key(&juliet(), Kind::Block, "x"),
-    ];
+    let [vcard, block] = [key(&juliet(), Kind::Vcard, ""), key(&juliet(), Kind::Block, "x")];
     let huge = Bytes::from(vec![0; MAX_WAITING_BYTES]);
     let small = batch(&juliet()).with(Write::Put(block.clone(), "".into()));
     let large = batch(&juliet()).with(Write::Put(vcard.clone(), huge));
     let answers = store.commit(vec![small, large]).await;
-    assert!(matches!(
-        answers[..],
-        [Err(Error::Full(_)), Err(Error::Full(_))]
-    ));
+    assert!(matches!(answers[..], [Err(Error::Full(_)), Err(Error::Full(_))]));
     assert_eq!(get(&store, &vcard).await, None);
     assert_eq!(get(&store, &block).await, None);
     put(&store, &block, "room again").await;
@@ -255,9 +210,7 @@ pub(super) async fn owners_with_a_kind_are_listed_in_order_and_in_pages(store: S
     assert_eq!(all.expect("is answered"), owners);
     let first = store.owners(Kind::Account, None, 2).await;
     assert_eq!(first.expect("is answered"), owners[..2]);
-    let next = store
-        .owners(Kind::Account, Some(owners[1].clone()), 2)
-        .await;
+    let next = store.owners(Kind::Account, Some(owners[1].clone()), 2).await;
     assert_eq!(next.expect("is answered"), owners[2..4]);
     let rest = store.owners(Kind::Account, Some(jid("a@b.d")), 100).await;
     assert_eq!(rest.expect("is answered"), owners[3..]);
