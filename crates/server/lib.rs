@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The server as a whole: configuration, wiring, telemetry, command line, drain. The only crate that knows
+//! all others; nothing is decided here that an entity or a gate could decide.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | the configuration file, its defaults and its errors |
+//! | [`foundation`] | what stands before any gate opens: store, cluster, router |
+//! | [`wiring`] | the parts put together in order, and taken down in reverse |
+//! | [`telemetry`] | logs |
+//! | [`signal`] | signals of the operating system |
+//! | [`command`] | the command line, one file per subcommand |
+
+pub mod command;
+pub mod config;
+pub mod foundation;
+pub mod signal;
+pub mod telemetry;
+pub mod wiring;

@@ -224,7 +224,11 @@ async fn flush(local: Rc<Local>) {
         // Behind all tasks that are ready now.
         tokio::task::yield_now().await;
         // Rule A: an effect leaves only while the lease holds.
-        local.router.lease().until_valid().await;
+        let lease = local.router.lease();
+        if !lease.holds() && lease.until_valid().await.is_err() {
+            // Expelled or stopping: nothing may leave any more.
+            return;
+        }
         local.flush_once();
     }
 }

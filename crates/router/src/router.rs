@@ -1,9 +1,10 @@
 //! Owns the way from a route to an arbiter: route -> bucket -> shard -> plan -> member -> arbiter.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cluster::{Lease, PlanHandle};
+use cluster::{Lease, Plan, PlanHandle};
 use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
 
@@ -17,6 +18,7 @@ pub struct Router {
 }
 
 struct Shared {
+    id: u64,
     member: MemberId,
     plan: PlanHandle,
     lease: Lease,
@@ -49,8 +51,26 @@ impl Router {
         hosts: Hosts,
         inboxes: Vec<Inbox>,
     ) -> Self {
-        let refused = AtomicU64::new(0);
-        Self { shared: Arc::new(Shared { member, plan, lease, hosts, inboxes, refused }) }
+        static ROUTERS: AtomicU64 = AtomicU64::new(0);
+        let (id, refused) = (ROUTERS.fetch_add(1, Ordering::Relaxed), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { id, member, plan, lease, hosts, inboxes, refused }) }
+    }
+
+    /// Looks at the plan through this thread's own reader, which costs one atomic load.
+    fn with_plan<T>(&self, look: impl FnOnce(&Plan) -> T) -> T {
+        thread_local! {
+            static READERS: RefCell<Vec<(u64, PlanHandle)>> = const { RefCell::new(Vec::new()) };
+        }
+        READERS.with_borrow_mut(|readers| {
+            let index = match readers.iter().position(|(id, _)| *id == self.shared.id) {
+                Some(index) => index,
+                None => {
+                    readers.push((self.shared.id, self.shared.plan.clone()));
+                    readers.len() - 1
+                }
+            };
+            look(readers[index].1.get())
+        })
     }
 
     /// The domains of this cluster.
@@ -75,15 +95,12 @@ impl Router {
 
     /// The bucket of a bare JID.
     pub fn bucket(&self, jid: &BareJid) -> Bucket {
-        self.shared.plan.load().bucket(jid)
+        self.with_plan(|plan| plan.hash_key().bucket(jid))
     }
 
     /// By what right this member acts for a bare JID; none where another member, or nobody, owns it.
     pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
-        let plan = self.shared.plan.load();
-        let bucket = plan.bucket(jid);
-        let (owner, epoch) = plan.owner(bucket.shard())?;
-        (owner == self.shared.member).then_some(Fence { bucket, epoch })
+        self.with_plan(|plan| plan.fence(self.shared.member, jid))
     }
 
     /// The arbiter of this member on which a bare JID's actors live.
@@ -112,9 +129,11 @@ impl Router {
     }
 
     fn place_jid(&self, jid: &BareJid) -> Place {
-        let plan = self.shared.plan.load();
-        let bucket = plan.bucket(jid);
-        match plan.owner(bucket.shard()) {
+        let (bucket, owner) = self.with_plan(|plan| {
+            let bucket = plan.hash_key().bucket(jid);
+            (bucket, plan.owner(bucket.shard()))
+        });
+        match owner {
             Some((owner, _)) if owner == self.shared.member => Place::Here(self.arbiter_of(bucket)),
             Some((owner, _)) => Place::Member(owner),
             None => Place::Nobody,

@@ -1,0 +1,455 @@
+//! Owns the configuration file: its tables, their defaults, and what is said about a wrong one.
+//!
+//! Each crate owns its settings; this file only nests them under the names that operators write. Without a
+//! file a built-in configuration holds: one domain `localhost`, loopback only, everything under
+//! `./rookery-data`.
+
+pub mod environment;
+pub mod example;
+pub mod suggest;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use xmpp::BareJid;
+
+/// Where a configuration is looked for, in this order, if none is named.
+pub const PLACES: [&str; 2] = ["rookery.toml", "/etc/rookery/rookery.toml"];
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Everything that is kept. Default `./rookery-data`.
+    pub data_dir: PathBuf,
+    /// Threads that host sessions and accounts; 0: one on one or two cores, else one less than cores.
+    pub arbiters: usize,
+    /// The domains that have accounts here. Default: `localhost`.
+    pub domain: Vec<Domain>,
+    /// Where to listen.
+    pub listen: Listen,
+    /// What client connections must do and may not.
+    pub c2s: c2s::config::Rules,
+    /// How clients prove who they are.
+    pub auth: c2s::config::Auth,
+    /// How much of anything.
+    pub limits: Limits,
+    /// Where rows are kept.
+    pub store: Store,
+    /// What is archived, and for how long.
+    pub archive: Archive,
+    /// Stream management (XEP-0198).
+    pub sm: StreamManagement,
+    /// The member lease.
+    pub lease: Lease,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// A domain.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Domain {
+    /// Its name.
+    pub name: String,
+    /// PEM file of its certificate with the chain; without one, a self-signed certificate is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// Where to listen; an empty list closes it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Clients, with STARTTLS. Default `[::]:5222`.
+    pub c2s: Vec<SocketAddr>,
+    /// Clients, TLS from the first byte (XEP-0368). Default `[::]:5223`.
+    pub c2s_tls: Vec<SocketAddr>,
+    /// Health and metrics over HTTP. Default `127.0.0.1:5280`.
+    pub http: Vec<SocketAddr>,
+}
+
+/// How much of anything.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// False, for load tests: rates and numbers of connections are not limited; sizes always are.
+    pub enabled: bool,
+    /// Most bytes of a stanza. Default 262,144; at least 10,000 (RFC 6120 §13.12).
+    pub stanza_bytes: usize,
+    /// Most bytes of anything before log-in. Default 16,384.
+    pub stanza_bytes_before_login: usize,
+    /// Seconds from the first byte to the end of log-in. Default 30.
+    pub login_seconds: u64,
+    /// Bytes a second that one connection may send, on average.
+    pub bytes_per_second: u32,
+    /// Bytes that it may send at once above that.
+    pub bytes_burst: u32,
+    /// Stanzas a second that one connection may send, on average.
+    pub stanzas_per_second: u32,
+    /// Stanzas that it may send at once above that.
+    pub stanzas_burst: u32,
+    /// Most sessions of one account. Default 20.
+    pub sessions_per_account: usize,
+    /// Most items of a roster. Default 2,000.
+    pub roster_items: usize,
+    /// Most messages kept for an account whose clients are all away. Default 1,000.
+    pub offline_messages: usize,
+}
+
+/// Where rows are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `embedded`: in the data directory.
+    pub engine: Engine,
+    /// `fsync`: what is acknowledged survives a power cut.
+    pub durability: Durability,
+    /// Less than this many bytes free on the disk, and writes are refused. Default 64 MiB.
+    pub min_free_bytes: u64,
+}
+
+/// An engine of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Files in the data directory.
+    #[default]
+    Embedded,
+    /// Nothing is kept beyond the process: for tests and trials.
+    Memory,
+}
+
+/// What a kept row survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// A power cut.
+    #[default]
+    Fsync,
+}
+
+/// What is archived, and for how long (XEP-0313, XEP-0441).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// For accounts whose owner has not said. Default `always`.
+    pub default: ArchiveDefault,
+    /// Days after which archived messages are removed; 0: never.
+    pub retention_days: u32,
+}
+
+/// What is archived of an account whose owner has not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArchiveDefault {
+    /// Everything.
+    Always,
+    /// Conversations with contacts of the roster.
+    Roster,
+    /// Nothing.
+    Never,
+}
+
+/// Stream management (XEP-0198).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamManagement {
+    /// Seconds that a session with a lost connection waits to be resumed. Default 600.
+    pub resume_seconds: u64,
+    /// Most stanzas that wait for a client's acknowledgement. Default 1,000.
+    pub queue_stanzas: usize,
+    /// Most bytes of them. Default 1 MiB.
+    pub queue_bytes: usize,
+}
+
+/// The member lease: how long this member may act without having heard from the cluster.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lease {
+    /// Milliseconds. Default 1,000.
+    pub ttl_ms: u64,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,c2s=debug`. Default `info`.
+    pub log: String,
+    /// `text` or `json`.
+    pub log_format: LogFormat,
+}
+
+/// The shape of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// It is not the configuration's shape.
+    #[error("{origin}: {what}")]
+    Shape {
+        /// The file, or the environment.
+        origin: String,
+        /// What is wrong, where, and what was meant.
+        what: String,
+    },
+    /// A value makes no sense.
+    #[error("configuration: {0}")]
+    Value(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("rookery-data"),
+            arbiters: 0,
+            domain: vec![Domain { name: "localhost".to_owned(), ..Domain::default() }],
+            listen: Listen::default(),
+            c2s: c2s::config::Rules::default(),
+            auth: c2s::config::Auth::default(),
+            limits: Limits::default(),
+            store: Store::default(),
+            archive: Archive { default: ArchiveDefault::Always, retention_days: 0 },
+            sm: StreamManagement::default(),
+            lease: Lease { ttl_ms: 1_000 },
+            telemetry: Telemetry { log: "info".to_owned(), log_format: LogFormat::Text },
+        }
+    }
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Config::default().archive
+    }
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Config::default().lease
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Config::default().telemetry
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let any = |port| SocketAddr::from(([0_u16; 8], port));
+        Self {
+            c2s: vec![any(5222)],
+            c2s_tls: vec![any(5223)],
+            http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let gate = c2s::config::Limits::default();
+        let user = user::Config::default();
+        Self {
+            enabled: gate.enabled,
+            stanza_bytes: gate.stanza_bytes,
+            stanza_bytes_before_login: gate.stanza_bytes_before_login,
+            login_seconds: gate.login_seconds,
+            bytes_per_second: gate.bytes_per_second,
+            bytes_burst: gate.bytes_burst,
+            stanzas_per_second: gate.stanzas_per_second,
+            stanzas_burst: gate.stanzas_burst,
+            sessions_per_account: user.sessions_per_account,
+            roster_items: user.roster_items,
+            offline_messages: user.offline_messages,
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { engine: Engine::Embedded, durability: Durability::Fsync, min_free_bytes: 64 << 20 }
+    }
+}
+
+impl Default for StreamManagement {
+    fn default() -> Self {
+        let user = user::Config::default();
+        Self {
+            resume_seconds: user.resume.as_secs(),
+            queue_stanzas: user.queue_stanzas,
+            queue_bytes: user.queue_bytes,
+        }
+    }
+}
+
+impl Config {
+    /// What holds without any file: loopback only.
+    pub fn built_in() -> Self {
+        let loopback = |port| vec![SocketAddr::from(([127, 0, 0, 1], port))];
+        let listen = Listen { c2s: loopback(5222), c2s_tls: loopback(5223), http: loopback(5280) };
+        Self { listen, ..Self::default() }
+    }
+
+    /// The configuration of this file, or of the first of [`PLACES`], or the built-in one; then what the
+    /// environment says.
+    ///
+    /// # Errors
+    /// The file cannot be read or used, with what to do about it.
+    pub fn find(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let place = file.map(Path::to_owned).or_else(|| {
+            PLACES.iter().map(PathBuf::from).find(|place| place.exists())
+        });
+        let environment = environment::settings(std::env::vars());
+        match place {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
+                Self::parse(&text, &path.display().to_string(), &environment)
+            }
+            None => {
+                let text = toml::to_string(&Self::built_in())
+                    .map_err(|error| ConfigError::Value(error.to_string()))?;
+                Self::parse(&text, "environment", &environment)
+            }
+        }
+    }
+
+    /// Reads TOML, lays the environment's settings over it, and checks the whole.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        environment: &[environment::Setting],
+    ) -> Result<Self, ConfigError> {
+        let shape = |what: String| ConfigError::Shape { origin: origin.to_owned(), what };
+        // The text alone first: its errors know their line.
+        let config: Self =
+            toml::from_str(text).map_err(|error| shape(suggest::explain(&error.to_string())))?;
+        let config = if environment.is_empty() {
+            config
+        } else {
+            let table = text.parse().map_err(|error: toml::de::Error| shape(error.to_string()))?;
+            let table = environment::lay_over(table, environment)?;
+            table.try_into().map_err(|error: toml::de::Error| ConfigError::Shape {
+                origin: "environment".to_owned(),
+                what: suggest::explain(&error.to_string()),
+            })?
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |what: String| Err(ConfigError::Value(what));
+        if self.domain.is_empty() {
+            return wrong("there is no [[domain]]; add one with a name".to_owned());
+        }
+        for domain in &self.domain {
+            domain.jid()?;
+            if domain.certificate.is_some() != domain.key.is_some() {
+                return wrong(format!("domain {} needs both certificate and key", domain.name));
+            }
+        }
+        if self.lease.ttl_ms < 200 {
+            return wrong(format!("lease.ttl_ms is {}, but must be at least 200", self.lease.ttl_ms));
+        }
+        self.gate().check().map_err(|error| ConfigError::Value(error.to_string()))
+    }
+
+    /// The served domains as addresses.
+    ///
+    /// # Errors
+    /// A name that is no domain.
+    pub fn domains(&self) -> Result<Vec<BareJid>, ConfigError> {
+        self.domain.iter().map(Domain::jid).collect()
+    }
+
+    /// The settings of the client gate.
+    pub fn gate(&self) -> c2s::Config {
+        let limits = &self.limits;
+        c2s::Config {
+            listen: c2s::config::Listen {
+                c2s: self.listen.c2s.clone(),
+                c2s_tls: self.listen.c2s_tls.clone(),
+            },
+            c2s: self.c2s.clone(),
+            auth: self.auth.clone(),
+            limits: c2s::config::Limits {
+                enabled: limits.enabled,
+                stanza_bytes: limits.stanza_bytes,
+                stanza_bytes_before_login: limits.stanza_bytes_before_login,
+                login_seconds: limits.login_seconds,
+                bytes_per_second: limits.bytes_per_second,
+                bytes_burst: limits.bytes_burst,
+                stanzas_per_second: limits.stanzas_per_second,
+                stanzas_burst: limits.stanzas_burst,
+            },
+        }
+    }
+
+    /// The settings of accounts and sessions.
+    pub fn user(&self) -> user::Config {
+        user::Config {
+            sessions_per_account: self.limits.sessions_per_account,
+            roster_items: self.limits.roster_items,
+            offline_messages: self.limits.offline_messages,
+            archive_default: match self.archive.default {
+                ArchiveDefault::Always => user::config::ArchiveDefault::Always,
+                ArchiveDefault::Roster => user::config::ArchiveDefault::Roster,
+                ArchiveDefault::Never => user::config::ArchiveDefault::Never,
+            },
+            resume: Duration::from_secs(self.sm.resume_seconds),
+            queue_stanzas: self.sm.queue_stanzas,
+            queue_bytes: self.sm.queue_bytes,
+        }
+    }
+
+    /// How many threads host entities.
+    pub fn arbiter_count(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match self.arbiters {
+            0 if cores <= 2 => 1,
+            0 => cores - 1,
+            count => count,
+        }
+    }
+}
+
+impl Domain {
+    fn jid(&self) -> Result<BareJid, ConfigError> {
+        match BareJid::parse(&self.name) {
+            Ok(jid) if jid.localpart().is_none() => Ok(jid),
+            _ => Err(ConfigError::Value(format!("{:?} is not the name of a domain", self.name))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What a configuration file may and may not say.
+
+use super::*;
+
+fn parsed(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "test.toml", &[])
+}
+
+fn error(text: &str) -> String {
+    parsed(text).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parsed("").unwrap(), Config::default());
+}
+
+#[test]
+fn the_example_names_every_key_with_its_default() {
+    let example = parsed(example::EXAMPLE).unwrap();
+    let default = Config { domain: example.domain.clone(), ..Config::default() };
+    assert_eq!(example, default);
+    let written = toml::Table::try_from(&default).unwrap();
+    for (table, value) in &written {
+        assert!(example::EXAMPLE.contains(table.as_str()), "{table} is missing");
+        for key in value.as_table().into_iter().flat_map(toml::Table::keys) {
+            assert!(example::EXAMPLE.contains(&format!("{key} = ")), "{table}.{key} is missing");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_name_and_the_line() {
+    let error = error("[limits]\nstanza_byte = 5\n");
+    assert!(error.contains("line 2") && error.contains("did you mean `stanza_bytes`?"), "{error}");
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    assert!(error("[limits]\nstanza_bytes = 5\n").contains("stanza_bytes"));
+    assert!(error("[[domain]]\nname = 'a b'\n").contains("not the name of a domain"));
+    assert!(error("[[domain]]\nname = 'x.org'\nkey = 'k'\n").contains("both certificate and key"));
+    assert!(error("domain = []").contains("no [[domain]]"));
+    assert!(error("[listen]\nc2s = ['nowhere']").contains("line 2"));
+}
+
+#[test]
+fn the_environment_overrides_single_values() {
+    let variables = [
+        ("ROOKERY__LIMITS__STANZA_BYTES".to_owned(), "20000".to_owned()),
+        ("ROOKERY__DATA_DIR".to_owned(), "/x".to_owned()),
+        ("HOME".to_owned(), "/root".to_owned()),
+    ];
+    let settings = environment::settings(variables.into_iter());
+    let config = Config::parse("[limits]\nstanza_bytes = 30000", "f", &settings).unwrap();
+    assert_eq!((config.limits.stanza_bytes, config.data_dir), (20_000, PathBuf::from("/x")));
+}
+
+#[test]
+fn the_environment_may_not_name_lists_or_unknown_keys() {
+    for (name, value) in [("ROOKERY__LISTEN__C2S", "x"), ("ROOKERY__LIMITS__NO_SUCH", "1")] {
+        let settings = environment::settings([(name.to_owned(), value.to_owned())].into_iter());
+        assert!(Config::parse("[listen]\nc2s = []", "f", &settings).is_err(), "{name}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Owns what stands before any gate opens: the store, the cluster, the right to write. Commands that work
+//! while no server runs stand on it too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cluster::Cluster;
+use proto::Hosts;
+use store::{Embedded, Memory, SharedStore};
+use xmpp::{BareJid, Fence};
+
+use crate::config::{Config, Engine};
+
+/// Store and cluster of one process.
+pub struct Foundation {
+    /// Where rows are kept.
+    pub store: SharedStore,
+    /// The plan and the lease.
+    pub cluster: Cluster,
+    /// The served domains.
+    pub hosts: Hosts,
+}
+
+impl Foundation {
+    /// Opens the data directory, starts the cluster, and claims every bucket that this member owns.
+    ///
+    /// # Errors
+    /// The directory is another server's, or cannot be used.
+    pub async fn lay(config: &Config) -> anyhow::Result<Self> {
+        make_private(&config.data_dir)?;
+        let store = open_store(config)?;
+        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+        let foundation = Self { store, cluster, hosts: Hosts::new(config.domains()?, []) };
+        foundation.claim().await?;
+        Ok(foundation)
+    }
+
+    /// By what right this process writes for an account.
+    pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
+        self.cluster.plan().get().fence(self.cluster.member_id(), jid)
+    }
+
+    /// Raises the fence of every bucket of an owned shard, so that no earlier owner can write any more.
+    async fn claim(&self) -> anyhow::Result<()> {
+        let plan = Arc::clone(self.cluster.plan().get());
+        let claims = plan.fences(self.cluster.member_id()).map(|fence| self.store.claim(fence));
+        futures_util::future::try_join_all(claims).await?;
+        Ok(())
+    }
+
+    /// Finishes what was accepted.
+    pub async fn close(self) {
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "the store did not close in order");
+        }
+        self.cluster.stop();
+    }
+}
+
+fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
+    Ok(match config.store.engine {
+        Engine::Memory => Arc::new(Memory::new()),
+        Engine::Embedded => {
+            let settings = store::embedded::Config {
+                min_free_bytes: config.store.min_free_bytes,
+                ..store::embedded::Config::default()
+            };
+            Arc::new(Embedded::open(&config.data_dir.join("store"), &settings)?)
+        }
+    })
+}
+
+/// The data directory holds credentials: nobody else may look into it.
+fn make_private(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| anyhow::anyhow!("cannot make the data directory {}: {error}", dir.display()))
+}
