@@ -6,9 +6,20 @@
 //! |---|---|
 //! | [`limits`] | how much of anything a peer may send |
 //! | [`parser`] | bytes in; stream header, stanzas with their canonical bytes, other elements, the end |
+//! | [`machine`] | the server's side of a client's stream until a resource is bound |
+//! | [`features`] | what is offered on the way there |
+//! | [`framing`] | how a stream's own elements are laid down |
+//! | [`sm`] | stream management: counters, the queue of what is unacknowledged, its elements |
 
+pub mod features;
+pub mod framing;
 pub mod limits;
+pub mod machine;
 pub mod parser;
+pub mod sm;
 
+pub use features::{Features, SaslOffer};
+pub use framing::Framing;
 pub use limits::Limits;
+pub use machine::{Effect, Machine, SaslOutcome};
 pub use parser::{Event, Parser, StreamHeader};

@@ -1,0 +1,216 @@
+//! Owns `<stream:features/>`: what is offered in each phase of a client's stream (RFC 6120 §4.3.2).
+
+use xmpp::{Element, ns};
+
+/// The namespace of the feature of registration before login (XEP-0077 §8).
+const REGISTER: &str = "http://jabber.org/features/iq-register";
+
+/// What is offered beside STARTTLS, SASL and binding, which every stream goes through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Registration before login (XEP-0077 §8): such requests are handed to the shell then.
+    pub register: bool,
+    /// The session of RFC 3921 §3, marked as optional: old clients wait for it.
+    pub session: bool,
+    /// Stream management (XEP-0198 §2).
+    pub sm: bool,
+    /// Client state indication (XEP-0352).
+    pub csi: bool,
+    /// Roster versioning (RFC 6121 §2.6).
+    pub roster_versioning: bool,
+    /// Pre-approval of subscriptions (RFC 6121 §3.4).
+    pub pre_approval: bool,
+    /// Capabilities of the server (XEP-0115 §6.3).
+    pub caps: Option<Caps>,
+    /// Limits before login (XEP-0478).
+    pub limits_before_login: Option<StreamLimits>,
+    /// Limits from then on (XEP-0478).
+    pub limits: Option<StreamLimits>,
+    /// More, as they stand, after login.
+    pub more: Vec<Element>,
+}
+
+/// Capabilities of the server (XEP-0115).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// The software, as a URI.
+    pub node: String,
+    /// The hash of its features, by SHA-1.
+    pub ver: String,
+}
+
+/// What is announced of the limits of a stream (XEP-0478 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Bytes of a first-level element.
+    pub max_bytes: usize,
+    /// Seconds without traffic after which the server looks, or closes.
+    pub idle_seconds: Option<u32>,
+}
+
+/// What SASL offers on one stream; names, the preferred first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaslOffer {
+    /// Mechanisms (RFC 6120 §6.3.3).
+    pub mechanisms: Vec<String>,
+    /// Types of channel binding (XEP-0440).
+    pub bindings: Vec<String>,
+}
+
+/// Whether STARTTLS is offered on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartTls {
+    Required,
+    Optional,
+    Absent,
+}
+
+impl Features {
+    /// What is offered before login. Where TLS is required, nothing else is (RFC 6120 §5.3.1).
+    pub(crate) fn before_login(&self, tls: StartTls, sasl: &SaslOffer) -> Vec<Element> {
+        let mut offered = Vec::new();
+        let starttls = Element::new("starttls", ns::TLS);
+        match tls {
+            StartTls::Required => {
+                return vec![starttls.with_child(Element::new("required", ns::TLS))];
+            }
+            StartTls::Optional => offered.push(starttls),
+            StartTls::Absent => {}
+        }
+        offered.extend(sasl.to_elements());
+        if self.register {
+            offered.push(Element::new("register", REGISTER));
+        }
+        offered.extend(self.limits_before_login.map(StreamLimits::to_element));
+        offered
+    }
+
+    /// What is offered after login, before binding.
+    pub(crate) fn after_login(&self) -> Vec<Element> {
+        let optional = Element::new("optional", ns::SESSION);
+        let session = Element::new("session", ns::SESSION).with_child(optional);
+        let simple = [
+            (true, Element::new("bind", ns::BIND)),
+            (self.session, session),
+            (self.sm, Element::new("sm", ns::SM)),
+            (self.csi, Element::new("csi", ns::CSI)),
+            (self.roster_versioning, Element::new("ver", ns::ROSTER_VERSIONING)),
+            (self.pre_approval, Element::new("sub", ns::PRE_APPROVAL)),
+        ];
+        let offered = simple.into_iter().filter(|(on, _)| *on).map(|(_, element)| element);
+        offered
+            .chain(self.caps.as_ref().map(Caps::to_element))
+            .chain(self.limits.map(StreamLimits::to_element))
+            .chain(self.more.iter().cloned())
+            .collect()
+    }
+}
+
+impl Caps {
+    fn to_element(&self) -> Element {
+        Element::new("c", ns::CAPS)
+            .with_attr("hash", "sha-1")
+            .with_attr("node", self.node.clone())
+            .with_attr("ver", self.ver.clone())
+    }
+}
+
+impl StreamLimits {
+    fn to_element(self) -> Element {
+        let number = |name, value: String| Element::new(name, ns::STREAM_LIMITS).with_text(value);
+        Element::new("limits", ns::STREAM_LIMITS)
+            .with_child(number("max-bytes", self.max_bytes.to_string()))
+            .with_children(self.idle_seconds.map(|s| number("idle-seconds", s.to_string())))
+    }
+}
+
+impl SaslOffer {
+    fn to_elements(&self) -> impl Iterator<Item = Element> {
+        let binding = |name: &String| {
+            Element::new("channel-binding", ns::CHANNEL_BINDING).with_attr("type", name.clone())
+        };
+        let bindings = Element::new("sasl-channel-binding", ns::CHANNEL_BINDING)
+            .with_children(self.bindings.iter().map(binding));
+        let mechanism = |name: &String| Element::new("mechanism", ns::SASL).with_text(name.clone());
+        let mechanisms = Element::new("mechanisms", ns::SASL)
+            .with_children(self.mechanisms.iter().map(mechanism));
+        // Either list must have an entry where it stands at all.
+        [bindings, mechanisms].into_iter().filter(|list| list.children().next().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xml(elements: &[Element]) -> String {
+        let bytes: Vec<u8> = elements.iter().flat_map(Element::to_bytes).collect();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn sasl() -> SaslOffer {
+        SaslOffer {
+            mechanisms: vec!["SCRAM-SHA-1-PLUS".to_owned(), "SCRAM-SHA-1".to_owned()],
+            bindings: vec!["tls-exporter".to_owned()],
+        }
+    }
+
+    #[test]
+    fn required_tls_stands_alone() {
+        let features = Features { register: true, ..Features::default() };
+        assert_eq!(
+            xml(&features.before_login(StartTls::Required, &sasl())),
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+        );
+    }
+
+    #[test]
+    fn sasl_and_registration_are_offered_before_login() {
+        let features = Features {
+            register: true,
+            limits_before_login: Some(StreamLimits { max_bytes: 16_384, idle_seconds: None }),
+            ..Features::default()
+        };
+        assert_eq!(
+            xml(&features.before_login(StartTls::Absent, &sasl())),
+            "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>\
+             <channel-binding type='tls-exporter'/></sasl-channel-binding>\
+             <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+             <mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>\
+             <register xmlns='http://jabber.org/features/iq-register'/>\
+             <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>16384</max-bytes></limits>"
+        );
+        let optional = Features::default().before_login(StartTls::Optional, &SaslOffer::default());
+        assert_eq!(xml(&optional), "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    }
+
+    #[test]
+    fn binding_and_what_is_on_are_offered_after_login() {
+        assert_eq!(
+            xml(&Features::default().after_login()),
+            "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+        );
+        let all = Features {
+            register: true,
+            session: true,
+            sm: true,
+            csi: true,
+            roster_versioning: true,
+            pre_approval: true,
+            caps: Some(Caps { node: "urn:n".to_owned(), ver: "v=".to_owned() }),
+            limits_before_login: None,
+            limits: Some(StreamLimits { max_bytes: 1, idle_seconds: Some(2) }),
+            more: vec![Element::new("more", "urn:m")],
+        };
+        assert_eq!(
+            xml(&all.after_login()),
+            "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+             <session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>\
+             <sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>\
+             <ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>\
+             <c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='v='/>\
+             <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>1</max-bytes>\
+             <idle-seconds>2</idle-seconds></limits><more xmlns='urn:m'/>"
+        );
+    }
+}

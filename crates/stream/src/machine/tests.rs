@@ -1,0 +1,628 @@
+//! Tests of the machine: whole negotiations in literal XML, read by the parser, and what comes of them.
+
+use std::fmt::Write as _;
+
+use xmpp::StreamCondition as C;
+
+use super::*;
+use crate::features::StreamLimits;
+use crate::{Limits, Parser};
+
+const HEADER: &str = "<?xml version='1.0'?><stream:stream from='juliet@Example.org/x' \
+     to='example.org' version='1.0' xmlns='jabber:client' \
+     xmlns:stream='http://etherx.jabber.org/streams'>";
+const AUTH: &str =
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>";
+const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+const NOT_AUTHORIZED: &str =
+    "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+
+/// A parser and a machine, as the shell puts them together.
+struct Stage {
+    parser: Parser,
+    machine: Machine,
+    effects: Vec<Effect>,
+}
+
+fn config(tls: Tls) -> Config {
+    Config {
+        domains: vec![BareJid::parse("example.org").unwrap()],
+        tls,
+        framing: Framing::Tcp,
+        features: Features { sm: true, ..Features::default() },
+        sasl_failures_max: 3,
+        bind_failures_max: 3,
+    }
+}
+
+fn offer() -> SaslOffer {
+    SaslOffer { mechanisms: vec!["PLAIN".to_owned()], bindings: Vec::new() }
+}
+
+fn account() -> BareJid {
+    BareJid::parse("juliet@example.org").unwrap()
+}
+
+fn success() -> SaslOutcome {
+    SaslOutcome::Success { data: None, account: account() }
+}
+
+fn failure(condition: &'static str) -> SaslOutcome {
+    SaslOutcome::Failure { condition: condition.into(), text: None }
+}
+
+impl Stage {
+    fn new(config: Config) -> Self {
+        let seeds = [[0x0a; 16], [0x0b; 16], [0x0c; 16]];
+        Self {
+            parser: Parser::new(Limits::BEFORE_LOGIN),
+            machine: Machine::new(Arc::new(config), offer(), seeds),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Sends what a client would; says what came of it.
+    fn send(&mut self, xml: &str) -> String {
+        let mut events = Vec::new();
+        let result = self.parser.feed(xml.as_bytes(), &mut events);
+        for event in events {
+            self.machine.handle(event, &mut self.effects);
+        }
+        if let Err(error) = result {
+            self.machine.close(Some(error), &mut self.effects);
+        }
+        self.shown()
+    }
+
+    fn answer(&mut self, outcome: SaslOutcome) -> String {
+        self.machine.sasl_outcome(outcome, &mut self.effects);
+        self.shown()
+    }
+
+    /// What was written stands as it is, other effects in brackets.
+    fn shown(&mut self) -> String {
+        let mut text = String::new();
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Write(bytes) => text.push_str(str::from_utf8(&bytes).unwrap()),
+                Effect::StartTls | Effect::Restart => {
+                    self.parser.reset();
+                    write!(text, "[{effect:?}]").unwrap();
+                }
+                Effect::Close(error) => {
+                    let name = error.map_or("in order", |error| error.condition.name());
+                    write!(text, "[close {name}]").unwrap();
+                }
+                Effect::Stanza(stanza) => write!(text, "[{}]", stanza.kind().name()).unwrap(),
+                Effect::Answer(stanza) => {
+                    let mut bytes = Vec::new();
+                    stanza.write(&mut bytes);
+                    write!(text, "[answer {}]", String::from_utf8(bytes).unwrap()).unwrap();
+                }
+                Effect::BadStanza { condition, .. } => {
+                    write!(text, "[bad {}]", condition.name()).unwrap();
+                }
+                Effect::Nonza(element) => write!(text, "[{}]", element.name()).unwrap(),
+                other => write!(text, "[{other:?}]").unwrap(),
+            }
+        }
+        text
+    }
+
+    fn at_signin(config: Config) -> Self {
+        let mut stage = Self::new(config);
+        stage.send(HEADER);
+        stage
+    }
+
+    fn at_binding() -> Self {
+        let mut stage = Self::at_signin(config(Tls::Direct));
+        stage.send(AUTH);
+        stage.answer(success());
+        stage.send(HEADER);
+        stage
+    }
+
+    fn at_open() -> Self {
+        let mut stage = Self::at_binding();
+        stage.send(BIND);
+        let jid = account().with_resource("r").unwrap();
+        stage.machine.bound(&jid, "b".into(), &mut stage.effects);
+        stage.shown();
+        stage
+    }
+}
+
+fn header(id: &str) -> String {
+    let id = id.repeat(16);
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+         xmlns:stream='http://etherx.jabber.org/streams' from='example.org' \
+         to='juliet@example.org' id='{id}' version='1.0' xml:lang='en'>"
+    )
+}
+
+fn stream_error(condition: C) -> String {
+    format!(
+        "<stream:error><{0} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
+         </stream:stream>[close {0}]",
+        condition.name()
+    )
+}
+
+fn sasl_failure(condition: &str) -> String {
+    format!("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><{condition}/></failure>")
+}
+
+#[test]
+fn a_client_goes_from_clear_text_to_a_bound_resource() {
+    let mut stage = Stage::new(config(Tls::Required));
+    assert_eq!(
+        stage.send(HEADER),
+        format!(
+            "{}<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/>\
+             </starttls></stream:features>",
+            header("0a")
+        )
+    );
+    assert_eq!(
+        stage.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+        "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>[StartTls]"
+    );
+    stage.machine.tls_started(offer());
+    assert_eq!(
+        stage.send(HEADER),
+        format!(
+            "{}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+             <mechanism>PLAIN</mechanism></mechanisms></stream:features>",
+            header("0b")
+        )
+    );
+    assert_eq!(stage.send(AUTH), "[Sasl { mechanism: \"PLAIN\", initial: \"AGEAYg==\" }]");
+    assert!(stage.machine.is_waiting());
+    let data = Some(b"v=".to_vec());
+    assert_eq!(
+        stage.answer(SaslOutcome::Success { data, account: account() }),
+        "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>dj0=</success>[Restart]"
+    );
+    assert_eq!(
+        stage.send(HEADER),
+        format!(
+            "{}<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+             <sm xmlns='urn:xmpp:sm:3'/></stream:features>",
+            header("0c")
+        )
+    );
+    assert_eq!(stage.send(BIND), "[Bind { resource: None, iq_id: \"b\" }]");
+    let jid = account().with_resource("balcony").unwrap();
+    stage.machine.bound(&jid, "b".into(), &mut stage.effects);
+    assert_eq!(
+        stage.shown(),
+        "<iq type='result' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+         <jid>juliet@example.org/balcony</jid></bind></iq>"
+    );
+    assert!(stage.machine.is_open());
+    assert_eq!(stage.send("<presence/><r xmlns='urn:xmpp:sm:3'/>"), "[presence][r]");
+    assert_eq!(stage.send("</stream:stream>"), "</stream:stream>[close in order]");
+}
+
+#[test]
+fn what_is_sent_behind_starttls_in_the_clear_is_not_heard() {
+    let mut stage = Stage::at_signin(config(Tls::Required));
+    let injected = format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{AUTH}<presence/>");
+    assert_eq!(
+        stage.send(&injected),
+        "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>[StartTls]"
+    );
+    stage.machine.tls_started(offer());
+    assert!(stage.send(HEADER).ends_with("</stream:features>"));
+}
+
+#[test]
+fn a_header_that_is_refused_is_answered_with_a_header_and_an_error() {
+    for (change, to, condition) in [
+        ("to='example.org'", "to='example.com'", C::HostUnknown),
+        ("to='example.org'", "to='user@example.org'", C::ImproperAddressing),
+        ("to='example.org'", "to='@'", C::ImproperAddressing),
+        ("to='example.org'", "to=''", C::ImproperAddressing),
+        ("'http://etherx.jabber.org/streams'", "'urn:x'", C::InvalidNamespace),
+        ("'jabber:client'", "'jabber:server'", C::InvalidNamespace),
+        ("version='1.0' xmlns", "version='0.9' xmlns", C::UnsupportedVersion),
+        ("version='1.0' xmlns", "version='one' xmlns", C::UnsupportedVersion),
+    ] {
+        let mut stage = Stage::new(config(Tls::Direct));
+        let answer = stage.send(&HEADER.replace(change, to));
+        assert_eq!(answer, header("0a") + &stream_error(condition), "{to}");
+    }
+}
+
+#[test]
+fn a_client_older_than_version_one_is_told_so_without_a_version() {
+    let mut stage = Stage::new(config(Tls::Direct));
+    let answer = stage.send(&HEADER.replace("version='1.0' xmlns", "xmlns"));
+    let header = header("0a").replace(" version='1.0' xml:lang", " xml:lang");
+    assert_eq!(answer, header + &stream_error(C::UnsupportedVersion));
+}
+
+#[test]
+fn versions_are_compared_as_numbers() {
+    for version in ["1.0", "01.00", "1.13", "2.4", "99999999999.0"] {
+        let mut stage = Stage::new(config(Tls::Direct));
+        let sent = HEADER.replace("version='1.0' xmlns", &format!("version='{version}' xmlns"));
+        assert!(stage.send(&sent).starts_with(&(header("0a") + "<stream:features>")), "{version}");
+    }
+}
+
+#[test]
+fn a_missing_host_can_only_mean_the_only_one() {
+    let sent = HEADER.replace("to='example.org'", "");
+    let mut stage = Stage::new(config(Tls::Direct));
+    assert!(stage.send(&sent).ends_with("</stream:features>"));
+    let mut two = config(Tls::Direct);
+    two.domains.push(BareJid::parse("example.net").unwrap());
+    let mut stage = Stage::new(two);
+    assert!(stage.send(&sent).ends_with(&stream_error(C::ImproperAddressing)));
+}
+
+#[test]
+fn bytes_that_are_no_stream_are_answered_with_a_stream_and_an_error() {
+    let mut stage = Stage::new(config(Tls::Required));
+    let header = header("0a").replace(" to='juliet@example.org'", "");
+    let answer = stage.send("GET / HTTP/1.1");
+    let (opening, error) = answer.split_once("<stream:error>").unwrap();
+    assert_eq!(opening, header);
+    assert!(error.starts_with("<not-well-formed "), "{error}");
+    assert!(error.ends_with("</stream:error></stream:stream>[close not-well-formed]"));
+}
+
+#[test]
+fn an_error_in_a_restarted_stream_stands_in_that_stream() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    stage.send(AUTH);
+    stage.answer(success());
+    let answer = stage.send("<!DOCTYPE x>");
+    assert!(answer.starts_with("<?xml version='1.0'?><stream:stream "), "{answer}");
+    assert!(answer.ends_with("[close restricted-xml]"));
+}
+
+#[test]
+fn nothing_but_tls_and_sasl_is_heard_before_login() {
+    for sent in [
+        "<message to='a@b'><body>x</body></message>",
+        "<presence/>",
+        BIND,
+        "<iq type='get' id='1'/>",
+        "<iq type='set' id='a'><query xmlns='jabber:iq:auth'/></iq>",
+        "<iq type='set' id='r'><query xmlns='jabber:iq:register'/></iq>",
+        "<enable xmlns='urn:xmpp:sm:3'/>",
+        "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>",
+        "<compress xmlns='http://jabber.org/protocol/compress'/>",
+        "<db:result xmlns:db='jabber:server:dialback' to='a' from='b'>x</db:result>",
+    ] {
+        let mut stage = Stage::at_signin(config(Tls::Direct));
+        assert_eq!(stage.send(sent), stream_error(C::NotAuthorized), "{sent}");
+        assert_eq!(stage.send(AUTH), "", "nothing is heard after the end");
+    }
+}
+
+#[test]
+fn registration_is_heard_before_login_where_it_is_offered() {
+    let mut open = config(Tls::Optional);
+    open.features.register = true;
+    let request = "<iq type='get' id='r'><query xmlns='jabber:iq:register'/></iq>";
+    let mut stage = Stage::at_signin(open.clone());
+    assert!(stage.send(request).starts_with("[Register("));
+    let result = Stanza::build(
+        xmpp::Head {
+            kind: xmpp::Kind::Iq(xmpp::IqType::Result),
+            id: Some("r".into()),
+            from: None,
+            to: None,
+            lang: None,
+        },
+        &[],
+    );
+    stage.machine.answer(&result, &mut stage.effects);
+    assert_eq!(stage.shown(), "<iq type='result' id='r'/>");
+    let elsewhere = request.replace("type='get'", "type='get' to='example.com'");
+    assert_eq!(stage.send(&elsewhere), stream_error(C::NotAuthorized));
+    open.tls = Tls::Required;
+    assert_eq!(Stage::at_signin(open).send(request), stream_error(C::NotAuthorized));
+}
+
+#[test]
+fn login_in_the_clear_is_refused_where_tls_is_required() {
+    let mut stage = Stage::at_signin(config(Tls::Required));
+    assert_eq!(stage.send(AUTH), sasl_failure("encryption-required"));
+    assert!(!stage.machine.is_waiting());
+}
+
+#[test]
+fn starttls_that_was_not_offered_fails_and_closes() {
+    let failure =
+        "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>[close in order]";
+    let starttls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    assert_eq!(Stage::at_signin(config(Tls::Direct)).send(starttls), failure);
+    assert_eq!(Stage::at_binding().send(starttls), failure);
+    assert_eq!(Stage::at_open().send(starttls), failure);
+    let proceed = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    assert_eq!(Stage::at_signin(config(Tls::Required)).send(proceed), failure);
+}
+
+#[test]
+fn challenges_and_responses_alternate() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='X'/>";
+    assert_eq!(stage.send(auth), "[Sasl { mechanism: \"X\", initial: \"\" }]");
+    assert_eq!(
+        stage.answer(SaslOutcome::Challenge(Vec::new())),
+        "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+    );
+    let response = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AA==</response>";
+    assert_eq!(stage.send(response), "[SaslResponse(\"AA==\")]");
+    assert_eq!(
+        stage.answer(SaslOutcome::Challenge(b"x".to_vec())),
+        "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>eA==</challenge>"
+    );
+    assert_eq!(
+        stage.send("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
+        "[SaslResponse(\"\")]"
+    );
+    let data = Some(Vec::new());
+    assert_eq!(
+        stage.answer(SaslOutcome::Success { data, account: account() }),
+        "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>=</success>[Restart]"
+    );
+}
+
+#[test]
+fn what_breaks_the_order_of_sasl_fails() {
+    let ns = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
+    for (sent, condition) in [
+        (format!("<response {ns}>AA==</response>"), "malformed-request"),
+        (format!("<auth {ns}/>"), "invalid-mechanism"),
+        (format!("<auth {ns} mechanism='X'><x/></auth>"), "malformed-request"),
+        (format!("<success {ns}/>"), "malformed-request"),
+        (format!("<abort {ns}/>"), "aborted"),
+    ] {
+        let mut stage = Stage::at_signin(config(Tls::Direct));
+        assert_eq!(stage.send(&sent), sasl_failure(condition), "{sent}");
+    }
+}
+
+#[test]
+fn an_abort_or_another_auth_ends_the_negotiation_under_way() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    stage.send(AUTH);
+    stage.answer(SaslOutcome::Challenge(Vec::new()));
+    let abort = "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+    assert_eq!(stage.send(abort), format!("[SaslAbort]{}", sasl_failure("aborted")));
+    stage.send(AUTH);
+    stage.answer(SaslOutcome::Challenge(Vec::new()));
+    assert!(stage.send(AUTH).starts_with("[SaslAbort][Sasl {"));
+    stage.answer(SaslOutcome::Challenge(Vec::new()));
+    let answer = stage.send(AUTH);
+    assert!(answer.starts_with("[SaslAbort]<stream:error><policy-violation "), "{answer}");
+}
+
+#[test]
+fn too_many_failures_close_the_stream() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    for _ in 0..2 {
+        stage.send(AUTH);
+        assert_eq!(stage.answer(failure("not-authorized")), sasl_failure("not-authorized"));
+    }
+    stage.send(AUTH);
+    let answer = stage.answer(failure("not-authorized"));
+    let rest = answer.strip_prefix(&sasl_failure("not-authorized")).unwrap();
+    assert!(rest.starts_with("<stream:error><policy-violation "), "{rest}");
+    assert!(rest.ends_with("[close policy-violation]"));
+}
+
+#[test]
+fn a_failure_may_carry_words() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    stage.send(AUTH);
+    let outcome = SaslOutcome::Failure {
+        condition: "account-disabled".into(),
+        text: Some("call <us>".to_owned()),
+    };
+    assert_eq!(
+        stage.answer(outcome),
+        "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><account-disabled/>\
+         <text xml:lang='en'>call &lt;us&gt;</text></failure>"
+    );
+}
+
+#[test]
+fn what_is_sent_ahead_waits_for_the_answer() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    assert!(stage.send(&AUTH.repeat(2)).starts_with("[Sasl {"));
+    assert_eq!(stage.effects.len(), 0);
+    let answer = stage.answer(failure("not-authorized"));
+    assert!(answer.starts_with(&(sasl_failure("not-authorized") + "[Sasl {")), "{answer}");
+    assert_eq!(stage.answer(success()).matches("[Restart]").count(), 1);
+    assert_eq!(stage.answer(success()), "", "an answer nobody waits for is nothing");
+}
+
+#[test]
+fn what_was_sent_ahead_of_success_belongs_to_the_stream_before() {
+    let mut stage = Stage::at_signin(config(Tls::Direct));
+    stage.send(&format!("{AUTH}<message to='a@b'/>"));
+    let answer = stage.answer(success());
+    assert!(answer.ends_with("[Restart]"), "{answer}");
+    assert!(stage.send(HEADER).ends_with("</stream:features>"));
+}
+
+#[test]
+fn only_so_much_may_be_sent_ahead() {
+    let mut stage = Stage::at_binding();
+    stage.parser.set_limits(Limits::AFTER_LOGIN);
+    stage.send(BIND);
+    assert_eq!(stage.send(&"<presence/>".repeat(HELD_MAX)), "");
+    assert!(stage.send("<presence/>").ends_with("[close policy-violation]"));
+}
+
+#[test]
+fn another_domain_after_login_is_refused() {
+    let mut two = config(Tls::Direct);
+    two.domains.push(BareJid::parse("example.net").unwrap());
+    let mut stage = Stage::at_signin(two);
+    stage.send(AUTH);
+    stage.answer(success());
+    let answer = stage.send(&HEADER.replace("to='example.org'", "to='example.net'"));
+    assert!(answer.ends_with(&stream_error(C::NotAuthorized)), "{answer}");
+}
+
+#[test]
+fn a_wanted_resource_is_prepared_or_refused() {
+    let wants = |resource: &str| {
+        let inside = format!("<resource>{resource}</resource></bind>");
+        BIND.replace("xmpp-bind'/>", &format!("xmpp-bind'>{inside}"))
+    };
+    assert_eq!(
+        Stage::at_binding().send(&wants("a b")),
+        "[Bind { resource: Some(\"a b\"), iq_id: \"b\" }]"
+    );
+    assert_eq!(Stage::at_binding().send(&wants("")), "[Bind { resource: None, iq_id: \"b\" }]");
+    let error = "<iq type='error' id='b'><error type='modify'>\
+         <bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+    assert_eq!(Stage::at_binding().send(&wants(&"x".repeat(1024))), error);
+}
+
+#[test]
+fn a_refused_resource_may_be_tried_again_but_not_forever() {
+    let mut stage = Stage::at_binding();
+    for _ in 0..2 {
+        stage.send(BIND);
+        let error = StanzaCondition::Conflict.into();
+        stage.machine.bind_refused(&error, "b".into(), &mut stage.effects);
+        assert_eq!(
+            stage.shown(),
+            "<iq type='error' id='b'><error type='cancel'>\
+             <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        );
+    }
+    let two = BIND.replace("/></iq>", "/><x xmlns='urn:x'/></iq>");
+    let answer = stage.send(&two);
+    assert!(answer.starts_with("<iq type='error' id='b'><error type='modify'><bad-request "));
+    assert!(answer.ends_with("[close policy-violation]"), "{answer}");
+}
+
+#[test]
+fn nothing_but_binding_or_resuming_is_heard_before_it() {
+    for sent in [
+        "<message to='a@b'/>",
+        "<presence/>",
+        "<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+        "<iq type='get' id='1'/>",
+        AUTH,
+    ] {
+        assert_eq!(Stage::at_binding().send(sent), stream_error(C::NotAuthorized), "{sent}");
+    }
+    assert_eq!(Stage::at_binding().send("<active xmlns='urn:xmpp:csi:0'/>"), "");
+    assert_eq!(
+        Stage::at_binding().send("<enable xmlns='urn:xmpp:sm:3'/>"),
+        "<failed xmlns='urn:xmpp:sm:3'>\
+         <unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+    );
+}
+
+#[test]
+fn a_session_is_resumed_in_place_of_binding() {
+    let resume = "<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>";
+    let mut stage = Stage::at_binding();
+    assert_eq!(stage.send(&format!("{resume}<presence/>")), "[Resume { previd: \"p\", h: 7 }]");
+    stage.machine.resumed(&mut stage.effects);
+    assert_eq!(stage.shown(), "[presence]");
+
+    let mut stage = Stage::at_binding();
+    stage.send(&format!("{resume}{BIND}"));
+    let refused = StanzaCondition::ItemNotFound;
+    stage.machine.resume_refused(refused, Some(9), &mut stage.effects);
+    assert_eq!(
+        stage.shown(),
+        "<failed xmlns='urn:xmpp:sm:3' h='9'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>\
+         [Bind { resource: None, iq_id: \"b\" }]"
+    );
+    assert!(
+        Stage::at_binding()
+            .send("<resume xmlns='urn:xmpp:sm:3' previd='p'/>")
+            .contains("<bad-request ")
+    );
+}
+
+#[test]
+fn old_clients_get_the_session_that_they_have() {
+    let session =
+        "<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>";
+    let mut stage = Stage::at_open();
+    assert_eq!(stage.send(session), "[answer <iq type='result' id='s'/>]");
+    let to_server = session.replace("id='s'", "id='s' to='example.org'");
+    assert!(stage.send(&to_server).starts_with("[answer <iq from='example.org' type='result'"));
+    let to_other = session.replace("id='s'", "id='s' to='a@example.com'");
+    assert_eq!(stage.send(&to_other), "[iq]");
+}
+
+#[test]
+fn a_second_resource_is_refused() {
+    let answer = Stage::at_open().send(BIND);
+    assert!(answer.starts_with("[answer <iq type='error' id='b'>"), "{answer}");
+    assert!(answer.contains("<not-allowed "));
+}
+
+#[test]
+fn after_binding_all_else_passes() {
+    let mut stage = Stage::at_open();
+    assert_eq!(
+        stage.send("<message to='@'/><iq type='get' id='1'><a xmlns='a'/></iq><x xmlns='urn:x'/>"),
+        "[bad jid-malformed][iq][x]"
+    );
+    assert_eq!(
+        stage.send(AUTH),
+        NOT_AUTHORIZED.to_owned() + "</stream:stream>[close not-authorized]"
+    );
+}
+
+#[test]
+fn an_error_of_the_clients_closes_the_stream() {
+    let error = "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+    assert_eq!(Stage::at_open().send(error), "</stream:stream>[close in order]");
+}
+
+#[test]
+fn a_stream_that_we_close_in_order_waits_for_the_client() {
+    let mut stage = Stage::at_open();
+    stage.machine.close(None, &mut stage.effects);
+    assert_eq!(stage.shown(), "</stream:stream>");
+    assert_eq!(stage.send("<message/><r xmlns='urn:xmpp:sm:3'/>"), "[message]");
+    stage.machine.close(None, &mut stage.effects);
+    assert_eq!(stage.send("</stream:stream>"), "[close in order]");
+    stage.machine.close(Some(C::Reset.into()), &mut stage.effects);
+    assert_eq!(stage.shown(), "");
+}
+
+#[test]
+fn an_error_of_ours_closes_at_once() {
+    let mut stage = Stage::at_open();
+    stage.machine.close(Some(C::SystemShutdown.into()), &mut stage.effects);
+    assert_eq!(stage.shown(), stream_error(C::SystemShutdown));
+}
+
+#[test]
+fn nothing_is_written_into_a_handshake() {
+    let mut stage = Stage::at_signin(config(Tls::Optional));
+    stage.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    stage.machine.close(Some(C::ConnectionTimeout.into()), &mut stage.effects);
+    assert_eq!(stage.shown(), "[close connection-timeout]");
+}
+
+#[test]
+fn limits_are_announced() {
+    let mut limited = config(Tls::Direct);
+    let limits = StreamLimits { max_bytes: 9, idle_seconds: None };
+    limited.features.limits_before_login = Some(limits);
+    let answer = Stage::new(limited).send(HEADER);
+    assert!(answer.contains("<max-bytes>9</max-bytes>"), "{answer}");
+}
