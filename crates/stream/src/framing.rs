@@ -102,7 +102,7 @@ impl Framing {
 
 #[cfg(test)]
 mod tests {
-    use xmpp::{StreamCondition, element};
+    use xmpp::StreamCondition;
 
     use super::*;
 
@@ -138,7 +138,7 @@ mod tests {
             (error, "error", ns::STREAM),
             (Framing::WebSocket.close(), "close", WEBSOCKET_NS),
         ] {
-            let element = element::Element::parse(&bytes).unwrap();
+            let element = Element::parse(&bytes).unwrap();
             assert!(element.is(name, ns), "{element:?}");
         }
     }
