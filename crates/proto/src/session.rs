@@ -183,6 +183,8 @@ pub enum UserWord {
         /// The new state.
         state: ClientState,
     },
+    /// Administration to user: the account was added, disabled, enabled or removed; look at it again.
+    AccountChanged,
     /// Session to user: whether a socket is attached.
     Attached {
         /// [`SessionId::uid`].

@@ -7,8 +7,10 @@
 //! |---|---|
 //! | [`router`] | where a route leads, and the way from any thread to an arbiter |
 //! | [`local`] | one arbiter's turn: what leaves it, and when |
+//! | [`directory`] | who has a connection on this member, for administration |
 //! | [`inbox`] | the bounded queue in front of an arbiter |
 
+pub mod directory;
 pub mod inbox;
 pub mod local;
 pub mod router;

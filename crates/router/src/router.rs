@@ -8,6 +8,7 @@ use cluster::{Lease, Plan, PlanHandle};
 use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
 
+use crate::directory::Directory;
 use crate::inbox::Inbox;
 use crate::local;
 
@@ -24,6 +25,7 @@ struct Shared {
     lease: Lease,
     hosts: Hosts,
     inboxes: Vec<Inbox>,
+    directory: Directory,
     refused: AtomicU64,
 }
 
@@ -53,7 +55,9 @@ impl Router {
     ) -> Self {
         static ROUTERS: AtomicU64 = AtomicU64::new(0);
         let (id, refused) = (ROUTERS.fetch_add(1, Ordering::Relaxed), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { id, member, plan, lease, hosts, inboxes, refused }) }
+        let directory = Directory::default();
+        let shared = Shared { id, member, plan, lease, hosts, inboxes, directory, refused };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Looks at the plan through this thread's own reader, which costs one atomic load.
@@ -76,6 +80,11 @@ impl Router {
     /// The domains of this cluster.
     pub fn hosts(&self) -> &Hosts {
         &self.shared.hosts
+    }
+
+    /// Who has a connection here.
+    pub fn directory(&self) -> &Directory {
+        &self.shared.directory
     }
 
     /// This member.

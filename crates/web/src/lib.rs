@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The gate for HTTP: health and metrics for operators, and the administration interface on a Unix socket.
+//! Knows no XMPP stream.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`accounts`] | what may be done to accounts, with or without a running server |
+//! | [`administration`] | the same over HTTP on a Unix socket, and sessions |
+//! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
+//! | [`metrics`] | the text form of Prometheus |
+//! | [`serve`] | listeners, started and stopped |
+
+pub mod accounts;
+pub mod administration;
+pub mod health;
+pub mod metrics;
+pub mod serve;
+
+pub use accounts::{AccountError, Accounts};
+pub use metrics::Text;
+pub use serve::{Handle, Services, WebError, start};

@@ -1,0 +1,98 @@
+//! Owns the command line: which subcommand goes to which file, and exit codes: 0 ok, 1 failed, 2 usage.
+
+mod account;
+mod cert;
+mod client;
+mod config;
+mod serve;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// A cluster-native XMPP server.
+#[derive(Debug, Parser)]
+#[command(name = "rookery", version, about, max_term_width = 100)]
+struct Line {
+    /// Configuration file [default: ./rookery.toml, /etc/rookery/rookery.toml, or a built-in one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory, instead of the configured one
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients (what `rookery` alone does)
+    Serve,
+    /// Add, list and change accounts
+    #[command(subcommand)]
+    Account(account::Command),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Check, print and explain the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Show certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let line = Line::parse();
+    match run(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rookery: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(line: Line) -> anyhow::Result<()> {
+    if let Some(Command::Completions { shell }) = line.command {
+        clap_complete::generate(shell, &mut Line::command(), "rookery", &mut std::io::stdout());
+        return Ok(());
+    }
+    if let Some(Command::Config(config::Command::Example)) = line.command {
+        return config::example();
+    }
+    let mut config = Config::find(line.config.as_deref())?;
+    if let Some(dir) = line.data_dir {
+        config.data_dir = dir;
+    }
+    match line.command {
+        None | Some(Command::Serve) => serve::run(&config),
+        Some(Command::Account(command)) => account::run(&config, command),
+        Some(Command::Session(command)) => session::run(&config, command),
+        Some(Command::Config(command)) => config::run(&config, command),
+        Some(Command::Cert(command)) => cert::run(&config, command),
+        Some(Command::Completions { .. }) => Ok(()),
+    }
+}
+
+/// An error with its causes, on one line.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some causes repeat what the error before them said.
+        if !words.last().is_some_and(|before| before.ends_with(&cause)) {
+            words.push(cause);
+        }
+    }
+    words.join(": ").replace('\n', "\n  ")
+}

@@ -1,0 +1,60 @@
+//! Owns `rookery serve`: start, say so, wait for signals, drain.
+
+use std::io::Write;
+
+use crate::config::Config;
+use crate::signal::{Signal, Signals};
+use crate::wiring::Server;
+
+/// Serves until a signal says otherwise.
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+    crate::telemetry::start(&config.telemetry)?;
+    actix_rt::System::new().block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let server = Server::start(config).await?;
+    greet(config, &server)?;
+    loop {
+        match signals.next().await {
+            Signal::Stop => break,
+            Signal::Reload => match server.reload() {
+                Ok(()) => tracing::info!("certificates were read again; other settings need a restart"),
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "nothing was read again");
+                }
+            },
+        }
+    }
+    tracing::info!("draining; a second signal stops at once");
+    tokio::select! {
+        () = server.drain() => {}
+        () = stop_signal(&mut signals) => tracing::warn!("stopped before everything was drained"),
+    }
+    Ok(())
+}
+
+async fn stop_signal(signals: &mut Signals) {
+    while signals.next().await != Signal::Stop {}
+}
+
+/// Where to connect and what to do first, for people; then `ready`, for programs.
+fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
+    let domains: Vec<&str> = config.domain.iter().map(|domain| domain.name.as_str()).collect();
+    let list = |addresses: &mut dyn Iterator<Item = std::net::SocketAddr>| {
+        addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let mut out = std::io::stderr().lock();
+    writeln!(out, "Rookery {} serves {}", env!("CARGO_PKG_VERSION"), domains.join(", "))?;
+    writeln!(out, "  clients      {} (STARTTLS)", list(&mut server.gate().c2s_addresses()))?;
+    writeln!(out, "               {} (TLS)", list(&mut server.gate().c2s_tls_addresses()))?;
+    writeln!(out, "  health       {}", list(&mut server.http_addresses().iter().copied()))?;
+    writeln!(out, "  data         {}", config.data_dir.display())?;
+    let domain = domains.first().copied().unwrap_or("localhost");
+    writeln!(out, "  add account  rookery account add NAME@{domain}")?;
+    drop(out);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready")?;
+    Ok(out.flush()?)
+}

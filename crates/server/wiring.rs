@@ -1,0 +1,184 @@
+//! Owns the parts put together: foundation, arbiters with their actors, gates; and taken down in reverse.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
+use domain::Domain;
+use entity::host::{Figures, Host, Spawn, Start};
+use proto::{ArbiterId, Route};
+use router::inbox::Receiver;
+use router::{Inbox, Router};
+use store::SharedStore;
+use tokio::sync::oneshot;
+use user::{Session, User};
+
+use crate::config::Config;
+use crate::foundation::Foundation;
+
+/// How long connections may take to close when the server stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub struct Server {
+    foundation: Foundation,
+    router: Router,
+    arbiters: Vec<Arbiter>,
+    gate: Gate,
+    web: web::Handle,
+    tls: Tls,
+    figures: Arc<Figures>,
+}
+
+/// What every arbiter's actors share; made once.
+#[derive(Clone)]
+struct Shared {
+    user: Arc<user::Config>,
+    domain: Arc<domain::Shared>,
+    figures: Arc<Figures>,
+}
+
+impl Server {
+    /// Starts everything in order; when this returns, clients are accepted.
+    ///
+    /// # Errors
+    /// The first part that cannot start; what had started is taken down.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let foundation = Foundation::lay(config).await?;
+        let tls = Tls::load(domains(config), &config.data_dir.join("certificates"))?;
+        let shared = Shared {
+            user: Arc::new(config.user()),
+            domain: Arc::new(domain_shared(config, &foundation)),
+            figures: Arc::default(),
+        };
+        let (router, receivers) = make_router(&foundation, config.arbiter_count());
+        let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
+        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let metrics = Arc::new(Metrics::default());
+        let services = Services {
+            router: router.clone(),
+            accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
+            decoy_secret: foundation.secret(b"decoy"),
+            features: domain::stream_features(&shared.domain),
+            metrics: Arc::clone(&metrics),
+        };
+        let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
+        let web = start_web(config, &foundation, &router, (metrics, Arc::clone(&shared.figures)))?;
+        web.set_ready(true);
+        let figures = shared.figures;
+        Ok(Self { foundation, router, arbiters, gate, web, tls, figures })
+    }
+
+    /// The client gate, for the addresses that it listens on.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The addresses of health and metrics.
+    pub fn http_addresses(&self) -> &[std::net::SocketAddr] {
+        self.web.addresses()
+    }
+
+    /// The way to actors.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// What actors have counted.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Reads certificates again.
+    ///
+    /// # Errors
+    /// One cannot be used; the ones before stay in force.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        Ok(self.tls.reload()?)
+    }
+
+    /// Ends every stream in order, finishes what was accepted, and stops.
+    pub async fn drain(self) {
+        self.web.set_ready(false);
+        self.gate.drain(PATIENCE).await;
+        self.stop().await;
+    }
+
+    /// Finishes what was accepted, and stops.
+    pub async fn stop(self) {
+        self.gate.stop();
+        self.web.stop().await;
+        for arbiter in self.arbiters {
+            arbiter.spawn_fn(router::local::stop);
+            arbiter.stop();
+            // A thread that panicked has said so.
+            drop(arbiter.join());
+        }
+        self.foundation.close().await;
+    }
+}
+
+fn domains(config: &Config) -> Vec<c2s::tls::Domain> {
+    let files = |domain: &crate::config::Domain| {
+        let (certificate, key) = (domain.certificate.clone()?, domain.key.clone()?);
+        Some(c2s::tls::Files { certificate, key })
+    };
+    let domain = |domain| c2s::tls::Domain { name: domain.name.clone(), files: files(domain) };
+    config.domain.iter().map(domain).collect()
+}
+
+fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receiver>) {
+    let (inboxes, receivers) = (0..arbiters).map(|_| Inbox::new()).unzip();
+    let cluster = &foundation.cluster;
+    let hosts = foundation.hosts.clone();
+    let router =
+        Router::new(cluster.member_id(), cluster.plan(), cluster.lease(), hosts, inboxes);
+    (router, receivers)
+}
+
+async fn start_arbiters(
+    router: &Router,
+    store: &SharedStore,
+    shared: &Shared,
+    receivers: Vec<Receiver>,
+) -> anyhow::Result<Vec<Arbiter>> {
+    let mut arbiters = Vec::new();
+    for (number, inbox) in receivers.into_iter().enumerate() {
+        let id = ArbiterId(u16::try_from(number)?);
+        let arbiter = Arbiter::new();
+        let (router, store, shared) = (router.clone(), Arc::clone(store), shared.clone());
+        let (started, ready) = oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let host = Host::new(router.clone(), store, Arc::clone(&shared.figures), starters(&shared));
+            let idle = Host::look_for_idle(Rc::downgrade(&host));
+            let (receive, flush) = router::local::install(id, router, host, inbox);
+            actix_rt::spawn(receive);
+            actix_rt::spawn(flush);
+            actix_rt::spawn(idle);
+            drop(started.send(()));
+        });
+        ready.await?;
+        arbiters.push(arbiter);
+    }
+    Ok(arbiters)
+}
+
+/// Which entity answers for which route.
+fn starters(shared: &Shared) -> Vec<Box<dyn Start>> {
+    vec![
+        Box::new(Spawn::<Session> {
+            shared: Arc::clone(&shared.user),
+            is_for: |route| matches!(route, Route::Session(_)),
+        }),
+        Box::new(Spawn::<User> {
+            shared: Arc::clone(&shared.user),
+            is_for: |route| matches!(route, Route::User(_)),
+        }),
+        Box::new(Spawn::<Domain> {
+            shared: Arc::clone(&shared.domain),
+            is_for: |route| matches!(route, Route::Domain(_)),
+        }),
+    ]
+}

@@ -1,0 +1,191 @@
+//! Owns the administration interface: HTTP on a Unix socket that only the server's own user may open.
+//! Everything that changes something is logged with who and what, never with a password.
+
+use actix_web::{HttpResponse, web};
+use proto::session::UserWord;
+use proto::{Body, Envelope, Route};
+use serde::{Deserialize, Serialize};
+use xmpp::{BareJid, Origin, StreamCondition, StreamError};
+
+use crate::accounts::AccountError;
+use crate::serve::Shared;
+
+/// A bound session, as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLine {
+    /// The full address.
+    pub jid: String,
+    /// The client's network address.
+    pub address: String,
+    /// Since when, in seconds since 1970-01-01 UTC.
+    pub since: u64,
+}
+
+/// A new account.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// The address.
+    pub jid: String,
+    /// The password.
+    pub password: String,
+}
+
+/// A change of an account; what is absent stays.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Change {
+    /// Another password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Whether it may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// What goes wrong, as it is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// One line, saying what to do.
+    pub error: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Most lines of one answer; more are asked for with `after`.
+pub const PAGE: usize = 1_000;
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/v1/accounts", web::get().to(list))
+        .route("/api/v1/accounts", web::post().to(add))
+        .route("/api/v1/accounts/{jid}", web::patch().to(change))
+        .route("/api/v1/accounts/{jid}", web::delete().to(delete))
+        .route("/api/v1/sessions", web::get().to(sessions))
+        .route("/api/v1/sessions/{jid:.*}", web::delete().to(kick));
+}
+
+async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse {
+    let after = match page.after.as_deref().map(|after| shared.services.accounts.address(after)) {
+        Some(Err(error)) => return problem(&error),
+        after => after.and_then(Result::ok),
+    };
+    let limit = page.limit.unwrap_or(PAGE).min(PAGE);
+    match shared.services.accounts.list(after, limit).await {
+        Ok(lines) => HttpResponse::Ok().json(lines),
+        Err(error) => problem(&error),
+    }
+}
+
+async fn add(shared: web::Data<Shared>, new: web::Json<NewAccount>) -> HttpResponse {
+    let accounts = &shared.services.accounts;
+    let done = async {
+        let jid = accounts.address(&new.jid)?;
+        accounts.add(&jid, &new.password).await?;
+        shared.tell_user(&jid, UserWord::AccountChanged);
+        Ok(jid)
+    };
+    answer(done.await, "account added")
+}
+
+async fn change(
+    shared: web::Data<Shared>,
+    jid: web::Path<String>,
+    change: web::Json<Change>,
+) -> HttpResponse {
+    let accounts = &shared.services.accounts;
+    let done = async {
+        let jid = accounts.address(&jid)?;
+        if let Some(password) = &change.password {
+            accounts.set_password(&jid, password).await?;
+        }
+        if let Some(enabled) = change.enabled {
+            accounts.set_enabled(&jid, enabled).await?;
+            shared.tell_user(&jid, UserWord::AccountChanged);
+        }
+        Ok(jid)
+    };
+    answer(done.await, "account changed")
+}
+
+async fn delete(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
+    let accounts = &shared.services.accounts;
+    let done = async {
+        let jid = accounts.address(&jid)?;
+        accounts.delete(&jid).await?;
+        shared.tell_user(&jid, UserWord::AccountChanged);
+        Ok(jid)
+    };
+    answer(done.await, "account deleted")
+}
+
+async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
+    let sessions = shared.services.router.directory().list();
+    let lines: Vec<SessionLine> = sessions
+        .into_iter()
+        .map(|(jid, seen)| SessionLine {
+            jid: jid.to_string(),
+            address: seen.address,
+            since: seen.since,
+        })
+        .collect();
+    HttpResponse::Ok().json(lines)
+}
+
+/// Ends the sessions of an account, or the one of a full address.
+async fn kick(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
+    let sessions = shared.services.router.directory().matching(&jid);
+    if sessions.is_empty() {
+        let error = format!("nobody is logged in as {jid}");
+        return HttpResponse::NotFound().json(Problem { error });
+    }
+    for session in &sessions {
+        let error =
+            StreamError::from(StreamCondition::Reset).with_text("ended by an administrator");
+        let jid = session.account.clone();
+        shared.tell(&jid, Route::Session(session.clone()), UserWord::End(error));
+    }
+    tracing::info!(jid = %jid, sessions = sessions.len(), "sessions ended by an administrator");
+    HttpResponse::NoContent().finish()
+}
+
+impl Shared {
+    fn tell_user(&self, jid: &BareJid, word: UserWord) {
+        self.tell(jid, Route::User(jid.clone()), word);
+    }
+
+    fn tell(&self, jid: &BareJid, to: Route, word: UserWord) {
+        let router = &self.services.router;
+        let epoch = router.epoch(jid);
+        let shard = router.bucket(jid).shard();
+        let origin = Origin::Shard { shard, epoch, counter: 0 };
+        // Words of control are never refused.
+        drop(router.post(vec![Envelope::new(to, Body::User(word), origin, epoch)]));
+    }
+}
+
+fn answer(done: Result<BareJid, AccountError>, what: &'static str) -> HttpResponse {
+    match done {
+        Ok(jid) => {
+            tracing::info!(jid = %jid, "{what}");
+            HttpResponse::NoContent().finish()
+        }
+        Err(error) => problem(&error),
+    }
+}
+
+fn problem(error: &AccountError) -> HttpResponse {
+    let mut response = match error {
+        AccountError::Missing(_) => HttpResponse::NotFound(),
+        AccountError::Exists(_) => HttpResponse::Conflict(),
+        AccountError::Store(_) | AccountError::NotHere(_) | AccountError::Unreadable(_) => {
+            HttpResponse::ServiceUnavailable()
+        }
+        _ => HttpResponse::UnprocessableEntity(),
+    };
+    response.json(Problem { error: error.to_string() })
+}
