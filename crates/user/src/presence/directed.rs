@@ -1,0 +1,66 @@
+//! Owns presence that a session sends to one address, and the memory of who must be told when the session
+//! becomes unavailable (RFC 6121 §4.6).
+
+use entity::Context;
+use xmpp::{Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
+
+use super::{may_see, refuse};
+use crate::User;
+use crate::sessions::SessionEntry;
+
+/// The most addresses that a session may have sent directed presence to and not taken it back.
+pub const DIRECTED_MAX: usize = 200;
+
+/// Sends presence to one address (§4.6.3). Where the memory is full, the presence is refused: the server
+/// could not keep the promise to tell of its end.
+pub(super) fn send(
+    user: &mut User,
+    session: u64,
+    (stanza, to): (Stanza, Jid),
+    cx: &mut Context<'_, User>,
+) {
+    let may_see = may_see(user, &to.bare());
+    let Some(entry) = user.sessions.get_mut(session) else { return };
+    let gone = stanza.kind() == Kind::Presence(PresenceType::Unavailable);
+    if gone {
+        entry.directed.retain(|before| *before != to);
+    } else if !(may_see && entry.is_available()) && !note(entry, to) {
+        let full = StanzaError::from(StanzaCondition::ResourceConstraint);
+        let full = full.with_text("this session shows itself to too many addresses");
+        return refuse(user, session, &stanza, full, cx);
+    }
+    cx.send(stanza);
+}
+
+/// Remembers an address; false where there is no room.
+fn note(entry: &mut SessionEntry, to: Jid) -> bool {
+    if entry.directed.contains(&to) {
+        return true;
+    }
+    let room = entry.directed.len() < DIRECTED_MAX;
+    if room {
+        entry.directed.push(to);
+    }
+    room
+}
+
+/// Whoever says that it is gone need not be told more (§4.6.1). Unavailable presence of a bare address is
+/// of all its resources (§4.5.4).
+pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
+    let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
+    let gone = |jid: &Jid| jid == from || (from.is_bare() && jid.bare_str() == from.as_str());
+    for entry in user.sessions.iter_mut() {
+        if resource.is_none_or(|resource| resource == entry.jid.resource()) {
+            entry.directed.retain(|jid| !gone(jid));
+        }
+    }
+}
+
+/// Whether a session has shown itself to whoever asks: to just this address, or to some resource of it
+/// (§4.6.6).
+pub(super) fn knows(entry: &SessionEntry, asker: &Jid) -> bool {
+    entry
+        .directed
+        .iter()
+        .any(|jid| jid == asker || (asker.is_bare() && jid.bare_str() == asker.as_str()))
+}
