@@ -44,7 +44,8 @@ impl Entity for User {
         };
         let exists = rows.iter().any(|row| row.kind == Kind::Account);
         let roster = Roster::load(&rows)?;
-        let rows = rows.into_iter().filter(|row| row.kind != Kind::Roster).collect();
+        let of_roster = |row: &Row| matches!(row.kind, Kind::Roster | Kind::Pending);
+        let rows = rows.into_iter().filter(|row| !of_roster(row)).collect();
         let mut user = Self {
             jid: jid.clone(),
             exists,
