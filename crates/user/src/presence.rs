@@ -103,7 +103,8 @@ fn refuse(
     let account = || Jid::from(user.jid.clone());
     let answer = stanza.error(&error.into());
     if let Some(answer) = answer {
-        let answer = answer.with_head(|head| head.from = Some(head.from.take().unwrap_or_else(account)));
+        let answer =
+            answer.with_head(|head| head.from = Some(head.from.take().unwrap_or_else(account)));
         deliver(user, session, answer, cx);
     }
 }

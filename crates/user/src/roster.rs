@@ -25,7 +25,8 @@ use crate::User;
 use crate::extensions::store_error;
 use crate::subscription::{Standing, State};
 
-pub use iq::EXTENSION;
+pub(crate) use iq::check_room;
+pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 pub(crate) use push::{Push, push};
 
 /// More subscription requests than this do not wait at one account (RFC 6121 §3.1.3, last warning).

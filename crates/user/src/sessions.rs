@@ -58,6 +58,11 @@ impl Sessions {
         self.entries.iter()
     }
 
+    /// Every session, oldest first.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SessionEntry> {
+        self.entries.iter_mut()
+    }
+
     /// The sessions that are available (RFC 6121 §4.2).
     pub fn available(&self) -> impl Iterator<Item = &SessionEntry> {
         self.entries.iter().filter(|entry| entry.is_available())
@@ -75,7 +80,7 @@ impl Sessions {
 
     /// By resource.
     pub fn of_resource(&self, resource: &str) -> Option<&SessionEntry> {
-        self.entries.iter().find(|entry| entry.jid.resourcepart() == resource)
+        self.entries.iter().find(|entry| entry.jid.resource() == resource)
     }
 
     /// Adds a session.

@@ -94,34 +94,20 @@ pub enum Sight {
 pub fn outbound(before: Standing, word: Word) -> Outbound {
     let state = before.state;
     match word {
-        Word::Subscribe => Outbound {
-            after: before.with(asked(state)),
-            route: true,
-            sight: None,
-        },
-        Word::Unsubscribe => Outbound {
-            after: before.with(without_to(state)),
-            route: true,
-            sight: None,
-        },
-        Word::Subscribed if state.is_pending_in() => Outbound {
-            after: before.with(granted(state)),
-            route: true,
-            sight: Some(Sight::Shown),
-        },
+        Word::Subscribe => Outbound { after: before.with(asked(state)), route: true, sight: None },
+        Word::Unsubscribe => {
+            Outbound { after: before.with(without_to(state)), route: true, sight: None }
+        }
+        Word::Subscribed if state.is_pending_in() => {
+            Outbound { after: before.with(granted(state)), route: true, sight: Some(Sight::Shown) }
+        }
         Word::Subscribed => Outbound {
-            after: Standing {
-                approved: before.approved || !state.is_from(),
-                ..before
-            },
+            after: Standing { approved: before.approved || !state.is_from(), ..before },
             route: false,
             sight: None,
         },
         Word::Unsubscribed => Outbound {
-            after: Standing {
-                state: without_from(state),
-                approved: false,
-            },
+            after: Standing { state: without_from(state), approved: false },
             route: state.is_from() || state.is_pending_in(),
             sight: state.is_from().then_some(Sight::Hidden),
         },
@@ -156,12 +142,7 @@ pub fn inbound(before: Standing, word: Word) -> Inbound {
 /// The contact's stanza is delivered exactly when it changes the state (RFC 6121 A.3.2 to A.3.4; for
 /// `subscribe` Table 6 says the same by its rows).
 fn delivered(before: Standing, after: State) -> Inbound {
-    Inbound {
-        after: before.with(after),
-        deliver: after != before.state,
-        reply: None,
-        sight: None,
-    }
+    Inbound { after: before.with(after), deliver: after != before.state, reply: None, sight: None }
 }
 
 /// The account asks.
@@ -200,12 +181,7 @@ fn accepted(state: State) -> State {
         State::NoneOut => State::To,
         State::NoneOutIn => State::ToIn,
         State::FromOut => State::Both,
-        State::None
-        | State::NoneIn
-        | State::To
-        | State::ToIn
-        | State::From
-        | State::Both => state,
+        State::None | State::NoneIn | State::To | State::ToIn | State::From | State::Both => state,
     }
 }
 

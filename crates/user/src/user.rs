@@ -77,7 +77,7 @@ impl Entity for User {
             Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) => {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
-            Body::Edge(..) | Body::Home(_) | Body::User(_) => {
+            Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::Woken => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }

@@ -12,12 +12,7 @@ use crate::extensions::{self, deliver};
 use crate::offline;
 
 /// Presence with neither `to` nor `type`: the session becomes or stays available (§4.2.2, §4.4.2).
-pub(super) fn available(
-    user: &mut User,
-    session: u64,
-    stanza: Stanza,
-    cx: &mut Context<'_, User>,
-) {
+pub(super) fn available(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
     let priority = match priority(&stanza) {
         Ok(priority) => priority,
         Err(error) => return refuse(user, session, &stanza, error, cx),
@@ -121,7 +116,8 @@ fn happen(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<'
 /// The priority that a presence asks for; 0 where it does not say (§4.7.2.3).
 pub(super) fn priority(presence: &Stanza) -> Result<i8, StanzaError> {
     let bad = || StanzaError::from(StanzaCondition::BadRequest);
-    let mut elements = presence.children().filter(|child| child.name == "priority" && child.ns.is_empty());
+    let mut elements =
+        presence.children().filter(|child| child.name == "priority" && child.ns.is_empty());
     let Some(element) = elements.next() else { return Ok(0) };
     if elements.next().is_some() {
         return Err(bad().with_text("more than one priority"));

@@ -1,0 +1,1 @@
+//! Presence by its words.
