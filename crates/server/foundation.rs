@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cluster::Cluster;
+use hmac::{Hmac, Mac};
 use proto::Hosts;
+use sha2::Sha256;
 use store::{Embedded, Memory, SharedStore};
+use web::Accounts;
 use xmpp::{BareJid, Fence};
 
 use crate::config::{Config, Engine};
@@ -38,6 +41,25 @@ impl Foundation {
     /// By what right this process writes for an account.
     pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
         self.cluster.plan().get().fence(self.cluster.member_id(), jid)
+    }
+
+    /// Administration of accounts.
+    pub fn accounts(self: &Arc<Self>, config: &Config) -> Accounts {
+        let foundation = Arc::downgrade(self);
+        Accounts {
+            store: Arc::clone(&self.store),
+            fence: Arc::new(move |jid| foundation.upgrade()?.fence(jid)),
+            hosts: self.hosts.clone(),
+            iterations: config.auth.scram_iterations,
+        }
+    }
+
+    /// A secret of the cluster for one purpose: the same on every member and over restarts.
+    pub fn secret(&self, purpose: &[u8]) -> Vec<u8> {
+        let key = self.cluster.plan().get().hash_key().bytes();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+        mac.update(purpose);
+        mac.finalize().into_bytes().to_vec()
     }
 
     /// Raises the fence of every bucket of an owned shard, so that no earlier owner can write any more.

@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration file, its defaults and its errors |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
+//! | `metrics` | the page of metrics |
 //! | [`telemetry`] | logs |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
@@ -13,6 +14,7 @@
 pub mod command;
 pub mod config;
 pub mod foundation;
+mod metrics;
 pub mod signal;
 pub mod telemetry;
 pub mod wiring;

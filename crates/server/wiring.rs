@@ -1,5 +1,6 @@
 //! Owns the parts put together: foundation, arbiters with their actors, gates; and taken down in reverse.
 
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +18,19 @@ use user::{Session, User};
 
 use crate::config::Config;
 use crate::foundation::Foundation;
+use crate::metrics::Sources;
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct Server {
-    foundation: Foundation,
+    foundation: Arc<Foundation>,
     router: Router,
     arbiters: Vec<Arbiter>,
     gate: Gate,
     web: web::Handle,
     tls: Tls,
-    figures: Arc<Figures>,
 }
 
 /// What every arbiter's actors share; made once.
@@ -46,29 +47,38 @@ impl Server {
     /// # Errors
     /// The first part that cannot start; what had started is taken down.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let foundation = Foundation::lay(config).await?;
-        let tls = Tls::load(domains(config), &config.data_dir.join("certificates"))?;
+        let foundation = Arc::new(Foundation::lay(config).await?);
+        let tls = load_tls(config)?;
         let shared = Shared {
             user: Arc::new(config.user()),
-            domain: Arc::new(domain_shared(config, &foundation)),
+            domain: Arc::new(domain_shared()),
             figures: Arc::default(),
         };
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let metrics = Arc::new(Metrics::default());
+        let sources = Arc::new(Sources {
+            gate: Arc::new(Metrics::default()),
+            figures: shared.figures,
+            router: router.clone(),
+            store: Arc::clone(&foundation.store),
+        });
         let services = Services {
             router: router.clone(),
             accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
             decoy_secret: foundation.secret(b"decoy"),
             features: domain::stream_features(&shared.domain),
-            metrics: Arc::clone(&metrics),
+            metrics: Arc::clone(&sources.gate),
         };
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
-        let web = start_web(config, &foundation, &router, (metrics, Arc::clone(&shared.figures)))?;
+        let services = web::Services {
+            accounts: foundation.accounts(config),
+            router: router.clone(),
+            metrics: Arc::new(move || sources.page()),
+        };
+        let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
         web.set_ready(true);
-        let figures = shared.figures;
-        Ok(Self { foundation, router, arbiters, gate, web, tls, figures })
+        Ok(Self { foundation, router, arbiters, gate, web, tls })
     }
 
     /// The client gate, for the addresses that it listens on.
@@ -84,11 +94,6 @@ impl Server {
     /// The way to actors.
     pub fn router(&self) -> &Router {
         &self.router
-    }
-
-    /// What actors have counted.
-    pub fn figures(&self) -> &Figures {
-        &self.figures
     }
 
     /// Reads certificates again.
@@ -116,8 +121,24 @@ impl Server {
             // A thread that panicked has said so.
             drop(arbiter.join());
         }
-        self.foundation.close().await;
+        match Arc::into_inner(self.foundation) {
+            Some(foundation) => foundation.close().await,
+            None => tracing::error!("something still holds on to the store"),
+        }
     }
+}
+
+/// Where the administration socket is.
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// The certificates of the configured domains; missing ones are made.
+///
+/// # Errors
+/// One cannot be read or used.
+pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
+    Ok(Tls::load(domains(config), config.data_dir.join("certificates"))?)
 }
 
 fn domains(config: &Config) -> Vec<c2s::tls::Domain> {

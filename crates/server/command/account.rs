@@ -1,0 +1,245 @@
+//! Owns `rookery account`: through a running server, or on the store itself while none runs.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use web::accounts::Line;
+use web::administration::{Change, NewAccount, PAGE};
+use web::{AccountError, Accounts};
+
+use super::client::{Client, segment};
+use crate::config::Config;
+use crate::foundation::Foundation;
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Add an account
+    Add(Add),
+    /// Remove an account with everything that is kept of it
+    Delete {
+        /// The address: name@domain
+        jid: String,
+    },
+    /// List accounts
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set another password
+    Password {
+        /// The address: name@domain
+        jid: String,
+        #[command(flatten)]
+        secret: Secret,
+    },
+    /// Allow an account to be used again
+    Enable {
+        /// The address: name@domain
+        jid: String,
+    },
+    /// End an account's sessions and forbid to use it; nothing is lost
+    Disable {
+        /// The address: name@domain
+        jid: String,
+    },
+}
+
+/// A new account, or many.
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// The address: name@domain
+    #[arg(required_unless_present = "from_file")]
+    jid: Option<String>,
+    #[command(flatten)]
+    secret: Secret,
+    /// Add many: a file of lines `name@domain password`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["jid", "password", "password_stdin"])]
+    from_file: Option<PathBuf>,
+}
+
+/// Where a password comes from; asked for on a terminal if it is not said.
+#[derive(Debug, Args)]
+pub(super) struct Secret {
+    /// The password; other users of this machine may see it while the command runs
+    #[arg(long, value_name = "PASSWORD")]
+    password: Option<String>,
+    /// Read the password from standard input
+    #[arg(long, conflicts_with = "password")]
+    password_stdin: bool,
+}
+
+/// A change to make, once.
+enum Job {
+    Add(NewAccount),
+    Change(String, Change),
+    Delete(String),
+}
+
+/// Does it.
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List { json } => list(config, json),
+        Command::Add(Add { from_file: Some(file), .. }) => add_many(config, &file),
+        Command::Add(Add { jid, secret, .. }) => {
+            let (jid, password) = (jid.unwrap_or_default(), secret.read()?);
+            work(config, vec![Job::Add(NewAccount { jid, password })])
+        }
+        Command::Delete { jid } => work(config, vec![Job::Delete(jid)]),
+        Command::Password { jid, secret } => {
+            let change = Change { password: Some(secret.read()?), enabled: None };
+            work(config, vec![Job::Change(jid, change)])
+        }
+        Command::Enable { jid } => set_enabled(config, jid, true),
+        Command::Disable { jid } => set_enabled(config, jid, false),
+    }
+}
+
+fn set_enabled(config: &Config, jid: String, enabled: bool) -> anyhow::Result<()> {
+    work(config, vec![Job::Change(jid, Change { enabled: Some(enabled), password: None })])
+}
+
+fn add_many(config: &Config, file: &std::path::Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
+    let job = |(number, line): (usize, &str)| match line.split_once(' ') {
+        Some((jid, password)) => {
+            Ok(Job::Add(NewAccount { jid: jid.to_owned(), password: password.to_owned() }))
+        }
+        None => anyhow::bail!("{}:{}: write `name@domain password`", file.display(), number + 1),
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+    work(config, lines.map(job).collect::<Result<_, _>>()?)
+}
+
+fn work(config: &Config, jobs: Vec<Job>) -> anyhow::Result<()> {
+    let progress = Progress { all: jobs.len(), shown: std::io::stderr().is_terminal() };
+    if Client::connect(&config.data_dir)?.is_some() {
+        for (done, job) in jobs.into_iter().enumerate() {
+            job.through_server(config)?;
+            progress.show(done + 1);
+        }
+        return Ok(());
+    }
+    offline(config, async |accounts| {
+        for (done, job) in jobs.into_iter().enumerate() {
+            job.on_store(accounts).await?;
+            progress.show(done + 1);
+        }
+        Ok(())
+    })
+}
+
+/// Opens the store itself; only while no server runs, which its lock makes sure of.
+fn offline<T>(
+    config: &Config,
+    act: impl AsyncFnOnce(&Accounts) -> Result<T, AccountError>,
+) -> anyhow::Result<T> {
+    actix_rt::System::new().block_on(async {
+        let foundation = Arc::new(Foundation::lay(config).await?);
+        let accounts = foundation.accounts(config);
+        let done = act(&accounts).await;
+        drop(accounts);
+        if let Some(foundation) = Arc::into_inner(foundation) {
+            foundation.close().await;
+        }
+        Ok(done?)
+    })
+}
+
+fn list(config: &Config, json: bool) -> anyhow::Result<()> {
+    let mut lines: Vec<Line> = Vec::new();
+    loop {
+        let after = lines.last().map(|line| line.jid.clone());
+        let page = page(config, after)?;
+        let last = page.len() < PAGE;
+        lines.extend(page);
+        if last {
+            break;
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+        return Ok(());
+    }
+    for line in lines {
+        writeln!(out, "{}{}", line.jid, if line.enabled { "" } else { "  (disabled)" })?;
+    }
+    Ok(())
+}
+
+fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec<Line>> {
+    if let Some(client) = Client::connect(&config.data_dir)? {
+        let after = after.map(|jid| format!("&after={}", segment(&jid))).unwrap_or_default();
+        return client.get(&format!("/api/v1/accounts?limit={PAGE}{after}"));
+    }
+    offline(config, async |accounts| {
+        let after = after.map(|jid| accounts.address(&jid)).transpose()?;
+        accounts.list(after, PAGE).await
+    })
+}
+
+impl Job {
+    fn through_server(self, config: &Config) -> anyhow::Result<()> {
+        let client = Client::need(&config.data_dir)?;
+        let path = |jid: &str| format!("/api/v1/accounts/{}", segment(jid));
+        match self {
+            Self::Add(new) => client.send("POST", "/api/v1/accounts", Some(&new)),
+            Self::Change(jid, change) => client.send("PATCH", &path(&jid), Some(&change)),
+            Self::Delete(jid) => client.send("DELETE", &path(&jid), None::<&()>),
+        }
+    }
+
+    async fn on_store(self, accounts: &Accounts) -> Result<(), AccountError> {
+        match self {
+            Self::Add(new) => accounts.add(&accounts.address(&new.jid)?, &new.password).await,
+            Self::Delete(jid) => accounts.delete(&accounts.address(&jid)?).await,
+            Self::Change(jid, change) => {
+                let jid = accounts.address(&jid)?;
+                if let Some(password) = change.password {
+                    accounts.set_password(&jid, &password).await?;
+                }
+                match change.enabled {
+                    Some(enabled) => accounts.set_enabled(&jid, enabled).await,
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Secret {
+    fn read(self) -> anyhow::Result<String> {
+        if let Some(password) = self.password {
+            return Ok(password);
+        }
+        let stdin = std::io::stdin();
+        if !self.password_stdin && stdin.is_terminal() {
+            return Ok(rpassword::prompt_password("password: ")?);
+        }
+        if !self.password_stdin {
+            anyhow::bail!("say the password with --password or --password-stdin");
+        }
+        let mut line = String::new();
+        stdin.lock().read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+/// Says on a terminal how far a long job is.
+struct Progress {
+    all: usize,
+    shown: bool,
+}
+
+impl Progress {
+    fn show(&self, done: usize) {
+        if self.shown && self.all > 1 {
+            eprint!("\r{done} of {}{}", self.all, if done == self.all { "\n" } else { "" });
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Owns the way from the command line to a running server: HTTP on the Unix socket in the data directory.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use web::administration::Problem;
+
+use crate::wiring::socket_path;
+
+/// Longer than any administration takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The most that an answer may be long.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// A connection to a running server's administration socket.
+pub(super) struct Client {
+    stream: UnixStream,
+}
+
+impl Client {
+    /// Connects; none where no server runs on this data directory.
+    pub(super) fn connect(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        let path = socket_path(data_dir);
+        match UnixStream::connect(&path) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Ok(Some(Self { stream }))
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+            {
+                Ok(None)
+            }
+            Err(error) => anyhow::bail!("cannot reach the server at {}: {error}", path.display()),
+        }
+    }
+
+    /// As [`Client::connect`], where only a running server will do.
+    pub(super) fn need(data_dir: &Path) -> anyhow::Result<Self> {
+        Self::connect(data_dir)?.ok_or_else(|| {
+            anyhow::anyhow!(
+                "no server runs on {}: start it with `rookery serve`, or name its directory with --data-dir",
+                data_dir.display()
+            )
+        })
+    }
+
+    /// One request whose answer is JSON.
+    pub(super) fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
+        let body = self.request("GET", path, None)?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// One request whose answer says nothing.
+    pub(super) fn send(
+        self,
+        method: &str,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<()> {
+        let body = body.map(serde_json::to_vec).transpose()?;
+        self.request(method, path, body).map(drop)
+    }
+
+    fn request(
+        mut self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let body = body.unwrap_or_default();
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: rookery\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.stream.write_all(head.as_bytes())?;
+        self.stream.write_all(&body)?;
+        let mut answer = Vec::new();
+        self.stream.take(ANSWER_BYTES).read_to_end(&mut answer)?;
+        let (status, body) = split(&answer)
+            .ok_or_else(|| anyhow::anyhow!("the server's answer is not understood"))?;
+        if (200..300).contains(&status) {
+            return Ok(body.to_vec());
+        }
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) => anyhow::bail!("{}", problem.error),
+            Err(_) => anyhow::bail!("the server answered with status {status}"),
+        }
+    }
+}
+
+/// Status and body of an HTTP/1.0 answer, which ends with the connection.
+fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = str::from_utf8(&answer[..end]).ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, &answer[end + 4..]))
+}
+
+/// A path segment: everything but letters, digits and `-._~` written as octets.
+pub(super) fn segment(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_split_into_status_and_body() {
+        assert_eq!(split(b"HTTP/1.0 404 Not Found\r\na: b\r\n\r\n{}"), Some((404, &b"{}"[..])));
+        assert_eq!(split(b"junk"), None);
+    }
+
+    #[test]
+    fn addresses_are_written_as_one_segment() {
+        assert_eq!(segment("a@x/r \u{e9}"), "a%40x%2Fr%20%C3%A9");
+    }
+}

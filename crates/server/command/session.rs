@@ -1,0 +1,48 @@
+//! Owns `rookery session`: who is logged in, and ending that.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use web::administration::SessionLine;
+
+use super::client::{Client, segment};
+use crate::config::Config;
+
+/// What to do with sessions.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List sessions
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the session of a full address, or all of an account
+    Kick {
+        /// name@domain or name@domain/resource
+        jid: String,
+    },
+}
+
+/// Does it.
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
+    let client = Client::need(&config.data_dir)?;
+    match command {
+        Command::Kick { jid } => {
+            client.send("DELETE", &format!("/api/v1/sessions/{}", segment(&jid)), None::<&()>)
+        }
+        Command::List { json } => {
+            let lines: Vec<SessionLine> = client.get("/api/v1/sessions")?;
+            let mut out = std::io::stdout().lock();
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+                return Ok(());
+            }
+            for line in lines {
+                let since = xmpp::datetime::format_seconds(line.since.saturating_mul(1_000_000));
+                writeln!(out, "{}  {}  since {since}", line.jid, line.address)?;
+            }
+            Ok(())
+        }
+    }
+}
