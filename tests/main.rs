@@ -1,1 +1,3 @@
-//! tests
+//! The tests of the whole: the repository's own rules, stories, attacks. One binary, so that it links once.
+
+mod tidy;
