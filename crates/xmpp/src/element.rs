@@ -118,6 +118,11 @@ impl Element {
         self.attributes.iter().find(|a| a.name == name && a.ns == ns).map(|a| a.value.as_str())
     }
 
+    /// All attributes: namespace (empty for most), name, value.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.attributes.iter().map(|a| (a.ns.as_ref(), a.name.as_ref(), a.value.as_str()))
+    }
+
     /// `xml:lang`.
     pub fn lang(&self) -> Option<&str> {
         self.attr_ns("lang", ns::XML)

@@ -19,6 +19,8 @@ struct Frame {
     ns: NameId,
     /// Where the element's canonical bytes begin, from the beginning of all.
     start: usize,
+    /// Namespaces that the canonical bytes declare from the first-level element down to here.
+    declared: usize,
     /// The canonical opening tag still lacks its end, until it is known whether there is content.
     unfinished: bool,
 }
@@ -108,6 +110,7 @@ impl Builder {
             1 => self.first_level_opened(tag)?,
             _ => self.element_opened(tag),
         }
+        self.check_declared(limits)?;
         self.check_size(limits)
     }
 
@@ -261,7 +264,15 @@ impl Builder {
     }
 
     fn push_frame(&mut self, tag: Tag, start: usize, unfinished: bool) {
-        self.frames.push(Frame { name: tag.name, ns: tag.ns, start, unfinished });
+        let above = match self.frames.last() {
+            Some(parent) if self.frames.len() > 1 => {
+                parent.declared + usize::from(!self.scope.same(parent.ns, tag.ns))
+            }
+            _ => 0,
+        };
+        let foreign = tag.attributes.iter().filter(|attribute| attribute.ns != NameId::NONE);
+        let declared = above + foreign.count();
+        self.frames.push(Frame { name: tag.name, ns: tag.ns, start, declared, unfinished });
     }
 
     fn write_end(&mut self, frame: &Frame) {
@@ -279,6 +290,16 @@ impl Builder {
         {
             frame.unfinished = false;
             writer::open_end(&mut self.canonical);
+        }
+    }
+
+    /// Canonical bytes can declare more than came in, and must stay within what this parser takes.
+    fn check_declared(&self, limits: &Limits) -> Result<(), StreamError> {
+        match self.frames.last() {
+            Some(frame) if frame.declared > limits.namespaces => {
+                Err(too_much("too many namespaces"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -99,8 +99,8 @@ impl Tag {
 }
 
 fn check_name(prefix: Option<&NcName>, name: &NcName, limits: &Limits) -> Result<(), StreamError> {
-    let bytes = name.len() + prefix.map_or(0, |prefix| prefix.len());
-    if bytes > limits.name_bytes {
+    let longest = name.len().max(prefix.map_or(0, |prefix| prefix.len()));
+    if longest > limits.name_bytes {
         return Err(too_much("name too long"));
     }
     Ok(())

@@ -498,6 +498,18 @@ fn a_shared_long_namespace_name_cannot_be_blown_up() {
 }
 
 #[test]
+fn what_is_accepted_is_within_the_limits_as_it_travels_too() {
+    let small = Limits { namespaces: 4, ..limits() };
+    let open = "<x xmlns='urn:x' a:k='1' b:k='2'>";
+    let stanza = |depth| {
+        let nested = open.repeat(depth) + &"</x>".repeat(depth);
+        format!("<message><y xmlns:a='urn:a' xmlns:b='urn:b'>{nested}</y></message>")
+    };
+    assert_eq!(read_with(small, stanza(1).as_bytes()).1, None);
+    assert_eq!(read_with(small, stanza(2).as_bytes()).1, Some(C::PolicyViolation));
+}
+
+#[test]
 fn what_comes_before_login_is_limited_over_restarts() {
     let mut parser = Parser::new(Limits { total_bytes: Some(1000), ..Limits::BEFORE_LOGIN });
     let mut out = Vec::new();
