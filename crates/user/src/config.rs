@@ -11,6 +11,8 @@ pub struct Config {
     pub roster_items: usize,
     /// Most messages kept for an account whose clients are all away.
     pub offline_messages: usize,
+    /// Most bytes of them.
+    pub offline_bytes: usize,
     /// Whether messages are archived where the account's owner has not said (XEP-0441).
     pub archive_default: ArchiveDefault,
     /// How long a session with a lost connection waits to be resumed (XEP-0198 §5).
@@ -38,6 +40,7 @@ impl Default for Config {
             sessions_per_account: 20,
             roster_items: 2_000,
             offline_messages: 1_000,
+            offline_bytes: 16 << 20,
             archive_default: ArchiveDefault::Always,
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,

@@ -9,8 +9,11 @@
 //! | [`user`] | the User entity: which word goes to which file |
 //! | [`bind`] | resources: given, refused, taken over (RFC 6120 §7) |
 //! | [`sessions`] | the user's small table of its sessions |
+//! | [`stages`] | the way through the extensions, in list order |
 //! | [`outbound`] | what the account's own clients send (RFC 6120 §10.3) |
 //! | [`inbound`] | what others send to the account (RFC 6121 §8) |
+//! | [`rules`] | what becomes of a message (RFC 6121 §8.5); pure |
+//! | [`iq`] | answers to requests to the account itself |
 //! | [`roster`] | the roster (RFC 6121 §2) |
 //! | [`subscription`] | the state tables (RFC 6121 §3, appendix A); pure |
 //! | [`presence`] | presence (RFC 6121 §4) |
@@ -21,12 +24,15 @@ pub mod bind;
 pub mod config;
 pub mod extensions;
 pub mod inbound;
+mod iq;
 pub mod offline;
 pub mod outbound;
 pub mod presence;
 pub mod roster;
+mod rules;
 pub mod session;
 pub mod sessions;
+mod stages;
 pub mod subscription;
 pub mod user;
 

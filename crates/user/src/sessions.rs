@@ -20,6 +20,9 @@ pub struct SessionEntry {
     pub directed: Vec<Jid>,
     /// Whether a socket is attached; false while it waits to be resumed.
     pub attached: bool,
+    /// Since when it takes what is sent to the account: microseconds since 1970-01-01 UTC of its first
+    /// presence of non-negative priority.
+    pub takes_since: Option<u64>,
     /// What extensions keep of it.
     pub slots: Slots,
 }
@@ -42,6 +45,7 @@ impl SessionEntry {
             interested: false,
             directed: Vec::new(),
             attached: true,
+            takes_since: None,
             slots: Slots::default(),
         }
     }

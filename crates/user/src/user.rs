@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use auth::Account;
+use entity::extension::SessionEvent;
 use entity::{Context, Entity, LoadError, Slots, Timer};
 use proto::session::{EdgeWord, UserWord};
-use proto::{Body, Envelope, Route};
+use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, Kind, Row};
-use xmpp::BareJid;
+use xmpp::{BareJid, StreamError};
 
 use crate::config::Config;
+use crate::offline::Offline;
 use crate::roster::Roster;
 use crate::sessions::Sessions;
-use crate::{bind, extensions, inbound, offline, outbound, presence};
+use crate::{bind, extensions, inbound, offline, outbound, presence, stages};
 
 /// A local account. There is one even for a name without an account: it says so to whoever asks.
 pub struct User {
@@ -25,6 +28,8 @@ pub struct User {
     pub roster: Roster,
     /// The last id given to a row of its archive or offline store.
     pub last_id: ArchiveId,
+    /// What it has in store for sessions to come (XEP-0160).
+    pub offline: Offline,
     /// What extensions keep of it.
     pub slots: Slots,
     /// Rows that extensions of this account loaded at start; each takes its own.
@@ -42,8 +47,9 @@ impl Entity for User {
         let Route::User(jid) = route else {
             return Err(LoadError { kind: Kind::Account });
         };
-        let exists = rows.iter().any(|row| row.kind == Kind::Account);
+        let exists = exists(&rows)?;
         let roster = Roster::load(&rows)?;
+        let offline = Offline::load(&rows);
         let of_roster = |row: &Row| matches!(row.kind, Kind::Roster | Kind::Pending);
         let rows = rows.into_iter().filter(|row| !of_roster(row)).collect();
         let mut user = Self {
@@ -51,7 +57,8 @@ impl Entity for User {
             exists,
             sessions: Sessions::default(),
             roster,
-            last_id: ArchiveId(0),
+            last_id: offline.last_id(),
+            offline,
             slots: Slots::default(),
             rows,
         };
@@ -62,30 +69,81 @@ impl Entity for User {
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
         match envelope.body {
             Body::Stanza(stanza) => inbound::receive(self, stanza, cx),
-            Body::User(UserWord::Outbound { session, stanza }) => {
-                outbound::receive(self, session, stanza, cx);
-            }
-            Body::User(UserWord::Ended { session, unacknowledged }) => {
-                presence::session_ended(self, session, cx);
-                offline::give_back(self, unacknowledged, cx);
-            }
-            Body::User(UserWord::Attached { session, attached }) => {
-                if let Some(entry) = self.sessions.get_mut(session) {
-                    entry.attached = attached;
-                }
-            }
+            Body::User(word) => self.hear(word, cx),
             Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) => {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
-            Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::Woken => {
+            Body::Edge(..) | Body::Home(_) | Body::Woken => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
+        }
+        if !self.exists && self.sessions.is_empty() {
+            // Whoever asks next finds the account that may be made or enabled meanwhile.
+            cx.close();
         }
     }
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
     fn may_sleep(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.is_empty() && self.offline.may_sleep()
     }
+}
+
+impl User {
+    fn hear(&mut self, word: UserWord, cx: &mut Context<'_, Self>) {
+        match word {
+            UserWord::Outbound { session, stanza } => outbound::receive(self, session, stanza, cx),
+            UserWord::Ended { session, unacknowledged } => {
+                self.forget_session(session, cx);
+                offline::give_back(self, unacknowledged, cx);
+            }
+            UserWord::Attached { session, attached } => {
+                if let Some(entry) = self.sessions.get_mut(session) {
+                    entry.attached = attached;
+                }
+            }
+            UserWord::ClientState { session, state } => {
+                stages::announce(self, session, SessionEvent::State(state), cx);
+            }
+            UserWord::Taken { session, mark } => offline::taken(self, session, mark, cx),
+            UserWord::End(error) => self.end_all(&error, cx),
+            UserWord::Start { .. } | UserWord::Stored { .. } => {
+                debug_assert!(false, "a word for somebody else came to a user");
+            }
+        }
+    }
+
+    /// A session is over: whoever saw it is told, and nothing of it is kept.
+    pub(crate) fn forget_session(&mut self, session: u64, cx: &mut Context<'_, Self>) {
+        if self.sessions.get(session).is_none() {
+            return;
+        }
+        presence::session_ended(self, session, cx);
+        stages::announce(self, session, SessionEvent::Ended, cx);
+        self.sessions.remove(session);
+        offline::session_ended(self, session, cx);
+    }
+
+    /// The account was disabled, deleted or changed from outside: every session ends, and whoever asks
+    /// next finds it as it is now.
+    fn end_all(&mut self, error: &StreamError, cx: &mut Context<'_, Self>) {
+        let sessions: Vec<u64> = self.sessions.iter().map(|entry| entry.id.uid).collect();
+        for session in sessions {
+            bind::end(self, session, error.clone(), cx);
+        }
+        cx.close();
+    }
+
+    /// The id of a row that is written now: greater than every one before.
+    pub fn next_id(&mut self, now: Now) -> ArchiveId {
+        self.last_id = ArchiveId::next(self.last_id, now.unix_micros);
+        self.last_id
+    }
+}
+
+/// Whether there is an account among the rows, and it may be used.
+fn exists(rows: &[Row]) -> Result<bool, LoadError> {
+    let Some(row) = rows.iter().find(|row| row.kind == Kind::Account) else { return Ok(false) };
+    Account::is_enabled(&row.value).map_err(|_| LoadError { kind: Kind::Account })
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`jid`] | addresses, normalised by parsing (RFC 7622, RFC 6122) |
 //! | [`prep`] | the string preparation behind addresses |
+//! | [`kept`] | a whole stanza as bytes in a store |
 //! | [`ns`] | namespace names |
 //! | [`writer`] | canonical XML: the only code that turns names and text into bytes |
 //! | [`element`] | a small tree, for payloads that the server itself must understand |
@@ -31,6 +32,7 @@ pub mod forms;
 pub mod forward;
 pub mod head;
 pub mod jid;
+pub mod kept;
 pub mod ns;
 pub mod origin;
 pub mod place;

@@ -1,0 +1,132 @@
+//! Owns what others send to the account (RFC 6121 §8.5): through the stages, then to the sessions that the
+//! rules pick. Knows no queue and no connection.
+
+use entity::{Context, Passage};
+use store::Write;
+use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
+
+use crate::extensions::deliver;
+use crate::rules::{self, Fate, Target};
+use crate::sessions::SessionEntry;
+use crate::{User, iq, offline, presence, stages};
+
+/// A stanza to the account or to one of its resources.
+pub fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    if !user.exists {
+        return answer_for_nobody(user, stanza, cx);
+    }
+    let passage = Passage { stanza, session: None, writes: Vec::new() };
+    let Some(Passage { stanza, writes, .. }) = stages::inbound(user, passage, cx) else { return };
+    match stanza.kind() {
+        Kind::Message(ty) => return message(user, ty, (stanza, writes), cx),
+        Kind::Presence(_) => presence::inbound(user, stanza, cx),
+        Kind::Iq(ty) => request(user, ty, stanza, cx),
+    }
+    stages::keep(writes, cx);
+}
+
+/// The sessions that a message would go to now, for whoever copies it to the others.
+#[must_use]
+pub fn recipients(user: &User, stanza: &Stanza) -> Vec<u64> {
+    let Kind::Message(ty) = stanza.kind() else { return Vec::new() };
+    match fate(user, ty, stanza) {
+        Fate::ToOne => addressed(user, stanza).map(|entry| entry.id.uid).into_iter().collect(),
+        Fate::ToAll => takers(user).map(|entry| entry.id.uid).collect(),
+        Fate::Store | Fate::Refuse | Fate::Ignore => Vec::new(),
+    }
+}
+
+/// The sessions that take what is sent to the account.
+pub(crate) fn takers(user: &User) -> impl Iterator<Item = &SessionEntry> {
+    user.sessions.available().filter(|entry| entry.priority >= 0)
+}
+
+/// No such user (§8.5.1), or one that may not be used now. Presence knows its own rule.
+fn answer_for_nobody(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let refused = match stanza.kind() {
+        Kind::Presence(_) => return presence::inbound(user, stanza, cx),
+        Kind::Message(ty) => rules::fate_without_account(ty) == Fate::Refuse,
+        Kind::Iq(ty) => ty.is_request(),
+    };
+    if refused {
+        cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
+    }
+}
+
+fn message(
+    user: &mut User,
+    ty: MessageType,
+    (stanza, writes): (Stanza, Vec<Write>),
+    cx: &mut Context<'_, User>,
+) {
+    match fate(user, ty, &stanza) {
+        Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
+        Fate::Store if offline::is_worth_storing(&stanza) => {
+            offline::store(user, offline::Entry { stanza, writes, taken: false }, cx);
+        }
+        Fate::Store if offline::is_fleeting(&stanza) => stages::keep(writes, cx),
+        Fate::Store | Fate::Refuse => {
+            cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
+        }
+        Fate::Ignore => {}
+    }
+}
+
+/// To the sessions that the rules pick. One that still gets stored messages gets this one behind them, out
+/// of the store, so that their order stays.
+fn hand_on(user: &mut User, (stanza, writes): (Stanza, Vec<Write>), cx: &mut Context<'_, User>) {
+    let (later, now): (Vec<u64>, Vec<u64>) = recipients(user, &stanza)
+        .into_iter()
+        .partition(|session| offline::is_behind(user, *session, &stanza));
+    for session in &now {
+        deliver(user, *session, stanza.clone(), cx);
+    }
+    if later.is_empty() {
+        return stages::keep(writes, cx);
+    }
+    offline::store(user, offline::Entry { stanza, writes, taken: !now.is_empty() }, cx);
+}
+
+fn fate(user: &User, ty: MessageType, stanza: &Stanza) -> Fate {
+    let to_account = stanza.head().to.as_ref().is_none_or(|to| to.is_bare());
+    let target = match (to_account, addressed(user, stanza)) {
+        (true, _) => Target::Account,
+        (false, Some(_)) => Target::Resource,
+        (false, None) => Target::Nobody,
+    };
+    rules::fate(ty, target, takers(user).next().is_some())
+}
+
+fn addressed<'a>(user: &'a User, stanza: &Stanza) -> Option<&'a SessionEntry> {
+    let resource = stanza.head().to.as_ref()?.resourcepart()?;
+    user.sessions.of_resource(resource)
+}
+
+/// An IQ to the account is answered by the server on its behalf (§8.5.2.1.3); one to a resource goes
+/// there, a request only from who may know that the resource is there (§8.5.3.1).
+fn request(user: &mut User, ty: IqType, stanza: Stanza, cx: &mut Context<'_, User>) {
+    if stanza.head().to.as_ref().is_none_or(|to| to.is_bare()) {
+        if ty.is_request() {
+            iq::answer(user, None, stanza, cx);
+        }
+        return;
+    }
+    let entry = addressed(user, &stanza)
+        .filter(|entry| !ty.is_request() || shares_presence(user, entry, &stanza));
+    match entry.map(|entry| entry.id.uid) {
+        Some(session) => deliver(user, session, stanza, cx),
+        None => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+    }
+}
+
+/// Whether the sender knows of the resource: by subscription, by directed presence (to a room, which
+/// speaks with many resources), or because it is the account or its server itself.
+fn shares_presence(user: &User, entry: &SessionEntry, stanza: &Stanza) -> bool {
+    let Some(from) = &stanza.head().from else { return true };
+    let bare = from.bare();
+    let directed = |to: &Jid| to.bare_str() == bare.as_str();
+    bare == user.jid
+        || bare == user.jid.domain()
+        || user.roster.is_subscriber(&bare)
+        || entry.directed.iter().any(directed)
+}

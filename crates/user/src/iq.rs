@@ -1,0 +1,54 @@
+//! Owns the answers to IQ requests to the account itself, by its own sessions (RFC 6120 §10.3.3) and by
+//! others (RFC 6121 §8.5.2.1.3).
+
+use entity::extension::Who;
+use entity::{Answer, Context, Iq, Request};
+use xmpp::{Element, Kind, Stanza, StanzaCondition, StanzaError};
+
+use crate::extensions::{EXTENSIONS, reply};
+use crate::{User, stages};
+
+/// Answers a request. `session`: of the account's own, if it is one that asks.
+///
+/// A request that only the owner may make is forbidden to others; that there is an account of this
+/// name is no secret, since messages to it are taken.
+pub(crate) fn answer(
+    user: &mut User,
+    session: Option<u64>,
+    stanza: Stanza,
+    cx: &mut Context<'_, User>,
+) {
+    let (iq, payload) = match understand(&stanza, session) {
+        Ok(understood) => understood,
+        Err(error) => return stages::refuse(user, (&stanza, session), &error, cx),
+    };
+    let request = Request { stanza, payload, session };
+    let answer = match (iq.handle)(user, &request, cx) {
+        Ok(Answer::Later) => return,
+        Ok(Answer::Done) => Ok(None),
+        Ok(Answer::Result(payload)) => Ok(Some(payload)),
+        Err(error) => Err(error),
+    };
+    reply(user, &request, answer, cx);
+}
+
+/// A request has exactly one child (RFC 6120 §8.2.3), somebody must know it, and the asker must be one who
+/// may ask.
+fn understand(
+    stanza: &Stanza,
+    session: Option<u64>,
+) -> Result<(&'static Iq<User>, Element), StanzaError> {
+    let (mut children, Kind::Iq(ty)) = (stanza.children(), stanza.kind()) else {
+        return Err(StanzaCondition::BadRequest.into());
+    };
+    let (Some(child), None) = (children.next(), children.next()) else {
+        let error = StanzaError::from(StanzaCondition::BadRequest);
+        return Err(error.with_text("a request has exactly one child"));
+    };
+    let iq = EXTENSIONS.iq(ty, child.name, child.ns).ok_or(StanzaCondition::ServiceUnavailable)?;
+    if iq.who == Who::Owner && session.is_none() {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    let payload = child.parse().ok_or(StanzaCondition::BadRequest)?;
+    Ok((iq, payload))
+}

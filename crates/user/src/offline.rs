@@ -1,0 +1,190 @@
+//! XEP-0160: Best Practices for Handling Offline Messages, version 1.0.1. Messages that no session has taken
+//! yet, and what a session gives back when it ends (XEP-0198 §4).
+//!
+//! A stored message goes to the first session that takes messages, in order, a few at a time. Its row is
+//! removed when that session says that the client has it: with stream management when the client has
+//! acknowledged it, without when it was handed to the connection. What is sent to that session meanwhile
+//! is stored behind, so that the order stays.
+//!
+//! Bound: [`Config::offline_messages`] and [`Config::offline_bytes`]. Full: the sender gets
+//! `service-unavailable` (§2 rule 3).
+//!
+//! [`Config::offline_messages`]: crate::Config::offline_messages
+//! [`Config::offline_bytes`]: crate::Config::offline_bytes
+
+mod drain;
+mod meter;
+#[cfg(test)]
+mod tests;
+
+use entity::{Context, Extension};
+use store::{Key, Kind as RowKind, Row, Write};
+use xmpp::{
+    ErrorType, Features, Kind, MessageType, Stanza, StanzaCondition, StanzaError, delay, kept, ns,
+};
+
+use crate::extensions::deliver as hand_to;
+use crate::{User, inbound, rules, stages};
+use drain::Drain;
+use meter::Meter;
+
+pub use drain::deliver;
+pub(crate) use drain::{is_behind, session_ended, taken};
+
+/// What disco says of an account because of it (§4).
+pub const EXTENSION: Extension<User> = Extension {
+    number: "0160",
+    title: "Best Practices for Handling Offline Messages",
+    version: "1.0.1",
+    features: &[ns::OFFLINE_FEATURE],
+    ..Extension::NONE
+};
+
+/// An account's store of messages, as far as it must be known in memory.
+#[derive(Debug, Default)]
+pub struct Offline {
+    meter: Meter,
+    /// Writes whose answer is awaited.
+    in_flight: usize,
+    /// The session that gets what is stored.
+    drain: Option<Drain>,
+}
+
+/// A message to store.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// The message.
+    pub(crate) stanza: Stanza,
+    /// Rows that must be kept with it.
+    pub(crate) writes: Vec<Write>,
+    /// A session has taken it or had taken it; its sender hears of no error.
+    pub(crate) taken: bool,
+}
+
+impl Offline {
+    /// From the account's rows of settings.
+    pub(crate) fn load(rows: &[Row]) -> Self {
+        Self { meter: Meter::load(rows), ..Self::default() }
+    }
+
+    /// The id of the last message that was stored.
+    pub(crate) fn last_id(&self) -> store::ArchiveId {
+        self.meter.last
+    }
+
+    /// Whether nothing would be lost if the account were loaded again.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.in_flight == 0 && self.drain.is_none()
+    }
+}
+
+/// Whether a message should be stored (§3): normal and chat messages, but for chat states alone, copies,
+/// and what its sender does not want stored (XEP-0334).
+#[must_use]
+pub fn is_worth_storing(stanza: &Stanza) -> bool {
+    const NEVER: Features = Features::NO_STORE.with(Features::CARBON).with(Features::ARCHIVE);
+    matches!(stanza.kind(), Kind::Message(MessageType::Normal | MessageType::Chat))
+        && !stanza.features().any(NEVER)
+        && !rules::is_only_state(stanza.features())
+}
+
+/// Whether a message that is not stored may vanish without a word: nobody wrote anything in it.
+pub(crate) fn is_fleeting(stanza: &Stanza) -> bool {
+    const WRITTEN: Features = Features::BODY.with(Features::ENCRYPTED).with(Features::SUBJECT);
+    !stanza.features().any(WRITTEN)
+}
+
+/// Stores a message with its other rows in one batch. Where that fails, its sender is told, unless a
+/// session has taken it all the same.
+pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
+    let Entry { stanza, mut writes, taken } = entry;
+    let value = kept::write(&late(user, &stanza, cx));
+    if user.offline.meter.is_full_for(value.len(), cx.shared) {
+        if taken {
+            tracing::warn!(jid = %user.jid, "the offline store is full");
+            return stages::keep(writes, cx);
+        }
+        return cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
+    }
+    let (id, size) = (user.next_id(cx.now), value.len());
+    user.offline.meter.add(id, size);
+    user.offline.in_flight += 1;
+    writes.push(Write::Put(key(user, id.0), value));
+    writes.push(user.offline.meter.write(&user.jid));
+    cx.commit_then(writes, move |user, cx, result| {
+        user.offline.in_flight = user.offline.in_flight.saturating_sub(1);
+        if let Err(error) = result {
+            tracing::error!(jid = %user.jid, %error, "a message was not stored");
+            user.offline.meter.remove(1, size);
+            if !taken {
+                cx.send_error(&stanza, not_kept());
+            }
+        }
+        drain::go_on(user, cx);
+    });
+}
+
+/// What the client of a session that is over never acknowledged (XEP-0198 §4): requests are answered,
+/// messages go to the sessions that have not had them, or into the store. They carry the time when they
+/// were to be delivered. What the session was given is not refused any more.
+pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<'_, User>) {
+    for stanza in unacknowledged {
+        match stanza.kind() {
+            Kind::Iq(ty) if ty.is_request() && !is_own(user, &stanza) => {
+                cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
+            }
+            Kind::Message(_) if user.exists && is_worth_storing(&stanza) => {
+                deliver_again(user, stanza, cx);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_own(user: &User, stanza: &Stanza) -> bool {
+    stanza.head().from.as_ref().is_none_or(|from| from.bare_str() == user.jid.as_str())
+}
+
+/// A message to the account went to every session that took messages then; one to a resource only there.
+fn deliver_again(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let to_account = stanza.head().to.as_ref().is_none_or(|to| to.is_bare());
+    let at = delay::find(&stanza)
+        .map_or(cx.now.unix_micros, |delay| u64::try_from(delay.unix_micros).unwrap_or(0));
+    let mut had = false;
+    let mut to = Vec::new();
+    for entry in inbound::takers(user) {
+        let has = to_account && entry.takes_since.is_some_and(|since| since <= at);
+        had |= has;
+        if !has {
+            to.push(entry.id.uid);
+        }
+    }
+    let (later, now): (Vec<u64>, Vec<u64>) =
+        to.into_iter().partition(|session| is_behind(user, *session, &stanza));
+    for session in &now {
+        hand_to(user, *session, stanza.clone(), cx);
+    }
+    if !later.is_empty() || (now.is_empty() && !had) {
+        store(user, Entry { stanza, writes: Vec::new(), taken: true }, cx);
+    }
+}
+
+/// With the time when it was to be delivered, unless it says so already (XEP-0203).
+fn late(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> Stanza {
+    let server = user.jid.domain().into();
+    let stamped = delay::find(stanza).is_some_and(|delay| delay.from.as_ref() == Some(&server));
+    if stamped {
+        return stanza.clone();
+    }
+    let note = delay::element(Some(&server), cx.now.unix_micros);
+    stanza.with_child(&note.with_text("Offline Storage"))
+}
+
+fn not_kept() -> StanzaError {
+    let error = StanzaError::from(StanzaCondition::ResourceConstraint);
+    error.with_type(ErrorType::Wait).with_text("the message cannot be stored now")
+}
+
+fn key(user: &User, id: u64) -> Key {
+    Key::new(user.jid.clone(), RowKind::Offline, id.to_be_bytes().to_vec())
+}

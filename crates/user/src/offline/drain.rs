@@ -1,0 +1,194 @@
+//! Owns the way of stored messages to a session: in order, at most [`WINDOW`] of them or [`WINDOW_BYTES`]
+//! under way, and removed when the client has them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use entity::Context;
+use proto::session::UserWord;
+use proto::{Body, Route};
+use store::{Kind, Row, Write};
+use xmpp::{Stanza, kept};
+
+use super::{Offline, is_worth_storing, key};
+use crate::{User, inbound};
+
+/// Most stored messages on their way to a client that has not acknowledged them.
+pub(super) const WINDOW: usize = 50;
+
+/// Most bytes of them; a single message may be longer.
+pub(super) const WINDOW_BYTES: usize = 256 << 10;
+
+/// The session that gets what is stored.
+#[derive(Debug)]
+pub(super) struct Drain {
+    session: u64,
+    /// The last message that was handed on.
+    after: Option<u64>,
+    /// What the client does not have yet: id and size.
+    under_way: VecDeque<(u64, usize)>,
+    reading: bool,
+    /// Nothing is stored behind what was handed on: new messages may go straight to the session.
+    caught_up: bool,
+}
+
+/// A session begins to take messages (§2 rule 5). Where another one gets the stored ones already, this one
+/// gets none.
+pub fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
+    if let Some(entry) = user.sessions.get_mut(session) {
+        entry.takes_since = Some(cx.now.unix_micros);
+    }
+    let offline = &mut user.offline;
+    if offline.drain.is_some() || (offline.meter.count == 0 && offline.in_flight == 0) {
+        return;
+    }
+    offline.drain = Some(Drain {
+        session,
+        after: None,
+        under_way: VecDeque::new(),
+        reading: false,
+        caught_up: false,
+    });
+    go_on(user, cx);
+}
+
+/// Whether a message to a session must be stored behind others that the session has yet to get.
+pub(crate) fn is_behind(user: &User, session: u64, stanza: &Stanza) -> bool {
+    let drain = user.offline.drain.as_ref();
+    drain.is_some_and(|drain| drain.session == session && !drain.caught_up)
+        && is_worth_storing(stanza)
+}
+
+/// The client of a session has the stored messages up to this one.
+pub(crate) fn taken(user: &mut User, session: u64, mark: u64, cx: &mut Context<'_, User>) {
+    let Some(drain) = of_session(&mut user.offline, session) else { return };
+    let (mut ids, mut size) = (Vec::new(), 0);
+    while let Some((id, bytes)) = drain.under_way.front().copied().filter(|(id, _)| *id <= mark) {
+        drain.under_way.pop_front();
+        ids.push(id);
+        size += bytes;
+    }
+    if drain.caught_up && drain.under_way.is_empty() {
+        user.offline.drain = None;
+    }
+    remove(user, &ids, size, cx);
+    go_on(user, cx);
+}
+
+/// The session is over. What its client does not have is still stored, and goes to another session.
+pub(crate) fn session_ended(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
+    if of_session(&mut user.offline, session).is_none() {
+        return;
+    }
+    user.offline.drain = None;
+    let next = inbound::takers(user).find(|entry| entry.id.uid != session);
+    if let Some(next) = next.map(|entry| entry.id.uid) {
+        start_again(user, next, cx);
+    }
+}
+
+fn start_again(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
+    let since = user.sessions.get(session).and_then(|entry| entry.takes_since);
+    deliver(user, session, cx);
+    if let Some(entry) = user.sessions.get_mut(session) {
+        entry.takes_since = since;
+    }
+}
+
+/// Reads on where there is something to read and room for it.
+pub(super) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
+    let Some(drain) = &mut user.offline.drain else { return };
+    let room = WINDOW.saturating_sub(drain.under_way.len());
+    let bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
+    if drain.reading || drain.caught_up || room == 0 || bytes >= WINDOW_BYTES {
+        return;
+    }
+    drain.reading = true;
+    let (session, owner) = (drain.session, user.jid.clone());
+    let after = drain.after.map(|id| Bytes::copy_from_slice(&id.to_be_bytes()));
+    cx.read(
+        move |store, fence| store.scan(fence, owner, Kind::Offline, after, room),
+        move |user, cx, rows| match rows {
+            Ok(rows) => hand_on(user, session, (rows, room), cx),
+            Err(error) => {
+                // They stay stored, and come when a session begins to take messages again.
+                tracing::warn!(jid = %user.jid, %error, "stored messages cannot be read");
+                if of_session(&mut user.offline, session).is_some() {
+                    user.offline.drain = None;
+                }
+            }
+        },
+    );
+}
+
+fn hand_on(
+    user: &mut User,
+    session: u64,
+    (rows, asked): (Vec<Row>, usize),
+    cx: &mut Context<'_, User>,
+) {
+    let in_flight = user.offline.in_flight;
+    let route = user.sessions.get(session).map(|entry| Route::Session(entry.id.clone()));
+    let (Some(drain), Some(route)) = (of_session(&mut user.offline, session), route) else {
+        return;
+    };
+    drain.reading = false;
+    let mut bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
+    let (mut all, mut unreadable) = (rows.len() < asked, Vec::new());
+    for row in rows {
+        let Some(id) = row.item[..].try_into().ok().map(u64::from_be_bytes) else { continue };
+        if bytes > 0 && bytes + row.value.len() > WINDOW_BYTES {
+            all = false;
+            break;
+        }
+        drain.after = Some(id);
+        let Some(stanza) = kept::read(&row.value) else {
+            unreadable.push((id, row.value.len()));
+            continue;
+        };
+        bytes += row.value.len();
+        drain.under_way.push_back((id, row.value.len()));
+        let word = UserWord::Stored { mark: id, stanza };
+        cx.tell(route.clone(), Body::User(word));
+    }
+    // With a write under way its answer reads on.
+    drain.caught_up = all && in_flight == 0;
+    let waits = all || !drain.under_way.is_empty();
+    if drain.caught_up && drain.under_way.is_empty() {
+        user.offline.drain = None;
+    }
+    drop_unreadable(user, &unreadable, cx);
+    if !waits {
+        go_on(user, cx);
+    }
+}
+
+fn drop_unreadable(user: &mut User, rows: &[(u64, usize)], cx: &mut Context<'_, User>) {
+    if rows.is_empty() {
+        return;
+    }
+    tracing::error!(jid = %user.jid, count = rows.len(), "stored messages are unreadable");
+    let ids: Vec<u64> = rows.iter().map(|(id, _)| *id).collect();
+    remove(user, &ids, rows.iter().map(|(_, size)| size).sum(), cx);
+}
+
+fn remove(user: &mut User, ids: &[u64], size: usize, cx: &mut Context<'_, User>) {
+    if ids.is_empty() {
+        return;
+    }
+    let count = ids.len();
+    user.offline.meter.remove(count, size);
+    let mut writes: Vec<Write> = ids.iter().map(|id| Write::Delete(key(user, *id))).collect();
+    writes.push(user.offline.meter.write(&user.jid));
+    cx.commit_then(writes, move |user, _, result| {
+        if let Err(error) = result {
+            // They are delivered once more, which is better than not at all.
+            tracing::warn!(jid = %user.jid, %error, "delivered messages stay stored");
+            user.offline.meter.put_back(count, size);
+        }
+    });
+}
+
+fn of_session(offline: &mut Offline, session: u64) -> Option<&mut Drain> {
+    offline.drain.as_mut().filter(|drain| drain.session == session)
+}

@@ -1,0 +1,37 @@
+//! Owns what the account's own clients send (RFC 6120 §8.1.1, §10.3): requests to the account are answered,
+//! everything else goes through the stages and on its way.
+
+use entity::{Context, Passage};
+use xmpp::{Kind, Stanza};
+
+use crate::{User, iq, presence, stages};
+
+/// A stanza of one of the account's sessions, stamped with its full address.
+pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let is_message = matches!(stanza.kind(), Kind::Message(_));
+    if user.sessions.get(session).is_none() && !is_message {
+        // Another client has taken the resource over, and the answer would reach that one.
+        return;
+    }
+    let own = stanza.head().to.as_ref().is_none_or(|to| *to == *user.jid);
+    match stanza.kind() {
+        Kind::Iq(ty) if own && ty.is_request() => iq::answer(user, Some(session), stanza, cx),
+        // The account has asked nothing that its clients could answer (§10.3.3 rule 3).
+        Kind::Iq(_) if own => {}
+        Kind::Message(_) if stanza.head().to.is_none() => {
+            let to = user.jid.clone().into();
+            onward(user, session, stanza.with_to(to), cx);
+        }
+        Kind::Iq(_) | Kind::Message(_) | Kind::Presence(_) => onward(user, session, stanza, cx),
+    }
+}
+
+fn onward(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let passage = Passage { stanza, session: Some(session), writes: Vec::new() };
+    let Some(Passage { stanza, writes, .. }) = stages::outbound(user, passage, cx) else { return };
+    match stanza.kind() {
+        Kind::Presence(_) => presence::outbound(user, session, stanza, cx),
+        Kind::Message(_) | Kind::Iq(_) => cx.send(stanza),
+    }
+    stages::keep(writes, cx);
+}

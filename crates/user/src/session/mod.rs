@@ -1,0 +1,342 @@
+//! Owns the Session entity: a bound resource, which connection holds it, and what is on its way to the
+//! client. The user decides, the session keeps and sends. Knows no roster and no other session.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`sm`] | counting, resumption and its end (XEP-0198) |
+//! | [`csi`] | what waits while nobody looks (XEP-0352) |
+//! | [`queue`] | stanzas that the client does not have yet |
+//!
+//! A stanza is safe with a session as soon as the session has it: it reaches the client, or goes back to
+//! the user when the session ends ([`UserWord::Ended`]).
+
+mod csi;
+mod queue;
+mod sm;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use entity::{Context, Entity, LoadError, Timer};
+use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::{Body, ConnectionId, Envelope, Route, SessionId};
+use store::{Kind, Row};
+use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
+
+use crate::config::Config;
+use csi::Held;
+use queue::{Item, Limits, Queue};
+use sm::Management;
+
+/// A bound resource. One that nobody has started knows nothing and says so to whoever asks.
+pub struct Session {
+    id: SessionId,
+    live: Option<Box<Live>>,
+    over: bool,
+}
+
+/// A session that was started and is not over.
+struct Live {
+    id: SessionId,
+    jid: FullJid,
+    edge: Edge,
+    /// The connection takes no more for now.
+    clogged: bool,
+    /// The client's stanzas so far; the last one's place in [`Origin::Client`].
+    seq: u64,
+    state: ClientState,
+    held: Held,
+    queue: Queue,
+    sm: Option<Management>,
+}
+
+/// Who holds the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    /// This connection.
+    Attached(ConnectionId),
+    /// Nobody; it waits to be resumed.
+    Detached,
+    /// This connection has proved that it may, and waits until the client's former stanzas are safe.
+    Resuming {
+        connection: ConnectionId,
+        /// The client's h.
+        h: u32,
+    },
+}
+
+/// A session ends; its connection, if there is one, is told this.
+struct Ending(Option<StreamError>);
+
+type Turn<'a> = Context<'a, Session>;
+
+impl Entity for Session {
+    type Shared = Config;
+
+    const KINDS: &'static [Kind] = &[];
+    const NAME: &'static str = "session";
+
+    fn load(route: &Route, _: Vec<Row>, _: &Arc<Config>) -> Result<Self, LoadError> {
+        match route {
+            Route::Session(id) => Ok(Self { id: id.clone(), live: None, over: false }),
+            _ => Err(LoadError { kind: Kind::Account }),
+        }
+    }
+
+    fn receive(&mut self, envelope: Envelope, cx: &mut Turn<'_>) {
+        if let Body::User(UserWord::Start { connection, jid, iq_id }) = envelope.body {
+            return self.start(connection, jid, iq_id, cx);
+        }
+        let Some(live) = &mut self.live else {
+            return self.answer_for_nobody(envelope.body, cx);
+        };
+        let done = live.receive(envelope.body, cx);
+        self.finish(done, cx);
+    }
+
+    fn wake(&mut self, timer: Timer, cx: &mut Turn<'_>) {
+        if let Some(live) = &mut self.live {
+            let done = live.ring(timer, cx);
+            self.finish(done, cx);
+        }
+    }
+
+    fn may_sleep(&self) -> bool {
+        self.live.is_none()
+    }
+}
+
+impl Session {
+    fn start(
+        &mut self,
+        connection: ConnectionId,
+        jid: FullJid,
+        iq_id: Arc<str>,
+        cx: &mut Turn<'_>,
+    ) {
+        if self.live.is_some() || self.over {
+            debug_assert!(false, "a session was started twice");
+            return;
+        }
+        let word = HomeWord::Bound { session: self.id.clone(), jid: jid.clone(), iq_id };
+        cx.tell(Route::Connection(connection), Body::Home(word));
+        self.live = Some(Box::new(Live {
+            id: self.id.clone(),
+            jid,
+            edge: Edge::Attached(connection),
+            clogged: false,
+            seq: 0,
+            state: ClientState::Active,
+            held: Held::default(),
+            queue: Queue::default(),
+            sm: None,
+        }));
+    }
+
+    fn finish(&mut self, done: Result<(), Ending>, cx: &mut Turn<'_>) {
+        if let Err(ending) = done
+            && let Some(live) = self.live.take()
+        {
+            self.over = true;
+            live.end(ending, cx);
+        }
+    }
+
+    /// Something came for a session that is over, or that was lost with its memory.
+    fn answer_for_nobody(&mut self, body: Body, cx: &mut Turn<'_>) {
+        let mut unacknowledged = Vec::new();
+        match body {
+            Body::Stanza(stanza) => unacknowledged.push(stanza),
+            Body::Edge(connection, EdgeWord::Resume { .. }) => {
+                let word = HomeWord::ResumeFailed { h: None };
+                cx.tell(Route::Connection(connection), Body::Home(word));
+            }
+            // A connection that was told of the end may have spoken before it heard.
+            Body::Edge(connection, word) if !self.over && !matches!(word, EdgeWord::Gone(_)) => {
+                let error = StreamCondition::InternalServerError.into();
+                cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(Some(error))));
+            }
+            _ => {}
+        }
+        if !self.over || !unacknowledged.is_empty() {
+            let word = UserWord::Ended { session: self.id.uid, unacknowledged };
+            cx.tell(Route::User(self.id.account.clone()), Body::User(word));
+        }
+        self.over = true;
+        cx.close();
+    }
+}
+
+impl Live {
+    fn receive(&mut self, body: Body, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        match body {
+            Body::Stanza(stanza) => self.deliver(stanza, None, cx),
+            Body::Edge(connection, EdgeWord::Resume { secret, h }) => {
+                self.resume(connection, (&secret, h), cx)
+            }
+            Body::Edge(connection, word) if self.is_held_by(connection) => self.hear(word, cx),
+            // Of a connection that has lost the session to another one.
+            Body::Edge(..) => Ok(()),
+            Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
+            Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
+            Body::Woken => self.settle(cx),
+            Body::User(_) | Body::Home(_) => {
+                debug_assert!(false, "a word for somebody else came to a session");
+                Ok(())
+            }
+        }
+    }
+
+    fn is_held_by(&self, connection: ConnectionId) -> bool {
+        match self.edge {
+            Edge::Attached(by) | Edge::Resuming { connection: by, .. } => by == connection,
+            Edge::Detached => false,
+        }
+    }
+
+    fn hear(&mut self, word: EdgeWord, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        match word {
+            EdgeWord::Stanza(stanza) => self.send(stanza, cx),
+            EdgeWord::Enable { resume, max } => return self.enable(resume, max, cx),
+            EdgeWord::Ack { h } => return self.acknowledge(h, cx),
+            EdgeWord::ClientState(state) => return self.turn_to(state, cx),
+            EdgeWord::Clogged => self.clogged = true,
+            EdgeWord::Drained => {
+                self.clogged = false;
+                self.hand_over(cx);
+            }
+            EdgeWord::Gone(Gone::Closed) => {
+                self.edge = Edge::Detached;
+                return Err(Ending(None));
+            }
+            EdgeWord::Gone(Gone::Lost) => return self.detach(None, cx),
+            EdgeWord::Bind { .. } | EdgeWord::Resume { .. } => {
+                debug_assert!(false, "a word for somebody else came to a session");
+            }
+        }
+        Ok(())
+    }
+
+    /// A stanza of the client goes to its user, with its identity and, where the client counts, with the
+    /// responsibility for it.
+    fn send(&mut self, stanza: Stanza, cx: &mut Turn<'_>) {
+        self.seq += 1;
+        let origin = Origin::Client { session: self.id.uid, seq: self.seq, part: 0 };
+        cx.set_cause(origin, self.sm.as_ref().map(Management::open));
+        self.tell_user(UserWord::Outbound { session: self.id.uid, stanza }, cx);
+    }
+
+    /// A stanza for the client.
+    fn deliver(
+        &mut self,
+        stanza: Stanza,
+        mark: Option<u64>,
+        cx: &mut Turn<'_>,
+    ) -> Result<(), Ending> {
+        let mut item = Item { stanza, at: cx.now.unix_micros, mark };
+        if self.is_quiet() && mark.is_none() && csi::may_wait(&item.stanza) {
+            item.stanza = item.stanza.detached();
+            match self.held.hold(item) {
+                None => return Ok(()),
+                Some(back) => item = back,
+            }
+        }
+        if !self.held.is_empty() {
+            self.let_out(cx)?;
+        }
+        self.enqueue(item, cx)
+    }
+
+    /// Nobody looks at the client, or nobody is there.
+    fn is_quiet(&self) -> bool {
+        self.state == ClientState::Inactive || !matches!(self.edge, Edge::Attached(_))
+    }
+
+    fn let_out(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let mut held = self.held.take().into_iter();
+        while let Some(item) = held.next() {
+            if let Err(ending) = self.enqueue(item, cx) {
+                held.for_each(|item| self.queue.push(item));
+                return Err(ending);
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, mut item: Item, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let taken = matches!(self.edge, Edge::Attached(_)) && !self.clogged;
+        if self.sm.is_some() || !taken {
+            item.stanza = item.stanza.detached();
+        }
+        let limits = Limits { stanzas: cx.shared.queue_stanzas, bytes: cx.shared.queue_bytes };
+        let full = self.queue.is_full_for(&item, limits, taken);
+        self.queue.push(item);
+        if full {
+            let error = StreamError::from(StreamCondition::ResourceConstraint);
+            return Err(Ending(Some(error.with_text("too much is waiting for this client"))));
+        }
+        self.hand_over(cx);
+        Ok(())
+    }
+
+    /// Gives the connection what it takes.
+    fn hand_over(&mut self, cx: &mut Turn<'_>) {
+        let Edge::Attached(connection) = self.edge else { return };
+        if self.clogged {
+            return;
+        }
+        let (mut stanzas, mut bytes) = (0, 0);
+        while let Some(item) = self.queue.hand() {
+            (stanzas, bytes) = (stanzas + 1, bytes + item.stanza.len());
+            let word = HomeWord::Stanza(item.stanza.clone());
+            cx.tell(Route::Connection(connection), Body::Home(word));
+        }
+        if self.sm.is_some() {
+            self.ask((stanzas, bytes), cx);
+        } else if let Some(mark) = self.queue.forget_handed() {
+            self.tell_user(UserWord::Taken { session: self.id.uid, mark }, cx);
+        }
+    }
+
+    /// XEP-0352 §5.1: what the new state causes happens before anything else of the client does.
+    fn turn_to(&mut self, state: ClientState, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        if self.state != state {
+            self.state = state;
+            self.tell_user(UserWord::ClientState { session: self.id.uid, state }, cx);
+        }
+        match state {
+            ClientState::Active => self.let_out(cx),
+            ClientState::Inactive => Ok(()),
+        }
+    }
+
+    fn end(self, ending: Ending, cx: &mut Turn<'_>) {
+        if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
+            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(ending.0)));
+        }
+        sm::cancel_timers(cx);
+        // XEP-0198 §4: with the time when they were to be delivered. What the user has in store is there.
+        let domain = self.jid.domain().into();
+        let late = |Item { stanza, at, .. }: Item| match stanza.kind() {
+            StanzaKind::Message(_) if delay::find(&stanza).is_none() => {
+                stanza.with_child(&delay::element(Some(&domain), at))
+            }
+            _ => stanza,
+        };
+        let items = self.queue.into_items().filter(|item| item.mark.is_none());
+        let word =
+            UserWord::Ended { session: self.id.uid, unacknowledged: items.map(late).collect() };
+        cx.tell(Route::User(self.id.account), Body::User(word));
+        cx.close();
+    }
+
+    fn tell_user(&self, word: UserWord, cx: &mut Turn<'_>) {
+        cx.tell(Route::User(self.id.account.clone()), Body::User(word));
+    }
+}
+
+/// A count modulo 2^32, as it stands on the wire (XEP-0198 §4).
+fn wrapped(count: u64) -> u32 {
+    u32::try_from(count & u64::from(u32::MAX)).expect("32 bits fit")
+}

@@ -1,0 +1,306 @@
+//! XEP-0198: Stream Management, version 1.6.3. Counting, resumption, and its end, as the session does
+//! them. The elements themselves are the connection's business.
+//!
+//! h rises when receipts are released ([`proto::receipt`]), never when a stanza is merely read. A client
+//! that resumes while former stanzas of it are not safe yet waits for them, at most [`PATIENCE`], so
+//! that it does not send them twice; what is not safe then keeps its place in the count and in the
+//! archive's origins when the client sends it again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entity::Timer;
+use proto::session::{ClientState, HomeWord, UserWord};
+use proto::{Body, ConnectionId, Ledger, Receipt, ResumptionId, Route};
+use subtle::ConstantTimeEq;
+use xmpp::{Element, StreamCondition, StreamError, ns};
+
+use super::queue::AckError;
+use super::{Edge, Ending, Live, Turn, wrapped};
+
+/// The client is asked again after this many stanzas.
+pub(super) const ASK_STANZAS: usize = 10;
+
+/// The client is asked again after this many bytes.
+pub(super) const ASK_BYTES: usize = 64 << 10;
+
+/// A client that does not answer `<r/>` for so long is taken for lost.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
+
+/// A resumption waits at most so long until the client's former stanzas are safe.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+const EXPIRE: Timer = Timer("expire", 0);
+const LISTEN: Timer = Timer("listen", 0);
+const SETTLE: Timer = Timer("settle", 0);
+
+const R: Bytes = Bytes::from_static(b"<r xmlns='urn:xmpp:sm:3'/>");
+
+/// What a session keeps once its client counts.
+pub(super) struct Management {
+    secret: [u8; 16],
+    /// How long it waits to be resumed; none: it does not.
+    resume: Option<Duration>,
+    ledger: Arc<Ledger>,
+    /// The client's stanzas before it began to count.
+    base: u64,
+    /// Since when an `<r/>` is unanswered.
+    asked: Option<Duration>,
+    /// Given to the connection since the last `<r/>`.
+    unasked: (usize, usize),
+    listening: bool,
+}
+
+impl Management {
+    /// The receipt of the client's next stanza.
+    pub(super) fn open(&self) -> Receipt {
+        self.ledger.open()
+    }
+}
+
+pub(super) fn cancel_timers(cx: &mut Turn<'_>) {
+    for timer in [EXPIRE, LISTEN, SETTLE] {
+        cx.cancel_timer(timer);
+    }
+}
+
+fn ledger(handled: u64, cx: &Turn<'_>) -> Arc<Ledger> {
+    let wake = cx.waker();
+    Ledger::new(handled, move || wake())
+}
+
+impl Live {
+    pub(super) fn ring(&mut self, timer: Timer, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        match timer {
+            EXPIRE if self.edge == Edge::Detached => Err(Ending(None)),
+            SETTLE => self.finish_resuming(cx),
+            LISTEN => self.listen(cx),
+            _ => Ok(()),
+        }
+    }
+
+    /// `<enable/>` (§3). A second one ends the stream, and with it the session, whose counters the two
+    /// sides no longer agree about.
+    pub(super) fn enable(
+        &mut self,
+        resume: bool,
+        max: Option<Duration>,
+        cx: &mut Turn<'_>,
+    ) -> Result<(), Ending> {
+        let Edge::Attached(connection) = self.edge else { return Ok(()) };
+        if self.sm.is_some() {
+            let error = StreamError::from(StreamCondition::PolicyViolation);
+            return Err(Ending(Some(error.with_text("stream management is enabled already"))));
+        }
+        let max = max.map_or(cx.shared.resume, |max| max.min(cx.shared.resume));
+        let resume = (resume && !max.is_zero()).then_some(max);
+        let mut secret = [0; 16];
+        cx.random(&mut secret);
+        let id = resume.map(|_| ResumptionId { uid: self.id.uid, secret }.to_string().into());
+        cx.tell(Route::Connection(connection), Body::Home(HomeWord::Enabled { id, max }));
+        self.sm = Some(Management {
+            secret,
+            resume,
+            ledger: ledger(0, cx),
+            base: self.seq,
+            asked: None,
+            unasked: (0, 0),
+            listening: false,
+        });
+        Ok(())
+    }
+
+    /// `<a/>` (§4).
+    pub(super) fn acknowledge(&mut self, h: u32, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let Some(sm) = &mut self.sm else { return Ok(()) };
+        sm.asked = None;
+        match self.queue.acknowledge(h) {
+            Ok(mark) => self.taken(mark, cx),
+            // It takes nothing back: what was acknowledged is no longer kept.
+            Err(AckError::Stale) => {}
+            Err(AckError::TooHigh { sent }) => return Err(Ending(Some(too_high(h, sent)))),
+        }
+        self.ask((0, 0), cx);
+        Ok(())
+    }
+
+    fn taken(&self, mark: Option<u64>, cx: &mut Turn<'_>) {
+        if let Some(mark) = mark {
+            self.tell_user(UserWord::Taken { session: self.id.uid, mark }, cx);
+        }
+    }
+
+    /// Asks for an acknowledgement when the last question is answered and something has gone out since, or
+    /// when much has. `given`: stanzas and bytes that the connection was given just now.
+    pub(super) fn ask(&mut self, given: (usize, usize), cx: &mut Turn<'_>) {
+        let (Edge::Attached(connection), Some(sm)) = (self.edge, &mut self.sm) else { return };
+        sm.unasked = (sm.unasked.0 + given.0, sm.unasked.1 + given.1);
+        let waiting = sm.unasked.0 > 0 && self.queue.unacknowledged() > 0;
+        let much = sm.unasked.0 >= ASK_STANZAS || sm.unasked.1 >= ASK_BYTES;
+        if !waiting || (sm.asked.is_some() && !much) {
+            return;
+        }
+        sm.unasked = (0, 0);
+        sm.asked = sm.asked.or(Some(cx.now.elapsed));
+        cx.tell(Route::Connection(connection), Body::Home(HomeWord::Nonza(R)));
+        if !sm.listening {
+            sm.listening = true;
+            cx.set_timer(LISTEN, SILENCE);
+        }
+    }
+
+    /// One timer at a time listens for answers; it is set again only while questions are open, so that
+    /// a lively session does not set one for each.
+    fn listen(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let Some(sm) = &mut self.sm else { return Ok(()) };
+        sm.listening = false;
+        let (Edge::Attached(_), Some(asked)) = (self.edge, sm.asked) else { return Ok(()) };
+        let left = (asked + SILENCE).saturating_sub(cx.now.elapsed);
+        if left.is_zero() {
+            return self.detach(Some(StreamCondition::ConnectionTimeout.into()), cx);
+        }
+        sm.listening = true;
+        cx.set_timer(LISTEN, left);
+        Ok(())
+    }
+
+    /// The connection is gone, or goes with this error: the session waits, or ends where it may not.
+    pub(super) fn detach(
+        &mut self,
+        error: Option<StreamError>,
+        cx: &mut Turn<'_>,
+    ) -> Result<(), Ending> {
+        if let (Some(_), Edge::Attached(connection)) = (&error, self.edge) {
+            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(error)));
+        }
+        self.edge = Edge::Detached;
+        self.clogged = false;
+        let Some(resume) = self.sm.as_ref().and_then(|sm| sm.resume) else {
+            return Err(Ending(None));
+        };
+        if let Some(sm) = &mut self.sm {
+            sm.asked = None;
+        }
+        cx.cancel_timer(SETTLE);
+        cx.set_timer(EXPIRE, resume);
+        self.tell_user(UserWord::Attached { session: self.id.uid, attached: false }, cx);
+        Ok(())
+    }
+
+    /// Receipts were released: h rises. One that was dropped ends the stream, so that the client sends
+    /// again.
+    pub(super) fn settle(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let Some(sm) = &mut self.sm else { return Ok(()) };
+        let standing = sm.ledger.standing();
+        if standing.faulty {
+            tracing::warn!(session = self.id.uid, "a receipt was dropped; the stream ends");
+            self.start_again_from(standing.handled, cx);
+            return match self.edge {
+                Edge::Attached(_) => {
+                    self.detach(Some(StreamCondition::InternalServerError.into()), cx)
+                }
+                Edge::Resuming { .. } => self.finish_resuming(cx),
+                Edge::Detached => Ok(()),
+            };
+        }
+        let open = sm.ledger.open_count();
+        match self.edge {
+            Edge::Attached(connection) => {
+                let word = HomeWord::Handled { h: wrapped(standing.handled), open };
+                cx.tell(Route::Connection(connection), Body::Home(word));
+                Ok(())
+            }
+            Edge::Resuming { .. } if open == 0 => self.finish_resuming(cx),
+            Edge::Resuming { .. } | Edge::Detached => Ok(()),
+        }
+    }
+
+    /// What is not handled comes again, in the same places of the count.
+    fn start_again_from(&mut self, handled: u64, cx: &Turn<'_>) {
+        if let Some(sm) = &mut self.sm {
+            sm.ledger = ledger(handled, cx);
+            self.seq = sm.base + handled;
+        }
+    }
+
+    /// `<resume/>` (§5). The session was found among those of the account that the connection has signed
+    /// in to; the secret is the rest of the proof. Whoever holds the session now loses it.
+    pub(super) fn resume(
+        &mut self,
+        connection: ConnectionId,
+        (secret, h): (&[u8; 16], u32),
+        cx: &mut Turn<'_>,
+    ) -> Result<(), Ending> {
+        let proved = self
+            .sm
+            .as_ref()
+            .filter(|sm| sm.resume.is_some() && bool::from(sm.secret[..].ct_eq(&secret[..])));
+        let Some(sm) = proved else {
+            let word = HomeWord::ResumeFailed { h: None };
+            cx.tell(Route::Connection(connection), Body::Home(word));
+            return Ok(());
+        };
+        let settled = sm.ledger.open_count() == 0;
+        if let Edge::Attached(other) | Edge::Resuming { connection: other, .. } = self.edge {
+            let error = StreamCondition::Conflict.into();
+            cx.tell(Route::Connection(other), Body::Home(HomeWord::Close(Some(error))));
+        }
+        cx.cancel_timer(EXPIRE);
+        self.clogged = false;
+        self.edge = Edge::Resuming { connection, h };
+        if settled {
+            return self.finish_resuming(cx);
+        }
+        cx.set_timer(SETTLE, PATIENCE);
+        Ok(())
+    }
+
+    fn finish_resuming(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let (Edge::Resuming { connection, h }, Some(sm)) = (self.edge, &mut self.sm) else {
+            return Ok(());
+        };
+        cx.cancel_timer(SETTLE);
+        let mark = match self.queue.acknowledge(h) {
+            Ok(mark) => mark,
+            Err(AckError::TooHigh { sent }) => return Err(Ending(Some(too_high(h, sent)))),
+            Err(AckError::Stale) => {
+                // It asks for what it has acknowledged; that is gone, so the session cannot go on.
+                let word = HomeWord::ResumeFailed { h: None };
+                cx.tell(Route::Connection(connection), Body::Home(word));
+                self.edge = Edge::Detached;
+                return Err(Ending(None));
+            }
+        };
+        let (handled, open) = (sm.ledger.standing().handled, sm.ledger.open_count());
+        let previd = ResumptionId { uid: self.id.uid, secret: sm.secret }.to_string().into();
+        (sm.asked, sm.unasked) = (None, (0, 0));
+        if open > 0 {
+            self.start_again_from(handled, cx);
+        }
+        let word = HomeWord::Resumed {
+            session: self.id.clone(),
+            jid: self.jid.clone(),
+            h: wrapped(handled),
+            previd,
+        };
+        cx.tell(Route::Connection(connection), Body::Home(word));
+        self.edge = Edge::Attached(connection);
+        self.tell_user(UserWord::Attached { session: self.id.uid, attached: true }, cx);
+        self.taken(mark, cx);
+        self.queue.rewind();
+        self.hand_over(cx);
+        // XEP-0352 §5.2: a resumed stream begins active.
+        self.turn_to(ClientState::Active, cx)
+    }
+}
+
+/// §6: the client acknowledges more than it was sent.
+fn too_high(h: u32, sent: u32) -> StreamError {
+    let detail = Element::new("handled-count-too-high", ns::SM)
+        .with_attr("h", h.to_string())
+        .with_attr("send-count", sent.to_string());
+    let text = format!("{h} stanzas were acknowledged, but only {sent} were sent");
+    StreamError { detail: Some(Box::new(detail)), ..StreamCondition::UndefinedCondition.into() }
+        .with_text(text)
+}
