@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The gate of clients: listeners, TLS, sign-in, binding, and one actor per connection (RFC 6120 §3 to §7,
+//! RFC 7590, XEP-0368). Knows no extension but those of streams, no entity, and nothing of what stanzas
+//! say.
+//!
+//! In the order in which a connection meets them:
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`gate`] | the gate as a whole: started, drained, stopped |
+//! | [`config`] | its settings |
+//! | `listener` | taking connections in |
+//! | `admission` | how many there may be |
+//! | `proxy` | what a load balancer says about them |
+//! | `connection` | the Connection actor |
+//! | `socket` | TCP, with TLS on top |
+//! | [`tls`] | certificates and the TLS of streams |
+//! | `signin` | SASL with accounts, throttle and clock |
+//! | [`accounts`] | who may sign in |
+//! | `rate` | how fast a client may send |
+//! | `outbox` | bytes that the socket has not taken |
+//! | [`metrics`] | what is counted |
+
+pub mod accounts;
+mod admission;
+pub mod config;
+mod connection;
+pub mod gate;
+mod listener;
+pub mod metrics;
+mod outbox;
+mod proxy;
+mod rate;
+mod signin;
+mod socket;
+pub mod tls;
+
+pub use accounts::{Accounts, LookupError, StoredAccounts};
+pub use config::Config;
+pub use gate::{Gate, GateError, Services};
+pub use metrics::Metrics;
+pub use tls::Tls;

@@ -1,0 +1,164 @@
+//! Owns the Connection actor: one socket and one stream machine. Knows no extension but those of streams.
+//!
+//! The actor's task wakes for input, for time, and when a write was short. What its session sends comes by
+//! [`router::Edge`], past the task: it goes into the out-buffer at once and to the socket at the end of
+//! the arbiter's turn.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`core`] | the state, and what happens in which order |
+//! | [`hear`] | what the client says |
+//! | [`obey`] | what the session says |
+//! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
+//! | [`clock`] | when something must happen though nothing came |
+//! | [`line`] | the way from the router to the connection |
+//! | [`registry`] | the connections of a thread |
+
+mod clock;
+mod confirm;
+mod core;
+mod hear;
+mod line;
+mod obey;
+pub(crate) mod registry;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix::fut::{ActorFutureExt as _, wrap_future};
+use actix::{Actor, ActorContext as _, AsyncContext as _};
+use tokio::time::{Sleep, sleep_until};
+
+use self::core::{Core, Luggage, Turn};
+use self::line::Line;
+use crate::admission::Permit;
+use crate::gate::Shared;
+use crate::listener::Kind;
+
+/// A connection that was just accepted.
+pub(crate) struct Newcomer {
+    /// The socket, of no thread yet.
+    pub(crate) tcp: std::net::TcpStream,
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// How its stream begins.
+    pub(crate) kind: Kind,
+    /// Its place.
+    pub(crate) permit: Permit,
+}
+
+/// Begins a connection on this thread.
+pub(crate) fn welcome(newcomer: Newcomer, gate: Arc<Shared>) {
+    let peer = newcomer.peer;
+    match Core::new(newcomer, gate) {
+        Ok(core) => start(Line::new(core)),
+        Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
+    }
+}
+
+/// Goes on with a connection whose account lives on this thread.
+fn arrive(luggage: Luggage) {
+    match Core::unpack(luggage) {
+        Ok(core) => {
+            let line = Line::new(core);
+            line.attach();
+            start(line);
+        }
+        Err(error) => tracing::warn!(%error, "a connection could not be moved"),
+    }
+}
+
+fn start(line: Rc<Line>) {
+    registry::add(&line);
+    Connection { line }.start();
+}
+
+/// The actor.
+struct Connection {
+    line: Rc<Line>,
+}
+
+impl Actor for Connection {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        let drive = Drive { line: Rc::clone(&self.line), sleep: None };
+        context.spawn(wrap_future(drive).map(|(), _: &mut Self, context| context.stop()));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.line.finish();
+    }
+}
+
+/// Reads, waits and writes for a connection until it is over.
+struct Drive {
+    line: Rc<Line>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+/// Reads in a row before other connections have their turn.
+const READS_IN_A_ROW: usize = 4;
+
+impl Future for Drive {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let done = catch_unwind(AssertUnwindSafe(|| this.run(cx))).unwrap_or_else(|_| {
+            this.line.count_panic();
+            Poll::Ready(())
+        });
+        if done.is_ready() {
+            this.line.finish();
+        }
+        done
+    }
+}
+
+impl Drive {
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.line.listen_for(cx.waker());
+        for _ in 0..READS_IN_A_ROW {
+            match self.line.turn(cx) {
+                Turn::Again => {}
+                Turn::Rest => return self.rest(cx),
+                Turn::Settle(account) => match self.line.settle(&account) {
+                    Some(arbiter) => {
+                        self.line.move_to(arbiter);
+                        return Poll::Ready(());
+                    }
+                    None => self.line.attach(),
+                },
+                Turn::Over => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sleeps until something must happen. A sleep that is too short does no harm, so that it is not set
+    /// anew for each stanza.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(wake) = self.line.next_wake() else { return Poll::Pending };
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(wake)));
+            if sleep.is_elapsed() || sleep.deadline() > wake {
+                sleep.as_mut().reset(wake);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if self.line.next_wake().is_some_and(|wake| wake <= sleep.deadline()) {
+                // It is time: the next turn sees to it.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+}

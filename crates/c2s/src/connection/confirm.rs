@@ -1,0 +1,135 @@
+//! Owns the stanzas of a client that counts (XEP-0198) and whose session has not confirmed them yet: when to
+//! stop reading, and when to tell the client of what is confirmed. Pure.
+
+use std::collections::VecDeque;
+
+/// With more unconfirmed than this, reading stops.
+const STANZAS_MAX: usize = 256;
+/// Or with more bytes.
+const BYTES_MAX: usize = 1 << 20;
+/// With so many confirmed that the client has not been told of, it is told unasked.
+const UNTOLD_MAX: u32 = 16;
+
+/// The client's stanzas since it enabled stream management.
+#[derive(Debug, Default)]
+pub(super) struct Unconfirmed {
+    /// Bytes of each, oldest first.
+    sizes: VecDeque<u32>,
+    bytes: usize,
+    /// h, modulo 2^32.
+    confirmed: u32,
+    told: u32,
+    /// The client asked when not all was confirmed.
+    curious: bool,
+}
+
+impl Unconfirmed {
+    /// Of a session that has handled this many.
+    pub(super) fn from(h: u32) -> Self {
+        Self { confirmed: h, told: h, ..Self::default() }
+    }
+
+    /// The client sent a stanza.
+    pub(super) fn push(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.sizes.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// The session has handled `h` in all.
+    pub(super) fn confirm(&mut self, h: u32) {
+        let risen = h.wrapping_sub(self.confirmed);
+        let risen = usize::try_from(risen).unwrap_or(usize::MAX).min(self.sizes.len());
+        let bytes: usize = self.sizes.drain(..risen).map(|bytes| bytes as usize).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.confirmed = h;
+        if self.sizes.is_empty() {
+            self.sizes = VecDeque::new();
+        }
+    }
+
+    /// The client asks: the h to answer at once.
+    pub(super) fn asked(&mut self) -> u32 {
+        self.curious = !self.sizes.is_empty();
+        self.told = self.confirmed;
+        self.confirmed
+    }
+
+    /// Whether the client should be told of h unasked: it had asked before all was confirmed, or has not
+    /// heard for long.
+    pub(super) fn has_news(&self) -> bool {
+        let untold = self.confirmed.wrapping_sub(self.told);
+        untold >= UNTOLD_MAX || (untold > 0 && self.curious)
+    }
+
+    /// The h to tell, if there are news.
+    pub(super) fn news(&mut self) -> Option<u32> {
+        if !self.has_news() {
+            return None;
+        }
+        self.curious &= !self.sizes.is_empty();
+        self.told = self.confirmed;
+        Some(self.confirmed)
+    }
+
+    /// Whether there is room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.sizes.len() <= STANZAS_MAX && self.bytes <= BYTES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_stanzas_or_bytes_stop_reading_until_some_are_confirmed() {
+        let mut few = Unconfirmed::default();
+        for _ in 0..=STANZAS_MAX {
+            assert!(few.has_room());
+            few.push(1);
+        }
+        assert!(!few.has_room());
+        few.confirm(1);
+        assert!(few.has_room());
+        let mut large = Unconfirmed::default();
+        large.push(BYTES_MAX);
+        assert!(large.has_room());
+        large.push(1);
+        assert!(!large.has_room());
+        large.confirm(1);
+        assert_eq!((large.has_room(), large.bytes), (true, 1));
+    }
+
+    #[test]
+    fn a_client_that_asked_is_told_of_every_rise_until_all_is_confirmed() {
+        let mut unconfirmed = Unconfirmed::from(u32::MAX);
+        (0..3).for_each(|_| unconfirmed.push(10));
+        assert_eq!(unconfirmed.asked(), u32::MAX);
+        assert_eq!(unconfirmed.news(), None);
+        unconfirmed.confirm(1);
+        assert_eq!((unconfirmed.news(), unconfirmed.news()), (Some(1), None));
+        unconfirmed.confirm(2);
+        assert_eq!(unconfirmed.news(), Some(2));
+        unconfirmed.push(10);
+        unconfirmed.confirm(3);
+        assert_eq!(unconfirmed.news(), None, "what came behind the question was not asked for");
+    }
+
+    #[test]
+    fn a_client_that_never_asks_is_told_now_and_then() {
+        let mut unconfirmed = Unconfirmed::default();
+        (0..UNTOLD_MAX).for_each(|_| unconfirmed.push(10));
+        unconfirmed.confirm(UNTOLD_MAX - 1);
+        assert_eq!(unconfirmed.news(), None);
+        unconfirmed.confirm(UNTOLD_MAX);
+        assert_eq!(unconfirmed.news(), Some(UNTOLD_MAX));
+    }
+
+    #[test]
+    fn a_count_beyond_what_was_sent_does_no_harm() {
+        let mut unconfirmed = Unconfirmed::default();
+        unconfirmed.push(10);
+        unconfirmed.confirm(77);
+        assert_eq!((unconfirmed.bytes, unconfirmed.asked()), (0, 77));
+    }
+}

@@ -1,0 +1,245 @@
+//! Owns what a client says: bytes through parser and machine, and what becomes of each effect.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::session::{ClientState, EdgeWord, Gone};
+use proto::{Body, Envelope, ResumptionId, Route, SessionId};
+use stream::sm::{self, Request};
+use stream::{Effect, Limits, SaslOutcome};
+use tokio::time::Instant;
+use xmpp::{Element, Stanza, StanzaCondition, StanzaError, StreamCondition, StreamError, ns};
+
+use super::core::{Asks, Closing, Core, Sm};
+use crate::signin::{Answer, Caller};
+
+impl Core {
+    /// Takes what was read; answers how many stanzas were in it.
+    pub(super) fn hear(&mut self, bytes: &[u8], words: &mut Vec<Envelope>) -> usize {
+        let mut events = Vec::new();
+        let fed = self.state.parser.feed(bytes, &mut events);
+        let mut stanzas = 0;
+        for event in events {
+            stanzas += usize::from(matches!(event, stream::Event::Stanza(_)));
+            let mut effects = Vec::new();
+            self.state.machine.handle(event, &mut effects);
+            if self.perform(effects, words).is_break() {
+                return stanzas;
+            }
+        }
+        if let Err(error) = fed {
+            self.close(Some(error), words);
+        }
+        stanzas
+    }
+
+    /// The account check has come to an answer.
+    pub(super) fn answered(&mut self, answer: Answer, words: &mut Vec<Envelope>) {
+        let outcome = match answer {
+            Answer::Challenge(talk, data) => {
+                self.state.login.talk = Some(talk);
+                SaslOutcome::Challenge(data)
+            }
+            Answer::Success { account, additional } => {
+                tracing::debug!(jid = %account, peer = %self.state.peer, "logged in");
+                self.state.login.settles = Some(account.clone());
+                SaslOutcome::Success { data: additional, account }
+            }
+            Answer::Failure(failure) => {
+                tracing::info!(peer = %self.state.peer, condition = failure.name(), "log-in failed");
+                SaslOutcome::Failure { condition: failure.name().into(), text: None }
+            }
+        };
+        let mut effects = Vec::new();
+        self.state.machine.sasl_outcome(outcome, &mut effects);
+        // Breaks where the stream restarts, and there is nothing behind it.
+        let _restarts = self.perform(effects, words);
+    }
+
+    /// Does what the machine wants. Breaks where the rest of what was read is void.
+    pub(super) fn perform(
+        &mut self,
+        effects: Vec<Effect>,
+        words: &mut Vec<Envelope>,
+    ) -> ControlFlow<()> {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            let mut more = Vec::new();
+            match effect {
+                Effect::Write(bytes) => self.state.out.end().extend_from_slice(&bytes),
+                Effect::StartTls => {
+                    self.state.parser.reset();
+                    self.state.login.starts_tls = true;
+                    return ControlFlow::Break(());
+                }
+                Effect::Restart => {
+                    self.restart();
+                    return ControlFlow::Break(());
+                }
+                Effect::Sasl { mechanism, initial } => self.begin(mechanism, initial),
+                Effect::SaslResponse(response) => self.respond(response, &mut more),
+                Effect::SaslAbort => self.state.login.talk = None,
+                Effect::Bind { resource, iq_id } => self.bind(resource, iq_id, words),
+                Effect::Resume { previd, h } => self.resume(&previd, h, words, &mut more),
+                Effect::Stanza(stanza) => self.stamp(stanza, words),
+                Effect::BadStanza { stanza, condition } => {
+                    self.refuse(&stanza, &condition.into(), words);
+                }
+                Effect::Register(stanza) => self.unregistered(&stanza, &mut more),
+                Effect::Answer(stanza) => self.answer(stanza, words),
+                Effect::Nonza(element) => self.nonza(&element, words),
+                Effect::Close(error) => self.closed(error, words),
+            }
+            effects.extend(more);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The client has proved who it is; a new stream begins, with the limits of one who is known.
+    fn restart(&mut self) {
+        let state = &mut self.state;
+        let limits = &state.gate.config.limits;
+        state.parser.reset();
+        state
+            .parser
+            .set_limits(Limits { stanza_bytes: limits.stanza_bytes, ..Limits::AFTER_LOGIN });
+        state.permit.becomes_known();
+        state.clock.allow(Instant::now(), limits.login());
+        state.login.offer = None;
+        state.login.talk = None;
+    }
+
+    fn begin(&mut self, mechanism: String, initial: String) {
+        let state = &mut self.state;
+        let domain = state.machine.domain().cloned();
+        let (Some(domain), Some(offer)) = (domain, state.login.offer.clone()) else { return };
+        let caller = Caller { address: state.address(), domain, offer };
+        let desk = Arc::clone(&state.gate.desk);
+        state.login.work = Some(Box::pin(desk.begin(caller, mechanism, initial)));
+    }
+
+    fn respond(&mut self, response: String, more: &mut Vec<Effect>) {
+        let state = &mut self.state;
+        let Some(talk) = state.login.talk.take() else {
+            let condition = auth::Failure::MalformedRequest.name().into();
+            let outcome = SaslOutcome::Failure { condition, text: None };
+            return state.machine.sasl_outcome(outcome, more);
+        };
+        let desk = Arc::clone(&state.gate.desk);
+        state.login.work = Some(Box::pin(desk.go_on(talk, response)));
+    }
+
+    fn bind(&mut self, resource: Option<String>, iq_id: Arc<str>, words: &mut Vec<Envelope>) {
+        let Some(account) = self.state.machine.account().cloned() else { return };
+        let word = EdgeWord::Bind { resource: resource.map(Arc::from), iq_id };
+        self.state.asks = Some(Asks::Bind);
+        self.state.ask(Route::User(account), word, words);
+    }
+
+    /// XEP-0198 §5: an id that we never made names no session.
+    fn resume(&mut self, previd: &str, h: u32, words: &mut Vec<Envelope>, more: &mut Vec<Effect>) {
+        let state = &mut self.state;
+        let (Some(id), Some(account)) =
+            (ResumptionId::parse(previd), state.machine.account().cloned())
+        else {
+            return state.machine.resume_refused(StanzaCondition::ItemNotFound, None, more);
+        };
+        let to = Route::Session(SessionId { account, uid: id.uid });
+        state.asks = Some(Asks::Resume);
+        state.ask(to, EdgeWord::Resume { secret: id.secret, h }, words);
+    }
+
+    /// RFC 6120 §8.1.2.1: a client may name itself by its full or its bare address, and nobody else.
+    fn stamp(&mut self, stanza: Stanza, words: &mut Vec<Envelope>) {
+        let Some(bound) = &mut self.state.bound else { return };
+        let own = |from: &xmpp::Jid| {
+            from.as_str() == bound.jid.as_str() || from.as_str() == bound.jid.bare_str()
+        };
+        if !stanza.head().from.as_ref().is_none_or(own) {
+            return self.close(Some(StreamCondition::InvalidFrom.into()), words);
+        }
+        if let Some(sm) = &mut bound.sm {
+            sm.unconfirmed.push(stanza.len());
+        }
+        let stanza = stanza.with_from(bound.from.clone());
+        self.state.say(EdgeWord::Stanza(stanza), words);
+    }
+
+    fn refuse(&mut self, stanza: &Stanza, error: &StanzaError, words: &mut Vec<Envelope>) {
+        if let Some(answer) = stanza.error(error) {
+            self.answer(answer, words);
+        }
+    }
+
+    /// What the client gets from here goes by its session, which counts it (XEP-0198 §4).
+    fn answer(&mut self, answer: Stanza, words: &mut Vec<Envelope>) {
+        let Some(bound) = &self.state.bound else { return };
+        let to = Route::Session(bound.session.clone());
+        let answer = answer.with_to(bound.from.clone());
+        words.push(self.state.envelope(to, Body::Stanza(answer)));
+    }
+
+    /// Registration is not offered on the stream; who asks all the same is told so.
+    fn unregistered(&mut self, stanza: &Stanza, more: &mut Vec<Effect>) {
+        if let Some(error) = stanza.error(&StanzaCondition::ServiceUnavailable.into()) {
+            self.state.machine.answer(&error, more);
+        }
+    }
+
+    fn nonza(&mut self, element: &Element, words: &mut Vec<Envelope>) {
+        match element.ns() {
+            ns::SM => self.manage(element, words),
+            ns::CSI => match element.name() {
+                "active" => self.state.say(EdgeWord::ClientState(ClientState::Active), words),
+                "inactive" => self.state.say(EdgeWord::ClientState(ClientState::Inactive), words),
+                _ => self.close(Some(StreamCondition::UnsupportedStanzaType.into()), words),
+            },
+            // RFC 6120 §4.9.3.24
+            _ => self.close(Some(StreamCondition::UnsupportedStanzaType.into()), words),
+        }
+    }
+
+    /// XEP-0198, once a session is bound.
+    fn manage(&mut self, element: &Element, words: &mut Vec<Envelope>) {
+        let request = Request::parse(element);
+        let Some(bound) = &mut self.state.bound else { return };
+        let out = self.state.out.end();
+        match (request, &mut bound.sm) {
+            (Ok(Request::Enable { resume, max }), sm @ None) => {
+                *sm = Some(Sm::default());
+                let max = max.map(|seconds| Duration::from_secs(seconds.into()));
+                self.state.say(EdgeWord::Enable { resume, max }, words);
+            }
+            (Ok(Request::Ask), Some(sm)) if sm.enabled => {
+                sm::handled(sm.unconfirmed.asked()).write(out, "");
+            }
+            (Ok(Request::Ask), Some(sm)) => sm.asked_early = true,
+            (Ok(Request::Handled(h)), Some(_)) => self.state.say(EdgeWord::Ack { h }, words),
+            // Enabled twice, resumed when bound, counted where nobody counts (§3, §4).
+            (Ok(_), _) => sm::failed(StanzaCondition::UnexpectedRequest, None).write(out, ""),
+            (Err(_), _) if matches!(element.name(), "enable" | "resume") => {
+                sm::failed(StanzaCondition::BadRequest, None).write(out, "");
+            }
+            (Err(_), _) => self.close(Some(StreamCondition::InvalidXml.into()), words),
+        }
+    }
+
+    /// The stream is over: what is left goes out, and the socket is closed.
+    fn closed(&mut self, error: Option<StreamError>, words: &mut Vec<Envelope>) {
+        let gone = match error {
+            None => Gone::Closed,
+            Some(error) => {
+                let condition = error.condition;
+                self.state.gate.metrics.count_stream_error(condition);
+                tracing::debug!(peer = %self.state.peer, condition = condition.name(), "stream error");
+                Gone::Lost
+            }
+        };
+        self.state.part(gone, words);
+        self.state.closing = Closing::Flushing;
+        self.state.login.work = None;
+        self.state.limit_closing();
+    }
+}

@@ -1,0 +1,243 @@
+//! Owns the way to a connection from outside its task: words of its session, the end of the arbiter's turn,
+//! the gate. Everything is on one thread; the state is borrowed for no longer than one call, and never
+//! while something is routed.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use proto::session::{EdgeWord, Gone, HomeWord};
+use proto::{ArbiterId, Body, ConnectionId, Envelope, Route, SessionId};
+use router::{Edge, Place};
+use tokio::time::Instant;
+use xmpp::{BareJid, Epoch, Origin, StreamError};
+
+use super::core::{Core, Turn};
+use super::{arrive, registry};
+
+/// How long a connection that is gone waits for the answer to a binding that it had asked for.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// A connection, as the rest of its thread sees it.
+pub(super) struct Line {
+    core: RefCell<Option<Core>>,
+    gate: u64,
+    number: Cell<u64>,
+    id: Cell<Option<ConnectionId>>,
+    waker: RefCell<Option<Waker>>,
+    broken: Cell<bool>,
+}
+
+impl Line {
+    pub(super) fn new(core: Core) -> Rc<Self> {
+        Rc::new(Self {
+            gate: core.gate().id,
+            core: RefCell::new(Some(core)),
+            number: Cell::new(0),
+            id: Cell::new(None),
+            waker: RefCell::default(),
+            broken: Cell::new(false),
+        })
+    }
+
+    /// The gate that it belongs to.
+    pub(super) fn gate(&self) -> u64 {
+        self.gate
+    }
+
+    /// Its number in the registry.
+    pub(super) fn set_number(&self, number: u64) {
+        self.number.set(number);
+    }
+
+    /// Whom to wake.
+    pub(super) fn listen_for(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// One turn of the connection's task.
+    pub(super) fn turn(&self, cx: &mut Context<'_>) -> Turn {
+        if self.broken.get() {
+            return Turn::Over;
+        }
+        let mut words = Vec::new();
+        let (turn, dirty) = match self.core.borrow_mut().as_mut() {
+            Some(core) => (core.turn(cx, &mut words), core.wants_flush()),
+            None => (Turn::Over, false),
+        };
+        self.depart(words, dirty);
+        turn
+    }
+
+    /// When the task must run though nothing came.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.core.borrow().as_ref().and_then(Core::next_wake)
+    }
+
+    /// The arbiter of the account, where it is another one of this member. Where the account lives on
+    /// another member, or nowhere, one arbiter is as good as any.
+    pub(super) fn settle(&self, account: &BareJid) -> Option<ArbiterId> {
+        let (here, router) = router::local::here()?;
+        match router.place(&Route::User(account.clone())) {
+            Place::Here(there) if there != here => Some(there),
+            _ => None,
+        }
+    }
+
+    /// Gives the connection its name on this arbiter. The client is known.
+    pub(super) fn attach(self: &Rc<Self>) {
+        let id = router::local::attach(Rc::clone(self) as Rc<dyn Edge>);
+        self.id.set(id);
+        if let Some(core) = self.core.borrow_mut().as_mut() {
+            core.attached(id);
+        }
+    }
+
+    /// Packs up for another arbiter. The task must end.
+    pub(super) fn move_to(&self, arbiter: ArbiterId) {
+        let Some(core) = self.core.take() else { return };
+        registry::remove(self.number.get());
+        let handle = core.gate().arbiters.get(usize::from(arbiter.0)).cloned();
+        match (handle, core.pack()) {
+            (Some(handle), Ok(luggage)) => {
+                handle.spawn_fn(move || arrive(luggage));
+            }
+            (None, _) => tracing::error!(arbiter = arbiter.0, "there is no such arbiter"),
+            (_, Err(error)) => tracing::warn!(%error, "a connection could not be moved"),
+        }
+    }
+
+    /// Ends the stream with an error.
+    pub(super) fn end(&self, error: StreamError) {
+        let mut words = Vec::new();
+        if let Some(core) = self.core.borrow_mut().as_mut() {
+            core.close(Some(error), &mut words);
+        }
+        self.depart(words, true);
+        self.wake();
+    }
+
+    /// Drops the connection as soon as its task runs.
+    pub(super) fn break_off(&self) {
+        self.broken.set(true);
+        self.wake();
+    }
+
+    /// A panic in the connection's own code: it alone ends.
+    pub(super) fn count_panic(&self) {
+        if let Ok(core) = self.core.try_borrow()
+            && let Some(core) = core.as_ref()
+        {
+            core.gate().metrics.panics.add_one();
+        }
+        tracing::error!("a connection ended by a fault of this program");
+    }
+
+    /// The connection is over: its session is told, unless it knows.
+    pub(super) fn finish(self: &Rc<Self>) {
+        let Some(mut core) = self.core.take() else { return };
+        registry::remove(self.number.get());
+        let mut words = Vec::new();
+        core.lose(&mut words);
+        let asks = core.asks();
+        drop(core);
+        let Some(id) = self.id.get() else { return };
+        if !asks {
+            router::local::detach(id);
+        } else {
+            // The answer must find somebody who says that it comes too late.
+            actix_rt::spawn(async move {
+                tokio::time::sleep(ANSWER).await;
+                router::local::detach(id);
+            });
+        }
+        self.depart(words, false);
+    }
+
+    /// A session was found for a connection that is gone.
+    fn decline(&self, session: SessionId) {
+        let Some(id) = self.id.get() else { return };
+        let epoch = router::local::here()
+            .map_or_else(Epoch::default, |(_, router)| router.epoch(&session.account));
+        let origin = Origin::Client { session: session.uid, seq: 0, part: 0 };
+        let body = Body::Edge(id, EdgeWord::Gone(Gone::Lost));
+        let word = Envelope::new(Route::Session(session), body, origin, epoch);
+        actix_rt::spawn(async move {
+            router::local::route(vec![word]);
+            router::local::detach(id);
+        });
+    }
+
+    /// Sends words on their way, not from within the state.
+    fn depart(&self, words: Vec<Envelope>, dirty: bool) {
+        if dirty && let Some(id) = self.id.get() {
+            router::local::mark_dirty(id);
+        }
+        if !words.is_empty() {
+            router::local::route(words);
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Runs what must not take the arbiter's own tasks down with it.
+    fn guarded<T: Default>(&self, act: impl FnOnce() -> T) -> T {
+        catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+            self.count_panic();
+            self.break_off();
+            T::default()
+        })
+    }
+}
+
+impl Edge for Line {
+    fn take(&self, word: HomeWord) {
+        self.guarded(|| {
+            let mut core = self.core.borrow_mut();
+            let Some(core) = core.as_mut() else {
+                return match word {
+                    HomeWord::Bound { session, .. } | HomeWord::Resumed { session, .. } => {
+                        self.decline(session);
+                    }
+                    _ => {}
+                };
+            };
+            let was_clean = !core.wants_flush();
+            core.obey(word);
+            if was_clean
+                && core.wants_flush()
+                && let Some(id) = self.id.get()
+            {
+                router::local::mark_dirty(id);
+            }
+            if core.wants_turn() {
+                self.wake();
+            }
+        });
+    }
+
+    fn write(&self) {
+        let words = self.guarded(|| {
+            let mut words = Vec::new();
+            if let Some(core) = self.core.borrow_mut().as_mut() {
+                core.flush(&mut words);
+                if core.wants_turn() {
+                    self.wake();
+                }
+            }
+            words
+        });
+        if !words.is_empty() {
+            router::local::route(words);
+        }
+    }
+}

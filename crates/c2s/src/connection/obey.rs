@@ -1,0 +1,124 @@
+//! Owns what a session says to its connection, and what becomes of it. Called from within other actors'
+//! turns: nothing is routed here, what comes about waits for the connection's own turn.
+
+use std::sync::Arc;
+
+use proto::session::HomeWord;
+use proto::{Envelope, SessionId};
+use stream::sm::{self, Enabled};
+use tokio::time::Instant;
+use xmpp::{FullJid, StanzaCondition};
+
+use super::confirm::Unconfirmed;
+use super::core::{Bound, Closing, Core, Sm};
+use crate::outbox;
+
+impl Core {
+    /// Takes a word.
+    pub(super) fn obey(&mut self, word: HomeWord) {
+        match word {
+            HomeWord::Stanza(stanza) => self.give(|out| stanza.write(out), 1),
+            HomeWord::Nonza(bytes) => self.give(|out| out.extend_from_slice(&bytes), 0),
+            HomeWord::Handled { h, .. } => {
+                if let Some(sm) = self.sm() {
+                    sm.unconfirmed.confirm(h);
+                }
+            }
+            HomeWord::Bound { session, jid, iq_id } => self.bound(session, jid, iq_id),
+            HomeWord::BindRefused { error, iq_id } => {
+                self.state.asks = None;
+                self.go_on(|core, more| core.state.machine.bind_refused(&error, iq_id, more));
+            }
+            HomeWord::Resumed { session, jid, h, previd } => {
+                self.hold(session, jid);
+                let unconfirmed = Unconfirmed::from(h);
+                let sm = Sm { unconfirmed, enabled: true, asked_early: false };
+                if let Some(bound) = &mut self.state.bound {
+                    bound.sm = Some(sm);
+                }
+                sm::resumed(&previd, h).write(self.state.out.end(), "");
+                self.go_on(|core, more| core.state.machine.resumed(more));
+            }
+            HomeWord::ResumeFailed { h } => {
+                self.state.asks = None;
+                let condition = StanzaCondition::ItemNotFound;
+                self.go_on(|core, more| core.state.machine.resume_refused(condition, h, more));
+            }
+            HomeWord::Enabled { id, max } => self.enabled(id.as_deref(), max.as_secs()),
+            HomeWord::Close(error) => {
+                // The session knows: it said so itself.
+                if self.state.bound.take().is_some() {
+                    self.state.gate.metrics.sessions.take_one();
+                }
+                let mut late = std::mem::take(&mut self.state.late);
+                self.close(error, &mut late);
+                self.state.late = late;
+            }
+        }
+    }
+
+    /// Puts something for the client into the out-buffer.
+    fn give(&mut self, write: impl FnOnce(&mut Vec<u8>), stanzas: u64) {
+        if self.state.closing != Closing::Open {
+            return;
+        }
+        write(self.state.out.end());
+        self.state.gate.metrics.stanzas_out.add(stanzas);
+        if self.state.out.len() <= outbox::HIGH {
+            return;
+        }
+        // Before it is judged, the socket may take some.
+        let mut late = std::mem::take(&mut self.state.late);
+        self.flush(&mut late);
+        self.state.late = late;
+        if self.state.out.len() > outbox::MOST {
+            tracing::debug!(peer = %self.state.peer, "a client does not read");
+            self.state.gate.metrics.out_full.add_one();
+            let mut late = std::mem::take(&mut self.state.late);
+            self.lose(&mut late);
+            self.state.late = late;
+        }
+    }
+
+    fn bound(&mut self, session: SessionId, jid: FullJid, iq_id: Arc<str>) {
+        self.hold(session, jid.clone());
+        self.go_on(|core, more| core.state.machine.bound(&jid, iq_id, more));
+    }
+
+    fn hold(&mut self, session: SessionId, jid: FullJid) {
+        let state = &mut self.state;
+        state.asks = None;
+        if state.bound.is_none() {
+            state.gate.metrics.sessions.add_one();
+        }
+        let from = jid.clone().into();
+        state.bound = Some(Bound { session, jid, from, sm: None, clogged: false });
+        state.clock.settle(Instant::now(), &state.gate.config.c2s);
+    }
+
+    fn enabled(&mut self, id: Option<&str>, max: u64) {
+        let Some(bound) = &mut self.state.bound else { return };
+        let sm = bound.sm.get_or_insert_default();
+        sm.enabled = true;
+        let max = id.map(|_| u32::try_from(max).unwrap_or(u32::MAX));
+        let out = self.state.out.end();
+        Enabled { id, max, location: None }.to_element().write(out, "");
+        if std::mem::take(&mut sm.asked_early) {
+            sm::handled(sm.unconfirmed.asked()).write(out, "");
+        }
+    }
+
+    /// Tells the machine, and keeps what comes of it for the connection's own turn.
+    fn go_on(&mut self, tell: impl FnOnce(&mut Self, &mut Vec<stream::Effect>)) {
+        let mut more = Vec::new();
+        tell(self, &mut more);
+        let mut late: Vec<Envelope> = std::mem::take(&mut self.state.late);
+        // Nothing is void here: no stream restarts once the client is known.
+        let _continues = self.perform(more, &mut late);
+        self.state.late = late;
+    }
+
+    fn sm(&mut self) -> Option<&mut Sm> {
+        self.state.bound.as_mut()?.sm.as_mut()
+    }
+}

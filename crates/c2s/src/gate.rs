@@ -1,0 +1,232 @@
+//! Owns the gate as a whole: started with the server, drained and stopped with it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_rt::ArbiterHandle;
+use router::Router;
+use stream::features::StreamLimits;
+use stream::{Features, Framing, machine};
+use tokio::sync::watch;
+use xmpp::{StreamCondition, StreamError};
+
+use crate::accounts::Accounts;
+use crate::admission::Admission;
+use crate::config::{Config, ConfigError};
+use crate::connection::registry;
+use crate::listener::{self, Kind};
+use crate::metrics::Metrics;
+use crate::signin::Desk;
+use crate::tls::Tls;
+
+/// What the gate asks of others.
+pub struct Services {
+    /// The way to sessions.
+    pub router: Router,
+    /// Who may sign in.
+    pub accounts: Arc<dyn Accounts>,
+    /// What made-up salts for unknown users are made from: at least 32 random octets, the same on every
+    /// member and over restarts.
+    pub decoy_secret: Vec<u8>,
+    /// What streams are offered beside TLS, SASL and binding (RFC 6120 §4.3.2); limits (XEP-0478) are
+    /// filled in by the gate.
+    pub features: Features,
+    /// Where the gate counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why the gate cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// A setting makes no sense.
+    #[error("the configuration of the client gate is wrong")]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// There is no arbiter to run on.
+    #[error("the client gate has no arbiter to run on")]
+    NoArbiter,
+}
+
+/// Failed attempts to bind a resource before the stream is closed (RFC 6120 §7.7.3).
+const BIND_FAILURES_MAX: u32 = 5;
+
+/// The client gate. Dropping it stops it.
+pub struct Gate {
+    shared: Arc<Shared>,
+    arbiters: Vec<ArbiterHandle>,
+    stop: watch::Sender<bool>,
+    addresses: Vec<(Kind, SocketAddr)>,
+}
+
+/// What all connections of a gate share, on all threads.
+pub(crate) struct Shared {
+    /// Tells this gate's connections from those of another in the process.
+    pub(crate) id: u64,
+    pub(crate) config: Config,
+    pub(crate) tls: Tls,
+    pub(crate) router: Router,
+    pub(crate) desk: Arc<Desk>,
+    streams: [Arc<machine::Config>; 2],
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) admission: Arc<Admission>,
+    /// By the number of each arbiter, as the router counts them.
+    pub(crate) arbiters: Vec<ArbiterHandle>,
+}
+
+impl Gate {
+    /// Listens, and serves clients on `arbiters`: the threads that the router knows, in its order.
+    ///
+    /// # Errors
+    /// [`GateError`]; nothing is left open then.
+    pub fn start(
+        config: Config,
+        tls: Tls,
+        services: Services,
+        arbiters: Vec<ArbiterHandle>,
+    ) -> Result<Self, GateError> {
+        static GATES: AtomicU64 = AtomicU64::new(0);
+        config.check()?;
+        if arbiters.is_empty() {
+            return Err(GateError::NoArbiter);
+        }
+        let Services { router, accounts, decoy_secret, features, metrics } = services;
+        let desk = Desk::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
+        let (most, per_address) = match config.limits.enabled {
+            true => (config.c2s.connections, config.c2s.connections_per_address),
+            false => (usize::MAX, usize::MAX),
+        };
+        let streams = [Kind::Clear, Kind::Direct];
+        let streams =
+            streams.map(|kind| Arc::new(stream_config(&config, &router, &features, kind)));
+        let listening = listen_all(&config)?;
+        let shared = Arc::new(Shared {
+            id: GATES.fetch_add(1, Ordering::Relaxed),
+            tls,
+            router,
+            desk: Arc::new(desk),
+            streams,
+            admission: Admission::new(most, per_address, Arc::clone(&metrics)),
+            metrics,
+            arbiters: arbiters.clone(),
+            config,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let addresses = listening.iter().map(|listening| (listening.kind, listening.address));
+        let addresses = addresses.collect();
+        for listening in listening {
+            tracing::info!(address = %listening.address, kind = ?listening.kind, "listening");
+            listening.serve(Arc::clone(&shared), arbiters.clone(), stopped.clone());
+        }
+        Ok(Self { shared, arbiters, stop, addresses })
+    }
+
+    /// The addresses of streams that begin in the clear, with the ports that were given.
+    pub fn c2s_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.addresses_of(Kind::Clear)
+    }
+
+    /// The addresses of streams over TLS (XEP-0368), with the ports that were given.
+    pub fn c2s_tls_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.addresses_of(Kind::Direct)
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.shared.admission.count()
+    }
+
+    /// Takes no more connections, ends every stream with `<system-shutdown/>`, and waits until all are
+    /// closed, for `patience` at most. Sessions that can be resumed wait for their clients.
+    pub async fn drain(&self, patience: Duration) {
+        self.stop.send_replace(true);
+        let error = StreamError::from(StreamCondition::SystemShutdown);
+        self.everywhere(move |gate| registry::end_all(gate, &error));
+        let empty = self.shared.admission.empty();
+        if tokio::time::timeout(patience, empty).await.is_err() {
+            let left = self.connections();
+            tracing::warn!(left, "connections did not close in time");
+        }
+    }
+
+    /// Takes no more connections, and drops those that there are.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+        self.everywhere(registry::drop_all);
+    }
+
+    fn addresses_of(&self, kind: Kind) -> impl Iterator<Item = SocketAddr> {
+        self.addresses.iter().filter(move |(of, _)| *of == kind).map(|(_, address)| *address)
+    }
+
+    fn everywhere(&self, act: impl Fn(u64) + Send + Clone + 'static) {
+        for arbiter in &self.arbiters {
+            let (act, gate) = (act.clone(), self.shared.id);
+            arbiter.spawn_fn(move || act(gate));
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    /// What streams of this kind have in common.
+    pub(crate) fn stream(&self, kind: Kind) -> Arc<machine::Config> {
+        let [clear, direct] = &self.streams;
+        Arc::clone(match kind {
+            Kind::Clear => clear,
+            Kind::Direct => direct,
+        })
+    }
+}
+
+fn stream_config(
+    config: &Config,
+    router: &Router,
+    features: &Features,
+    kind: Kind,
+) -> machine::Config {
+    let idle = Some(config.c2s.idle_seconds).filter(|seconds| *seconds > 0);
+    let idle_seconds = idle.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    let limits = |max_bytes, idle_seconds| Some(StreamLimits { max_bytes, idle_seconds });
+    machine::Config {
+        domains: router.hosts().domains().to_vec(),
+        tls: match (kind, config.c2s.require_tls) {
+            (Kind::Direct, _) => machine::Tls::Direct,
+            (Kind::Clear, true) => machine::Tls::Required,
+            (Kind::Clear, false) => machine::Tls::Optional,
+        },
+        framing: Framing::Tcp,
+        features: Features {
+            limits_before_login: limits(config.limits.stanza_bytes_before_login, None),
+            limits: limits(config.limits.stanza_bytes, idle_seconds),
+            ..features.clone()
+        },
+        sasl_failures_max: auth::server::MAX_FAILURES_PER_CONNECTION,
+        bind_failures_max: BIND_FAILURES_MAX,
+    }
+}
+
+fn listen_all(config: &Config) -> Result<Vec<listener::Listening>, GateError> {
+    let clear = config.listen.c2s.iter().map(|address| (*address, Kind::Clear));
+    let direct = config.listen.c2s_tls.iter().map(|address| (*address, Kind::Direct));
+    let listen = |(address, kind)| {
+        listener::listen(address, kind).map_err(|cause| GateError::Listen { address, cause })
+    };
+    clear.chain(direct).map(listen).collect()
+}

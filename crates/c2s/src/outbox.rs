@@ -1,0 +1,115 @@
+//! Owns the out-buffer of a connection: bytes that the socket has not taken yet. Its memory comes from a
+//! pool of the thread and goes back when all is sent, so that an idle connection holds none.
+
+use std::cell::RefCell;
+
+/// Above this many bytes unsent, the session is told to give no more for now.
+pub(crate) const HIGH: usize = 256 << 10;
+/// Below this many, it is told to go on.
+pub(crate) const LOW: usize = 64 << 10;
+/// Above this many, the connection is given up: whoever fills it does not heed the word. A session that is
+/// resumed sends all it has kept at once, so that a queue of 1 MiB and its tags must fit.
+pub(crate) const MOST: usize = 2 << 20;
+
+/// Larger buffers are given back to the allocator.
+const POOLED_BYTES: usize = 64 << 10;
+/// Buffers that a thread keeps: as many as connections can be dirty in one turn, more or less.
+const POOLED: usize = 64;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes on their way to a socket.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Outbox {
+    /// Where to append what is to be sent.
+    pub(crate) fn end(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
+        &mut self.bytes
+    }
+
+    /// What is not sent yet.
+    pub(crate) fn unsent(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Bytes not sent yet.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    /// Whether all is sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The socket took this many.
+    pub(crate) fn advance(&mut self, sent: usize) {
+        self.sent = (self.sent + sent).min(self.bytes.len());
+        if self.is_empty() {
+            self.give_back();
+        } else if self.sent >= LOW {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    fn give_back(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        self.sent = 0;
+        bytes.clear();
+        if (1..=POOLED_BYTES).contains(&bytes.capacity()) {
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < POOLED {
+                    pool.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_order_however_the_socket_takes_them() {
+        let mut outbox = Outbox::default();
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        outbox.end().extend_from_slice(&bytes);
+        let mut taken = Vec::new();
+        for step in [1, 70_000, 3, 100_000].into_iter().cycle() {
+            let Some(chunk) = outbox.unsent().get(..step.min(outbox.len())) else { break };
+            if chunk.is_empty() {
+                break;
+            }
+            taken.extend_from_slice(chunk);
+            outbox.advance(step);
+        }
+        assert_eq!(taken, bytes);
+    }
+
+    #[test]
+    fn an_outbox_without_bytes_holds_no_memory() {
+        let mut outbox = Outbox::default();
+        outbox.end().extend_from_slice(b"<presence/>");
+        outbox.advance(11);
+        assert_eq!((outbox.bytes.capacity(), outbox.len()), (0, 0));
+        let pooled = outbox.end().capacity();
+        assert!(pooled >= 11, "the next one takes the memory over");
+    }
+}

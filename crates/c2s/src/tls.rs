@@ -1,0 +1,208 @@
+//! Owns TLS: which certificate each domain shows, how streams are protected with it (RFC 7590, RFC 9325),
+//! and what is known of a protected connection. Knows no XMPP.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`certificate`] | certificates and keys: read, checked, or made here |
+//! | [`binding`] | what ties SASL to the connection (RFC 9266, RFC 5929) |
+//! | [`pump`] | ciphertext in, plaintext out |
+
+pub(crate) mod binding;
+pub(crate) mod certificate;
+pub(crate) mod pump;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::{self, Ticketer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+pub use certificate::CertificateError;
+pub(crate) use pump::Pump;
+
+/// The protocol name of clients' streams over TLS from the first byte (XEP-0368 §3).
+pub const ALPN: &[u8] = b"xmpp-client";
+
+/// A domain and its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// The domain, prepared.
+    pub name: String,
+    /// PEM files of the certificate, with the chain behind it, and of its key; none: a self-signed
+    /// certificate is made once and kept.
+    pub files: Option<Files>,
+}
+
+/// Where a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate, then its chain.
+    pub certificate: PathBuf,
+    /// The private key: PKCS #8, PKCS #1 or SEC 1.
+    pub key: PathBuf,
+}
+
+/// The certificates of all domains, shared by all threads. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    domains: Vec<Domain>,
+    /// Where self-signed certificates are kept.
+    dir: PathBuf,
+    current: RwLock<Arc<Generation>>,
+}
+
+/// The certificates as they were read at one time. A connection takes one for its handshake, so that what
+/// it says about its certificate stays true when others are read meanwhile.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    certificates: Arc<Certificates>,
+    direct: Arc<ServerConfig>,
+    upgraded: HashMap<String, Arc<ServerConfig>>,
+}
+
+/// A certificate and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    pub(crate) key: Arc<CertifiedKey>,
+    /// The data of `tls-server-end-point`; none where RFC 5929 §4.1 defines none.
+    pub(crate) end_point: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Certificates {
+    by_domain: HashMap<String, Certificate>,
+    first: String,
+}
+
+/// Shows the certificate of the domain that the client names, else of `fallback`.
+#[derive(Debug)]
+struct Resolver {
+    certificates: Arc<Certificates>,
+    fallback: String,
+}
+
+impl Tls {
+    /// Reads or makes the certificate of each domain; the first serves clients that name none. Self-signed
+    /// ones are kept in `dir`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn load(domains: Vec<Domain>, dir: PathBuf) -> Result<Self, CertificateError> {
+        let current = RwLock::new(Arc::new(Generation::load(&domains, &dir)?));
+        Ok(Self { shared: Arc::new(Shared { domains, dir, current }) })
+    }
+
+    /// Reads all files again; connections from now on see what is there. Where anything is wrong, all
+    /// stays as it was.
+    ///
+    /// # Errors
+    /// As of [`Tls::load`].
+    pub fn reload(&self) -> Result<(), CertificateError> {
+        let next = Arc::new(Generation::load(&self.shared.domains, &self.shared.dir)?);
+        *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    }
+
+    /// The server configuration for other protocols over TLS with the same certificates, such as HTTPS.
+    /// Ask again after [`Tls::reload`].
+    ///
+    /// # Errors
+    /// [`CertificateError::Setup`].
+    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertificateError> {
+        let certificates = Arc::clone(&self.current().certificates);
+        let fallback = certificates.first.clone();
+        let mut config = server_config(Resolver { certificates, fallback })?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(config)
+    }
+
+    pub(crate) fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Generation {
+    fn load(domains: &[Domain], dir: &std::path::Path) -> Result<Self, CertificateError> {
+        let first = domains.first().ok_or(CertificateError::NoDomain)?.name.clone();
+        let mut by_domain = HashMap::new();
+        for domain in domains {
+            by_domain.insert(domain.name.clone(), certificate::load(domain, dir)?);
+        }
+        let certificates = Arc::new(Certificates { by_domain, first });
+        let config = |fallback: &String| {
+            server_config(Resolver {
+                certificates: Arc::clone(&certificates),
+                fallback: fallback.clone(),
+            })
+        };
+        let mut direct = config(&certificates.first)?;
+        direct.alpn_protocols = vec![ALPN.to_vec()];
+        let mut upgraded = HashMap::new();
+        for domain in certificates.by_domain.keys() {
+            upgraded.insert(domain.clone(), Arc::new(config(domain)?));
+        }
+        Ok(Self { certificates, direct: Arc::new(direct), upgraded })
+    }
+
+    /// TLS from the first byte (XEP-0368).
+    pub(crate) fn direct(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.direct)
+    }
+
+    /// TLS after STARTTLS on a stream to this domain (RFC 6120 §5.4.3.1), whose certificate is shown to
+    /// clients that name no other in the handshake.
+    pub(crate) fn upgraded(&self, domain: &str) -> Arc<ServerConfig> {
+        Arc::clone(self.upgraded.get(domain).unwrap_or(&self.direct))
+    }
+
+    /// The certificate that a handshake with this server name ends with.
+    pub(crate) fn shown(&self, server_name: Option<&str>, fallback: Option<&str>) -> &Certificate {
+        self.certificates.shown(server_name, fallback)
+    }
+}
+
+impl Certificates {
+    fn shown(&self, server_name: Option<&str>, fallback: Option<&str>) -> &Certificate {
+        [server_name, fallback, Some(&self.first)]
+            .into_iter()
+            .flatten()
+            .find_map(|name| self.by_domain.get(name))
+            .expect("the first domain has a certificate")
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.certificates.shown(hello.server_name(), Some(&self.fallback));
+        Some(Arc::clone(&shown.key))
+    }
+}
+
+/// The cryptography of this program: the suites of RFC 9325 §4.2 that ring has, forward secret and
+/// authenticated throughout.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// TLS 1.2 and 1.3; resumption by tickets whose key this process changes every few hours (RFC 7590
+/// §3.3); no early data, which may be replayed.
+fn server_config(resolver: Resolver) -> Result<ServerConfig, CertificateError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(CertificateError::Setup)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    config.ticketer = Ticketer::new().map_err(CertificateError::Setup)?;
+    Ok(config)
+}
