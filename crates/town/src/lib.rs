@@ -1,1 +1,46 @@
-//! Placeholder.
+//! The test kit: scripts of clients in plain words and literal XML, played against a running server over
+//! real sockets. Knows nothing of how the server is built.
+//!
+//! A story is a list of steps, one per line; a line that begins with white space and `<` goes on with the
+//! step before it:
+//!
+//! ```text
+//! romeo/phone   connects
+//! juliet/garden connects
+//! juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>hi</body></message>
+//! romeo/phone   receives <message from='{juliet/garden}' type='chat'><body>hi</body></message>
+//! everyone      is quiet
+//! ```
+//!
+//! | step | what happens |
+//! |---|---|
+//! | `connects` | logs in, binds the resource, sends initial presence; presence that this causes is set aside |
+//! | `binds` | logs in and binds the resource |
+//! | `logs in` | logs in only |
+//! | `sends XML` | sends the bytes as they stand, with `{…}` filled in |
+//! | `receives XML` | the next thing that comes must be this |
+//! | `hears XML` | the next things must be these, in any order (several lines of XML) |
+//! | `is quiet` | nothing has come that was not received |
+//! | `leaves` | closes the stream, and waits for the server to do so |
+//! | `vanishes` | drops the socket |
+//! | `loses the stream` | the server has ended the stream |
+//!
+//! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain; `{$x}` takes any
+//! value the first time and must be the same afterwards. In what is received, attributes that are not
+//! written are free, and `…` matches any further content.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`story`] | the steps of a script |
+//! | [`player`] | doing them |
+//! | [`client`] | one scripted client on a socket |
+//! | [`compare`] | XML compared as XML |
+
+pub mod client;
+pub mod compare;
+pub mod player;
+pub mod story;
+
+pub use client::Client;
+pub use player::{Player, Town};
+pub use story::{Step, Story};

@@ -123,6 +123,11 @@ impl Element {
         self.attributes.iter().map(|a| (a.ns.as_ref(), a.name.as_ref(), a.value.as_str()))
     }
 
+    /// Every attribute: namespace (empty for most), name, value.
+    pub fn attrs(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.attributes.iter().map(|a| (a.ns.as_ref(), a.name.as_ref(), a.value.as_str()))
+    }
+
     /// `xml:lang`.
     pub fn lang(&self) -> Option<&str> {
         self.attr_ns("lang", ns::XML)

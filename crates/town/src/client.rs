@@ -1,0 +1,177 @@
+//! Owns one scripted client: a blocking socket, a log-in with PLAIN, and what has come.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use stream::{Event, Limits, Parser};
+use xmpp::Element;
+
+/// Nothing that a story waits for takes longer; when it does, the test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a look at one client takes at most while others are looked at too.
+const GLANCE: Duration = Duration::from_millis(4);
+
+/// A client on a socket.
+pub struct Client {
+    socket: TcpStream,
+    parser: Parser,
+    inbox: VecDeque<Element>,
+    /// The stream was ended by the server.
+    pub ended: bool,
+}
+
+/// Who logs in where.
+#[derive(Clone, Debug)]
+pub struct Login<'a> {
+    /// The server's address for streams that begin in the clear.
+    pub address: SocketAddr,
+    /// The domain.
+    pub domain: &'a str,
+    /// The account's name.
+    pub name: &'a str,
+    /// Its password.
+    pub password: &'a str,
+}
+
+impl Client {
+    /// Opens a stream, and stops there.
+    ///
+    /// # Panics
+    /// When the server cannot be reached; so do all functions here when something does not go as it must.
+    pub fn open(address: SocketAddr, domain: &str) -> Self {
+        let socket = TcpStream::connect(address).expect("the server listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        socket.set_nodelay(true).expect("delays can be switched off");
+        let parser = Parser::new(Limits::default());
+        let mut client = Self { socket, parser, inbox: VecDeque::new(), ended: false };
+        client.open_stream(domain);
+        client
+    }
+
+    /// Opens a stream, proves who it is, and opens the stream that follows.
+    pub fn log_in(login: &Login<'_>) -> Self {
+        let mut client = Self::open(login.address, login.domain);
+        let features = client.next().expect("features come first");
+        assert!(features.is("features", xmpp::ns::STREAM), "{features:?}");
+        let message = format!("\0{}\0{}", login.name, login.password);
+        let message = auth::encoding::encode(message.as_bytes());
+        client
+            .send(&format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
+        let answer = client.next().expect("log-in is answered");
+        assert!(answer.is("success", xmpp::ns::SASL), "{} was refused: {answer:?}", login.name);
+        client.parser.reset();
+        client.open_stream(login.domain);
+        client.next().expect("features come again");
+        client
+    }
+
+    /// Binds a resource; its full address.
+    pub fn bind(&mut self, resource: &str) -> String {
+        self.send(&format!(
+            "<iq type='set' id='bind'><bind xmlns='{}'><resource>{resource}</resource></bind></iq>",
+            xmpp::ns::BIND
+        ));
+        let answer = self.next().expect("binding is answered");
+        let bound =
+            answer.child("bind", xmpp::ns::BIND).and_then(|it| it.child("jid", xmpp::ns::BIND));
+        bound.unwrap_or_else(|| panic!("not bound: {answer:?}")).text()
+    }
+
+    fn open_stream(&mut self, domain: &str) {
+        self.send(&format!(
+            "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='{}' xmlns:stream='{}'>",
+            xmpp::ns::CLIENT,
+            xmpp::ns::STREAM
+        ));
+    }
+
+    /// Sends bytes as they stand. A socket that is gone shows when something is awaited.
+    pub fn send(&mut self, xml: &str) {
+        drop(self.socket.write_all(xml.as_bytes()));
+    }
+
+    /// The next thing that comes; none when the stream has ended.
+    #[expect(clippy::should_implement_trait, reason = "a story's next thing is no iterator's")]
+    pub fn next(&mut self) -> Option<Element> {
+        while self.inbox.is_empty() && !self.ended {
+            assert!(self.read(), "nothing came for {PATIENCE:?}");
+        }
+        self.inbox.pop_front()
+    }
+
+    /// The next thing that has come, or that comes within a moment.
+    pub fn poll(&mut self) -> Option<Element> {
+        if self.inbox.is_empty() && !self.ended {
+            self.set_patience(GLANCE);
+            self.read();
+            self.set_patience(PATIENCE);
+        }
+        self.inbox.pop_front()
+    }
+
+    fn set_patience(&self, patience: Duration) {
+        self.socket.set_read_timeout(Some(patience)).expect("a time-out can be set");
+    }
+
+    /// Puts something back in front of what has come.
+    pub fn put_back(&mut self, elements: Vec<Element>) {
+        for element in elements.into_iter().rev() {
+            self.inbox.push_front(element);
+        }
+    }
+
+    /// Takes what has come, without waiting.
+    pub fn take_inbox(&mut self) -> Vec<Element> {
+        self.inbox.drain(..).collect()
+    }
+
+    /// Closes the stream and waits for the server to close its side.
+    pub fn leave(&mut self) {
+        self.send("</stream:stream>");
+        while !self.ended {
+            assert!(self.read(), "the server did not close its side for {PATIENCE:?}");
+        }
+    }
+
+    /// Drops the socket as a lost network does.
+    pub fn vanish(&mut self) {
+        drop(self.socket.shutdown(Shutdown::Both));
+        self.ended = true;
+    }
+
+    /// Reads once; false if nothing came in time.
+    fn read(&mut self) -> bool {
+        let mut buffer = [0; 16_384];
+        let read = match self.socket.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(_) => 0,
+        };
+        if read == 0 {
+            self.ended = true;
+            return true;
+        }
+        let mut events = Vec::new();
+        let result = self.parser.feed(&buffer[..read], &mut events);
+        for event in events {
+            match event {
+                Event::Open(_) => {}
+                Event::Stanza(stanza) => self.inbox.push_back(element(&stanza)),
+                Event::Nonza(nonza) => self.inbox.push_back(nonza),
+                Event::BadStanza { .. } => panic!("the server sent a stanza that is none"),
+                Event::Close => self.ended = true,
+            }
+        }
+        assert!(result.is_ok(), "the server's XML is wrong: {result:?}");
+        true
+    }
+}
+
+fn element(stanza: &xmpp::Stanza) -> Element {
+    let mut bytes = Vec::new();
+    stanza.write(&mut bytes);
+    Element::parse(&bytes).expect("a stanza is an element")
+}

@@ -1,0 +1,277 @@
+//! Owns playing a story: which client does a step, what is filled in, when everyone is quiet.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use xmpp::Element;
+
+use crate::client::{Client, Login};
+use crate::compare::{self, Taken};
+use crate::story::{Act, Story};
+
+/// Looks at all clients in turn, each of a few milliseconds at most, before a round has failed.
+const MOST_LOOKS: usize = 4_000;
+
+/// Where stories are played.
+pub struct Town {
+    /// The server's address for streams that begin in the clear; more than one: clients take turns.
+    pub addresses: Vec<SocketAddr>,
+    /// The domain.
+    pub domain: String,
+    /// What is put behind every account's name, so that stories do not meet.
+    pub suffix: String,
+    /// Every account's password.
+    pub password: String,
+}
+
+/// A story being played.
+pub struct Player<'a> {
+    town: &'a Town,
+    clients: BTreeMap<String, Client>,
+    /// Full addresses of clients, as the server bound them.
+    addresses: BTreeMap<String, String>,
+    taken: Taken,
+    /// Counts rounds of quiet.
+    rounds: usize,
+}
+
+impl Town {
+    /// The accounts that a story needs, by name.
+    pub fn accounts(&self, story: &Story) -> Vec<String> {
+        let mut names: Vec<&str> = story.steps.iter().map(|(_, step)| name_of(&step.who)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| *name != "everyone");
+        names.into_iter().map(|name| format!("{name}{}", self.suffix)).collect()
+    }
+
+    /// Plays a story whose accounts exist.
+    ///
+    /// # Panics
+    /// At the first step that does not go as written, naming its line.
+    pub fn play(&self, story: &Story) {
+        let mut player = Player {
+            town: self,
+            clients: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            taken: Taken::new(),
+            rounds: 0,
+        };
+        for (line, step) in &story.steps {
+            player.step(&step.who, &step.act).unwrap_or_else(|why| {
+                panic!("line {line}: {} {:?}\n  {why}", step.who, step.act);
+            });
+        }
+    }
+}
+
+fn name_of(who: &str) -> &str {
+    who.split('/').next().unwrap_or(who)
+}
+
+impl Player<'_> {
+    fn step(&mut self, who: &str, act: &Act) -> Result<(), String> {
+        match act {
+            Act::LogsIn => self.log_in(who),
+            Act::Binds => {
+                self.log_in(who);
+                self.bind(who);
+            }
+            Act::Connects => {
+                self.log_in(who);
+                self.bind(who);
+                self.client(who).send("<presence/>");
+                self.settle();
+            }
+            Act::Sends(xml) => {
+                let xml = self.fill(xml);
+                self.client(who).send(&xml);
+            }
+            Act::Receives(xml) => {
+                let pattern = compare::parse(&self.fill(xml));
+                let next = self.next_of(who).ok_or("the stream has ended")?;
+                let result = compare::matches(&pattern, &next, &mut self.taken);
+                result.map_err(|why| format!("{why}\n  came: {}", compare::show(&next)))?;
+            }
+            Act::Hears(all) => self.hear(who, all)?,
+            Act::IsQuiet => self.quiet(who)?,
+            Act::Leaves => self.client(who).leave(),
+            Act::Vanishes => self.client(who).vanish(),
+            Act::LosesTheStream => {
+                if let Some(next) = self.client(who).next() {
+                    return Err(format!("came: {}", compare::show(&next)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn log_in(&mut self, who: &str) {
+        let turn = self.clients.len() % self.town.addresses.len();
+        let name = format!("{}{}", name_of(who), self.town.suffix);
+        let login = Login {
+            address: self.town.addresses[turn],
+            domain: &self.town.domain,
+            name: &name,
+            password: &self.town.password,
+        };
+        self.clients.insert(who.to_owned(), Client::log_in(&login));
+    }
+
+    fn bind(&mut self, who: &str) {
+        let resource = who.split_once('/').map_or("", |(_, resource)| resource).to_owned();
+        let address = self.client(who).bind(&resource);
+        self.addresses.insert(who.to_owned(), address);
+    }
+
+    fn client(&mut self, who: &str) -> &mut Client {
+        self.clients.get_mut(who).unwrap_or_else(|| panic!("{who} is not connected"))
+    }
+
+    /// The next thing that is no ping of a round of quiet.
+    fn next_of(&mut self, who: &str) -> Option<Element> {
+        loop {
+            let next = self.client(who).next()?;
+            if !self.answer_ping(who, &next) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn hear(&mut self, who: &str, all: &[String]) -> Result<(), String> {
+        let mut patterns: Vec<Element> =
+            all.iter().map(|xml| compare::parse(&self.fill(xml))).collect();
+        while !patterns.is_empty() {
+            let next = self.next_of(who).ok_or("the stream has ended")?;
+            let taken = &mut self.taken;
+            let found = patterns.iter().position(|it| compare::matches(it, &next, taken).is_ok());
+            match found {
+                Some(index) => drop(patterns.remove(index)),
+                None => return Err(format!("nobody expected: {}", compare::show(&next))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets presence that log-ins cause come in, and sets it aside.
+    fn settle(&mut self) {
+        self.round();
+        for client in self.clients.values_mut() {
+            let rest = client.take_inbox().into_iter().filter(|it| !it.is("presence", ""));
+            let rest = rest.collect();
+            client.put_back(rest);
+        }
+    }
+
+    fn quiet(&mut self, who: &str) -> Result<(), String> {
+        self.round();
+        for (name, client) in &mut self.clients {
+            let listens = who == "everyone" || who == name;
+            if let Some(first) = client.take_inbox().first().filter(|_| listens) {
+                return Err(format!("{name} got: {}", compare::show(first)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each client pings every other and itself, and waits for the answers: what was sent before has then
+    /// come, since order is kept per pair (RFC 6120 §10.1). Twice, since what came may have caused more.
+    fn round(&mut self) {
+        for _ in 0..2 {
+            self.rounds += 1;
+            let id = format!("quiet-{}", self.rounds);
+            let names: Vec<String> = self
+                .addresses
+                .keys()
+                .filter(|name| self.clients.get(*name).is_some_and(|client| !client.ended))
+                .cloned()
+                .collect();
+            for from in &names {
+                for to in &names {
+                    let to = &self.addresses[to];
+                    let ping = format!(
+                        "<iq type='get' id='{id}' to='{to}'><ping xmlns='{}'/></iq>",
+                        xmpp::ns::PING
+                    );
+                    self.client(from).send(&ping);
+                }
+                // The own account too: what it does for the client alone has then been done.
+                let ping =
+                    format!("<iq type='get' id='{id}'><ping xmlns='{}'/></iq>", xmpp::ns::PING);
+                self.client(from).send(&ping);
+            }
+            self.await_round(&names, &id);
+        }
+    }
+
+    /// Waits until every ping is answered, by its client or by an error. Looks at each client in turn,
+    /// since the answers of one wait for another to be looked at.
+    fn await_round(&mut self, names: &[String], id: &str) {
+        let mut owed: BTreeMap<&str, usize> =
+            names.iter().map(|name| (name.as_str(), names.len() + 1)).collect();
+        let mut kept: BTreeMap<&str, Vec<Element>> = BTreeMap::new();
+        let mut looks = 0;
+        while owed.values().any(|owed| *owed > 0) {
+            looks += 1;
+            assert!(looks < MOST_LOOKS, "not every ping was answered: {owed:?}");
+            for name in names {
+                while let Some(next) = self.client(name).poll() {
+                    let of_round = next.is("iq", "") && next.attr("id") == Some(id);
+                    match next.attr("type") {
+                        Some("get") if of_round => drop(self.answer_ping(name, &next)),
+                        Some("result" | "error") if of_round => {
+                            owed.entry(name).and_modify(|owed| *owed = owed.saturating_sub(1));
+                        }
+                        _ => kept.entry(name).or_default().push(next),
+                    }
+                }
+                if self.client(name).ended {
+                    owed.remove(name.as_str());
+                }
+            }
+        }
+        for (name, elements) in kept {
+            self.client(name).put_back(elements);
+        }
+    }
+
+    fn answer_ping(&mut self, who: &str, next: &Element) -> bool {
+        let id = next.attr("id").unwrap_or_default().to_owned();
+        let is_ping = next.is("iq", "") && next.attr("type") == Some("get");
+        if !is_ping || !id.starts_with("quiet-") {
+            return false;
+        }
+        let to = next.attr("from").unwrap_or_default();
+        let answer = format!("<iq type='result' id='{id}' to='{to}'/>");
+        self.client(who).send(&answer);
+        true
+    }
+
+    /// Fills in addresses and taken values.
+    fn fill(&self, xml: &str) -> String {
+        let mut out = String::new();
+        let mut rest = xml;
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let (word, after) = after.split_once('}').unwrap_or_else(|| panic!("no }} in {xml}"));
+            out.push_str(&self.word(word));
+            rest = after;
+        }
+        out + rest
+    }
+
+    fn word(&self, word: &str) -> String {
+        if word == "domain" {
+            return self.town.domain.clone();
+        }
+        if let Some(name) = word.strip_prefix('$') {
+            return self.taken.get(name).cloned().unwrap_or_else(|| format!("{{${name}}}"));
+        }
+        if let Some(address) = self.addresses.get(word) {
+            return address.clone();
+        }
+        let (name, resource) = word.split_once('/').map_or((word, ""), |(name, it)| (name, it));
+        let slash = if resource.is_empty() { "" } else { "/" };
+        format!("{name}{}@{}{slash}{resource}", self.town.suffix, self.town.domain)
+    }
+}

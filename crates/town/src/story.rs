@@ -1,0 +1,112 @@
+//! Owns the steps of a script: what a line says. Knows no sockets.
+
+/// A script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// Each step with the line that it stands on, from 1.
+    pub steps: Vec<(usize, Step)>,
+}
+
+/// What happens in one step, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// `name/resource`, or `everyone`.
+    pub who: String,
+    /// What.
+    pub act: Act,
+}
+
+/// What a client does, or what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Logs in, binds, sends initial presence.
+    Connects,
+    /// Logs in and binds.
+    Binds,
+    /// Logs in.
+    LogsIn,
+    /// Sends this.
+    Sends(String),
+    /// Gets this next.
+    Receives(String),
+    /// Gets these next, in any order.
+    Hears(Vec<String>),
+    /// Has got nothing else.
+    IsQuiet,
+    /// Closes the stream.
+    Leaves,
+    /// Drops the socket.
+    Vanishes,
+    /// Finds the stream ended by the server.
+    LosesTheStream,
+}
+
+impl Story {
+    /// Reads a script.
+    ///
+    /// # Panics
+    /// On a line that says nothing known: a story that cannot be read is a failed test.
+    pub fn read(text: &str) -> Self {
+        let mut lines: Vec<(usize, String)> = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            match lines.last_mut() {
+                _ if line.is_empty() || line.starts_with('#') => {}
+                Some((_, before)) if line.starts_with('<') => {
+                    before.push('\n');
+                    before.push_str(line);
+                }
+                _ => lines.push((number + 1, line.to_owned())),
+            }
+        }
+        Self {
+            steps: lines.into_iter().map(|(number, line)| (number, Step::read(&line))).collect(),
+        }
+    }
+}
+
+impl Step {
+    fn read(line: &str) -> Self {
+        let (who, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim_start();
+        let (words, xml) = match rest.find('<') {
+            Some(at) => (rest[..at].trim(), rest[at..].to_owned()),
+            None => (rest.trim(), String::new()),
+        };
+        let act = match words {
+            "connects" => Act::Connects,
+            "binds" => Act::Binds,
+            "logs in" => Act::LogsIn,
+            "sends" => Act::Sends(xml.replace('\n', "")),
+            "receives" => Act::Receives(xml.replace('\n', "")),
+            "hears" => Act::Hears(xml.lines().map(str::to_owned).collect()),
+            "is quiet" => Act::IsQuiet,
+            "leaves" => Act::Leaves,
+            "vanishes" => Act::Vanishes,
+            "loses the stream" => Act::LosesTheStream,
+            other => panic!("nobody knows how to do {other:?} in: {line}"),
+        };
+        Self { who: who.to_owned(), act }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_xml_belong_to_the_step_before() {
+        let story = Story::read(
+            "
+            # a comment
+            romeo/phone connects
+            romeo/phone hears <a/>
+                              <b/>
+            everyone    is quiet
+            ",
+        );
+        let acts: Vec<_> = story.steps.into_iter().map(|(_, step)| step.act).collect();
+        let heard = vec!["<a/>".to_owned(), "<b/>".to_owned()];
+        assert_eq!(acts, [Act::Connects, Act::Hears(heard), Act::IsQuiet]);
+    }
+}
