@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use auth::Account;
+use bytes::Bytes;
 use entity::extension::SessionEvent;
 use entity::{Context, Entity, LoadError, Slots, Timer};
 use proto::session::{EdgeWord, UserWord};
 use proto::{Body, Envelope, Now, Route};
-use store::{ArchiveId, Kind, Row};
-use xmpp::{BareJid, StreamError};
+use store::{ArchiveId, Key, Kind, Row};
+use xmpp::{BareJid, StreamCondition, StreamError};
 
 use crate::config::Config;
 use crate::offline::Offline;
@@ -108,6 +109,7 @@ impl User {
             }
             UserWord::Taken { session, mark } => offline::taken(self, session, mark, cx),
             UserWord::End(error) => self.end_all(&error, cx),
+            UserWord::AccountChanged => self.look_again(cx),
             UserWord::Start { .. } | UserWord::Stored { .. } => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
@@ -125,8 +127,24 @@ impl User {
         offline::session_ended(self, session, cx);
     }
 
-    /// The account was disabled, deleted or changed from outside: every session ends, and whoever asks
-    /// next finds it as it is now.
+    /// The account was made, enabled, disabled or removed by administration.
+    fn look_again(&mut self, cx: &mut Context<'_, Self>) {
+        let key = Key::new(self.jid.clone(), Kind::Account, Bytes::new());
+        cx.read(
+            move |store, fence| store.get(fence, key),
+            |user, cx, row| match row {
+                Ok(row) => {
+                    user.exists = row.is_some_and(|row| Account::is_enabled(&row) == Ok(true));
+                    if !user.exists {
+                        user.end_all(&StreamCondition::NotAuthorized.into(), cx);
+                    }
+                }
+                Err(error) => tracing::warn!(jid = %user.jid, %error, "an account cannot be read"),
+            },
+        );
+    }
+
+    /// Every session ends, and whoever asks next finds the account as it is stored then.
     fn end_all(&mut self, error: &StreamError, cx: &mut Context<'_, Self>) {
         let sessions: Vec<u64> = self.sessions.iter().map(|entry| entry.id.uid).collect();
         for session in sessions {

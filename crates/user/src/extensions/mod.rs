@@ -63,7 +63,7 @@ pub(crate) fn store_error(error: &store::Error) -> StanzaError {
 
 /// Whether somebody may know of the account: its owner, or a contact that is subscribed to its
 /// presence (XEP-0030 §8, XEP-0012 §8).
-pub(crate) fn may_know(user: &User, asker: Option<&Jid>) -> bool {
+pub fn may_know(user: &User, asker: Option<&Jid>) -> bool {
     let asker = asker.map_or_else(|| user.jid.clone(), Jid::bare);
     asker == user.jid || is_subscriber(user, &asker)
 }
