@@ -1,1 +1,28 @@
-//! Placeholder.
+//! A load generator that speaks plain XMPP to any server, and a floor to measure servers against.
+//!
+//! In reading order: [`scan`] finds stanzas in bytes, [`scram`] and [`signin`] say what a client
+//! says until it is online, [`tls`] and [`connection`] are its socket, [`fleet`] drives thousands of
+//! sessions on one thread. [`chat`], [`storm`] and [`idle`] are the loads, [`relay`] is the floor.
+//! [`stats`], [`tracker`] and [`process`] measure; [`command`] is the command line.
+//!
+//! It knows nothing of the server it drives but RFC 6120 and 6121, and shares no code with it.
+
+pub mod accounts;
+pub mod chat;
+pub mod command;
+pub mod connection;
+pub mod fleet;
+pub mod idle;
+pub mod measure;
+pub mod message;
+pub mod pace;
+pub mod process;
+pub mod relay;
+pub mod scan;
+pub mod scram;
+mod session;
+pub mod signin;
+pub mod stats;
+pub mod storm;
+pub mod tls;
+pub mod tracker;
