@@ -33,9 +33,6 @@ mod tests {
     #[test]
     fn a_line_holds_the_jid_and_the_password() {
         let accounts = list("load", "localhost", "secret", 2);
-        assert_eq!(
-            lines(&accounts),
-            "load0@localhost secret\nload1@localhost secret\n"
-        );
+        assert_eq!(lines(&accounts), "load0@localhost secret\nload1@localhost secret\n");
     }
 }

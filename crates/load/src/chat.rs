@@ -3,19 +3,23 @@
 //! Closed: each sender keeps a window of messages under way. Open: messages leave by the clock,
 //! whatever the server does, and latency counts from when a message should have left.
 
-use crate::fleet::{Fleet, Script, Sessions, Target};
+use crate::fleet::{Fleet, Target};
 use crate::measure::{Look, Used};
 use crate::message::{self, Mark};
 use crate::pace::Pace;
 use crate::process::Tree;
+use crate::sessions::{Script, Sessions};
 use crate::stats::{Histogram, Quantiles};
 use crate::tracker::{Tally, Tracker};
 use serde::Serialize;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long messages under way may take to arrive after the last was sent.
-const DRAIN: Duration = Duration::from_secs(5);
+/// What is still under way after the last was sent is awaited as long as something arrives this often …
+const QUIET: Duration = Duration::from_secs(5);
+
+/// … and at most this long.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// An acknowledgement that does not come is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -88,9 +92,7 @@ pub fn run(target: Target, options: Options, server: Option<Tree>) -> io::Result
     let prefix = target.prefix.clone();
     let mut fleet = Fleet::new(target)?;
     let ack = options.ack;
-    let mut chat = Chat::new(options.clone(), |account| {
-        format!("{prefix}{account}@{domain}")
-    });
+    let mut chat = Chat::new(options.clone(), |account| format!("{prefix}{account}@{domain}"));
     let managed = |id: usize| ack && id.is_multiple_of(2);
     fleet.bring_online(options.pairs * 2, options.concurrency, managed, &mut chat)?;
     fleet.run_for(Duration::from_millis(500), &mut chat)?;
@@ -103,10 +105,7 @@ pub fn run(target: Target, options: Options, server: Option<Tree>) -> io::Result
     }
     let after = Look::now(server)?;
     chat.end(after.at());
-    let drained = Instant::now() + DRAIN;
-    while chat.is_under_way() && Instant::now() < drained {
-        fleet.turn(Duration::from_millis(50), &mut chat)?;
-    }
+    chat.drain(&mut fleet)?;
     Ok(chat.report(before.until(&after), fleet.sessions.lost()))
 }
 
@@ -134,6 +133,7 @@ struct Chat {
     measured: Option<(Duration, Option<Duration>)>,
     sending: bool,
     pace: Option<Pace>,
+    last_arrival: Instant,
     asked_at: Instant,
     /// Pairs that wrote in this turn and have not asked for an acknowledgement.
     asking: Vec<usize>,
@@ -165,6 +165,7 @@ impl Chat {
             measured: None,
             sending: false,
             pace: None,
+            last_arrival: Instant::now(),
             asked_at: Instant::now(),
             asking: Vec::new(),
             delivered: 0,
@@ -201,11 +202,7 @@ impl Chat {
         let Some((begin, _)) = self.measured else {
             return false;
         };
-        let done = if self.options.ack {
-            self.acknowledged
-        } else {
-            self.delivered
-        };
+        let done = if self.options.ack { self.acknowledged } else { self.delivered };
         let counted = self.options.count > 0 && done >= self.options.count;
         counted || now - self.epoch >= begin + self.options.duration
     }
@@ -217,13 +214,21 @@ impl Chat {
         }
     }
 
+    /// Waits for what is still under way.
+    fn drain(&mut self, fleet: &mut Fleet) -> io::Result<()> {
+        let end = Instant::now() + DRAIN;
+        self.last_arrival = Instant::now();
+        while self.is_under_way() && self.last_arrival.elapsed() < QUIET && Instant::now() < end {
+            fleet.turn(Duration::from_millis(50), self)?;
+        }
+        Ok(())
+    }
+
     /// Whether messages are still missing or not acknowledged.
     fn is_under_way(&self) -> bool {
         let ack = self.options.ack;
         let missing = |pair: &Pair| pair.tracker.tally(pair.sent).lost > 0;
-        self.pairs
-            .iter()
-            .any(|pair| missing(pair) || (ack && pair.acknowledged < pair.sent))
+        self.pairs.iter().any(|pair| missing(pair) || (ack && pair.acknowledged < pair.sent))
     }
 
     fn fill_window(&mut self, sessions: &mut Sessions, index: usize, now: Duration) {
@@ -242,11 +247,7 @@ impl Chat {
             return;
         };
         let number = pair.sent;
-        let mark = Mark {
-            pair: index,
-            number,
-            sent,
-        };
+        let mark = Mark { pair: index, number, sent };
         let (to, size) = (&pair.to, self.options.bytes);
         sessions.send_stanza(2 * index, |out| message::write(mark, to, size, out));
         pair.sent += 1;
@@ -293,16 +294,8 @@ impl Chat {
             tally.add(pair.tracker.tally(pair.sent));
         }
         let ack = self.options.ack;
-        let done = if ack {
-            self.acknowledged
-        } else {
-            self.delivered
-        };
-        let unacknowledged = self
-            .pairs
-            .iter()
-            .map(|pair| pair.sent - pair.acknowledged)
-            .sum();
+        let done = if ack { self.acknowledged } else { self.delivered };
+        let unacknowledged = self.pairs.iter().map(|pair| pair.sent - pair.acknowledged).sum();
         Report {
             used,
             sent: self.pairs.iter().map(|pair| pair.sent).sum(),
@@ -332,16 +325,13 @@ impl Script for Chat {
         let Some(mark) = message::read(stanza) else {
             return;
         };
-        let Some(pair) = self
-            .pairs
-            .get_mut(mark.pair)
-            .filter(|_| id == 2 * mark.pair + 1)
-        else {
+        let Some(pair) = self.pairs.get_mut(mark.pair).filter(|_| id == 2 * mark.pair + 1) else {
             return;
         };
         if !pair.tracker.arrived(mark.number) {
             return;
         }
+        self.last_arrival = now;
         let now = now - self.epoch;
         if self.is_measuring() {
             self.delivered += 1;
@@ -361,10 +351,12 @@ impl Script for Chat {
         };
         let total = u64::from(count.wrapping_sub(pair.other_stanzas)).min(pair.sent);
         let newly = total.saturating_sub(pair.acknowledged);
+        if newly > 0 {
+            self.last_arrival = self.epoch + now;
+        }
         pair.acknowledged += newly;
-        let sent_at: Vec<Duration> = (0..newly)
-            .filter_map(|_| pair.unacknowledged.pop_front())
-            .collect();
+        let sent_at: Vec<Duration> =
+            (0..newly).filter_map(|_| pair.unacknowledged.pop_front()).collect();
         if self.is_measuring() {
             self.acknowledged += newly;
         }
@@ -415,7 +407,5 @@ impl Chat {
 }
 
 fn ask(sessions: &mut Sessions, index: usize) {
-    sessions.send(2 * index, |out| {
-        out.extend_from_slice(b"<r xmlns='urn:xmpp:sm:3'/>")
-    });
+    sessions.send(2 * index, |out| out.extend_from_slice(b"<r xmlns='urn:xmpp:sm:3'/>"));
 }

@@ -177,11 +177,7 @@ impl Command {
         match self.action {
             Action::Relay(args) => relay(&args, self.json),
             Action::Accounts(args) => {
-                let Who {
-                    domain,
-                    prefix,
-                    password,
-                } = args.who;
+                let Who { domain, prefix, password } = args.who;
                 let list = accounts::list(&prefix, &domain, &password, args.count);
                 if self.json {
                     return print(&list, true);
@@ -320,11 +316,7 @@ fn print(result: &impl Serialize, json: bool) -> io::Result<()> {
 fn print_lines(out: &mut impl Write, path: &str, value: &Value) -> io::Result<()> {
     match value {
         Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
-            let path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             print_lines(out, &path, value)
         }),
         Value::Null => Ok(()),

@@ -38,12 +38,7 @@ impl Default for Shared {
 impl Connection {
     /// Takes a connected or connecting non-blocking socket.
     pub fn new(socket: TcpStream) -> Connection {
-        Connection {
-            socket,
-            tls: None,
-            outbound: Vec::new(),
-            unread: Vec::new(),
-        }
+        Connection { socket, tls: None, outbound: Vec::new(), unread: Vec::new() }
     }
 
     /// The socket, for registering it.
@@ -139,14 +134,12 @@ impl Connection {
 fn decrypt(tls: &mut rustls::Connection, mut wire: &[u8], into: &mut Vec<u8>) -> io::Result<()> {
     while !wire.is_empty() {
         tls.read_tls(&mut wire)?;
-        let state = tls
-            .process_new_packets()
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        let state =
+            tls.process_new_packets().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         let plain = state.plaintext_bytes_to_read();
         let at = into.len();
         into.resize(at + plain, 0);
-        tls.reader()
-            .read_exact(into.get_mut(at..).unwrap_or_default())?;
+        tls.reader().read_exact(into.get_mut(at..).unwrap_or_default())?;
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 //! What the sessions say once they are online is up to a [`Script`].
 
 use crate::connection::Shared;
+use crate::keys::Keys;
 use crate::scan::Item;
-use crate::scram::Keys;
-use crate::session::{Counted, Phase, Session, answer_request};
+use crate::session::{Phase, Session};
+use crate::sessions::{Script, Sessions, mark};
 use crate::signin::{Context, Manner, Progress, Security, SignIn};
 use crate::tls;
 use mio::{Events, Interest, Poll, Token};
@@ -31,93 +32,6 @@ pub struct Target {
     pub password: String,
     /// TLS 1.2 instead of 1.3.
     pub old_tls: bool,
-}
-
-/// What happens to the sessions, told to whoever drives them. Whatever a script writes is sent at the end of the turn.
-pub trait Script {
-    /// Session `id` is online.
-    fn online(&mut self, _sessions: &mut Sessions, _id: usize, _now: Instant) {}
-    /// A stanza came; `now` is when its bytes were read.
-    fn stanza(&mut self, _sessions: &mut Sessions, _id: usize, _stanza: &[u8], _now: Instant) {}
-    /// The server has handled `count` stanzas of session `id` (XEP-0198 §4).
-    fn acknowledged(&mut self, _sessions: &mut Sessions, _id: usize, _count: u32, _now: Instant) {}
-    /// Session `id` ended: by the server, by an error, or because the script closed its stream.
-    fn gone(&mut self, _id: usize, _reason: &str) {}
-    /// The end of a wake-up, before anything is sent.
-    fn turn(&mut self, _sessions: &mut Sessions, _now: Instant) {}
-}
-
-/// A script that does nothing.
-#[derive(Debug)]
-pub struct Silent;
-
-impl Script for Silent {}
-
-/// All sessions, and which of them have something to send.
-#[derive(Debug, Default)]
-pub struct Sessions {
-    list: Vec<Session>,
-    dirty: Vec<usize>,
-    online: usize,
-    lost: usize,
-    last_reason: String,
-}
-
-impl Sessions {
-    /// Appends to what session `id` sends at the end of the turn.
-    pub fn send(&mut self, id: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(session) = self.list.get_mut(id) {
-            write(session.connection.outbound());
-            mark(&mut self.dirty, session, id);
-        }
-    }
-
-    /// Like [`Sessions::send`], for exactly one stanza, which stream management counts.
-    pub fn send_stanza(&mut self, id: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        self.send(id, write);
-        if let Some(management) = self.list.get_mut(id).and_then(|s| s.management.as_mut()) {
-            management.sent = management.sent.wrapping_add(1);
-        }
-    }
-
-    /// How many stanzas session `id` sent since stream management began.
-    pub fn managed_sent(&self, id: usize) -> u32 {
-        let management = self.list.get(id).and_then(|s| s.management.as_ref());
-        management.map_or(0, |management| management.sent)
-    }
-
-    /// Whether session `id` has so much unsent that nothing more should be written.
-    pub fn is_stuck(&self, id: usize) -> bool {
-        self.list.get(id).is_none_or(|s| s.connection.is_stuck())
-    }
-
-    /// How many sessions are online now.
-    pub fn online(&self) -> usize {
-        self.online
-    }
-
-    /// How many sessions ended that nobody closed.
-    pub fn lost(&self) -> usize {
-        self.lost
-    }
-
-    /// Closes the stream of session `id`; [`Script::gone`] follows when the server has closed it too.
-    pub fn close(&mut self, id: usize) {
-        self.send(id, |out| out.extend_from_slice(b"</stream:stream>"));
-        if let Some(session) = self.list.get_mut(id) {
-            if session.phase.is_online() {
-                self.online -= 1;
-            }
-            session.phase = Phase::Closing;
-        }
-    }
-}
-
-fn mark(dirty: &mut Vec<usize>, session: &mut Session, id: usize) {
-    if !session.dirty {
-        session.dirty = true;
-        dirty.push(id);
-    }
 }
 
 /// The event loop and its sessions.
@@ -161,17 +75,13 @@ impl Fleet {
         let sign_in = SignIn::new(user, manner, management);
         let mut session = Session::new(socket, sign_in);
         if manner.security == Security::Direct {
-            session
-                .connection
-                .start_tls(tls::connect(&self.tls, &manner.domain)?);
+            session.connection.start_tls(tls::connect(&self.tls, &manner.domain)?);
         }
         if let Phase::SigningIn(sign_in) = &session.phase {
             sign_in.open(manner, session.connection.outbound());
         }
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(session.connection.socket(), Token(id), interest)?;
+        self.poll.registry().register(session.connection.socket(), Token(id), interest)?;
         match self.sessions.list.get_mut(id) {
             Some(place) => *place = session,
             None => self.sessions.list.push(session),
@@ -193,18 +103,14 @@ impl Fleet {
         let mut reported = Instant::now();
         while self.sessions.online < count {
             let open = self.sessions.list.len();
-            let begin = count
-                .min(self.sessions.online + concurrency)
-                .saturating_sub(open);
+            let begin = count.min(self.sessions.online + concurrency).saturating_sub(open);
             for id in open..open + begin {
                 self.dial(id, id, managed(id))?;
             }
             self.turn(Duration::from_millis(100), script)?;
             if self.sessions.lost > 0 {
                 let reason = &self.sessions.last_reason;
-                return Err(io::Error::other(format!(
-                    "a session was lost at log-in: {reason}"
-                )));
+                return Err(io::Error::other(format!("a session was lost at log-in: {reason}")));
             }
             let online = self.sessions.online;
             if online > progress.0 {
@@ -317,7 +223,7 @@ impl Fleet {
                 return Err("the server closed the stream".to_owned());
             } else if item == Item::Stanza {
                 let stanza = self.shared.bytes.get(range).unwrap_or_default();
-                online_item(&mut self.sessions, id, (stanza, now), script);
+                self.sessions.take(id, (stanza, now), script);
             }
         }
         Ok(())
@@ -338,15 +244,9 @@ impl Fleet {
         let Phase::SigningIn(sign_in) = &mut session.phase else {
             return Ok(false);
         };
-        let context = Context {
-            manner,
-            keys: &mut self.keys,
-            out: session.connection.outbound(),
-        };
+        let context = Context { manner, keys: &mut self.keys, out: session.connection.outbound() };
         let bytes = self.shared.bytes.get(item.1).unwrap_or_default();
-        let progress = sign_in
-            .item(item.0, bytes, context)
-            .map_err(|e| e.to_string())?;
+        let progress = sign_in.item(item.0, bytes, context).map_err(|e| e.to_string())?;
         let mut anew = false;
         match progress {
             Progress::Waits => session.note_handled(bytes),
@@ -393,22 +293,5 @@ impl Fleet {
         }
         session.hang_up();
         script.gone(id, reason);
-    }
-}
-
-fn online_item(
-    sessions: &mut Sessions,
-    id: usize,
-    read: (&[u8], Instant),
-    script: &mut dyn Script,
-) {
-    let (stanza, now) = read;
-    let Some(session) = sessions.list.get_mut(id) else {
-        return;
-    };
-    match session.count_handled(stanza) {
-        Counted::Stanza => script.stanza(sessions, id, stanza, now),
-        Counted::Request(handled) => sessions.send(id, |out| answer_request(handled, out)),
-        Counted::Answer(count) => script.acknowledged(sessions, id, count, now),
     }
 }

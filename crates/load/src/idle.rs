@@ -1,8 +1,9 @@
 //! Sessions that are online and say nothing: what they cost in memory, and in processor time.
 
-use crate::fleet::{Fleet, Silent, Target};
+use crate::fleet::{Fleet, Target};
 use crate::measure::{Look, Used};
 use crate::process::Tree;
+use crate::sessions::Silent;
 use serde::Serialize;
 use std::io;
 use std::time::Duration;

@@ -39,11 +39,7 @@ impl Look {
     /// Looks now.
     pub fn now(server: Option<Tree>) -> io::Result<Look> {
         let server = server.map(|tree| Ok::<_, io::Error>((tree.cpu()?, tree.resident_kib()?)));
-        Ok(Look {
-            server: server.transpose()?,
-            at: Instant::now(),
-            own: own_cpu(),
-        })
+        Ok(Look { server: server.transpose()?, at: Instant::now(), own: own_cpu() })
     }
 
     /// When this look was.
@@ -57,13 +53,11 @@ impl Look {
         Used {
             seconds: (later.at - self.at).as_secs_f64(),
             generator_cpu_ms: later.own.saturating_sub(self.own).as_secs_f64() * 1e3,
-            server: server.map(
-                |((cpu, resident), (later_cpu, later_resident))| ServerUsed {
-                    cpu_ms: later_cpu.saturating_sub(cpu).as_secs_f64() * 1e3,
-                    resident_before_kib: resident,
-                    resident_after_kib: later_resident,
-                },
-            ),
+            server: server.map(|((cpu, resident), (later_cpu, later_resident))| ServerUsed {
+                cpu_ms: later_cpu.saturating_sub(cpu).as_secs_f64() * 1e3,
+                resident_before_kib: resident,
+                resident_after_kib: later_resident,
+            }),
         }
     }
 }
@@ -93,10 +87,7 @@ impl Used {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts and KiB stay far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts and KiB stay far below 2^52")]
 fn as_f64(count: u64) -> f64 {
     count as f64
 }

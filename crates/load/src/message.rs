@@ -65,11 +65,7 @@ mod tests {
 
     #[test]
     fn a_mark_comes_back_from_a_message_of_the_wanted_size() {
-        let mark = Mark {
-            pair: 7,
-            number: 123_456,
-            sent: Duration::from_nanos(9_876_543_210),
-        };
+        let mark = Mark { pair: 7, number: 123_456, sent: Duration::from_nanos(9_876_543_210) };
         let mut out = b"before".to_vec();
         write(mark, "load7@localhost", 200, &mut out);
         assert_eq!(out.len(), 6 + 200);

@@ -42,12 +42,7 @@ impl Pace {
         timer.set(expiration, TimerSetTimeFlags::empty())?;
         let fd = timer.as_fd().as_raw_fd();
         registry.register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
-        Ok(Pace {
-            rate,
-            epoch,
-            next: 0,
-            timer,
-        })
+        Ok(Pace { rate, epoch, next: 0, timer })
     }
 
     /// The turns that are due by `now` and were not given before.
@@ -64,17 +59,11 @@ impl Pace {
         let end = (elapsed * rate) as u64 + 1;
         let begin = self.next;
         self.next = begin.max(end);
-        (begin..self.next).map(move |number| Turn {
-            number,
-            at: at(number, rate),
-        })
+        (begin..self.next).map(move |number| Turn { number, at: at(number, rate) })
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "runs have far fewer than 2^52 turns"
-)]
+#[expect(clippy::cast_precision_loss, reason = "runs have far fewer than 2^52 turns")]
 fn at(number: u64, rate: f64) -> Duration {
     Duration::from_secs_f64(number as f64 / rate)
 }
@@ -90,10 +79,8 @@ mod tests {
         let epoch = Instant::now();
         let mut pace = Pace::new(1000.0, epoch, poll.registry()).unwrap();
         let mut due = |ms| {
-            let turns: Vec<u64> = pace
-                .due(epoch + Duration::from_millis(ms))
-                .map(|t| t.number)
-                .collect();
+            let turns: Vec<u64> =
+                pace.due(epoch + Duration::from_millis(ms)).map(|t| t.number).collect();
             turns
         };
         assert_eq!(due(0), [0]);

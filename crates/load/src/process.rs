@@ -32,10 +32,7 @@ impl Tree {
                 return Ok(Tree { root: pid });
             }
         }
-        let message = format!(
-            "no process that can be seen listens on port {}",
-            address.port()
-        );
+        let message = format!("no process that can be seen listens on port {}", address.port());
         Err(io::Error::new(io::ErrorKind::NotFound, message))
     }
 
@@ -115,9 +112,7 @@ fn resident_kib(pid: i32) -> Option<u64> {
 
 fn pids() -> io::Result<Vec<i32>> {
     let entries = fs::read_dir("/proc")?;
-    Ok(entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect())
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
 /// The inodes of the sockets that listen on `port`, from `/proc/net/tcp` and `tcp6`.
@@ -143,11 +138,7 @@ fn holds_socket(pid: i32, inodes: &[String]) -> bool {
     };
     entries
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .any(|link| {
-            inodes
-                .iter()
-                .any(|inode| link.as_os_str() == inode.as_str())
-        })
+        .any(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
 }
 
 #[cfg(test)]

@@ -45,8 +45,7 @@ impl Relay {
     pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> io::Result<Relay> {
         let mut listener = TcpListener::bind(address)?;
         let poll = Poll::new()?;
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Relay {
             listener,
             tls,
@@ -68,10 +67,7 @@ impl Relay {
     pub fn run(&mut self, goes_on: impl Fn() -> bool) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while goes_on() {
-            match self
-                .poll
-                .poll(&mut events, Some(std::time::Duration::from_millis(100)))
-            {
+            match self.poll.poll(&mut events, Some(std::time::Duration::from_millis(100))) {
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
                 _ => {}
             }
@@ -98,9 +94,7 @@ impl Relay {
             socket.set_nodelay(true)?;
             let id = self.free.pop().unwrap_or(self.peers.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll
-                .registry()
-                .register(&mut socket, Token(id), interest)?;
+            self.poll.registry().register(&mut socket, Token(id), interest)?;
             let mut connection = Connection::new(socket);
             if let Some(tls) = &self.tls {
                 connection.start_tls(tls::accept(tls)?);
@@ -226,11 +220,7 @@ impl Relay {
         let bind = format!(
             "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{user}@localhost/load</jid></bind>"
         );
-        let inner = if iq_id == "bind1" {
-            bind
-        } else {
-            String::new()
-        };
+        let inner = if iq_id == "bind1" { bind } else { String::new() };
         let out = peer.connection.outbound();
         write!(out, "<iq type='result' id='{iq_id}'>{inner}</iq>").expect("a Vec takes any bytes");
         mark(&mut self.dirty, peer, id);

@@ -102,9 +102,7 @@ pub struct Unreadable;
 /// The name of the element whose bytes these are.
 pub fn name(element: &[u8]) -> &[u8] {
     let inner = element.strip_prefix(b"<").unwrap_or(element);
-    let end = inner
-        .iter()
-        .position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
+    let end = inner.iter().position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>'));
     inner.get(..end.unwrap_or(inner.len())).unwrap_or(inner)
 }
 
@@ -170,20 +168,14 @@ fn tag_at(bytes: &[u8], at: usize) -> Option<Tag> {
                 (_, Some(b'/')) => TagKind::Empty,
                 _ => TagKind::Open,
             };
-            Some(Tag {
-                kind,
-                end: at + end,
-            })
+            Some(Tag { kind, end: at + end })
         }
     }
 }
 
 fn ends(rest: &[u8], mark: &[u8], at: usize) -> Option<Tag> {
     let end = at + memmem::find(rest, mark)? + mark.len();
-    Some(Tag {
-        kind: TagKind::Other,
-        end,
-    })
+    Some(Tag { kind: TagKind::Other, end })
 }
 
 /// One past the `>` that closes the tag at the front of `rest`, outside quotes.
@@ -262,9 +254,6 @@ mod tests {
         assert_eq!(attribute(tag, b"id"), Some(&b">"[..]));
         assert_eq!(attribute(tag, b"type"), None);
         assert_eq!(attribute(b"<presence/>", b"to"), None);
-        assert_eq!(
-            text(b"<a><jid>x@y/z</jid></a>", b"<jid>"),
-            Some(&b"x@y/z"[..])
-        );
+        assert_eq!(text(b"<a><jid>x@y/z</jid></a>", b"<jid>"), Some(&b"x@y/z"[..]));
     }
 }

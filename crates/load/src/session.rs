@@ -9,7 +9,7 @@ use std::net::Shutdown;
 /// Where a session stands.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    SigningIn(SignIn),
+    SigningIn(Box<SignIn>),
     Online,
     /// The client has closed its stream and waits for the server to do so.
     Closing,
@@ -49,7 +49,7 @@ impl Session {
     pub(crate) fn new(socket: TcpStream, sign_in: SignIn) -> Session {
         Session {
             connection: Connection::new(socket),
-            phase: Phase::SigningIn(sign_in),
+            phase: Phase::SigningIn(Box::new(sign_in)),
             scanner: Scanner::default(),
             management: None,
             dirty: false,
@@ -58,10 +58,7 @@ impl Session {
 
     /// Counting begins; the roster request has just been written.
     pub(crate) fn begin_management(&mut self) {
-        self.management = Some(Management {
-            sent: 1,
-            handled: 0,
-        });
+        self.management = Some(Management { sent: 1, handled: 0 });
     }
 
     /// The presence has just been written.

@@ -2,8 +2,11 @@
 //!
 //! A plain machine: items of the stream in, bytes out. It knows no socket.
 
+use crate::keys::Keys;
 use crate::scan::{Item, attribute, holds, name};
-use crate::scram::{self, Exchange, Keys, ScramHash};
+use auth::scram::{Hash, ScramClient, ScramError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::ValueEnum;
 use memchr::memchr;
 use serde::Serialize;
@@ -76,7 +79,7 @@ enum Step {
     Features,
     Proceed,
     /// PLAIN has no exchange.
-    Sasl(Option<Exchange>),
+    Sasl(Option<Box<ScramClient>>),
     BindFeatures,
     Bind,
     Enable,
@@ -110,7 +113,7 @@ pub enum SignInError {
     Refused(String),
     /// The server's part of SCRAM is wrong.
     #[error(transparent)]
-    Scram(#[from] scram::ScramError),
+    Scram(#[from] ScramError),
 }
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -165,7 +168,7 @@ impl SignIn {
             (Step::Sasl(_), b"challenge") => self.respond(bytes, context),
             (Step::Sasl(exchange), b"success") => {
                 if let Some(exchange) = exchange {
-                    exchange.finish(content(bytes))?;
+                    exchange.verify(&decoded(content(bytes)))?;
                 }
                 self.open(context.manner, context.out);
                 self.step = Step::BindFeatures;
@@ -201,17 +204,18 @@ impl SignIn {
     ) -> Result<Progress, SignInError> {
         let (offer, hash) = match context.manner.mechanism {
             Mechanism::Plain => ("PLAIN", None),
-            Mechanism::ScramSha1 => ("SCRAM-SHA-1", Some(ScramHash::Sha1)),
-            Mechanism::ScramSha256 => ("SCRAM-SHA-256", Some(ScramHash::Sha256)),
+            Mechanism::ScramSha1 => ("SCRAM-SHA-1", Some(Hash::Sha1)),
+            Mechanism::ScramSha256 => ("SCRAM-SHA-256", Some(Hash::Sha256)),
         };
         if !holds(features, format!(">{offer}<").as_bytes()) {
             return Err(SignInError::NotOffered(offer));
         }
         let (exchange, initial) = match hash {
-            None => (None, scram::plain(&self.user, context.keys.password())),
+            None => (None, context.keys.plain(&self.user)),
             Some(hash) => {
-                let (exchange, first) = Exchange::start(hash, &self.user, scram::nonce());
-                (Some(exchange), first)
+                let exchange = context.keys.start(hash, &self.user)?;
+                let first = BASE64.encode(exchange.first());
+                (Some(Box::new(exchange)), first)
             }
         };
         let auth = format!("<auth xmlns='{SASL}' mechanism='{offer}'>{initial}</auth>");
@@ -224,8 +228,9 @@ impl SignIn {
         let Step::Sasl(Some(exchange)) = &mut self.step else {
             return Err(refused(challenge));
         };
-        let answer = exchange.answer(content(challenge), context.keys)?;
-        let response = format!("<response xmlns='{SASL}'>{answer}</response>");
+        let answer = exchange.answer(&decoded(content(challenge)))?;
+        context.keys.keep(&self.user, exchange);
+        let response = format!("<response xmlns='{SASL}'>{}</response>", BASE64.encode(answer));
         context.out.extend_from_slice(response.as_bytes());
         Ok(Progress::Waits)
     }
@@ -264,8 +269,12 @@ impl SignIn {
 fn content(element: &[u8]) -> &[u8] {
     let from = memchr(b'>', element).map_or(element.len(), |at| at + 1);
     let rest = element.get(from..).unwrap_or_default();
-    rest.get(..memchr(b'<', rest).unwrap_or(0))
-        .unwrap_or_default()
+    rest.get(..memchr(b'<', rest).unwrap_or(0)).unwrap_or_default()
+}
+
+/// What base64 says; nothing if it is malformed, which the exchange then refuses.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    BASE64.decode(text.trim_ascii()).unwrap_or_default()
 }
 
 fn refused(element: &[u8]) -> SignInError {
@@ -278,12 +287,7 @@ mod tests {
     use super::*;
 
     fn manner(mechanism: Mechanism, security: Security) -> Manner {
-        Manner {
-            domain: "localhost".to_owned(),
-            mechanism,
-            security,
-            presence: true,
-        }
+        Manner { domain: "localhost".to_owned(), mechanism, security, presence: true }
     }
 
     /// Plays the server's items and gives each step's progress and what the client wrote.
@@ -292,14 +296,8 @@ mod tests {
         let mut sign_in = SignIn::new("load1".to_owned(), manner, management);
         let step = |item: &&str| {
             let mut out = Vec::new();
-            let context = Context {
-                manner,
-                keys: &mut keys,
-                out: &mut out,
-            };
-            let progress = sign_in
-                .item(Item::Stanza, item.as_bytes(), context)
-                .unwrap();
+            let context = Context { manner, keys: &mut keys, out: &mut out };
+            let progress = sign_in.item(Item::Stanza, item.as_bytes(), context).unwrap();
             (progress, String::from_utf8(out).unwrap())
         };
         items.iter().map(step).collect()
@@ -325,66 +323,57 @@ mod tests {
                 "<iq type='result' id='roster1'/>",
             ],
         );
-        let begins: Vec<&str> = said
-            .iter()
-            .map(|(_, out)| out.split([' ', '/']).next().unwrap())
-            .collect();
+        let begins: Vec<&str> =
+            said.iter().map(|(_, out)| out.split([' ', '/']).next().unwrap()).collect();
         assert_eq!(
             begins,
-            [
-                "<starttls",
-                "",
-                "<auth",
-                "<?xml",
-                "<iq",
-                "<enable",
-                "<iq",
-                "<presence"
-            ]
+            ["<starttls", "", "<auth", "<?xml", "<iq", "<enable", "<iq", "<presence"]
         );
         assert!(said[2].1.contains(">AGxvYWQxAHNlY3JldA==<"));
         use Progress::{Managed, Online, Restart, StartTls, Waits};
         let progress: Vec<Progress> = said.into_iter().map(|(progress, _)| progress).collect();
-        assert_eq!(
-            progress,
-            [
-                Waits, StartTls, Waits, Restart, Waits, Waits, Managed, Online
-            ]
-        );
+        assert_eq!(progress, [Waits, StartTls, Waits, Restart, Waits, Waits, Managed, Online]);
     }
 
     #[test]
     fn without_presence_the_session_is_online_once_bound() {
         let mut manner = manner(Mechanism::Plain, Security::None);
         manner.presence = false;
-        let said = play(
-            &manner,
-            false,
-            &[MECHANISMS, "<success/>", BIND, "<iq type='result'/>"],
-        );
+        let said = play(&manner, false, &[MECHANISMS, "<success/>", BIND, "<iq type='result'/>"]);
         assert_eq!(said[3], (Progress::Online, String::new()));
+    }
+
+    #[test]
+    fn a_server_that_does_not_prove_itself_is_left() {
+        let manner = manner(Mechanism::ScramSha1, Security::None);
+        let mut keys = Keys::new("secret");
+        let mut sign_in = SignIn::new("load1".to_owned(), &manner, false);
+        let mut say = |item: &str| {
+            let mut out = Vec::new();
+            let context = Context { manner: &manner, keys: &mut keys, out: &mut out };
+            let progress = sign_in.item(Item::Stanza, item.as_bytes(), context);
+            let said = String::from_utf8(decoded(content(&out))).unwrap();
+            (progress, said)
+        };
+        let offer = MECHANISMS.replace("PLAIN", "SCRAM-SHA-1");
+        let (_, first) = say(&offer);
+        let nonce = first.strip_prefix("n,,n=load1,r=").unwrap();
+        let challenge = BASE64.encode(format!("r={nonce}more,s=QSXCR+Q6sek8bf92,i=4096"));
+        let (_, last) = say(&format!("<challenge xmlns='{SASL}'>{challenge}</challenge>"));
+        assert!(last.starts_with(&format!("c=biws,r={nonce}more,p=")), "{last}");
+        let forged = BASE64.encode("v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");
+        let (progress, _) = say(&format!("<success>{forged}</success>"));
+        assert!(matches!(progress, Err(SignInError::Scram(ScramError::Server))));
     }
 
     #[test]
     fn what_is_not_offered_or_refused_is_an_error() {
         let manner = manner(Mechanism::ScramSha1, Security::None);
         let mut keys = Keys::new("secret");
-        for item in [
-            MECHANISMS,
-            "<failure><not-authorized/></failure>",
-            "<stream:error/>",
-        ] {
-            let context = Context {
-                manner: &manner,
-                keys: &mut keys,
-                out: &mut Vec::new(),
-            };
+        for item in [MECHANISMS, "<failure><not-authorized/></failure>", "<stream:error/>"] {
+            let context = Context { manner: &manner, keys: &mut keys, out: &mut Vec::new() };
             let mut sign_in = SignIn::new("load1".to_owned(), &manner, false);
-            assert!(
-                sign_in
-                    .item(Item::Stanza, item.as_bytes(), context)
-                    .is_err()
-            );
+            assert!(sign_in.item(Item::Stanza, item.as_bytes(), context).is_err());
         }
     }
 }

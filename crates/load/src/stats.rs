@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Buckets per doubling: quantiles are right to one part in 64.
 const STEPS: u64 = 64;
 const STEP_BITS: u32 = 6;
-const BUCKETS: usize = ((64 - STEP_BITS as usize) + 1) * STEPS as usize;
+const BUCKETS: usize = (64 - STEP_BITS as usize + 1) << STEP_BITS;
 
 /// Counts durations in buckets whose width grows with their size.
 #[derive(Clone, Debug)]
@@ -19,12 +19,7 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram {
-            counts: vec![0; BUCKETS],
-            total: 0,
-            longest: 0,
-            sum: 0,
-        }
+        Histogram { counts: vec![0; BUCKETS], total: 0, longest: 0, sum: 0 }
     }
 }
 
@@ -117,9 +112,7 @@ fn upper_edge(index: usize) -> u64 {
     }
     let doubling = index / STEPS - 1;
     let step = index % STEPS + STEPS;
-    (((u128::from(step) + 1) << doubling) - 1)
-        .try_into()
-        .unwrap_or(u64::MAX)
+    (((u128::from(step) + 1) << doubling) - 1).try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -129,17 +122,10 @@ mod tests {
     #[test]
     fn every_value_falls_into_a_bucket_that_reaches_it_within_one_part_in_64() {
         for shift in 0..64 {
-            for value in [
-                1u64 << shift,
-                (1 << shift) | 1,
-                (1u64 << shift).wrapping_sub(1),
-            ] {
+            for value in [1u64 << shift, (1 << shift) | 1, (1u64 << shift).wrapping_sub(1)] {
                 let edge = upper_edge(bucket(value));
                 assert!(edge >= value, "{value} lies above its edge {edge}");
-                assert!(
-                    edge - value <= value / 64,
-                    "{value} is far from its edge {edge}"
-                );
+                assert!(edge - value <= value / 64, "{value} is far from its edge {edge}");
             }
         }
         assert!(bucket(u64::MAX) < BUCKETS);
@@ -152,12 +138,9 @@ mod tests {
             histogram.add(Duration::from_millis(ms));
         }
         let q = histogram.quantiles();
-        for (got, want) in [
-            (q.p50_ms, 500.0),
-            (q.p90_ms, 900.0),
-            (q.p99_ms, 990.0),
-            (q.p999_ms, 999.0),
-        ] {
+        for (got, want) in
+            [(q.p50_ms, 500.0), (q.p90_ms, 900.0), (q.p99_ms, 990.0), (q.p999_ms, 999.0)]
+        {
             assert!((got - want).abs() <= want / 50.0, "{got} is not {want}");
         }
         assert!((q.max_ms - 1000.0).abs() < 1e-9);

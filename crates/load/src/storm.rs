@@ -1,8 +1,9 @@
 //! A storm of log-ins: many clients sign in, bind and leave again, a fixed number of them at a time.
 
-use crate::fleet::{Fleet, Script, Sessions, Target};
+use crate::fleet::{Fleet, Target};
 use crate::measure::{Look, Used};
 use crate::process::Tree;
+use crate::sessions::{Script, Sessions};
 use crate::stats::{Histogram, Quantiles};
 use serde::Serialize;
 use std::io;
@@ -51,9 +52,7 @@ pub fn run(target: Target, options: Options, server: Option<Tree>) -> io::Result
     let mut storm = Storm::default();
     storm.pass(&mut fleet, options.accounts, &options)?;
     if let Some(reason) = storm.last_failure {
-        return Err(io::Error::other(format!(
-            "a log-in before measuring failed: {reason}"
-        )));
+        return Err(io::Error::other(format!("a log-in before measuring failed: {reason}")));
     }
     let before = Look::now(server)?;
     let mut storm = Storm::default();

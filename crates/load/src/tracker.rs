@@ -61,10 +61,7 @@ impl Tracker {
     /// What became of the numbers below `sent`.
     pub fn tally(&self, sent: u64) -> Tally {
         let lost = self.missing.len() as u64 + sent.saturating_sub(self.next);
-        Tally {
-            lost: self.tally.lost + lost,
-            ..self.tally
-        }
+        Tally { lost: self.tally.lost + lost, ..self.tally }
     }
 }
 

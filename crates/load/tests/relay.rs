@@ -1,5 +1,7 @@
 //! The loads against the floor, on loopback and in small counts.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use load::fleet::Target;
 use load::relay::Relay;
 use load::signin::{Manner, Mechanism, Security};
@@ -76,11 +78,7 @@ fn options() -> chat::Options {
 fn chat_is_whole(security: Security, options: chat::Options) -> chat::Report {
     let floor = Floor::start(security);
     let report = chat::run(floor.target(security), options, None).unwrap();
-    assert_eq!(
-        report.tally,
-        load::tracker::Tally::default(),
-        "no message is lost or out of order"
-    );
+    assert_eq!(report.tally, load::tracker::Tally::default(), "no message is lost or out of order");
     assert!(report.sent >= report.delivered);
     assert_eq!((report.errors, report.sessions_lost), (0, 0));
     assert!(report.latency.p50_ms > 0.0 && report.latency.p50_ms <= report.latency.max_ms);
@@ -90,39 +88,24 @@ fn chat_is_whole(security: Security, options: chat::Options) -> chat::Report {
 #[test]
 fn a_closed_loop_delivers_what_it_was_asked_for() {
     let report = chat_is_whole(Security::None, options());
-    assert!(
-        report.delivered >= 2000,
-        "{} were delivered",
-        report.delivered
-    );
+    assert!(report.delivered >= 2000, "{} were delivered", report.delivered);
 }
 
 #[test]
 fn a_closed_loop_runs_under_tls() {
     let report = chat_is_whole(Security::Direct, options());
-    assert!(
-        report.delivered >= 2000,
-        "{} were delivered",
-        report.delivered
-    );
+    assert!(report.delivered >= 2000, "{} were delivered", report.delivered);
 }
 
 #[test]
 fn an_open_loop_sends_by_the_clock() {
-    let options = chat::Options {
-        rate: 1000.0,
-        duration: Duration::from_millis(300),
-        count: 0,
-        ..options()
-    };
+    let options =
+        chat::Options { rate: 1000.0, duration: Duration::from_millis(300), count: 0, ..options() };
     let report = chat_is_whole(Security::None, options);
     let due = report.used.seconds * 1000.0;
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     let sent = report.sent as f64;
-    assert!(
-        sent <= due + 2.0 && sent > due * 0.7,
-        "{sent} were sent, {due} were due"
-    );
+    assert!(sent <= due + 2.0 && sent > due * 0.7, "{sent} were sent, {due} were due");
     assert_eq!(report.unsent, 0);
 }
 
@@ -130,11 +113,7 @@ fn an_open_loop_sends_by_the_clock() {
 fn a_storm_counts_its_log_ins() {
     for security in [Security::None, Security::Direct] {
         let floor = Floor::start(security);
-        let options = storm::Options {
-            count: 30,
-            concurrency: 4,
-            accounts: 7,
-        };
+        let options = storm::Options { count: 30, concurrency: 4, accounts: 7 };
         let report = storm::run(floor.target(security), options, None).unwrap();
         assert_eq!((report.succeeded, report.failed), (30, 0));
     }
@@ -146,10 +125,7 @@ fn a_mechanism_that_is_not_offered_fails_the_run_and_says_so() {
     let mut target = floor.target(Security::None);
     target.manner.mechanism = Mechanism::ScramSha1;
     let error = chat::run(target, options(), None).unwrap_err();
-    assert!(
-        error.to_string().contains("SCRAM-SHA-1 is not offered"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("SCRAM-SHA-1 is not offered"), "{error}");
 }
 
 #[test]
