@@ -22,7 +22,7 @@ c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
 storage = "internal"
-statistics = "none"
+certificates = "{data}"
 ssl = {{ certificate = "{chain}", key = "{key}" }}
 modules_disabled = {{ "s2s" }}
 modules_enabled = {{
