@@ -1,1 +1,352 @@
-//! Tests.
+//! A session on trial: its words, its client's state, stored messages.
+
+mod management;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::trial::Trial;
+use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, MemberId, Receipt, ResumptionId};
+use proto::{Route, SessionId};
+use store::memory::Memory;
+use xmpp::StreamCondition;
+use xmpp::{BareJid, FullJid, Head, IqType, Jid, Kind, MessageType, Origin, PresenceType, Stanza};
+
+use super::{Config, Session};
+
+const UID: u64 = 7;
+const STATE: &str = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+
+/// A session on trial, and what it said last: each word in short.
+struct Stage {
+    trial: Trial<Session>,
+    said: Vec<String>,
+    receipts: Vec<Receipt>,
+    origins: Vec<Origin>,
+    given_back: Vec<Stanza>,
+    id: Option<ResumptionId>,
+}
+
+impl Stage {
+    fn unstarted(account: &str, config: Config) -> Self {
+        let id = SessionId { account: BareJid::parse(account).unwrap(), uid: UID };
+        let hosts = Hosts::new([BareJid::parse("x.org").unwrap()], []);
+        let store = Arc::new(Memory::new());
+        let trial = Trial::new(&Route::Session(id), Arc::new(config), hosts, store).unwrap();
+        Self {
+            trial,
+            said: Vec::new(),
+            receipts: Vec::new(),
+            origins: Vec::new(),
+            given_back: Vec::new(),
+            id: None,
+        }
+    }
+
+    /// Bound by connection 1.
+    fn bound_with(config: Config) -> Self {
+        let mut stage = Self::unstarted("a@x.org", config);
+        let jid = FullJid::parse("a@x.org/r").unwrap();
+        let word = UserWord::Start { connection: connection(1), jid, iq_id: "b".into() };
+        stage.hears(Body::User(word));
+        assert_eq!(stage.said, ["1: bound a@x.org/r"]);
+        stage
+    }
+
+    fn bound() -> Self {
+        Self::bound_with(Config::default())
+    }
+
+    /// Bound, and its client counts and may resume.
+    fn managed_with(config: Config) -> Self {
+        let mut stage = Self::bound_with(config);
+        stage.client(1, EdgeWord::Enable { resume: true, max: None });
+        assert_eq!(stage.said, ["1: enabled, resumable"]);
+        stage
+    }
+
+    fn managed() -> Self {
+        Self::managed_with(Config::default())
+    }
+
+    /// Managed, and its connection is lost.
+    fn lost_with(config: Config) -> Self {
+        let mut stage = Self::managed_with(config);
+        stage.client(1, EdgeWord::Gone(Gone::Lost));
+        assert_eq!(stage.said, ["user: detached"]);
+        stage
+    }
+
+    fn to(&self) -> Route {
+        Route::Session(SessionId { account: BareJid::parse("a@x.org").unwrap(), uid: UID })
+    }
+
+    fn hears(&mut self, body: Body) {
+        let sent = self.trial.receive(self.to(), body);
+        self.note(sent);
+    }
+
+    fn client(&mut self, number: u64, word: EdgeWord) {
+        self.hears(Body::Edge(connection(number), word));
+    }
+
+    fn resumes(&mut self, number: u64, h: u32) {
+        let secret = self.id.expect("the session is resumable").secret;
+        self.client(number, EdgeWord::Resume { secret, h });
+    }
+
+    fn gets(&mut self, stanza: Stanza) {
+        self.hears(Body::Stanza(stanza));
+    }
+
+    fn waits(&mut self, time: Duration) {
+        let sent = self.trial.advance(time);
+        self.note(sent);
+    }
+
+    /// Everything that the client sent becomes safe.
+    fn settles(&mut self) {
+        self.receipts.drain(..).for_each(Receipt::release);
+        let sent = self.trial.settle(self.to());
+        self.note(sent);
+    }
+
+    fn note(&mut self, sent: Vec<Envelope>) {
+        self.said.clear();
+        for Envelope { to, body, origin, receipt, .. } in sent {
+            let words = match (to, body) {
+                (Route::Connection(to), Body::Home(word)) => {
+                    format!("{}: {}", to.number, self.home(word))
+                }
+                (Route::User(_), Body::User(UserWord::Outbound { stanza, .. })) => {
+                    self.receipts.extend(receipt);
+                    self.origins.push(origin);
+                    format!("user: sent {}", short(&stanza))
+                }
+                (Route::User(_), Body::User(word)) => {
+                    if let Some(receipt) = receipt {
+                        receipt.release();
+                    }
+                    format!("user: {}", self.user(word))
+                }
+                (to, body) => panic!("unexpected {body:?} to {to:?}"),
+            };
+            self.said.push(words);
+        }
+    }
+
+    fn home(&mut self, word: HomeWord) -> String {
+        match word {
+            HomeWord::Bound { jid, .. } => format!("bound {jid}"),
+            HomeWord::Enabled { id, .. } => {
+                self.id = id.and_then(|id| ResumptionId::parse(&id));
+                if self.id.is_some() { "enabled, resumable".into() } else { "enabled".into() }
+            }
+            HomeWord::Resumed { h, previd, .. } => {
+                assert_eq!(ResumptionId::parse(&previd), self.id);
+                format!("resumed {h}")
+            }
+            HomeWord::ResumeFailed { .. } => "not resumed".into(),
+            HomeWord::Stanza(stanza) => short(&stanza),
+            HomeWord::Nonza(bytes) => {
+                assert_eq!(&bytes[..], b"<r xmlns='urn:xmpp:sm:3'/>");
+                "r".into()
+            }
+            HomeWord::Handled { h, open } => format!("handled {h}, {open} open"),
+            HomeWord::Close(None) => "close".into(),
+            HomeWord::Close(Some(error)) => {
+                let detail = error.detail.map(|detail| format!(" {}", detail.name()));
+                format!("close {}{}", error.condition.name(), detail.unwrap_or_default())
+            }
+            HomeWord::BindRefused { .. } => panic!("a session refuses no resource"),
+        }
+    }
+
+    fn user(&mut self, word: UserWord) -> String {
+        match word {
+            UserWord::Ended { unacknowledged, .. } => {
+                let all: Vec<_> = unacknowledged.iter().map(short).collect();
+                self.given_back = unacknowledged;
+                format!("ended [{}]", all.join(" "))
+            }
+            UserWord::Attached { attached: true, .. } => "attached".into(),
+            UserWord::Attached { attached: false, .. } => "detached".into(),
+            UserWord::ClientState { state, .. } => format!("{state:?}"),
+            UserWord::Taken { mark, .. } => format!("taken {mark}"),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+fn connection(number: u64) -> ConnectionId {
+    ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number }
+}
+
+/// The text of the body, or kind and type.
+fn short(stanza: &Stanza) -> String {
+    match stanza.child("body", "") {
+        Some(body) => body.text(),
+        None => format!("{}{}", stanza.kind().name(), stanza.kind().type_str().unwrap_or("")),
+    }
+}
+
+fn stanza(kind: Kind, inner: String) -> Stanza {
+    let from = Jid::parse("b@y.org/s").ok();
+    Stanza::new(Head { kind, id: Some("i".into()), from, to: None, lang: None }, inner)
+}
+
+fn message(text: &str) -> Stanza {
+    stanza(Kind::Message(MessageType::Chat), format!("<body>{text}</body>"))
+}
+
+fn typing() -> Stanza {
+    stanza(Kind::Message(MessageType::Chat), STATE.to_owned())
+}
+
+fn presence() -> Stanza {
+    stanza(Kind::Presence(PresenceType::Available), String::new())
+}
+
+fn query() -> Stanza {
+    stanza(Kind::Iq(IqType::Get), "<q xmlns='urn:q'/>".to_owned())
+}
+
+// Without stream management.
+
+#[test]
+fn stanzas_pass_both_ways() {
+    let mut stage = Stage::bound();
+    stage.client(1, EdgeWord::Stanza(message("out")));
+    assert_eq!(stage.said, ["user: sent out"]);
+    assert_eq!(stage.origins, [Origin::Client { session: UID, seq: 1, part: 0 }]);
+    assert!(stage.receipts.is_empty());
+    stage.gets(message("in"));
+    assert_eq!(stage.said, ["1: in"]);
+}
+
+#[test]
+fn without_management_a_lost_connection_ends_the_session() {
+    for gone in [Gone::Lost, Gone::Closed] {
+        let mut stage = Stage::bound();
+        stage.client(1, EdgeWord::Gone(gone));
+        assert_eq!(stage.said, ["user: ended []"]);
+        assert!(stage.trial.closed);
+    }
+}
+
+#[test]
+fn a_clogged_connection_gets_the_rest_when_it_drains() {
+    let mut stage = Stage::bound();
+    stage.client(1, EdgeWord::Clogged);
+    stage.gets(message("one"));
+    stage.gets(message("two"));
+    assert!(stage.said.is_empty());
+    stage.client(1, EdgeWord::Drained);
+    assert_eq!(stage.said, ["1: one", "1: two"]);
+}
+
+#[test]
+fn a_reader_that_stays_clogged_loses_the_session_and_nothing_else() {
+    let mut stage = Stage::bound_with(Config { queue_stanzas: 2, ..Config::default() });
+    stage.client(1, EdgeWord::Clogged);
+    stage.gets(message("one"));
+    stage.gets(message("two"));
+    stage.gets(message("three"));
+    assert_eq!(stage.said, ["1: close resource-constraint", "user: ended [one two three]"]);
+    assert!(stage.trial.closed);
+}
+
+#[test]
+fn the_user_may_end_a_session() {
+    let mut stage = Stage::managed();
+    stage.gets(message("one"));
+    stage.hears(Body::User(UserWord::End(StreamCondition::Conflict.into())));
+    assert_eq!(stage.said, ["1: close conflict", "user: ended [one]"]);
+    stage.gets(message("two"));
+    assert_eq!(stage.said, ["user: ended [two]"]);
+    stage.resumes(2, 0);
+    assert_eq!(stage.said, ["2: not resumed"]);
+}
+
+// Nobody there.
+
+#[test]
+fn a_session_that_was_lost_says_so() {
+    let mut stage = Stage::unstarted("a@x.org", Config::default());
+    stage.client(1, EdgeWord::Stanza(message("one")));
+    assert_eq!(stage.said, ["1: close internal-server-error", "user: ended []"]);
+    let mut stage = Stage::unstarted("a@x.org", Config::default());
+    stage.gets(message("one"));
+    assert_eq!(stage.said, ["user: ended [one]"]);
+}
+
+// Client state (XEP-0352).
+
+#[test]
+fn an_inactive_client_is_left_alone_until_something_matters() {
+    let mut stage = Stage::managed();
+    stage.client(1, EdgeWord::ClientState(ClientState::Inactive));
+    assert_eq!(stage.said, ["user: Inactive"]);
+    for stanza in [typing(), presence(), presence()] {
+        stage.gets(stanza);
+        assert!(stage.said.is_empty());
+    }
+    stage.gets(message("one"));
+    assert_eq!(stage.said, ["1: messagechat", "1: r", "1: presence", "1: one"]);
+    stage.gets(presence());
+    stage.client(1, EdgeWord::ClientState(ClientState::Active));
+    assert_eq!(stage.said, ["user: Active", "1: presence"]);
+    stage.gets(presence());
+    assert_eq!(stage.said, ["1: presence"]);
+}
+
+#[test]
+fn presence_does_not_fill_the_queue_of_a_lost_client() {
+    let mut stage = Stage::lost_with(Config { queue_stanzas: 3, ..Config::default() });
+    for _ in 0..100 {
+        stage.gets(presence());
+    }
+    stage.gets(message("one"));
+    stage.resumes(2, 0);
+    assert_eq!(stage.said[2..], ["2: presence", "2: one", "2: r"]);
+}
+
+#[test]
+fn a_resumed_stream_begins_active() {
+    let mut stage = Stage::managed();
+    stage.client(1, EdgeWord::ClientState(ClientState::Inactive));
+    stage.gets(presence());
+    stage.resumes(2, 0);
+    let said = ["1: close conflict", "2: resumed 0", "user: attached", "user: Active"];
+    assert_eq!(stage.said[..4], said);
+    assert_eq!(stage.said[4..], ["2: presence", "2: r"]);
+}
+
+// Stored messages.
+
+fn stored(mark: u64) -> Body {
+    Body::User(UserWord::Stored { mark, stanza: message("stored") })
+}
+
+#[test]
+fn a_stored_message_is_taken_when_the_client_has_acknowledged_it() {
+    let mut stage = Stage::managed();
+    stage.hears(stored(5));
+    stage.hears(stored(6));
+    assert_eq!(stage.said, ["1: stored"]);
+    stage.client(1, EdgeWord::Ack { h: 1 });
+    assert_eq!(stage.said[0], "user: taken 5");
+    stage.client(1, EdgeWord::Gone(Gone::Closed));
+    assert_eq!(stage.said, ["user: ended []"]);
+}
+
+#[test]
+fn without_management_a_stored_message_is_taken_when_the_connection_has_it() {
+    let mut stage = Stage::bound();
+    stage.client(1, EdgeWord::Clogged);
+    stage.hears(stored(5));
+    assert!(stage.said.is_empty());
+    stage.client(1, EdgeWord::Drained);
+    assert_eq!(stage.said, ["1: stored", "user: taken 5"]);
+}
