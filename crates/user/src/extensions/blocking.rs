@@ -11,7 +11,7 @@ use xmpp::{
 };
 
 use crate::User;
-use crate::extensions::{deliver, is_subscriber, reply, store_error, subscribers};
+use crate::extensions::{again, deliver, is_subscriber, reply, store_error, subscribers};
 
 /// Blocking for an account.
 pub const EXTENSION: Extension<User> = Extension {
@@ -139,11 +139,7 @@ struct Change {
 
 impl Change {
     fn keep(self, request: &Request, writes: Vec<Write>, cx: &mut Context<'_, User>) {
-        let request = Request {
-            stanza: request.stanza.clone(),
-            payload: Element::new(self.name, ns::BLOCKING),
-            session: request.session,
-        };
+        let request = again(request);
         cx.commit_then(writes, move |user, cx, result| match result {
             Ok(()) => self.announce(user, &request, cx),
             Err(error) => {

@@ -1,14 +1,28 @@
 //! Owns the ordered list of an account's extensions, one file each, and the few words they share.
 //!
 //! The order is the order in which a stanza meets the stages:
-//! 1. what others forged is taken out before anybody looks at it (`stanza_id`, `delay`, `forged`);
-//! 2. `blocking` stands before everything that keeps or copies;
+//! 1. `blocking` stands before everything that keeps or copies;
+//! 2. `stanza_id` and `delay` take out what others forged before it is kept;
 //! 3. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5).
 
+pub mod archive;
 pub mod blocking;
+pub mod carbons;
+pub mod delay;
+pub mod disco;
+pub mod hints;
+pub mod last;
+pub mod ping;
+pub mod preferences;
+pub mod private;
+pub mod stanza_id;
+#[cfg(test)]
+mod tests;
+pub mod vcard;
 
 use entity::{Context, Extension, Extensions, Request};
 use proto::{Body, Route};
+use store::{Kind, Row};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError};
 
 use crate::User;
@@ -16,14 +30,36 @@ use crate::User;
 /// The extensions of an account, in order.
 pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
 
-const LIST: &[Extension<User>] = &[blocking::EXTENSION];
+const LIST: &[Extension<User>] = &[
+    blocking::EXTENSION,
+    stanza_id::EXTENSION,
+    delay::EXTENSION,
+    hints::EXTENSION,
+    archive::EXTENSION,
+    preferences::EXTENSION,
+    carbons::EXTENSION,
+    disco::EXTENSION,
+    last::EXTENSION,
+    ping::EXTENSION,
+    private::EXTENSION,
+    vcard::EXTENSION,
+];
 
 /// Lets every extension take its rows out of [`User::rows`].
 ///
 /// # Errors
 /// When a row cannot be read.
 pub fn load(user: &mut User) -> Result<(), entity::LoadError> {
-    blocking::load(user)
+    blocking::load(user)?;
+    last::load(user)?;
+    preferences::load(user)
+}
+
+/// Takes a row of [`Kind::Setting`] out of [`User::rows`].
+fn take_setting(user: &mut User, item: &str) -> Option<Row> {
+    let is = |row: &Row| row.kind == Kind::Setting && row.item == item.as_bytes();
+    let index = user.rows.iter().position(is)?;
+    Some(user.rows.swap_remove(index))
 }
 
 /// Sends a stanza to one session of the account, past all stages.
@@ -61,11 +97,23 @@ pub(crate) fn store_error(error: &store::Error) -> StanzaError {
     }
 }
 
+/// A request to be answered in a later turn.
+pub(crate) fn again(request: &Request) -> Request {
+    Request {
+        stanza: request.stanza.clone(),
+        payload: request.payload.clone(),
+        session: request.session,
+    }
+}
+
 /// Whether somebody may know of the account: its owner, or a contact that is subscribed to its
 /// presence (XEP-0030 §8, XEP-0012 §8).
-pub fn may_know(user: &User, asker: Option<&Jid>) -> bool {
-    let asker = asker.map_or_else(|| user.jid.clone(), Jid::bare);
-    asker == user.jid || is_subscriber(user, &asker)
+pub(crate) fn may_know(user: &User, request: &Request) -> bool {
+    if request.session.is_some() {
+        return true;
+    }
+    let asker = request.stanza.head().from.as_ref().map(Jid::bare);
+    user.exists && asker.is_some_and(|asker| asker == user.jid || is_subscriber(user, &asker))
 }
 
 /// Whether a contact is subscribed to the account's presence.

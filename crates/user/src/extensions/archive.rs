@@ -1,0 +1,212 @@
+//! XEP-0313 Message Archive Management, version 1.1.3: what the account sent and received, kept, and
+//! shown to its owner.
+//!
+//! The row goes along with the message ([`Passage::writes`]) and is kept by whoever delivers it: what is
+//! refused on its way is not archived, and where the store refuses, delivery knows whether somebody must
+//! be told.
+//!
+//! Ids are wall-clock microseconds, or one more than the last one. Where the clock was set back while
+//! the account slept, new ids may lie before old ones until it has caught up: order suffers, no row is
+//! lost.
+
+use std::time::Duration;
+
+use archive::{Collector, Query, Step, answer};
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
+use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
+use xmpp::{Head, IqType, Jid, Kind, MessageType, StanzaError, ns, stanza_id};
+
+use crate::User;
+use crate::extensions::{again, deliver, hints, preferences, reply, store_error};
+
+/// The archive of an account.
+pub const EXTENSION: Extension<User> = Extension {
+    number: "0313",
+    title: "Message Archive Management",
+    version: "1.1.3",
+    features: &[ns::MAM, ns::MAM_EXTENDED, GROUPCHAT_FIELD],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "query", ns: ns::MAM, who: Who::Owner, handle: form },
+        Iq { ty: IqType::Set, name: "query", ns: ns::MAM, who: Who::Owner, handle: query },
+        Iq { ty: IqType::Get, name: "metadata", ns: ns::MAM, who: Who::Owner, handle: metadata },
+    ],
+    outbound: Some(outbound),
+    inbound: Some(inbound),
+    ..Extension::NONE
+};
+
+const GROUPCHAT_FIELD: &str = "urn:xmpp:mam:2#groupchat-field";
+
+/// What the archive of an account is about.
+#[derive(Default)]
+struct Archive {
+    /// The row of the message that is on its way out, for its carbons.
+    sent: Option<ArchiveId>,
+    /// When the last row was given away.
+    kept: Option<Duration>,
+}
+
+/// The row of the message that a client sends in this turn; known once, to carbons (§3.5).
+pub(super) fn id_of_sent(user: &mut User) -> Option<ArchiveId> {
+    user.slots.get_or_make(Archive::default).sent.take()
+}
+
+/// Keeps what others send, and tells the recipient under which id (§3.5).
+fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
+    let Some(from) = passage.stanza.head().from.clone() else {
+        return Verdict::Pass;
+    };
+    if let Some(id) = keep(user, passage, &from, cx) {
+        passage.stanza = stanza_id::with_id(&passage.stanza, &id.to_string(), &user.jid);
+    }
+    Verdict::Pass
+}
+
+/// Keeps what the account's clients send. What goes to the account itself is kept when it comes back,
+/// once (§6.1.1).
+fn outbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
+    let to = passage.stanza.head().to.clone().filter(|to| to.bare() != user.jid);
+    let id = to.and_then(|to| keep(user, passage, &to, cx));
+    if matches!(passage.stanza.kind(), Kind::Message(_)) {
+        user.slots.get_or_make(Archive::default).sent = id;
+    }
+    Verdict::Pass
+}
+
+/// Appends a row, if the message is of a kind that is kept and the owner wants it.
+fn keep(
+    user: &mut User,
+    passage: &mut Passage,
+    peer: &Jid,
+    cx: &mut Context<'_, User>,
+) -> Option<ArchiveId> {
+    if !hints::may_archive(&passage.stanza) || !preferences::wants(user, peer, cx.shared) {
+        return None;
+    }
+    let id = ArchiveId::next(user.last_id, cx.now.unix_micros);
+    user.last_id = id;
+    let mut bytes = Vec::new();
+    passage.stanza.write_forwarded(&mut bytes);
+    let row = ArchiveRow { id, peer: peer.bare(), origin: cx.origin(), stanza: bytes.into() };
+    passage.writes.push(Write::Append(user.jid.clone(), row));
+    user.slots.get_or_make(Archive::default).kept = Some(cx.now.elapsed);
+    Some(id)
+}
+
+/// §4.1.5
+fn form(_: &mut User, _: &Request, _: &mut Context<'_, User>) -> Result<Answer, StanzaError> {
+    Ok(Answer::Result(archive::query::form()))
+}
+
+/// §4
+fn query(
+    user: &mut User,
+    request: &Request,
+    cx: &mut Context<'_, User>,
+) -> Result<Answer, StanzaError> {
+    let collector = Collector::new(Query::parse(&request.payload)?);
+    let (request, rows) = (again(request), collector.query().rows.clone());
+    behind_writes(user, cx, move |user, cx| ask(user, request, collector, rows, cx));
+    Ok(Answer::Later)
+}
+
+/// Asks the store for a page, or for as many as the collector needs.
+fn ask(
+    user: &User,
+    request: Request,
+    mut collector: Collector,
+    rows: ArchiveQuery,
+    cx: &mut Context<'_, User>,
+) {
+    let owner = user.jid.clone();
+    cx.read(
+        move |store, fence| store.query(fence, owner, rows),
+        move |user, cx, page| {
+            let page = page.map_err(|error| store_error(&error));
+            match page.and_then(|page| collector.take(page)) {
+                Ok(Step::Ask(rows)) => ask(user, request, collector, rows, cx),
+                Ok(Step::Done(page)) => show(user, &request, &collector, &page, cx),
+                Err(error) => reply(user, &request, Err(error), cx),
+            }
+        },
+    );
+}
+
+/// The results, then the answer (§4). Both go to the session that asked, in order.
+fn show(
+    user: &User,
+    request: &Request,
+    collector: &Collector,
+    page: &ArchivePage,
+    cx: &mut Context<'_, User>,
+) {
+    let Some(session) = request.session.and_then(|session| user.sessions.get(session)) else {
+        return;
+    };
+    for row in answer::in_order(page, collector.query()) {
+        let head = Head {
+            kind: Kind::Message(MessageType::Normal),
+            id: Some(format!("{}-{}", row.id, cx.random_u64() & 0xffff_ffff).into()),
+            from: Some(Jid::clone(&user.jid)),
+            to: Some(Jid::clone(&session.jid)),
+            lang: None,
+        };
+        let result = answer::result(head, row, collector.query());
+        deliver(user, session.id.uid, result, cx);
+    }
+    reply(user, request, Ok(Some(answer::fin(page))), cx);
+}
+
+/// §5
+fn metadata(
+    user: &mut User,
+    request: &Request,
+    cx: &mut Context<'_, User>,
+) -> Result<Answer, StanzaError> {
+    let request = again(request);
+    behind_writes(user, cx, move |user, cx| {
+        end_of(user, Slice::First, cx, move |user, cx, first| {
+            end_of(user, Slice::Last, cx, move |user, cx, last| {
+                let ends = first.and_then(|first| Ok((first, last?)));
+                let answer = ends
+                    .map(|(first, last)| Some(answer::metadata(first.as_ref().zip(last.as_ref()))));
+                reply(user, &request, answer.map_err(|error| store_error(&error)), cx);
+            });
+        });
+    });
+    Ok(Answer::Later)
+}
+
+/// The first or the last row of the archive.
+fn end_of(
+    user: &User,
+    slice: Slice,
+    cx: &mut Context<'_, User>,
+    then: impl FnOnce(&mut User, &mut Context<'_, User>, Result<Option<ArchiveRow>, store::Error>)
+    + 'static,
+) {
+    let owner = user.jid.clone();
+    let query = ArchiveQuery { slice, limit: 1, ..ArchiveQuery::default() };
+    cx.read(
+        move |store, fence| store.query(fence, owner, query),
+        move |user, cx, page| then(user, cx, page.map(|mut page| page.rows.pop())),
+    );
+}
+
+/// No write is on its way to the store for longer.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// Goes on when the rows that are on their way have arrived, so that a client finds what it just sent.
+/// Writes are kept in order: an empty one behind them is answered after them.
+fn behind_writes(
+    user: &mut User,
+    cx: &mut Context<'_, User>,
+    then: impl FnOnce(&mut User, &mut Context<'_, User>) + 'static,
+) {
+    let kept = user.slots.get::<Archive>().and_then(|archive| archive.kept);
+    if kept.is_none_or(|at| cx.now.elapsed.saturating_sub(at) > SETTLED) {
+        return then(user, cx);
+    }
+    cx.commit_then(Vec::new(), |user, cx, _| then(user, cx));
+}

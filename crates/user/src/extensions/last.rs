@@ -1,0 +1,132 @@
+//! XEP-0012 Last Activity, version 2.0: when the account's last client left, for those who may see its
+//! presence.
+
+use entity::extension::{SessionEvent, Who};
+use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Verdict};
+use store::{Key, Kind, Write};
+use xmpp::{
+    Element, IqType, Kind as StanzaKind, PresenceType, Stanza, StanzaCondition, StanzaError, ns,
+};
+
+use crate::User;
+use crate::extensions::{is_subscriber, may_know};
+
+/// Last activity of an account.
+pub const EXTENSION: Extension<User> = Extension {
+    number: "0012",
+    title: "Last Activity",
+    version: "2.0",
+    features: &[ns::LAST],
+    iqs: &[Iq { ty: IqType::Get, name: "query", ns: ns::LAST, who: Who::Anybody, handle: last }],
+    outbound: Some(remember_status),
+    inbound: Some(guard_resources),
+    session: Some(session),
+};
+
+/// The row of [`Kind::Setting`]: eight bytes of Unix time in microseconds, then the status.
+const ITEM: &str = "last";
+
+/// Longer words than this are not kept.
+const STATUS_MOST: usize = 1_024;
+
+/// When the last client left, and its last words.
+struct Left {
+    unix_micros: u64,
+    status: String,
+}
+
+/// The words of the unavailable presence that was sent last.
+#[derive(Default)]
+struct Farewell(String);
+
+/// Takes the account's row.
+pub(super) fn load(user: &mut User) -> Result<(), LoadError> {
+    let Some(row) = super::take_setting(user, ITEM) else {
+        return Ok(());
+    };
+    let left = row.value.split_at_checked(8).and_then(|(time, status)| {
+        let unix_micros = u64::from_be_bytes(time.try_into().ok()?);
+        Some(Left { unix_micros, status: str::from_utf8(status).ok()?.to_owned() })
+    });
+    let left = left.ok_or(LoadError { kind: Kind::Setting })?;
+    user.slots.get_or_make(|| left);
+    Ok(())
+}
+
+/// §3
+fn last(
+    user: &mut User,
+    request: &Request,
+    cx: &mut Context<'_, User>,
+) -> Result<Answer, StanzaError> {
+    if !user.exists {
+        return Err(StanzaCondition::ServiceUnavailable.into());
+    }
+    if !may_know(user, request) {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    let query = Element::new("query", ns::LAST);
+    if !user.sessions.is_empty() {
+        return Ok(Answer::Result(query.with_attr("seconds", "0")));
+    }
+    let Some(left) = user.slots.get::<Left>() else {
+        return Err(StanzaCondition::ItemNotFound.into());
+    };
+    let seconds = cx.now.unix_micros.saturating_sub(left.unix_micros) / 1_000_000;
+    let query = query.with_attr("seconds", seconds.to_string());
+    Ok(Answer::Result(match left.status.as_str() {
+        "" => query,
+        status => query.with_text(status),
+    }))
+}
+
+/// §4: strangers do not ask the account's clients either.
+fn guard_resources(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
+    let head = passage.stanza.head();
+    if head.kind != StanzaKind::Iq(IqType::Get) || head.to.as_ref().is_none_or(|to| to.is_bare()) {
+        return Verdict::Pass;
+    }
+    let asker = head.from.as_ref().map(|from| from.bare());
+    let known = asker.is_some_and(|asker| asker == user.jid || is_subscriber(user, &asker));
+    match passage.stanza.find("query", ns::LAST) {
+        Some(_) if !known && user.exists => Verdict::Refuse(StanzaCondition::Forbidden.into()),
+        _ => Verdict::Pass,
+    }
+}
+
+/// §3: the status goes along.
+fn remember_status(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
+    let head = passage.stanza.head();
+    if head.kind == StanzaKind::Presence(PresenceType::Unavailable) && head.to.is_none() {
+        user.slots.get_or_make(Farewell::default).0 = status(&passage.stanza);
+    }
+    Verdict::Pass
+}
+
+fn status(presence: &Stanza) -> String {
+    let status = presence.child("status", "").map(|status| status.text());
+    status.filter(|text| text.len() <= STATUS_MOST).unwrap_or_default()
+}
+
+/// When the last client goes, that is kept. A store that refuses loses a nicety, not a message.
+fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<'_, User>) {
+    if event == SessionEvent::Available {
+        user.slots.clear::<Farewell>();
+    }
+    if event != SessionEvent::Ended || user.sessions.iter().any(|entry| entry.id.uid != session) {
+        return;
+    }
+    let status = user.slots.get::<Farewell>().map(|words| words.0.clone()).unwrap_or_default();
+    user.slots.clear::<Farewell>();
+    let mut value = cx.now.unix_micros.to_be_bytes().to_vec();
+    value.extend_from_slice(status.as_bytes());
+    let left = Left { unix_micros: cx.now.unix_micros, status };
+    user.slots.clear::<Left>();
+    user.slots.get_or_make(|| left);
+    let key = Key::new(user.jid.clone(), Kind::Setting, ITEM);
+    cx.commit_then(vec![Write::Put(key, value.into())], |_, _, result| {
+        if let Err(error) = result {
+            tracing::warn!(%error, "when an account was last seen was not kept");
+        }
+    });
+}

@@ -1,0 +1,80 @@
+//! XEP-0054 vcard-temp, version 1.3.0: the account's card, which everybody may read.
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use store::{Key, Kind, Write};
+use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+
+use crate::User;
+use crate::extensions::{again, reply, store_error};
+
+/// The vCard of an account.
+pub const EXTENSION: Extension<User> = Extension {
+    number: "0054",
+    title: "vcard-temp",
+    version: "1.3.0",
+    features: &[ns::VCARD],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "vCard", ns: ns::VCARD, who: Who::Anybody, handle: get },
+        Iq { ty: IqType::Set, name: "vCard", ns: ns::VCARD, who: Who::Owner, handle: set },
+    ],
+    ..Extension::NONE
+};
+
+/// The largest card.
+pub const MAX_BYTES: usize = 128 << 10;
+
+/// §3.1, §3.3. The owner learns that there is no card; others are told the same as of an account that is
+/// not there.
+fn get(
+    user: &mut User,
+    request: &Request,
+    cx: &mut Context<'_, User>,
+) -> Result<Answer, StanzaError> {
+    if !user.exists {
+        return Err(StanzaCondition::ServiceUnavailable.into());
+    }
+    let (key, request) = (key(user), again(request));
+    cx.read(
+        move |store, fence| store.get(fence, key),
+        move |user, cx, answer| {
+            let absent = match request.session {
+                Some(_) => StanzaCondition::ItemNotFound,
+                None => StanzaCondition::ServiceUnavailable,
+            };
+            let answer = match answer {
+                Ok(Some(bytes)) => Element::parse(&bytes).map(Some).map_err(|_| absent.into()),
+                Ok(None) => Err(absent.into()),
+                Err(error) => Err(store_error(&error)),
+            };
+            reply(user, &request, answer, cx);
+        },
+    );
+    Ok(Answer::Later)
+}
+
+/// §3.2. The whole card at a time.
+fn set(
+    user: &mut User,
+    request: &Request,
+    cx: &mut Context<'_, User>,
+) -> Result<Answer, StanzaError> {
+    let bytes = request.payload.to_bytes();
+    if bytes.len() > MAX_BYTES {
+        let error = StanzaError::from(StanzaCondition::PolicyViolation);
+        return Err(error.with_text("the card is too large"));
+    }
+    let write = match request.payload.children().next() {
+        Some(_) => Write::Put(key(user), bytes.into()),
+        None => Write::Delete(key(user)),
+    };
+    let request = again(request);
+    cx.commit_then(vec![write], move |user, cx, result| {
+        reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
+    });
+    Ok(Answer::Later)
+}
+
+fn key(user: &User) -> Key {
+    Key::new(user.jid.clone(), Kind::Vcard, bytes::Bytes::new())
+}
