@@ -15,7 +15,7 @@ use archive::{Collector, Query, Step, answer};
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
-use xmpp::{Head, IqType, Jid, Kind, MessageType, StanzaError, ns, stanza_id};
+use xmpp::{Features, Head, IqType, Jid, Kind, MessageType, StanzaError, ns, stanza_id};
 
 use crate::User;
 use crate::extensions::{again, deliver, hints, preferences, reply, store_error};
@@ -57,10 +57,20 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
     let Some(from) = passage.stanza.head().from.clone() else {
         return Verdict::Pass;
     };
+    strip(passage, &from);
     if let Some(id) = keep(user, passage, &from, cx) {
         passage.stanza = stanza_id::with_id(&passage.stanza, &id.to_string(), &user.jid);
     }
     Verdict::Pass
+}
+
+/// Archives answer from bare addresses, and a client's message always comes from a full one: what looks
+/// like a result in it is forged (§8.2).
+fn strip(passage: &mut Passage, from: &Jid) {
+    let is_message = matches!(passage.stanza.kind(), Kind::Message(_));
+    if is_message && passage.stanza.features().any(Features::ARCHIVE) && !from.is_bare() {
+        passage.stanza = passage.stanza.without(|child| child.ns == ns::MAM);
+    }
 }
 
 /// Keeps what the account's clients send. What goes to the account itself is kept when it comes back,
@@ -84,8 +94,7 @@ fn keep(
     if !hints::may_archive(&passage.stanza) || !preferences::wants(user, peer, cx.shared) {
         return None;
     }
-    let id = ArchiveId::next(user.last_id, cx.now.unix_micros);
-    user.last_id = id;
+    let id = user.next_id(cx.now);
     let mut bytes = Vec::new();
     passage.stanza.write_forwarded(&mut bytes);
     let row = ArchiveRow { id, peer: peer.bare(), origin: cx.origin(), stanza: bytes.into() };

@@ -242,3 +242,17 @@ fn a_message_that_was_taken_is_delivered_though_the_store_refuses() {
     account.memory.refuse_writes(None);
     assert_eq!(archived(&mut account, 1).len(), 5);
 }
+
+#[test]
+fn results_come_from_archives_and_not_from_clients() {
+    let mut account = account();
+    let message = |from: &str| {
+        format!(
+            "<message from='{from}' to='romeo@montague.lit/orchard'>\
+             <result xmlns='urn:xmpp:mam:2' id='1'/></message>"
+        )
+    };
+    let results = |sent: &[Sent]| to(sent, 1)[0].children().filter(|c| c.ns() == ns::MAM).count();
+    assert_eq!(results(&account.hears(&message("tybalt@capulet.lit/sword"))), 0);
+    assert_eq!(results(&account.hears(&message("room@muc.capulet.lit"))), 1);
+}

@@ -17,6 +17,7 @@ use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Write};
 use xmpp::{BareJid, Bucket, Element, Epoch, Fence, Head, Jid, Kind as StanzaKind, Stanza, ns};
 
+use crate::roster::{Item, Subscription};
 use crate::sessions::SessionEntry;
 use crate::{Config, User};
 
@@ -38,6 +39,9 @@ pub(super) struct Sent {
     pub(super) xml: Element,
 }
 
+/// The row of an account that may be used; its credentials are not read here.
+const ENABLED: &[u8] = &[1, 0];
+
 pub(super) const ROMEO: &str = "romeo@montague.lit";
 
 fn romeo() -> BareJid {
@@ -52,7 +56,7 @@ impl Account {
 
     pub(super) fn with(config: Config) -> Self {
         let memory = Arc::new(Memory::new());
-        put(&memory, Key::new(romeo(), Kind::Account, ""), b"");
+        put(&memory, Key::new(romeo(), Kind::Account, ""), ENABLED);
         let trial = start(&memory, &config);
         Self { trial, memory, config }
     }
@@ -114,7 +118,9 @@ impl Account {
     /// Makes somebody a subscriber of the account's presence, as the roster has it.
     pub(super) fn subscribe(&mut self, contact: &str) {
         let contact = BareJid::parse(contact).unwrap();
-        subscribe(&mut self.trial.entity, &contact);
+        let mut item = Item::default();
+        item.subscription = Subscription::From;
+        drop(self.trial.entity.roster.put(&romeo(), &contact, item, self.trial.now));
     }
 
     /// A trial that begins anew must not lose what it has.
@@ -136,10 +142,6 @@ pub(super) fn put(memory: &Memory, key: Key, value: &'static [u8]) {
     let batch = Batch::new(fence).with(Write::Put(key, value.into()));
     // The memory store does its work before it returns.
     drop(memory.commit(vec![batch]));
-}
-
-fn subscribe(user: &mut User, contact: &BareJid) {
-    user.roster.subs.push(contact.clone());
 }
 
 /// Reads a stanza.
