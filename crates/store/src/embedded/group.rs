@@ -75,7 +75,10 @@ impl<'a> Group<'a> {
         }
         let name = encoding::GROUP_NAME.to_vec();
         self.put(Table::Rows, name, &number.to_be_bytes());
-        self.tables.write(self.changes.into_iter())?;
+        // Neighbours are put in faster when they come one after the other.
+        let mut changes: Vec<_> = self.changes.into_iter().collect();
+        changes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        self.tables.write(changes)?;
         Ok(Some(self.claims))
     }
 

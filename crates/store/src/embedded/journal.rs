@@ -6,6 +6,9 @@
 //! group behind a broken one, or a number that is missing. Then the store does not open, rather than going
 //! on without what was acknowledged.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -106,3 +106,49 @@ fn work_off(tasks: &Mutex<Receiver<Task>>) {
 fn panicked() -> Error {
     engine("read", "it could not go on")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::block_on;
+
+    fn one_thread() -> Readers {
+        let config = Config { reader_threads: 1, reads_waiting_max: 1, ..Config::default() };
+        Readers::start(&config).expect("threads start")
+    }
+
+    #[test]
+    fn a_full_lane_refuses_and_the_other_goes_on() {
+        let readers = one_thread();
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        let first = readers.slow(move || {
+            begun.send(()).expect("somebody waits for it");
+            Ok(may_go.recv().map_or(1, |()| 0))
+        });
+        has_begun.recv().expect("the first read begins");
+        let second = readers.slow(|| Ok(2));
+        assert!(matches!(block_on(readers.slow(|| Ok(3))), Err(Error::Full(_))));
+        assert!(matches!(block_on(readers.quick(|| Ok(4))), Ok(4)));
+        drop(go);
+        assert!(matches!(block_on(first), Ok(1)));
+        assert!(matches!(block_on(second), Ok(2)));
+    }
+
+    #[test]
+    fn a_read_that_panics_is_an_error_and_the_lane_goes_on() {
+        let readers = one_thread();
+        let broken: Reply<()> = readers.quick(|| panic!("a damaged table"));
+        assert!(matches!(block_on(broken), Err(Error::Engine { .. })));
+        assert!(matches!(block_on(readers.quick(|| Ok(1))), Ok(1)));
+    }
+
+    #[test]
+    fn a_stopped_lane_finishes_what_waits_and_takes_no_more() {
+        let readers = one_thread();
+        let waiting = readers.quick(|| Ok(1));
+        readers.stop();
+        assert!(matches!(block_on(waiting), Ok(1)));
+        assert!(matches!(block_on(readers.quick(|| Ok(2))), Err(Error::Closed)));
+    }
+}

@@ -15,7 +15,7 @@ use super::{Config, encoding, engine, journal};
 use crate::Error;
 
 /// Names the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Table {
     Rows,
     Archive,
@@ -132,10 +132,7 @@ impl Tables {
     }
 
     /// Keeps all changes or none; returns when they are on the disk. A name may stand among them once.
-    pub(super) fn write(
-        &self,
-        changes: impl ExactSizeIterator<Item = ((Table, Slice), Option<Slice>)>,
-    ) -> Result<(), Error> {
+    pub(super) fn write(&self, changes: Vec<((Table, Slice), Option<Slice>)>) -> Result<(), Error> {
         let database = self.database.clone();
         let mut batch = fjall::OwnedWriteBatch::with_capacity(database, changes.len())
             .durability(Some(PersistMode::SyncAll));
