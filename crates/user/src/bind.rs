@@ -1,5 +1,8 @@
 //! Owns resource binding (RFC 6120 §7): resources given, made, refused and taken over.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use entity::Context;

@@ -1,6 +1,9 @@
 //! Owns what others send to the account (RFC 6121 §8.5): through the stages, then to the sessions that the
 //! rules pick. Knows no queue and no connection.
 
+#[cfg(test)]
+mod tests;
+
 use entity::{Context, Passage};
 use store::Write;
 use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};

@@ -32,6 +32,8 @@ pub mod roster;
 mod rules;
 pub mod session;
 pub mod sessions;
+#[cfg(test)]
+mod stage;
 mod stages;
 pub mod subscription;
 pub mod user;

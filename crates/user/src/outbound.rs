@@ -1,6 +1,9 @@
 //! Owns what the account's own clients send (RFC 6120 §8.1.1, §10.3): requests to the account are answered,
 //! everything else goes through the stages and on its way.
 
+#[cfg(test)]
+mod tests;
+
 use entity::{Context, Passage};
 use xmpp::{Kind, Stanza};
 

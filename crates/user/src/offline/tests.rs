@@ -1,1 +1,229 @@
-//! Tests.
+//! The offline store on trial (XEP-0160, XEP-0198 §4).
+
+use proto::Body;
+use proto::session::UserWord;
+use store::Error;
+use xmpp::delay;
+
+use super::drain::WINDOW;
+use super::{is_fleeting, is_worth_storing};
+use crate::Config;
+use crate::stage::{Stage, stanza};
+
+fn chat(text: &str) -> String {
+    format!(
+        "<message from='juliet@y.org/b' to='romeo@x.org' type='chat'><body>{text}</body></message>"
+    )
+}
+
+fn taken(session: u64) -> Body {
+    Body::User(UserWord::Taken { session, mark: u64::MAX })
+}
+
+fn late(said: &[String]) -> Vec<&str> {
+    said.iter().filter_map(|said| said.split_once(" late: ")).map(|(_, text)| text).collect()
+}
+
+const FULL: &str = "to juliet@y.org/b: message error cancel service-unavailable";
+const NOT_KEPT: &str = "to juliet@y.org/b: message error wait resource-constraint";
+
+#[test]
+fn messages_are_stored_as_their_type_and_content_say() {
+    let state = "<active xmlns='http://jabber.org/protocol/chatstates'/>";
+    let no_store = "<no-store xmlns='urn:xmpp:hints'/>";
+    let (body, markable) = ("<body>hi</body>", "<markable xmlns='urn:xmpp:chat-markers:0'/>");
+    let rows: &[(&str, &[&str], bool)] = &[
+        ("chat", &[body], true),
+        ("normal", &[body], true),
+        ("chat", &[markable], true),
+        ("chat", &[body, state], true),
+        ("chat", &[state], false),
+        ("chat", &[state, "<thread>t</thread>"], false),
+        ("chat", &[body, no_store], false),
+        ("chat", &[body, "<no-permanent-store xmlns='urn:xmpp:hints'/>"], true),
+        ("groupchat", &[body], false),
+        ("headline", &[body], false),
+        ("error", &[body], false),
+    ];
+    for (ty, inner, stored) in rows {
+        let xml = format!("<message type='{ty}'>{}</message>", inner.concat());
+        let stanza = stanza(&xml);
+        assert_eq!(is_worth_storing(&stanza), *stored, "{xml}");
+        assert_eq!(is_fleeting(&stanza), !inner.contains(&body), "{xml}");
+    }
+}
+
+#[test]
+fn a_stored_message_waits_for_a_session_that_takes_messages() {
+    let mut stage = Stage::new();
+    let came = stage.trial.now.unix_micros;
+    assert_eq!(stage.gets_for(&chat("one")), (vec![], true));
+    stage.gets(&chat("two"));
+    stage.restart();
+    let negative = stage.bind("negative");
+    let said = stage.says(negative, "<presence><priority>-1</priority></presence>");
+    assert!(late(&said).is_empty());
+    let session = stage.bind("r");
+    let word = UserWord::Outbound { session, stanza: stanza("<presence from='romeo@x.org/r'/>") };
+    let sent = stage.trial.receive(proto::Route::User(crate::stage::romeo()), Body::User(word));
+    let stored: Vec<_> = sent
+        .into_iter()
+        .filter_map(|envelope| match envelope.body {
+            Body::User(UserWord::Stored { stanza, .. }) => Some(stanza),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stored.iter().map(crate::stage::short).collect::<Vec<_>>(), ["one", "two"]);
+    let note = delay::find(&stored[0]).unwrap();
+    assert_eq!(note.unix_micros.unsigned_abs(), came);
+    assert_eq!(note.from.unwrap().as_str(), "x.org");
+}
+
+#[test]
+fn what_the_client_does_not_have_is_there_again() {
+    let mut stage = Stage::new();
+    stage.gets(&chat("one"));
+    let session = stage.available("r", 0);
+    stage.ends(session, &[]);
+    let session = stage.bind("s");
+    assert_eq!(late(&stage.says(session, "<presence/>")), ["one"]);
+    stage.hears(taken(session));
+    stage.restart();
+    let session = stage.bind("t");
+    assert!(late(&stage.says(session, "<presence/>")).is_empty());
+    assert_eq!(stage.trial.entity.offline.meter.count, 0);
+}
+
+#[test]
+fn another_session_gets_what_the_first_one_did_not_take() {
+    let mut stage = Stage::new();
+    stage.gets(&chat("one"));
+    let first = stage.available("first", 0);
+    let second = stage.bind("second");
+    assert!(late(&stage.says(second, "<presence/>")).is_empty());
+    assert_eq!(late(&stage.ends(first, &[])), ["one"]);
+}
+
+#[test]
+fn a_full_store_refuses_and_keeps_what_it_has() {
+    let mut stage = Stage::with(Config { offline_messages: 2, ..Config::default() });
+    for text in ["one", "two"] {
+        assert!(stage.gets(&chat(text)).is_empty());
+    }
+    assert_eq!(stage.gets_for(&chat("three")), (vec![FULL.to_owned()], true));
+    stage.restart();
+    assert_eq!(stage.gets(&chat("four")), [FULL]);
+    let session = stage.bind("r");
+    assert_eq!(late(&stage.says(session, "<presence/>")), ["one", "two"]);
+
+    let mut stage = Stage::with(Config { offline_bytes: 300, ..Config::default() });
+    assert!(stage.gets(&chat("one")).is_empty());
+    assert_eq!(stage.gets(&chat("two")), [FULL]);
+}
+
+#[test]
+fn what_nobody_wrote_vanishes_and_what_may_not_be_stored_is_refused() {
+    let mut stage = Stage::new();
+    let to = "from='juliet@y.org/b' to='romeo@x.org' type='chat'";
+    let typing = format!(
+        "<message {to}><composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
+    );
+    assert!(stage.gets(&typing).is_empty());
+    let secret =
+        format!("<message {to}><body>hi</body><no-store xmlns='urn:xmpp:hints'/></message>");
+    assert_eq!(stage.gets(&secret), [FULL]);
+    assert_eq!(stage.trial.entity.offline.meter.count, 0);
+}
+
+#[test]
+fn a_store_that_refuses_is_told_to_the_sender_unless_a_session_has_the_message() {
+    let mut stage = Stage::new();
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    assert_eq!(stage.gets_for(&chat("one")), (vec![NOT_KEPT.to_owned()], true));
+    assert_eq!(stage.trial.entity.offline.meter.count, 0);
+    stage.available("r", 0);
+    assert_eq!(stage.gets_for(&chat("two")), (vec!["r: two".to_owned()], true));
+    stage.memory.refuse_writes(None);
+    assert_eq!(stage.gets(&chat("three")), ["r: three"]);
+}
+
+#[test]
+fn a_long_store_goes_out_a_few_at_a_time_and_in_order() {
+    let mut stage = Stage::new();
+    let texts: Vec<String> = (0..2 * WINDOW + 5).map(|number| number.to_string()).collect();
+    for text in &texts {
+        stage.gets(&chat(text));
+    }
+    let session = stage.bind("r");
+    let said = stage.says(session, "<presence/>");
+    let mut got: Vec<String> = late(&said).into_iter().map(str::to_owned).collect();
+    assert_eq!(got.len(), WINDOW);
+    // What comes meanwhile stands behind.
+    assert!(stage.gets(&chat("new")).is_empty());
+    while got.len() <= texts.len() {
+        let said = stage.hears(taken(session));
+        assert!(!late(&said).is_empty(), "{} of {}", got.len(), texts.len());
+        got.extend(late(&said).into_iter().map(str::to_owned));
+    }
+    assert_eq!(got[..texts.len()], texts);
+    assert_eq!(got[texts.len()..], ["new"]);
+    stage.hears(taken(session));
+    assert_eq!(stage.gets(&chat("direct")), ["r: direct"]);
+    assert!(stage.trial.entity.offline.may_sleep());
+}
+
+#[test]
+fn large_messages_go_out_one_by_one() {
+    let mut stage = Stage::new();
+    let long = "x".repeat(200 << 10);
+    stage.gets(&chat(&long));
+    stage.gets(&chat(&long));
+    let session = stage.bind("r");
+    assert_eq!(late(&stage.says(session, "<presence/>")).len(), 1);
+    assert_eq!(late(&stage.hears(taken(session))).len(), 1);
+}
+
+// What a session gives back (XEP-0198 §4).
+
+#[test]
+fn unacknowledged_requests_bounce_and_presence_is_forgotten() {
+    let mut stage = Stage::new();
+    let session = stage.bind("r");
+    let iq =
+        "<iq from='juliet@y.org/b' to='romeo@x.org/r' type='get' id='q'><q xmlns='urn:q'/></iq>";
+    let own = "<iq from='romeo@x.org' to='romeo@x.org/r' type='set' id='p'><q xmlns='urn:q'/></iq>";
+    let result = "<iq from='juliet@y.org/b' to='romeo@x.org/r' type='result' id='q'/>";
+    let presence = "<presence from='juliet@y.org/b' to='romeo@x.org/r'/>";
+    let said = stage.ends(session, &[iq, own, result, presence]);
+    assert_eq!(said, ["to juliet@y.org/b: iq error cancel service-unavailable"]);
+}
+
+#[test]
+fn unacknowledged_messages_are_stored_where_nobody_else_is_there() {
+    let mut stage = Stage::new();
+    let session = stage.available("r", 0);
+    let to_r = chat("two").replace("romeo@x.org", "romeo@x.org/r");
+    let room =
+        "<message from='room@y.org/n' to='romeo@x.org/r' type='groupchat'><body>g</body></message>";
+    assert!(stage.ends(session, &[&chat("one"), &to_r, room]).is_empty());
+    stage.restart();
+    let session = stage.bind("s");
+    assert_eq!(late(&stage.says(session, "<presence/>")), ["one", "two"]);
+}
+
+#[test]
+fn unacknowledged_messages_go_to_the_sessions_that_have_not_had_them() {
+    let mut stage = Stage::new();
+    let lost = stage.available("lost", 0);
+    stage.available("before", 0);
+    stage.trial.advance(std::time::Duration::from_secs(10));
+    let at = delay::element(None, stage.trial.now.unix_micros).to_bytes();
+    let note = String::from_utf8(at).unwrap();
+    let with_note = |xml: String| xml.replace("</message>", &format!("{note}</message>"));
+    let to_lost = chat("two").replace("romeo@x.org", "romeo@x.org/lost");
+    stage.trial.advance(std::time::Duration::from_secs(10));
+    stage.available("after", 0);
+    let said = stage.ends(lost, &[&with_note(chat("one")), &with_note(to_lost)]);
+    let messages: Vec<_> = said.iter().filter(|said| !said.contains("presence")).collect();
+    assert_eq!(messages, ["after: one", "before: two", "after: two"]);
+}
