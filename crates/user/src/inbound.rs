@@ -9,6 +9,7 @@ use store::Write;
 use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
 
 use crate::extensions::deliver;
+use crate::extensions::hints::may_keep_for_later;
 use crate::rules::{self, Fate, Target};
 use crate::sessions::SessionEntry;
 use crate::{User, iq, offline, presence, stages};
@@ -64,7 +65,7 @@ fn message(
 ) {
     match fate(user, ty, &stanza) {
         Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
-        Fate::Store if offline::is_worth_storing(&stanza) => {
+        Fate::Store if may_keep_for_later(&stanza) => {
             offline::store(user, offline::Entry { stanza, writes, taken: false }, cx);
         }
         Fate::Store if offline::is_fleeting(&stanza) => stages::keep(writes, cx),

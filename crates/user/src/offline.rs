@@ -19,12 +19,11 @@ mod tests;
 
 use entity::{Context, Extension};
 use store::{Key, Kind as RowKind, Row, Write};
-use xmpp::{
-    ErrorType, Features, Kind, MessageType, Stanza, StanzaCondition, StanzaError, delay, kept, ns,
-};
+use xmpp::{ErrorType, Features, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns};
 
 use crate::extensions::deliver as hand_to;
-use crate::{User, inbound, rules, stages};
+use crate::extensions::hints::may_keep_for_later;
+use crate::{User, inbound, stages};
 use drain::Drain;
 use meter::Meter;
 
@@ -78,16 +77,6 @@ impl Offline {
     }
 }
 
-/// Whether a message should be stored (§3): normal and chat messages, but for chat states alone, copies,
-/// and what its sender does not want stored (XEP-0334).
-#[must_use]
-pub fn is_worth_storing(stanza: &Stanza) -> bool {
-    const NEVER: Features = Features::NO_STORE.with(Features::CARBON).with(Features::ARCHIVE);
-    matches!(stanza.kind(), Kind::Message(MessageType::Normal | MessageType::Chat))
-        && !stanza.features().any(NEVER)
-        && !rules::is_only_state(stanza.features())
-}
-
 /// Whether a message that is not stored may vanish without a word: nobody wrote anything in it.
 pub(crate) fn is_fleeting(stanza: &Stanza) -> bool {
     const WRITTEN: Features = Features::BODY.with(Features::ENCRYPTED).with(Features::SUBJECT);
@@ -133,7 +122,7 @@ pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<
             Kind::Iq(ty) if ty.is_request() && !is_own(user, &stanza) => {
                 cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
             }
-            Kind::Message(_) if user.exists && is_worth_storing(&stanza) => {
+            Kind::Message(_) if user.exists && may_keep_for_later(&stanza) => {
                 deliver_again(user, stanza, cx);
             }
             _ => {}

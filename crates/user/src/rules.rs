@@ -5,7 +5,7 @@
 //! stored; a message to a resource that is not there is an error, unless it is a headline, which
 //! nobody waits for, or a chat message, which goes to the account.
 
-use xmpp::{Features, MessageType};
+use xmpp::MessageType;
 
 /// Whom a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +55,6 @@ pub(crate) fn fate_without_account(ty: MessageType) -> Fate {
         MessageType::Normal | MessageType::Chat | MessageType::Groupchat => Fate::Refuse,
         MessageType::Headline | MessageType::Error => Fate::Ignore,
     }
-}
-
-/// Whether a message only tells that somebody types (XEP-0085), and says nothing that a person would read.
-pub(crate) fn is_only_state(features: Features) -> bool {
-    const BESIDE: Features = Features::CHAT_STATE
-        .with(Features::NO_STORE)
-        .with(Features::NO_PERMANENT_STORE)
-        .with(Features::NO_COPY)
-        .with(Features::PRIVATE)
-        .with(Features::DELAY)
-        .with(Features::STANZA_ID);
-    features.any(Features::CHAT_STATE) && features.only(BESIDE)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use proto::{Body, Route};
 use store::{Kind, Row};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError};
 
-use crate::User;
+use crate::{User, offline};
 
 /// The extensions of an account, in order.
 pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
@@ -38,6 +38,7 @@ const LIST: &[Extension<User>] = &[
     archive::EXTENSION,
     preferences::EXTENSION,
     carbons::EXTENSION,
+    offline::EXTENSION,
     disco::EXTENSION,
     last::EXTENSION,
     ping::EXTENSION,

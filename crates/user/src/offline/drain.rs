@@ -10,7 +10,8 @@ use proto::{Body, Route};
 use store::{Kind, Row, Write};
 use xmpp::{Stanza, kept};
 
-use super::{Offline, is_worth_storing, key};
+use super::{Offline, key};
+use crate::extensions::hints::may_keep_for_later;
 use crate::{User, inbound};
 
 /// Most stored messages on their way to a client that has not acknowledged them.
@@ -56,7 +57,7 @@ pub fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
 pub(crate) fn is_behind(user: &User, session: u64, stanza: &Stanza) -> bool {
     let drain = user.offline.drain.as_ref();
     drain.is_some_and(|drain| drain.session == session && !drain.caught_up)
-        && is_worth_storing(stanza)
+        && may_keep_for_later(stanza)
 }
 
 /// The client of a session has the stored messages up to this one.

@@ -6,8 +6,9 @@ use store::Error;
 use xmpp::delay;
 
 use super::drain::WINDOW;
-use super::{is_fleeting, is_worth_storing};
+use super::is_fleeting;
 use crate::Config;
+use crate::extensions::hints::may_keep_for_later;
 use crate::stage::{Stage, stanza};
 
 fn chat(text: &str) -> String {
@@ -48,7 +49,7 @@ fn messages_are_stored_as_their_type_and_content_say() {
     for (ty, inner, stored) in rows {
         let xml = format!("<message type='{ty}'>{}</message>", inner.concat());
         let stanza = stanza(&xml);
-        assert_eq!(is_worth_storing(&stanza), *stored, "{xml}");
+        assert_eq!(may_keep_for_later(&stanza), *stored, "{xml}");
         assert_eq!(is_fleeting(&stanza), !inner.contains(&body), "{xml}");
     }
 }

@@ -11,7 +11,6 @@
 use xmpp::{Element, Features, Kind, MessageType, PresenceType, Stanza, ns};
 
 use super::queue::Item;
-use crate::rules::is_only_state;
 
 /// Most stanzas that are held back.
 pub(super) const MAX_STANZAS: usize = 256;
@@ -75,6 +74,18 @@ pub(super) fn may_wait(stanza: &Stanza) -> bool {
         Kind::Message(_) if stanza.features().any(Features::CARBON) => is_copy_of_state(stanza),
         Kind::Message(_) => is_only_state(stanza.features()),
     }
+}
+
+/// Whether a message only tells that somebody types (XEP-0085), and says nothing that a person would read.
+fn is_only_state(features: Features) -> bool {
+    const BESIDE: Features = Features::CHAT_STATE
+        .with(Features::NO_STORE)
+        .with(Features::NO_PERMANENT_STORE)
+        .with(Features::NO_COPY)
+        .with(Features::PRIVATE)
+        .with(Features::DELAY)
+        .with(Features::STANZA_ID);
+    features.any(Features::CHAT_STATE) && features.only(BESIDE)
 }
 
 /// A carbon (XEP-0280) of such a message.
