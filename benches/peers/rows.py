@@ -47,6 +47,8 @@ def chat_problems(report):
         "unacknowledged": report["unacknowledged"],
     }
     problems = [f"{count} {what}" for what, count in found.items() if count]
+    if report["server_us_per_message"] is None:
+        problems.append("nothing done in the measured time")
     rate = report["options"]["rate"]
     if rate and report["per_second"] < 0.98 * rate:
         problems.append(f"only {report['per_second']:.0f} msg/s")

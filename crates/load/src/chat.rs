@@ -16,7 +16,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// What is still under way after the last was sent is awaited as long as something arrives this often …
-const QUIET: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(15);
 
 /// … and at most this long.
 const DRAIN: Duration = Duration::from_secs(30);
