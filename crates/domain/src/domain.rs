@@ -1,0 +1,110 @@
+//! Owns the Domain entity: what becomes of a stanza to the server itself.
+
+use std::sync::Arc;
+
+use entity::{Answer, Context, Entity, LoadError, Request, Timer};
+use proto::{Body, Envelope, Route};
+use store::{Kind as RowKind, Row};
+use xmpp::{BareJid, Element, Head, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
+
+use crate::extensions::EXTENSIONS;
+use crate::shared::Shared;
+
+/// A served domain, or a service of one.
+pub struct Domain {
+    /// The address.
+    pub jid: BareJid,
+}
+
+impl Entity for Domain {
+    type Shared = Shared;
+
+    const KINDS: &'static [RowKind] = &[];
+    const NAME: &'static str = "domain";
+
+    fn load(route: &Route, _: Vec<Row>, _: &Arc<Shared>) -> Result<Self, LoadError> {
+        match route {
+            Route::Domain(jid) => Ok(Self { jid: jid.clone() }),
+            _ => Err(LoadError { kind: RowKind::Account }),
+        }
+    }
+
+    fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
+        let Body::Stanza(stanza) = envelope.body else {
+            debug_assert!(false, "a word for somebody else came to a domain");
+            return;
+        };
+        match stanza.kind() {
+            Kind::Iq(ty) if ty.is_request() => self.answer(stanza, cx),
+            // The server asks nobody, and answers no answer.
+            Kind::Iq(_) => {}
+            // Mail to the server is not passed on to people: they are named by XEP-0157.
+            Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+            Kind::Presence(PresenceType::Subscribe) => deny(&stanza, cx),
+            Kind::Presence(_) => {}
+        }
+    }
+
+    fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
+
+    fn may_sleep(&self) -> bool {
+        true
+    }
+}
+
+impl Domain {
+    /// A request has one child (RFC 6120 §8.2.3); what nobody answers is unavailable (§10.5.1).
+    fn answer(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
+        let Some(payload) = only_child(&stanza) else {
+            return cx.send_error(&stanza, StanzaCondition::BadRequest);
+        };
+        let request = Request { stanza, payload, session: None };
+        match self.handle(&request, cx) {
+            Ok(Answer::Done) => cx.send(request.stanza.result(None)),
+            Ok(Answer::Result(payload)) => cx.send(request.stanza.result(Some(&payload))),
+            Ok(Answer::Later) => {}
+            Err(error) => cx.send_error(&request.stanza, error),
+        }
+    }
+
+    fn handle(
+        &mut self,
+        request: &Request,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<Answer, StanzaError> {
+        let Kind::Iq(ty) = request.stanza.kind() else {
+            return Err(StanzaCondition::BadRequest.into());
+        };
+        // A resource of the server (RFC 6120 §10.5.2): there is none.
+        let to_server = request.stanza.head().to.as_ref().is_some_and(|to| to.is_bare());
+        let (name, ns) = (request.payload.name(), request.payload.ns());
+        match EXTENSIONS.iq(ty, name, ns).filter(|_| to_server) {
+            Some(iq) => (iq.handle)(self, request, cx),
+            None => Err(StanzaCondition::ServiceUnavailable.into()),
+        }
+    }
+}
+
+fn only_child(stanza: &Stanza) -> Option<Element> {
+    let mut children = stanza.children();
+    match (children.next(), children.next()) {
+        (Some(child), None) => child.parse(),
+        _ => None,
+    }
+}
+
+/// Nobody sees presence of a server; whoever asks is told, so that he does not wait (RFC 6121 §3.1.3).
+fn deny(stanza: &Stanza, cx: &mut Context<'_, Domain>) {
+    let Head { from: Some(from), to: Some(to), .. } = stanza.head() else { return };
+    let head = Head {
+        kind: Kind::Presence(PresenceType::Unsubscribed),
+        id: None,
+        from: Some(to.bare().into()),
+        to: Some(from.bare().into()),
+        lang: None,
+    };
+    cx.send(Stanza::build(head, &[]));
+}
+
+#[cfg(test)]
+mod tests;

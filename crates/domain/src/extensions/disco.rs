@@ -1,0 +1,138 @@
+//! XEP-0030 Service Discovery, version 2.5.0: what the server is, what it can do, and which services it
+//! has. With the forms of XEP-0128, version 1.0.1.
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::forms::Form;
+use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+
+use crate::extensions::{EXTENSIONS, caps, contact};
+use crate::{Domain, Service, Shared};
+
+/// Discovery of the server.
+pub const EXTENSION: Extension<Domain> = Extension {
+    number: "0030",
+    title: "Service Discovery",
+    version: "2.5.0",
+    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
+        Iq {
+            ty: IqType::Get,
+            name: "query",
+            ns: ns::DISCO_ITEMS,
+            who: Who::Anybody,
+            handle: items,
+        },
+    ],
+    ..Extension::NONE
+};
+
+/// An answer to disco#info, before it is written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Info {
+    pub(super) identities: Vec<Identity>,
+    pub(super) features: Vec<String>,
+    pub(super) forms: Vec<Form>,
+}
+
+/// What an entity is (§3.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity {
+    pub(super) category: String,
+    pub(super) ty: String,
+    pub(super) lang: String,
+    pub(super) name: String,
+}
+
+impl Info {
+    /// What the server says of itself.
+    pub(super) fn of_server(shared: &Shared) -> Self {
+        let mut features = EXTENSIONS.features();
+        features.extend(&shared.features);
+        let forms = contact::form(&shared.config.contact).into_iter().collect();
+        Self::new(("server", "im"), "Rookery", features, forms)
+    }
+
+    fn of_service(service: &Service) -> Self {
+        let mut features = vec![ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
+        features.extend(&service.features);
+        Self::new(service.identity, &service.name, features, Vec::new())
+    }
+
+    fn new(
+        (category, ty): (&str, &str),
+        name: &str,
+        mut features: Vec<&'static str>,
+        forms: Vec<Form>,
+    ) -> Self {
+        features.sort_unstable();
+        features.dedup();
+        let identity = Identity {
+            category: category.to_owned(),
+            ty: ty.to_owned(),
+            lang: String::new(),
+            name: name.to_owned(),
+        };
+        let features = features.into_iter().map(str::to_owned).collect();
+        Self { identities: vec![identity], features, forms }
+    }
+
+    fn to_element(&self, node: Option<&str>) -> Element {
+        let identity = |identity: &Identity| {
+            Element::new("identity", ns::DISCO_INFO)
+                .with_attr("category", &identity.category)
+                .with_attr("type", &identity.ty)
+                .with_attr("name", &identity.name)
+        };
+        let feature =
+            |var: &String| Element::new("feature", ns::DISCO_INFO).with_attr("var", var.as_str());
+        Element::new("query", ns::DISCO_INFO)
+            .with_attr_opt("node", node)
+            .with_children(self.identities.iter().map(identity))
+            .with_children(self.features.iter().map(feature))
+            .with_children(self.forms.iter().map(Form::to_element))
+    }
+}
+
+/// §3.1; the one node is that of the server's capabilities, mirrored in the answer (§3.2, XEP-0115 §6.2).
+fn info(
+    domain: &mut Domain,
+    request: &Request,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Answer, StanzaError> {
+    let node = request.payload.attr("node");
+    let info = match cx.shared.service(&domain.jid) {
+        Some(service) => Info::of_service(service),
+        None => Info::of_server(cx.shared),
+    };
+    let is_server = cx.shared.service(&domain.jid).is_none();
+    match node {
+        None => Ok(Answer::Result(info.to_element(None))),
+        Some(node) if is_server && caps::is_node(node, &info) => {
+            Ok(Answer::Result(info.to_element(Some(node))))
+        }
+        Some(_) => Err(StanzaCondition::ItemNotFound.into()),
+    }
+}
+
+/// §4.1. The services of the server; what a service has is not known here.
+fn items(
+    domain: &mut Domain,
+    request: &Request,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Answer, StanzaError> {
+    if request.payload.attr("node").is_some() {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let query = Element::new("query", ns::DISCO_ITEMS);
+    if cx.shared.service(&domain.jid).is_some() {
+        return Ok(Answer::Result(query));
+    }
+    let item = |service: &Service| {
+        Element::new("item", ns::DISCO_ITEMS)
+            .with_attr("jid", service.jid.as_str())
+            .with_attr("name", &service.name)
+    };
+    Ok(Answer::Result(query.with_children(cx.shared.services.iter().map(item))))
+}

@@ -1,0 +1,59 @@
+//! Owns what the server's answers are made from, and its settings.
+
+use xmpp::BareJid;
+
+/// What all served domains share.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// Settings.
+    pub config: Config,
+    /// The version of the software.
+    pub version: String,
+    /// What accounts and gates can do, which clients look for at the server's address (XEP-0191 §3.1,
+    /// XEP-0280 §3).
+    pub features: Vec<&'static str>,
+    /// The services of the server, such as rooms.
+    pub services: Vec<Service>,
+}
+
+/// A service with an address of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its address, a domain.
+    pub jid: BareJid,
+    /// Its identity: category and type (XEP-0030 §3.1).
+    pub identity: (&'static str, &'static str),
+    /// Its name for people.
+    pub name: String,
+    /// What it can do.
+    pub features: Vec<&'static str>,
+}
+
+/// Settings of the server's own answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The operating system that XEP-0092 tells. Default: it is not told.
+    pub os: Option<String>,
+    /// Whom people may turn to. Default: nobody is named.
+    pub contact: Contact,
+}
+
+/// Addresses as URIs, such as `mailto:` and `xmpp:` (XEP-0157).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each list is named by the word of XEP-0157")]
+pub struct Contact {
+    pub abuse: Vec<String>,
+    pub admin: Vec<String>,
+    pub feedback: Vec<String>,
+    pub sales: Vec<String>,
+    pub security: Vec<String>,
+    pub status: Vec<String>,
+    pub support: Vec<String>,
+}
+
+impl Shared {
+    /// The service that has this address.
+    pub fn service(&self, jid: &BareJid) -> Option<&Service> {
+        self.services.iter().find(|service| service.jid == *jid)
+    }
+}
