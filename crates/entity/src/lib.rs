@@ -11,6 +11,7 @@
 //! | [`host`] | the actors of one arbiter |
 //! | [`writer`] | the writes of one arbiter's turn, together |
 //! | [`refuse`] | faults of machinery as stanza errors, in one place |
+//! | [`table`] | the published table of extensions, off the lists |
 //! | [`trial`] | an entity without an actor, for tests |
 
 pub mod actor;
@@ -20,6 +21,7 @@ pub mod extension;
 pub mod host;
 pub mod refuse;
 pub mod slot;
+pub mod table;
 pub mod trial;
 pub mod writer;
 
