@@ -19,6 +19,7 @@
 //! Durability: [`Store::commit`] answers after the journal was fsynced. A group that fails, fails whole:
 //! before anything else is written, the database is opened again and what the group left in the journal is
 //! cut away, so that nothing of a refused batch is kept and nothing acknowledged stands behind a hole.
+//! (Only a process that dies between the failure and that may have refused what it finds kept.)
 
 #![expect(
     clippy::disallowed_methods,
@@ -39,9 +40,12 @@ mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod twins;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
@@ -60,6 +64,7 @@ use crate::{Error, Reply, Store};
 
 pub use config::Config;
 use job::{CALL_BYTES, Job, Work};
+pub use journal::mend;
 use readers::Readers;
 use shared::Shared;
 use space::{Probe, Space};
@@ -77,8 +82,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the store in a directory, creating both where there is none. Recovers from a crash: what was
-    /// acknowledged is there; a write that was cut short is cut away.
+    /// Opens the store in a directory, creating both where there is none, and blocks while it does. Recovers
+    /// from a crash: what was acknowledged is there; a write that was cut short is cut away.
     ///
     /// # Errors
     /// [`Error::InUse`] where another process has the directory; [`Error::Engine`] where the directory
@@ -244,6 +249,12 @@ fn lock(dir: &Path) -> Result<File, Error> {
         Err(TryLockError::WouldBlock) => Err(Error::InUse(dir.display().to_string())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// A panic of the engine, for instance about what it finds on the disk, as an error.
+fn unwound<T>(doing: &'static str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(engine(doing, "it panicked; the log says where")))
 }
 
 /// An engine's failure: `doing` completes "the store failed while it …".

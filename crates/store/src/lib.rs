@@ -35,7 +35,8 @@ pub use xmpp::{Bucket, Epoch, Fence};
 /// not undo the call.
 pub type Reply<T> = BoxFuture<'static, Result<T, Error>>;
 
-/// A place where rows are kept.
+/// A place where rows are kept. A read sees what was answered before it was asked for; between calls that
+/// were not waited for, only [`Store::commit`] and [`Store::claim`] promise an order.
 pub trait Store: Send + Sync + 'static {
     /// Makes `fence.epoch` the least epoch that the bucket accepts from now on. An owner claims each
     /// bucket of a shard before its first write.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// With less than this free on the disk, writes are refused; removing goes on down to a quarter of it.
-    /// Bytes; default 64 MiB.
+    /// With less than this free on the disk, writes are refused; claiming and removing go on down to a
+    /// quarter of it. Bytes; default 64 MiB.
     pub min_free_bytes: u64,
     /// How much may stand in journals before tables are written for them: bounds the time to start after a
     /// crash. Bytes; default and least 64 MiB.

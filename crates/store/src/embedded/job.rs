@@ -56,13 +56,13 @@ impl Job {
 }
 
 impl Work {
-    /// Whether the disk will be the emptier for it, in the end.
-    pub(super) fn only_removes(&self) -> bool {
+    /// Whether it may go on where the disk has little room left: what removes makes room in the end, and
+    /// an owner must have claimed before it can remove.
+    pub(super) fn is_spared(&self) -> bool {
         let removes = |write: &Write| matches!(write, Write::Delete(_) | Write::Remove(..));
         match self {
             Self::Commit(batches) => batches.iter().flat_map(|batch| &batch.writes).all(removes),
-            Self::Claim(_) => false,
-            Self::Remove(..) | Self::Erase(..) | Self::Close => true,
+            Self::Claim(_) | Self::Remove(..) | Self::Erase(..) | Self::Close => true,
         }
     }
 

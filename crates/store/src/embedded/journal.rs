@@ -43,11 +43,13 @@ struct Batch {
     group: Option<u64>,
 }
 
-/// Makes the journals fit to be opened after a crash.
+/// Makes the journals of a database fit to be opened after a crash: a torn write at the end is cut away,
+/// which the engine itself does only for some ways of being torn. Also for databases that others keep with
+/// the same engine, before they open them; the numbers of groups are looked at where there are any.
 ///
 /// # Errors
 /// [`Error::Engine`] where they are damaged as no crash damages them.
-pub(super) fn mend(dir: &Path) -> Result<(), Error> {
+pub fn mend(dir: &Path) -> Result<(), Error> {
     let mut last = None;
     for journal in journals(dir)? {
         if let Some((found, expected)) = journal.gap(&mut last) {

@@ -25,12 +25,12 @@ impl Space {
         Self { dir: dir.to_owned(), min_free, probe, free: 0, asked: None }
     }
 
-    /// Takes room for a write; what only removes may go deeper, since it makes room in the end.
-    pub(super) fn take(&mut self, bytes: usize, only_removes: bool) -> Result<(), Error> {
+    /// Takes room for a write; what is spared may go deeper.
+    pub(super) fn take(&mut self, bytes: usize, is_spared: bool) -> Result<(), Error> {
         if self.asked.is_none_or(|asked| asked.elapsed() >= Self::ASK_EVERY) {
             self.ask();
         }
-        let least = if only_removes { self.min_free / 4 } else { self.min_free };
+        let least = if is_spared { self.min_free / 4 } else { self.min_free };
         let left = self.free.saturating_sub(bytes as u64);
         if left < least {
             return Err(Error::Full("the disk"));

@@ -35,8 +35,8 @@ pub(super) fn expire(
     before: u64,
     limit: usize,
 ) -> Result<usize, Error> {
-    let mut place = shared.expired_to.lock().unwrap_or_else(PoisonError::into_inner);
-    let begin = place.clone();
+    let place = || shared.expired_to.lock().unwrap_or_else(PoisonError::into_inner);
+    let begin = place().clone();
     let mut removed = 0;
     for (mut from, to) in [(begin.clone(), END), (Vec::new(), &begin[..])] {
         while removed < limit && from.as_slice() < to {
@@ -48,12 +48,12 @@ pub(super) fn expire(
         }
         if removed >= limit {
             if limit > 0 {
-                *place = from;
+                *place() = from;
             }
             return Ok(removed);
         }
     }
-    place.clear();
+    place().clear();
     Ok(removed)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice, Snapshot};
 use xmpp::{Bucket, Epoch};
 
-use super::{Config, encoding, engine, journal};
+use super::{Config, encoding, engine, journal, unwound};
 use crate::Error;
 
 /// Names the tables.
@@ -44,7 +43,7 @@ impl Tables {
             Self::create(dir, config)?;
         }
         journal::mend(&place)?;
-        let tables = guarded(&place, config)?;
+        let tables = unwound("opened its tables", || open(&place, config))?;
         tables.check_format()?;
         Ok(tables)
     }
@@ -58,7 +57,7 @@ impl Tables {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let tables = guarded(&aside, config)?;
+        let tables = unwound("created its tables", || open(&aside, config))?;
         let written = tables.rows.insert(encoding::FORMAT_NAME, encoding::FORMAT.to_be_bytes());
         written
             .and_then(|()| tables.database.persist(PersistMode::SyncAll))
@@ -196,20 +195,17 @@ pub(super) fn database_dir(dir: &Path) -> PathBuf {
     dir.join("rows")
 }
 
-/// Opens the database; a panic of the engine about what it finds on the disk is an error.
-fn guarded(place: &Path, config: &Config) -> Result<Tables, Error> {
-    let opened = panic::catch_unwind(AssertUnwindSafe(|| open(place, config)));
-    opened.unwrap_or_else(|_| Err(engine("opened its tables", "it could not go on; see above")))
-}
-
 fn open(place: &Path, config: &Config) -> Result<Tables, Error> {
     const JOURNAL_BYTES_LEAST: u64 = 64 << 20;
     const WORKERS: usize = 2;
+    // Descriptors are for sockets.
+    const FILES: usize = 256;
     let failed = || failure("opened its tables");
     let database = Database::builder(place)
         .cache_size(config.cache_bytes)
         .max_journaling_size(config.journal_bytes_max.max(JOURNAL_BYTES_LEAST))
         .worker_threads(WORKERS)
+        .max_cached_files(Some(FILES))
         .manual_journal_persist(true)
         .open()
         .map_err(failed())?;

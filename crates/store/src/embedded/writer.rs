@@ -12,7 +12,7 @@ use super::job::{Answer, Job, Work};
 use super::shared::Shared;
 use super::space::Space;
 use super::tables::{Tables, database_dir};
-use super::{Config, journal};
+use super::{Config, journal, unwound};
 use crate::Error;
 
 /// The thread's state.
@@ -122,7 +122,10 @@ impl Writer {
         }
         let result = match &self.down {
             Some(down) => Err(down.error.clone()),
-            None => self.write(works, &mut answers).inspect_err(|error| self.fail(error)),
+            None => {
+                let write = || self.write(works, &mut answers);
+                unwound("wrote", write).inspect_err(|error| self.fail(error))
+            }
         };
         if let Err(error) = result {
             answers.iter_mut().for_each(|answer| answer.refuse(&error));
@@ -139,7 +142,7 @@ impl Writer {
         tables.settle()?;
         let mut group = Group::new(tables, &shared.fences);
         for ((work, bytes), answer) in works.into_iter().zip(answers) {
-            match self.space.take(bytes, work.only_removes()) {
+            match self.space.take(bytes, work.is_spared()) {
                 Ok(()) => group.add(work, answer)?,
                 Err(full) => answer.refuse(&full),
             }
@@ -166,7 +169,8 @@ impl Writer {
     /// Opens the tables again. Where the disk has no room for that, they stay as they are, so that they
     /// can be read.
     fn try_again(&mut self) {
-        match self.space.take(0, true).and_then(|()| self.reopen()) {
+        let reopen = || self.space.take(0, true).and_then(|()| self.reopen());
+        match unwound("opened its tables", reopen) {
             Ok(()) => {
                 self.down = None;
                 tracing::info!("the store accepts writes again");

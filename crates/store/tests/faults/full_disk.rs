@@ -103,6 +103,10 @@ fn a_disk_with_nothing_left_loses_nothing_acknowledged_and_keeps_nothing_refused
                 }
             }
         });
+        until("what is there is read all the same", || {
+            let rows = block_on(store.load(fence(), owner(), &[Kind::Offline]));
+            rows.is_ok_and(|rows| rows.len() == kept.len())
+        });
         // Room again, though not for long.
         let left = fs::metadata(&ballast).expect("is there").len() - 4 * MIB as u64;
         fs::File::options()
