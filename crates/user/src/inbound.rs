@@ -5,6 +5,7 @@
 mod tests;
 
 use entity::{Context, Passage};
+use smallvec::SmallVec;
 use store::Write;
 use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
 
@@ -31,12 +32,12 @@ pub fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
 
 /// The sessions that a message would go to now, for whoever copies it to the others.
 #[must_use]
-pub fn recipients(user: &User, stanza: &Stanza) -> Vec<u64> {
-    let Kind::Message(ty) = stanza.kind() else { return Vec::new() };
+pub fn recipients(user: &User, stanza: &Stanza) -> SmallVec<[u64; 4]> {
+    let Kind::Message(ty) = stanza.kind() else { return SmallVec::new() };
     match fate(user, ty, stanza) {
         Fate::ToOne => addressed(user, stanza).map(|entry| entry.id.uid).into_iter().collect(),
         Fate::ToAll => takers(user).map(|entry| entry.id.uid).collect(),
-        Fate::Store | Fate::Refuse | Fate::Ignore => Vec::new(),
+        Fate::Store | Fate::Refuse | Fate::Ignore => SmallVec::new(),
     }
 }
 
@@ -79,7 +80,7 @@ fn message(
 /// To the sessions that the rules pick. One that still gets stored messages gets this one behind them, out
 /// of the store, so that their order stays.
 fn hand_on(user: &mut User, (stanza, writes): (Stanza, Vec<Write>), cx: &mut Context<'_, User>) {
-    let (later, now): (Vec<u64>, Vec<u64>) = recipients(user, &stanza)
+    let (later, now): (SmallVec<[u64; 4]>, SmallVec<[u64; 4]>) = recipients(user, &stanza)
         .into_iter()
         .partition(|session| offline::is_behind(user, *session, &stanza));
     for session in &now {

@@ -5,16 +5,16 @@
 mod tests;
 
 use entity::{Context, Passage};
-use xmpp::{Kind, Stanza};
+use proto::session::UserWord;
+use proto::{Body, Route, SessionId};
+use xmpp::{Kind, Stanza, StanzaCondition, StanzaError, StreamCondition};
 
 use crate::{User, iq, presence, stages};
 
 /// A stanza of one of the account's sessions, stamped with its full address.
 pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
-    let is_message = matches!(stanza.kind(), Kind::Message(_));
-    if user.sessions.get(session).is_none() && !is_message {
-        // Another client has taken the resource over, and the answer would reach that one.
-        return;
+    if user.sessions.get(session).is_none() {
+        return of_nobody(user, session, stanza, cx);
     }
     let own = stanza.head().to.as_ref().is_none_or(|to| *to == *user.jid);
     match stanza.kind() {
@@ -27,6 +27,23 @@ pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'
         }
         Kind::Iq(_) | Kind::Message(_) | Kind::Presence(_) => onward(user, session, stanza, cx),
     }
+}
+
+/// The session has lost its resource to another one, or the account has lost its table of sessions: the
+/// session ends. Messages go their way all the same; anything else could be answered to another client.
+fn of_nobody(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let route = Route::Session(SessionId { account: user.jid.clone(), uid: session });
+    let lost = StanzaError::from(StanzaCondition::InternalServerError);
+    match stanza.kind() {
+        Kind::Message(_) if stanza.head().to.is_some() => onward(user, session, stanza, cx),
+        _ => {
+            if let Some(answer) = stanza.error(&lost) {
+                cx.tell(route.clone(), Body::Stanza(answer));
+            }
+        }
+    }
+    let error = StreamCondition::InternalServerError.into();
+    cx.tell(route, Body::User(UserWord::End(error)));
 }
 
 fn onward(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {

@@ -126,7 +126,7 @@ fn recipients_are_known_before_delivery() {
     let stage = full_house();
     let uids = |names: &[&str]| names.iter().map(|name| stage.uid(name)).collect::<Vec<_>>();
     let of = |to: &str, ty: &str| {
-        super::recipients(&stage.trial.entity, &stanza(&message(to, ty, "hi")))
+        super::recipients(&stage.trial.entity, &stanza(&message(to, ty, "hi"))).to_vec()
     };
     assert_eq!(of("romeo@x.org", "chat"), uids(&["one", "two"]));
     assert_eq!(of("romeo@x.org/silent", "chat"), uids(&["silent"]));

@@ -146,6 +146,9 @@ fn a_store_that_refuses_is_told_to_the_sender_unless_a_session_has_the_message()
     assert_eq!(stage.gets_for(&chat("two")), (vec!["r: two".to_owned()], true));
     stage.memory.refuse_writes(None);
     assert_eq!(stage.gets(&chat("three")), ["r: three"]);
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    let session = stage.uid("r");
+    assert!(stage.ends(session, &[&chat("four")]).is_empty(), "a session had taken it");
 }
 
 #[test]

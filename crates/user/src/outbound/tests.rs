@@ -1,6 +1,10 @@
 //! What own clients send, on trial (RFC 6120 §10.3).
 
-use crate::stage::Stage;
+use proto::Body;
+use proto::session::UserWord;
+use xmpp::Jid;
+
+use crate::stage::{Stage, stanza};
 
 fn stage() -> (Stage, u64) {
     let mut stage = Stage::new();
@@ -61,17 +65,22 @@ fn what_a_stage_refuses_does_not_leave() {
 }
 
 #[test]
-fn requests_of_a_session_that_was_taken_over_reach_nobody_and_messages_do() {
+fn a_session_without_a_resource_ends_and_only_its_messages_go_their_way() {
     let (mut stage, session) = stage();
-    let (iq, message) = (
-        "<iq from='romeo@x.org/r' type='get' id='q'><q xmlns='urn:q'/></iq>",
-        "<message from='romeo@x.org/r' to='a@y.org'><body>hi</body></message>",
-    );
-    let late = |xml| {
-        let stanza = crate::stage::stanza(xml);
-        proto::Body::User(proto::session::UserWord::Outbound { session, stanza })
-    };
     stage.bind("r");
-    assert!(stage.hears(late(iq)).is_empty());
-    assert_eq!(stage.hears(late(message)), ["to a@y.org: hi"]);
+    let mut late = |xml: &str| {
+        let stanza = stanza(xml).with_from(Jid::parse("romeo@x.org/r").unwrap());
+        stage.hears(Body::User(UserWord::Outbound { session, stanza }))
+    };
+    let ends = "gone ends: internal-server-error";
+    let message = "<message to='a@y.org'><body>hi</body></message>";
+    assert_eq!(late(message), ["to a@y.org: hi", ends]);
+    let lost = "gone: iq error cancel internal-server-error";
+    for to in ["", " to='a@y.org/r'"] {
+        let request = format!("<iq{to} type='get' id='q'><q xmlns='urn:q'/></iq>");
+        assert_eq!(late(&request), [lost, ends]);
+    }
+    let said = late("<presence to='a@y.org'/>");
+    assert_eq!(said.last().map(String::as_str), Some(ends));
+    assert!(!said.iter().any(|said| said.starts_with("to a@y.org")), "{said:?}");
 }
