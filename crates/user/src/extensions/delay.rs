@@ -2,7 +2,7 @@
 //! are written by them alone.
 
 use entity::{Context, Extension, Passage, Verdict};
-use xmpp::{delay, ns};
+use xmpp::{Features, delay, ns};
 
 use crate::User;
 
@@ -18,7 +18,9 @@ pub const EXTENSION: Extension<User> = Extension {
 
 /// §5
 fn strip(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
-    let clean = delay::without_forged(&passage.stanza, &user.jid);
-    passage.stanza = delay::without_forged(&clean, &user.jid.domain());
+    if passage.stanza.features().any(Features::DELAY) {
+        let clean = delay::without_forged(&passage.stanza, &user.jid);
+        passage.stanza = delay::without_forged(&clean, &user.jid.domain());
+    }
     Verdict::Pass
 }

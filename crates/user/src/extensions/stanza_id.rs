@@ -2,7 +2,7 @@
 //! not give are taken out. The archive gives them.
 
 use entity::{Context, Extension, Passage, Verdict};
-use xmpp::{ns, stanza_id};
+use xmpp::{Features, ns, stanza_id};
 
 use crate::User;
 
@@ -19,6 +19,8 @@ pub const EXTENSION: Extension<User> = Extension {
 
 /// §3 rule 2: also where no id is added.
 fn strip(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
-    passage.stanza = stanza_id::without_forged(&passage.stanza, &user.jid);
+    if passage.stanza.features().any(Features::STANZA_ID) {
+        passage.stanza = stanza_id::without_forged(&passage.stanza, &user.jid);
+    }
     Verdict::Pass
 }
