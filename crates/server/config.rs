@@ -431,6 +431,15 @@ impl Config {
         }
     }
 
+    /// The settings of this process as a member.
+    pub fn cluster(&self) -> cluster::Config {
+        let lease = cluster::Terms {
+            ttl: Duration::from_millis(self.lease.ttl_ms),
+            ..cluster::Terms::default()
+        };
+        cluster::Config { lease, ..cluster::Config::default() }
+    }
+
     /// How many threads host entities.
     pub fn arbiter_count(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -10,7 +10,7 @@ use proto::Hosts;
 use sha2::Sha256;
 use store::{Embedded, Memory, SharedStore};
 use web::Accounts;
-use xmpp::{BareJid, Fence};
+use xmpp::{BareJid, Bucket, Fence};
 
 use crate::config::{Config, Engine};
 
@@ -65,8 +65,12 @@ impl Foundation {
     /// Raises the fence of every bucket of an owned shard, so that no earlier owner can write any more.
     async fn claim(&self) -> anyhow::Result<()> {
         let plan = Arc::clone(self.cluster.plan().get());
-        let claims = plan.fences(self.cluster.member_id()).map(|fence| self.store.claim(fence));
-        futures_util::future::try_join_all(claims).await?;
+        let buckets = (0..Bucket::COUNT).filter_map(Bucket::new);
+        let owned = buckets.filter_map(|bucket| match plan.owner(bucket.shard()) {
+            Some((owner, epoch)) if owner == self.cluster.member_id() => Some(Fence { bucket, epoch }),
+            _ => None,
+        });
+        futures_util::future::try_join_all(owned.map(|fence| self.store.claim(fence))).await?;
         Ok(())
     }
 
