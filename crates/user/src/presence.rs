@@ -13,7 +13,7 @@ mod directed;
 mod probe;
 pub(crate) mod subscribe;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use entity::Context;
 use xmpp::{BareJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
