@@ -119,7 +119,7 @@ impl Roster {
             }
             Kind::Pending => {
                 let contact = row::read_contact(&row.item)?;
-                let request = row::read_request(&contact, &row.value)?;
+                let request = row::read_request(&row.value)?;
                 self.requests.insert(contact, request);
             }
             _ => {}

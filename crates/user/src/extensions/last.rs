@@ -53,6 +53,12 @@ pub(super) fn load(user: &mut User) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// When the last client left, in microseconds since 1970-01-01 UTC; none while one is there.
+pub(crate) fn left(user: &User) -> Option<u64> {
+    let left = user.slots.get::<Left>().filter(|_| user.sessions.is_empty());
+    left.map(|left| left.unix_micros)
+}
+
 /// §3
 fn last(
     user: &mut User,

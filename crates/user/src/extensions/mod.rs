@@ -25,7 +25,7 @@ use proto::{Body, Route};
 use store::{Kind, Row};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError};
 
-use crate::{User, offline};
+use crate::{User, offline, roster};
 
 /// The extensions of an account, in order.
 pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
@@ -39,6 +39,7 @@ const LIST: &[Extension<User>] = &[
     preferences::EXTENSION,
     carbons::EXTENSION,
     offline::EXTENSION,
+    roster::EXTENSION,
     disco::EXTENSION,
     last::EXTENSION,
     ping::EXTENSION,

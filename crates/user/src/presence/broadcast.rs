@@ -5,11 +5,10 @@ use entity::Context;
 use entity::extension::SessionEvent;
 use xmpp::{FullJid, Jid, PresenceType, Stanza, StanzaCondition, StanzaError};
 
-use super::probe::LastSeen;
 use super::{is_blocked, made, probe, refuse, subscribe};
 use crate::User;
-use crate::extensions::{self, deliver};
-use crate::offline;
+use crate::extensions::deliver;
+use crate::{offline, stages};
 
 /// Presence with neither `to` nor `type`: the session becomes or stays available (§4.2.2, §4.4.2).
 pub(super) fn available(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
@@ -25,6 +24,9 @@ pub(super) fn available(user: &mut User, session: u64, stanza: Stanza, cx: &mut 
     let took_messages = !initial && entry.priority >= 0;
     entry.presence = Some(presence.clone());
     entry.priority = priority;
+    if priority < 0 {
+        entry.takes_since = None;
+    }
     let newcomer = entry.jid.clone();
     show_subscribers(user, &presence, cx);
     for entry in user.sessions.available() {
@@ -50,7 +52,7 @@ fn begin(user: &mut User, session: u64, newcomer: &FullJid, cx: &mut Context<'_,
         }
     }
     probe::ask(user, newcomer, cx);
-    happen(user, session, SessionEvent::Available, cx);
+    stages::announce(user, session, SessionEvent::Available, cx);
     subscribe::deliver_requests(user, session, cx);
 }
 
@@ -82,6 +84,7 @@ fn withdraw(user: &mut User, session: u64, stanza: &Stanza, cx: &mut Context<'_,
     let Some(entry) = user.sessions.get_mut(session) else { return };
     let was_available = entry.presence.take().is_some();
     entry.priority = 0;
+    entry.takes_since = None;
     let directed = std::mem::take(&mut entry.directed);
     if was_available {
         show_subscribers(user, stanza, cx);
@@ -96,20 +99,13 @@ fn withdraw(user: &mut User, session: u64, stanza: &Stanza, cx: &mut Context<'_,
         }
     }
     if was_available {
-        *user.slots.get_or_make(LastSeen::default) = LastSeen(cx.now.unix_micros);
-        happen(user, session, SessionEvent::Unavailable, cx);
+        stages::announce(user, session, SessionEvent::Unavailable, cx);
     }
 }
 
 fn show_subscribers(user: &User, stanza: &Stanza, cx: &mut Context<'_, User>) {
     for contact in user.roster.subscribers().filter(|contact| !is_blocked(user, contact)) {
         cx.send(stanza.clone().with_to(contact.clone().into()));
-    }
-}
-
-fn happen(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<'_, User>) {
-    for stage in extensions::EXTENSIONS.iter().filter_map(|extension| extension.session) {
-        stage(user, session, event, cx);
     }
 }
 

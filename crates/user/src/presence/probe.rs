@@ -5,13 +5,9 @@ use xmpp::{FullJid, Jid, PresenceType, Stanza, delay};
 
 use super::{directed, is_blocked, made, may_see};
 use crate::User;
+use crate::extensions::last;
 use crate::sessions::SessionEntry;
 use crate::subscription::Word;
-
-/// When the last session of the account became unavailable, in microseconds since 1970. Known only while
-/// the account is awake.
-#[derive(Clone, Copy, Default)]
-pub(super) struct LastSeen(pub(super) u64);
 
 /// Asks every contact whose presence the account may see (§4.3.1). A remote contact is asked in the name of
 /// the bare address; one of this cluster in the name of the new resource, so that the answer comes to that
@@ -47,8 +43,7 @@ fn answer_whole(user: &User, probe: &Stanza, asker: &Jid, cx: &mut Context<'_, U
     let mut available = user.sessions.available().filter_map(|entry| entry.presence.as_ref());
     let Some(first) = available.next() else {
         let gone = mirrored(probe, PresenceType::Unavailable, user.jid.clone().into());
-        let since = user.slots.get::<LastSeen>().map(|seen| seen.0);
-        let note = since.map(|since| delay::element(Some(&user.jid), since));
+        let note = last::left(user).map(|since| delay::element(Some(&user.jid), since));
         return cx.send(note.map_or_else(|| gone.clone(), |note| gone.with_child(&note)));
     };
     for presence in std::iter::once(first).chain(available) {

@@ -7,7 +7,7 @@ use xmpp::{BareJid, Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 use super::push::push_to;
 use super::{Item, keep, push};
 use crate::User;
-use crate::extensions::{deliver, reply};
+use crate::extensions::{again, deliver, reply};
 use crate::presence::subscribe;
 use crate::subscription::Word;
 
@@ -20,16 +20,15 @@ pub const GROUP_BYTES_MAX: usize = 1023;
 /// The most groups of an item.
 pub const GROUPS_MAX: usize = 64;
 
-/// RFC 6121 §2: the roster.
+/// RFC 6121 §2: the roster. Only the account's own sessions see and change it (security warning).
 pub const EXTENSION: Extension<User> = Extension {
     number: "6121",
     title: "XMPP: Instant Messaging and Presence",
     version: "2011-03",
     features: &[ns::ROSTER],
     iqs: &[
-        // Who may ask is decided here, since a stranger's roster set must be answered with `forbidden`.
-        Iq { ty: IqType::Get, name: "query", ns: ns::ROSTER, who: Who::Anybody, handle: get },
-        Iq { ty: IqType::Set, name: "query", ns: ns::ROSTER, who: Who::Anybody, handle: set },
+        Iq { ty: IqType::Get, name: "query", ns: ns::ROSTER, who: Who::Owner, handle: get },
+        Iq { ty: IqType::Set, name: "query", ns: ns::ROSTER, who: Who::Owner, handle: set },
     ],
     ..Extension::NONE
 };
@@ -48,7 +47,7 @@ fn get(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    let session = owner_session(request)?;
+    let session = request.session.ok_or(StanzaCondition::Forbidden)?;
     if request.payload.child("item", ns::ROSTER).is_some() {
         return Err(StanzaCondition::BadRequest.into());
     }
@@ -71,7 +70,6 @@ fn set(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    owner_session(request)?;
     let Wish { contact, item } = parse(&request.payload)?;
     if contact == user.jid {
         return Err(StanzaCondition::NotAllowed.into());
@@ -81,11 +79,6 @@ fn set(
         None => remove(user, request, &contact, cx)?,
     }
     Ok(Answer::Later)
-}
-
-/// Only the account's own sessions see and change the roster (§2, security warning).
-fn owner_session(request: &Request) -> Result<u64, StanzaError> {
-    request.session.ok_or_else(|| StanzaCondition::Forbidden.into())
 }
 
 fn put(
@@ -205,13 +198,4 @@ fn parse_groups(item: &Element) -> Result<Vec<Box<str>>, StanzaError> {
 
 fn not_acceptable(text: &str) -> StanzaError {
     StanzaError::from(StanzaCondition::NotAcceptable).with_text(text)
-}
-
-/// The request, for an answer in a later turn.
-fn again(request: &Request) -> Request {
-    Request {
-        stanza: request.stanza.clone(),
-        payload: request.payload.clone(),
-        session: request.session,
-    }
 }

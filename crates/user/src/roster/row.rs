@@ -1,8 +1,8 @@
 //! Owns the rows of a roster: one per item, one per waiting request, and the version. The first byte of
-//! each says how the rest is to be read.
+//! an item and of the version says how the rest is to be read.
 
 use bytes::Bytes;
-use xmpp::{BareJid, Head, Kind, PresenceType, Stanza};
+use xmpp::{BareJid, Head, Kind, PresenceType, Stanza, kept};
 
 use super::{Item, REQUEST_BYTES_MAX, Subscription};
 
@@ -13,11 +13,10 @@ const FROM: u8 = 1 << 1;
 const ASK: u8 = 1 << 2;
 const APPROVED: u8 = 1 << 3;
 
-const ID: u8 = 1;
-const LANG: u8 = 1 << 1;
+const REQUEST: Kind = Kind::Presence(PresenceType::Subscribe);
 
-/// A longer id of a request is left out.
-const ID_BYTES_MAX: usize = 1023;
+/// A longer id or language of a request is left out.
+const ATTRIBUTE_BYTES_MAX: usize = 1023;
 
 /// Format, flags, version, name, number of groups, groups. Texts follow their length in two bytes.
 pub(super) fn write_item(item: &Item) -> Bytes {
@@ -70,36 +69,24 @@ pub(super) fn read_version(row: &[u8]) -> Option<(u64, u64)> {
 pub(super) fn bounded(request: &Stanza, contact: &BareJid) -> Stanza {
     let Head { id, lang, .. } = request.head().clone();
     let head = Head {
-        kind: Kind::Presence(PresenceType::Subscribe),
-        id: id.filter(|id| id.len() <= ID_BYTES_MAX),
+        kind: REQUEST,
+        id: id.filter(|id| id.len() <= ATTRIBUTE_BYTES_MAX),
         from: Some(contact.clone().into()),
         to: None,
-        lang: lang.filter(|lang| lang.len() <= ID_BYTES_MAX),
+        lang: lang.filter(|lang| lang.len() <= ATTRIBUTE_BYTES_MAX),
     };
     let fits = request.len() <= REQUEST_BYTES_MAX;
     let inner = if fits { Bytes::copy_from_slice(request.inner()) } else { Bytes::new() };
     Stanza::new(head, inner)
 }
 
-/// Format, flags, id, language, content. `request` is [`bounded`].
+/// The whole stanza. `request` is [`bounded`].
 pub(super) fn write_request(request: &Stanza) -> Bytes {
-    let Head { id, lang, .. } = request.head();
-    let mut out = vec![FORMAT, flags_of(&[(id.is_some(), ID), (lang.is_some(), LANG)])];
-    for text in [id, lang].into_iter().flatten() {
-        write_text(&mut out, text);
-    }
-    out.extend_from_slice(request.inner());
-    out.into()
+    kept::write(request)
 }
 
-pub(super) fn read_request(contact: &BareJid, row: &[u8]) -> Option<Stanza> {
-    let mut row = Reader::new(row)?;
-    let flags = row.byte()?;
-    let id = if flags & ID == 0 { None } else { Some(row.text()?.into()) };
-    let lang = if flags & LANG == 0 { None } else { Some(row.text()?.into()) };
-    let kind = Kind::Presence(PresenceType::Subscribe);
-    let head = Head { kind, id, from: Some(contact.clone().into()), to: None, lang };
-    Some(Stanza::new(head, Bytes::copy_from_slice(row.0)))
+pub(super) fn read_request(row: &[u8]) -> Option<Stanza> {
+    kept::read(row).filter(|request| request.kind() == REQUEST)
 }
 
 /// A contact's rows are named by its address.
@@ -199,7 +186,7 @@ mod tests {
     fn a_request_waits_whole_or_without_its_content() {
         let contact = BareJid::parse("romeo@example.net").unwrap();
         let head = Head {
-            kind: Kind::Presence(PresenceType::Subscribe),
+            kind: REQUEST,
             id: Some("s1".into()),
             from: None,
             to: None,
@@ -208,7 +195,7 @@ mod tests {
         let short = Stanza::new(head.clone(), "<status>ciao</status><x xmlns='urn:x'/>");
         let kept = bounded(&short, &contact);
         assert_eq!(kept.inner(), short.inner());
-        assert_eq!(read_request(&contact, &write_request(&kept)), Some(kept));
+        assert_eq!(read_request(&write_request(&kept)), Some(kept));
         let long = format!("<status>{}</status>", "x".repeat(REQUEST_BYTES_MAX));
         let kept = bounded(&Stanza::new(head, long), &contact);
         assert!(kept.is_empty());

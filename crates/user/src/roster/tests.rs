@@ -185,6 +185,28 @@ fn the_account_is_no_item_of_its_own_roster() {
 }
 
 #[test]
+fn a_stranger_neither_sees_nor_changes_the_roster() {
+    let mut stage = Stage::new(&["balcony"]);
+    stage.stands("romeo@example.net", State::Both);
+    for (ty, item) in [("get", ""), ("set", "<item jid='romeo@example.net'/>")] {
+        let refused = stage.hears(&format!(
+            "<iq from='romeo@example.net/o' to='juliet@example.com' type='{ty}' id='x'>\
+             <query xmlns='jabber:iq:roster'>{item}</query></iq>"
+        ));
+        assert_eq!(refused.0.len(), 1);
+        assert!(refused.0[0].contains("<forbidden"), "{refused:?}");
+    }
+}
+
+#[test]
+fn answers_to_pushes_are_ignored() {
+    let mut stage = Stage::new(&["balcony"]);
+    stage.sends("balcony", "<iq type='result' id='push-1'/>").is(&[]);
+    let error = "<iq type='error' id='push-1' to='juliet@example.com'><error type='cancel'/></iq>";
+    stage.sends("balcony", error).is(&[]);
+}
+
+#[test]
 fn a_get_with_items_is_a_bad_request() {
     let mut stage = Stage::new(&["balcony"]);
     let wrong =

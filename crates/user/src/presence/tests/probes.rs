@@ -34,6 +34,7 @@ fn a_subscriber_learns_that_nobody_is_there_and_since_when() {
     ]);
     stage.sends("balcony", "<presence/>");
     stage.ends("balcony");
+    stage.ends("chamber");
     stage.hears(probe).is(&[
         "<presence from='juliet@example.com' to='romeo@example.net' type='unavailable' id='q'>\
          <delay xmlns='urn:xmpp:delay' from='juliet@example.com' stamp='2023-11-14T22:13:20Z'/>\
