@@ -216,7 +216,7 @@ impl Roster {
     ) -> Edit {
         let mut edit = self.edit(contact);
         let item = self.get(contact).cloned().unwrap_or_default().standing(after);
-        if edit.undo.item.as_ref().unwrap_or(&Item::default()) != &item {
+        if edit.undo.item.clone().unwrap_or_default() != item {
             self.write_item(&mut edit, owner, Some(item), now);
         }
         if after.state.is_pending_in() != edit.undo.request.is_some() {

@@ -19,12 +19,15 @@ pub(super) fn send(
     (stanza, to): (Stanza, Jid),
     cx: &mut Context<'_, User>,
 ) {
-    let may_see = may_see(user, &to.bare());
+    let is_subscriber = may_see(user, &to.bare());
     let Some(entry) = user.sessions.get_mut(session) else { return };
-    let gone = stanza.kind() == Kind::Presence(PresenceType::Unavailable);
-    if gone {
+    if stanza.kind() == Kind::Presence(PresenceType::Unavailable) {
         entry.directed.retain(|before| *before != to);
-    } else if !(may_see && entry.is_available()) && !note(entry, to) {
+        return cx.send(stanza);
+    }
+    // A subscriber hears of the end of the session as all others do (rule 1).
+    let promised = (is_subscriber && entry.is_available()) || note(entry, to);
+    if !promised {
         let full = StanzaError::from(StanzaCondition::ResourceConstraint);
         let full = full.with_text("this session shows itself to too many addresses");
         return refuse(user, session, &stanza, full, cx);

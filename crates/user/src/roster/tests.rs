@@ -6,7 +6,8 @@ use super::iq::{GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX, parse};
 use crate::presence::tests::stage::Stage;
 use crate::subscription::State;
 
-const FIRST: u64 = 0x60a2_4181_e4000;
+/// The time at which a trial begins.
+const FIRST: u64 = 1_700_000_000_000_000;
 
 fn set(id: &str, item: &str) -> String {
     format!("<iq type='set' id='{id}'><query xmlns='jabber:iq:roster'>{item}</query></iq>")
