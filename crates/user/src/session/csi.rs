@@ -8,9 +8,18 @@
 //!
 //! Bound: [`MAX_STANZAS`] and [`MAX_BYTES`]. Full: everything is let out.
 
+use entity::Extension;
 use xmpp::{Element, Features, Kind, MessageType, PresenceType, Stanza, ns};
 
+use super::Session;
 use super::queue::Item;
+
+pub(super) const EXTENSION: Extension<Session> = Extension {
+    number: "0352",
+    title: "Client State Indication",
+    version: "1.0.0",
+    ..Extension::NONE
+};
 
 /// Most stanzas that are held back.
 pub(super) const MAX_STANZAS: usize = 256;

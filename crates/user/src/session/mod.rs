@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use entity::{Context, Entity, LoadError, Timer};
+use entity::{Context, Entity, Extensions, LoadError, Timer};
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
 use store::{Kind, Row};
@@ -28,6 +28,9 @@ use crate::config::Config;
 use csi::Held;
 use queue::{Item, Limits, Queue};
 use sm::Management;
+
+/// The extensions of a session. Its stages are its own files; the list is for whoever publishes it.
+pub static EXTENSIONS: Extensions<Session> = Extensions::new(&[sm::EXTENSION, csi::EXTENSION]);
 
 /// A bound resource. One that nobody has started knows nothing and says so to whoever asks.
 pub struct Session {

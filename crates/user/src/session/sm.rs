@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entity::Timer;
+use entity::{Extension, Timer};
 use proto::session::{ClientState, HomeWord, UserWord};
 use proto::{Body, ConnectionId, Ledger, Receipt, ResumptionId, Route};
 use subtle::ConstantTimeEq;
 use xmpp::{Element, StreamCondition, StreamError, ns};
 
 use super::queue::AckError;
-use super::{Edge, Ending, Live, Turn, wrapped};
+use super::{Edge, Ending, Live, Session, Turn, wrapped};
+
+pub(super) const EXTENSION: Extension<Session> =
+    Extension { number: "0198", title: "Stream Management", version: "1.6.3", ..Extension::NONE };
 
 /// The client is asked again after this many stanzas.
 pub(super) const ASK_STANZAS: usize = 10;
