@@ -1,6 +1,7 @@
 //! Owns the settings of the client gate, with their defaults. Knows no file format: whoever reads the
 //! configuration nests these tables where it likes.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -178,11 +179,11 @@ impl Limits {
 fn nearest(name: &str) -> &'static str {
     let name = name.to_ascii_uppercase();
     let shared = |known: &str| known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let likeness = |known: &str| (shared(known), Reverse(known.len().abs_diff(name.len())));
     Mechanism::ALL
         .iter()
-        .rev()
         .map(|mechanism| mechanism.name())
-        .max_by_key(|known| shared(known))
+        .max_by_key(|known| likeness(known))
         .unwrap_or("SCRAM-SHA-256")
 }
 

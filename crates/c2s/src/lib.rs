@@ -32,6 +32,8 @@ mod proxy;
 mod rate;
 mod signin;
 mod socket;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 
 pub use accounts::{Accounts, LookupError, StoredAccounts};

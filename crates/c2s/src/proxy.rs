@@ -97,9 +97,9 @@ fn binary(input: &[u8]) -> Header {
 /// Source and destination addresses, then their ports.
 fn addresses(family: u8, body: &[u8]) -> Option<SocketAddr> {
     let port = |at: usize| body.get(at..)?.first_chunk().map(|port| u16::from_be_bytes(*port));
-    let address = match family {
-        1 => (Ipv4Addr::from(*body.first_chunk::<4>()?).into(), port(8)?),
-        2 => (Ipv6Addr::from(*body.first_chunk::<16>()?).into(), port(32)?),
+    let address = match (family, body.len()) {
+        (1, 12..) => (Ipv4Addr::from(*body.first_chunk::<4>()?).into(), port(8)?),
+        (2, 36..) => (Ipv6Addr::from(*body.first_chunk::<16>()?).into(), port(32)?),
         _ => return None,
     };
     Some(SocketAddr::from((address.0, address.1) as (IpAddr, u16)))

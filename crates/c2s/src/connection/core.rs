@@ -49,6 +49,8 @@ pub(super) struct State {
     proxy: Option<Vec<u8>>,
     pub(super) parser: Parser,
     pub(super) machine: Machine,
+    /// What the machine is made anew from when a handshake comes first, as it shows what that led to.
+    unbegun: Option<(Arc<machine::Config>, Seeds)>,
     pub(super) out: Outbox,
     pub(super) clock: Clock,
     pub(super) login: Login,
@@ -147,7 +149,9 @@ impl Core {
         }
         let (seeds, origin) = random()?;
         let offer = gate.desk.offer(None);
-        let machine = Machine::new(gate.stream(kind), names(&offer), seeds);
+        let stream = gate.stream(kind);
+        let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
+        let machine = Machine::new(stream, names(&offer), seeds);
         let metrics = Arc::clone(&gate.metrics);
         let mut socket = Socket::new(TcpStream::from_std(tcp)?, metrics);
         if kind == Kind::Direct {
@@ -162,6 +166,7 @@ impl Core {
             proxy: proxied.then(Vec::new),
             parser: Parser::new(before_login),
             machine,
+            unbegun,
             out: Outbox::default(),
             clock: Clock::new(Instant::now(), limits),
             login: Login { offer: Some(offer), ..Login::default() },
@@ -263,11 +268,11 @@ impl Core {
 
     /// Writes what there is, as far as it goes.
     pub(super) fn flush(&mut self, words: &mut Vec<Envelope>) {
-        if self.state.short || self.state.closing == Closing::Over {
+        if self.state.closing == Closing::Over {
             return;
         }
-        self.state.tell_news();
-        if !self.state.out.is_empty() || self.socket.has_unsent() {
+        if self.wants_flush() {
+            self.state.tell_news();
             self.state.clock.speak();
             match self.socket.write(&mut self.state.out) {
                 Ok(written) => self.state.short = written == Written::Short,
@@ -300,6 +305,7 @@ impl Core {
     /// The socket is gone, or given up: the session is told that it is lost.
     pub(super) fn lose(&mut self, words: &mut Vec<Envelope>) {
         self.state.closing = Closing::Over;
+        words.append(&mut self.state.late);
         self.state.part(Gone::Lost, words);
     }
 
@@ -413,7 +419,11 @@ impl Core {
             return;
         }
         let offer = self.state.gate.desk.offer(Some(tls.take_bindings()));
-        self.state.machine.tls_started(names(&offer));
+        if let Some((config, seeds)) = self.state.unbegun.take() {
+            self.state.machine = Machine::new(config, names(&offer), seeds);
+        } else {
+            self.state.machine.tls_started(names(&offer));
+        }
         self.state.login.offer = Some(offer);
     }
 }

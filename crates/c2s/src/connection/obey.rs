@@ -74,7 +74,7 @@ impl Core {
         if self.state.out.len() > outbox::MOST {
             tracing::debug!(peer = %self.state.peer, "a client does not read");
             self.state.gate.metrics.out_full.add_one();
-            let mut late = std::mem::take(&mut self.state.late);
+            let mut late = Vec::new();
             self.lose(&mut late);
             self.state.late = late;
         }

@@ -1,0 +1,10 @@
+//! Tests of the gate as a whole: real sockets on loopback, real TLS, and a stand-in for the sessions
+//! behind it.
+
+mod client;
+mod ending;
+mod limits;
+mod login;
+mod session;
+mod stage;
+mod travel;

@@ -1,0 +1,280 @@
+//! The stage: a gate on loopback, an account, and a host that shows what came for sessions.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle, System};
+use auth::{Account, Credentials};
+use cluster::{HashKey, Lease, Plan, PlanHandle};
+use futures_util::future::BoxFuture;
+use proto::session::{EdgeWord, HomeWord};
+use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, MemberId, Route, SessionId};
+use router::{Inbox, LocalHost, Refusal, Router};
+use stream::Features;
+use tokio::sync::mpsc;
+use xmpp::{BareJid, Epoch, Origin};
+
+use super::client::Client;
+use crate::tls::Domain;
+use crate::{Accounts, Config, Gate, LookupError, Metrics, Services, Tls};
+
+pub(super) const DOMAIN: &str = "capulet.example";
+pub(super) const PASSWORD: &str = "r0m30myr0m30";
+
+/// What the stage is set with.
+pub(super) struct Setting {
+    pub(super) config: Config,
+    pub(super) arbiters: u16,
+    /// Whether time jumps to the next timer when nothing else is to do.
+    pub(super) paused: bool,
+    /// Whether the host binds what is asked for.
+    pub(super) binds: bool,
+}
+
+/// The gate and what is around it.
+pub(super) struct Stage {
+    pub(super) gate: Gate,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tls: Tls,
+    /// What came for users and sessions.
+    words: mpsc::UnboundedReceiver<(ConnectionId, Route, Said)>,
+    dir: PathBuf,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) enum Said {
+    Edge(EdgeWord),
+    Other(Body),
+}
+
+struct Host {
+    binds: bool,
+    words: mpsc::UnboundedSender<(ConnectionId, Route, Said)>,
+    next: Cell<u64>,
+}
+
+struct FakeAccounts(HashMap<BareJid, Account>);
+
+static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
+    Credentials::derive(PASSWORD, 10_000, [[1; 16], [2; 16], [3; 16]]).expect("a good password")
+});
+
+impl Default for Setting {
+    fn default() -> Self {
+        let mut config = Config::default();
+        config.listen.c2s = vec!["127.0.0.1:0".parse().unwrap()];
+        config.listen.c2s_tls = vec!["127.0.0.1:0".parse().unwrap()];
+        Self { config, arbiters: 1, paused: false, binds: true }
+    }
+}
+
+impl Setting {
+    /// Plays on a thread of its own runtime; ends by a panic when it takes too long.
+    pub(super) fn play<F: Future<Output = ()>>(self, act: impl FnOnce(Stage) -> F + 'static) {
+        let paused = self.paused;
+        let runtime = move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().start_paused(paused).build().expect("a runtime")
+        };
+        System::with_tokio_rt(runtime).block_on(async move {
+            let (stage, threads) = Stage::set(self).await;
+            let dir = stage.dir.clone();
+            let patience = Duration::from_secs(if paused { 100_000 } else { 60 });
+            let done = tokio::time::timeout(patience, act(stage)).await;
+            for thread in threads {
+                thread.stop();
+            }
+            std::fs::remove_dir_all(dir).unwrap();
+            done.expect("the play hangs");
+        });
+    }
+}
+
+impl Stage {
+    async fn set(setting: Setting) -> (Self, Vec<Arbiter>) {
+        let (says, words) = mpsc::unbounded_channel();
+        let (inboxes, receivers): (Vec<_>, Vec<_>) =
+            (0..setting.arbiters).map(|_| Inbox::new()).unzip();
+        let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
+        let domain = BareJid::parse(DOMAIN).unwrap();
+        let hosts = Hosts::new([domain.clone()], []);
+        let router = Router::new(MemberId(1), plan, Lease::always(), hosts, inboxes);
+        let (mut handles, mut threads) = (Vec::<ArbiterHandle>::new(), Vec::new());
+        for (number, inbox) in receivers.into_iter().enumerate() {
+            let id = ArbiterId(u16::try_from(number).unwrap());
+            let (router, words, binds) = (router.clone(), says.clone(), setting.binds);
+            let install = move || {
+                let host = Rc::new(Host { binds, words, next: Cell::new(1) });
+                let (receive, flush) = router::local::install(id, router, host, inbox);
+                actix_rt::spawn(receive);
+                actix_rt::spawn(flush);
+            };
+            if number == 0 {
+                install();
+                handles.push(Arbiter::current());
+            } else {
+                let thread = Arbiter::new();
+                thread.spawn_fn(install);
+                handles.push(thread.handle());
+                threads.push(thread);
+            }
+        }
+        let dir = own_dir();
+        let domains = vec![Domain { name: DOMAIN.to_owned(), files: None }];
+        let tls = Tls::load(domains, dir.clone()).unwrap();
+        let metrics = Arc::new(Metrics::default());
+        let services = Services {
+            router,
+            accounts: Arc::new(FakeAccounts::new(&domain)),
+            decoy_secret: vec![9; 32],
+            features: Features { sm: true, csi: true, ..Features::default() },
+            metrics: Arc::clone(&metrics),
+        };
+        let gate = Gate::start(setting.config, tls.clone(), services, handles).unwrap();
+        (Self { gate, metrics, tls, words, dir }, threads)
+    }
+
+    /// A client whose stream begins in the clear.
+    pub(super) async fn client(&self) -> Client {
+        Client::connect(self.gate.c2s_addresses().next().unwrap()).await
+    }
+
+    /// A client that speaks TLS from the first byte.
+    pub(super) async fn tls_client(&self) -> Client {
+        let mut client = Client::connect(self.gate.c2s_tls_addresses().next().unwrap()).await;
+        client.shake_hands(&[crate::tls::ALPN]).await;
+        client
+    }
+
+    /// A client with a bound session.
+    pub(super) async fn bound(&mut self) -> (Client, ConnectionId) {
+        let mut client = self.tls_client().await;
+        client.log_in("juliet").await;
+        client.bind().await;
+        let (connection, _, said) = self.hear().await;
+        assert!(matches!(said, Said::Edge(EdgeWord::Bind { .. })), "{said:?}");
+        (client, connection)
+    }
+
+    /// What comes next for a user or session.
+    pub(super) async fn hear(&mut self) -> (ConnectionId, Route, Said) {
+        self.words.recv().await.expect("the host holds the other end")
+    }
+
+    /// As [`Stage::hear`], where it can only be a word of a connection.
+    pub(super) async fn word(&mut self) -> EdgeWord {
+        match self.hear().await.2 {
+            Said::Edge(word) => word,
+            Said::Other(body) => panic!("{body:?}"),
+        }
+    }
+
+    /// The word that came already, if any.
+    pub(super) fn heard(&mut self) -> Option<EdgeWord> {
+        match self.words.try_recv().ok()?.2 {
+            Said::Edge(word) => Some(word),
+            Said::Other(body) => panic!("{body:?}"),
+        }
+    }
+
+    /// Waits until there is no connection.
+    pub(super) async fn empty(&self) {
+        while self.gate.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The next reload makes a new one.
+    pub(super) fn remove_certificate(&self) {
+        std::fs::remove_file(self.dir.join(format!("{DOMAIN}.self-signed.pem"))).unwrap();
+    }
+
+    /// Whether nothing came that was not heard.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.words.try_recv().is_err()
+    }
+
+    /// Says something to a connection of the first arbiter, as a session would.
+    pub(super) fn tell(connection: ConnectionId, word: HomeWord) {
+        router::local::route(vec![to_connection(connection, word)]);
+    }
+}
+
+pub(super) fn to_connection(connection: ConnectionId, word: HomeWord) -> Envelope {
+    let origin = Origin::Client { session: 1, seq: 1, part: 0 };
+    Envelope::new(Route::Connection(connection), Body::Home(word), origin, Epoch::default())
+}
+
+impl LocalHost for Host {
+    fn deliver(&self, batch: Vec<Envelope>) {
+        let mut answers = Vec::new();
+        for envelope in batch {
+            if let Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) = &envelope.body
+                && let (true, Route::User(account)) = (self.binds, &envelope.to)
+            {
+                let uid = self.next.replace(self.next.get() + 1);
+                let resource = resource.as_deref().unwrap_or("balcony");
+                let word = HomeWord::Bound {
+                    session: SessionId { account: account.clone(), uid },
+                    jid: account.with_resource(resource).unwrap(),
+                    iq_id: Arc::clone(iq_id),
+                };
+                answers.push(to_connection(*connection, word));
+            }
+            self.show(envelope);
+        }
+        if !answers.is_empty() {
+            actix_rt::spawn(async move { router::local::route(answers) });
+        }
+    }
+
+    fn refuse(&self, envelope: Envelope, refusal: Refusal) {
+        panic!("{refusal:?} {envelope:?}");
+    }
+
+    fn flush(&self) {}
+}
+
+impl Host {
+    fn show(&self, envelope: Envelope) {
+        let nobody = ConnectionId { member: MemberId(0), arbiter: ArbiterId(0), number: 0 };
+        let shown = match envelope.body {
+            Body::Edge(connection, word) => (connection, envelope.to, Said::Edge(word)),
+            body => (nobody, envelope.to, Said::Other(body)),
+        };
+        // The play may be over.
+        drop(self.words.send(shown));
+    }
+}
+
+impl FakeAccounts {
+    fn new(domain: &BareJid) -> Self {
+        let jid = |name: &str| BareJid::parse(&format!("{name}@{domain}")).unwrap();
+        let account = |enabled| Account { enabled, credentials: CREDENTIALS.clone() };
+        Self(HashMap::from([(jid("juliet"), account(true)), (jid("tybalt"), account(false))]))
+    }
+}
+
+impl Accounts for FakeAccounts {
+    fn account(&self, jid: BareJid) -> BoxFuture<'static, Result<Option<Account>, LookupError>> {
+        let account = self.0.get(&jid).cloned();
+        Box::pin(async move { Ok(account) })
+    }
+}
+
+/// A directory that no other test has.
+pub(super) fn own_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("rookery-c2s-{}-{number}", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(Path::new(&dir)).unwrap();
+    dir
+}
