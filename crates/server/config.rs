@@ -100,6 +100,8 @@ pub struct Limits {
     pub roster_items: usize,
     /// Most messages kept for an account whose clients are all away. Default 1,000.
     pub offline_messages: usize,
+    /// Most bytes of them. Default 16 MiB.
+    pub offline_bytes: usize,
 }
 
 /// Where rows are kept.
@@ -286,6 +288,7 @@ impl Default for Limits {
             sessions_per_account: user.sessions_per_account,
             roster_items: user.roster_items,
             offline_messages: user.offline_messages,
+            offline_bytes: user.offline_bytes,
         }
     }
 }
@@ -420,6 +423,7 @@ impl Config {
             sessions_per_account: self.limits.sessions_per_account,
             roster_items: self.limits.roster_items,
             offline_messages: self.limits.offline_messages,
+            offline_bytes: self.limits.offline_bytes,
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,
                 ArchiveDefault::Roster => user::config::ArchiveDefault::Roster,
