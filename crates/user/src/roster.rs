@@ -45,6 +45,8 @@ pub struct Roster {
     /// The version of the last removal. A cache that is older cannot be brought up to date by pushes,
     /// since nothing is kept of removed items.
     removed: u64,
+    /// What was kept of contacts before an edit that was refused while a later one is on its way.
+    refused: BTreeMap<BareJid, (Option<Item>, Option<Stanza>)>,
 }
 
 /// What an account keeps of one contact (RFC 6121 §2.1.2).
@@ -276,12 +278,14 @@ impl Roster {
         }
     }
 
-    /// Takes back an edit that was not kept, unless a later one has changed the contact again: its rows are
-    /// whole, so they are right whatever became of this one. Clients that saw the edit hold a version that
-    /// never was, so the version moves on and brings them the whole roster.
+    /// Takes back an edit that was not kept. Where a later one has changed the contact meanwhile, that one
+    /// stands if it is kept, since its rows are whole; if it is not, both are taken back. Clients that saw
+    /// the edit hold a version that never was, so the version moves on and brings them the whole roster.
     fn undo(&mut self, undo: Undo) {
         let Undo { contact, item, request, left } = undo;
+        let (item, request) = self.refused.remove(&contact).unwrap_or((item, request));
         if self.marks(&contact) != left {
+            self.refused.insert(contact, (item, request));
             return;
         }
         match item {
@@ -336,7 +340,10 @@ pub(crate) fn keep(
     }
     undo.left = user.roster.marks(&undo.contact);
     cx.commit_then(writes, move |user, cx, kept| match kept {
-        Ok(()) => then(user, Ok(push), cx),
+        Ok(()) => {
+            user.roster.refused.remove(&undo.contact);
+            then(user, Ok(push), cx);
+        }
         Err(error) => {
             user.roster.undo(undo);
             then(user, Err(store_error(&error)), cx);

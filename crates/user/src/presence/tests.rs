@@ -1,5 +1,6 @@
 //! Presence and subscriptions by what goes in and what comes out.
 
+mod blocked;
 mod directed;
 mod probes;
 pub(crate) mod stage;

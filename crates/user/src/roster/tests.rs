@@ -1,8 +1,12 @@
 //! The roster by what clients ask of it.
 
-use xmpp::{Element, StanzaCondition};
+use std::time::Duration;
+
+use proto::Now;
+use xmpp::{BareJid, Element, StanzaCondition};
 
 use super::iq::{GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX, parse};
+use super::{Item, Roster};
 use crate::presence::tests::stage::Stage;
 use crate::subscription::State;
 
@@ -86,6 +90,27 @@ fn a_set_that_is_not_kept_is_refused_and_changes_nothing() {
     stage.refuses_writes(false);
     let version = FIRST + 1;
     stage.sends("balcony", &get(&format!("ver='{FIRST:x}'"))).is(&[&roster(version, "")]);
+}
+
+#[test]
+fn edits_that_follow_each_other_are_taken_back_together_or_the_last_one_stands() {
+    let owner = BareJid::parse("juliet@example.com").unwrap();
+    let contact = BareJid::parse("romeo@example.net").unwrap();
+    let now = Now { unix_micros: FIRST, elapsed: Duration::ZERO };
+    let mut roster = Roster::default();
+    let put = |roster: &mut Roster, name: &str| {
+        let item = Item { name: name.into(), ..Item::default() };
+        let mut edit = roster.put(&owner, &contact, item, now);
+        edit.undo.left = roster.marks(&contact);
+        edit.undo
+    };
+    let (first, second) = (put(&mut roster, "first"), put(&mut roster, "second"));
+    roster.undo(first);
+    let name = roster.iter().next().map(|(_, item)| item.name.to_string());
+    assert_eq!(name.as_deref(), Some("second"));
+    roster.undo(second);
+    assert!(roster.is_empty());
+    assert!(roster.refused.is_empty());
 }
 
 #[test]
