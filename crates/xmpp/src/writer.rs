@@ -75,7 +75,7 @@ pub fn close(out: &mut Vec<u8>, name: &str) {
 }
 
 /// Copies runs that need no escaping as a whole; most text has none.
-fn escape(out: &mut Vec<u8>, bytes: &[u8], reference: fn(u8) -> Option<&'static [u8]>) {
+fn escape(out: &mut Vec<u8>, bytes: &[u8], reference: impl Fn(u8) -> Option<&'static [u8]>) {
     let mut from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         if let Some(replacement) = reference(byte) {

@@ -9,7 +9,7 @@ use xmpp::{Element, Head, Stanza, StanzaCondition, StreamCondition, StreamError,
 
 use super::fault::{fault, too_much};
 use super::scope::{NameId, Scope};
-use super::tag::Tag;
+use super::tag::{Attribute, Tag};
 use super::{Event, StreamHeader, head};
 use crate::Limits;
 
@@ -27,19 +27,22 @@ struct Frame {
 
 /// The first-level element that is being read.
 enum Current {
-    Stanza { head: Box<Head>, fault: Option<StanzaCondition>, children: xmpp::stanza::Index },
+    Stanza(Box<Unbound>),
     Nonza,
 }
 
-/// An event whose bytes still stand in the builder's buffer.
+/// A stanza whose content still stands in the builder's buffer.
+struct Unbound {
+    head: Head,
+    fault: Option<StanzaCondition>,
+    children: xmpp::stanza::Index,
+}
+
+/// A finished event.
 enum Draft {
     Ready(Event),
-    Stanza {
-        head: Box<Head>,
-        fault: Option<StanzaCondition>,
-        children: xmpp::stanza::Index,
-        range: (usize, usize),
-    },
+    /// With where its content begins and ends.
+    Stanza(Box<Unbound>, usize, usize),
 }
 
 pub(super) struct Builder {
@@ -49,6 +52,8 @@ pub(super) struct Builder {
     lang: Option<Arc<str>>,
     scope: Scope,
     tag: Option<Tag>,
+    /// Room for the attributes of the next tag.
+    room: Vec<Attribute>,
     frames: Vec<Frame>,
     current: Option<Current>,
     /// Where the canonical bytes of the current first-level element begin.
@@ -64,6 +69,7 @@ impl Builder {
             lang: None,
             scope: Scope::default(),
             tag: None,
+            room: Vec::new(),
             frames: Vec::new(),
             current: None,
             start: 0,
@@ -82,7 +88,7 @@ impl Builder {
             return Err(too_much("elements nested too deep"));
         }
         self.scope.open();
-        self.tag = Some(Tag::new(name, limits)?);
+        self.tag = Some(Tag::new(name, std::mem::take(&mut self.room), limits)?);
         Ok(())
     }
 
@@ -133,7 +139,7 @@ impl Builder {
             return Ok(false);
         };
         let level = self.frames.len();
-        let is_stanza = matches!(self.current, Some(Current::Stanza { .. }));
+        let is_stanza = matches!(self.current, Some(Current::Stanza(_)));
         // Neither the stream's own tags nor a stanza's are among the canonical bytes.
         if level > 1 || (level == 1 && !is_stanza) {
             self.write_end(&frame);
@@ -180,6 +186,7 @@ impl Builder {
         self.scope.release();
         self.frames.shrink_to_fit();
         self.drafts.shrink_to_fit();
+        self.room = Vec::new();
         self.canonical.shrink_to_fit();
     }
 
@@ -189,7 +196,8 @@ impl Builder {
         let drafts = self.drafts.capacity() * size_of::<Draft>();
         let lang = self.lang.as_ref().map_or(0, |lang| lang.len() + 16);
         let frames = self.frames.capacity() * size_of::<Frame>();
-        self.scope.heap_bytes() + drafts + lang + frames + self.canonical.capacity()
+        let room = self.room.capacity() * size_of::<Attribute>();
+        self.scope.heap_bytes() + room + drafts + lang + frames + self.canonical.capacity()
     }
 
     fn stream_opened(&mut self, mut tag: Tag) {
@@ -217,11 +225,8 @@ impl Builder {
             return Err(fault(StreamCondition::UnsupportedStanzaType, "no stanza"));
         }
         let (head, fault) = head::read(&mut tag, self.lang.as_ref());
-        self.current = Some(Current::Stanza {
-            head: Box::new(head),
-            fault,
-            children: xmpp::stanza::Index::new(),
-        });
+        let children = xmpp::stanza::Index::new();
+        self.current = Some(Current::Stanza(Box::new(Unbound { head, fault, children })));
         self.push_frame(tag, self.start, false);
         Ok(())
     }
@@ -236,11 +241,11 @@ impl Builder {
     }
 
     fn first_level_closed(&mut self) -> Result<(), StreamError> {
-        let range = (self.start, self.canonical.len());
         match self.current.take() {
-            Some(Current::Stanza { head, fault, children }) => {
-                let fault = fault.or_else(|| head::count_fault(head.kind, children.len()));
-                self.drafts.push(Draft::Stanza { head, fault, children, range });
+            Some(Current::Stanza(mut stanza)) => {
+                let Unbound { head, fault, children } = &mut *stanza;
+                *fault = fault.or_else(|| head::count_fault(head.kind, children.len()));
+                self.drafts.push(Draft::Stanza(stanza, self.start, self.canonical.len()));
             }
             Some(Current::Nonza) => {
                 let element = Element::parse(&self.canonical[self.start..]).map_err(|_| {
@@ -257,9 +262,9 @@ impl Builder {
     /// Enters a direct child of the current stanza in the index.
     fn note_child(&mut self, start: usize) {
         let (from, to) = (start - self.start, self.canonical.len() - self.start);
-        if let Some(Current::Stanza { children, .. }) = &mut self.current {
+        if let Some(Current::Stanza(stanza)) = &mut self.current {
             // Both fit: `check_size` holds a stanza far below 4 GiB.
-            children.extend(u32::try_from(from).ok().zip(u32::try_from(to).ok()));
+            stanza.children.extend(u32::try_from(from).ok().zip(u32::try_from(to).ok()));
         }
     }
 
@@ -272,6 +277,8 @@ impl Builder {
         };
         let foreign = tag.attributes.iter().filter(|attribute| attribute.ns != NameId::NONE);
         let declared = above + foreign.count();
+        self.room = tag.attributes;
+        self.room.clear();
         self.frames.push(Frame { name: tag.name, ns: tag.ns, start, declared, unfinished });
     }
 
@@ -327,8 +334,9 @@ impl Draft {
     fn into_event(self, shared: &Bytes) -> Event {
         match self {
             Self::Ready(event) => event,
-            Self::Stanza { head, fault, children, range: (start, end) } => {
-                let stanza = Stanza::indexed(*head, shared.slice(start..end), children);
+            Self::Stanza(unbound, start, end) => {
+                let Unbound { head, fault, children } = *unbound;
+                let stanza = Stanza::indexed(head, shared.slice(start..end), children);
                 match fault {
                     Some(condition) => Event::BadStanza { stanza, condition },
                     None => Event::Stanza(stanza),

@@ -27,9 +27,14 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    pub(super) fn new((prefix, name): RawQName, limits: &Limits) -> Result<Self, StreamError> {
+    /// A tag of which the name is read. `room` is what an earlier tag left for attributes.
+    pub(super) fn new(
+        (prefix, name): RawQName,
+        room: Vec<Attribute>,
+        limits: &Limits,
+    ) -> Result<Self, StreamError> {
         check_name(prefix.as_ref(), &name, limits)?;
-        Ok(Self { prefix, name, ns: NameId::NONE, attributes: Vec::new() })
+        Ok(Self { prefix, name, ns: NameId::NONE, attributes: room })
     }
 
     /// Takes one attribute; declarations go to the scope.
