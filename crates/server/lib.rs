@@ -4,6 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`config`] | the configuration file, its defaults and its errors |
+//! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
 //! | `metrics` | the page of metrics |
@@ -13,6 +14,7 @@
 
 pub mod command;
 pub mod config;
+pub mod extensions;
 pub mod foundation;
 mod metrics;
 pub mod signal;

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use user::{Session, User};
 
 use crate::config::Config;
+use crate::extensions::domain_shared;
 use crate::foundation::Foundation;
 use crate::metrics::Sources;
 

@@ -1,0 +1,49 @@
+//! Owns the lists of all entities together: the published table of extensions, and what the server's
+//! address announces in the name of all.
+
+use entity::table::{Line, lines, table as merged};
+
+/// Every extension of every entity, by number.
+#[must_use]
+pub fn table() -> Vec<Line> {
+    merged([
+        lines(&user::extensions::EXTENSIONS),
+        lines(&user::session::EXTENSIONS),
+        lines(&domain::EXTENSIONS),
+    ])
+}
+
+/// What the server's answers are made from: clients look for the features of accounts and sessions at the
+/// server's address.
+#[must_use]
+pub fn domain_shared() -> domain::Shared {
+    let mut features = user::extensions::EXTENSIONS.features();
+    features.extend(user::session::EXTENSIONS.features());
+    domain::Shared {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        features,
+        ..domain::Shared::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_there_once() {
+        let numbers: Vec<_> = table().iter().map(|line| line.number).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        for number in ["0030", "0115", "0191", "0198", "0280", "0313"] {
+            assert!(numbers.contains(&number), "{number}");
+        }
+    }
+
+    #[test]
+    fn the_server_announces_what_accounts_and_sessions_can_do() {
+        let features = domain_shared().features;
+        for feature in [xmpp::ns::CARBONS, xmpp::ns::BLOCKING, xmpp::ns::MAM, xmpp::ns::VCARD] {
+            assert!(features.contains(&feature), "{feature}");
+        }
+    }
+}
