@@ -35,6 +35,9 @@ pub enum EdgeWord {
     },
     /// A stanza of the client, stamped with its full JID.
     Stanza(Stanza),
+    /// A stanza of the client that its connection has answered: it was faulty, or about the stream alone. It
+    /// counts like any other, and so does the answer, if one is owed (XEP-0198 §4).
+    Answered(Option<Stanza>),
     /// `<enable/>` (XEP-0198 §3).
     Enable {
         /// The client wants to be able to resume.

@@ -96,6 +96,15 @@ pub(super) struct Bound {
     pub(super) clogged: bool,
 }
 
+impl Bound {
+    /// The client sent a stanza.
+    pub(super) fn count(&mut self, bytes: usize) {
+        if let Some(sm) = &mut self.sm {
+            sm.unconfirmed.push(bytes);
+        }
+    }
+}
+
 /// Stream management.
 #[derive(Default)]
 pub(super) struct Sm {
@@ -477,19 +486,13 @@ impl State {
         }
     }
 
-    /// Something for whoever keeps the account or its session.
-    pub(super) fn envelope(&mut self, to: Route, body: Body) -> Envelope {
+    /// A word for whoever keeps the account or its session.
+    pub(super) fn ask(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
+        let Some(id) = self.id else { return };
         self.spoken += 1;
         let epoch = to.key().map_or_else(Epoch::default, |jid| self.gate.router.epoch(jid));
         let origin = Origin::Client { session: self.origin, seq: self.spoken, part: 0 };
-        Envelope::new(to, body, origin, epoch)
-    }
-
-    /// A word for the same.
-    pub(super) fn ask(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
-        if let Some(id) = self.id {
-            words.push(self.envelope(to, Body::Edge(id, word)));
-        }
+        words.push(Envelope::new(to, Body::Edge(id, word), origin, epoch));
     }
 
     /// Says something to the session, if there is one.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::session::{ClientState, EdgeWord, Gone};
-use proto::{Body, Envelope, ResumptionId, Route, SessionId};
+use proto::{Envelope, ResumptionId, Route, SessionId};
 use stream::sm::{self, Request};
 use stream::{Effect, Limits, SaslOutcome};
 use tokio::time::Instant;
-use xmpp::{Element, Stanza, StanzaCondition, StanzaError, StreamCondition, StreamError, ns};
+use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use super::core::{Asks, Closing, Core, Sm};
 use crate::signin::{Answer, Caller};
@@ -85,10 +85,10 @@ impl Core {
                 Effect::Resume { previd, h } => self.resume(&previd, h, words, &mut more),
                 Effect::Stanza(stanza) => self.stamp(stanza, words),
                 Effect::BadStanza { stanza, condition } => {
-                    self.refuse(&stanza, &condition.into(), words);
+                    self.answer(stanza.error(&condition.into()), words);
                 }
                 Effect::Register(stanza) => self.unregistered(&stanza, &mut more),
-                Effect::Answer(stanza) => self.answer(stanza, words),
+                Effect::Answer(stanza) => self.answer(Some(stanza), words),
                 Effect::Nonza(element) => self.nonza(&element, words),
                 Effect::Close(error) => self.closed(error, words),
             }
@@ -160,25 +160,18 @@ impl Core {
         if !stanza.head().from.as_ref().is_none_or(own) {
             return self.close(Some(StreamCondition::InvalidFrom.into()), words);
         }
-        if let Some(sm) = &mut bound.sm {
-            sm.unconfirmed.push(stanza.len());
-        }
+        bound.count(stanza.len());
         let stanza = stanza.with_from(bound.from.clone());
         self.state.say(EdgeWord::Stanza(stanza), words);
     }
 
-    fn refuse(&mut self, stanza: &Stanza, error: &StanzaError, words: &mut Vec<Envelope>) {
-        if let Some(answer) = stanza.error(error) {
-            self.answer(answer, words);
-        }
-    }
-
-    /// What the client gets from here goes by its session, which counts it (XEP-0198 §4).
-    fn answer(&mut self, answer: Stanza, words: &mut Vec<Envelope>) {
-        let Some(bound) = &self.state.bound else { return };
-        let to = Route::Session(bound.session.clone());
-        let answer = answer.with_to(bound.from.clone());
-        words.push(self.state.envelope(to, Body::Stanza(answer)));
+    /// A stanza that is answered here goes by the session all the same, which counts it and what the client
+    /// gets for it (XEP-0198 §4).
+    fn answer(&mut self, answer: Option<Stanza>, words: &mut Vec<Envelope>) {
+        let Some(bound) = &mut self.state.bound else { return };
+        bound.count(0);
+        let answer = answer.map(|answer| answer.with_to(bound.from.clone()));
+        self.state.say(EdgeWord::Answered(answer), words);
     }
 
     /// Registration is not offered on the stream; who asks all the same is told so.

@@ -1,7 +1,7 @@
 //! With a bound session: what the client and its session say to each other.
 
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord};
-use proto::{Body, ResumptionId, Route};
+use proto::{ResumptionId, Route};
 use std::sync::Arc;
 use std::time::Duration;
 use xmpp::{FullJid, Head, Kind, MessageType, Stanza, StanzaCondition, ns};
@@ -72,10 +72,20 @@ fn a_stanza_to_no_address_is_answered_by_way_of_the_session() {
     Setting::default().play(async |mut stage| {
         let (mut client, _) = stage.bound().await;
         client.send("<iq type='get' id='1' to='@'><ping xmlns='urn:xmpp:ping'/></iq>").await;
-        let (_, to, said) = stage.hear().await;
-        assert!(matches!(to, Route::Session(_)));
-        let Said::Other(Body::Stanza(error)) = said else { panic!("{said:?}") };
+        let word = stage.word().await;
+        let EdgeWord::Answered(Some(error)) = word else { panic!("{word:?}") };
         assert_eq!(condition(&error.child("error", "").unwrap()), "jid-malformed");
+        // RFC 3921 §3: old clients ask for a session, which they have.
+        client
+            .send(
+                "<iq type='set' id='2'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+            )
+            .await;
+        let word = stage.word().await;
+        let EdgeWord::Answered(Some(result)) = word else { panic!("{word:?}") };
+        assert_eq!(result.head().id.as_deref(), Some("2"));
+        client.send("<iq type='result' id='3' to='@'/>").await;
+        assert!(matches!(stage.word().await, EdgeWord::Answered(None)));
     });
 }
 

@@ -201,6 +201,10 @@ impl Live {
     fn hear(&mut self, word: EdgeWord, cx: &mut Turn<'_>) -> Result<(), Ending> {
         match word {
             EdgeWord::Stanza(stanza) => self.send(stanza, cx),
+            EdgeWord::Answered(answer) => {
+                self.count(cx);
+                return answer.map_or(Ok(()), |answer| self.deliver(answer, None, cx));
+            }
             EdgeWord::Enable { resume, max } => return self.enable(resume, max, cx),
             EdgeWord::Ack { h } => return self.acknowledge(h, cx),
             EdgeWord::ClientState(state) => return self.turn_to(state, cx),
@@ -224,10 +228,14 @@ impl Live {
     /// A stanza of the client goes to its user, with its identity and, where the client counts, with the
     /// responsibility for it.
     fn send(&mut self, stanza: Stanza, cx: &mut Turn<'_>) {
+        self.count(cx);
+        self.tell_user(UserWord::Outbound { session: self.id.uid, stanza }, cx);
+    }
+
+    fn count(&mut self, cx: &mut Turn<'_>) {
         self.seq += 1;
         let origin = Origin::Client { session: self.id.uid, seq: self.seq, part: 0 };
         cx.set_cause(origin, self.sm.as_ref().map(Management::open));
-        self.tell_user(UserWord::Outbound { session: self.id.uid, stanza }, cx);
     }
 
     /// A stanza for the client.

@@ -117,6 +117,9 @@ impl Stage {
         for Envelope { to, body, origin, receipt, .. } in sent {
             let words = match (to, body) {
                 (Route::Connection(to), Body::Home(word)) => {
+                    if let Some(receipt) = receipt {
+                        receipt.release();
+                    }
                     format!("{}: {}", to.number, self.home(word))
                 }
                 (Route::User(_), Body::User(UserWord::Outbound { stanza, .. })) => {

@@ -24,6 +24,20 @@ fn h_rises_when_a_stanza_is_safe_and_not_when_it_is_read() {
     assert_eq!(stage.said, ["1: handled 2, 0 open"]);
 }
 
+// XEP-0198 §4: what the connection answered for itself is a stanza like any other, and so is its answer.
+#[test]
+fn a_stanza_that_the_connection_answered_is_counted_both_ways() {
+    let mut stage = Stage::managed();
+    stage.client(1, EdgeWord::Answered(Some(message("faulty"))));
+    assert_eq!(stage.said, ["1: faulty", "1: r"]);
+    stage.settles();
+    assert_eq!(stage.said, ["1: handled 1, 0 open"]);
+    stage.client(1, EdgeWord::Answered(None));
+    assert_eq!(stage.said, ["1: handled 2, 0 open"]);
+    stage.client(1, EdgeWord::Ack { h: 1 });
+    assert!(stage.said.is_empty());
+}
+
 #[test]
 fn counting_begins_with_enable() {
     let mut stage = Stage::bound();
