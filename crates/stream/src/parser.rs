@@ -8,6 +8,7 @@ mod builder;
 mod fault;
 mod head;
 mod header;
+mod name;
 mod scope;
 mod tag;
 #[cfg(test)]

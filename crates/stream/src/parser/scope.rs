@@ -5,6 +5,7 @@ use rxml::NcName;
 use xmpp::{StreamCondition, StreamError, ns};
 
 use super::fault::{fault, too_much};
+use super::name;
 use crate::Limits;
 
 /// A namespace name in scope.
@@ -148,9 +149,7 @@ impl Scope {
         if self.names.len() - header >= limits.namespaces.min(30_000) {
             return Err(too_much("too many namespaces"));
         }
-        if name.len() > limits.name_bytes {
-            return Err(too_much("namespace name too long"));
-        }
+        name::check_namespace(&name, limits)?;
         self.names.push(name);
         Ok(NameId(id(self.names.len() - 1) + NameId::FIRST))
     }

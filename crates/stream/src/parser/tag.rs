@@ -5,6 +5,7 @@ use rxml::{NcName, RawQName};
 use xmpp::{StreamCondition, StreamError};
 
 use super::fault::{fault, too_much};
+use super::name;
 use super::scope::{NameId, Scope};
 use crate::Limits;
 
@@ -103,10 +104,7 @@ impl Tag {
     }
 }
 
-fn check_name(prefix: Option<&NcName>, name: &NcName, limits: &Limits) -> Result<(), StreamError> {
-    let longest = name.len().max(prefix.map_or(0, |prefix| prefix.len()));
-    if longest > limits.name_bytes {
-        return Err(too_much("name too long"));
-    }
-    Ok(())
+fn check_name(prefix: Option<&NcName>, local: &NcName, limits: &Limits) -> Result<(), StreamError> {
+    name::check(local, limits)?;
+    prefix.map_or(Ok(()), |prefix| name::check(prefix, limits))
 }
