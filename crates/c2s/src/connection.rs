@@ -6,7 +6,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`core`] | the state, and what happens in which order |
+//! | [`core`] | what happens in which order |
+//! | [`state`] | what a connection knows, and how it speaks to its session |
+//! | [`read`] | from the socket to the bytes of the stream |
 //! | [`hear`] | what the client says |
 //! | [`obey`] | what the session says |
 //! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
@@ -20,7 +22,9 @@ mod core;
 mod hear;
 mod line;
 mod obey;
+mod read;
 pub(crate) mod registry;
+mod state;
 
 use std::future::Future;
 use std::net::SocketAddr;

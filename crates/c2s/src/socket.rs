@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
+use stream::{Effect, Event};
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -22,6 +23,9 @@ use crate::tls::pump::Pumped;
 pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Ciphertext is gathered up to this many bytes before it is sent.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// Entries that the lists of a thread keep room for.
+const LISTED: usize = 256;
 
 /// A socket, on the thread that it is registered with.
 pub(crate) struct Socket {
@@ -64,6 +68,8 @@ pub(crate) struct Scratch {
     raw: Vec<u8>,
     came: Range<usize>,
     plain: Vec<u8>,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
 }
 
 thread_local! {
@@ -96,6 +102,20 @@ impl Scratch {
         self.raw.clear();
         self.raw.extend_from_slice(bytes);
         self.came = 0..bytes.len();
+    }
+
+    /// Empty lists for what comes of a read, so that their memory is used again.
+    pub(crate) fn take_lists(&mut self) -> (Vec<Event>, Vec<Effect>) {
+        (std::mem::take(&mut self.events), std::mem::take(&mut self.effects))
+    }
+
+    /// For the next one. What is left in them is void.
+    pub(crate) fn give_lists_back(&mut self, mut events: Vec<Event>, mut effects: Vec<Effect>) {
+        events.clear();
+        events.shrink_to(LISTED);
+        effects.clear();
+        effects.shrink_to(LISTED);
+        (self.events, self.effects) = (events, effects);
     }
 
     /// What the stream says.
@@ -138,7 +158,7 @@ impl Socket {
     /// Decrypts what was read. Call [`Socket::write`] afterwards, after an error too: TLS may have to
     /// answer.
     pub(crate) fn decrypt(&mut self, scratch: &mut Scratch) -> Result<Read, rustls::Error> {
-        let Scratch { raw, came, plain } = scratch;
+        let Scratch { raw, came, plain, .. } = scratch;
         let came = raw.get(came.clone()).unwrap_or_default();
         plain.clear();
         let Some(tls) = &mut self.tls else {

@@ -1,6 +1,5 @@
 //! Owns what a client says: bytes through parser and machine, and what becomes of each effect.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +7,32 @@ use std::time::Duration;
 use proto::session::{ClientState, EdgeWord, Gone};
 use proto::{Envelope, ResumptionId, Route, SessionId};
 use stream::sm::{self, Request};
-use stream::{Effect, Limits, SaslOutcome};
+use stream::{Effect, Event, Limits, SaslOutcome};
 use tokio::time::Instant;
 use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
-use super::core::{Asks, Closing, Core, Sm};
+use super::core::Core;
+use super::state::{Asks, Closing, Login, Sm};
 use crate::signin::{Answer, Caller};
+use crate::socket::Scratch;
 
 impl Core {
     /// Takes what was read; answers how many stanzas were in it.
-    pub(super) fn hear(&mut self, bytes: &[u8], words: &mut Vec<Envelope>) -> usize {
-        let mut events = Vec::new();
-        let fed = self.state.parser.feed(bytes, &mut events);
+    pub(super) fn hear(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> usize {
+        let (mut events, mut effects) = scratch.take_lists();
+        let fed = self.state.parser.feed(scratch.plain(), &mut events);
         let mut stanzas = 0;
-        for event in events {
-            stanzas += usize::from(matches!(event, stream::Event::Stanza(_)));
-            let mut effects = Vec::new();
+        let mut flow = ControlFlow::Continue(());
+        for event in events.drain(..) {
+            stanzas += usize::from(matches!(event, Event::Stanza(_) | Event::BadStanza { .. }));
             self.state.machine.handle(event, &mut effects);
-            if self.perform(effects, words).is_break() {
-                return stanzas;
+            flow = self.perform(&mut effects, words);
+            if flow.is_break() {
+                break;
             }
         }
-        if let Err(error) = fed {
+        scratch.give_lists_back(events, effects);
+        if let (Err(error), ControlFlow::Continue(())) = (fed, flow) {
             self.close(Some(error), words);
         }
         stanzas
@@ -44,7 +47,6 @@ impl Core {
             }
             Answer::Success { account, additional } => {
                 tracing::debug!(jid = %account, peer = %self.state.peer, "logged in");
-                self.state.login.settles = Some(account.clone());
                 SaslOutcome::Success { data: additional, account }
             }
             Answer::Failure(failure) => {
@@ -55,19 +57,19 @@ impl Core {
         let mut effects = Vec::new();
         self.state.machine.sasl_outcome(outcome, &mut effects);
         // Breaks where the stream restarts, and there is nothing behind it.
-        let _restarts = self.perform(effects, words);
+        let _restarts = self.perform(&mut effects, words);
     }
 
     /// Does what the machine wants. Breaks where the rest of what was read is void.
     pub(super) fn perform(
         &mut self,
-        effects: Vec<Effect>,
+        effects: &mut Vec<Effect>,
         words: &mut Vec<Envelope>,
     ) -> ControlFlow<()> {
-        let mut effects = VecDeque::from(effects);
-        while let Some(effect) = effects.pop_front() {
+        for effect in effects.drain(..) {
             let mut more = Vec::new();
             match effect {
+                Effect::Stanza(stanza) => self.stamp(stanza, words),
                 Effect::Write(bytes) => self.state.out.end().extend_from_slice(&bytes),
                 Effect::StartTls => {
                     self.state.parser.reset();
@@ -83,7 +85,6 @@ impl Core {
                 Effect::SaslAbort => self.state.login.talk = None,
                 Effect::Bind { resource, iq_id } => self.bind(resource, iq_id, words),
                 Effect::Resume { previd, h } => self.resume(&previd, h, words, &mut more),
-                Effect::Stanza(stanza) => self.stamp(stanza, words),
                 Effect::BadStanza { stanza, condition } => {
                     self.answer(stanza.error(&condition.into()), words);
                 }
@@ -92,7 +93,9 @@ impl Core {
                 Effect::Nonza(element) => self.nonza(&element, words),
                 Effect::Close(error) => self.closed(error, words),
             }
-            effects.extend(more);
+            if !more.is_empty() {
+                self.perform(&mut more, words)?;
+            }
         }
         ControlFlow::Continue(())
     }
@@ -107,8 +110,7 @@ impl Core {
             .set_limits(Limits { stanza_bytes: limits.stanza_bytes, ..Limits::AFTER_LOGIN });
         state.permit.becomes_known();
         state.clock.allow(Instant::now(), limits.login());
-        state.login.offer = None;
-        state.login.talk = None;
+        state.login = Login { settles: state.machine.account().cloned(), ..Login::default() };
     }
 
     fn begin(&mut self, mechanism: String, initial: String) {

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use xmpp::{FullJid, StanzaCondition};
 
 use super::confirm::Unconfirmed;
-use super::core::{Bound, Closing, Core, Sm};
+use super::core::Core;
+use super::state::{Bound, Closing, Sm};
 use crate::outbox;
 
 impl Core {
@@ -63,7 +64,7 @@ impl Core {
             return;
         }
         write(self.state.out.end());
-        self.state.gate.metrics.stanzas_out.add(stanzas);
+        self.state.given += stanzas;
         if self.state.out.len() <= outbox::HIGH {
             return;
         }
@@ -114,7 +115,7 @@ impl Core {
         tell(self, &mut more);
         let mut late: Vec<Envelope> = std::mem::take(&mut self.state.late);
         // Nothing is void here: no stream restarts once the client is known.
-        let _continues = self.perform(more, &mut late);
+        let _continues = self.perform(&mut more, &mut late);
         self.state.late = late;
     }
 

@@ -1,0 +1,123 @@
+//! Owns reading: from the socket by way of a load balancer's header and TLS to what the client says.
+
+use std::task::{Context, Poll};
+
+use proto::Envelope;
+use stream::Machine;
+
+use super::core::{Core, Turn};
+use super::state::{Closing, State, names};
+use crate::proxy;
+use crate::socket::{Read, Scratch};
+use crate::tls::Pump;
+
+impl Core {
+    /// `<proceed/>` has left in the clear: what comes now is TLS.
+    pub(super) fn start_tls(&mut self) -> Turn {
+        if self.state.short {
+            return Turn::Rest;
+        }
+        self.state.login.starts_tls = false;
+        let domain = self.state.machine.domain().map_or("", |domain| domain.as_str());
+        match Pump::upgraded(self.state.gate.tls.current(), domain) {
+            Ok(pump) => {
+                self.socket.start_tls(pump);
+                Turn::Again
+            }
+            Err(error) => {
+                tracing::error!(%error, "TLS could not be begun");
+                Turn::Over
+            }
+        }
+    }
+
+    /// Reads once.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, words: &mut Vec<Envelope>) -> Turn {
+        let mut scratch = Scratch::take();
+        let turn = match self.socket.poll_read(cx, &mut scratch) {
+            Poll::Pending => Turn::Rest,
+            Poll::Ready(Ok(Read::Some)) => self.receive(&mut scratch, words),
+            Poll::Ready(Ok(Read::End) | Err(_)) => Turn::Over,
+        };
+        scratch.give_back();
+        turn
+    }
+
+    fn receive(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> Turn {
+        if self.state.closing == Closing::Lingering {
+            return Turn::Again;
+        }
+        self.state.clock.hear();
+        let came = scratch.raw().len();
+        match self.state.read_proxy(scratch) {
+            Proxied::Through => {}
+            Proxied::Partial => return Turn::Again,
+            Proxied::Refused => return Turn::Over,
+        }
+        let was_shaking = self.socket.tls().is_some_and(|tls| tls.is_handshaking());
+        let end = match self.socket.decrypt(scratch) {
+            Ok(read) => read == Read::End,
+            Err(error) => {
+                tracing::debug!(peer = %self.state.peer, %error, "TLS failed");
+                // The alert says why, where the socket takes it.
+                self.flush(words);
+                return Turn::Over;
+            }
+        };
+        if was_shaking {
+            self.shook_hands();
+        }
+        let stanzas = self.hear(scratch, words);
+        self.state.count((came, stanzas));
+        if end && self.state.closing == Closing::Open { Turn::Over } else { Turn::Again }
+    }
+
+    /// The handshake may be done: what is offered from here on is bound to it.
+    fn shook_hands(&mut self) {
+        let Some(tls) = self.socket.tls() else { return };
+        if tls.is_handshaking() {
+            return;
+        }
+        let offer = self.state.gate.desk.offer(Some(tls.take_bindings()));
+        if let Some((config, seeds)) = self.state.unbegun.take() {
+            self.state.machine = Machine::new(config, names(&offer), seeds);
+        } else {
+            self.state.machine.tls_started(names(&offer));
+        }
+        self.state.login.offer = Some(offer);
+    }
+}
+
+/// How a load balancer's header went.
+enum Proxied {
+    /// There is none, or it is over; what is behind it stands in the scratch.
+    Through,
+    Partial,
+    Refused,
+}
+
+impl State {
+    fn read_proxy(&mut self, scratch: &mut Scratch) -> Proxied {
+        let Some(mut head) = self.proxy.take() else { return Proxied::Through };
+        head.extend_from_slice(scratch.raw());
+        match proxy::read(&head) {
+            proxy::Header::Partial => {
+                self.proxy = Some(head);
+                Proxied::Partial
+            }
+            proxy::Header::Wrong => {
+                tracing::warn!(peer = %self.peer, "a load balancer sent no PROXY header");
+                Proxied::Refused
+            }
+            proxy::Header::Whole { len, client } => {
+                self.peer = client.unwrap_or(self.peer);
+                // A balancer that speaks for itself is trusted with as many as it likes.
+                if client.is_some_and(|client| !self.permit.comes_from(client.ip())) {
+                    return Proxied::Refused;
+                }
+                scratch.set_raw(head.get(len..).unwrap_or_default());
+                Proxied::Through
+            }
+        }
+    }
+}

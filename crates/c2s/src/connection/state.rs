@@ -1,0 +1,275 @@
+//! Owns what a connection knows, and how it speaks to its session.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Offer;
+use proto::session::{EdgeWord, Gone};
+use proto::{Body, ConnectionId, Envelope, Route, SessionId};
+use stream::{Limits, Machine, Parser, SaslOffer, machine};
+use tokio::time::Instant;
+use xmpp::{BareJid, Epoch, FullJid, Jid, Origin};
+
+use super::clock::Clock;
+use super::confirm::Unconfirmed;
+use crate::admission::Permit;
+use crate::gate::Shared;
+use crate::listener::Kind;
+use crate::outbox::{self, Outbox};
+use crate::signin::{Answer, Talk};
+
+/// All that a connection knows.
+pub(super) struct State {
+    pub(super) gate: Arc<Shared>,
+    pub(super) peer: SocketAddr,
+    pub(super) permit: Permit,
+    /// The beginning of the header of a load balancer, as far as it has come.
+    pub(super) proxy: Option<Vec<u8>>,
+    pub(super) parser: Parser,
+    pub(super) machine: Machine,
+    /// What the machine is made anew from when a handshake comes first, as it shows what that led to.
+    pub(super) unbegun: Option<(Arc<machine::Config>, Seeds)>,
+    pub(super) out: Outbox,
+    pub(super) clock: Clock,
+    pub(super) login: Login,
+    pub(super) id: Option<ConnectionId>,
+    /// The connection's own number in [`Origin`]s; no session has it.
+    origin: u64,
+    spoken: u64,
+    pub(super) bound: Option<Bound>,
+    /// A session has been asked for and has not answered.
+    pub(super) asks: Option<Asks>,
+    pub(super) closing: Closing,
+    /// The socket took less than it was given.
+    pub(super) short: bool,
+    /// And whoever waits until it takes more is known.
+    pub(super) awaits_room: bool,
+    /// Nothing may be read for now but what wakes the task otherwise.
+    pub(super) held: bool,
+    /// What came about while the state was borrowed by a word of the session.
+    pub(super) late: Vec<Envelope>,
+    /// Stanzas given to the client that the metrics do not know of yet.
+    pub(super) given: u64,
+    /// The epoch of the account's shard, as looked up in this turn.
+    pub(super) epoch: Option<Epoch>,
+}
+
+/// What is known of a connection before anything is read.
+pub(super) struct Unread {
+    pub(super) peer: SocketAddr,
+    pub(super) kind: Kind,
+    pub(super) permit: Permit,
+}
+
+/// Signing in.
+#[derive(Default)]
+pub(super) struct Login {
+    /// What the present stream was offered.
+    pub(super) offer: Option<Offer>,
+    /// The negotiation that waits for the client.
+    pub(super) talk: Option<Box<Talk>>,
+    /// What is looked up or computed now.
+    pub(super) work: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    /// The TLS handshake begins once everything is out.
+    pub(super) starts_tls: bool,
+    /// The account, until the connection has moved to it.
+    pub(super) settles: Option<BareJid>,
+}
+
+/// The session that the connection holds.
+pub(super) struct Bound {
+    pub(super) session: SessionId,
+    pub(super) jid: FullJid,
+    /// The address as stanzas carry it.
+    pub(super) from: Jid,
+    pub(super) sm: Option<Sm>,
+    /// The session was told to give no more for now.
+    pub(super) clogged: bool,
+}
+
+impl Bound {
+    /// The client sent a stanza.
+    pub(super) fn count(&mut self, bytes: usize) {
+        if let Some(sm) = &mut self.sm {
+            sm.unconfirmed.push(bytes);
+        }
+    }
+}
+
+/// Stream management.
+#[derive(Default)]
+pub(super) struct Sm {
+    pub(super) unconfirmed: Unconfirmed,
+    /// `<enabled/>` has been sent; an `<r/>` before is answered behind it.
+    pub(super) enabled: bool,
+    pub(super) asked_early: bool,
+}
+
+/// What a session was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Bind,
+    Resume,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// Not at all.
+    Open,
+    /// Our closing tag is sent; the client's is awaited.
+    Asked,
+    /// Nothing more is said; what is left goes out.
+    Flushing,
+    /// All is out, and the client knows; it may close first, so that it gets everything.
+    Lingering,
+    /// Over.
+    Over,
+}
+
+impl State {
+    /// What a connection begins with. Its socket waits for a load balancer's header where it is `proxied`.
+    pub(super) fn new(newcomer: Unread, gate: Arc<Shared>) -> io::Result<Self> {
+        let Unread { peer, kind, mut permit } = newcomer;
+        let address = peer.ip().to_canonical();
+        let proxied = gate.config.c2s.proxy_protocol_from.contains(&address);
+        if !proxied && !permit.comes_from(address) {
+            return Err(io::Error::other("too many connections from this address"));
+        }
+        let (seeds, origin) = random()?;
+        let offer = gate.desk.offer(None);
+        let stream = gate.stream(kind);
+        let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
+        let machine = Machine::new(stream, names(&offer), seeds);
+        let limits = &gate.config.limits;
+        let before_login =
+            Limits { stanza_bytes: limits.stanza_bytes_before_login, ..Limits::BEFORE_LOGIN };
+        Ok(Self {
+            peer,
+            permit,
+            proxy: proxied.then(Vec::new),
+            parser: Parser::new(before_login),
+            machine,
+            unbegun,
+            out: Outbox::default(),
+            clock: Clock::new(Instant::now(), limits),
+            login: Login { offer: Some(offer), ..Login::default() },
+            id: None,
+            origin,
+            spoken: 0,
+            bound: None,
+            asks: None,
+            closing: Closing::Open,
+            short: false,
+            awaits_room: false,
+            held: false,
+            late: Vec::new(),
+            given: 0,
+            epoch: None,
+            gate,
+        })
+    }
+
+    /// The client's address.
+    pub(super) fn address(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
+    /// Counts what came against the limits of a signed-in client.
+    pub(super) fn count(&mut self, came: (usize, usize)) {
+        self.gate.metrics.stanzas_in.add(came.1 as u64);
+        if self.bound.is_some()
+            && self.gate.config.limits.enabled
+            && self.clock.count(Instant::now(), came, &self.gate.config.limits)
+        {
+            self.gate.metrics.reads_delayed.add_one();
+        }
+    }
+
+    /// A word for whoever keeps the account or its session. All of a connection's words are for one account.
+    pub(super) fn ask(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
+        let Some(id) = self.id else { return };
+        self.spoken += 1;
+        let epoch = *self.epoch.get_or_insert_with(|| {
+            to.key().map_or_else(Epoch::default, |jid| self.gate.router.epoch(jid))
+        });
+        let origin = Origin::Client { session: self.origin, seq: self.spoken, part: 0 };
+        words.push(Envelope::new(to, Body::Edge(id, word), origin, epoch));
+    }
+
+    /// Says something to the session, if there is one.
+    pub(super) fn say(&mut self, word: EdgeWord, words: &mut Vec<Envelope>) {
+        if let Some(bound) = &self.bound {
+            let to = Route::Session(bound.session.clone());
+            self.ask(to, word, words);
+        }
+    }
+
+    /// Takes leave of the session.
+    pub(super) fn part(&mut self, gone: Gone, words: &mut Vec<Envelope>) {
+        self.say(EdgeWord::Gone(gone), words);
+        if self.bound.take().is_some() {
+            self.gate.metrics.sessions.take_one();
+        }
+    }
+
+    /// Lets the metrics know.
+    pub(super) fn publish(&mut self) {
+        self.gate.metrics.stanzas_out.add(std::mem::take(&mut self.given));
+    }
+
+    /// The time to close begins.
+    pub(super) fn limit_closing(&mut self) {
+        let patience = Duration::from_secs(self.gate.config.c2s.close_seconds);
+        self.clock.allow(Instant::now(), patience);
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        let sm = self.bound.as_ref().and_then(|bound| bound.sm.as_ref());
+        sm.is_some_and(|sm| sm.enabled && sm.unconfirmed.has_news())
+    }
+
+    pub(super) fn tell_news(&mut self) {
+        let sm = self.bound.as_mut().and_then(|bound| bound.sm.as_mut());
+        if let Some(sm) = sm.filter(|sm| sm.enabled)
+            && let Some(h) = sm.unconfirmed.news()
+        {
+            stream::sm::handled(h).write(self.out.end(), "");
+        }
+    }
+
+    /// Tells the session when to stop giving, and when to go on.
+    pub(super) fn tell_load(&mut self, words: &mut Vec<Envelope>) {
+        let Some(bound) = &mut self.bound else { return };
+        let load = self.out.len();
+        let word = match bound.clogged {
+            false if load > outbox::HIGH => EdgeWord::Clogged,
+            true if load < outbox::LOW => EdgeWord::Drained,
+            _ => return,
+        };
+        bound.clogged = !bound.clogged;
+        self.say(word, words);
+    }
+}
+
+/// What the stream features say of an offer.
+pub(super) fn names(offer: &Offer) -> SaslOffer {
+    SaslOffer {
+        mechanisms: offer.mechanisms().iter().map(|known| known.name().to_owned()).collect(),
+        bindings: offer.bindings().iter().map(|known| known.name().to_owned()).collect(),
+    }
+}
+
+/// Random octets for the ids of a connection's streams.
+pub(super) type Seeds = [machine::StreamSeed; machine::STREAMS_MAX];
+
+fn random() -> io::Result<(Seeds, u64)> {
+    let (mut seeds, mut origin) = (Seeds::default(), [0; 8]);
+    getrandom::fill(seeds.as_flattened_mut())?;
+    getrandom::fill(&mut origin)?;
+    Ok((seeds, u64::from_ne_bytes(origin)))
+}
