@@ -1,10 +1,10 @@
 //! Tests of the gate as a whole: real sockets on loopback, real TLS, and a stand-in for the sessions
 //! behind it.
 
-mod client;
+pub(crate) mod client;
 mod ending;
 mod limits;
 mod login;
 mod session;
-mod stage;
+pub(crate) mod stage;
 mod travel;

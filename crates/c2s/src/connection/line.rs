@@ -241,3 +241,43 @@ impl Edge for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::session::{EdgeWord, Gone};
+
+    use super::registry;
+    use crate::tests::stage::Setting;
+
+    #[test]
+    fn a_panic_ends_one_connection_and_nothing_else() {
+        Setting::default().play(async |mut stage| {
+            let (mut first, _) = stage.bound().await;
+            let (mut second, _) = stage.bound().await;
+            let line = registry::any().expect("there are two");
+            line.guarded::<()>(|| panic!("a fault of this program"));
+            let word = stage.word().await;
+            assert!(matches!(word, EdgeWord::Gone(Gone::Lost)), "{word:?}");
+            assert_eq!((stage.metrics.panics.get(), stage.metrics.sessions.get()), (1, 1));
+            let ended =
+                futures_util::future::select(Box::pin(first.next()), Box::pin(second.next()));
+            assert!(ended.await.factor_first().0.is_none());
+            // The arbiter goes on.
+            stage.bound().await;
+        });
+    }
+
+    #[test]
+    fn a_panic_with_the_state_borrowed_does_no_more_harm() {
+        Setting::default().play(async |mut stage| {
+            let (mut client, _) = stage.bound().await;
+            let line = registry::any().expect("there is one");
+            line.guarded::<()>(|| {
+                let _core = line.core.borrow_mut();
+                panic!("a fault of this program");
+            });
+            assert_eq!(client.next().await, None);
+            assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        });
+    }
+}

@@ -40,6 +40,12 @@ pub(crate) fn drop_all(gate: u64) {
     }
 }
 
+/// Some connection of this thread.
+#[cfg(test)]
+pub(super) fn any() -> Option<Rc<Line>> {
+    LINES.with_borrow(|lines| lines.values().next().cloned())
+}
+
 fn of(gate: u64) -> Vec<Rc<Line>> {
     LINES.with_borrow(|lines| lines.values().filter(|line| line.gate() == gate).cloned().collect())
 }

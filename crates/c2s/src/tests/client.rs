@@ -19,7 +19,7 @@ use xmpp::{Element, Stanza, ns};
 use super::stage::{DOMAIN, PASSWORD};
 
 /// One connection of a client.
-pub(super) struct Client {
+pub(crate) struct Client {
     tcp: TcpStream,
     tls: Option<ClientConnection>,
     parser: Parser,
@@ -27,17 +27,17 @@ pub(super) struct Client {
     /// TLS failed.
     broken: bool,
     /// What the server offered last.
-    pub(super) features: Element,
+    pub(crate) features: Element,
 }
 
-pub(super) const HEADER: &str = "<?xml version='1.0'?><stream:stream to='capulet.example' \
+pub(crate) const HEADER: &str = "<?xml version='1.0'?><stream:stream to='capulet.example' \
      version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
-pub(super) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-pub(super) const BIND: &str =
+pub(crate) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+pub(crate) const BIND: &str =
     "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
 
 impl Client {
-    pub(super) async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let tcp = TcpStream::connect(address).await.unwrap();
         let parser = Parser::new(Limits { stanza_bytes: 1 << 20, ..Limits::default() });
         let features = Element::new("features", ns::STREAM);
@@ -45,11 +45,11 @@ impl Client {
     }
 
     /// Begins TLS.
-    pub(super) async fn shake_hands(&mut self, alpn: &[&[u8]]) {
+    pub(crate) async fn shake_hands(&mut self, alpn: &[&[u8]]) {
         self.try_shake_hands(alpn).await.expect("a handshake");
     }
 
-    pub(super) async fn try_shake_hands(&mut self, alpn: &[&[u8]]) -> Result<(), Error> {
+    pub(crate) async fn try_shake_hands(&mut self, alpn: &[&[u8]]) -> Result<(), Error> {
         let provider = crate::tls::provider();
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -89,15 +89,15 @@ impl Client {
     }
 
     /// The TLS of the connection.
-    pub(super) fn tls(&self) -> &ClientConnection {
+    pub(crate) fn tls(&self) -> &ClientConnection {
         self.tls.as_ref().expect("TLS")
     }
 
-    pub(super) async fn send(&mut self, xml: &str) {
+    pub(crate) async fn send(&mut self, xml: &str) {
         self.send_bytes(xml.as_bytes()).await;
     }
 
-    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         match self.tls.take() {
             None => self.tcp.write_all(bytes).await.unwrap(),
             Some(mut tls) => {
@@ -111,12 +111,12 @@ impl Client {
     }
 
     /// As [`Client::send`], but in the clear whatever there is.
-    pub(super) async fn send_clear(&mut self, xml: &str) {
+    pub(crate) async fn send_clear(&mut self, xml: &str) {
         self.tcp.write_all(xml.as_bytes()).await.unwrap();
     }
 
     /// The next thing that the server says; none when it has closed the connection.
-    pub(super) async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         let mut room = vec![0; 1 << 16];
         while self.events.is_empty() {
             let count = self.tcp.read(&mut room).await.unwrap_or(0);
@@ -148,14 +148,14 @@ impl Client {
         self.events.extend(events);
     }
 
-    pub(super) async fn nonza(&mut self) -> Element {
+    pub(crate) async fn nonza(&mut self) -> Element {
         match self.next().await {
             Some(Event::Nonza(element)) => element,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) async fn stanza(&mut self) -> Stanza {
+    pub(crate) async fn stanza(&mut self) -> Stanza {
         match self.next().await {
             Some(Event::Stanza(stanza)) => stanza,
             other => panic!("{other:?}"),
@@ -164,7 +164,7 @@ impl Client {
 
     /// The condition of the stream error that comes next, behind which the stream and the connection
     /// are closed.
-    pub(super) async fn stream_error(&mut self) -> String {
+    pub(crate) async fn stream_error(&mut self) -> String {
         let mut next = self.next().await;
         if matches!(next, Some(Event::Open(_))) {
             next = self.next().await;
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// Opens a stream and reads the features.
-    pub(super) async fn open(&mut self) {
+    pub(crate) async fn open(&mut self) {
         self.parser.reset();
         self.send(HEADER).await;
         let header = self.next().await;
@@ -187,19 +187,19 @@ impl Client {
     }
 
     /// `<auth/>`, and what is answered.
-    pub(super) async fn auth(&mut self, mechanism: &str, message: &[u8]) -> Element {
+    pub(crate) async fn auth(&mut self, mechanism: &str, message: &[u8]) -> Element {
         let data = auth::encoding::encode_present(message);
         let auth = Element::new("auth", ns::SASL).with_attr("mechanism", mechanism).with_text(data);
         self.send(&text(&auth)).await;
         self.nonza().await
     }
 
-    pub(super) async fn plain(&mut self, user: &str, password: &str) -> Element {
+    pub(crate) async fn plain(&mut self, user: &str, password: &str) -> Element {
         self.auth("PLAIN", format!("\0{user}\0{password}").as_bytes()).await
     }
 
     /// A whole SCRAM exchange on an open stream; what is answered last.
-    pub(super) async fn scram(
+    pub(crate) async fn scram(
         &mut self,
         user: &str,
         password: &str,
@@ -225,7 +225,7 @@ impl Client {
     }
 
     /// From the beginning of a stream over TLS to a new stream of a known client.
-    pub(super) async fn log_in(&mut self, user: &str) {
+    pub(crate) async fn log_in(&mut self, user: &str) {
         self.open().await;
         let answer = self.scram(user, PASSWORD, ClientBinding::Unsupported).await;
         assert_eq!(answer.name(), "success", "{answer:?}");
@@ -233,30 +233,30 @@ impl Client {
     }
 
     /// The binding that RFC 9266 makes of the connection.
-    pub(super) fn exporter(&self) -> ClientBinding {
+    pub(crate) fn exporter(&self) -> ClientBinding {
         let label = auth::binding::TLS_EXPORTER_LABEL;
         let data = self.tls().export_keying_material([0; 32], label, None).unwrap();
         ClientBinding::Used(ChannelBinding::TlsExporter(data.to_vec()))
     }
 
-    pub(super) async fn bind(&mut self) -> Stanza {
+    pub(crate) async fn bind(&mut self) -> Stanza {
         self.send(BIND).await;
         self.stanza().await
     }
 }
 
 /// The condition in `<failure/>`, `<failed/>` or a stanza's `<error/>`.
-pub(super) fn condition(element: &Element) -> &str {
+pub(crate) fn condition(element: &Element) -> &str {
     element.children().next().expect("a condition").name()
 }
 
-pub(super) fn text(element: &Element) -> String {
+pub(crate) fn text(element: &Element) -> String {
     String::from_utf8(element.to_bytes()).unwrap()
 }
 
 /// Trusts everybody: what is tested is who is trusted by the server.
 #[derive(Debug)]
-struct AnyCertificate;
+pub(crate) struct AnyCertificate;
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -289,6 +289,10 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+        vec![
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            SignatureScheme::ED25519,
+        ]
     }
 }

@@ -1,13 +1,16 @@
 //! From the first byte to a known client (RFC 6120 §5, §6).
 
+use std::time::Duration;
+
 use auth::ChannelBinding;
 use auth::scram::client::ClientBinding;
 use sha2::{Digest as _, Sha256};
+use stream::Event;
+use tokio::time::Instant;
 use xmpp::{Element, ns};
 
 use super::client::{BIND, Client, HEADER, STARTTLS, condition};
 use super::stage::{PASSWORD, Setting};
-use stream::Event;
 
 fn mechanisms(features: &Element) -> Vec<String> {
     let list = features.child("mechanisms", ns::SASL);
@@ -146,6 +149,86 @@ fn nobody_can_tell_a_wrong_password_from_an_unknown_user() {
         let answer = client.scram("tybalt", PASSWORD, ClientBinding::Unsupported).await;
         assert_eq!(condition(&answer), "account-disabled");
         assert_eq!((stage.metrics.logins.get(), stage.metrics.logins_failed.get()), (0, 4));
+    });
+}
+
+// XEP-0205 §4.3, RFC 6120 §13.11
+#[test]
+fn who_guesses_is_slowed_down_and_the_owner_gets_in_all_the_same() {
+    let setting = Setting { paused: true, ..Setting::default() };
+    setting.play(async |stage| {
+        let mut client = stage.tls_client().await;
+        client.open().await;
+        let before = Instant::now();
+        for _ in 0..4 {
+            let answer = client.scram("juliet", "wrong", ClientBinding::Unsupported).await;
+            assert_eq!(condition(&answer), "not-authorized");
+        }
+        assert!(before.elapsed() >= Duration::from_millis(500), "{:?}", before.elapsed());
+        assert!(stage.metrics.logins_throttled.get() > 0);
+        let answer = client.scram("juliet", PASSWORD, ClientBinding::Unsupported).await;
+        assert_eq!(answer.name(), "success", "{answer:?}");
+    });
+}
+
+#[test]
+fn however_many_connections_guess_one_address_is_refused_in_the_end() {
+    Setting::default().play(async |stage| {
+        for _ in 0..14 {
+            let mut client = stage.tls_client().await;
+            client.open().await;
+            // Each user is new, so that no pair is slowed down.
+            for _ in 0..4 {
+                let user = format!("user{}", stage.metrics.logins_failed.get());
+                let answer = client.scram(&user, "wrong", ClientBinding::Unsupported).await;
+                assert_eq!(condition(&answer), "not-authorized");
+            }
+        }
+        assert!(stage.metrics.logins_throttled.get() > 0);
+    });
+}
+
+// RFC 6120 §6.4.4
+#[test]
+fn a_client_may_give_up_and_begin_anew() {
+    Setting::default().play(async |stage| {
+        let mut client = stage.tls_client().await;
+        client.open().await;
+        let answer = client.auth("SCRAM-SHA-256", b"n,,n=juliet,r=nonce").await;
+        assert_eq!(answer.name(), "challenge");
+        client.send("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
+        assert_eq!(condition(&client.nonza().await), "aborted");
+        let answer = client.scram("juliet", PASSWORD, ClientBinding::Unsupported).await;
+        assert_eq!(answer.name(), "success", "{answer:?}");
+    });
+}
+
+#[test]
+fn no_bad_exchange_leads_in_or_goes_unanswered() {
+    Setting::default().play(async |stage| {
+        let sasl = ns::SASL;
+        let cases = [
+            (format!("<auth xmlns='{sasl}'/>"), "invalid-mechanism"),
+            (format!("<auth xmlns='{sasl}' mechanism='PLAIN'>=</auth>"), "malformed-request"),
+            (format!("<auth xmlns='{sasl}' mechanism='PLAIN'>A</auth>"), "incorrect-encoding"),
+            (format!("<auth xmlns='{sasl}' mechanism='PLAIN'>AAAA</auth>"), "malformed-request"),
+            (format!("<auth xmlns='{sasl}' mechanism='plain'>AAAA</auth>"), "invalid-mechanism"),
+            (
+                format!("<auth xmlns='{sasl}' mechanism='SCRAM-SHA-256'>eA==</auth>"),
+                "malformed-request",
+            ),
+            (format!("<response xmlns='{sasl}'>eA==</response>"), "malformed-request"),
+            (format!("<success xmlns='{sasl}'/>"), "malformed-request"),
+        ];
+        for (xml, wanted) in cases {
+            let mut client = stage.tls_client().await;
+            client.open().await;
+            client.send(&xml).await;
+            let failure = client.nonza().await;
+            assert!(failure.is("failure", ns::SASL), "{xml}: {failure:?}");
+            assert_eq!(condition(&failure), wanted, "{xml}");
+        }
+        assert_eq!(stage.metrics.logins.get(), 0);
     });
 }
 

@@ -24,24 +24,24 @@ use super::client::Client;
 use crate::tls::Domain;
 use crate::{Accounts, Config, Gate, LookupError, Metrics, Services, Tls};
 
-pub(super) const DOMAIN: &str = "capulet.example";
-pub(super) const PASSWORD: &str = "r0m30myr0m30";
+pub(crate) const DOMAIN: &str = "capulet.example";
+pub(crate) const PASSWORD: &str = "r0m30myr0m30";
 
 /// What the stage is set with.
-pub(super) struct Setting {
-    pub(super) config: Config,
-    pub(super) arbiters: u16,
+pub(crate) struct Setting {
+    pub(crate) config: Config,
+    pub(crate) arbiters: u16,
     /// Whether time jumps to the next timer when nothing else is to do.
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
     /// Whether the host binds what is asked for.
-    pub(super) binds: bool,
+    pub(crate) binds: bool,
 }
 
 /// The gate and what is around it.
-pub(super) struct Stage {
-    pub(super) gate: Gate,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) tls: Tls,
+pub(crate) struct Stage {
+    pub(crate) gate: Gate,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tls: Tls,
     /// What came for users and sessions.
     words: mpsc::UnboundedReceiver<(ConnectionId, Route, Said)>,
     dir: PathBuf,
@@ -49,7 +49,7 @@ pub(super) struct Stage {
 
 /// What came.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     Edge(EdgeWord),
     Other(Body),
 }
@@ -77,7 +77,7 @@ impl Default for Setting {
 
 impl Setting {
     /// Plays on a thread of its own runtime; ends by a panic when it takes too long.
-    pub(super) fn play<F: Future<Output = ()>>(self, act: impl FnOnce(Stage) -> F + 'static) {
+    pub(crate) fn play<F: Future<Output = ()>>(self, act: impl FnOnce(Stage) -> F + 'static) {
         let paused = self.paused;
         let runtime = move || {
             let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -142,19 +142,19 @@ impl Stage {
     }
 
     /// A client whose stream begins in the clear.
-    pub(super) async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.gate.c2s_addresses().next().unwrap()).await
     }
 
     /// A client that speaks TLS from the first byte.
-    pub(super) async fn tls_client(&self) -> Client {
+    pub(crate) async fn tls_client(&self) -> Client {
         let mut client = Client::connect(self.gate.c2s_tls_addresses().next().unwrap()).await;
         client.shake_hands(&[crate::tls::ALPN]).await;
         client
     }
 
     /// A client with a bound session.
-    pub(super) async fn bound(&mut self) -> (Client, ConnectionId) {
+    pub(crate) async fn bound(&mut self) -> (Client, ConnectionId) {
         let mut client = self.tls_client().await;
         client.log_in("juliet").await;
         client.bind().await;
@@ -164,12 +164,12 @@ impl Stage {
     }
 
     /// What comes next for a user or session.
-    pub(super) async fn hear(&mut self) -> (ConnectionId, Route, Said) {
+    pub(crate) async fn hear(&mut self) -> (ConnectionId, Route, Said) {
         self.words.recv().await.expect("the host holds the other end")
     }
 
     /// As [`Stage::hear`], where it can only be a word of a connection.
-    pub(super) async fn word(&mut self) -> EdgeWord {
+    pub(crate) async fn word(&mut self) -> EdgeWord {
         match self.hear().await.2 {
             Said::Edge(word) => word,
             Said::Other(body) => panic!("{body:?}"),
@@ -177,7 +177,7 @@ impl Stage {
     }
 
     /// The word that came already, if any.
-    pub(super) fn heard(&mut self) -> Option<EdgeWord> {
+    pub(crate) fn heard(&mut self) -> Option<EdgeWord> {
         match self.words.try_recv().ok()?.2 {
             Said::Edge(word) => Some(word),
             Said::Other(body) => panic!("{body:?}"),
@@ -185,29 +185,29 @@ impl Stage {
     }
 
     /// Waits until there is no connection.
-    pub(super) async fn empty(&self) {
+    pub(crate) async fn empty(&self) {
         while self.gate.connections() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
     /// The next reload makes a new one.
-    pub(super) fn remove_certificate(&self) {
+    pub(crate) fn remove_certificate(&self) {
         std::fs::remove_file(self.dir.join(format!("{DOMAIN}.self-signed.pem"))).unwrap();
     }
 
     /// Whether nothing came that was not heard.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         self.words.try_recv().is_err()
     }
 
     /// Says something to a connection of the first arbiter, as a session would.
-    pub(super) fn tell(connection: ConnectionId, word: HomeWord) {
+    pub(crate) fn tell(connection: ConnectionId, word: HomeWord) {
         router::local::route(vec![to_connection(connection, word)]);
     }
 }
 
-pub(super) fn to_connection(connection: ConnectionId, word: HomeWord) -> Envelope {
+pub(crate) fn to_connection(connection: ConnectionId, word: HomeWord) -> Envelope {
     let origin = Origin::Client { session: 1, seq: 1, part: 0 };
     Envelope::new(Route::Connection(connection), Body::Home(word), origin, Epoch::default())
 }
@@ -270,7 +270,7 @@ impl Accounts for FakeAccounts {
 }
 
 /// A directory that no other test has.
-pub(super) fn own_dir() -> PathBuf {
+pub(crate) fn own_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("rookery-c2s-{}-{number}", std::process::id());
