@@ -147,7 +147,7 @@ fn domains(config: &Config) -> Vec<c2s::tls::Domain> {
         let (certificate, key) = (domain.certificate.clone()?, domain.key.clone()?);
         Some(c2s::tls::Files { certificate, key })
     };
-    let domain = |domain| c2s::tls::Domain { name: domain.name.clone(), files: files(domain) };
+    let domain = |domain: &crate::config::Domain| c2s::tls::Domain { name: domain.name.clone(), files: files(domain) };
     config.domain.iter().map(domain).collect()
 }
 

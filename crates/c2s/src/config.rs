@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use auth::Mechanism;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Settings of the gate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to listen.
@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 /// Where to listen. An empty list closes it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
     /// For streams that begin in the clear and upgrade by STARTTLS. Default `[::]:5222`.
@@ -34,7 +34,7 @@ pub struct Listen {
 }
 
 /// What connections must do and may not.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// Whether STARTTLS is demanded before log-in, not only offered (RFC 7590 §3.1). Default true.
@@ -59,7 +59,7 @@ pub struct Rules {
 }
 
 /// How clients prove who they are.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// The SASL mechanisms that may be offered, by their registered names. Default: every one that this
@@ -71,7 +71,7 @@ pub struct Auth {
 }
 
 /// How much of anything a client may send.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// False, for load tests: rates and numbers are not limited. Sizes always are. Default true.

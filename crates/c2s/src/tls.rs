@@ -3,12 +3,14 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | [`describe`] | what an operator is told about them |
 //! | [`certificate`] | certificates and keys: read, checked, or made here |
 //! | [`binding`] | what ties SASL to the connection (RFC 9266, RFC 5929) |
 //! | [`pump`] | ciphertext in, plaintext out |
 
 pub(crate) mod binding;
 pub(crate) mod certificate;
+mod describe;
 pub(crate) mod pump;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 pub use certificate::CertificateError;
+pub use describe::Description;
 pub(crate) use pump::Pump;
 
 /// The protocol name of clients' streams over TLS from the first byte (XEP-0368 §3).
