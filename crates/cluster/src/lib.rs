@@ -1,54 +1,78 @@
-//! A stand-in until the replicated plan lands: the surface that the router needs.
-#![expect(missing_docs, reason = "a stand-in")]
+//! The cluster: who is a member, who leads, who owns which shard, and who may act. Raft replicates the
+//! [`plan`] and nothing else: no session, no user, no room, no presence ever writes to its log.
+//!
+//! A member alone is a cluster of one: the same plan, the same Raft, the same lease, with nobody to send to.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`member`] | this process as a member: start here |
+//! | [`config`] | what it is told from outside |
+//! | [`hash`] | the keyed hash that places addresses in buckets |
+//! | [`plan`] | members and shards as a replicated state machine |
+//! | [`watch`] | how actors read the plan |
+//! | [`lease`] | the rule by which no two members act for one shard |
+//! | [`raft`] | how the plan is replicated and kept |
+//! | [`status`] | what an operator sees |
+//! | [`clock`] | the clock that leases count on |
+//! | `threads` | the control threads |
+
+pub mod clock;
+pub mod config;
+pub mod hash;
+pub mod lease;
+pub mod member;
+pub mod plan;
+pub mod raft;
+pub mod status;
+#[cfg(test)]
+mod tests;
+mod threads;
+pub mod watch;
+
 use std::sync::Arc;
 
-use proto::MemberId;
-use xmpp::{BareJid, Bucket, Epoch, Fence, Shard};
+use plan::Refusal;
 
-#[derive(Clone)]
-pub struct Lease;
-impl Lease {
-    pub async fn until_valid(&self) -> Result<(), ()> {
-        Ok(())
-    }
-    pub fn holds(&self) -> bool {
-        true
-    }
-    pub fn always() -> Self {
-        Self
-    }
+pub use config::{Config, Remembered};
+pub use hash::HashKey;
+pub use lease::Terms;
+pub use lease::handle::{Lease, LeaseOver};
+pub use member::Cluster;
+pub use plan::{ClusterUuid, Plan};
+pub use raft::transport::{Inbox, Transport};
+pub use raft::{GroupError, LogError};
+pub use status::Status;
+pub use watch::{PlanHandle, Stopped};
+
+/// The messages of proto/cluster.proto.
+#[expect(unreachable_pub, unnameable_types, reason = "generated code is public throughout")]
+pub(crate) mod wire {
+    include!(concat!(env!("OUT_DIR"), "/rookery.cluster.rs"));
 }
-#[derive(Clone)]
-pub struct PlanHandle(Arc<Plan>);
-impl PlanHandle {
-    pub fn fixed(plan: Plan) -> Self {
-        Self(Arc::new(plan))
-    }
-    pub fn get(&mut self) -> &Arc<Plan> {
-        &self.0
-    }
-}
-pub struct HashKey;
-impl HashKey {
-    pub fn new(_: [u8; 16]) -> Self {
-        Self
-    }
-    pub fn bucket(&self, _: &BareJid) -> Bucket {
-        Bucket::of_hash(0)
-    }
-}
-pub struct Plan(MemberId, HashKey);
-impl Plan {
-    pub fn single(member: MemberId, key: HashKey) -> Self {
-        Self(member, key)
-    }
-    pub fn hash_key(&self) -> &HashKey {
-        &self.1
-    }
-    pub fn owner(&self, _: Shard) -> Option<(MemberId, Epoch)> {
-        Some((self.0, Epoch(1)))
-    }
-    pub fn fence(&self, member: MemberId, jid: &BareJid) -> Option<Fence> {
-        (member == self.0).then(|| Fence { bucket: self.1.bucket(jid), epoch: Epoch(1) })
-    }
+
+/// Why this process cannot be a member.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Its Raft log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// It cannot take part with its log.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// It has stopped to take part.
+    #[error("the member stopped to take part")]
+    Stopped(#[source] Arc<GroupError>),
+    /// The cluster does not want it so.
+    #[error("the cluster refuses this member: {0}")]
+    Refused(Refusal),
+    /// Nobody leads, or the leader was too slow.
+    #[error("no leader answered in time")]
+    NoLeader,
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// The system gives no thread.
+    #[error("a control thread cannot be started")]
+    Thread(#[from] std::io::Error),
 }

@@ -1,0 +1,152 @@
+//! Owns the leader's side of all leases: whom to answer, and whom it may expel. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proto::MemberId;
+
+use super::{Grant, Heartbeat, Terms};
+use crate::clock::BootTime;
+use crate::plan::{Plan, Status};
+
+/// What a leader knows of its members' leases. `R` is where an answer goes.
+#[derive(Debug)]
+pub(crate) struct Granter<R> {
+    terms: Terms,
+    /// Since when it leads and has applied an entry of its own term, with all before it.
+    leader_since: Option<BootTime>,
+    /// The heartbeats that wait for the next question to the voters; the latest of each member.
+    asking: BTreeMap<MemberId, (Heartbeat, R)>,
+    /// The question that is under way.
+    read: Option<Read<R>>,
+    reads: u64,
+    /// When each member was heard last.
+    heard: BTreeMap<MemberId, BootTime>,
+    /// Which incarnations are never answered again, because their expulsion was proposed.
+    expelling: BTreeMap<MemberId, u64>,
+}
+
+#[derive(Debug)]
+struct Read<R> {
+    number: u64,
+    begun: BootTime,
+    askers: BTreeMap<MemberId, (Heartbeat, R)>,
+}
+
+/// At most one question to the voters in this time.
+const READ_PACE: Duration = Duration::from_millis(50);
+
+/// A question that is not answered by then was lost on the way.
+const READ_PATIENCE: Duration = Duration::from_millis(200);
+
+impl<R> Granter<R> {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            leader_since: None,
+            asking: BTreeMap::new(),
+            read: None,
+            reads: 0,
+            heard: BTreeMap::new(),
+            expelling: BTreeMap::new(),
+        }
+    }
+
+    /// It leads, and has applied the first entry of its term.
+    pub(crate) fn lead(&mut self, now: BootTime) {
+        self.leader_since.get_or_insert(now);
+    }
+
+    /// It does not lead (any more). Whoever waits for an answer gets none.
+    pub(crate) fn follow(&mut self) {
+        let (terms, reads) = (self.terms, self.reads);
+        *self = Self { reads, ..Self::new(terms) };
+    }
+
+    /// Takes a heartbeat.
+    ///
+    /// # Errors
+    ///
+    /// Gives `answer_to` back: there will be no grant.
+    pub(crate) fn heartbeat(
+        &mut self,
+        heartbeat: Heartbeat,
+        answer_to: R,
+        plan: &Plan,
+        now: BootTime,
+    ) -> Result<(), R> {
+        if self.leader_since.is_none() || !self.may_answer(&heartbeat, plan) {
+            return Err(answer_to);
+        }
+        self.heard.insert(heartbeat.member, now);
+        self.asking.insert(heartbeat.member, (heartbeat, answer_to));
+        Ok(())
+    }
+
+    /// The number of the question to put to the voters now, if there is one to put.
+    pub(crate) fn next_read(&mut self, now: BootTime) -> Option<u64> {
+        let pace = match &self.read {
+            Some(read) if read.askers.is_empty() => READ_PACE,
+            Some(_) => READ_PATIENCE,
+            None => Duration::ZERO,
+        };
+        let early = self.read.as_ref().is_some_and(|r| now.since(r.begun) < pace);
+        let lost = self.read.as_ref().is_some_and(|r| !r.askers.is_empty());
+        if early || (self.asking.is_empty() && !lost) {
+            return None;
+        }
+        let mut askers = self.read.take().map_or_else(BTreeMap::new, |r| r.askers);
+        askers.append(&mut self.asking);
+        self.reads += 1;
+        self.read = Some(Read { number: self.reads, begun: now, askers });
+        Some(self.reads)
+    }
+
+    /// The voters have confirmed, after question `number` was put, that it leads.
+    pub(crate) fn confirmed(&mut self, number: u64, plan: &Plan) -> Vec<(R, Grant)> {
+        let Some(read) = self.read.as_mut().filter(|read| read.number == number) else {
+            return Vec::new();
+        };
+        let askers = std::mem::take(&mut read.askers);
+        let answerable =
+            askers.into_values().filter(|(heartbeat, _)| self.may_answer(heartbeat, plan));
+        let grant = |(heartbeat, answer_to): (Heartbeat, R)| {
+            let member = plan.member(heartbeat.member)?;
+            let grant = Grant {
+                sent: heartbeat.sent,
+                ttl: self.terms.ttl,
+                min_index: member.shards_changed,
+            };
+            Some((answer_to, grant))
+        };
+        answerable.filter_map(grant).collect()
+    }
+
+    /// Members whose leases have ended for certain (rule B): silent for longer than a lease lasts, under a
+    /// leader that has led for as long. From here on they are not answered; the caller proposes to expel
+    /// them, again and again until the plan says so.
+    pub(crate) fn silent(&mut self, plan: &Plan, now: BootTime) -> Vec<(MemberId, u64)> {
+        let silence = self.terms.silence();
+        let ended = |since: BootTime| now.since(since) > silence;
+        if !self.leader_since.is_some_and(ended) {
+            return Vec::new();
+        }
+        let taking_part = |status| matches!(status, Status::Up | Status::Draining);
+        let members = plan.members().filter(|member| taking_part(member.status));
+        let silent: Vec<_> = members
+            .map(|member| (member.info.id, member.info.incarnation))
+            .filter(|(id, _)| self.heard.get(id).is_none_or(|heard| ended(*heard)))
+            .collect();
+        self.expelling.extend(silent.iter().copied());
+        silent
+    }
+
+    fn may_answer(&self, heartbeat: &Heartbeat, plan: &Plan) -> bool {
+        let expelled = self.expelling.get(&heartbeat.member);
+        plan.member(heartbeat.member).is_some_and(|member| {
+            matches!(member.status, Status::Up | Status::Draining)
+                && member.info.incarnation == heartbeat.incarnation
+                && expelled.is_none_or(|incarnation| *incarnation != heartbeat.incarnation)
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! Owns the replication of the plan: one Raft group of the members that vote, with a log of its own.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`log`] | the log on disk |
+//! | `stored` | what it holds, and the check that it fits together |
+//! | `proposals` | entries on their way into the log |
+//! | [`group`] | this member's part in the group: raft, plan and leases, without threads and clocks |
+//! | [`driver`] | the thread that drives it |
+//! | [`transport`] | what carries words to other members |
+//! | `logger` | what raft itself has to say |
+
+pub(crate) mod driver;
+pub(crate) mod group;
+pub(crate) mod log;
+mod logger;
+mod proposals;
+mod stored;
+#[cfg(test)]
+mod tests;
+pub mod transport;
+
+pub use group::GroupError;
+pub use log::LogError;

@@ -1,0 +1,107 @@
+//! Owns what an operator sees of the cluster.
+
+use std::collections::BTreeMap;
+
+use proto::MemberId;
+use serde::Serialize;
+
+use crate::plan::{Phase, Plan, Status as MemberStatus};
+use crate::raft::group::Standing;
+
+/// The cluster as this member sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Which cluster.
+    pub cluster: String,
+    /// This member.
+    pub member: String,
+    /// How often the cluster was begun or recovered by force.
+    pub generation: u32,
+    /// The behaviour that all members have agreed on.
+    pub feature_level: u32,
+    /// Whether this member may act now.
+    pub lease: bool,
+    /// The member that leads, if one does.
+    pub leader: Option<String>,
+    /// The term of Raft.
+    pub term: u64,
+    /// The index of the last entry that is committed.
+    pub commit: u64,
+    /// The index of the last entry in this member's plan.
+    pub applied: u64,
+    /// The index of the last entry in this member's log.
+    pub last: u64,
+    /// All members.
+    pub members: Vec<MemberRow>,
+    /// Shards that are on the move.
+    pub moving: usize,
+}
+
+/// One member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberRow {
+    /// Its id in 16 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where others reach it; empty for a member alone.
+    pub addr: String,
+    /// Its failure zone.
+    pub zone: String,
+    /// What the cluster says of it.
+    pub status: MemberStatus,
+    /// Counts its starts.
+    pub incarnation: u64,
+    /// Its share.
+    pub weight: u32,
+    /// How many shards it owns.
+    pub shards: usize,
+    /// How many shards it is standby of.
+    pub standby_shards: usize,
+}
+
+impl Status {
+    pub(crate) fn of(plan: &Plan, standing: Standing, me: MemberId, lease: bool) -> Self {
+        Self {
+            cluster: plan.cluster().to_string(),
+            member: me.to_string(),
+            generation: plan.generation(),
+            feature_level: plan.feature_level(),
+            lease,
+            leader: standing.leader.map(|id| id.to_string()),
+            term: standing.term,
+            commit: standing.commit,
+            applied: standing.applied,
+            last: standing.last,
+            members: member_rows(plan),
+            moving: moving(plan),
+        }
+    }
+}
+
+fn member_rows(plan: &Plan) -> Vec<MemberRow> {
+    let (mut owned, mut standby) = (BTreeMap::new(), BTreeMap::new());
+    for (_, held) in plan.ownerships() {
+        *owned.entry(held.owner).or_insert(0) += 1;
+        if let Some(id) = held.standby {
+            *standby.entry(id).or_insert(0) += 1;
+        }
+    }
+    let row = |member: &crate::plan::Member| MemberRow {
+        id: member.info.id.to_string(),
+        name: member.info.name.clone(),
+        addr: member.info.addr.clone(),
+        zone: member.info.zone.clone(),
+        status: member.status,
+        incarnation: member.info.incarnation,
+        weight: member.info.weight,
+        shards: owned.get(&member.info.id).copied().unwrap_or(0),
+        standby_shards: standby.get(&member.info.id).copied().unwrap_or(0),
+    };
+    plan.members().map(row).collect()
+}
+
+fn moving(plan: &Plan) -> usize {
+    let moving = |phase| matches!(phase, Phase::Moving { .. });
+    plan.ownerships().filter(|(_, held)| moving(held.phase)).count()
+}
