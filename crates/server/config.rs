@@ -324,9 +324,9 @@ impl Config {
     /// # Errors
     /// The file cannot be read or used, with what to do about it.
     pub fn find(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let place = file.map(Path::to_owned).or_else(|| {
-            PLACES.iter().map(PathBuf::from).find(|place| place.exists())
-        });
+        let place = file
+            .map(Path::to_owned)
+            .or_else(|| PLACES.iter().map(PathBuf::from).find(|place| place.exists()));
         let environment = environment::settings(std::env::vars());
         match place {
             Some(path) => {
@@ -381,7 +381,10 @@ impl Config {
             }
         }
         if self.lease.ttl_ms < 200 {
-            return wrong(format!("lease.ttl_ms is {}, but must be at least 200", self.lease.ttl_ms));
+            return wrong(format!(
+                "lease.ttl_ms is {}, but must be at least 200",
+                self.lease.ttl_ms
+            ));
         }
         self.gate().check().map_err(|error| ConfigError::Value(error.to_string()))
     }

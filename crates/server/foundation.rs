@@ -67,7 +67,9 @@ impl Foundation {
         let plan = Arc::clone(self.cluster.plan().get());
         let buckets = (0..Bucket::COUNT).filter_map(Bucket::new);
         let owned = buckets.filter_map(|bucket| match plan.owner(bucket.shard()) {
-            Some((owner, epoch)) if owner == self.cluster.member_id() => Some(Fence { bucket, epoch }),
+            Some((owner, epoch)) if owner == self.cluster.member_id() => {
+                Some(Fence { bucket, epoch })
+            }
             _ => None,
         });
         futures_util::future::try_join_all(owned.map(|fence| self.store.claim(fence))).await?;
@@ -99,9 +101,7 @@ fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
 /// The data directory holds credentials: nobody else may look into it.
 fn make_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|error| anyhow::anyhow!("cannot make the data directory {}: {error}", dir.display()))
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        anyhow::anyhow!("cannot make the data directory {}: {error}", dir.display())
+    })
 }

@@ -17,7 +17,9 @@ pub fn start(config: &Telemetry) -> anyhow::Result<()> {
     let started = match config.log_format {
         LogFormat::Json => tracing::subscriber::set_global_default(builder.json().finish()),
         // Escapes in a field's text are printed escaped, so that no client can draw on a terminal.
-        LogFormat::Text => tracing::subscriber::set_global_default(builder.with_ansi(false).finish()),
+        LogFormat::Text => {
+            tracing::subscriber::set_global_default(builder.with_ansi(false).finish())
+        }
     };
     // In one process with several servers, as in tests, the first one's settings hold.
     drop(started);

@@ -147,7 +147,10 @@ fn domains(config: &Config) -> Vec<c2s::tls::Domain> {
         let (certificate, key) = (domain.certificate.clone()?, domain.key.clone()?);
         Some(c2s::tls::Files { certificate, key })
     };
-    let domain = |domain: &crate::config::Domain| c2s::tls::Domain { name: domain.name.clone(), files: files(domain) };
+    let domain = |domain: &crate::config::Domain| c2s::tls::Domain {
+        name: domain.name.clone(),
+        files: files(domain),
+    };
     config.domain.iter().map(domain).collect()
 }
 
@@ -155,8 +158,7 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
     let (inboxes, receivers) = (0..arbiters).map(|_| Inbox::new()).unzip();
     let cluster = &foundation.cluster;
     let hosts = foundation.hosts.clone();
-    let router =
-        Router::new(cluster.member_id(), cluster.plan(), cluster.lease(), hosts, inboxes);
+    let router = Router::new(cluster.member_id(), cluster.plan(), cluster.lease(), hosts, inboxes);
     (router, receivers)
 }
 
@@ -173,7 +175,8 @@ async fn start_arbiters(
         let (router, store, shared) = (router.clone(), Arc::clone(store), shared.clone());
         let (started, ready) = oneshot::channel();
         arbiter.spawn_fn(move || {
-            let host = Host::new(router.clone(), store, Arc::clone(&shared.figures), starters(&shared));
+            let host =
+                Host::new(router.clone(), store, Arc::clone(&shared.figures), starters(&shared));
             let idle = Host::look_for_idle(Rc::downgrade(&host));
             let (receive, flush) = router::local::install(id, router, host, inbox);
             actix_rt::spawn(receive);

@@ -20,7 +20,9 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         match signals.next().await {
             Signal::Stop => break,
             Signal::Reload => match server.reload() {
-                Ok(()) => tracing::info!("certificates were read again; other settings need a restart"),
+                Ok(()) => {
+                    tracing::info!("certificates were read again; other settings need a restart")
+                }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "nothing was read again");
                 }

@@ -36,7 +36,10 @@ pub fn lay_over(mut table: Table, settings: &[Setting]) -> Result<Table, ConfigE
     for setting in settings {
         let wrong = || ConfigError::Shape {
             origin: "environment".to_owned(),
-            what: format!("{} must name a single value; lists and tables come from the file", setting.name),
+            what: format!(
+                "{} must name a single value; lists and tables come from the file",
+                setting.name
+            ),
         };
         let (last, tables) = setting.path.split_last().ok_or_else(wrong)?;
         let mut place = &mut table;

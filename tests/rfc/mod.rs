@@ -1,0 +1,3 @@
+//! Stories of RFC 6120 and RFC 6121, one file a chapter.
+
+mod messages;

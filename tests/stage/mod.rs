@@ -1,0 +1,171 @@
+//! Owns the stage: the real binary, started on a directory and ports of its own, ended with the test.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::time::Duration;
+
+use town::{Story, Town};
+
+/// The password of every account on a stage.
+pub(crate) const PASSWORD: &str = "pencil";
+
+/// A start takes some hundred milliseconds; longer than this, and it has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server.
+pub(crate) struct Stage {
+    /// Its data directory and configuration.
+    pub(crate) dir: PathBuf,
+    /// Streams that begin in the clear.
+    pub(crate) c2s: SocketAddr,
+    /// Streams over TLS.
+    pub(crate) c2s_tls: SocketAddr,
+    /// Health and metrics.
+    pub(crate) http: SocketAddr,
+    /// Everything that it has logged.
+    pub(crate) log: Arc<Mutex<String>>,
+    child: Child,
+}
+
+impl Stage {
+    /// Starts a server with this laid over the stage's own configuration: PLAIN without TLS, no rates, the
+    /// memory engine.
+    pub(crate) fn start(extra: &str) -> Self {
+        static STAGES: AtomicUsize = AtomicUsize::new(0);
+        let number = STAGES.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("rookery-{}-{number}", std::process::id()));
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir_all(&dir).unwrap();
+        let base: toml::Table = include_str!("stage.toml").parse().unwrap();
+        let config = merge(base, extra.parse().unwrap());
+        fs::write(dir.join("rookery.toml"), toml::to_string(&config).unwrap()).unwrap();
+        Self::start_in(&dir)
+    }
+
+    /// Starts a server on a directory that is there, with the configuration in it.
+    pub(crate) fn start_in(dir: &Path) -> Self {
+        let mut child = rookery(dir)
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, greeting) = mpsc::channel();
+        let kept = Arc::clone(&log);
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                kept.lock().unwrap().push_str(&format!("{line}\n"));
+                drop(lines.send(line));
+            }
+        });
+        let mut address = |mark: &str| loop {
+            let line = greeting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                panic!("the server did not start: {}", log.lock().unwrap());
+            });
+            if let Some(word) = line.contains(mark).then(|| line.split_whitespace().rev()) {
+                let found = word.map(str::parse).find_map(Result::ok);
+                break found.unwrap_or_else(|| panic!("no address in {line:?}"));
+            }
+        };
+        let (c2s, c2s_tls, http) = (address("(STARTTLS)"), address("(TLS)"), address("  health "));
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, child }
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Adds accounts of `localhost`, all with [`PASSWORD`].
+    pub(crate) fn add_accounts<N: AsRef<str>>(&self, names: &[N]) {
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let lines: Vec<String> =
+            names.iter().map(|name| format!("{}@localhost {PASSWORD}\n", name.as_ref())).collect();
+        let file = self.dir.join(format!("accounts-{number}"));
+        fs::write(&file, lines.concat()).unwrap();
+        let added = rookery(&self.dir).args(["account", "add", "--from-file"]).arg(&file).output();
+        let added = added.unwrap();
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    }
+
+    /// Runs a subcommand against this server; its standard output.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<String, String> {
+        let done = rookery(&self.dir).args(args).output().unwrap();
+        let (out, error) = (String::from_utf8(done.stdout), String::from_utf8(done.stderr));
+        if done.status.success() { Ok(out.unwrap()) } else { Err(error.unwrap()) }
+    }
+
+    /// Ends the process as a power cut would, and starts another on the same directory.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        let next = Self::start_in(&self.dir);
+        let before = std::mem::replace(self, next);
+        // The directory goes on with the new one.
+        std::mem::forget(before);
+    }
+
+    /// Ends the process as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+/// The binary, with the configuration of a directory.
+pub(crate) fn rookery(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+    command.arg("--config").arg(dir.join("rookery.toml")).arg("--data-dir").arg(dir.join("data"));
+    command
+}
+
+/// Plays a story on a server that all stories share.
+pub(crate) fn play(story: &str) {
+    static SHARED: OnceLock<Stage> = OnceLock::new();
+    play_on(SHARED.get_or_init(|| Stage::start("")), story);
+}
+
+/// Plays a story on this server. Its accounts are its own.
+pub(crate) fn play_on(stage: &Stage, story: &str) {
+    static STORIES: AtomicUsize = AtomicUsize::new(0);
+    let story = Story::read(story);
+    let town = Town {
+        addresses: vec![stage.c2s],
+        domain: "localhost".to_owned(),
+        suffix: format!("-{}", STORIES.fetch_add(1, Ordering::Relaxed)),
+        password: PASSWORD.to_owned(),
+    };
+    stage.add_accounts(&town.accounts(&story));
+    town.play(&story);
+}
+
+/// Tables of `over` are laid over those of `base`, key by key.
+fn merge(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(table)), toml::Value::Table(over)) => {
+                *table = merge(std::mem::take(table), over);
+            }
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+    base
+}
