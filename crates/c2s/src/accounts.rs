@@ -61,3 +61,56 @@ impl Accounts for StoredAccounts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use auth::Credentials;
+    use cluster::{HashKey, Lease, Plan, PlanHandle};
+    use proto::{Hosts, MemberId};
+    use store::contract::block_on;
+    use store::{Batch, Epoch, Memory, Write};
+
+    use super::*;
+
+    fn account() -> Account {
+        Account::new(Credentials::decoy(b"secret", "juliet", 10_000))
+    }
+
+    /// A store with one row, and a router that believes that it owns everything.
+    fn stored(jid: &BareJid, row: Vec<u8>, epoch: u64) -> StoredAccounts {
+        let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
+        let router = Router::new(MemberId(1), plan, Lease::always(), Hosts::default(), Vec::new());
+        let store: SharedStore = Arc::new(Memory::new());
+        let own = router.epoch(jid).0;
+        let fence = Fence { bucket: router.bucket(jid), epoch: Epoch(own + epoch) };
+        let key = Key::new(jid.clone(), Kind::Account, "");
+        let batch = Batch::new(fence).with(Write::Put(key, row.into()));
+        for answer in block_on(store.commit(vec![batch])) {
+            answer.unwrap();
+        }
+        StoredAccounts::new(store, router)
+    }
+
+    #[test]
+    fn an_account_is_found_by_its_address_and_no_other() {
+        let jid = BareJid::parse("juliet@capulet.example").unwrap();
+        let accounts = stored(&jid, account().encode(), 0);
+        assert_eq!(block_on(accounts.account(jid)).unwrap(), Some(account()));
+        let other = BareJid::parse("nurse@capulet.example").unwrap();
+        assert_eq!(block_on(accounts.account(other)).unwrap(), None);
+    }
+
+    #[test]
+    fn an_account_of_another_member_is_read_by_that_members_epoch() {
+        let jid = BareJid::parse("juliet@capulet.example").unwrap();
+        let accounts = stored(&jid, account().encode(), 5);
+        assert_eq!(block_on(accounts.account(jid)).unwrap(), Some(account()));
+    }
+
+    #[test]
+    fn a_row_that_is_no_account_lets_nobody_in() {
+        let jid = BareJid::parse("juliet@capulet.example").unwrap();
+        let accounts = stored(&jid, b"broken".to_vec(), 0);
+        assert!(matches!(block_on(accounts.account(jid)), Err(LookupError::Row(_))));
+    }
+}

@@ -245,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_written_has_its_default_and_what_nobody_knows_is_refused() {
+        let config: Config =
+            toml::from_str("[listen]\nc2s = []\n[limits]\nlogin_seconds = 9").unwrap();
+        assert_eq!((config.listen.c2s.len(), config.listen.c2s_tls.len()), (0, 1));
+        assert_eq!(config.limits, Limits { login_seconds: 9, ..Limits::default() });
+        for text in ["[c2s]\nrequire_ssl = true", "[limits]\nstanzas = 1", "[auth]\nplain = true"] {
+            let error = toml::from_str::<Config>(text).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_mechanism_that_does_not_exist_is_refused_with_the_nearest_name() {
         let auth = Auth { mechanisms: vec!["scram-sha-256".to_owned()], ..Auth::default() };
         let error = auth.allowed().expect_err("names are upper case");

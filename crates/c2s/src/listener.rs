@@ -1,7 +1,7 @@
 //! Owns listening: takes connections in, and hands each to an arbiter, all in turn.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,23 @@ pub(crate) struct Listening {
     socket: std::net::TcpListener,
 }
 
-/// Begins to listen; connections wait in the kernel until [`Listening::serve`].
+/// Begins to listen; connections wait in the kernel until [`Listening::serve`]. Where there is no IPv6, any
+/// address of it means any address of IPv4.
 pub(crate) fn listen(address: SocketAddr, kind: Kind) -> io::Result<Listening> {
+    match open(address, kind) {
+        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && is_no_ipv6(&error) => {
+            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), kind)
+        }
+        listening => listening,
+    }
+}
+
+fn is_no_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+fn open(address: SocketAddr, kind: Kind) -> io::Result<Listening> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() && address.ip().is_unspecified() {

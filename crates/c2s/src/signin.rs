@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use auth::{Account, Context, Failure, Mechanism, Negotiation, Offer, PasswordCheck, Step};
 use auth::{ChannelBinding, Terms, Throttle, Verdict};
@@ -24,6 +25,8 @@ pub(crate) struct Desk {
     accounts: Arc<dyn Accounts>,
     metrics: Arc<Metrics>,
     throttle: Mutex<Throttle>,
+    /// Not in load tests.
+    throttles: bool,
     checks: Semaphore,
     started: Instant,
     decoy_secret: Vec<u8>,
@@ -84,6 +87,7 @@ impl Desk {
             accounts,
             metrics,
             throttle: Mutex::new(Throttle::new(THROTTLE_CAPACITY)),
+            throttles: config.limits.enabled,
             checks: Semaphore::new(CHECKS_AT_A_TIME),
             started: Instant::now(),
             decoy_secret,
@@ -147,17 +151,14 @@ impl Desk {
             Err(failure) => return self.count(Answer::Failure(failure)),
         };
         let proved = talk.negotiation.awaits_proof_of().map(str::to_owned);
-        let admitted = match proved {
-            Some(username) => self.admit(&talk.caller, &username).await,
-            None => Ok(()),
-        };
-        let answer = match admitted {
-            Ok(()) => {
-                let step = talk.negotiation.step(&message);
-                self.run(talk, step).await
-            }
-            Err(failure) => Answer::Failure(failure),
-        };
+        let delay = proved.map_or(Ok(None), |username| self.try_now(&talk.caller, &username));
+        match delay {
+            Ok(None) => {}
+            Ok(Some(delay)) => tokio::time::sleep(delay).await,
+            Err(failure) => return self.count(Answer::Failure(failure)),
+        }
+        let step = talk.negotiation.step(&message);
+        let answer = self.run(talk, step).await;
         self.count(answer)
     }
 
@@ -186,12 +187,18 @@ impl Desk {
     }
 
     async fn check(&self, talk: &mut Talk, check: PasswordCheck) -> Result<Step, Failure> {
-        self.admit(&talk.caller, &check.username).await?;
         let account = self.account(talk, &check.username).await?;
-        // Never closed.
-        let _place = self.checks.acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
+        // First the place, then the throttle: who waits for a place has not tried yet. Never closed.
+        let acquire = || self.checks.acquire();
+        let mut place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
+        if let Some(delay) = self.try_now(&talk.caller, &check.username)? {
+            drop(place);
+            tokio::time::sleep(delay).await;
+            place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
+        }
         let verify = move || check.verify(account.as_ref().map(|account| &account.credentials));
         let right = tokio::task::spawn_blocking(verify).await;
+        drop(place);
         Ok(talk.negotiation.password_checked(right.map_err(|_| Failure::TemporaryAuthFailure)?))
     }
 
@@ -206,8 +213,11 @@ impl Desk {
         Ok(account)
     }
 
-    /// Asks the throttle, at the last moment before a proof is judged.
-    async fn admit(&self, caller: &Caller, username: &str) -> Result<(), Failure> {
+    /// Asks the throttle, at the last moment before a proof is judged; answers how long to wait first.
+    fn try_now(&self, caller: &Caller, username: &str) -> Result<Option<Duration>, Failure> {
+        if !self.throttles {
+            return Ok(None);
+        }
         let key = throttle_key(username, &caller.domain);
         let now = self.started.elapsed();
         let verdict = self.throttle().attempt(now, caller.address, &key);
@@ -215,11 +225,8 @@ impl Desk {
             self.metrics.logins_throttled.add_one();
         }
         match verdict {
-            Verdict::Allow => Ok(()),
-            Verdict::Delay(delay) => {
-                tokio::time::sleep(delay).await;
-                Ok(())
-            }
+            Verdict::Allow => Ok(None),
+            Verdict::Delay(delay) => Ok(Some(delay)),
             Verdict::Refuse => Err(Failure::NotAuthorized),
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use xmpp::{Element, ns};
 
 use super::client::{BIND, Client, HEADER, STARTTLS, condition};
-use super::stage::{PASSWORD, Setting};
+use super::stage::{GUESTS, PASSWORD, Setting};
 
 fn mechanisms(features: &Element) -> Vec<String> {
     let list = features.child("mechanisms", ns::SASL);
@@ -185,6 +185,24 @@ fn however_many_connections_guess_one_address_is_refused_in_the_end() {
             }
         }
         assert!(stage.metrics.logins_throttled.get() > 0);
+    });
+}
+
+#[test]
+fn many_may_log_in_with_passwords_at_once_from_one_address() {
+    Setting::default().play(async |stage| {
+        let mut clients = Vec::new();
+        for _ in 0..GUESTS {
+            let mut client = stage.tls_client().await;
+            client.open().await;
+            clients.push(client);
+        }
+        let names: Vec<_> = (0..GUESTS).map(|number| format!("guest{number}")).collect();
+        let logins =
+            clients.iter_mut().zip(&names).map(|(client, name)| client.plain(name, PASSWORD));
+        for answer in futures_util::future::join_all(logins).await {
+            assert_eq!(answer.name(), "success", "{answer:?}");
+        }
     });
 }
 

@@ -25,6 +25,8 @@ use crate::tls::Domain;
 use crate::{Accounts, Config, Gate, LookupError, Metrics, Services, Tls};
 
 pub(crate) const DOMAIN: &str = "capulet.example";
+/// There are `guest0`, `guest1` and so on, so many.
+pub(crate) const GUESTS: usize = 40;
 pub(crate) const PASSWORD: &str = "r0m30myr0m30";
 
 /// What the stage is set with.
@@ -258,7 +260,9 @@ impl FakeAccounts {
     fn new(domain: &BareJid) -> Self {
         let jid = |name: &str| BareJid::parse(&format!("{name}@{domain}")).unwrap();
         let account = |enabled| Account { enabled, credentials: CREDENTIALS.clone() };
-        Self(HashMap::from([(jid("juliet"), account(true)), (jid("tybalt"), account(false))]))
+        let guests = (0..GUESTS).map(|number| (jid(&format!("guest{number}")), account(true)));
+        let named = [(jid("juliet"), account(true)), (jid("tybalt"), account(false))];
+        Self(guests.chain(named).collect())
     }
 }
 
