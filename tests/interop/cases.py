@@ -1,0 +1,66 @@
+"""Owns what a case is, and how cases are run and counted."""
+
+import asyncio
+import traceback
+
+CASE_SECONDS = 60
+
+
+class Skip(Exception):
+    """The case cannot be played here; says why."""
+
+
+class Stage:
+    """What a case plays on: the server, and clients that leave when the case ends."""
+
+    def __init__(self, server):
+        self.server = server
+        self._clients = []
+
+    async def account(self):
+        """A new account."""
+        return await asyncio.to_thread(self.server.add_account)
+
+    def client(self, address, resource="one", **options):
+        """A slixmpp client that is not connected yet."""
+        from client import Client
+        client = Client(self.server, address, resource, **options)
+        self._clients.append(client)
+        return client
+
+    async def user(self, address=None, resource="one", **options):
+        """A client that is logged in, with a new account unless one is given."""
+        return await self.client(address or await self.account(), resource).log_in(**options)
+
+    async def friends(self):
+        """Two users, each on the other's roster."""
+        one, two = await asyncio.gather(self.user(), self.user())
+        for asks, answers in (one, two), (two, one):
+            asks.send_presence_subscription(answers.boundjid.bare)
+            await answers.hears("presence", type="subscribe", bare=asks.boundjid.bare)
+            answers.send_presence_subscription(asks.boundjid.bare, ptype="subscribed")
+            await asks.hears("presence", type="subscribed", bare=answers.boundjid.bare)
+            await asks.hears("presence", type="available", bare=answers.boundjid.bare)
+        return one, two
+
+    async def close(self):
+        """Ends all clients."""
+        await asyncio.gather(*(client.leave() for client in self._clients), return_exceptions=True)
+
+
+async def play(case, server):
+    """Plays one case; "passed", "failed" or "skipped", and prints a line."""
+    name = f"{case.__module__.removesuffix('_cases')}: {case.__name__.replace('_', ' ')}"
+    stage = Stage(server)
+    try:
+        async with asyncio.timeout(CASE_SECONDS):
+            note = await case(stage)
+        outcome, detail = "passed", f" ({note})" if note else ""
+    except Skip as reason:
+        outcome, detail = "skipped", f": {reason}"
+    except Exception:
+        outcome, detail = "failed", "\n" + traceback.format_exc()
+    finally:
+        await stage.close()
+    print(f"{'ok' if outcome == 'passed' else outcome.upper():8}{name}{detail}", flush=True)
+    return outcome

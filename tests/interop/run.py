@@ -1,0 +1,35 @@
+"""Plays foreign clients against a binary: run.py --binary PATH [FILTER]."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import slixmpp_cases
+from cases import play
+from server import Server
+
+MODULES = [slixmpp_cases]
+
+
+async def play_all(cases, server):
+    """The outcomes of all cases, one after the other."""
+    return [await play(case, server) for case in cases]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", required=True, type=Path)
+    parser.add_argument("filter", nargs="?", default="", help="play only cases whose name contains this")
+    options = parser.parse_args()
+    cases = [case for module in MODULES for case in module.CASES
+             if options.filter in f"{module.__name__}.{case.__name__}"]
+    with Server(options.binary.resolve()) as server:
+        outcomes = asyncio.run(play_all(cases, server))
+        if "failed" in outcomes:
+            print("The server's log ends:\n" + "".join(server.log[-30:]))
+    print(f"{outcomes.count('passed')} passed, {outcomes.count('failed')} failed")
+    sys.exit(1 if "failed" in outcomes else 0)
+
+
+main()
