@@ -8,7 +8,7 @@ from server import PASSWORD
 
 PATIENCE = 15
 PLUGINS = """
-    xep_0012 xep_0030 xep_0049 xep_0054 xep_0059 xep_0082 xep_0092 xep_0115 xep_0184 xep_0191 xep_0198
+    xep_0012 xep_0030 xep_0048 xep_0049 xep_0054 xep_0059 xep_0082 xep_0092 xep_0115 xep_0184 xep_0191 xep_0198
     xep_0199 xep_0202 xep_0203 xep_0280 xep_0297 xep_0313 xep_0333 xep_0334 xep_0352 xep_0359
 """.split()
 
@@ -35,7 +35,7 @@ class Client(slixmpp.ClientXMPP):
         self.ca_certs = server.certificate
         self.add_filter("in", self._keep)
         for name in ("session_start", "session_resumed", "failed_all_auth", "failed_auth", "sm_enabled",
-                     "disconnected", "stream_error"):
+                     "stanza_acked", "disconnected", "stream_error"):
             self.add_event_handler(name, lambda data, name=name: self._note(name, data))
 
     def _keep(self, stanza):
@@ -98,7 +98,8 @@ class Client(slixmpp.ClientXMPP):
         if event == "failed_all_auth":
             _, data = await self.happens("failed_auth")
             raise Refused(data["condition"])
-        if event == "session_start" and available:
+        self.resumed = event == "session_resumed"
+        if available and not self.resumed:
             await self.get_roster()
             self.send_presence()
             await self.hears("presence", type="available", **{"from": self.boundjid})
@@ -110,9 +111,12 @@ class Client(slixmpp.ClientXMPP):
         message.send()
         return message
 
-    def lose_connection(self):
+    async def lose_connection(self):
         """Ends the TCP connection as a lost network does: without closing the stream."""
+        # What the library still has in hand it would send into the next stream before log-in.
+        await self.waiting_queue.join()
         self.transport.abort()
+        await self.happens("disconnected")
 
     async def leave(self):
         """Closes the stream, whatever its state is."""

@@ -5,11 +5,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+import extension_cases
 import slixmpp_cases
+import stream_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases]
+MODULES = [slixmpp_cases, extension_cases, stream_cases]
 
 
 async def play_all(cases, server):
