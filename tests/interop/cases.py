@@ -2,6 +2,9 @@
 
 import asyncio
 import traceback
+from pathlib import Path
+
+TOOL = Path(__file__).parents[2] / "scripts" / "tool"
 
 CASE_SECONDS = 60
 
@@ -15,7 +18,7 @@ class Stage:
 
     def __init__(self, server):
         self.server = server
-        self._clients = []
+        self._endings = []
 
     async def account(self):
         """A new account."""
@@ -25,7 +28,7 @@ class Stage:
         """A slixmpp client that is not connected yet."""
         from client import Client
         client = Client(self.server, address, resource, **options)
-        self._clients.append(client)
+        self.on_close(client.leave)
         return client
 
     async def user(self, address=None, resource="one", **options):
@@ -43,9 +46,23 @@ class Stage:
             await asks.hears("presence", type="available", bare=answers.boundjid.bare)
         return one, two
 
+    async def tool(self, name):
+        """The path of a tool, which is installed if it is not there."""
+        process = await asyncio.create_subprocess_exec(
+            TOOL, name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, error = await process.communicate()
+        if process.returncode:
+            raise Skip(f"no {name}: {error.decode().strip()}")
+        return Path(out.decode().strip())
+
+    def on_close(self, ending):
+        """Has a coroutine function called when the case ends."""
+        self._endings.append(ending)
+
     async def close(self):
         """Ends all clients."""
-        await asyncio.gather(*(client.leave() for client in self._clients), return_exceptions=True)
+        await asyncio.gather(*(ending() for ending in self._endings), return_exceptions=True)
 
 
 async def play(case, server):

@@ -8,10 +8,11 @@ from pathlib import Path
 import extension_cases
 import slixmpp_cases
 import stream_cases
+import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases, extension_cases, stream_cases]
+MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases]
 
 
 async def play_all(cases, server):

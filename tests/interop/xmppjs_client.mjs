@@ -1,0 +1,52 @@
+// Owns the client of xmpp.js: logs in, reports what it hears as lines of JSON, does what lines of JSON ask for.
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+// The packages are in a folder of their own, beside the build.
+const { MODULES, SERVICE, NAME, PASSWORD, RESOURCE } = process.env;
+const require = createRequire(`${MODULES}/package.json`);
+const { client, xml } = await import(pathToFileURL(require.resolve("@xmpp/client")));
+
+const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
+
+const user = client({ service: SERVICE, domain: "localhost", resource: RESOURCE, username: NAME, password: PASSWORD });
+user.on("error", (error) => report("error", { condition: error.condition ?? error.message }));
+user.on("online", (address) => report("online", { address: `${address}`, secure: user.isSecure() }));
+user.on("disconnect", () => report("disconnect"));
+user.streamManagement.on("resumed", () => report("resumed"));
+user.on("stanza", (stanza) => {
+  const { type, from } = stanza.attrs;
+  const condition = stanza.getChild("error")?.getChildElements()[0].name;
+  report(stanza.name, { type, from, body: stanza.getChildText("body"), condition });
+});
+
+const deeds = {
+  presence: ({ attrs = {} }) => user.send(xml("presence", attrs)),
+  message: ({ to, body }) => user.send(xml("message", { type: "chat", to }, xml("body", {}, body))),
+  roster: async () => {
+    const query = await user.iqCaller.get(xml("query", "jabber:iq:roster"));
+    report("roster", { items: query.getChildren("item").map((item) => item.attrs) });
+  },
+  ping: async () => {
+    await user.iqCaller.request(xml("iq", { type: "get", to: "localhost" }, xml("ping", "urn:xmpp:ping")));
+    report("pong");
+  },
+  lose: () => user.socket.destroy?.() ?? user.socket.socket.destroy(),
+  stop: async () => {
+    await user.stop();
+    process.exit(0);
+  },
+};
+
+createInterface({ input: process.stdin })
+  .on("line", async (line) => {
+    const deed = JSON.parse(line);
+    await deeds[deed.do](deed);
+  })
+  .on("close", () => process.exit(0));
+
+user.start().catch((error) => {
+  report("refused", { condition: error.condition ?? error.message });
+  process.exit(1);
+});
