@@ -1,5 +1,8 @@
 //! The tests of the whole: the repository's own rules, stories, attacks. One binary, so that it links once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod commands;
 mod rfc;
 mod stage;
 mod tidy;

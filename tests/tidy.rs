@@ -83,7 +83,7 @@ fn crates_import_only_from_lower_floors() {
             continue;
         }
         let beside = BESIDE.contains(&name.as_str());
-        let Some(floor) = floors.get(name.as_str()).copied().or(beside.then_some(6)) else {
+        let Some(floor) = floors.get(name.as_str()).copied().or_else(|| beside.then_some(6)) else {
             wrong.push(format!("crates/{name} stands on no floor"));
             continue;
         };

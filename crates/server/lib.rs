@@ -8,6 +8,7 @@
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
 //! | `metrics` | the page of metrics |
+//! | `retention` | the end of old archived messages |
 //! | [`telemetry`] | logs |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
@@ -17,6 +18,7 @@ pub mod config;
 pub mod extensions;
 pub mod foundation;
 mod metrics;
+mod retention;
 pub mod signal;
 pub mod telemetry;
 pub mod wiring;

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::extensions::domain_shared;
 use crate::foundation::Foundation;
 use crate::metrics::Sources;
+use crate::retention;
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,6 +79,10 @@ impl Server {
             metrics: Arc::new(move || sources.page()),
         };
         let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
+        if config.archive.retention_days > 0 {
+            let store = Arc::clone(&foundation.store);
+            actix_rt::spawn(retention::keep(store, config.archive.retention_days));
+        }
         web.set_ready(true);
         Ok(Self { foundation, router, arbiters, gate, web, tls })
     }
@@ -95,6 +100,15 @@ impl Server {
     /// The way to actors.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Waits until this member has stopped to take part in the cluster by a fault of its own: it will not act
+    /// again, and the process must end.
+    pub async fn until_out(&self) -> anyhow::Error {
+        match self.foundation.cluster.until_stopped().await {
+            Some(error) => anyhow::anyhow!("this member cannot take part any more: {error}"),
+            None => anyhow::anyhow!("this member takes no part any more"),
+        }
     }
 
     /// Reads certificates again.
@@ -182,7 +196,8 @@ async fn start_arbiters(
             actix_rt::spawn(receive);
             actix_rt::spawn(flush);
             actix_rt::spawn(idle);
-            drop(started.send(()));
+            // Whoever waited for it has given up: nothing is lost.
+            started.send(()).ok();
         });
         ready.await?;
         arbiters.push(arbiter);

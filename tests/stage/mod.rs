@@ -65,7 +65,7 @@ impl Stage {
                 drop(lines.send(line));
             }
         });
-        let mut address = |mark: &str| loop {
+        let address = |mark: &str| loop {
             let line = greeting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 panic!("the server did not start: {}", log.lock().unwrap());
             });

@@ -2,7 +2,9 @@
 //! a stanza asks it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proto::SessionId;
 use xmpp::FullJid;
@@ -10,51 +12,84 @@ use xmpp::FullJid;
 /// Who is here.
 #[derive(Debug, Default)]
 pub struct Directory {
-    sessions: Mutex<BTreeMap<u64, Entry>>,
+    next: AtomicU64,
+    sessions: Mutex<BTreeMap<u64, Seen>>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    id: SessionId,
-    jid: FullJid,
-    seen: Seen,
-}
-
-/// What is known of a session's connection.
+/// What is known of a session with a connection here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// The session.
+    pub id: SessionId,
+    /// Its address.
+    pub jid: FullJid,
     /// The client's network address.
     pub address: String,
     /// Since when, in seconds since 1970-01-01 UTC.
     pub since: u64,
 }
 
-impl Directory {
-    /// A session has a connection here.
-    pub fn enter(&self, id: SessionId, jid: FullJid, seen: Seen) {
-        self.lock().insert(id.uid, Entry { id, jid, seen });
-    }
+/// A session's line in the directory; dropping it strikes the line out.
+#[derive(Debug)]
+pub struct Entered {
+    directory: Arc<Directory>,
+    number: u64,
+}
 
-    /// Its connection is gone.
-    pub fn leave(&self, id: &SessionId) {
-        self.lock().remove(&id.uid);
+impl Directory {
+    /// A session has a connection here, as long as the answer lives.
+    pub fn enter(self: &Arc<Self>, id: SessionId, jid: FullJid, address: String) -> Entered {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lock().insert(number, Seen { id, jid, address, since: unix_seconds() });
+        Entered { directory: Arc::clone(self), number }
     }
 
     /// Every session with a connection here, by address.
-    pub fn list(&self) -> Vec<(FullJid, Seen)> {
-        let mut list: Vec<_> =
-            self.lock().values().map(|entry| (entry.jid.clone(), entry.seen.clone())).collect();
-        list.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pub fn list(&self) -> Vec<Seen> {
+        let mut list: Vec<Seen> = self.lock().values().cloned().collect();
+        list.sort_by(|a, b| a.jid.cmp(&b.jid));
         list
     }
 
     /// The sessions of a full or bare address.
     pub fn matching(&self, jid: &str) -> Vec<SessionId> {
-        let is = |entry: &&Entry| entry.jid == *jid || entry.id.account == *jid;
-        self.lock().values().filter(is).map(|entry| entry.id.clone()).collect()
+        let is = |seen: &&Seen| seen.jid == *jid || seen.id.account == *jid;
+        self.lock().values().filter(is).map(|seen| seen.id.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.directory.lock().remove(&self.number);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "people read it; nothing is decided by it")]
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_listed_while_its_connection_lives_and_found_by_both_addresses() {
+        let directory = Arc::new(Directory::default());
+        let jid = FullJid::parse("a@x/r").unwrap();
+        let id = SessionId { account: jid.bare(), uid: 7 };
+        let first = directory.enter(id.clone(), jid.clone(), "127.0.0.1:1".to_owned());
+        let second = directory.enter(id.clone(), jid, "127.0.0.1:2".to_owned());
+        drop(first);
+        assert_eq!(directory.list()[0].address, "127.0.0.1:2", "a resumed session stays listed");
+        assert_eq!(directory.matching("a@x"), [id.clone()]);
+        assert_eq!(directory.matching("a@x/r"), [id]);
+        assert!(directory.matching("a@x/other").is_empty());
+        drop(second);
+        assert!(directory.list().is_empty());
     }
 }

@@ -25,7 +25,7 @@ struct Shared {
     lease: Lease,
     hosts: Hosts,
     inboxes: Vec<Inbox>,
-    directory: Directory,
+    directory: Arc<Directory>,
     refused: AtomicU64,
 }
 
@@ -55,7 +55,7 @@ impl Router {
     ) -> Self {
         static ROUTERS: AtomicU64 = AtomicU64::new(0);
         let (id, refused) = (ROUTERS.fetch_add(1, Ordering::Relaxed), AtomicU64::new(0));
-        let directory = Directory::default();
+        let directory = Arc::default();
         let shared = Shared { id, member, plan, lease, hosts, inboxes, directory, refused };
         Self { shared: Arc::new(shared) }
     }
@@ -83,7 +83,7 @@ impl Router {
     }
 
     /// Who has a connection here.
-    pub fn directory(&self) -> &Directory {
+    pub fn directory(&self) -> &Arc<Directory> {
         &self.shared.directory
     }
 

@@ -17,16 +17,13 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let server = Server::start(config).await?;
     greet(config, &server)?;
     loop {
-        match signals.next().await {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            error = server.until_out() => return Err(error),
+        };
+        match signal {
             Signal::Stop => break,
-            Signal::Reload => match server.reload() {
-                Ok(()) => {
-                    tracing::info!("certificates were read again; other settings need a restart")
-                }
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "nothing was read again");
-                }
-            },
+            Signal::Reload => reload(&server),
         }
     }
     tracing::info!("draining; a second signal stops at once");
@@ -35,6 +32,13 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         () = stop_signal(&mut signals) => tracing::warn!("stopped before everything was drained"),
     }
     Ok(())
+}
+
+fn reload(server: &Server) {
+    match server.reload() {
+        Ok(()) => tracing::info!("certificates were read again; other settings need a restart"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "nothing was read again"),
+    }
 }
 
 async fn stop_signal(signals: &mut Signals) {

@@ -127,8 +127,8 @@ async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
     let sessions = shared.services.router.directory().list();
     let lines: Vec<SessionLine> = sessions
         .into_iter()
-        .map(|(jid, seen)| SessionLine {
-            jid: jid.to_string(),
+        .map(|seen| SessionLine {
+            jid: seen.jid.to_string(),
             address: seen.address,
             since: seen.since,
         })

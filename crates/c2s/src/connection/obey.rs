@@ -93,7 +93,9 @@ impl Core {
             state.gate.metrics.sessions.add_one();
         }
         let from = jid.clone().into();
-        state.bound = Some(Bound { session, jid, from, sm: None, clogged: false });
+        let directory = state.gate.router.directory();
+        let entered = directory.enter(session.clone(), jid.clone(), state.peer.to_string());
+        state.bound = Some(Bound { session, jid, from, sm: None, clogged: false, entered });
         state.clock.settle(Instant::now(), &state.gate.config.c2s);
     }
 

@@ -89,6 +89,9 @@ pub(super) struct Bound {
     pub(super) sm: Option<Sm>,
     /// The session was told to give no more for now.
     pub(super) clogged: bool,
+    /// Its line in the directory.
+    #[expect(dead_code, reason = "it is kept to be dropped")]
+    pub(super) entered: router::directory::Entered,
 }
 
 impl Bound {

@@ -1,0 +1,123 @@
+//! What operators rely on: the command line, health, metrics, and that what was done outlives the process.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use town::Client;
+use town::client::Login;
+
+use crate::stage::{PASSWORD, Stage, rookery};
+
+/// A stage whose data outlives its process.
+const EMBEDDED: &str = "[store]\nengine = 'embedded'\n";
+
+fn log_in(stage: &Stage, name: &str) -> Client {
+    Client::log_in(&Login { address: stage.c2s, domain: "localhost", name, password: PASSWORD })
+}
+
+/// Status and body of a GET.
+fn get(stage: &Stage, path: &str) -> (u16, String) {
+    let mut socket = TcpStream::connect(stage.http).unwrap();
+    write!(socket, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+#[test]
+fn sessions_are_listed_and_ended() {
+    let stage = Stage::start("");
+    stage.add_accounts(&["romeo"]);
+    let mut romeo = log_in(&stage, "romeo");
+    let jid = romeo.bind("phone");
+    let list = stage.run(&["session", "list", "--json"]).unwrap();
+    assert!(list.contains(&jid), "{list}");
+    stage.run(&["session", "kick", &jid]).unwrap();
+    let error = romeo.next().unwrap();
+    assert!(error.is("error", xmpp::ns::STREAM), "{error:?}");
+    assert!(error.child("reset", xmpp::ns::STREAMS).is_some(), "{error:?}");
+    assert_eq!(romeo.next(), None);
+    let missing = stage.run(&["session", "kick", "nobody@localhost"]).unwrap_err();
+    assert_eq!(missing, "rookery: nobody is logged in as nobody@localhost\n");
+}
+
+#[test]
+fn a_disabled_account_is_thrown_out_and_kept_out_until_it_is_enabled() {
+    let stage = Stage::start("");
+    stage.add_accounts(&["romeo"]);
+    let mut romeo = log_in(&stage, "romeo");
+    romeo.bind("phone");
+    stage.run(&["account", "disable", "romeo@localhost"]).unwrap();
+    assert!(romeo.next().unwrap().is("error", xmpp::ns::STREAM));
+    let list = stage.run(&["account", "list"]).unwrap();
+    assert_eq!(list, "romeo@localhost  (disabled)\n");
+    stage.run(&["account", "enable", "romeo@localhost"]).unwrap();
+    log_in(&stage, "romeo").bind("phone");
+}
+
+#[test]
+fn accounts_outlive_the_process_and_can_be_changed_while_none_runs() {
+    let mut stage = Stage::start(EMBEDDED);
+    stage.add_accounts(&["romeo", "juliet"]);
+    stage.kill();
+    stage.run(&["account", "delete", "juliet@localhost"]).unwrap();
+    stage.run(&["account", "add", "paris@localhost", "--password", PASSWORD]).unwrap();
+    let taken = stage.run(&["account", "add", "paris@localhost", "--password", "x"]).unwrap_err();
+    assert_eq!(taken, "rookery: paris@localhost exists already\n");
+    stage.kill_and_restart();
+    let list = stage.run(&["account", "list"]).unwrap();
+    assert_eq!(list, "paris@localhost\nromeo@localhost\n");
+    log_in(&stage, "romeo").bind("phone");
+    log_in(&stage, "paris").bind("phone");
+}
+
+#[test]
+fn health_and_metrics_are_there_for_operators() {
+    let stage = Stage::start("");
+    stage.add_accounts(&["romeo"]);
+    log_in(&stage, "romeo").bind("phone");
+    assert_eq!(get(&stage, "/healthz/live"), (200, "live\n".to_owned()));
+    assert_eq!(get(&stage, "/healthz/ready"), (200, "ready\n".to_owned()));
+    let (status, page) = get(&stage, "/metrics");
+    assert_eq!(status, 200);
+    for line in ["rookery_logins_total{result=\"ok\"} 1", "rookery_panics_total 0"] {
+        assert!(page.contains(line), "{line} is not in {page}");
+    }
+    assert_eq!(get(&stage, "/api/v1/accounts").0, 404, "administration is on the socket only");
+}
+
+#[test]
+fn a_second_server_on_one_directory_is_refused_in_one_line() {
+    let stage = Stage::start(EMBEDDED);
+    let second = rookery(&stage.dir).arg("serve").stdin(Stdio::null()).output().unwrap();
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{error}");
+    let last = error.lines().last().unwrap();
+    assert!(last.contains("is used by another server"), "{error}");
+}
+
+#[test]
+fn a_wrong_configuration_and_a_wrong_command_line_have_their_exit_codes() {
+    let stage = Stage::start("");
+    std::fs::write(stage.dir.join("rookery.toml"), "[limits]\nstanza_byte = 1\n").unwrap();
+    let error = stage.run(&["config", "check"]).unwrap_err();
+    assert!(error.contains("did you mean `stanza_bytes`?"), "{error}");
+    let usage = rookery(&stage.dir).arg("no-such-thing").output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn a_signal_drains_the_server() {
+    let stage = Stage::start("");
+    stage.add_accounts(&["romeo"]);
+    let mut romeo = log_in(&stage, "romeo");
+    romeo.bind("phone");
+    let sent = std::process::Command::new("kill").arg(stage.pid().to_string()).status().unwrap();
+    assert!(sent.success());
+    let error = romeo.next().unwrap();
+    assert!(error.child("system-shutdown", xmpp::ns::STREAMS).is_some(), "{error:?}");
+    assert!(stage.log.lock().unwrap().contains("draining"));
+    assert_ne!(stage.c2s, stage.c2s_tls);
+}
