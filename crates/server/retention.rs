@@ -49,8 +49,12 @@ mod tests {
 
     use super::*;
 
-    #[actix_rt::test]
-    async fn only_what_is_older_than_configured_goes() {
+    #[test]
+    fn only_what_is_older_than_configured_goes() {
+        actix_rt::System::new().block_on(old_goes());
+    }
+
+    async fn old_goes() {
         let store: SharedStore = Arc::new(Memory::new());
         let fence = Fence { bucket: Bucket::of_hash(0), epoch: Epoch(1) };
         let owner = BareJid::parse("romeo@localhost").unwrap();

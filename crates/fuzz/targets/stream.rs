@@ -2,7 +2,7 @@
 #![no_main]
 
 #[path = "../../stream/tests/properties/mod.rs"]
-#[allow(dead_code, reason = "the other target uses the rest")]
+#[expect(dead_code, reason = "the other target uses the rest")]
 mod properties;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
