@@ -23,8 +23,9 @@ pub struct Config {
     pub lease: Terms,
     /// How long a start may take until the member may act. Default: 30 s.
     pub start_patience: Duration,
-    /// What the store remembers of the cluster that its rows belong to. Used only if the Raft log is new: the
-    /// cluster then begins again as the same one, with the next generation.
+    /// What a store that is shared remembers of the cluster that its rows belong to. Used only if the Raft log
+    /// is new: the cluster then begins again as the same one, with the next generation. Default: what the
+    /// data directory remembers.
     pub remembered: Option<Remembered>,
 }
 

@@ -14,6 +14,8 @@
 //! | [`raft`] | how the plan is replicated and kept |
 //! | [`status`] | what an operator sees |
 //! | [`clock`] | the clock that leases count on |
+//! | `remembered` | what must outlive the Raft log |
+//! | `small_file` | small files that are replaced whole |
 //! | `threads` | the control threads |
 
 pub mod clock;
@@ -23,6 +25,8 @@ pub mod lease;
 pub mod member;
 pub mod plan;
 pub mod raft;
+mod remembered;
+mod small_file;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -69,6 +73,9 @@ pub enum Error {
     /// Nobody leads, or the leader was too slow.
     #[error("no leader answered in time")]
     NoLeader,
+    /// What must outlive the Raft log cannot be read or kept.
+    #[error("the file `cluster` of the data directory cannot be used")]
+    Remembered(#[source] std::io::Error),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random,

@@ -25,6 +25,7 @@ use crate::raft::driver::{Command, Driver, MAX_COMMANDS};
 use crate::raft::group::{Group, GroupError, Standing};
 use crate::raft::log::{Identity, RaftLog};
 use crate::raft::transport::{Alone, Inbox};
+use crate::remembered;
 use crate::status::Status;
 use crate::threads::spawn;
 use crate::watch::PlanHandle;
@@ -48,12 +49,17 @@ impl Cluster {
     /// directory a new cluster begins with this member alone. Blocks for some flushes of the disk, normally
     /// under 300 ms; needs no runtime around it.
     ///
+    /// What must outlive the log is kept beside it, in the file `cluster`: a member that lost its log begins
+    /// again as the same cluster, in the next generation.
+    ///
     /// A member that starts again has its id, and its shards at higher epochs: see [`Entry::Up`].
     ///
     /// # Errors
     ///
     /// [`Error`]; no thread is left behind.
-    pub fn start(config: Config, data_dir: &Path) -> Result<Self, Error> {
+    pub fn start(mut config: Config, data_dir: &Path) -> Result<Self, Error> {
+        let known = remembered::recall(data_dir).map_err(Error::Remembered)?;
+        config.remembered = config.remembered.or(known);
         let mint = MemberId(u64::from_be_bytes(random()?).max(1));
         let mut log = RaftLog::open(&data_dir.join(RAFT_DIRECTORY), mint)?;
         if !log.is_initialized() {
@@ -62,6 +68,7 @@ impl Cluster {
         let cluster = Self::spawn(log, &config)?;
         cluster.introduce(&config)?;
         cluster.await_lease(config.start_patience)?;
+        remembered::remember(data_dir, cluster.to_remember()).map_err(Error::Remembered)?;
         tracing::info!(
             member = %cluster.identity.member,
             incarnation = cluster.identity.incarnation,
@@ -85,7 +92,7 @@ impl Cluster {
         self.lease.clone()
     }
 
-    /// What the store must remember, because its rows depend on it: see [`Config::remembered`].
+    /// What a shared store must remember, because its rows depend on it: see [`Config::remembered`].
     pub fn to_remember(&self) -> Remembered {
         let plan = self.plan.borrow();
         Remembered {
@@ -134,7 +141,9 @@ impl Cluster {
 
     fn spawn(log: RaftLog, config: &Config) -> Result<Self, Error> {
         let identity = log.identity();
-        let group = Group::new(log, config.lease)?;
+        let mut group = Group::new(log, config.lease)?;
+        // Replays what is known to be committed: nobody is spoken to before the first tick.
+        group.work(BootTime::now())?;
         let (commands, receiver) = mpsc::channel(MAX_COMMANDS);
         let (plan_sender, plan) = watch::channel(Arc::new(group.plan().clone()));
         let (standing_sender, standing) = watch::channel(group.standing());
@@ -182,7 +191,7 @@ impl Cluster {
             };
             match self.propose(entry, left)? {
                 Ok(()) => return Ok(()),
-                // The log had more than its last snapshot showed.
+                // Committed before the last end, which did not get to note it.
                 Err(Refusal::AlreadyBootstrapped) => {}
                 Err(refusal) => return Err(Error::Refused(refusal)),
             }

@@ -24,7 +24,6 @@ fn a_member_alone_owns_everything_and_may_act() {
     let begun = BootTime::now();
     let cluster = start(&directory);
     let took = BootTime::now().since(begun);
-    println!("started in {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(cluster.lease().holds());
     assert_eq!(epoch(&cluster), (cluster.member_id(), Epoch((1 << 32) + 1)));
@@ -48,6 +47,8 @@ fn a_member_that_starts_again_is_the_same_at_higher_epochs() {
         let now = (cluster.to_remember(), cluster.member_id(), epoch);
         assert_eq!(owner, cluster.member_id());
         assert_eq!(cluster.status().members[0].incarnation, start_number);
+        // The leader's first entry of its term, and the start: nothing else.
+        assert_eq!(cluster.status().last, 1 + 2 * start_number);
         if let Some((remembered, member, before)) = seen {
             assert_eq!((now.0, now.1), (remembered, member));
             assert!(epoch > before);
@@ -60,9 +61,7 @@ fn a_member_that_starts_again_is_the_same_at_higher_epochs() {
 #[test]
 fn a_store_that_remembers_a_cluster_gets_it_back_in_the_next_generation() {
     let directory = TempDir::new().unwrap();
-    let first = start(&directory);
-    let remembered = first.to_remember();
-    drop(first);
+    let remembered = start(&directory).to_remember();
     let empty = TempDir::new().unwrap();
     let config = Config { remembered: Some(remembered), ..Config::default() };
     let second = Cluster::start(config, empty.path()).unwrap();
@@ -70,6 +69,35 @@ fn a_store_that_remembers_a_cluster_gets_it_back_in_the_next_generation() {
     assert_eq!((again.cluster, again.hash_key), (remembered.cluster, remembered.hash_key));
     assert_eq!(again.generation, 2);
     assert!(epoch(&second).1 > Epoch((1 << 32) + u64::from(u32::MAX)));
+}
+
+#[test]
+fn a_member_that_lost_its_log_is_another_member_of_the_same_cluster() {
+    let directory = TempDir::new().unwrap();
+    let first = start(&directory);
+    let (remembered, member, before) = (first.to_remember(), first.member_id(), epoch(&first).1);
+    drop(first);
+    std::fs::remove_dir_all(directory.path().join("raft")).unwrap();
+    for generation in [2, 2] {
+        let second = start(&directory);
+        assert_ne!(second.member_id(), member);
+        assert_eq!(second.to_remember(), Remembered { generation, ..remembered });
+        assert!(epoch(&second).1 > before);
+    }
+}
+
+#[test]
+fn a_journal_that_is_gone_is_not_taken_for_a_first_start() {
+    let directory = TempDir::new().unwrap();
+    drop(start(&directory));
+    for row in std::fs::read_dir(directory.path().join("raft")).unwrap() {
+        let path = row.unwrap().path();
+        if path.extension().is_some_and(|ext| ext == "jnl") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let error = Cluster::start(Config::default(), directory.path()).err().unwrap();
+    assert!(matches!(error, Error::Log(LogError::Torn(_))), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proto::MemberId;
 
 use super::granter::Granter;
+use super::handle::Lease;
 use super::renewal::Renewal;
 use super::{Grant, Heartbeat, Terms};
 use crate::clock::BootTime;
@@ -116,6 +117,22 @@ fn a_member_is_expelled_after_a_silence_and_not_answered_from_then_on() {
     let late = granter.confirmed(read, &plan);
     assert!(late.iter().all(|(who, _)| *who == "a"), "the dead are not answered");
     assert_eq!(granter.heartbeat(heartbeat(MEMBER, ms(2041)), "c", &plan, ms(2041)), Err("c"));
+}
+
+#[test]
+fn a_lease_ends_within_its_time_when_nobody_renews_it() {
+    let (mut granter, plan) = (leading(), plan());
+    let mut renewal = Renewal::new(Terms::default());
+    let lease = Lease::none();
+    for beat in (0..2000).step_by(200) {
+        granter.heartbeat(heartbeat(MEMBER, ms(beat)), "a", &plan, ms(beat)).unwrap();
+        let read = granter.next_read(ms(beat)).unwrap();
+        for (_, grant) in granter.confirmed(read, &plan) {
+            lease.extend(renewal.granted(grant, 3));
+        }
+        assert!(lease.holds_at(ms(beat + 949)));
+    }
+    assert!(!lease.holds_at(ms(1800 + 950)));
 }
 
 /// A clock whose rate is wrong by so many thousandths.

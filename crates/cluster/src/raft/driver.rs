@@ -87,7 +87,8 @@ impl<T: Transport> Driver<T> {
     }
 
     fn work(&mut self) -> Result<(), GroupError> {
-        for (to, message) in self.group.work(BootTime::now())? {
+        let done = self.group.work(BootTime::now())?;
+        for (to, message) in done.messages {
             if !self.transport.send(to, message) {
                 self.group.unreachable(to);
             }
@@ -95,6 +96,9 @@ impl<T: Transport> Driver<T> {
         let plan = self.group.plan();
         if plan.index() != self.plan.borrow().index() {
             self.plan.send_replace(Arc::new(plan.clone()));
+        }
+        for (fate, applied) in done.fates {
+            fate(applied);
         }
         let standing = self.group.standing();
         self.standing.send_if_modified(|known| std::mem::replace(known, standing) != standing);

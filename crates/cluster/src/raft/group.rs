@@ -18,7 +18,7 @@ use super::transport::Answer;
 use crate::clock::BootTime;
 use crate::lease::granter::Granter;
 use crate::lease::{Heartbeat, Terms};
-use crate::plan::{CodecError, Entry, Plan, heirs};
+use crate::plan::{Applied, CodecError, Entry, Plan, heirs};
 
 /// How often [`Group::tick`] is to be called. An election begins after 400 to 800 ms without a leader.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -48,8 +48,17 @@ pub(crate) struct Group {
     /// Questions of the granter that the voters have confirmed, up to which index.
     confirmed: Vec<(u64, u64)>,
     proposals: Proposals,
-    /// What is to leave.
-    out: Vec<(MemberId, Bytes)>,
+    /// What has come of the present turn of work.
+    done: Done,
+}
+
+/// What came of a turn of work.
+#[derive(Default)]
+pub(crate) struct Done {
+    /// What is to leave, in order.
+    pub(crate) messages: Vec<(MemberId, Bytes)>,
+    /// Whom to tell that an entry is in the plan, once whoever reads the plan can see it.
+    pub(crate) fates: Vec<(Fate, Applied)>,
 }
 
 /// How raft stands.
@@ -118,7 +127,7 @@ impl Group {
             leading: None,
             confirmed: Vec::new(),
             proposals: Proposals::new(identity.member.0, identity.incarnation),
-            out: Vec::new(),
+            done: Done::default(),
         };
         group.plan.skip(metadata.index);
         Ok(group)
@@ -203,12 +212,12 @@ impl Group {
         self.node.report_unreachable(member.0);
     }
 
-    /// Does all that is to be done; gives what is to leave.
+    /// Does all that is to be done.
     ///
     /// # Errors
     ///
     /// [`GroupError`]; this member must stop.
-    pub(crate) fn work(&mut self, now: BootTime) -> Result<Vec<(MemberId, Bytes)>, GroupError> {
+    pub(crate) fn work(&mut self, now: BootTime) -> Result<Done, GroupError> {
         loop {
             self.drain()?;
             self.follow_leadership(now);
@@ -218,7 +227,7 @@ impl Group {
             }
         }
         self.compact()?;
-        Ok(std::mem::take(&mut self.out))
+        Ok(std::mem::take(&mut self.done))
     }
 
     /// Works until raft has nothing more to say.
@@ -268,7 +277,7 @@ impl Group {
     fn send(&mut self, messages: Vec<Message>) -> Result<(), GroupError> {
         for message in messages {
             let bytes = message.write_to_bytes().map_err(::raft::Error::from)?;
-            self.out.push((MemberId(message.to), bytes.into()));
+            self.done.messages.push((MemberId(message.to), bytes.into()));
         }
         Ok(())
     }
@@ -297,7 +306,8 @@ impl Group {
                 if let Err(refusal) = &applied {
                     tracing::debug!(index, %refusal, "refused an entry of the plan");
                 }
-                self.proposals.applied(&entry.context, applied);
+                let fate = self.proposals.applied(&entry.context);
+                self.done.fates.extend(fate.map(|fate| (fate, applied)));
             }
             EntryType::EntryConfChange => {
                 let change = ConfChange::parse_from_bytes(&entry.data);

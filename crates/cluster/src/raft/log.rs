@@ -15,6 +15,7 @@ use proto::MemberId;
 use protobuf::Message as _;
 
 use super::stored::{Position, Stored};
+use super::witness;
 use crate::wire;
 
 /// The Raft log of one member.
@@ -53,9 +54,7 @@ pub enum LogError {
     #[error("the raft log is used by another server")]
     InUse,
     /// What is there does not fit together: part of it was lost or changed.
-    #[error(
-        "the raft log is torn: {0}; restore the directory, or remove it to start as a new member"
-    )]
+    #[error("the raft log is torn: {0}; remove its directory to begin as a new member")]
     Torn(&'static str),
     /// A newer program wrote it.
     #[error("the raft log has format {0}, which is newer than this program")]
@@ -105,9 +104,12 @@ impl RaftLog {
         let stored = read_stored(&entries, &meta)?;
         let known =
             read_meta::<wire::Identity>(&meta, IDENTITY, |b| wire::Identity::decode(b).ok())?;
+        let said = witness::read(directory).map_err(|e| disk("asked its witness", e))?;
+        check_witness(said, known.as_ref())?;
         let identity = next_identity(known, &stored, mint)?;
         let log = Self { database, entries, meta, identity, stored };
         log.keep_identity()?;
+        witness::write(directory, identity).map_err(|e| disk("told its witness", e))?;
         Ok(log)
     }
 
@@ -262,6 +264,18 @@ fn open_database(directory: &Path) -> Result<Database, LogError> {
         fjall::Error::Locked => LogError::InUse,
         error => disk("opened its database", error),
     })
+}
+
+/// Whether the log knows at least what its witness says.
+fn check_witness(said: Option<Identity>, known: Option<&wire::Identity>) -> Result<(), LogError> {
+    match (said, known) {
+        (None, _) => Ok(()),
+        (Some(said), Some(known)) if known.member != said.member.0 => {
+            Err(LogError::Torn("it is another member's than its witness says"))
+        }
+        (Some(said), Some(known)) if known.incarnation >= said.incarnation => Ok(()),
+        (Some(_), _) => Err(LogError::Torn("it has lost what it knew at its last start")),
+    }
 }
 
 fn next_identity(

@@ -2,11 +2,12 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`log`] | the log on disk |
+//! | `log` | the log on disk |
+//! | `witness` | a file beside it by which a damaged log is told from a new one |
 //! | `stored` | what it holds, and the check that it fits together |
 //! | `proposals` | entries on their way into the log |
-//! | [`group`] | this member's part in the group: raft, plan and leases, without threads and clocks |
-//! | [`driver`] | the thread that drives it |
+//! | `group` | this member's part in the group: raft, plan and leases, without threads and clocks |
+//! | `driver` | the thread that drives it |
 //! | [`transport`] | what carries words to other members |
 //! | `logger` | what raft itself has to say |
 
@@ -19,6 +20,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+mod witness;
 
 pub use group::GroupError;
 pub use log::LogError;

@@ -87,14 +87,12 @@ impl Proposals {
         .collect()
     }
 
-    /// An entry with this tag was applied. Of no interest unless it is the first of its kind.
-    pub(super) fn applied(&mut self, tag: &[u8], applied: Applied) {
+    /// An entry with this tag was applied: gives whom to tell. Nobody unless it is the first of its kind.
+    pub(super) fn applied(&mut self, tag: &[u8]) -> Option<Fate> {
         let number = tag.strip_prefix(&self.process[..]).and_then(|n| n.try_into().ok());
         let number = number.map(u64::from_be_bytes);
         let at = self.waiting.iter().position(|p| Some(p.number) == number);
-        if let Some(proposal) = at.and_then(|at| self.waiting.remove(at)) {
-            (proposal.fate)(applied);
-        }
+        at.and_then(|at| self.waiting.remove(at)).map(|proposal| proposal.fate)
     }
 }
 
@@ -126,10 +124,10 @@ mod tests {
         proposals.hasten();
         assert_eq!(proposals.due(), first);
         let refused = Err(Refusal::NotBootstrapped);
-        proposals.applied(&first[0].0, refused);
+        (proposals.applied(&first[0].0).unwrap())(refused);
         assert_eq!(fate.recv(), Ok(refused));
         proposals.hasten();
-        proposals.applied(&first[0].0, Ok(()));
+        assert!(proposals.applied(&first[0].0).is_none());
         assert_eq!(proposals.due(), []);
     }
 
@@ -139,8 +137,8 @@ mod tests {
         let fate = add(&mut proposals);
         let mut earlier = Proposals::new(1, 1);
         let _fate = add(&mut earlier);
-        proposals.applied(&earlier.due()[0].0, Ok(()));
-        proposals.applied(b"", Ok(()));
+        assert!(proposals.applied(&earlier.due()[0].0).is_none());
+        assert!(proposals.applied(b"").is_none());
         assert_eq!(fate.try_recv(), Err(TryRecvError::Empty));
     }
 

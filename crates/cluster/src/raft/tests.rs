@@ -200,17 +200,20 @@ fn a_damaged_log_is_refused_or_sound_and_never_a_panic() {
     drop(log);
     let mut refused = 0;
     for file in files(directory.path()) {
-        let len = std::fs::metadata(&file).unwrap().len();
-        for damage in [Damage::Gone, Damage::Cut(0), Damage::Cut(len / 2), Damage::Flip(len / 2)] {
+        // The journal is laid out in advance: only what is written of it is worth damaging.
+        let bytes = std::fs::read(&file).unwrap();
+        let len = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at as u64);
+        let [gone, empty, cut] = [Damage::Gone, Damage::Cut(0), Damage::Cut(len / 2)];
+        for damage in [gone, empty, cut, Damage::Flip(len / 5), Damage::Flip(len)] {
             let copy = killed(directory.path());
             damage.apply(&copy.path().join(file.strip_prefix(directory.path()).unwrap()));
             match open(copy.path()) {
                 Err(_) => refused += 1,
-                Ok(log) if log.is_initialized() => {
-                    let kept = all(&log);
-                    assert!(whole.starts_with(&kept), "{file:?} {damage:?}");
+                // The last that was written may be lost; what was there at the last start may not.
+                Ok(log) => {
+                    assert_eq!(log.identity().incarnation, 2, "{file:?} {damage:?}");
+                    assert!(whole.starts_with(&all(&log)), "{file:?} {damage:?}");
                 }
-                Ok(_) => {}
             }
         }
     }
@@ -285,8 +288,9 @@ impl Town {
             let mut words: Vec<(MemberId, MemberId, Bytes)> = Vec::new();
             for &id in &ids {
                 let now = self.now;
-                let out = self.group(id).work(now).unwrap();
-                words.extend(out.into_iter().map(|(to, message)| (id, to, message)));
+                let done = self.group(id).work(now).unwrap();
+                done.fates.into_iter().for_each(|(fate, applied)| fate(applied));
+                words.extend(done.messages.into_iter().map(|(to, message)| (id, to, message)));
             }
             words.retain(|(from, to, _)| !self.cut.contains(from) && !self.cut.contains(to));
             if words.is_empty() {
