@@ -1,5 +1,5 @@
 //! Owns the member lease: the rule by which no two members ever act for one shard at the same time. The
-//! rules are pure functions of points in time that are handed in; only [`Lease`] reads the clock.
+//! rules are pure functions of points in time that are handed in; only [`handle::Lease`] reads the clock.
 //!
 //! Every member sends the leader a heartbeat that names its own time of sending. The leader answers only
 //! after a majority of voters, asked after the heartbeat came, confirmed that it still leads. The member

@@ -24,6 +24,7 @@ impl Plan {
     ///
     /// The entry is refused; the plan is as before, but for its index.
     pub fn apply(&mut self, index: u64, entry: Entry) -> Applied {
+        debug_assert!(index > self.index, "entry {index} comes again");
         self.index = index;
         match (&entry, self.is_bootstrapped()) {
             (Entry::Bootstrap(_), true) => return Err(Refusal::AlreadyBootstrapped),

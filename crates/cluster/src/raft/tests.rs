@@ -251,7 +251,7 @@ struct Town {
     groups: Vec<Group>,
     cut: BTreeSet<MemberId>,
     now: BootTime,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Town {
@@ -267,7 +267,7 @@ impl Town {
             groups: voters.iter().map(group).collect(),
             cut: BTreeSet::new(),
             now: BootTime(0),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -362,6 +362,28 @@ fn a_group_of_one_elects_itself_at_once_and_applies() {
     let grant = town.beat(me, me);
     town.tick();
     assert_eq!(grant.try_recv().unwrap().sent, BootTime(100_000_000));
+}
+
+#[test]
+fn a_group_that_starts_again_goes_on_from_its_last_snapshot() {
+    let mut town = Town::of(1);
+    let me = MemberId(1);
+    let _fate = town.propose(me, &bootstrap(1));
+    town.tick();
+    for weight in 0..400 {
+        let _fate = town.propose(me, &Entry::SetWeight { member: me, weight });
+        let _grant = town.beat(me, me);
+        town.tick();
+    }
+    let before = town.group(me).plan().clone();
+    town.groups.clear();
+    let log = RaftLog::open(&town.directory.path().join(me.to_string()), me).unwrap();
+    let (first, snapshot) = (log.first_index().unwrap(), log.snapshot().get_metadata().index);
+    assert!(1 < first && first < snapshot && snapshot < before.index());
+    let mut group = Group::new(log, Terms::default()).unwrap();
+    assert_eq!(group.plan().index(), snapshot);
+    group.work(town.now).unwrap();
+    assert_eq!(*group.plan(), before);
 }
 
 #[test]
