@@ -86,8 +86,9 @@ mod tests {
         let second = directory.enter(id.clone(), jid, "127.0.0.1:2".to_owned());
         drop(first);
         assert_eq!(directory.list()[0].address, "127.0.0.1:2", "a resumed session stays listed");
-        assert_eq!(directory.matching("a@x"), [id.clone()]);
-        assert_eq!(directory.matching("a@x/r"), [id]);
+        for address in ["a@x", "a@x/r"] {
+            assert_eq!(directory.matching(address), std::slice::from_ref(&id));
+        }
         assert!(directory.matching("a@x/other").is_empty());
         drop(second);
         assert!(directory.list().is_empty());
