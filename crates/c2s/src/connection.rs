@@ -13,7 +13,7 @@
 //! | [`obey`] | what the session says |
 //! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
 //! | [`clock`] | when something must happen though nothing came |
-//! | [`line`] | the way from the router to the connection |
+//! | [`mod@line`] | the way from the router to the connection |
 //! | [`registry`] | the connections of a thread |
 
 mod clock;
