@@ -156,6 +156,19 @@ pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
     Ok(Tls::load(domains(config), config.data_dir.join("certificates"))?)
 }
 
+/// Whether the certificates that the configuration names can be used. Makes none.
+///
+/// # Errors
+/// One cannot be read or used.
+pub fn check_tls(config: &Config) -> anyhow::Result<()> {
+    let named: Vec<_> =
+        domains(config).into_iter().filter(|domain| domain.files.is_some()).collect();
+    if !named.is_empty() {
+        Tls::load(named, config.data_dir.join("certificates"))?;
+    }
+    Ok(())
+}
+
 fn domains(config: &Config) -> Vec<c2s::tls::Domain> {
     let files = |domain: &crate::config::Domain| {
         let (certificate, key) = (domain.certificate.clone()?, domain.key.clone()?);
