@@ -111,6 +111,14 @@ class Client(slixmpp.ClientXMPP):
         message.send()
         return message
 
+    async def acknowledged(self, count):
+        """Waits until the server has acknowledged so many messages more (XEP-0198)."""
+        await self.waiting_queue.join()
+        self["xep_0198"].request_ack()
+        while count:
+            _, stanza = await self.happens("stanza_acked")
+            count -= stanza.name == "message"
+
     async def lose_connection(self):
         """Ends the TCP connection as a lost network does: without closing the stream."""
         # What the library still has in hand it would send into the next stream before log-in.

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import extension_cases
 import slixmpp_cases
+import stranger_cases
 import stream_cases
 import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases]
+MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases, stranger_cases]
 
 
 async def play_all(cases, server):
@@ -27,6 +28,8 @@ def main():
     options = parser.parse_args()
     cases = [case for module in MODULES for case in module.CASES
              if options.filter in f"{module.__name__}.{case.__name__}"]
+    if not cases:
+        parser.error(f"no case is named {options.filter}")
     with Server(options.binary.resolve()) as server:
         outcomes = asyncio.run(play_all(cases, server))
         if "failed" in outcomes:

@@ -76,7 +76,7 @@ class Server:
         return int(found[1])
 
     def kill(self):
-        """Ends the process as a power cut would."""
+        """Ends the process at once, with no chance to finish anything."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -95,7 +95,7 @@ class Server:
     def run(self, *arguments, stdin=""):
         """Runs a subcommand in the server's directory."""
         return subprocess.run(
-            [self.binary, *arguments], cwd=self.dir, input=stdin, text=True, capture_output=True, timeout=60
+            [self.binary, *arguments], cwd=self.dir, input=stdin, text=True, capture_output=True, timeout=START_SECONDS
         )
 
     def add_account(self, name=None):

@@ -33,12 +33,9 @@ async def acknowledgements_count_every_stanza(stage):
     one, two = await stage.friends()
     for number in range(20):
         await one.say(two.boundjid, f"{number}")
-    await one.waiting_queue.join()
-    one["xep_0198"].request_ack()
-    acked = 0
-    while acked < 20:
-        _, stanza = await one.happens("stanza_acked")
-        acked += stanza.name == "message"
+    await one.acknowledged(20)
+    await one.settle()
+    assert "message" not in [stanza.name for _, stanza in one["xep_0198"].unacked_queue]
 
 
 async def an_unknown_resumption_gives_a_new_session(stage):
