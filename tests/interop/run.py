@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import extension_cases
+import profanity_cases
 import slixmpp_cases
 import stranger_cases
 import stream_cases
@@ -13,7 +14,7 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases, stranger_cases]
+MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
 
 
 async def play_all(cases, server):

@@ -1,6 +1,7 @@
 """Owns the cases of slixmpp's log-in, roster, presence and messages."""
 
 import asyncio
+import ssl
 
 from client import Refused
 
@@ -17,6 +18,14 @@ async def log_in_over_direct_tls(stage):
     user = await stage.user(tls=True)
     assert "starttls" not in user.features
     return user["feature_mechanisms"].mech.name
+
+
+async def log_in_over_tls_1_2(stage):
+    client = stage.client(await stage.account())
+    client.ssl_context.maximum_version = ssl.TLSVersion.TLSv1_2
+    await client.log_in()
+    assert client.socket.version() == "TLSv1.2", client.socket.version()
+    return client["feature_mechanisms"].mech.name
 
 
 async def wrong_password_is_refused(stage):
@@ -59,6 +68,7 @@ async def friends_subscribe_see_each_other_and_part(stage):
 CASES = [
     log_in_over_starttls_uses_the_strongest_scram,
     log_in_over_direct_tls,
+    log_in_over_tls_1_2,
     wrong_password_is_refused,
     messages_keep_their_text,
     friends_subscribe_see_each_other_and_part,
