@@ -275,10 +275,45 @@ fn throttle_key(username: &str, domain: &BareJid) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::BoxFuture;
+
     use super::*;
+    use crate::LookupError;
 
     fn domain() -> BareJid {
         BareJid::parse("montague.example").unwrap()
+    }
+
+    struct Nobody;
+
+    impl Accounts for Nobody {
+        fn account(&self, _: BareJid) -> BoxFuture<'static, Result<Option<Account>, LookupError>> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+
+    fn tries(config: &Config) -> Vec<Result<Option<Duration>, Failure>> {
+        let (accounts, metrics) = (Arc::new(Nobody), Arc::default());
+        let desk = Desk::new(config, accounts, vec![9; 32], metrics).unwrap();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let caller = Caller { address, domain: domain(), offer: desk.offer(None) };
+        // Each name is new, so that no account is slowed down.
+        (0..50).map(|number| desk.try_now(&caller, &format!("user{number}"))).collect()
+    }
+
+    // XEP-0205 §4.3
+    #[test]
+    fn an_address_that_tries_too_often_is_refused() {
+        let tries = tries(&Config::default());
+        assert_eq!(tries.iter().position(Result::is_err), Some(30));
+        assert_eq!(tries[30], Err(Failure::NotAuthorized));
+    }
+
+    #[test]
+    fn a_load_test_may_try_as_often_as_it_likes() {
+        let mut config = Config::default();
+        config.limits.enabled = false;
+        assert!(tries(&config).iter().all(|verdict| *verdict == Ok(None)));
     }
 
     #[test]

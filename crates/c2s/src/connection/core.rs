@@ -72,7 +72,7 @@ impl Core {
 
     /// A session was asked for and will answer.
     pub(super) fn asks(&self) -> bool {
-        self.state.asks.is_some()
+        self.state.asks
     }
 
     /// The connection has its name; none where this thread is no arbiter.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use super::core::Core;
-use super::state::{Asks, Closing, Login, Sm};
+use super::state::{Closing, Login, Sm};
 use crate::signin::{Answer, Caller};
 use crate::socket::Scratch;
 
@@ -136,7 +136,7 @@ impl Core {
     fn bind(&mut self, resource: Option<String>, iq_id: Arc<str>, words: &mut Vec<Envelope>) {
         let Some(account) = self.state.machine.account().cloned() else { return };
         let word = EdgeWord::Bind { resource: resource.map(Arc::from), iq_id };
-        self.state.asks = Some(Asks::Bind);
+        self.state.asks = true;
         self.state.ask(Route::User(account), word, words);
     }
 
@@ -149,7 +149,7 @@ impl Core {
             return state.machine.resume_refused(StanzaCondition::ItemNotFound, None, more);
         };
         let to = Route::Session(SessionId { account, uid: id.uid });
-        state.asks = Some(Asks::Resume);
+        state.asks = true;
         state.ask(to, EdgeWord::Resume { secret: id.secret, h }, words);
     }
 

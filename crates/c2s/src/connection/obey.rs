@@ -27,7 +27,7 @@ impl Core {
             }
             HomeWord::Bound { session, jid, iq_id } => self.bound(session, jid, iq_id),
             HomeWord::BindRefused { error, iq_id } => {
-                self.state.asks = None;
+                self.state.asks = false;
                 self.go_on(|core, more| core.state.machine.bind_refused(&error, iq_id, more));
             }
             HomeWord::Resumed { session, jid, h, previd } => {
@@ -41,13 +41,14 @@ impl Core {
                 self.go_on(|core, more| core.state.machine.resumed(more));
             }
             HomeWord::ResumeFailed { h } => {
-                self.state.asks = None;
+                self.state.asks = false;
                 let condition = StanzaCondition::ItemNotFound;
                 self.go_on(|core, more| core.state.machine.resume_refused(condition, h, more));
             }
             HomeWord::Enabled { id, max } => self.enabled(id.as_deref(), max.as_secs()),
             HomeWord::Close(error) => {
                 // The session knows: it said so itself.
+                self.state.asks = false;
                 if self.state.bound.take().is_some() {
                     self.state.gate.metrics.sessions.take_one();
                 }
@@ -88,7 +89,7 @@ impl Core {
 
     fn hold(&mut self, session: SessionId, jid: FullJid) {
         let state = &mut self.state;
-        state.asks = None;
+        state.asks = false;
         if state.bound.is_none() {
             state.gate.metrics.sessions.add_one();
         }

@@ -42,7 +42,7 @@ pub(super) struct State {
     spoken: u64,
     pub(super) bound: Option<Bound>,
     /// A session has been asked for and has not answered.
-    pub(super) asks: Option<Asks>,
+    pub(super) asks: bool,
     pub(super) closing: Closing,
     /// The socket took less than it was given.
     pub(super) short: bool,
@@ -112,13 +112,6 @@ pub(super) struct Sm {
     pub(super) asked_early: bool,
 }
 
-/// What a session was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asks {
-    Bind,
-    Resume,
-}
-
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closing {
@@ -165,7 +158,7 @@ impl State {
             origin,
             spoken: 0,
             bound: None,
-            asks: None,
+            asks: false,
             closing: Closing::Open,
             short: false,
             awaits_room: false,

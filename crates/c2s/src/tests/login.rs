@@ -172,23 +172,6 @@ fn who_guesses_is_slowed_down_and_the_owner_gets_in_all_the_same() {
 }
 
 #[test]
-fn however_many_connections_guess_one_address_is_refused_in_the_end() {
-    Setting::default().play(async |stage| {
-        for _ in 0..14 {
-            let mut client = stage.tls_client().await;
-            client.open().await;
-            // Each user is new, so that no pair is slowed down.
-            for _ in 0..4 {
-                let user = format!("user{}", stage.metrics.logins_failed.get());
-                let answer = client.scram(&user, "wrong", ClientBinding::Unsupported).await;
-                assert_eq!(condition(&answer), "not-authorized");
-            }
-        }
-        assert!(stage.metrics.logins_throttled.get() > 0);
-    });
-}
-
-#[test]
 fn many_may_log_in_with_passwords_at_once_from_one_address() {
     Setting::default().play(async |stage| {
         let mut clients = Vec::new();

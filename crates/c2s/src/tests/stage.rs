@@ -88,7 +88,7 @@ impl Setting {
         System::with_tokio_rt(runtime).block_on(async move {
             let (stage, threads) = Stage::set(self).await;
             let dir = stage.dir.clone();
-            let patience = Duration::from_secs(if paused { 100_000 } else { 60 });
+            let patience = Duration::from_secs(if paused { 100_000 } else { 120 });
             let done = tokio::time::timeout(patience, act(stage)).await;
             for thread in threads {
                 thread.stop();

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls::client::verify_server_name;
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject as _};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Certificate, Domain, binding, provider};
 
@@ -70,7 +73,12 @@ pub enum CertificateError {
 /// The certificate of a domain. One that is made here is kept in `dir` and used again.
 pub(super) fn load(domain: &Domain, dir: &Path) -> Result<Certificate, CertificateError> {
     if let Some(files) = &domain.files {
-        return read(&files.certificate, &files.key);
+        let certificate = read(&files.certificate, &files.key)?;
+        for fault in faults(&domain.name, &certificate) {
+            let path = files.certificate.display();
+            tracing::warn!(domain = domain.name, %path, "the certificate {fault}: clients will refuse it");
+        }
+        return Ok(certificate);
     }
     // A domainpart holds no separator of paths, but a file must not be left to a rule elsewhere.
     let name: String =
@@ -100,6 +108,20 @@ fn read(certificate: &Path, key: &Path) -> Result<Certificate, CertificateError>
         CertificateError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), cause }
     })?;
     Ok(Certificate { key: Arc::new(key), end_point })
+}
+
+/// What clients would refuse a certificate for, other than who signed it.
+pub(super) fn faults(domain: &str, certificate: &Certificate) -> Vec<&'static str> {
+    let Some(leaf) = certificate.key.cert.first() else { return Vec::new() };
+    let parsed = X509Certificate::from_der(leaf);
+    let dated = parsed.is_ok_and(|(_, certificate)| certificate.validity().is_valid());
+    // A name that DNS cannot have is for clients to judge.
+    let named = ServerName::try_from(domain).ok().is_none_or(|name| {
+        ParsedCertificate::try_from(leaf)
+            .is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
+    });
+    let faults = [(dated, "is out of date"), (named, "is for other names")];
+    faults.into_iter().filter(|(good, _)| !good).map(|(_, fault)| fault).collect()
 }
 
 /// Makes an ECDSA P-256 certificate for a domain and its services, and writes it with its key into one

@@ -175,6 +175,32 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
 }
 
 #[test]
+fn a_certificate_that_clients_would_refuse_is_noticed() {
+    let dir = own_dir();
+    let faults = |change: fn(&mut CertificateParams)| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        change(&mut params);
+        let pem = format!("{}{}", params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+        let path = dir.join("one.pem");
+        fs::write(&path, pem).unwrap();
+        let files = Some(Files { certificate: path.clone(), key: path });
+        let domain = Domain { name: "a.example".to_owned(), files };
+        certificate::faults("a.example", &certificate::load(&domain, &dir).unwrap())
+    };
+    assert!(faults(|_| {}).is_empty());
+    assert_eq!(
+        faults(|params| params.not_after = rcgen::date_time_ymd(2001, 1, 1)),
+        ["is out of date"]
+    );
+    let other = |params: &mut CertificateParams| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("b.example".try_into().unwrap())];
+    };
+    assert_eq!(faults(other), ["is for other names"]);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_reload_that_fails_changes_nothing() {
     let dir = own_dir();
     let files = files(&dir, "a.example", &PKCS_ECDSA_P256_SHA256);

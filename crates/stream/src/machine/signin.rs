@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use xmpp::{BareJid, Element, IqType, Kind, Stanza, StreamCondition, StreamError, ns};
 
 use super::{Effect, Machine, Phase};
-use crate::features::StartTls;
+use crate::features::{SaslOffer, StartTls};
 
 /// The namespace of registration (XEP-0077).
 const REGISTER: &str = "jabber:iq:register";
@@ -133,6 +133,8 @@ impl Machine {
         let success = Element::new("success", ns::SASL);
         self.write_element(&with_data(success, &data.unwrap_or_default()), effects);
         self.account = Some(account);
+        // Nothing is offered twice: a connection lives long, and should hold little.
+        self.offer = SaslOffer::default();
         // What was sent ahead belonged to the stream that is over now.
         self.reopen();
         effects.push(Effect::Restart);
