@@ -1,3 +1,9 @@
 //! Stories of RFC 6120 and RFC 6121, one file a chapter.
 
+mod binding;
 mod messages;
+mod presence;
+mod roster;
+mod stanzas;
+mod streams;
+mod subscriptions;

@@ -1,3 +1,23 @@
-//! Stories of the extensions, one file each, named as the extension's own file is.
+//! Stories of the extensions, one file each. The first line of a file says whose it is.
 
+mod archive;
+mod blocking;
+mod caps;
 mod carbons;
+mod client_state;
+mod delay;
+mod disco;
+mod forward;
+mod hints;
+mod last;
+mod markers;
+mod offline;
+mod ping;
+mod preferences;
+mod private;
+mod receipts;
+mod stanza_id;
+mod stream_management;
+mod time;
+mod vcard;
+mod version;

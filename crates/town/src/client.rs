@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use stream::{Event, Limits, Parser};
+use stream::{Event, Limits, Parser, StreamHeader};
 use xmpp::Element;
 
 /// Nothing that a story waits for takes longer; when it does, the test has failed.
@@ -19,6 +19,8 @@ pub struct Client {
     socket: TcpStream,
     parser: Parser,
     inbox: VecDeque<Element>,
+    /// Opening tags of the server are put into the inbox too.
+    hears_headers: bool,
     /// The stream was ended by the server.
     pub ended: bool,
 }
@@ -37,16 +39,21 @@ pub struct Login<'a> {
 }
 
 impl Client {
-    /// Opens a stream, and stops there.
+    /// Opens a socket, and says nothing. Opening tags of the server come as `<stream …/>`.
     ///
     /// # Panics
     /// When the server cannot be reached; so do all functions here when something does not go as it must.
-    pub fn open(address: SocketAddr, domain: &str) -> Self {
+    pub fn dial(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).expect("the server listens");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
         socket.set_nodelay(true).expect("delays can be switched off");
         let parser = Parser::new(Limits::default());
-        let mut client = Self { socket, parser, inbox: VecDeque::new(), ended: false };
+        Self { socket, parser, inbox: VecDeque::new(), hears_headers: true, ended: false }
+    }
+
+    /// Opens a stream, and stops there.
+    pub fn open(address: SocketAddr, domain: &str) -> Self {
+        let mut client = Self { hears_headers: false, ..Self::dial(address) };
         client.open_stream(domain);
         client
     }
@@ -62,7 +69,7 @@ impl Client {
             .send(&format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
         let answer = client.next().expect("log-in is answered");
         assert!(answer.is("success", xmpp::ns::SASL), "{} was refused: {answer:?}", login.name);
-        client.parser.reset();
+        client.restart();
         client.open_stream(login.domain);
         client.next().expect("features come again");
         client
@@ -80,7 +87,13 @@ impl Client {
         bound.unwrap_or_else(|| panic!("not bound: {answer:?}")).text()
     }
 
-    fn open_stream(&mut self, domain: &str) {
+    /// What comes now is a new stream.
+    pub fn restart(&mut self) {
+        self.parser.reset();
+    }
+
+    /// Sends an opening tag.
+    pub fn open_stream(&mut self, domain: &str) {
         self.send(&format!(
             "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='{}' xmlns:stream='{}'>",
             xmpp::ns::CLIENT,
@@ -89,17 +102,27 @@ impl Client {
     }
 
     /// Sends bytes as they stand. A socket that is gone shows when something is awaited.
-    pub fn send(&mut self, xml: &str) {
-        drop(self.socket.write_all(xml.as_bytes()));
+    pub fn send(&mut self, xml: impl AsRef<[u8]>) {
+        drop(self.socket.write_all(xml.as_ref()));
     }
 
     /// The next thing that comes; none when the stream has ended.
     #[expect(clippy::should_implement_trait, reason = "a story's next thing is no iterator's")]
     pub fn next(&mut self) -> Option<Element> {
+        self.await_next().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The next thing that comes; none when the stream has ended.
+    ///
+    /// # Errors
+    /// When nothing comes.
+    pub fn await_next(&mut self) -> Result<Option<Element>, String> {
         while self.inbox.is_empty() && !self.ended {
-            assert!(self.read(), "nothing came for {PATIENCE:?}");
+            if !self.read() {
+                return Err(format!("nothing came for {PATIENCE:?}"));
+            }
         }
-        self.inbox.pop_front()
+        Ok(self.inbox.pop_front())
     }
 
     /// The next thing that has come, or that comes within a moment.
@@ -158,6 +181,7 @@ impl Client {
         let result = self.parser.feed(&buffer[..read], &mut events);
         for event in events {
             match event {
+                Event::Open(header) if self.hears_headers => self.inbox.push_back(tag(header)),
                 Event::Open(_) => {}
                 Event::Stanza(stanza) => self.inbox.push_back(element(&stanza)),
                 Event::Nonza(nonza) => self.inbox.push_back(nonza),
@@ -168,6 +192,15 @@ impl Client {
         assert!(result.is_ok(), "the server's XML is wrong: {result:?}");
         true
     }
+}
+
+fn tag(header: StreamHeader) -> Element {
+    let stream = Element::new("stream", xmpp::ns::STREAM);
+    stream
+        .with_attr_opt("from", header.from)
+        .with_attr_opt("to", header.to)
+        .with_attr_opt("id", header.id)
+        .with_attr_opt("version", header.version)
 }
 
 fn element(stanza: &xmpp::Stanza) -> Element {

@@ -27,6 +27,9 @@ fn element(pattern: &Element, actual: &Element, taken: &mut Taken) -> Result<(),
     }
     for (ns, attribute, expected) in pattern.attrs() {
         let value = actual.attr_ns(attribute, ns);
+        if expected == "{none}" && value.is_none() {
+            continue;
+        }
         value_matches(expected, value, taken)
             .map_err(|why| format!("in <{name}>, attribute {attribute}: {why}"))?;
     }
@@ -131,6 +134,12 @@ mod tests {
         assert!(compare("<a xmlns='x'/>", "<a xmlns='y'/>").is_err());
         assert!(compare("<a x='1'/>", "<a x='2'/>").is_err());
         assert!(compare("<a x='1'/>", "<a/>").is_err());
+    }
+
+    #[test]
+    fn an_attribute_can_be_unwanted() {
+        assert_eq!(compare("<a x='{none}'/>", "<a/>"), Ok(()));
+        assert!(compare("<a x='{none}'/>", "<a x='1'/>").is_err());
     }
 
     #[test]

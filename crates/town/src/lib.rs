@@ -17,7 +17,10 @@
 //! | `connects` | logs in, binds the resource, sends initial presence; presence that this causes is set aside |
 //! | `binds` | logs in and binds the resource |
 //! | `logs in` | logs in only |
+//! | `opens a stream` | sends the opening tag, on a new socket or behind a log-in; the answer is received as `<stream …/>` |
+//! | `dials` | opens a socket and sends nothing |
 //! | `sends XML` | sends the bytes as they stand, with `{…}` filled in |
+//! | `sends bytes ff fe` | sends these bytes |
 //! | `receives XML` | the next thing that comes must be this |
 //! | `hears XML` | the next things must be these, in any order (several lines of XML) |
 //! | `is quiet` | nothing has come that was not received |
@@ -26,8 +29,11 @@
 //! | `loses the stream` | the server has ended the stream |
 //!
 //! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain; `{$x}` takes any
-//! value the first time and must be the same afterwards. In what is received, attributes that are not
-//! written are free, and `…` matches any further content.
+//! value the first time and must be the same afterwards. `{error cancel item-not-found}` is the error of a
+//! stanza, `{stream-error conflict}` that of a stream, `{plain romeo}` the message with which the account
+//! logs in. In what is received, attributes that are not written are free, one with the value `{none}` must
+//! not be there, and `…` matches any further content. `<r/>` of stream management is passed over where it is
+//! not expected.
 //!
 //! | module | owns |
 //! |---|---|

@@ -73,6 +73,8 @@ impl Player<'_> {
     fn step(&mut self, who: &str, act: &Act) -> Result<(), String> {
         match act {
             Act::LogsIn => self.log_in(who),
+            Act::Dials => self.dial(who),
+            Act::OpensAStream => self.open_stream(who),
             Act::Binds => {
                 self.log_in(who);
                 self.bind(who);
@@ -87,18 +89,14 @@ impl Player<'_> {
                 let xml = self.fill(xml);
                 self.client(who).send(&xml);
             }
-            Act::Receives(xml) => {
-                let pattern = compare::parse(&self.fill(xml));
-                let next = self.next_of(who).ok_or("the stream has ended")?;
-                let result = compare::matches(&pattern, &next, &mut self.taken);
-                result.map_err(|why| format!("{why}\n  came: {}", compare::show(&next)))?;
-            }
+            Act::SendsBytes(bytes) => self.client(who).send(bytes),
+            Act::Receives(xml) => self.receive(who, xml)?,
             Act::Hears(all) => self.hear(who, all)?,
             Act::IsQuiet => self.quiet(who)?,
             Act::Leaves => self.client(who).leave(),
             Act::Vanishes => self.client(who).vanish(),
             Act::LosesTheStream => {
-                if let Some(next) = self.client(who).next() {
+                if let Some(next) = self.client(who).await_next()? {
                     return Err(format!("came: {}", compare::show(&next)));
                 }
             }
@@ -115,7 +113,41 @@ impl Player<'_> {
             name: &name,
             password: &self.town.password,
         };
+        self.addresses.remove(who);
         self.clients.insert(who.to_owned(), Client::log_in(&login));
+    }
+
+    fn dial(&mut self, who: &str) {
+        let turn = self.clients.len() % self.town.addresses.len();
+        self.addresses.remove(who);
+        self.clients.insert(who.to_owned(), Client::dial(self.town.addresses[turn]));
+    }
+
+    /// Behind a log-in, the stream that follows it.
+    fn open_stream(&mut self, who: &str) {
+        if self.clients.get(who).is_some_and(|client| !client.ended) {
+            self.client(who).restart();
+        } else {
+            self.dial(who);
+        }
+        let domain = self.town.domain.clone();
+        self.client(who).open_stream(&domain);
+    }
+
+    fn receive(&mut self, who: &str, xml: &str) -> Result<(), String> {
+        let pattern = compare::parse(&self.fill(xml));
+        let next = loop {
+            let next = self.next_of(who)?;
+            if !is_question(&next) || is_question(&pattern) {
+                break next;
+            }
+        };
+        let result = compare::matches(&pattern, &next, &mut self.taken);
+        result.map_err(|why| format!("{why}\n  came: {}", compare::show(&next)))?;
+        if next.is("resumed", xmpp::ns::SM) {
+            self.addresses.insert(who.to_owned(), self.word(who));
+        }
+        Ok(())
     }
 
     fn bind(&mut self, who: &str) {
@@ -129,11 +161,11 @@ impl Player<'_> {
     }
 
     /// The next thing that is no ping of a round of quiet.
-    fn next_of(&mut self, who: &str) -> Option<Element> {
+    fn next_of(&mut self, who: &str) -> Result<Element, String> {
         loop {
-            let next = self.client(who).next()?;
+            let next = self.client(who).await_next()?.ok_or("the stream has ended")?;
             if !self.answer_ping(who, &next) {
-                return Some(next);
+                return Ok(next);
             }
         }
     }
@@ -142,7 +174,10 @@ impl Player<'_> {
         let mut patterns: Vec<Element> =
             all.iter().map(|xml| compare::parse(&self.fill(xml))).collect();
         while !patterns.is_empty() {
-            let next = self.next_of(who).ok_or("the stream has ended")?;
+            let next = self.next_of(who)?;
+            if is_question(&next) {
+                continue;
+            }
             let taken = &mut self.taken;
             let found = patterns.iter().position(|it| compare::matches(it, &next, taken).is_ok());
             match found {
@@ -167,7 +202,8 @@ impl Player<'_> {
         self.round();
         for (name, client) in &mut self.clients {
             let listens = who == "everyone" || who == name;
-            if let Some(first) = client.take_inbox().first().filter(|_| listens) {
+            let inbox = client.take_inbox();
+            if let Some(first) = inbox.iter().find(|it| listens && !is_question(it)) {
                 return Err(format!("{name} got: {}", compare::show(first)));
             }
         }
@@ -264,6 +300,12 @@ impl Player<'_> {
         if word == "domain" {
             return self.town.domain.clone();
         }
+        if word == "none" {
+            return "{none}".to_owned();
+        }
+        if let Some((kind, rest)) = word.split_once(' ') {
+            return self.long_word(kind, rest);
+        }
         if let Some(name) = word.strip_prefix('$') {
             return self.taken.get(name).cloned().unwrap_or_else(|| format!("{{${name}}}"));
         }
@@ -274,4 +316,27 @@ impl Player<'_> {
         let slash = if resource.is_empty() { "" } else { "/" };
         format!("{name}{}@{}{slash}{resource}", self.town.suffix, self.town.domain)
     }
+
+    fn long_word(&self, kind: &str, rest: &str) -> String {
+        match (kind, rest.split_once(' ')) {
+            ("error", Some((ty, condition))) => {
+                format!("<error type='{ty}'><{condition} xmlns='{}'/>…</error>", xmpp::ns::STANZAS)
+            }
+            ("stream-error", None) => format!(
+                "<error xmlns='{}'><{rest} xmlns='{}'/>…</error>",
+                xmpp::ns::STREAM,
+                xmpp::ns::STREAMS
+            ),
+            ("plain", None) => {
+                let message = format!("\0{rest}{}\0{}", self.town.suffix, self.town.password);
+                auth::encoding::encode(message.as_bytes())
+            }
+            _ => panic!("nobody knows what {{{kind} {rest}}} is"),
+        }
+    }
+}
+
+/// The server asks what has come (XEP-0198 §4).
+fn is_question(element: &Element) -> bool {
+    element.is("r", xmpp::ns::SM)
 }

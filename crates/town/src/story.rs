@@ -25,8 +25,14 @@ pub enum Act {
     Binds,
     /// Logs in.
     LogsIn,
+    /// Sends the opening tag of a stream.
+    OpensAStream,
+    /// Opens a socket.
+    Dials,
     /// Sends this.
     Sends(String),
+    /// Sends these bytes.
+    SendsBytes(Vec<u8>),
     /// Gets this next.
     Receives(String),
     /// Gets these next, in any order.
@@ -69,7 +75,10 @@ impl Step {
     fn read(line: &str) -> Self {
         let (who, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim_start();
-        let (words, xml) = match rest.find('<') {
+        if let Some(bytes) = rest.strip_prefix("sends bytes ") {
+            return Self { who: who.to_owned(), act: Act::SendsBytes(bytes_of(bytes)) };
+        }
+        let (words, xml) = match rest.find(['<', '{']) {
             Some(at) => (rest[..at].trim(), rest[at..].to_owned()),
             None => (rest.trim(), String::new()),
         };
@@ -77,6 +86,8 @@ impl Step {
             "connects" => Act::Connects,
             "binds" => Act::Binds,
             "logs in" => Act::LogsIn,
+            "opens a stream" => Act::OpensAStream,
+            "dials" => Act::Dials,
             "sends" => Act::Sends(xml.replace('\n', "")),
             "receives" => Act::Receives(xml.replace('\n', "")),
             "hears" => Act::Hears(xml.lines().map(str::to_owned).collect()),
@@ -88,6 +99,11 @@ impl Step {
         };
         Self { who: who.to_owned(), act }
     }
+}
+
+fn bytes_of(hexadecimal: &str) -> Vec<u8> {
+    let byte = |word| u8::from_str_radix(word, 16).unwrap_or_else(|_| panic!("no byte: {word}"));
+    hexadecimal.split_whitespace().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -108,5 +124,11 @@ mod tests {
         let acts: Vec<_> = story.steps.into_iter().map(|(_, step)| step.act).collect();
         let heard = vec!["<a/>".to_owned(), "<b/>".to_owned()];
         assert_eq!(acts, [Act::Connects, Act::Hears(heard), Act::IsQuiet]);
+    }
+
+    #[test]
+    fn bytes_are_written_in_hexadecimal() {
+        let story = Story::read("romeo/phone sends bytes 3c ff");
+        assert_eq!(story.steps[0].1.act, Act::SendsBytes(vec![0x3c, 0xff]));
     }
 }

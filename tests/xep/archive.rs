@@ -1,0 +1,113 @@
+//! XEP-0313 Message Archive Management.
+
+use crate::stage::play;
+
+// XEP-0313 §4, §4.2
+#[test]
+fn both_sides_find_a_chat_in_their_archives() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo}' type='chat' id='m1'><body>hi</body></message>
+        romeo/phone   receives <message id='m1'><body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' by='{romeo}' id='{$id}'/></message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2' queryid='f1'/></iq>
+        romeo/phone   receives <message from='{romeo}'><result xmlns='urn:xmpp:mam:2' queryid='f1' id='{$id}'>
+                               <forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='{$t}'/>
+                               <message xmlns='jabber:client' from='{juliet/garden}' to='{romeo}' type='chat' id='m1'><body>hi</body>…</message>
+                               </forwarded></result></message>
+        romeo/phone   receives <iq type='result' id='q1'><fin xmlns='urn:xmpp:mam:2' complete='true'>
+                               <set xmlns='http://jabber.org/protocol/rsm'><first>{$id}</first><last>{$id}</last>…</set></fin></iq>
+        juliet/garden sends    <iq type='set' id='q2'><query xmlns='urn:xmpp:mam:2'/></iq>
+        juliet/garden receives <message><result xmlns='urn:xmpp:mam:2' id='{$other}'>
+                               <forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
+                               <message xmlns='jabber:client' id='m1'><body>hi</body></message></forwarded></result></message>
+        juliet/garden receives <iq type='result' id='q2'><fin xmlns='urn:xmpp:mam:2'>…</fin></iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §4.3.2, XEP-0059 §2.2
+#[test]
+fn an_archive_is_read_page_by_page_without_gap_or_repetition() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo}' type='chat'><body>1</body></message>
+                               <message to='{romeo}' type='chat'><body>2</body></message>
+                               <message to='{romeo}' type='chat'><body>3</body></message>
+        romeo/phone   receives <message><body>1</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$one}'/></message>
+        romeo/phone   receives <message><body>2</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$two}'/></message>
+        romeo/phone   receives <message><body>3</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$three}'/></message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>2</max></set></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$one}'>…</result></message>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$two}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q1'><fin xmlns='urn:xmpp:mam:2' complete='{none}'>
+                               <set xmlns='http://jabber.org/protocol/rsm'><first>{$one}</first><last>{$two}</last>…</set></fin></iq>
+        romeo/phone   sends    <iq type='set' id='q2'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>2</max><after>{$two}</after></set></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q2'><fin xmlns='urn:xmpp:mam:2' complete='true'>…</fin></iq>
+        romeo/phone   sends    <iq type='set' id='q3'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>1</max><before/></set></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q3'><fin xmlns='urn:xmpp:mam:2' complete='{none}'>…</fin></iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §4.3.2
+#[test]
+fn a_page_behind_an_unknown_id_is_not_found() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><after>nonsense</after></set></query></iq>
+        romeo/phone receives <iq type='error' id='q1'>{error cancel item-not-found}…</iq>
+        everyone    is quiet
+    ");
+}
+
+// XEP-0313 §4.1.1
+#[test]
+fn a_query_can_ask_for_one_correspondent() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        nurse/kitchen connects
+        juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>from juliet</body></message>
+        romeo/phone   receives <message><body>from juliet</body>…</message>
+        nurse/kitchen sends    <message to='{romeo/phone}' type='chat'><body>from the nurse</body></message>
+        romeo/phone   receives <message><body>from the nurse</body>…</message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='with'><value>{nurse}</value></field></x></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
+                               <message xmlns='jabber:client' from='{nurse/kitchen}'><body>from the nurse</body>…</message></forwarded></result></message>
+        romeo/phone   receives <iq type='result' id='q1'><fin xmlns='urn:xmpp:mam:2' complete='true'>…</fin></iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §8.1
+#[test]
+fn nobody_reads_the_archive_of_another() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <iq type='set' to='{romeo}' id='q1'><query xmlns='urn:xmpp:mam:2'/></iq>
+        juliet/garden receives <iq type='error' from='{romeo}' id='q1'>{error auth forbidden}…</iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §5
+#[test]
+fn metadata_names_the_ends_of_the_archive() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='get' id='d1'><metadata xmlns='urn:xmpp:mam:2'/></iq>
+        romeo/phone   receives <iq type='result' id='d1'><metadata xmlns='urn:xmpp:mam:2'/></iq>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>hi</body></message>
+        romeo/phone   receives <message><body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$id}'/></message>
+        romeo/phone   sends    <iq type='get' id='d2'><metadata xmlns='urn:xmpp:mam:2'/></iq>
+        romeo/phone   receives <iq type='result' id='d2'><metadata xmlns='urn:xmpp:mam:2'><start id='{$id}' timestamp='{$t}'/><end id='{$id}' timestamp='{$t}'/></metadata></iq>
+        everyone      is quiet
+    ");
+}

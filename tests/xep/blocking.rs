@@ -1,0 +1,68 @@
+//! XEP-0191 Blocking Command.
+
+use crate::stage::play;
+
+// XEP-0191 §3.3, §3.5
+#[test]
+fn a_blocked_contact_gets_an_error_and_a_cleared_list_lets_it_in_again() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>
+        romeo/phone   receives <iq type='result' id='b1'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>hi</body></message>
+        juliet/garden receives <message type='error' from='{romeo/phone}' id='m1'>{error cancel service-unavailable}…</message>
+        romeo/phone   is quiet
+        romeo/phone   sends    <iq type='set' id='b2'><unblock xmlns='urn:xmpp:blocking'/></iq>
+        romeo/phone   receives <iq type='result' id='b2'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m2'><body>hi</body></message>
+        romeo/phone   receives <message id='m2'><body>hi</body>…</message>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0191 §3.2
+#[test]
+fn who_blocks_a_contact_cannot_write_to_it() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>
+        romeo/phone   receives <iq type='result' id='b1'/>
+        romeo/phone   sends    <message to='{juliet}' type='chat' id='m1'><body>hi</body></message>
+        romeo/phone   receives <message type='error' id='m1'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>
+                               <blocked xmlns='urn:xmpp:blocking:errors'/></error>…</message>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0191 §3.2, §3.3
+#[test]
+fn clients_that_asked_for_the_list_hear_of_its_changes() {
+    play("
+        romeo/phone  connects
+        romeo/laptop connects
+        romeo/tablet connects
+        romeo/phone  sends    <iq type='get' id='l1'><blocklist xmlns='urn:xmpp:blocking'/></iq>
+        romeo/phone  receives <iq type='result' id='l1'><blocklist xmlns='urn:xmpp:blocking'/></iq>
+        romeo/laptop sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@capulet.example'/></block></iq>
+        romeo/laptop receives <iq type='result' id='b1'/>
+        romeo/phone  receives <iq type='set' to='{romeo/phone}'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@capulet.example'/></block></iq>
+        romeo/laptop sends    <iq type='get' id='l2'><blocklist xmlns='urn:xmpp:blocking'/></iq>
+        romeo/laptop receives <iq type='result' id='l2'><blocklist xmlns='urn:xmpp:blocking'><item jid='tybalt@capulet.example'/></blocklist></iq>
+        everyone     is quiet
+    ");
+}
+
+// XEP-0191 §3.3
+#[test]
+fn a_block_without_an_item_is_a_bad_request() {
+    play(
+        "
+        romeo/phone connects
+        romeo/phone sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'/></iq>
+        romeo/phone receives <iq type='error' id='b1'>{error modify bad-request}…</iq>
+        everyone    is quiet
+    ",
+    );
+}

@@ -1,0 +1,32 @@
+//! XEP-0203 Delayed Delivery.
+
+use crate::stage::play;
+
+// XEP-0203 §5
+#[test]
+fn a_delay_in_the_servers_name_is_taken_out_and_one_in_the_senders_stays() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>hi</body><delay xmlns='urn:xmpp:delay' from='{domain}' stamp='2002-09-10T23:08:25Z'/>
+                               <delay xmlns='urn:xmpp:delay' from='{romeo}' stamp='2002-09-10T23:08:25Z'/>
+                               <delay xmlns='urn:xmpp:delay' from='{juliet/garden}' stamp='2002-09-10T23:08:26Z'/></message>
+        romeo/phone   receives <message><body>hi</body><delay xmlns='urn:xmpp:delay' from='{juliet/garden}' stamp='2002-09-10T23:08:26Z'/>
+                               <stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0203 §3, RFC 6121 §4.3.2
+#[test]
+fn a_message_that_waited_says_since_when_and_for_whom() {
+    play("
+        juliet/garden connects
+        romeo/phone   logs in
+        juliet/garden sends    <message to='{romeo}' type='chat'><body>hi</body></message>
+        juliet/garden is quiet
+        romeo/phone   connects
+        romeo/phone   receives <message><body>hi</body><delay xmlns='urn:xmpp:delay' from='{domain}' stamp='{$t}'>Offline Storage</delay>…</message>
+        everyone      is quiet
+    ");
+}

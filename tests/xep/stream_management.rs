@@ -1,0 +1,132 @@
+//! XEP-0198 Stream Management.
+
+use crate::stage::play;
+
+// XEP-0198 §3, §4
+#[test]
+fn a_server_says_how_many_stanzas_it_has_handled() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{none}'/>
+        romeo/phone   sends    <r xmlns='urn:xmpp:sm:3'/>
+        romeo/phone   receives <a xmlns='urn:xmpp:sm:3' h='0'/>
+        romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='m1'><body>hi</body></message>
+        juliet/garden receives <message id='m1'><body>hi</body>…</message>
+        romeo/phone   sends    <iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>
+        romeo/phone   receives <iq type='result' id='p1'/>
+        romeo/phone   sends    <r xmlns='urn:xmpp:sm:3'/>
+        romeo/phone   receives <a xmlns='urn:xmpp:sm:3' h='2'/>
+    ");
+}
+
+// XEP-0198 §5
+#[test]
+fn what_a_lost_client_did_not_get_comes_once_when_it_resumes() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>1</body></message>
+        romeo/phone   receives <message id='m1'><body>1</body>…</message>
+        romeo/phone   vanishes
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m2'><body>2</body></message>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m3'><body>3</body></message>
+        juliet/garden is quiet
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='1'/>
+        romeo/phone   receives <resumed xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives <message id='m2'><body>2</body>…</message>
+        romeo/phone   receives <message id='m3'><body>3</body>…</message>
+        romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='m4'><body>back</body></message>
+        juliet/garden receives <message from='{romeo/phone}' id='m4'><body>back</body>…</message>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0198 §5
+#[test]
+fn a_client_that_resumes_learns_what_of_its_own_was_lost() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='m1'><body>1</body></message>
+        juliet/garden receives <message id='m1'><body>1</body>…</message>
+        romeo/phone   vanishes
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives <resumed xmlns='urn:xmpp:sm:3' previd='{$id}' h='1'/>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0198 §5
+#[test]
+fn an_unknown_id_is_not_found_and_the_client_may_bind_instead() {
+    play("
+        romeo/phone logs in
+        romeo/phone sends    <resume xmlns='urn:xmpp:sm:3' previd='nonsense' h='0'/>
+        romeo/phone receives <failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+        romeo/phone sends    <iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>phone</resource></bind></iq>
+        romeo/phone receives <iq type='result' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{romeo/phone}</jid></bind></iq>
+    ");
+}
+
+// XEP-0198 §5: the id alone is no proof.
+#[test]
+fn nobody_resumes_the_stream_of_another() {
+    play("
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone   vanishes
+        tybalt/street logs in
+        tybalt/street sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        tybalt/street receives <failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    ");
+}
+
+// XEP-0198 §6
+#[test]
+fn who_acknowledges_more_than_was_sent_loses_the_stream() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/phone receives <enabled xmlns='urn:xmpp:sm:3'/>
+        romeo/phone sends    <a xmlns='urn:xmpp:sm:3' h='7'/>
+        romeo/phone receives <error xmlns='http://etherx.jabber.org/streams'><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>
+                             <handled-count-too-high xmlns='urn:xmpp:sm:3' h='7' send-count='0'/>…</error>
+        romeo/phone loses the stream
+    ");
+}
+
+// XEP-0198 §3
+#[test]
+fn stream_management_is_not_enabled_before_a_resource_is_bound() {
+    play("
+        romeo/phone logs in
+        romeo/phone sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/phone receives <failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    ");
+}
+
+// XEP-0198 §4, §5: a stream that is closed is not resumed; what was not acknowledged waits for the next client.
+#[test]
+fn what_a_client_had_not_acknowledged_when_it_left_waits_for_the_next() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>1</body></message>
+        romeo/phone   receives <message id='m1'><body>1</body>…</message>
+        romeo/phone   leaves
+        romeo/laptop  connects
+        romeo/laptop  receives <message id='m1'><body>1</body><delay xmlns='urn:xmpp:delay' from='{domain}'>…</delay>…</message>
+        everyone      is quiet
+    ");
+}
