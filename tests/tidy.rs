@@ -132,6 +132,22 @@ fn no_test_sleeps_and_nothing_is_left_for_later() {
 }
 
 #[test]
+fn every_extension_has_a_story() {
+    let heads: Vec<String> = rust_files()
+        .into_iter()
+        .filter(|(name, text)| name.starts_with("tests/") && text.contains("#[test]"))
+        .filter_map(|(_, text)| text.lines().next().map(str::to_owned))
+        .collect();
+    for line in server::extensions::table() {
+        let head = match line.number.starts_with('0') {
+            true => format!("//! XEP-{} {}.", line.number, line.title),
+            false => format!("//! RFC {} ", line.number),
+        };
+        assert!(heads.iter().any(|it| it.starts_with(&head)), "no story begins with {head:?}");
+    }
+}
+
+#[test]
 fn manifests_name_no_registry_and_every_crate_takes_the_lints() {
     let mut manifests = Vec::new();
     files(&root().join("crates"), "Cargo.toml", &mut manifests);

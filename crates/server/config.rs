@@ -34,6 +34,8 @@ pub struct Config {
     pub c2s: c2s::config::Rules,
     /// How clients prove who they are.
     pub auth: c2s::config::Auth,
+    /// Whom people may turn to, as URIs (XEP-0157).
+    pub contact: domain::Contact,
     /// How much of anything.
     pub limits: Limits,
     /// Where rows are kept.
@@ -233,6 +235,7 @@ impl Default for Config {
             listen: Listen::default(),
             c2s: c2s::config::Rules::default(),
             auth: c2s::config::Auth::default(),
+            contact: domain::Contact::default(),
             limits: Limits::default(),
             store: Store::default(),
             archive: Archive { default: ArchiveDefault::Always, retention_days: 0 },
@@ -379,6 +382,12 @@ impl Config {
             if domain.certificate.is_some() != domain.key.is_some() {
                 return wrong(format!("domain {} needs both certificate and key", domain.name));
             }
+        }
+        // XEP-0157 §3: each value is a URI.
+        if let Some(address) = self.contact.all().find(|address| !address.contains(':')) {
+            return wrong(format!(
+                "contact {address:?} is no URI, such as mailto:abuse@example.org"
+            ));
         }
         if self.lease.ttl_ms < 200 {
             return wrong(format!(

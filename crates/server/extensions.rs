@@ -1,6 +1,7 @@
 //! Owns the lists of all entities together: the published table of extensions, and what the server's
 //! address announces in the name of all.
 
+use crate::config::Config;
 use entity::table::{Line, lines, table as merged};
 
 /// Every extension of every entity, by number.
@@ -16,10 +17,11 @@ pub fn table() -> Vec<Line> {
 /// What the server's answers are made from: clients look for the features of accounts and sessions at the
 /// server's address.
 #[must_use]
-pub fn domain_shared() -> domain::Shared {
+pub fn domain_shared(config: &Config) -> domain::Shared {
     let mut features = user::extensions::EXTENSIONS.features();
     features.extend(user::session::EXTENSIONS.features());
     domain::Shared {
+        config: domain::Config { contact: config.contact.clone(), ..domain::Config::default() },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
         ..domain::Shared::default()
@@ -41,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_server_announces_what_accounts_and_sessions_can_do() {
-        let features = domain_shared().features;
+        let features = domain_shared(&Config::default()).features;
         for feature in [xmpp::ns::CARBONS, xmpp::ns::BLOCKING, xmpp::ns::MAM, xmpp::ns::VCARD] {
             assert!(features.contains(&feature), "{feature}");
         }

@@ -53,7 +53,7 @@ impl Server {
         let tls = load_tls(config)?;
         let shared = Shared {
             user: Arc::new(config.user()),
-            domain: Arc::new(domain_shared()),
+            domain: Arc::new(domain_shared(config)),
             figures: Arc::default(),
         };
         let (router, receivers) = make_router(&foundation, config.arbiter_count());

@@ -30,6 +30,7 @@ pub(crate) struct Stage {
     /// Everything that it has logged.
     pub(crate) log: Arc<Mutex<String>>,
     child: Child,
+    guardian: Child,
 }
 
 impl Stage {
@@ -78,7 +79,8 @@ impl Stage {
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
-        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, child }
+        let guardian = guardian(dir, child.id());
+        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, child, guardian }
     }
 
     /// The server's process.
@@ -117,6 +119,8 @@ impl Stage {
 
     /// Ends the process as a power cut would.
     pub(crate) fn kill(&mut self) {
+        self.guardian.kill().unwrap();
+        self.guardian.wait().unwrap();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -124,10 +128,26 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        drop(self.guardian.kill());
+        drop(self.guardian.wait());
         drop(self.child.kill());
         drop(self.child.wait());
         drop(fs::remove_dir_all(&self.dir));
     }
+}
+
+/// Ends a server and removes its directory when the tests end without dropping it: nothing drops what is
+/// static. The guardian waits until its standard input ends, as it does with the process that holds it.
+fn guardian(dir: &Path, server: u32) -> Child {
+    Command::new("sh")
+        .args(["-c", "read _; kill -9 \"$0\"; rm -rf \"$1\""])
+        .arg(server.to_string())
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// The binary, with the configuration of a directory.

@@ -5,10 +5,12 @@ use crate::stage::{Stage, play_on};
 // XEP-0157 §3
 #[test]
 fn who_runs_the_server_can_be_found() {
-    let stage = Stage::start("
+    let stage = Stage::start(
+        "
         [contact]
         abuse = ['mailto:abuse@montague.example']
-    ");
+    ",
+    );
     play_on(&stage, "
         romeo/phone connects
         romeo/phone sends    <iq type='get' to='{domain}' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>

@@ -1,5 +1,6 @@
 //! Owns what the server's answers are made from, and its settings.
 
+use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
 /// What all served domains share.
@@ -39,7 +40,8 @@ pub struct Config {
 }
 
 /// Addresses as URIs, such as `mailto:` and `xmpp:` (XEP-0157).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "each list is named by the word of XEP-0157")]
 pub struct Contact {
     pub abuse: Vec<String>,
@@ -49,6 +51,15 @@ pub struct Contact {
     pub security: Vec<String>,
     pub status: Vec<String>,
     pub support: Vec<String>,
+}
+
+impl Contact {
+    /// Every address in every list.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let Self { abuse, admin, feedback, sales, security, status, support } = self;
+        let lists = [abuse, admin, feedback, sales, security, status, support];
+        lists.into_iter().flatten().map(String::as_str)
+    }
 }
 
 impl Shared {

@@ -40,6 +40,7 @@ fn values_that_make_no_sense_are_refused() {
     assert!(error("[limits]\nstanza_bytes = 5\n").contains("stanza_bytes"));
     assert!(error("[[domain]]\nname = 'a b'\n").contains("not the name of a domain"));
     assert!(error("[[domain]]\nname = 'x.org'\nkey = 'k'\n").contains("both certificate and key"));
+    assert!(error("[contact]\nabuse = ['abuse@x.org']").contains("no URI"));
     assert!(error("domain = []").contains("no [[domain]]"));
     assert!(error("[listen]\nc2s = ['nowhere']").contains("line 2"));
 }
