@@ -150,7 +150,7 @@ fn a_stanza_before_a_resource_is_bound_is_not_authorized() {
 fn xml_that_is_none_is_not_well_formed() {
     breaks("sends <message><body></message>", "not-well-formed");
     breaks("sends <message a='1' a='2'/>", "not-well-formed");
-    breaks("sends bytes 3c 6d 3e ff fe 3c", "not-well-formed");
+    breaks("sends bytes 3c 6d 65 73 73 61 67 65 3e ff fe 3c", "not-well-formed");
     refuses("<<", "not-well-formed");
 }
 
