@@ -151,6 +151,20 @@ async def clients_are_told_when_it_stops(stage):
         assert await stopped == 0
 
 
+async def a_client_comes_back_by_itself_after_a_restart(stage):
+    need_default_ports()
+    async with newcomer(stage) as own:
+        own.server.start()
+        peer = await Peer.online(own, own.server.add_account())
+        assert await asyncio.to_thread(own.server.stop) == 0
+        await peer.hears("disconnect")
+        own.server.start()
+        # Its session is not there any more, so it binds anew instead of resuming.
+        assert (await peer.hears("online", secure=True))["address"] == peer.address
+        await peer.do("ping")
+        await peer.hears("pong")
+
+
 async def a_busy_port_is_named(stage):
     need_default_ports()
     async with newcomer(stage) as own:
@@ -224,6 +238,7 @@ CASES = [
     accounts_are_kept_while_it_is_stopped,
     acknowledged_history_survives_a_kill,
     clients_are_told_when_it_stops,
+    a_client_comes_back_by_itself_after_a_restart,
     a_busy_port_is_named,
     a_second_server_on_the_same_directory_is_refused,
     a_broken_configuration_is_explained,

@@ -10,8 +10,17 @@ const { client, xml } = await import(pathToFileURL(require.resolve("@xmpp/client
 
 const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 
-const user = client({ service: SERVICE, domain: "localhost", resource: RESOURCE, username: NAME, password: PASSWORD });
-user.on("error", (error) => report("error", { condition: error.condition ?? error.message }));
+const why = (error) => ({ condition: error.condition ?? `${error.name}: ${error.message}` });
+
+const user = client({
+  service: SERVICE,
+  domain: "localhost",
+  resource: RESOURCE,
+  username: NAME,
+  password: PASSWORD,
+  timeout: 15_000, // milliseconds for one step
+});
+user.on("error", (error) => report("error", why(error)));
 user.on("online", (address) => report("online", { address: `${address}`, secure: user.isSecure() }));
 user.on("disconnect", () => report("disconnect"));
 user.streamManagement.on("resumed", () => report("resumed"));
@@ -47,6 +56,6 @@ createInterface({ input: process.stdin })
   .on("close", () => process.exit(0));
 
 user.start().catch((error) => {
-  report("refused", { condition: error.condition ?? error.message });
+  report("refused", why(error));
   process.exit(1);
 });
