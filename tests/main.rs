@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod commands;
-mod docs;
 mod rfc;
+mod security;
 mod stage;
 mod tidy;
 mod xep;

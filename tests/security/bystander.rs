@@ -1,0 +1,118 @@
+//! Owns the bystanders: two users who chat quietly over connections of their own while something bad
+//! happens beside them, and who notice when it hurts them.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use town::Client;
+use town::client::Login;
+
+use super::wire::get;
+use crate::stage::{PASSWORD, Stage};
+
+/// Between two messages.
+const PACE: Duration = Duration::from_millis(20);
+
+/// No message may take longer, whatever happens on the machine. That 99 of 100 take less than 250 ms is
+/// printed only, since others may use the processor too.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Two users who chat until they are asked how it was.
+pub(super) struct Bystander {
+    http: SocketAddr,
+    pid: u32,
+    /// Memory and descriptors when they sat down.
+    before: (u64, usize),
+    stop: Sender<()>,
+    chat: JoinHandle<Vec<Duration>>,
+}
+
+impl Bystander {
+    /// They log in and begin.
+    pub(super) fn beside(stage: &Stage) -> Self {
+        static PAIRS: AtomicUsize = AtomicUsize::new(0);
+        let number = PAIRS.fetch_add(1, Ordering::Relaxed);
+        let names = [format!("nurse-{number}"), format!("peter-{number}")];
+        stage.add_accounts(&names);
+        let [mut nurse, mut peter] = names.map(|name| {
+            let login =
+                Login { address: stage.c2s, domain: "localhost", name: &name, password: PASSWORD };
+            let mut client = Client::log_in(&login);
+            let jid = client.bind("bystander");
+            (client, jid)
+        });
+        let (stop, stopped) = channel();
+        let chat = std::thread::spawn(move || chat(&mut nurse, &mut peter, &stopped));
+        let pid = stage.pid();
+        Self { http: stage.http, pid, before: (memory(pid), descriptors(pid)), stop, chat }
+    }
+
+    /// How many bytes more of memory the server holds than when they sat down.
+    pub(super) fn growth(&self) -> u64 {
+        memory(self.pid).saturating_sub(self.before.0)
+    }
+
+    /// How many descriptors more it has open.
+    pub(super) fn more_descriptors(&self) -> usize {
+        descriptors(self.pid).saturating_sub(self.before.1)
+    }
+
+    /// They stop: nothing was lost, nothing took long, and nothing panicked in the process, which is the
+    /// same as before.
+    pub(super) fn was_not_hurt(self, attack: &str) {
+        drop(self.stop);
+        let mut times = self.chat.join().expect("both bystanders stay connected");
+        times.sort_unstable();
+        let (count, longest) = (times.len(), times.last().copied().unwrap_or_default());
+        let late = times.get(count * 99 / 100).copied().unwrap_or_default();
+        let mib = memory(self.pid).saturating_sub(self.before.0) >> 20;
+        println!("{attack}: {count} messages, p99 {late:?}, longest {longest:?}; +{mib} MiB");
+        assert!(count > 0, "the bystanders never spoke");
+        assert!(longest < LONGEST, "{attack}: a message took {longest:?}");
+        let page = get(self.http, "/metrics");
+        assert!(page.contains("\nrookery_panics_total 0\n"), "{attack}: {page}");
+    }
+}
+
+/// One speaks, the other hears it and answers, until somebody hangs up on `stopped`.
+fn chat(
+    nurse: &mut (Client, String),
+    peter: &mut (Client, String),
+    stopped: &Receiver<()>,
+) -> Vec<Duration> {
+    let mut times = Vec::new();
+    loop {
+        times.push(say(&mut nurse.0, peter, times.len()));
+        times.push(say(&mut peter.0, nurse, times.len()));
+        if stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Disconnected) {
+            return times;
+        }
+    }
+}
+
+/// The time from one client's mouth to the other's ear.
+fn say(from: &mut Client, (to, jid): &mut (Client, String), number: usize) -> Duration {
+    let begun = Instant::now();
+    let id = format!("chat-{number}");
+    from.send(&format!("<message to='{jid}' type='chat' id='{id}'><body>{id}</body></message>"));
+    let heard = to.next().expect("a bystander's stream stays open");
+    assert_eq!(heard.attr("id"), Some(&id[..]), "a bystander heard something else: {heard:?}");
+    begun.elapsed()
+}
+
+/// Bytes of memory that a process holds.
+pub(super) fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("the kernel tells the resident size") << 10
+}
+
+/// Descriptors that a process has open.
+pub(super) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives").count()
+}

@@ -1,0 +1,300 @@
+//! What was acknowledged is kept: over kill -9 in the middle of traffic, and on a full disk.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use town::Client;
+use town::client::Login;
+use xmpp::Element;
+
+use super::bystander::Bystander;
+use crate::stage::{PASSWORD, Stage, rookery};
+
+const ROUNDS: usize = 3;
+/// Messages of one round.
+const MESSAGES: usize = 250;
+
+fn log_in(stage: &Stage, name: &str) -> Client {
+    let mut client = Client::log_in(&Login {
+        address: stage.c2s,
+        domain: "localhost",
+        name,
+        password: PASSWORD,
+    });
+    client.bind("x");
+    client
+}
+
+/// A sender that counts what the server has taken responsibility for (XEP-0198 §4).
+struct Sender {
+    client: Client,
+    sent: Vec<String>,
+    acknowledged: usize,
+}
+
+impl Sender {
+    fn new(stage: &Stage) -> Self {
+        let mut client = log_in(stage, "romeo");
+        client.send("<enable xmlns='urn:xmpp:sm:3'/>");
+        let enabled = client.next().expect("enabling is answered");
+        assert!(enabled.is("enabled", xmpp::ns::SM), "{enabled:?}");
+        Self { client, sent: Vec::new(), acknowledged: 0 }
+    }
+
+    fn send(&mut self, id: String) {
+        let to = "juliet@localhost";
+        let body = format!("<body>{id}</body>");
+        self.client.send(&format!("<message to='{to}' type='chat' id='{id}'>{body}</message>"));
+        self.sent.push(id);
+    }
+
+    fn ask(&mut self) {
+        self.client.send("<r xmlns='urn:xmpp:sm:3'/>");
+        while let Some(next) = self.client.poll() {
+            self.hear(&next);
+        }
+    }
+
+    fn hear(&mut self, next: &Element) {
+        assert_ne!(next.attr("type"), Some("error"), "{next:?}");
+        if next.is("a", xmpp::ns::SM) {
+            self.acknowledged = next.attr("h").expect("h").parse().expect("a number");
+        }
+    }
+}
+
+/// Adds contacts, and notes which were added for sure (RFC 6121 §2.3).
+struct Adder {
+    client: Client,
+    answered: Vec<String>,
+}
+
+impl Adder {
+    fn add(&mut self, name: &str) {
+        let item = format!("<item jid='{name}@localhost'/>");
+        let query = format!("<query xmlns='jabber:iq:roster'>{item}</query>");
+        self.client.send(&format!("<iq type='set' id='{name}'>{query}</iq>"));
+        while let Some(next) = self.client.poll() {
+            self.hear(&next);
+        }
+    }
+
+    fn hear(&mut self, next: &Element) {
+        if next.attr("type") == Some("result") {
+            self.answered.push(next.attr("id").expect("an id").to_owned());
+        }
+    }
+}
+
+/// Talks until the process is killed in the middle of it; what was acknowledged, of messages and contacts.
+fn talk_until_killed(stage: &mut Stage, round: usize) -> (Vec<String>, Vec<String>) {
+    let mut sender = Sender::new(stage);
+    let mut adder = Adder { client: log_in(stage, "benvolio"), answered: Vec::new() };
+    let begun = Instant::now();
+    for number in 0..MESSAGES {
+        sender.send(format!("m-{round}-{number}"));
+        if number % 10 == 9 {
+            sender.ask();
+            adder.add(&format!("c-{round}-{number}"));
+        }
+    }
+    while sender.acknowledged == 0 || adder.answered.is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is ever acknowledged");
+        sender.ask();
+        adder.add("again");
+    }
+    // Some more that nobody waits for, so that writes are under way.
+    (0..20).for_each(|number| sender.send(format!("m-{round}-more-{number}")));
+    stage.kill();
+    while let Some(next) = sender.client.next() {
+        sender.hear(&next);
+    }
+    while let Some(next) = adder.client.next() {
+        adder.hear(&next);
+    }
+    sender.sent.truncate(sender.acknowledged);
+    (sender.sent, adder.answered)
+}
+
+/// The ids of all messages in an account's archive, in order.
+fn archive(stage: &Stage, name: &str) -> Vec<String> {
+    let mut client = log_in(stage, name);
+    let (mut ids, mut after) = (Vec::new(), String::new());
+    loop {
+        let page =
+            format!("<set xmlns='http://jabber.org/protocol/rsm'><max>100</max>{after}</set>");
+        client.send(&format!(
+            "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>{page}</query></iq>"
+        ));
+        let fin = loop {
+            let next = client.next().expect("the archive is read");
+            if next.is("iq", "") {
+                break next;
+            }
+            let result = next.child("result", xmpp::ns::MAM).expect("a result");
+            after = format!("<after>{}</after>", result.attr("id").expect("an id"));
+            ids.push(id_of_forwarded(result));
+        };
+        let fin = fin.child("fin", xmpp::ns::MAM).unwrap_or_else(|| panic!("{fin:?}"));
+        if fin.attr("complete") == Some("true") {
+            return ids;
+        }
+    }
+}
+
+fn id_of_forwarded(result: &Element) -> String {
+    let forwarded = result.children().next().expect("what was forwarded");
+    let message = forwarded.children().find(|child| child.name() == "message").expect("a message");
+    message.attr("id").expect("an id").to_owned()
+}
+
+fn roster(stage: &Stage, name: &str) -> BTreeSet<String> {
+    let mut client = log_in(stage, name);
+    client.send("<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>");
+    let answer = client.next().expect("the roster is read");
+    let query = answer.children().next().expect("the roster");
+    let names = query.children().filter_map(|item| item.attr("jid")?.split('@').next());
+    names.map(str::to_owned).collect()
+}
+
+/// Everything acknowledged is there, once, in the order in which it was sent.
+fn assert_kept(acknowledged: &[String], kept: &[String]) {
+    let unique: BTreeSet<&String> = kept.iter().collect();
+    assert_eq!(unique.len(), kept.len(), "a message was kept twice");
+    let mut kept = kept.iter();
+    for id in acknowledged {
+        assert!(
+            kept.any(|other| other == id),
+            "{id} was acknowledged, and is lost or out of order"
+        );
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_process_is_killed_three_times() {
+    let mut stage = Stage::start("[store]\nengine = 'embedded'");
+    stage.add_accounts(&["romeo", "juliet", "benvolio"]);
+    let (mut messages, mut contacts) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let (sent, added) = talk_until_killed(&mut stage, round);
+        messages.extend(sent);
+        contacts.extend(added);
+        let begun = Instant::now();
+        stage.kill_and_restart();
+        let time = begun.elapsed();
+        assert!(time < Duration::from_secs(10), "up again after {time:?}");
+        for account in ["romeo", "juliet"] {
+            assert_kept(&messages, &archive(&stage, account));
+        }
+        let kept = roster(&stage, "benvolio");
+        let lost: Vec<_> = contacts.iter().filter(|name| !kept.contains(*name)).collect();
+        assert!(lost.is_empty(), "lost contacts: {lost:?}");
+    }
+    println!("kill -9: {} messages and {} contacts acknowledged", messages.len(), contacts.len());
+}
+
+/// A small file system of its own, gone with the test.
+struct SmallDisk {
+    dir: PathBuf,
+}
+
+impl SmallDisk {
+    /// None where this user may not mount.
+    fn over(dir: &Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=128m", "small"]).arg(dir);
+        let mounted = mount.output().is_ok_and(|done| done.status.success());
+        mounted.then(|| Self { dir: dir.to_owned() })
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.dir.join("filler")
+    }
+
+    /// Takes all room that is left.
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = fs::File::create(self.filler()).unwrap();
+        while file.write_all(&[0; 1 << 16]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(&self.dir).status());
+        drop(self.dir.parent().map(fs::remove_dir_all));
+    }
+}
+
+/// Sends one message, and waits until it is acknowledged or refused; which.
+fn is_taken(sender: &mut Sender, id: &str) -> bool {
+    let before = sender.acknowledged;
+    sender.send(id.to_owned());
+    let mut refused = false;
+    while sender.acknowledged == before {
+        sender.client.send("<r xmlns='urn:xmpp:sm:3'/>");
+        let next = sender.client.next().expect("the stream stays open");
+        if next.attr("type") == Some("error") {
+            assert_eq!(next.attr("id"), Some(id));
+            refused = true;
+        } else {
+            sender.hear(&next);
+        }
+    }
+    !refused
+}
+
+#[test]
+fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
+    let mut stage = Stage::start("[store]\nengine = 'embedded'\nmin_free_bytes = 4194304");
+    stage.kill();
+    let Some(disk) = SmallDisk::over(&stage.dir.join("data")) else {
+        return println!("skipped: mounting a small file system needs root");
+    };
+    stage.kill_and_restart();
+    stage.add_accounts(&["romeo", "juliet"]);
+    let mut sender = Sender::new(&stage);
+    let mut taken = Vec::new();
+    let mut say = |sender: &mut Sender, id: String| {
+        let is_taken = is_taken(sender, &id);
+        taken.extend(is_taken.then_some(id));
+        is_taken
+    };
+    assert!(say(&mut sender, "before".to_owned()), "there is room");
+    disk.fill();
+    let begun = Instant::now();
+    let mut number = 0;
+    while say(&mut sender, format!("full-{number}")) {
+        number += 1;
+        assert!(begun.elapsed() < Duration::from_secs(20), "{number} were taken on a full disk");
+    }
+    fs::remove_file(disk.filler()).unwrap();
+    let begun = Instant::now();
+    while !say(&mut sender, format!("after-{number}")) {
+        number += 1;
+        assert!(begun.elapsed() < Duration::from_secs(20), "there is room again");
+    }
+    assert_kept(&taken, &archive(&stage, "juliet"));
+    stage.kill_and_restart();
+    assert_kept(&taken, &archive(&stage, "juliet"));
+    drop(stage);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_in_one_line() {
+    let stage = Stage::start("");
+    let bystander = Bystander::beside(&stage);
+    let dir = stage.dir.join("second");
+    fs::create_dir_all(&dir).unwrap();
+    let listen = format!("[listen]\nc2s = ['{}']\nc2s_tls = []\nhttp = []\n", stage.c2s);
+    fs::write(dir.join("rookery.toml"), listen).unwrap();
+    let second = rookery(&dir).arg("serve").output().unwrap();
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{error}");
+    let last = error.lines().last().unwrap_or_default();
+    assert!(last.contains(&stage.c2s.to_string()), "{error}");
+    bystander.was_not_hurt("a second server");
+}

@@ -1,0 +1,126 @@
+//! Too much of what is allowed: readers that stop, receivers that never acknowledge, requests that make no
+//! sense, errors for errors.
+
+use std::time::{Duration, Instant};
+
+use super::bystander::Bystander;
+use super::guarded;
+use super::wire::Wire;
+use crate::stage::Stage;
+
+const MESSAGES: usize = 3_000;
+
+/// A server that does not slow the flood down, so that its other bounds show.
+fn open_gates() -> Stage {
+    Stage::start("")
+}
+
+/// Sends more to this address than anybody may keep for it, and waits until all is on its way.
+fn flood(stage: &Stage, to: &str) {
+    let mut wire = Wire::bound(stage, "tybalt", "flood");
+    let body = "x".repeat(1_000);
+    for number in 0..MESSAGES {
+        let id = format!("flood-{number}");
+        wire.say(&format!(
+            "<message to='{to}' type='chat' id='{id}'><body>{body}</body></message>"
+        ));
+        if number % 100 == 99 {
+            wire.say("<iq type='get' id='mark'><ping xmlns='urn:xmpp:ping'/></iq>");
+            wire.until("id='mark'");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_stops_costs_a_bounded_amount_of_memory() {
+    let stage = open_gates();
+    stage.add_accounts(&["tybalt", "juliet"]);
+    let bystander = Bystander::beside(&stage);
+    let mut deaf = Wire::bound(&stage, "juliet", "deaf");
+    deaf.say("<presence/>");
+    flood(&stage, "juliet@localhost/deaf");
+    assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
+    bystander.was_not_hurt("a reader that stops");
+}
+
+#[test]
+fn a_receiver_that_never_acknowledges_costs_a_bounded_amount_of_memory() {
+    let stage = open_gates();
+    stage.add_accounts(&["tybalt", "juliet"]);
+    let bystander = Bystander::beside(&stage);
+    let mut deaf = Wire::bound(&stage, "juliet", "deaf");
+    deaf.say("<presence/><enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    deaf.until("<enabled");
+    flood(&stage, "juliet@localhost/deaf");
+    assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
+    bystander.was_not_hurt("a receiver that never acknowledges");
+}
+
+// RFC 6120 §8.2.3: every request is answered.
+#[test]
+fn every_bad_request_of_a_flood_is_answered() {
+    const REQUESTS: usize = 1_000;
+    let bad = [
+        "<nonsense xmlns='urn:example:nonsense'/>",
+        "",
+        "<a xmlns='urn:example:a'/><b xmlns='urn:example:b'/>",
+        "<query xmlns='jabber:iq:roster'><item/></query>",
+        "<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>-1</max></set></query>",
+    ];
+    let stage = guarded();
+    stage.add_accounts(&["tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wire = Wire::bound(&stage, "tybalt", "x");
+    let mut answered = 0;
+    for number in 0..REQUESTS {
+        let payload = bad[number % bad.len()];
+        let to = ["", "to='localhost'", "to='tybalt@localhost/nobody'", "to='nobody@localhost'"]
+            [number % 4];
+        wire.say(&format!("<iq type='set' id='bad-{number}' {to}>{payload}</iq>"));
+        if number % 20 == 19 {
+            for _ in 0..20 {
+                wire.until("id='bad-");
+                answered += 1;
+            }
+        }
+    }
+    assert_eq!(answered, REQUESTS);
+    bystander.was_not_hurt("bad requests");
+}
+
+// RFC 6120 §8.3.1: an error is never answered with an error.
+#[test]
+fn errors_and_results_that_nobody_asked_for_are_not_answered() {
+    let stage = guarded();
+    stage.add_accounts(&["tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wire = Wire::bound(&stage, "tybalt", "x");
+    let error = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    for _ in 0..200 {
+        for to in ["localhost", "nobody@localhost", "tybalt@localhost/gone", "localhost/gone"] {
+            wire.say(&format!("<iq type='error' id='e' to='{to}'>{error}</iq>"));
+            wire.say(&format!("<iq type='result' id='e' to='{to}'/>"));
+            wire.say(&format!("<message type='error' id='e' to='{to}'>{error}</message>"));
+            wire.say(&format!("<presence type='error' id='e' to='{to}'>{error}</presence>"));
+        }
+    }
+    wire.say("<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let heard = wire.until("id='last'");
+    assert!(!heard.contains("id='e'"), "{heard}");
+    bystander.was_not_hurt("errors for errors");
+}
+
+// XEP-0170, and its absence here: compression under encryption leaks, and a small stanza may be a large one.
+#[test]
+fn compression_is_not_offered_and_not_taken() {
+    let stage = guarded();
+    stage.add_accounts(&["tybalt"]);
+    let begun = Instant::now();
+    let mut wire = Wire::log_in(&stage, "tybalt");
+    wire.say(
+        "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>",
+    );
+    let heard = wire.rest();
+    assert!(!heard.contains("compressed"), "{heard}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}

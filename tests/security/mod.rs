@@ -1,0 +1,20 @@
+//! Attacks on the real binary, on loopback alone, each bounded in count and time. Beside each of them two
+//! bystanders chat: one bad peer must not hurt a good one.
+
+mod before_login;
+mod bystander;
+mod durability;
+mod floods;
+mod hygiene;
+mod sasl;
+mod secure;
+mod tls;
+mod wire;
+mod xml;
+
+use crate::stage::Stage;
+
+/// A server with its limits on, as in production.
+fn guarded() -> Stage {
+    Stage::start("[limits]\nenabled = true")
+}

@@ -1,0 +1,110 @@
+//! Owns TLS for peers: what they speak, and that they trust everybody, since whom the server trusts is what
+//! is tried here.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+
+use super::wire::{FEATURES, HEADER, Wire};
+
+/// STARTTLS.
+pub(super) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+
+/// Every version of TLS that a peer may speak.
+pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS13, &rustls::version::TLS12];
+
+/// What a handshake came to.
+pub(super) struct Agreed {
+    /// The version spoken.
+    pub(super) version: Option<rustls::ProtocolVersion>,
+    /// The protocol named.
+    pub(super) alpn: Option<Vec<u8>>,
+    /// The binding of RFC 9266.
+    pub(super) exporter: Vec<u8>,
+}
+
+/// Opens a stream over TLS from the first byte, and reads the features.
+pub(super) fn open(address: SocketAddr) -> (Wire, Agreed) {
+    let wire = Wire::connect(address);
+    let (mut wire, agreed) = shake_hands(wire, &VERSIONS, &[b"xmpp-client"]).expect("a handshake");
+    wire.say(HEADER);
+    wire.until(FEATURES);
+    (wire, agreed)
+}
+
+/// Begins TLS on a connection.
+pub(super) fn shake_hands(
+    wire: Wire,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&[u8]],
+) -> Result<(Wire, Agreed), std::io::Error> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .expect("these versions have suites")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let tls = ClientConnection::new(Arc::new(config), name).expect("a configuration");
+    let mut line = StreamOwned::new(tls, wire.tcp.try_clone().expect("a descriptor is free"));
+    while line.conn.is_handshaking() {
+        line.conn.complete_io(&mut line.sock)?;
+    }
+    line.flush()?;
+    let exporter = line.conn.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", None);
+    let agreed = Agreed {
+        version: line.conn.protocol_version(),
+        alpn: line.conn.alpn_protocol().map(<[u8]>::to_vec),
+        exporter: exporter.expect("the handshake is over"),
+    };
+    Ok((wire.over(Box::new(line)), agreed))
+}
+
+/// Trusts everybody.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
