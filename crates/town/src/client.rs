@@ -66,7 +66,7 @@ impl Client {
         let message = format!("\0{}\0{}", login.name, login.password);
         let message = auth::encoding::encode(message.as_bytes());
         client
-            .send(&format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
+            .send(format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
         let answer = client.next().expect("log-in is answered");
         assert!(answer.is("success", xmpp::ns::SASL), "{} was refused: {answer:?}", login.name);
         client.restart();
@@ -77,7 +77,7 @@ impl Client {
 
     /// Binds a resource; its full address.
     pub fn bind(&mut self, resource: &str) -> String {
-        self.send(&format!(
+        self.send(format!(
             "<iq type='set' id='bind'><bind xmlns='{}'><resource>{resource}</resource></bind></iq>",
             xmpp::ns::BIND
         ));
@@ -94,7 +94,7 @@ impl Client {
 
     /// Sends an opening tag.
     pub fn open_stream(&mut self, domain: &str) {
-        self.send(&format!(
+        self.send(format!(
             "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='{}' xmlns:stream='{}'>",
             xmpp::ns::CLIENT,
             xmpp::ns::STREAM

@@ -13,7 +13,7 @@ pub fn write(stanza: &Stanza) -> Bytes {
     out.into()
 }
 
-/// Reads what [`write`] wrote; none for anything else. The content has a buffer of its own.
+/// Reads what [`fn@write`] wrote; none for anything else. The content has a buffer of its own.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<Stanza> {
     let open_end = memchr::memchr(b'>', bytes)?;
