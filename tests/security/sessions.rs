@@ -1,0 +1,197 @@
+//! Sessions and authority: what belongs to one user is neither taken, read nor changed by another.
+
+use super::bystander::Bystander;
+use super::guarded;
+use super::wire::Wire;
+use crate::stage::play_on;
+
+/// Plays a story while bystanders chat.
+fn attack(name: &str, story: &str) {
+    let stage = guarded();
+    let bystander = Bystander::beside(&stage);
+    play_on(&stage, story);
+    bystander.was_not_hurt(name);
+}
+
+// XEP-0198 §5, §6, §12
+#[test]
+fn a_session_is_resumed_by_nobody_else_and_lives_once() {
+    let stage = guarded();
+    stage.add_accounts(&["juliet", "tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut juliet = Wire::bound(&stage, "juliet", "balcony");
+    juliet.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    let enabled = juliet.until(">");
+    let id = enabled.split(" id=").nth(1).and_then(|rest| rest.get(1..33)).expect("an id");
+    let resume = |id: &str| format!("<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>");
+    let mut tybalt = Wire::log_in(&stage, "tybalt");
+    tybalt.say(&resume(id));
+    assert!(tybalt.until("</failed>").contains("item-not-found"));
+    let flipped = |at: usize| -> String {
+        let other = |it: char| if it == 'A' { 'B' } else { 'A' };
+        id.char_indices().map(|(place, it)| if place == at { other(it) } else { it }).collect()
+    };
+    for at in 0..id.len() - 1 {
+        let mut guesser = Wire::log_in(&stage, "juliet");
+        guesser.say(&resume(&flipped(at)));
+        assert!(guesser.until("</failed>").contains("item-not-found"), "flipped at {at}");
+    }
+    let mut second = Wire::log_in(&stage, "juliet");
+    second.say(&resume(id));
+    second.until("<resumed");
+    assert!(juliet.rest().contains("conflict"), "the first connection has lost the session");
+    second.say("<a xmlns='urn:xmpp:sm:3' h='1000'/>");
+    assert!(second.rest().contains("handled-count-too-high"));
+    bystander.was_not_hurt("resumption");
+}
+
+// XEP-0205 §4.4; RFC 6120 §7.6.2.1
+#[test]
+fn an_account_has_a_bounded_number_of_sessions() {
+    let stage = guarded();
+    stage.add_accounts(&["tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    let mut held = Vec::new();
+    let refused = (0..40).find_map(|_| {
+        let mut wire = Wire::log_in(&stage, "tybalt");
+        wire.say(bind);
+        let answer = wire.until("</iq>");
+        held.push(wire);
+        answer.contains("resource-constraint").then_some(held.len())
+    });
+    assert_eq!(refused, Some(21), "the default is 20");
+    bystander.was_not_hurt("many resources");
+}
+
+// RFC 6120 §8.1.2.1
+#[test]
+fn nobody_speaks_as_somebody_else() {
+    attack(
+        "spoofed senders",
+        "
+        juliet/garden connects
+        tybalt/street connects
+        tybalt/street sends    <message from='{romeo}' to='{juliet/garden}' type='chat'><body>hi</body></message>
+        tybalt/street receives <stream:error xmlns:stream='http://etherx.jabber.org/streams'><invalid-from xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>
+        tybalt/street loses the stream
+        romeo/phone   connects
+        juliet/garden is quiet
+        ",
+    );
+}
+
+// RFC 6121 §2.1; XEP-0049 §6; XEP-0191 §3; XEP-0313 §8.1
+#[test]
+fn what_is_somebody_elses_is_neither_read_nor_changed() {
+    let asked = [
+        "<iq type='get' to='{juliet}' id='i'><query xmlns='jabber:iq:roster'/></iq>",
+        "<iq type='set' to='{juliet}' id='i'><query xmlns='jabber:iq:roster'><item jid='{tybalt}'/></query></iq>",
+        "<iq type='set' to='{juliet}' id='i'><query xmlns='urn:xmpp:mam:2'/></iq>",
+        "<iq type='get' to='{juliet}' id='i'><metadata xmlns='urn:xmpp:mam:2'/></iq>",
+        "<iq type='get' to='{juliet}' id='i'><query xmlns='jabber:iq:private'><a xmlns='b'/></query></iq>",
+        "<iq type='set' to='{juliet}' id='i'><query xmlns='jabber:iq:private'><a xmlns='b'/></query></iq>",
+        "<iq type='get' to='{juliet}' id='i'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
+        "<iq type='set' to='{juliet}' id='i'><block xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></block></iq>",
+        "<iq type='set' to='{juliet}' id='i'><vCard xmlns='vcard-temp'><FN>Tybalt</FN></vCard></iq>",
+    ];
+    let mut story = "
+        juliet/garden connects
+        tybalt/street connects
+    "
+    .to_owned();
+    for xml in asked {
+        story.push_str(&format!(
+            "
+        tybalt/street sends    {xml}
+        tybalt/street receives <iq type='error' from='{{juliet}}' id='i'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>…</error>…</iq>
+        "
+        ));
+    }
+    story.push_str(
+        "
+        juliet/garden sends    <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>
+        juliet/garden receives <iq type='result' id='r'><query xmlns='jabber:iq:roster'/></iq>
+        everyone      is quiet
+        ",
+    );
+    attack("other people's data", &story);
+}
+
+// XEP-0191 §3.3; XEP-0313 §5
+#[test]
+fn a_blocked_sender_reaches_neither_the_client_nor_the_archive() {
+    attack(
+        "a blocked sender",
+        "
+        juliet/garden connects
+        tybalt/street connects
+        juliet/garden sends    <iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></block></iq>
+        juliet/garden receives <iq type='result' id='b'/>
+        tybalt/street sends    <message to='{juliet}' type='chat' id='m'><body>hi</body></message>
+        tybalt/street receives <message type='error' id='m'>…</message>
+        tybalt/street sends    <message to='{juliet/garden}' type='headline'><body>hi</body></message>
+        tybalt/street sends    <presence to='{juliet}' type='subscribe'/>
+        tybalt/street sends    <presence to='{juliet/garden}'/>
+        tybalt/street sends    <iq type='get' to='{juliet/garden}' id='v'><query xmlns='jabber:iq:version'/></iq>
+        tybalt/street hears    <message type='error'>…</message>
+                               <iq type='error' id='v'>…</iq>
+        juliet/garden sends    <iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>
+        juliet/garden receives <iq type='result' id='q'>…</iq>
+        juliet/garden is quiet
+        ",
+    );
+}
+
+// XEP-0359 §6; XEP-0280 §11; XEP-0313 §8.2; XEP-0203 §5
+#[test]
+fn marks_that_only_the_server_makes_are_taken_from_clients() {
+    attack(
+        "forged marks",
+        "
+        juliet/garden connects
+        tybalt/street connects
+        tybalt/street sends    <message to='{juliet/garden}' type='chat' id='m1'><body>1</body><stanza-id xmlns='urn:xmpp:sid:0' by='{juliet}' id='forged'/></message>
+        juliet/garden receives <message from='{tybalt/street}' id='m1'><body>1</body><stanza-id xmlns='urn:xmpp:sid:0' by='{juliet}' id='{$one}'/></message>
+        tybalt/street sends    <message to='{juliet/garden}' type='chat' id='m2'><body>2</body><delay xmlns='urn:xmpp:delay' from='{domain}' stamp='2001-01-01T00:00:00Z'/></message>
+        juliet/garden receives <message from='{tybalt/street}' id='m2'><body>2</body><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        tybalt/street sends    <message to='{juliet/garden}' id='m3'><body>3</body><result xmlns='urn:xmpp:mam:2' id='x'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='{romeo}'><body>lies</body></message></forwarded></result></message>
+        juliet/garden receives <message from='{tybalt/street}' id='m3'><body>3</body><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        romeo/phone   connects
+        everyone      is quiet
+        ",
+    );
+}
+
+// XEP-0313 §4.3; XEP-0059
+#[test]
+fn absurd_queries_of_an_archive_have_small_answers() {
+    let rsm = |inner: &str| {
+        format!(
+            "<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'>{inner}</set></query>"
+        )
+    };
+    let stage = guarded();
+    stage.add_accounts(&["tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wire = Wire::bound(&stage, "tybalt", "x");
+    for _ in 0..300 {
+        wire.say("<message to='tybalt@localhost' type='chat'><body>again</body></message>");
+    }
+    for inner in [
+        "<max>999999999</max>",
+        "<max>99999999999999999999999999</max>",
+        "<max>-1</max>",
+        "<max>x</max>",
+        "<after>18446744073709551616</after>",
+        "<before>' OR 1=1</before>",
+        "<index>4294967295</index>",
+        "<after>0</after><before>0</before>",
+    ] {
+        wire.say(&format!("<iq type='set' id='q'>{}</iq>", rsm(inner)));
+        let heard = wire.until("id='q'");
+        let rows = heard.matches("<result ").count();
+        assert!(rows <= 500, "{rows} rows for {inner}");
+    }
+    bystander.was_not_hurt("absurd queries");
+}
