@@ -155,7 +155,7 @@ fn junk_in_handshakes_and_many_connections_leave_nothing_behind() {
     let stage = guarded();
     stage.add_accounts(&["juliet"]);
     let bystander = Bystander::beside(&stage);
-    let junk: Vec<u8> = (0..1 << 16).map(|number: u32| (number * 167 >> 3) as u8).collect();
+    let junk: Vec<u8> = (0..=u8::MAX).rev().cycle().take(1 << 16).collect();
     for number in 0..60 {
         let mut wire = Wire::connect(stage.c2s_tls);
         match number % 3 {

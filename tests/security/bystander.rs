@@ -98,7 +98,7 @@ fn chat(
 fn say(from: &mut Client, (to, jid): &mut (Client, String), number: usize) -> Duration {
     let begun = Instant::now();
     let id = format!("chat-{number}");
-    from.send(&format!("<message to='{jid}' type='chat' id='{id}'><body>{id}</body></message>"));
+    from.send(format!("<message to='{jid}' type='chat' id='{id}'><body>{id}</body></message>"));
     let heard = to.next().expect("a bystander's stream stays open");
     assert_eq!(heard.attr("id"), Some(&id[..]), "a bystander heard something else: {heard:?}");
     begun.elapsed()

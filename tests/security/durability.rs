@@ -47,7 +47,7 @@ impl Sender {
     fn send(&mut self, id: String) {
         let to = "juliet@localhost";
         let body = format!("<body>{id}</body>");
-        self.client.send(&format!("<message to='{to}' type='chat' id='{id}'>{body}</message>"));
+        self.client.send(format!("<message to='{to}' type='chat' id='{id}'>{body}</message>"));
         self.sent.push(id);
     }
 
@@ -76,7 +76,7 @@ impl Adder {
     fn add(&mut self, name: &str) {
         let item = format!("<item jid='{name}@localhost'/>");
         let query = format!("<query xmlns='jabber:iq:roster'>{item}</query>");
-        self.client.send(&format!("<iq type='set' id='{name}'>{query}</iq>"));
+        self.client.send(format!("<iq type='set' id='{name}'>{query}</iq>"));
         while let Some(next) = self.client.poll() {
             self.hear(&next);
         }
@@ -126,7 +126,7 @@ fn archive(stage: &Stage, name: &str) -> Vec<String> {
     loop {
         let page =
             format!("<set xmlns='http://jabber.org/protocol/rsm'><max>100</max>{after}</set>");
-        client.send(&format!(
+        client.send(format!(
             "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>{page}</query></iq>"
         ));
         let fin = loop {

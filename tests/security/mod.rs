@@ -1,6 +1,8 @@
 //! Attacks on the real binary, on loopback alone, each bounded in count and time. Beside each of them two
 //! bystanders chat: one bad peer must not hurt a good one.
 
+#![expect(clippy::disallowed_methods, reason = "tests of a process measure its time")]
+
 mod before_login;
 mod bystander;
 mod durability;

@@ -129,6 +129,9 @@ fn exchange(
     answer(wire)
 }
 
+/// What is done to a client's last message.
+type Change<'a> = &'a dyn Fn(&str) -> String;
+
 // RFC 5802 §5.1, §6, §7; RFC 9266
 #[test]
 fn a_changed_proof_proves_nothing() {
@@ -140,7 +143,7 @@ fn a_changed_proof_proves_nothing() {
     const PLUS: &str = "SCRAM-SHA-256-PLUS";
     let mut names = names.into_iter();
     let mut next = || names.next().expect("as many accounts as tries");
-    let mut attempt = |change: &dyn Fn(&str) -> String| {
+    let mut attempt = |change: Change<'_>| {
         let (mut wire, agreed) = secure::open(stage.c2s_tls);
         let binding = ClientBinding::Used(ChannelBinding::TlsExporter(agreed.exporter));
         exchange(&mut wire, &mut client(&next(), binding), PLUS, change)
@@ -148,7 +151,7 @@ fn a_changed_proof_proves_nothing() {
     let replayed = std::cell::RefCell::new(String::new());
     let sound = attempt(&|last| replayed.replace(last.to_owned()) + last);
     assert!(sound.starts_with("<success"), "{sound}");
-    let changes: [(&str, &dyn Fn(&str) -> String); 8] = [
+    let changes: [(&str, Change<'_>); 8] = [
         ("replay", &|_| replayed.borrow().clone()),
         ("no proof", &|last| last.split(",p=").next().unwrap_or_default().to_owned()),
         ("proof of zeros", &|last| {
