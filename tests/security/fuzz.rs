@@ -72,6 +72,9 @@ impl Chance {
 fn mutated(seed: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut stream = seed.to_vec();
     for _ in 0..=chance.below(6) {
+        if stream.is_empty() {
+            break;
+        }
         let at = chance.below(stream.len());
         let end = (at + 1 + chance.below(40)).min(stream.len());
         match chance.below(6) {
