@@ -131,3 +131,69 @@ fn a_change_is_seen_by_subscribers_and_own_clients() {
         everyone      is quiet
     "));
 }
+
+// RFC 6121 §4.6.4
+#[test]
+fn directed_presence_is_taken_back() {
+    play(
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <presence to='{juliet/garden}'/>
+        juliet/garden receives <presence from='{romeo/phone}' to='{juliet/garden}'/>
+        romeo/phone   sends    <presence to='{juliet/garden}' type='unavailable'/>
+        juliet/garden receives <presence from='{romeo/phone}' type='unavailable'/>
+        romeo/phone   vanishes
+        everyone      is quiet
+    ",
+    );
+}
+
+// RFC 6121 §8.5.3.1: who has been shown a resource may ask it something.
+#[test]
+fn directed_presence_opens_a_resource_to_requests() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <iq type='get' to='{romeo/phone}' id='v1'><query xmlns='jabber:iq:version'/></iq>
+        juliet/garden receives <iq type='error' from='{romeo/phone}' id='v1'>{error cancel service-unavailable}…</iq>
+        romeo/phone   sends    <presence to='{juliet/garden}'/>
+        juliet/garden receives <presence from='{romeo/phone}'/>
+        juliet/garden sends    <iq type='get' to='{romeo/phone}' id='v2'><query xmlns='jabber:iq:version'/></iq>
+        romeo/phone   receives <iq type='get' from='{juliet/garden}' id='v2'><query xmlns='jabber:iq:version'/></iq>
+        romeo/phone   sends    <iq type='result' to='{juliet/garden}' id='v2'/>
+        juliet/garden receives <iq type='result' from='{romeo/phone}' id='v2'/>
+        everyone      is quiet
+    ");
+}
+
+// RFC 6121 §4.7.1, RFC 6120 §8.3.3.1
+#[test]
+fn presence_of_a_type_that_nobody_knows_is_a_bad_request() {
+    play(
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <presence to='{juliet}' type='invisible' id='p1'/>
+        romeo/phone   receives <presence type='error' id='p1'>{error modify bad-request}…</presence>
+        everyone      is quiet
+    ",
+    );
+}
+
+// RFC 6121 §4.2.1: only an available resource is seen.
+#[test]
+fn a_client_that_has_only_bound_is_not_there() {
+    play(
+        "
+        romeo/phone   connects
+        romeo/laptop  binds
+        romeo/phone   is quiet
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo}' type='chat'><body>hi</body></message>
+        romeo/phone   receives <message from='{juliet/garden}'><body>hi</body>…</message>
+        romeo/laptop  leaves
+        everyone      is quiet
+    ",
+    );
+}

@@ -88,3 +88,32 @@ fn a_roster_push_of_a_stranger_does_not_arrive() {
         everyone      is quiet
     ");
 }
+
+// RFC 6121 §2.1.2, §2.3.3
+#[test]
+fn an_item_is_of_a_bare_address_that_is_not_ones_own() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='set' id='r1'><query xmlns='jabber:iq:roster'><item jid='@'/></query></iq>
+        romeo/phone receives <iq type='error' id='r1'>{error modify jid-malformed}…</iq>
+        romeo/phone sends    <iq type='set' id='r2'><query xmlns='jabber:iq:roster'><item jid='{romeo}'/></query></iq>
+        romeo/phone receives <iq type='error' id='r2'>{error cancel not-allowed}…</iq>
+        romeo/phone sends    <iq type='set' id='r3'><query xmlns='jabber:iq:roster'><item/></query></iq>
+        romeo/phone receives <iq type='error' id='r3'>{error modify bad-request}…</iq>
+        everyone    is quiet
+    ");
+}
+
+// RFC 6121 §2.1.2.5: the state of a subscription is the server's to say.
+#[test]
+fn nobody_subscribes_by_writing_into_the_roster() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>
+        romeo/phone receives <iq type='result' id='r1'>…</iq>
+        romeo/phone sends    <iq type='set' id='r2'><query xmlns='jabber:iq:roster'><item jid='a@b.example' subscription='both' ask='subscribe' approved='true'/></query></iq>
+        romeo/phone receives <iq type='result' id='r2'/>
+        romeo/phone receives <iq type='set'><query xmlns='jabber:iq:roster'><item jid='a@b.example' subscription='none' ask='{none}' approved='{none}'/></query></iq>
+        everyone    is quiet
+    ");
+}

@@ -163,3 +163,51 @@ fn extended_content_passes_untouched() {
         everyone      is quiet
     ");
 }
+
+// RFC 6120 §10.3.3: what is for the account itself the server answers, with the account's address or none.
+#[test]
+fn a_request_to_the_own_account_is_answered_for_it() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='get' to='{romeo}' id='a&quot;&lt;&apos;b'><ping xmlns='urn:xmpp:ping'/></iq>
+        romeo/phone receives <iq type='result' from='{romeo}' to='{romeo/phone}' id='a&quot;&lt;&apos;b'/>
+        everyone    is quiet
+    ");
+}
+
+// RFC 6120 §10.5.1, RFC 6121 §3.1.3
+#[test]
+fn the_server_takes_no_mail_and_no_subscriptions() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <message to='{domain}' id='m1'><body>hi</body></message>
+        romeo/phone receives <message type='error' from='{domain}' id='m1'>{error cancel service-unavailable}…</message>
+        romeo/phone sends    <iq type='get' to='{domain}/resource' id='i1'><ping xmlns='urn:xmpp:ping'/></iq>
+        romeo/phone receives <iq type='error' from='{domain}/resource' id='i1'>{error cancel service-unavailable}…</iq>
+        everyone    is quiet
+    ");
+}
+
+// RFC 6120 §8.1.4: the language of a stream is that of its stanzas.
+#[test]
+fn a_stanza_speaks_the_language_of_its_stream() {
+    play("
+        juliet/garden connects
+        romeo/phone dials
+        romeo/phone sends    <stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>
+        romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams'/>
+        romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        romeo/phone sends    <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain romeo}</auth>
+        romeo/phone receives <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+        romeo/phone starts over
+        romeo/phone sends    <stream:stream to='localhost' version='1.0' xml:lang='cs' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>
+        romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams'/>
+        romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        romeo/phone sends    <iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
+        romeo/phone receives <iq type='result' id='b1'>…</iq>
+        romeo/phone sends    <message to='{juliet/garden}'><body>ahoj</body></message>
+        juliet/garden receives <message xml:lang='cs'><body>ahoj</body>…</message>
+        romeo/phone sends    <message to='{juliet/garden}' xml:lang='en'><body>hi</body></message>
+        juliet/garden receives <message xml:lang='en'><body>hi</body>…</message>
+    ");
+}

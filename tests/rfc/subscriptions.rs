@@ -156,3 +156,77 @@ fn who_is_removed_from_the_roster_loses_both_subscriptions() {
         everyone      is quiet
     "));
 }
+
+// RFC 6121 §3.1.1, §3.1.2
+#[test]
+fn a_request_names_a_contact_that_is_not_oneself() {
+    play(
+        "
+        romeo/phone connects
+        romeo/phone sends    <presence type='subscribe' id='s1'/>
+        romeo/phone receives <presence type='error' id='s1'>{error modify bad-request}…</presence>
+        romeo/phone sends    <presence to='{romeo}' type='subscribe' id='s2'/>
+        romeo/phone receives <presence type='error' id='s2'>{error cancel not-allowed}…</presence>
+        everyone    is quiet
+    ",
+    );
+}
+
+// RFC 6121 §3.1.3: a request to a full address is one to the account.
+#[test]
+fn a_request_goes_from_account_to_account() {
+    play(
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/window connects
+        romeo/phone   sends    <presence to='{juliet/garden}' type='subscribe' id='s1'/>
+        juliet/garden receives <presence from='{romeo}' to='{juliet}' type='subscribe' id='s1'/>
+        juliet/window receives <presence from='{romeo}' to='{juliet}' type='subscribe' id='s1'/>
+        everyone      is quiet
+    ",
+    );
+}
+
+// RFC 6121 §3.1.3 rule 2
+#[test]
+fn who_is_subscribed_already_is_told_so_without_asking_anybody() {
+    play(&format!(
+        "{ROMEO_SEES_JULIET}
+        romeo/phone   sends    <presence to='{{juliet}}' type='subscribe'/>
+        juliet/garden is quiet
+    "
+    ));
+}
+
+// RFC 6121 A.3.4: what nobody asked for changes nothing.
+#[test]
+fn an_approval_that_nobody_asked_for_changes_nothing() {
+    play(
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>
+        romeo/phone   receives <iq type='result' id='r1'>…</iq>
+        juliet/garden sends    <presence to='{romeo}' type='subscribed'/>
+        juliet/garden sends    <presence to='{romeo}' type='unsubscribe'/>
+        everyone      is quiet
+        romeo/phone   sends    <iq type='get' id='r2'><query xmlns='jabber:iq:roster'/></iq>
+        romeo/phone   receives <iq type='result' id='r2'><query xmlns='jabber:iq:roster'/></iq>
+        everyone      is quiet
+    ",
+    );
+}
+
+// RFC 6121 §3.1.3: nobody waits for the answer of an account that is not there.
+#[test]
+fn a_request_to_nobody_is_silent_or_denied() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>
+        romeo/phone receives <iq type='result' id='r1'>…</iq>
+        romeo/phone sends    <presence to='nobody@{domain}' type='subscribe'/>
+        romeo/phone receives <iq type='set'><query xmlns='jabber:iq:roster'><item jid='nobody@{domain}' subscription='none' ask='subscribe'/></query></iq>
+        everyone    is quiet
+    ");
+}

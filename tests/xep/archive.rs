@@ -111,3 +111,99 @@ fn metadata_names_the_ends_of_the_archive() {
         everyone      is quiet
     ");
 }
+
+// XEP-0313 §4.1.5
+#[test]
+fn a_client_learns_what_it_may_ask_for() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <iq type='get' id='f1'><query xmlns='urn:xmpp:mam:2'/></iq>
+        romeo/phone receives <iq type='result' id='f1'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='form'>
+                             <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='with' type='jid-single'/><field var='start'/><field var='end'/>
+                             <field var='before-id'/><field var='after-id'/><field var='ids' type='list-multi'>…</field>…</x></query></iq>
+        everyone    is quiet
+    ");
+}
+
+// XEP-0313 §4.1.2
+#[test]
+fn a_query_can_be_bounded_by_time() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>hi</body></message>
+        romeo/phone   receives <message><body>hi</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$id}'/></message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='end'><value>2010-07-10T23:08:25Z</value></field></x></query></iq>
+        romeo/phone   receives <iq type='result' id='q1'><fin xmlns='urn:xmpp:mam:2' complete='true'>…</fin></iq>
+        romeo/phone   sends    <iq type='set' id='q2'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='start'><value>2010-07-10T23:08:25Z</value></field></x></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$id}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q2'><fin xmlns='urn:xmpp:mam:2' complete='true'>…</fin></iq>
+        romeo/phone   sends    <iq type='set' id='q3'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='start'><value>yesterday</value></field></x></query></iq>
+        romeo/phone   receives <iq type='error' id='q3'>{error modify bad-request}…</iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §4.1.3, §4.1.4
+#[test]
+fn a_query_can_name_messages_or_lie_between_two() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo/phone}' type='chat'><body>1</body></message>
+                               <message to='{romeo/phone}' type='chat'><body>2</body></message>
+                               <message to='{romeo/phone}' type='chat'><body>3</body></message>
+        romeo/phone   receives <message><body>1</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$one}'/></message>
+        romeo/phone   receives <message><body>2</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$two}'/></message>
+        romeo/phone   receives <message><body>3</body><stanza-id xmlns='urn:xmpp:sid:0' id='{$three}'/></message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='ids'><value>{$one}</value><value>{$three}</value></field></x></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$one}'>…</result></message>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q1'>…</iq>
+        romeo/phone   sends    <iq type='set' id='q2'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='after-id'><value>{$one}</value></field><field var='before-id'><value>{$three}</value></field></x></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$two}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q2'>…</iq>
+        romeo/phone   sends    <iq type='set' id='q3'><query xmlns='urn:xmpp:mam:2'><flip-page/></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$two}'>…</result></message>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$one}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q3'>…</iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §6.1.1
+#[test]
+fn what_is_no_conversation_is_not_archived() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo/phone}' type='headline' id='m1'><body>news</body></message>
+        romeo/phone   receives <message id='m1'><body>news</body></message>
+        juliet/garden sends    <message to='{romeo/phone}' type='groupchat' id='m2'><body>all</body></message>
+        romeo/phone   receives <message id='m2'><body>all</body></message>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m3'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>
+        romeo/phone   receives <message id='m3'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>
+        romeo/phone   sends    <iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2'/></iq>
+        romeo/phone   receives <iq type='result' id='q1'><fin xmlns='urn:xmpp:mam:2' complete='true'>…</fin></iq>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0313 §8.2
+#[test]
+fn a_forged_result_is_no_result() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <message to='{romeo/phone}' id='m1'><body>look</body><result xmlns='urn:xmpp:mam:2' id='1'><forwarded xmlns='urn:xmpp:forward:0'>
+                               <message xmlns='jabber:client' from='nurse@capulet.example/kitchen' to='{romeo}'><body>lie</body></message></forwarded></result></message>
+        romeo/phone   receives <message id='m1'><body>look</body><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        everyone      is quiet
+    ");
+}

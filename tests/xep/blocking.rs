@@ -66,3 +66,59 @@ fn a_block_without_an_item_is_a_bad_request() {
     ",
     );
 }
+
+// XEP-0191 §3.3, §3.4
+#[test]
+fn a_contact_that_is_blocked_sees_the_account_leave_and_come_back_when_it_is_unblocked() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <presence to='{romeo}' type='subscribe'/>
+        romeo/phone   receives <presence from='{juliet}' type='subscribe'/>
+        romeo/phone   sends    <presence to='{juliet}' type='subscribed'/>
+        juliet/garden receives <presence from='{romeo/phone}'/>
+        romeo/phone   sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>
+        romeo/phone   receives <iq type='result' id='b1'/>
+        juliet/garden receives <presence from='{romeo/phone}' type='unavailable'/>
+        romeo/phone   sends    <presence><show>away</show></presence>
+        romeo/phone   receives <presence from='{romeo/phone}'><show>away</show></presence>
+        everyone      is quiet
+        romeo/phone   sends    <iq type='set' id='b2'><unblock xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></unblock></iq>
+        romeo/phone   receives <iq type='result' id='b2'/>
+        juliet/garden receives <presence from='{romeo/phone}'><show>away</show></presence>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0191 §3.2
+#[test]
+fn requests_of_a_blocked_contact_are_refused_and_its_presence_vanishes() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>
+        romeo/phone   receives <iq type='result' id='b1'/>
+        juliet/garden sends    <iq type='get' to='{romeo}' id='v1'><vCard xmlns='vcard-temp'/></iq>
+        juliet/garden receives <iq type='error' from='{romeo}' id='v1'>{error cancel service-unavailable}…</iq>
+        juliet/garden sends    <presence to='{romeo}' type='subscribe'/>
+        juliet/garden sends    <presence to='{romeo/phone}'/>
+        everyone      is quiet
+    ");
+}
+
+// XEP-0191 §6
+#[test]
+fn one_resource_can_be_blocked_and_the_others_not() {
+    play("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/window connects
+        romeo/phone   sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet/garden}'/></block></iq>
+        romeo/phone   receives <iq type='result' id='b1'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>hi</body></message>
+        juliet/garden receives <message type='error' id='m1'>{error cancel service-unavailable}…</message>
+        juliet/window sends    <message to='{romeo/phone}' type='chat' id='m2'><body>hi</body></message>
+        romeo/phone   receives <message from='{juliet/window}' id='m2'><body>hi</body>…</message>
+        everyone      is quiet
+    ");
+}

@@ -39,3 +39,29 @@ fn a_message_reaches_an_inactive_client_at_once_and_behind_what_was_held() {
         everyone      is quiet
     ");
 }
+
+// XEP-0352 §5.1: a client is active until it says otherwise, and again once a stream is resumed.
+#[test]
+fn a_resumed_client_is_active_again() {
+    play(
+        "
+        romeo/laptop connects
+        romeo/phone  connects
+        romeo/laptop is quiet
+        romeo/phone  sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone  receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone  sends    <inactive xmlns='urn:xmpp:csi:0'/>
+        romeo/phone  vanishes
+        romeo/laptop sends    <presence><show>away</show></presence>
+        romeo/laptop receives <presence from='{romeo/laptop}'><show>away</show></presence>
+        romeo/phone  logs in
+        romeo/phone  sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone  receives <resumed xmlns='urn:xmpp:sm:3'/>
+        romeo/phone  receives <presence from='{romeo/laptop}'><show>away</show></presence>
+        romeo/laptop sends    <presence><show>dnd</show></presence>
+        romeo/laptop receives <presence from='{romeo/laptop}'><show>dnd</show></presence>
+        romeo/phone  receives <presence from='{romeo/laptop}'><show>dnd</show></presence>
+        everyone     is quiet
+    ",
+    );
+}

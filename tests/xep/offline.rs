@@ -1,6 +1,6 @@
 //! XEP-0160 Best Practices for Handling Offline Messages.
 
-use crate::stage::play;
+use crate::stage::{Stage, play, play_on};
 
 // XEP-0160 §2
 #[test]
@@ -54,4 +54,27 @@ fn a_client_of_negative_priority_gets_no_stored_messages() {
         everyone      is quiet
     ",
     );
+}
+
+// XEP-0160 §2 rule 3
+#[test]
+fn when_there_is_no_room_for_a_message_its_sender_is_told() {
+    let stage = Stage::start(
+        "
+        [limits]
+        offline_messages = 2
+    ",
+    );
+    play_on(&stage, "
+        juliet/garden connects
+        romeo/phone   logs in
+        juliet/garden sends    <message to='{romeo}' type='chat' id='m1'><body>1</body></message>
+        juliet/garden sends    <message to='{romeo}' type='chat' id='m2'><body>2</body></message>
+        juliet/garden sends    <message to='{romeo}' type='chat' id='m3'><body>3</body></message>
+        juliet/garden receives <message type='error' from='{romeo}' id='m3'>{error cancel service-unavailable}…</message>
+        romeo/phone   connects
+        romeo/phone   receives <message id='m1'><body>1</body>…</message>
+        romeo/phone   receives <message id='m2'><body>2</body>…</message>
+        everyone      is quiet
+    ");
 }

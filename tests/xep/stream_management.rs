@@ -130,3 +130,92 @@ fn what_a_client_had_not_acknowledged_when_it_left_waits_for_the_next() {
         everyone      is quiet
     ");
 }
+
+// XEP-0198 §5: while a client may come back, it has not left.
+#[test]
+fn nobody_sees_a_client_leave_that_may_come_back() {
+    play(
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <presence to='{romeo}' type='subscribe'/>
+        romeo/phone   receives <presence from='{juliet}' type='subscribe'/>
+        romeo/phone   sends    <presence to='{juliet}' type='subscribed'/>
+        juliet/garden receives <presence from='{romeo/phone}'/>
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone   vanishes
+        juliet/garden is quiet
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives <resumed xmlns='urn:xmpp:sm:3'/>
+        romeo/phone   leaves
+        juliet/garden receives <presence from='{romeo/phone}' type='unavailable'/>
+        everyone      is quiet
+    ",
+    );
+}
+
+// XEP-0198 §5
+#[test]
+fn a_stream_that_is_resumed_while_it_seems_alive_is_taken_over() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/laptop  logs in
+        romeo/laptop  sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/laptop  receives <resumed xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives {stream-error conflict}
+        romeo/phone   loses the stream
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>1</body></message>
+        romeo/laptop  receives <message to='{romeo/phone}' id='m1'><body>1</body>…</message>
+    ");
+}
+
+// XEP-0198 §5: whoever binds the resource ends what could be resumed.
+#[test]
+fn a_stream_whose_resource_is_bound_again_is_not_resumed() {
+    play("
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone   vanishes
+        romeo/phone   connects
+        romeo/laptop  logs in
+        romeo/laptop  sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/laptop  receives <failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    ");
+}
+
+// XEP-0198 §4: what was acknowledged is not sent again.
+#[test]
+fn an_acknowledged_message_is_neither_resent_nor_stored() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m1'><body>1</body></message>
+        romeo/phone   receives <message id='m1'><body>1</body>…</message>
+        romeo/phone   sends    <a xmlns='urn:xmpp:sm:3' h='1'/>
+        romeo/phone   sends    <r xmlns='urn:xmpp:sm:3'/>
+        romeo/phone   receives <a xmlns='urn:xmpp:sm:3' h='0'/>
+        romeo/phone   leaves
+        romeo/laptop  connects
+        everyone      is quiet
+    ");
+}
+
+// XEP-0198 §3
+#[test]
+fn stream_management_is_not_enabled_twice() {
+    play("
+        romeo/phone connects
+        romeo/phone sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/phone receives <enabled xmlns='urn:xmpp:sm:3'/>
+        romeo/phone sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/phone receives <failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    ");
+}

@@ -18,6 +18,7 @@
 //! | `binds` | logs in and binds the resource |
 //! | `logs in` | logs in only |
 //! | `opens a stream` | sends the opening tag, on a new socket or behind a log-in; the answer is received as `<stream …/>` |
+//! | `starts over` | what the server says now is a new stream |
 //! | `dials` | opens a socket and sends nothing |
 //! | `sends XML` | sends the bytes as they stand, with `{…}` filled in |
 //! | `sends bytes ff fe` | sends these bytes |

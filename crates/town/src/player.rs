@@ -74,6 +74,7 @@ impl Player<'_> {
         match act {
             Act::LogsIn => self.log_in(who),
             Act::Dials => self.dial(who),
+            Act::StartsOver => self.client(who).restart(),
             Act::OpensAStream => self.open_stream(who),
             Act::Binds => {
                 self.log_in(who);

@@ -27,6 +27,8 @@ pub enum Act {
     LogsIn,
     /// Sends the opening tag of a stream.
     OpensAStream,
+    /// Awaits a new stream.
+    StartsOver,
     /// Opens a socket.
     Dials,
     /// Sends this.
@@ -87,6 +89,7 @@ impl Step {
             "binds" => Act::Binds,
             "logs in" => Act::LogsIn,
             "opens a stream" => Act::OpensAStream,
+            "starts over" => Act::StartsOver,
             "dials" => Act::Dials,
             "sends" => Act::Sends(xml.replace('\n', "")),
             "receives" => Act::Receives(xml.replace('\n', "")),
