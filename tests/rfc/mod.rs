@@ -4,6 +4,7 @@ mod binding;
 mod messages;
 mod presence;
 mod roster;
+mod sasl;
 mod stanzas;
 mod streams;
 mod subscriptions;

@@ -65,8 +65,7 @@ impl Client {
         assert!(features.is("features", xmpp::ns::STREAM), "{features:?}");
         let message = format!("\0{}\0{}", login.name, login.password);
         let message = auth::encoding::encode(message.as_bytes());
-        client
-            .send(format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
+        client.send(format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
         let answer = client.next().expect("log-in is answered");
         assert!(answer.is("success", xmpp::ns::SASL), "{} was refused: {answer:?}", login.name);
         client.restart();
