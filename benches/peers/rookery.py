@@ -16,11 +16,7 @@ key = "{key}"
 [listen]
 c2s = ["127.0.0.1:{port}"]
 c2s_tls = ["127.0.0.1:{tls_port}"]
-s2s = []
-s2s_tls = []
 http = []
-https = []
-component = []
 
 [c2s]
 require_tls = false
