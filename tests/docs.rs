@@ -1,0 +1,47 @@
+//! What is generated from the extension lists stands in the documents as generated. To write it anew:
+//! `ROOKERY_WRITE_DOCS=1 cargo test --test main docs`.
+
+use std::path::PathBuf;
+
+use entity::table::{doap, markdown};
+use server::extensions::table;
+
+const BEGIN: &str = "<!-- extensions: generated -->\n";
+const END: &str = "<!-- extensions: end -->";
+
+const HEAD: &str = "<?xml version='1.0' encoding='UTF-8'?>
+<rdf:RDF xmlns='http://usefulinc.com/ns/doap#' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'
+         xmlns:xmpp='https://linkmauve.fr/ns/xmpp-doap#'>
+<Project>
+<name>Rookery</name>
+<shortdesc xml:lang='en'>A cluster-native XMPP server</shortdesc>
+<programming-language>Rust</programming-language>
+<os>Linux</os>
+";
+
+const FOOT: &str = "</Project>\n</rdf:RDF>\n";
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn must_be(name: &str, expected: &str) {
+    if std::env::var_os("ROOKERY_WRITE_DOCS").is_some() {
+        std::fs::write(path(name), expected).unwrap();
+    }
+    let actual = std::fs::read_to_string(path(name)).unwrap_or_default();
+    assert!(actual == expected, "{name} is not as generated; see tests/docs.rs");
+}
+
+#[test]
+fn the_readme_names_every_extension() {
+    let readme = std::fs::read_to_string(path("README.md")).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
+    let (_, after) = rest.split_once(END).expect("the place has an end");
+    must_be("README.md", &format!("{before}{BEGIN}{}{END}{after}", markdown(&table())));
+}
+
+#[test]
+fn the_doap_file_names_every_extension() {
+    must_be("rookery.doap", &format!("{HEAD}{}{FOOT}", doap(&table())));
+}
