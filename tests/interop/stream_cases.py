@@ -75,6 +75,8 @@ async def messages_wait_for_who_is_offline(stage):
     for message in heard:
         assert before < message["delay"]["stamp"] < datetime.now(timezone.utc) + timedelta(seconds=2), message
         assert message["delay"]["from"].bare in ("localhost", address), message
+    # What a client leaves without having acknowledged is delivered again, and rightly (XEP-0198 §4).
+    await back.settle()
     await back.leave()
     again = await stage.user(address, "again")
     await again.settle()
