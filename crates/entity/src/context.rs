@@ -39,10 +39,6 @@ pub(crate) struct Cause {
 }
 
 /// What a turn causes.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every effect is a Send, and lives for one turn"
-)]
 pub enum Effect<E: Entity> {
     /// Something for another actor.
     Send(Envelope),

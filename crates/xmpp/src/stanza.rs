@@ -3,6 +3,8 @@
 //! What travels is only what [`crate::writer`] wrote. Nothing edits in place: a change returns a new stanza
 //! by splicing byte ranges, and a clone shares the buffer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -10,9 +12,13 @@ use crate::head::{Head, IqType, Kind};
 use crate::jid::Jid;
 use crate::{Element, Features, StanzaError, ns, writer};
 
-/// A message, presence or IQ (RFC 6120 §8). Cheap to clone.
+/// A message, presence or IQ (RFC 6120 §8). One word wide, so that it moves from queue to queue as cheaply
+/// as it is cloned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stanza {
+pub struct Stanza(Arc<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
     head: Head,
     features: Features,
     children: Index,
@@ -44,11 +50,11 @@ impl Stanza {
 
     /// As [`Stanza::new`], with an index that the parser made in passing.
     pub fn indexed(head: Head, inner: Bytes, children: Index) -> Self {
-        let mut stanza = Self { head, features: Features::NONE, children, inner };
-        stanza.features = stanza
-            .children()
+        let features = children
+            .iter()
+            .filter_map(|&range| child_at(&inner, range))
             .fold(Features::NONE, |all, child| all.with(Features::of(child.ns, child.name)));
-        stanza
+        Self(Arc::new(Parts { head, features, children, inner }))
     }
 
     /// A stanza whose content is the elements given.
@@ -62,37 +68,37 @@ impl Stanza {
 
     /// The opening tag's words.
     pub fn head(&self) -> &Head {
-        &self.head
+        &self.0.head
     }
 
     /// Kind and type.
     pub fn kind(&self) -> Kind {
-        self.head.kind
+        self.0.head.kind
     }
 
     /// What the direct children tell at a glance.
     pub fn features(&self) -> Features {
-        self.features
+        self.0.features
     }
 
     /// The canonical bytes between the tags.
     pub fn inner(&self) -> &Bytes {
-        &self.inner
+        &self.0.inner
     }
 
     /// Bytes of content; what limits and quotas count, beside the opening tag.
     pub fn len(&self) -> usize {
-        self.inner.len()
+        self.0.inner.len()
     }
 
     /// Whether the stanza has no content at all.
     pub fn is_empty(&self) -> bool {
-        self.inner.is_empty()
+        self.0.inner.is_empty()
     }
 
     /// The direct children in order.
     pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
-        self.children.iter().filter_map(|&range| child_at(&self.inner, range))
+        self.0.children.iter().filter_map(|&range| child_at(&self.0.inner, range))
     }
 
     /// The first direct child of this name and namespace, unparsed.
@@ -114,21 +120,21 @@ impl Stanza {
     #[must_use]
     pub fn with_head(&self, change: impl FnOnce(&mut Head)) -> Self {
         let mut stanza = self.clone();
-        change(&mut stanza.head);
+        change(stanza.head_mut());
         stanza
     }
 
     /// The same stanza from another sender.
     #[must_use]
     pub fn with_from(mut self, from: Jid) -> Self {
-        self.head.from = Some(from);
+        self.head_mut().from = Some(from);
         self
     }
 
     /// The same stanza to another recipient.
     #[must_use]
     pub fn with_to(mut self, to: Jid) -> Self {
-        self.head.to = Some(to);
+        self.head_mut().to = Some(to);
         self
     }
 
@@ -141,8 +147,8 @@ impl Stanza {
     /// With one canonical element appended to the content.
     #[must_use]
     pub fn with_child_bytes(&self, child: &[u8]) -> Self {
-        let inner = [&self.inner[..], child].concat();
-        Self::new(self.head.clone(), inner)
+        let inner = [&self.0.inner[..], child].concat();
+        Self::new(self.0.head.clone(), inner)
     }
 
     /// Without the direct children for which `unwanted` holds; text between children goes with them.
@@ -154,14 +160,15 @@ impl Stanza {
         }
         let kept: Vec<&[u8]> =
             self.children().filter(|child| !unwanted(child)).map(|child| child.bytes).collect();
-        Self::new(self.head.clone(), kept.concat())
+        Self::new(self.0.head.clone(), kept.concat())
     }
 
     /// The stanza with a buffer of its own. Whoever keeps a stanza must call this, or one line pins a
     /// whole read.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { inner: Bytes::copy_from_slice(&self.inner), ..self.clone() }
+        let inner = Bytes::copy_from_slice(&self.0.inner);
+        Self(Arc::new(Parts { inner, ..(*self.0).clone() }))
     }
 
     /// The result of this IQ request, to its sender (RFC 6120 §8.2.3).
@@ -182,8 +189,13 @@ impl Stanza {
         Some(Self::new(head, error.to_element().to_bytes()))
     }
 
+    /// In place where nobody else has the stanza.
+    fn head_mut(&mut self) -> &mut Head {
+        &mut Arc::make_mut(&mut self.0).head
+    }
+
     fn answer_head(&self, kind: Kind) -> Head {
-        let Head { id, from, to, .. } = self.head.clone();
+        let Head { id, from, to, .. } = self.0.head.clone();
         Head { kind, id, from: to, to: from, lang: None }
     }
 
@@ -200,29 +212,29 @@ impl Stanza {
     }
 
     fn write_open(&self, out: &mut Vec<u8>, ns: &str) {
-        let name = self.head.kind.name();
-        out.reserve(self.inner.len() + 256);
+        let name = self.0.head.kind.name();
+        out.reserve(self.0.inner.len() + 256);
         writer::open_start(out, name, ns, "");
-        if let Some(from) = &self.head.from {
+        if let Some(from) = &self.0.head.from {
             writer::attribute(out, "from", from.as_str());
         }
-        if let Some(to) = &self.head.to {
+        if let Some(to) = &self.0.head.to {
             writer::attribute(out, "to", to.as_str());
         }
-        if let Some(ty) = self.head.kind.type_str() {
+        if let Some(ty) = self.0.head.kind.type_str() {
             writer::attribute(out, "type", ty);
         }
-        if let Some(id) = &self.head.id {
+        if let Some(id) = &self.0.head.id {
             writer::attribute(out, "id", id);
         }
-        if let Some(lang) = &self.head.lang {
+        if let Some(lang) = &self.0.head.lang {
             writer::attribute(out, "xml:lang", lang);
         }
-        if self.inner.is_empty() {
+        if self.0.inner.is_empty() {
             return writer::empty_end(out);
         }
         writer::open_end(out);
-        out.extend_from_slice(&self.inner);
+        out.extend_from_slice(&self.0.inner);
         writer::close(out, name);
     }
 }
