@@ -8,6 +8,7 @@
 //! | [`receipt`] | responsibility for a stanza, as a value |
 //! | [`session`] | the words between connection, session and user |
 //! | [`resumption`] | the name by which a client asks for its session back (XEP-0198) |
+//! | [`snapshot`] | the live state of entities as data |
 //! | [`time`] | points in time, handed in from outside |
 //! | [`member`] | the names of processes and threads |
 
@@ -17,6 +18,7 @@ pub mod receipt;
 pub mod resumption;
 pub mod route;
 pub mod session;
+pub mod snapshot;
 pub mod time;
 
 pub use envelope::{Body, Envelope, TraceContext};

@@ -62,9 +62,10 @@ pub enum EdgeWord {
 }
 
 /// Whether anybody looks at the client (XEP-0352 §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientState {
     /// `<active/>`
+    #[default]
     Active,
     /// `<inactive/>`
     Inactive,
