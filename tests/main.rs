@@ -4,6 +4,7 @@
 
 mod commands;
 mod docs;
+mod limits;
 mod rfc;
 mod security;
 mod stage;

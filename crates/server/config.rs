@@ -36,8 +36,10 @@ pub struct Config {
     pub auth: c2s::config::Auth,
     /// Whom people may turn to, as URIs (XEP-0157).
     pub contact: domain::Contact,
-    /// How much of anything.
-    pub limits: Limits,
+    /// How much of anything a client may send.
+    pub limits: c2s::config::Limits,
+    /// How much an account may have of anything.
+    pub accounts: user::config::Accounts,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -74,36 +76,6 @@ pub struct Listen {
     pub c2s_tls: Vec<SocketAddr>,
     /// Health and metrics over HTTP. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
-}
-
-/// How much of anything.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// False, for load tests: rates and numbers of connections are not limited; sizes always are.
-    pub enabled: bool,
-    /// Most bytes of a stanza. Default 262,144; at least 10,000 (RFC 6120 §13.12).
-    pub stanza_bytes: usize,
-    /// Most bytes of anything before log-in. Default 16,384.
-    pub stanza_bytes_before_login: usize,
-    /// Seconds from the first byte to the end of log-in. Default 30.
-    pub login_seconds: u64,
-    /// Bytes a second that one connection may send, on average.
-    pub bytes_per_second: u32,
-    /// Bytes that it may send at once above that.
-    pub bytes_burst: u32,
-    /// Stanzas a second that one connection may send, on average.
-    pub stanzas_per_second: u32,
-    /// Stanzas that it may send at once above that.
-    pub stanzas_burst: u32,
-    /// Most sessions of one account. Default 20.
-    pub sessions_per_account: usize,
-    /// Most items of a roster. Default 2,000.
-    pub roster_items: usize,
-    /// Most messages kept for an account whose clients are all away. Default 1,000.
-    pub offline_messages: usize,
-    /// Most bytes of them. Default 16 MiB.
-    pub offline_bytes: usize,
 }
 
 /// Where rows are kept.
@@ -144,6 +116,8 @@ pub enum Durability {
 pub struct Archive {
     /// For accounts whose owner has not said. Default `always`.
     pub default: ArchiveDefault,
+    /// Most messages of one page, whatever a client asks for. Default 250, which is also the most.
+    pub page_messages: usize,
     /// Days after which archived messages are removed; 0: never.
     pub retention_days: u32,
 }
@@ -236,9 +210,14 @@ impl Default for Config {
             c2s: c2s::config::Rules::default(),
             auth: c2s::config::Auth::default(),
             contact: domain::Contact::default(),
-            limits: Limits::default(),
+            limits: c2s::config::Limits::default(),
+            accounts: user::config::Accounts::default(),
             store: Store::default(),
-            archive: Archive { default: ArchiveDefault::Always, retention_days: 0 },
+            archive: Archive {
+                default: ArchiveDefault::Always,
+                page_messages: user::Config::default().archive_page,
+                retention_days: 0,
+            },
             sm: StreamManagement::default(),
             lease: Lease { ttl_ms: 1_000 },
             telemetry: Telemetry { log: "info".to_owned(), log_format: LogFormat::Text },
@@ -271,27 +250,6 @@ impl Default for Listen {
             c2s: vec![any(5222)],
             c2s_tls: vec![any(5223)],
             http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let gate = c2s::config::Limits::default();
-        let user = user::Config::default();
-        Self {
-            enabled: gate.enabled,
-            stanza_bytes: gate.stanza_bytes,
-            stanza_bytes_before_login: gate.stanza_bytes_before_login,
-            login_seconds: gate.login_seconds,
-            bytes_per_second: gate.bytes_per_second,
-            bytes_burst: gate.bytes_burst,
-            stanzas_per_second: gate.stanzas_per_second,
-            stanzas_burst: gate.stanzas_burst,
-            sessions_per_account: user.sessions_per_account,
-            roster_items: user.roster_items,
-            offline_messages: user.offline_messages,
-            offline_bytes: user.offline_bytes,
         }
     }
 }
@@ -395,6 +353,20 @@ impl Config {
                 self.lease.ttl_ms
             ));
         }
+        let ranges = [
+            ("accounts.sessions", self.accounts.sessions, 1, 100),
+            (
+                "archive.page_messages",
+                self.archive.page_messages,
+                1,
+                user::Config::default().archive_page,
+            ),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return wrong(format!("{name} is {value}, but must be between {least} and {most}"));
+            }
+        }
         self.gate().check().map_err(|error| ConfigError::Value(error.to_string()))
     }
 
@@ -408,7 +380,6 @@ impl Config {
 
     /// The settings of the client gate.
     pub fn gate(&self) -> c2s::Config {
-        let limits = &self.limits;
         c2s::Config {
             listen: c2s::config::Listen {
                 c2s: self.listen.c2s.clone(),
@@ -416,31 +387,20 @@ impl Config {
             },
             c2s: self.c2s.clone(),
             auth: self.auth.clone(),
-            limits: c2s::config::Limits {
-                enabled: limits.enabled,
-                stanza_bytes: limits.stanza_bytes,
-                stanza_bytes_before_login: limits.stanza_bytes_before_login,
-                login_seconds: limits.login_seconds,
-                bytes_per_second: limits.bytes_per_second,
-                bytes_burst: limits.bytes_burst,
-                stanzas_per_second: limits.stanzas_per_second,
-                stanzas_burst: limits.stanzas_burst,
-            },
+            limits: self.limits.clone(),
         }
     }
 
     /// The settings of accounts and sessions.
     pub fn user(&self) -> user::Config {
         user::Config {
-            sessions_per_account: self.limits.sessions_per_account,
-            roster_items: self.limits.roster_items,
-            offline_messages: self.limits.offline_messages,
-            offline_bytes: self.limits.offline_bytes,
+            accounts: self.accounts.clone(),
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,
                 ArchiveDefault::Roster => user::config::ArchiveDefault::Roster,
                 ArchiveDefault::Never => user::config::ArchiveDefault::Never,
             },
+            archive_page: self.archive.page_messages,
             resume: Duration::from_secs(self.sm.resume_seconds),
             queue_stanzas: self.sm.queue_stanzas,
             queue_bytes: self.sm.queue_bytes,

@@ -163,6 +163,51 @@ fn marks_that_only_the_server_makes_are_taken_from_clients() {
     );
 }
 
+// XEP-0313 §4.1.3, §4.3.2: ids are times, so that they can be guessed; they lead into the own archive alone.
+#[test]
+fn an_id_of_somebody_elses_archive_leads_nowhere() {
+    let field = |var: &str| {
+        format!(
+            "<query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+             <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>
+             <field var='{var}'><value>{{$id}}</value></field></x></query>"
+        )
+    };
+    let page = |name: &str| {
+        format!(
+            "<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'>
+             <{name}>{{$id}}</{name}></set></query>"
+        )
+    };
+    let queries =
+        [field("ids"), field("after-id"), field("before-id"), page("after"), page("before")];
+    let ask = |who: &str, answer: &str| -> String {
+        let lines = queries.iter().map(|query| {
+            format!("\n{who} sends <iq type='set' id='q'>{query}</iq>\n{who} receives {answer}")
+        });
+        lines.collect()
+    };
+    let story = format!(
+        "
+        juliet/garden connects
+        romeo/phone   connects
+        tybalt/street connects
+        romeo/phone   sends    <message to='{{juliet/garden}}' type='chat' id='m'><body>secret</body></message>
+        juliet/garden receives <message id='m'><body>secret</body><stanza-id xmlns='urn:xmpp:sid:0' by='{{juliet}}' id='{{$id}}'/></message>
+        tybalt/street sends    <message to='{{tybalt}}' type='chat' id='n'><body>note</body></message>
+        tybalt/street receives <message id='n'>…</message>
+        {}
+        tybalt/street is quiet
+        juliet/garden sends    <iq type='set' id='q'>{}</iq>
+        juliet/garden receives <message><result xmlns='urn:xmpp:mam:2' id='{{$id}}'>…</result></message>
+        juliet/garden receives <iq type='result' id='q'>…</iq>
+        ",
+        ask("tybalt/street", "<iq type='error' id='q'>{error cancel item-not-found}…</iq>"),
+        queries[0],
+    );
+    attack("guessed ids", &story);
+}
+
 // XEP-0313 §4.3; XEP-0059
 #[test]
 fn absurd_queries_of_an_archive_have_small_answers() {

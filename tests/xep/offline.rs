@@ -61,7 +61,7 @@ fn a_client_of_negative_priority_gets_no_stored_messages() {
 fn when_there_is_no_room_for_a_message_its_sender_is_told() {
     let stage = Stage::start(
         "
-        [limits]
+        [accounts]
         offline_messages = 2
     ",
     );

@@ -1,6 +1,6 @@
 //! XEP-0198 Stream Management.
 
-use crate::stage::play;
+use crate::stage::{Stage, play, play_on};
 
 // XEP-0198 §3, §4
 #[test]
@@ -218,4 +218,81 @@ fn stream_management_is_not_enabled_twice() {
         romeo/phone sends    <enable xmlns='urn:xmpp:sm:3'/>
         romeo/phone receives <failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
     ");
+}
+
+// XEP-0198 §5: `max` bounds the wait, and `h` of `<failed/>` tells what arrived before it ended.
+#[test]
+fn who_comes_back_too_late_learns_how_much_had_arrived() {
+    play("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <presence to='{juliet/garden}'/>
+        juliet/garden receives <presence from='{romeo/phone}'/>
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true' max='1'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true' max='1'/>
+        romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='m1'><body>1</body></message>
+                               <message to='{juliet/garden}' type='chat' id='m2'><body>2</body></message>
+        juliet/garden receives <message id='m1'>…</message>
+        juliet/garden receives <message id='m2'>…</message>
+        romeo/phone   vanishes
+        juliet/garden receives <presence from='{romeo/phone}' type='unavailable'/>
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives <failed xmlns='urn:xmpp:sm:3' h='2'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+        tybalt/street logs in
+        tybalt/street sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        tybalt/street receives <failed xmlns='urn:xmpp:sm:3' h='{none}'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+    ");
+}
+
+// XEP-0198 §5: the server may allow less time than is asked for.
+#[test]
+fn a_client_that_asks_for_more_time_is_told_how_much_it_has() {
+    let stage = Stage::start("[sm]\nresume_seconds = 77");
+    play_on(
+        &stage,
+        "
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true' max='600'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' resume='true' max='77'/>
+        romeo/laptop  connects
+        romeo/laptop  sends    <enable xmlns='urn:xmpp:sm:3' resume='true' max='5'/>
+        romeo/laptop  receives <enabled xmlns='urn:xmpp:sm:3' resume='true' max='5'/>
+    ",
+    );
+}
+
+// XEP-0198 §4, §5: what was not acknowledged waits, whatever became of the session.
+#[test]
+fn a_client_that_acknowledges_nothing_loses_the_session_and_no_message() {
+    let stage = Stage::start("[sm]\nqueue_bytes = 2000");
+    let text = "x".repeat(500);
+    let message = |number: u32| {
+        format!(
+            "<message to='{{romeo/phone}}' type='chat' id='m{number}'><body>{number} {text}</body></message>"
+        )
+    };
+    let got =
+        |number: u32| format!("<message id='m{number}'><body>{number} {text}</body>…</message>");
+    play_on(&stage, &format!("
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{{$id}}' resume='true'/>
+        juliet/garden sends    {}
+                               {}
+                               {}
+        romeo/phone   receives {}
+        romeo/phone   receives {}
+        romeo/phone   receives {{stream-error resource-constraint}}
+        romeo/phone   loses the stream
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{{$id}}' h='2'/>
+        romeo/phone   receives <failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+        romeo/laptop  connects
+        romeo/laptop  receives {}
+        romeo/laptop  receives {}
+        romeo/laptop  receives {}
+        everyone      is quiet
+    ", message(1), message(2), message(3), got(1), got(2), got(1), got(2), got(3)));
 }

@@ -49,6 +49,18 @@ impl Query {
         Ok(parsed)
     }
 
+    /// With no more than this many messages on a page, whatever the client asks for.
+    ///
+    /// # Errors
+    /// `policy-violation` for more ids than a page has.
+    pub fn with_pages_of(mut self, most: usize) -> Result<Self, StanzaError> {
+        if self.rows.ids.len() > most {
+            return Err(too_many_ids());
+        }
+        self.rows.limit = self.rows.limit.min(most);
+        Ok(self)
+    }
+
     /// §4.1
     fn filter(&mut self, form: &Form) -> Result<(), StanzaError> {
         for field in &form.fields {
@@ -66,8 +78,7 @@ impl Query {
         self.rows.before_id = one_id(form, "before-id")?;
         let ids = form.values("ids").unwrap_or_default();
         if ids.len() > PAGE_MOST as usize {
-            let error = StanzaError::from(StanzaCondition::PolicyViolation);
-            return Err(error.with_text("too many ids in one query"));
+            return Err(too_many_ids());
         }
         self.rows.ids = ids.iter().map(|text| id(text)).collect::<Result<_, _>>()?;
         // Accounts keep no groupchat, so that what is asked of it changes nothing (§6.1.1).
@@ -124,6 +135,10 @@ pub fn form() -> Element {
         .with_attr("var", "ids")
         .with_child(validate);
     Element::new("query", ns::MAM).with_child(form.to_element().with_child(ids))
+}
+
+fn too_many_ids() -> StanzaError {
+    StanzaError::from(StanzaCondition::PolicyViolation).with_text("too many ids in one query")
 }
 
 /// A time in microseconds; what lies before 1970 is the beginning.
@@ -218,6 +233,14 @@ mod tests {
         assert_eq!(slice("<max>0</max>"), Ok((Slice::First, 0)));
         let between = paged(&format!("<before>{ID}</before><after>{ID}</after>")).unwrap();
         assert_eq!((between.rows.slice, between.rows.after_id), (Slice::Before(id), Some(id)));
+    }
+
+    #[test]
+    fn pages_may_be_smaller_than_the_most() {
+        let limit = |inner: &str| paged(inner).unwrap().with_pages_of(20).unwrap().rows.limit;
+        assert_eq!((limit("<max>99</max>"), limit("<max>7</max>"), limit("")), (20, 7, 20));
+        let ids = |count| filtered(&vec![("ids", ID); count]).unwrap().with_pages_of(20);
+        assert!(ids(1).is_ok());
     }
 
     #[test]

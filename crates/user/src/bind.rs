@@ -85,7 +85,7 @@ fn make_room(
         let session = entry.id.uid;
         end(user, session, StreamCondition::Conflict.into(), cx);
     }
-    if user.sessions.len() < cx.shared.sessions_per_account {
+    if user.sessions.len() < cx.shared.accounts.sessions {
         return Ok(());
     }
     let waiting = user.sessions.iter().find(|entry| !entry.attached).map(|entry| entry.id.uid);

@@ -2,25 +2,51 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Settings of accounts and sessions. Shared by all of them, never changed while they live.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Most sessions of one account at a time.
-    pub sessions_per_account: usize,
-    /// Most items of a roster.
-    pub roster_items: usize,
-    /// Most messages kept for an account whose clients are all away.
-    pub offline_messages: usize,
-    /// Most bytes of them.
-    pub offline_bytes: usize,
+    /// How much an account may have of anything.
+    pub accounts: Accounts,
     /// Whether messages are archived where the account's owner has not said (XEP-0441).
     pub archive_default: ArchiveDefault,
+    /// Most messages of one page of an archive; at most [`archive::PAGE_MOST`].
+    pub archive_page: usize,
     /// How long a session with a lost connection waits to be resumed (XEP-0198 §5).
     pub resume: Duration,
     /// Most stanzas of a session that its client has not acknowledged.
     pub queue_stanzas: usize,
     /// Most bytes of them.
     pub queue_bytes: usize,
+}
+
+/// How much an account may have of anything.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    /// Most sessions at a time. Default 20.
+    pub sessions: usize,
+    /// Most items of a roster. Default 2,000.
+    pub roster_items: usize,
+    /// Most subscription requests of others that wait for an answer (RFC 6121 §3.1.3). Default 256.
+    pub subscription_requests: usize,
+    /// Most addresses that one session has sent directed presence to. Default 200.
+    pub directed_presence: usize,
+    /// Most blocked addresses (XEP-0191). Default 1,000.
+    pub blocked_addresses: usize,
+    /// Most messages kept while all clients are away (XEP-0160). Default 1,000.
+    pub offline_messages: usize,
+    /// Most bytes of them. Default 16 MiB.
+    pub offline_bytes: usize,
+    /// Most elements of private XML (XEP-0049). Default 200.
+    pub private_items: usize,
+    /// Most bytes of them together. Default 1 MiB.
+    pub private_bytes: usize,
+    /// Most bytes of a vCard (XEP-0054). Default 128 KiB.
+    pub vcard_bytes: usize,
+    /// Most addresses in both lists of archiving preferences together (XEP-0441). Default 500.
+    pub archive_preferences: usize,
 }
 
 /// What is archived of an account whose owner has not said (XEP-0441).
@@ -37,14 +63,36 @@ pub enum ArchiveDefault {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            sessions_per_account: 20,
-            roster_items: 2_000,
-            offline_messages: 1_000,
-            offline_bytes: 16 << 20,
+            accounts: Accounts::default(),
             archive_default: ArchiveDefault::Always,
+            archive_page: archive::PAGE_MOST as usize,
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
         }
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            sessions: 20,
+            roster_items: 2_000,
+            subscription_requests: 256,
+            directed_presence: 200,
+            blocked_addresses: 1_000,
+            offline_messages: 1_000,
+            offline_bytes: 16 << 20,
+            private_items: 200,
+            private_bytes: 1 << 20,
+            vcard_bytes: 128 << 10,
+            archive_preferences: 500,
+        }
+    }
+}
+
+impl From<Accounts> for Config {
+    fn from(accounts: Accounts) -> Self {
+        Self { accounts, ..Self::default() }
     }
 }

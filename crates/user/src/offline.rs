@@ -6,11 +6,11 @@
 //! acknowledged it, without when it was handed to the connection. What is sent to that session meanwhile
 //! is stored behind, so that the order stays.
 //!
-//! Bound: [`Config::offline_messages`] and [`Config::offline_bytes`]. Full: the sender gets
+//! Bound: [`Accounts::offline_messages`] and [`Accounts::offline_bytes`]. Full: the sender gets
 //! `service-unavailable` (§2 rule 3).
 //!
-//! [`Config::offline_messages`]: crate::Config::offline_messages
-//! [`Config::offline_bytes`]: crate::Config::offline_bytes
+//! [`Accounts::offline_messages`]: crate::config::Accounts::offline_messages
+//! [`Accounts::offline_bytes`]: crate::config::Accounts::offline_bytes
 
 mod drain;
 mod meter;
@@ -88,7 +88,7 @@ pub(crate) fn is_fleeting(stanza: &Stanza) -> bool {
 pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
     let Entry { stanza, mut writes, taken } = entry;
     let value = kept::write(&late(user, &stanza, cx));
-    if user.offline.meter.is_full_for(value.len(), cx.shared) {
+    if user.offline.meter.is_full_for(value.len(), &cx.shared.accounts) {
         if taken {
             tracing::warn!(jid = %user.jid, "the offline store is full");
             return stages::keep(writes, cx);

@@ -23,7 +23,6 @@ use crate::extensions::{blocking, deliver};
 use crate::subscription::Word;
 
 pub use broadcast::session_ended;
-pub use directed::DIRECTED_MAX;
 
 /// Presence of one of the account's own sessions, stamped with its full address.
 pub fn outbound(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {

@@ -29,9 +29,6 @@ pub(crate) use iq::check_room;
 pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 pub(crate) use push::{Push, push};
 
-/// More subscription requests than this do not wait at one account (RFC 6121 §3.1.3, last warning).
-pub const REQUESTS_MAX: usize = 256;
-
 /// A longer request waits without what it says, so that nobody can fill the store with them.
 pub const REQUEST_BYTES_MAX: usize = 8 << 10;
 
@@ -172,12 +169,6 @@ impl Roster {
     /// The requests that wait for an answer (RFC 6121 §3.1.3), as they came, without `to`.
     pub fn requests(&self) -> impl Iterator<Item = (&BareJid, &Stanza)> {
         self.requests.iter()
-    }
-
-    /// Whether another request may wait.
-    #[must_use]
-    pub fn has_room_for_request(&self) -> bool {
-        self.requests.len() < REQUESTS_MAX
     }
 
     /// How the account and a contact stand to each other.

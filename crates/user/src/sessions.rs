@@ -28,7 +28,7 @@ pub struct SessionEntry {
 }
 
 /// The sessions of an account, oldest first. Few: bounded by
-/// [`crate::Config::sessions_per_account`].
+/// [`crate::config::Accounts::sessions`].
 #[derive(Default)]
 pub struct Sessions {
     entries: Vec<SessionEntry>,

@@ -10,8 +10,9 @@ use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Store, Write};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Stanza, kept};
 
+use crate::User;
+use crate::config::{Accounts, Config};
 use crate::roster::{Item, Subscription};
-use crate::{Config, User};
 
 pub(crate) const ROMEO: &str = "romeo@x.org";
 
@@ -32,6 +33,10 @@ impl Stage {
         let row = Account::new(Credentials::decoy(b"secret", "romeo", 10_000)).encode();
         put_account(&memory, Some(row));
         Self::on(memory, config)
+    }
+
+    pub(crate) fn limited(accounts: Accounts) -> Self {
+        Self::with(Config::from(accounts))
     }
 
     pub(crate) fn without_account() -> Self {

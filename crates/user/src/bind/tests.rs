@@ -3,7 +3,7 @@
 use proto::Body;
 use proto::session::UserWord;
 
-use crate::Config;
+use crate::config::Accounts;
 use crate::stage::{ROMEO, Stage, put_account};
 
 #[test]
@@ -57,7 +57,7 @@ fn a_resource_in_use_changes_hands() {
 
 #[test]
 fn too_many_sessions_are_refused_unless_one_of_them_only_waits() {
-    let mut stage = Stage::with(Config { sessions_per_account: 2, ..Config::default() });
+    let mut stage = Stage::limited(Accounts { sessions: 2, ..Accounts::default() });
     let first = stage.bind("first");
     stage.bind("second");
     assert_eq!(stage.wish(Some("third")), ["refused: wait resource-constraint"]);

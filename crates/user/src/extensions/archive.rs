@@ -5,6 +5,10 @@
 //! refused on its way is not archived, and where the store refuses, delivery knows whether somebody must
 //! be told.
 //!
+//! Ids are times, and so can be guessed. Whoever guesses one gets nothing by it: an id is looked up among the
+//! rows of the account that asks, and only there; that of another account is `item-not-found`. What ids tell
+//! is when a message came, and that is told with it.
+//!
 //! Ids are wall-clock microseconds, or one more than the last one. Where the clock was set back while
 //! the account slept, new ids may lie before old ones until it has caught up: order suffers, no row is
 //! lost.
@@ -114,7 +118,8 @@ fn query(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    let collector = Collector::new(Query::parse(&request.payload)?);
+    let query = Query::parse(&request.payload)?.with_pages_of(cx.shared.archive_page)?;
+    let collector = Collector::new(query);
     let (request, rows) = (again(request), collector.query().rows.clone());
     behind_writes(user, cx, move |user, cx| ask(user, request, collector, rows, cx));
     Ok(Answer::Later)

@@ -29,9 +29,6 @@ pub const EXTENSION: Extension<User> = Extension {
     ..Extension::NONE
 };
 
-/// Most addresses that an account blocks.
-pub const MAX_ITEMS: usize = 1_000;
-
 /// The blocked addresses of an account.
 #[derive(Default)]
 struct Blocklist(HashSet<Jid>);
@@ -94,7 +91,7 @@ fn block(
     }
     let list = &mut user.slots.get_or_make(Blocklist::default).0;
     let fresh: Vec<Jid> = jids.iter().filter(|jid| !list.contains(*jid)).cloned().collect();
-    if list.len() + fresh.len() > MAX_ITEMS {
+    if list.len() + fresh.len() > cx.shared.accounts.blocked_addresses {
         let error = StanzaError::from(StanzaCondition::ResourceConstraint);
         return Err(error.with_text("too many blocked addresses"));
     }
@@ -266,15 +263,12 @@ fn items<'a>(name: &'static str, jids: impl IntoIterator<Item = &'a Jid>) -> Ele
 
 /// The addresses that a request names; each once.
 fn read_items(payload: &Element) -> Result<Vec<Jid>, StanzaError> {
-    let mut jids = Vec::new();
+    let (mut jids, mut seen) = (Vec::new(), HashSet::new());
     for item in payload.children().filter(|child| child.is("item", ns::BLOCKING)) {
         let text = item.attr("jid").ok_or(StanzaCondition::BadRequest)?;
         let jid = Jid::parse(text).map_err(|_| StanzaCondition::JidMalformed)?;
-        if !jids.contains(&jid) {
+        if seen.insert(jid.clone()) {
             jids.push(jid);
-        }
-        if jids.len() > MAX_ITEMS {
-            return Err(StanzaCondition::ResourceConstraint.into());
         }
     }
     Ok(jids)

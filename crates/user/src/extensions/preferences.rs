@@ -22,9 +22,6 @@ pub const EXTENSION: Extension<User> = Extension {
     ..Extension::NONE
 };
 
-/// Most addresses in both lists together.
-pub const MAX_JIDS: usize = 500;
-
 /// The row of [`Kind::Setting`]: a `<prefs/>`.
 const ITEM: &str = "archive";
 
@@ -84,6 +81,10 @@ fn set(
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     let preferences = Preferences::parse(&request.payload)?;
+    if preferences.always.len() + preferences.never.len() > cx.shared.accounts.archive_preferences {
+        let error = StanzaError::from(StanzaCondition::PolicyViolation);
+        return Err(error.with_text("too many addresses in the archiving preferences"));
+    }
     let before = user.slots.get::<Preferences>().cloned();
     replace(user, Some(preferences.clone()));
     let element = preferences.to_element();
@@ -120,10 +121,6 @@ impl Preferences {
             _ => return Err(StanzaCondition::BadRequest.into()),
         };
         let (always, never) = (jids(prefs, "always")?, jids(prefs, "never")?);
-        if always.len() + never.len() > MAX_JIDS {
-            let error = StanzaError::from(StanzaCondition::PolicyViolation);
-            return Err(error.with_text("too many addresses in the archiving preferences"));
-        }
         Ok(Self { default, always, never })
     }
 

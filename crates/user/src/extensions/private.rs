@@ -6,6 +6,7 @@ use store::{Key, Kind, Row, Write};
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::User;
+use crate::config::Accounts;
 use crate::extensions::{again, reply, store_error};
 
 /// Private XML of an account.
@@ -20,11 +21,6 @@ pub const EXTENSION: Extension<User> = Extension {
     ],
     ..Extension::NONE
 };
-
-/// Most elements of an account.
-pub const MAX_ITEMS: usize = 200;
-/// Most bytes of them together.
-pub const MAX_BYTES: usize = 1 << 20;
 
 /// §2.3. What was never kept comes back as it was asked for.
 fn get(
@@ -68,10 +64,11 @@ fn set(
         return Err(wrong_number(request));
     }
     let (owner, request) = (user.jid.clone(), again(request));
+    let most = cx.shared.accounts.private_items;
     cx.read(
-        move |store, fence| store.scan(fence, owner, Kind::Private, None, MAX_ITEMS + 1),
+        move |store, fence| store.scan(fence, owner, Kind::Private, None, most + 1),
         move |user, cx, rows| match rows {
-            Ok(rows) if fits(&rows, &puts) => keep(request, puts, cx),
+            Ok(rows) if fits(&rows, &puts, &cx.shared.accounts) => keep(request, puts, cx),
             Ok(_) => {
                 let error = StanzaError::from(StanzaCondition::PolicyViolation);
                 let error = error.with_text("too much private XML");
@@ -91,12 +88,12 @@ fn keep(request: Request, puts: Vec<(Key, Vec<u8>)>, cx: &mut Context<'_, User>)
 }
 
 /// Whether what is there and not replaced leaves room.
-fn fits(rows: &[Row], puts: &[(Key, Vec<u8>)]) -> bool {
+fn fits(rows: &[Row], puts: &[(Key, Vec<u8>)], limits: &Accounts) -> bool {
     let replaced = |row: &&Row| puts.iter().any(|(key, _)| key.item == row.item);
     let stay: Vec<&Row> = rows.iter().filter(|row| !replaced(row)).collect();
     let bytes = stay.iter().map(|row| row.value.len()).sum::<usize>()
         + puts.iter().map(|(_, value)| value.len()).sum::<usize>();
-    stay.len() + puts.len() <= MAX_ITEMS && bytes <= MAX_BYTES
+    stay.len() + puts.len() <= limits.private_items && bytes <= limits.private_bytes
 }
 
 /// The root of what is kept has a namespace of its own.

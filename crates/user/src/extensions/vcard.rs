@@ -21,9 +21,6 @@ pub const EXTENSION: Extension<User> = Extension {
     ..Extension::NONE
 };
 
-/// The largest card.
-pub const MAX_BYTES: usize = 128 << 10;
-
 /// §3.1, §3.3. The owner learns that there is no card; others are told the same as of an account that is
 /// not there.
 fn get(
@@ -60,7 +57,7 @@ fn set(
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     let bytes = request.payload.to_bytes();
-    if bytes.len() > MAX_BYTES {
+    if bytes.len() > cx.shared.accounts.vcard_bytes {
         let error = StanzaError::from(StanzaCondition::PolicyViolation);
         return Err(error.with_text("the card is too large"));
     }

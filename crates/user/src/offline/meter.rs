@@ -4,7 +4,7 @@ use bytes::Bytes;
 use store::{ArchiveId, Key, Kind, Row, Write};
 use xmpp::BareJid;
 
-use crate::Config;
+use crate::config::Accounts;
 
 /// The row's name among the settings of the account.
 const ITEM: &[u8] = b"offline";
@@ -50,8 +50,8 @@ impl Meter {
     }
 
     /// Whether another message of this size has no room.
-    pub(super) fn is_full_for(&self, size: usize, config: &Config) -> bool {
-        self.count >= config.offline_messages || self.bytes + size > config.offline_bytes
+    pub(super) fn is_full_for(&self, size: usize, limits: &Accounts) -> bool {
+        self.count >= limits.offline_messages || self.bytes + size > limits.offline_bytes
     }
 
     pub(super) fn add(&mut self, id: ArchiveId, size: usize) {

@@ -7,7 +7,7 @@ use xmpp::delay;
 
 use super::drain::WINDOW;
 use super::is_fleeting;
-use crate::Config;
+use crate::config::Accounts;
 use crate::extensions::hints::may_keep_for_later;
 use crate::stage::{Stage, stanza};
 
@@ -107,7 +107,7 @@ fn another_session_gets_what_the_first_one_did_not_take() {
 
 #[test]
 fn a_full_store_refuses_and_keeps_what_it_has() {
-    let mut stage = Stage::with(Config { offline_messages: 2, ..Config::default() });
+    let mut stage = Stage::limited(Accounts { offline_messages: 2, ..Accounts::default() });
     for text in ["one", "two"] {
         assert!(stage.gets(&chat(text)).is_empty());
     }
@@ -117,7 +117,7 @@ fn a_full_store_refuses_and_keeps_what_it_has() {
     let session = stage.bind("r");
     assert_eq!(late(&stage.says(session, "<presence/>")), ["one", "two"]);
 
-    let mut stage = Stage::with(Config { offline_bytes: 300, ..Config::default() });
+    let mut stage = Stage::limited(Accounts { offline_bytes: 300, ..Accounts::default() });
     assert!(stage.gets(&chat("one")).is_empty());
     assert_eq!(stage.gets(&chat("two")), [FULL]);
 }

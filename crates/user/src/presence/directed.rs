@@ -8,9 +8,6 @@ use super::{may_see, refuse};
 use crate::User;
 use crate::sessions::SessionEntry;
 
-/// The most addresses that a session may have sent directed presence to and not taken it back.
-pub const DIRECTED_MAX: usize = 200;
-
 /// Sends presence to one address (§4.6.3). Where the memory is full, the presence is refused: the server
 /// could not keep the promise to tell of its end.
 pub(super) fn send(
@@ -26,7 +23,8 @@ pub(super) fn send(
         return cx.send(stanza);
     }
     // A subscriber hears of the end of the session as all others do (rule 1).
-    let promised = (is_subscriber && entry.is_available()) || note(entry, to);
+    let promised = (is_subscriber && entry.is_available())
+        || note(entry, to, cx.shared.accounts.directed_presence);
     if !promised {
         let full = StanzaError::from(StanzaCondition::ResourceConstraint);
         let full = full.with_text("this session shows itself to too many addresses");
@@ -36,11 +34,11 @@ pub(super) fn send(
 }
 
 /// Remembers an address; false where there is no room.
-fn note(entry: &mut SessionEntry, to: Jid) -> bool {
+fn note(entry: &mut SessionEntry, to: Jid, most: usize) -> bool {
     if entry.directed.contains(&to) {
         return true;
     }
-    let room = entry.directed.len() < DIRECTED_MAX;
+    let room = entry.directed.len() < most;
     if room {
         entry.directed.push(to);
     }

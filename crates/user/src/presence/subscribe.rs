@@ -3,7 +3,7 @@
 
 use entity::Context;
 use std::sync::Arc;
-use xmpp::{BareJid, FullJid, Jid, PresenceType, Stanza, StanzaCondition};
+use xmpp::{BareJid, FullJid, Jid, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use super::{is_blocked, made, pass_to_available, refuse};
 use crate::User;
@@ -58,7 +58,7 @@ fn check_item(
     contact: &BareJid,
     after: Standing,
     cx: &Context<'_, User>,
-) -> Result<(), xmpp::StanzaError> {
+) -> Result<(), StanzaError> {
     let state = after.state;
     let needs_item = state.is_to() || state.is_from() || state.is_pending_out() || after.approved;
     if needs_item && !user.roster.contains(contact) {
@@ -80,9 +80,12 @@ pub(super) fn inbound(
     let before = user.roster.standing(&contact);
     let step = subscription::inbound(before, word);
     let begins_to_wait = step.after.state.is_pending_in() && !before.state.is_pending_in();
-    let full = begins_to_wait && !user.roster.has_room_for_request();
+    let most = cx.shared.accounts.subscription_requests;
+    if begins_to_wait && user.roster.requests().count() >= most {
+        return cx.send_error(&stanza, too_many_requests());
+    }
     // An approval given beforehand may need an item; there was one, or it would not be known.
-    if full || (step.after == before && step.reply.is_none()) {
+    if step.after == before && step.reply.is_none() {
         return;
     }
     let (from, to) = (Jid::from(contact.clone()), Jid::from(user.jid.clone()));
@@ -108,6 +111,12 @@ pub(super) fn inbound(
             show(user, &contact, cx);
         }
     });
+}
+
+/// An account keeps no more requests than its bound (§3.1.3, last warning); who asks may ask again later.
+fn too_many_requests() -> StanzaError {
+    let full = StanzaError::from(StanzaCondition::ResourceConstraint);
+    full.with_text("too many requests wait for an answer of this account")
 }
 
 /// Answers and cancellations to a resource that is not there are ignored; a request to any resource is one

@@ -106,7 +106,7 @@ fn put(
 
 /// A new item is refused where the roster is full.
 pub(crate) fn check_room(user: &User, cx: &Context<'_, User>) -> Result<(), StanzaError> {
-    if user.roster.len() < cx.shared.roster_items {
+    if user.roster.len() < cx.shared.accounts.roster_items {
         return Ok(());
     }
     let full = StanzaError::from(StanzaCondition::ResourceConstraint);

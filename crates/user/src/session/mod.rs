@@ -27,7 +27,7 @@ use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamE
 use crate::config::Config;
 use csi::Held;
 use queue::{Item, Limits, Queue};
-use sm::Management;
+use sm::{Expired, Management};
 
 /// The extensions of a session. Its stages are its own files; the list is for whoever publishes it.
 pub static EXTENSIONS: Extensions<Session> = Extensions::new(&[sm::EXTENSION, csi::EXTENSION]);
@@ -37,6 +37,8 @@ pub struct Session {
     id: SessionId,
     live: Option<Box<Live>>,
     over: bool,
+    /// What is left of one that nobody resumed in time.
+    expired: Option<Expired>,
 }
 
 /// A session that was started and is not over.
@@ -82,7 +84,9 @@ impl Entity for Session {
 
     fn load(route: &Route, _: Vec<Row>, _: &Arc<Config>) -> Result<Self, LoadError> {
         match route {
-            Route::Session(id) => Ok(Self { id: id.clone(), live: None, over: false }),
+            Route::Session(id) => {
+                Ok(Self { id: id.clone(), live: None, over: false, expired: None })
+            }
             _ => Err(LoadError { kind: Kind::Account }),
         }
     }
@@ -99,14 +103,19 @@ impl Entity for Session {
     }
 
     fn wake(&mut self, timer: Timer, cx: &mut Turn<'_>) {
-        if let Some(live) = &mut self.live {
-            let done = live.ring(timer, cx);
-            self.finish(done, cx);
-        }
+        let Some(live) = &mut self.live else {
+            if timer == sm::FORGET {
+                cx.close();
+            }
+            return;
+        };
+        self.expired = live.expires(timer);
+        let done = live.ring(timer, cx);
+        self.finish(done, cx);
     }
 
     fn may_sleep(&self) -> bool {
-        self.live.is_none()
+        self.live.is_none() && self.expired.is_none()
     }
 }
 
@@ -143,6 +152,10 @@ impl Session {
         {
             self.over = true;
             live.end(ending, cx);
+            match self.expired {
+                Some(_) => cx.set_timer(sm::FORGET, cx.shared.resume),
+                None => cx.close(),
+            }
         }
     }
 
@@ -151,8 +164,9 @@ impl Session {
         let mut unacknowledged = Vec::new();
         match body {
             Body::Stanza(stanza) => unacknowledged.push(stanza),
-            Body::Edge(connection, EdgeWord::Resume { .. }) => {
-                let word = HomeWord::ResumeFailed { h: None };
+            Body::Edge(connection, EdgeWord::Resume { secret, .. }) => {
+                let h = self.expired.as_ref().and_then(|expired| expired.h_for(&secret));
+                let word = HomeWord::ResumeFailed { h };
                 cx.tell(Route::Connection(connection), Body::Home(word));
             }
             // A connection that was told of the end may have spoken before it heard.
@@ -167,7 +181,9 @@ impl Session {
             cx.tell(Route::User(self.id.account.clone()), Body::User(word));
         }
         self.over = true;
-        cx.close();
+        if self.expired.is_none() {
+            cx.close();
+        }
     }
 }
 
@@ -339,7 +355,6 @@ impl Live {
         let word =
             UserWord::Ended { session: self.id.uid, unacknowledged: items.map(late).collect() };
         cx.tell(Route::User(self.id.account), Body::User(word));
-        cx.close();
     }
 
     fn tell_user(&self, word: UserWord, cx: &mut Turn<'_>) {

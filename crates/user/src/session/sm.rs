@@ -38,6 +38,9 @@ const EXPIRE: Timer = Timer("expire", 0);
 const LISTEN: Timer = Timer("listen", 0);
 const SETTLE: Timer = Timer("settle", 0);
 
+/// Ends what is left of a session that has expired.
+pub(super) const FORGET: Timer = Timer("forget", 0);
+
 const R: Bytes = Bytes::from_static(b"<r xmlns='urn:xmpp:sm:3'/>");
 
 /// What a session keeps once its client counts.
@@ -62,6 +65,20 @@ impl Management {
     }
 }
 
+/// What is known of a session after its time to be resumed: enough to tell its client how much of what it
+/// sent has arrived (§5, `h` of `<failed/>`). Kept as long again as a session waits.
+pub(super) struct Expired {
+    secret: [u8; 16],
+    h: u32,
+}
+
+impl Expired {
+    /// The session's h, for whoever has the secret.
+    pub(super) fn h_for(&self, secret: &[u8; 16]) -> Option<u32> {
+        bool::from(self.secret[..].ct_eq(&secret[..])).then_some(self.h)
+    }
+}
+
 pub(super) fn cancel_timers(cx: &mut Turn<'_>) {
     for timer in [EXPIRE, LISTEN, SETTLE] {
         cx.cancel_timer(timer);
@@ -74,6 +91,12 @@ fn ledger(handled: u64, cx: &Turn<'_>) -> Arc<Ledger> {
 }
 
 impl Live {
+    /// What will be left when this timer rings, if it is the one that ends the wait.
+    pub(super) fn expires(&self, timer: Timer) -> Option<Expired> {
+        let sm = self.sm.as_ref().filter(|_| timer == EXPIRE && self.edge == Edge::Detached)?;
+        Some(Expired { secret: sm.secret, h: wrapped(sm.ledger.standing().handled) })
+    }
+
     pub(super) fn ring(&mut self, timer: Timer, cx: &mut Turn<'_>) -> Result<(), Ending> {
         match timer {
             EXPIRE if self.edge == Edge::Detached => Err(Ending(None)),
@@ -269,7 +292,8 @@ impl Live {
             Err(AckError::TooHigh { sent }) => return Err(Ending(Some(too_high(h, sent)))),
             Err(AckError::Stale) => {
                 // It asks for what it has acknowledged; that is gone, so the session cannot go on.
-                let word = HomeWord::ResumeFailed { h: None };
+                let h = Some(wrapped(sm.ledger.standing().handled));
+                let word = HomeWord::ResumeFailed { h };
                 cx.tell(Route::Connection(connection), Body::Home(word));
                 self.edge = Edge::Detached;
                 return Err(Ending(None));

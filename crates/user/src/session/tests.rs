@@ -150,7 +150,8 @@ impl Stage {
                 assert_eq!(ResumptionId::parse(&previd), self.id);
                 format!("resumed {h}")
             }
-            HomeWord::ResumeFailed { .. } => "not resumed".into(),
+            HomeWord::ResumeFailed { h: None } => "not resumed".into(),
+            HomeWord::ResumeFailed { h: Some(h) } => format!("not resumed, {h} handled"),
             HomeWord::Stanza(stanza) => short(&stanza),
             HomeWord::Nonza(bytes) => {
                 assert_eq!(&bytes[..], b"<r xmlns='urn:xmpp:sm:3'/>");

@@ -3,6 +3,7 @@
 use xmpp::{Jid, ns};
 
 use super::{Account, condition, to};
+use crate::config::Accounts;
 use crate::extensions::blocking;
 
 const LIST: &str = "<blocklist xmlns='urn:xmpp:blocking'/>";
@@ -184,8 +185,9 @@ fn presence_goes_away_and_comes_back_for_those_who_may_see_it() {
 fn too_many_addresses_and_a_store_that_refuses_change_nothing() {
     let mut account = Account::new();
     account.bind(1, "orchard");
-    let items: String =
-        (0..=blocking::MAX_ITEMS).map(|n| format!("<item jid='a{n}@x'/>")).collect();
+    let items: String = (0..=Accounts::default().blocked_addresses)
+        .map(|n| format!("<item jid='a{n}@x'/>"))
+        .collect();
     let many = format!("<block xmlns='urn:xmpp:blocking'>{items}</block>");
     assert_eq!(condition(&account.asks(1, "set", &many)), "resource-constraint");
     account.asks(1, "set", &block("a@x"));

@@ -3,7 +3,7 @@
 use xmpp::ns;
 
 use super::{Account, condition};
-use crate::extensions::{private, vcard};
+use crate::config::Accounts;
 
 fn account() -> Account {
     let mut account = Account::new();
@@ -53,14 +53,15 @@ fn private_xml_has_one_root_with_a_namespace_of_its_own() {
 #[test]
 fn private_xml_is_bounded_and_nobody_elses() {
     let mut account = account();
-    let chunk = "x".repeat(private::MAX_BYTES / 4);
+    let chunk = "x".repeat(Accounts::default().private_bytes / 4);
     let put = |name: &str| query(&format!("<{name} xmlns='urn:x'>{chunk}</{name}>"));
     for name in ["a", "b", "c"] {
         assert_eq!(account.asks(1, "set", &put(name)).attr("type"), Some("result"));
     }
     assert_eq!(condition(&account.asks(1, "set", &put("d"))), "policy-violation");
     assert_eq!(account.asks(1, "set", &put("a")).attr("type"), Some("result"), "replaced");
-    let many: String = (0..=private::MAX_ITEMS).map(|n| format!("<a xmlns='urn:{n}'/>")).collect();
+    let many: String =
+        (0..=Accounts::default().private_items).map(|n| format!("<a xmlns='urn:{n}'/>")).collect();
     assert_eq!(condition(&account.asks(1, "set", &query(&many))), "policy-violation");
     for ty in ["get", "set"] {
         let answer = account.is_asked("tybalt@capulet.lit/s", ty, &query("<a xmlns='urn:x'/>"));
@@ -89,7 +90,7 @@ fn a_card_is_read_by_everybody_and_written_by_its_owner() {
 #[test]
 fn a_card_too_large_and_a_store_that_refuses_are_told() {
     let mut account = account();
-    let photo = "x".repeat(vcard::MAX_BYTES);
+    let photo = "x".repeat(Accounts::default().vcard_bytes);
     let large = format!("<vCard xmlns='vcard-temp'><PHOTO>{photo}</PHOTO></vCard>");
     assert_eq!(condition(&account.asks(1, "set", &large)), "policy-violation");
     account.memory.refuse_writes(Some(store::Error::Full("the disk")));

@@ -5,8 +5,7 @@ use xmpp::{Element, ns};
 use super::archive::archived;
 use super::{Account, condition};
 use crate::Config;
-use crate::config::ArchiveDefault;
-use crate::extensions::preferences;
+use crate::config::{Accounts, ArchiveDefault};
 
 const GET: &str = "<prefs xmlns='urn:xmpp:mam:2'/>";
 
@@ -71,7 +70,8 @@ fn by_roster_only_contacts_are_archived() {
 fn what_cannot_be_kept_changes_nothing() {
     let mut account = Account::new();
     account.bind(1, "orchard");
-    let jids: Vec<String> = (0..=preferences::MAX_JIDS).map(|n| format!("a{n}@x")).collect();
+    let jids: Vec<String> =
+        (0..=Accounts::default().archive_preferences).map(|n| format!("a{n}@x")).collect();
     let jids: Vec<&str> = jids.iter().map(String::as_str).collect();
     let many = prefs("never", &jids, &[]);
     assert_eq!(condition(&account.asks(1, "set", &many)), "policy-violation");

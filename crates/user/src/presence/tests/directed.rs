@@ -1,7 +1,7 @@
 //! Directed presence (RFC 6121 §4.6).
 
 use super::stage;
-use crate::presence::DIRECTED_MAX;
+use crate::config::Accounts;
 use crate::subscription::State;
 
 const ROOM: &str = "room@conference.example.com/j";
@@ -89,7 +89,7 @@ fn a_subscription_that_ends_takes_the_directed_presence_with_it() {
 #[test]
 fn more_addresses_than_can_be_remembered_are_refused() {
     let mut stage = stage();
-    for number in 0..DIRECTED_MAX {
+    for number in 0..Accounts::default().directed_presence {
         stage.sends("balcony", &format!("<presence to='r{number}@example.org'/>"));
     }
     let refused = stage.sends("balcony", "<presence to='more@example.org' id='d'/>");

@@ -8,10 +8,11 @@ use proto::{Body, Envelope, Hosts, Route, SessionId};
 use store::memory::Memory;
 use xmpp::{BareJid, Element, Head, Jid, Kind, Stanza, ns};
 
+use crate::User;
+use crate::config::{Accounts, Config};
 use crate::roster::Roster;
 use crate::sessions::SessionEntry;
 use crate::subscription::{Standing, State};
-use crate::{Config, User};
 
 /// Juliet's account.
 pub(crate) struct Stage {
@@ -38,7 +39,7 @@ impl Stage {
 
     fn load(memory: Arc<Memory>) -> Self {
         let hosts = Hosts::new([juliet().domain()], []);
-        let config = Arc::new(Config { roster_items: 8, ..Config::default() });
+        let config = Arc::new(Config::from(Accounts { roster_items: 8, ..Accounts::default() }));
         let mut trial = Trial::<User>::new(&route(), config, hosts, memory.clone()).unwrap();
         trial.entity.exists = true;
         Self { trial, memory }

@@ -1,7 +1,7 @@
 //! Subscriptions (RFC 6121 §3): what is stamped, kept, pushed, delivered and answered, in which order.
 
 use super::stage::Stage;
-use crate::roster::REQUESTS_MAX;
+use crate::config::Accounts;
 use crate::subscription::State;
 
 const PUSH: &str = "push-60a24181e4";
@@ -275,14 +275,23 @@ fn requests_without_an_answer_are_sent_again_when_the_account_becomes_available(
     assert_eq!(asked(&mut stage, "chamber"), 1);
 }
 
+// RFC 6121 §3.1.3, last warning
 #[test]
-fn more_requests_than_may_wait_are_ignored() {
+fn more_requests_than_may_wait_are_refused_until_there_is_room() {
     let mut stage = stage();
-    for number in 0..REQUESTS_MAX {
+    for number in 0..Accounts::default().subscription_requests {
         stage.stands(&format!("r{number}@example.org"), State::NoneIn);
     }
+    let refused = stage.hears(
+        "<presence from='more@example.org' to='juliet@example.com' type='subscribe' id='m'/>",
+    );
+    assert_eq!(refused.0.len(), 1);
+    assert!(refused.0[0].starts_with(
+        "<presence from='juliet@example.com' to='more@example.org' type='error' id='m'>\
+         <error type='wait'><resource-constraint"
+    ));
     stage
-        .hears("<presence from='more@example.org' to='juliet@example.com' type='subscribe'/>")
+        .hears("<presence from='r7@example.org' to='juliet@example.com' type='subscribe'/>")
         .is(&[]);
     assert_eq!(stage.state_of("more@example.org"), State::None);
     stage.sends("balcony", "<presence to='r7@example.org' type='unsubscribed'/>");

@@ -7,6 +7,7 @@ use xmpp::{Jid, delay};
 
 use super::*;
 use crate::session::sm::{ASK_STANZAS, PATIENCE, SILENCE};
+use entity::Entity;
 
 // Counting (XEP-0198 §3, §4).
 
@@ -228,7 +229,7 @@ fn an_h_that_is_too_high_or_taken_back_resumes_nothing() {
     stage.client(1, EdgeWord::Ack { h: 1 });
     stage.client(1, EdgeWord::Gone(Gone::Lost));
     stage.resumes(2, 0);
-    assert_eq!(stage.said, ["2: not resumed", "user: ended []"]);
+    assert_eq!(stage.said, ["2: not resumed, 0 handled", "user: ended []"]);
 }
 
 // The end of resumption (XEP-0198 §4).
@@ -248,7 +249,31 @@ fn a_session_that_nobody_resumes_gives_back_what_it_holds() {
     assert_eq!(note.unix_micros.unsigned_abs(), came);
     assert_eq!(note.from, Jid::parse("x.org").ok());
     assert!(delay::find(&stage.given_back[1]).is_none());
-    assert!(stage.trial.closed);
+}
+
+// XEP-0198 §5: `h` in `<failed/>`.
+#[test]
+fn who_comes_too_late_learns_what_arrived_for_as_long_again() {
+    let resume = Config::default().resume;
+    let mut stage = Stage::managed();
+    for text in ["one", "two"] {
+        stage.client(1, EdgeWord::Stanza(message(text)));
+    }
+    stage.settles();
+    stage.client(1, EdgeWord::Gone(Gone::Lost));
+    stage.waits(resume);
+    assert_eq!(stage.said, ["user: ended []"]);
+    stage.client(2, EdgeWord::Resume { secret: [0; 16], h: 0 });
+    assert_eq!(stage.said, ["2: not resumed"]);
+    stage.gets(message("late"));
+    assert_eq!(stage.said, ["user: ended [late]"]);
+    for _ in 0..2 {
+        stage.resumes(2, 0);
+        assert_eq!(stage.said, ["2: not resumed, 2 handled"]);
+    }
+    assert!(!stage.trial.closed && !stage.trial.entity.may_sleep());
+    stage.waits(resume);
+    assert!(stage.said.is_empty() && stage.trial.closed);
 }
 
 #[test]
