@@ -126,6 +126,22 @@ impl<'a, E: Entity> Context<'a, E> {
         self.tell(route, Body::Stanza(stanza));
     }
 
+    /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since
+    /// the entity keeps it.
+    pub fn send_for(&mut self, stanza: Stanza, receipt: Receipt) {
+        let cause = self.cause.receipt.replace(receipt);
+        self.send(stanza);
+        if let Some(own) = std::mem::replace(&mut self.cause.receipt, cause) {
+            own.release();
+        }
+    }
+
+    /// What the cause asked for was not kept: its share of the responsibility is dropped, so that whoever
+    /// holds the rest sends it again.
+    pub fn fail(&mut self) {
+        drop(self.cause.receipt.take());
+    }
+
     /// Answers a stanza with an error; a stanza that must not be answered so is left alone.
     pub fn send_error(&mut self, stanza: &Stanza, error: impl Into<StanzaError>) {
         if let Some(answer) = stanza.error(&error.into()).filter(|it| it.head().to.is_some()) {

@@ -5,10 +5,12 @@
 //! | module | owns |
 //! |---|---|
 //! | `iq` | roster get and roster set |
+//! | `outbox` | words of subscription until contacts have them |
 //! | `push` | items as clients see them, pushes to interested resources |
 //! | `row` | items, requests and the version as rows of the store |
 
 mod iq;
+pub(crate) mod outbox;
 mod push;
 mod row;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use crate::subscription::{Standing, State};
 
 pub(crate) use iq::check_room;
 pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
+use outbox::Outbox;
 pub(crate) use push::{Push, push};
 
 /// A longer request waits without what it says, so that nobody can fill the store with them.
@@ -44,6 +47,8 @@ pub struct Roster {
     removed: u64,
     /// What was kept of contacts before an edit that was refused while a later one is on its way.
     refused: BTreeMap<BareJid, (Option<Item>, Option<Stanza>)>,
+    /// What was said to contacts and is not known to be kept by them.
+    pub(crate) outbox: Outbox,
 }
 
 /// What an account keeps of one contact (RFC 6121 §2.1.2).
@@ -116,6 +121,7 @@ impl Roster {
             Kind::Roster => {
                 self.items.insert(row::read_contact(&row.item)?, row::read_item(&row.value)?);
             }
+            Kind::Pending if self.outbox.take(row)? => {}
             Kind::Pending => {
                 let contact = row::read_contact(&row.item)?;
                 let request = row::read_request(&row.value)?;

@@ -13,7 +13,7 @@ use xmpp::{BareJid, StreamCondition, StreamError};
 
 use crate::config::Config;
 use crate::offline::Offline;
-use crate::roster::Roster;
+use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
 use crate::{bind, extensions, inbound, offline, outbound, presence, stages};
 
@@ -31,6 +31,8 @@ pub struct User {
     pub last_id: ArchiveId,
     /// What it has in store for sessions to come (XEP-0160).
     pub offline: Offline,
+    /// Whether it has said again to contacts what it had said when it was last loaded.
+    pub(crate) said_again: bool,
     /// What extensions keep of it.
     pub slots: Slots,
     /// Rows that extensions of this account loaded at start; each takes its own.
@@ -60,6 +62,7 @@ impl Entity for User {
             roster,
             last_id: offline.last_id(),
             offline,
+            said_again: false,
             slots: Slots::default(),
             rows,
         };
@@ -68,26 +71,34 @@ impl Entity for User {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
+        if !std::mem::replace(&mut self.said_again, true) {
+            outbox::send_again(self, cx);
+        }
         match envelope.body {
             Body::Stanza(stanza) => inbound::receive(self, stanza, cx),
             Body::User(word) => self.hear(word, cx),
             Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) => {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
-            Body::Edge(..) | Body::Home(_) | Body::Woken => {
+            Body::Woken => outbox::settle(self, cx),
+            Body::Edge(..) | Body::Home(_) => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }
-        if !self.exists && self.sessions.is_empty() {
+        if !self.exists && self.sessions.is_empty() && self.roster.outbox.is_empty() {
             // Whoever asks next finds the account that may be made or enabled meanwhile.
             cx.close();
         }
     }
 
-    fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
+    fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>) {
+        if timer == outbox::AGAIN {
+            outbox::send_again(self, cx);
+        }
+    }
 
     fn may_sleep(&self) -> bool {
-        self.sessions.is_empty() && self.offline.may_sleep()
+        self.sessions.is_empty() && self.offline.may_sleep() && self.roster.outbox.is_empty()
     }
 }
 

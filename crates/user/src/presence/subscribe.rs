@@ -8,7 +8,7 @@ use xmpp::{BareJid, FullJid, Jid, PresenceType, Stanza, StanzaCondition, StanzaE
 use super::{is_blocked, made, pass_to_available, refuse};
 use crate::User;
 use crate::extensions::deliver;
-use crate::roster::{self, keep, push};
+use crate::roster::{self, keep, outbox, push};
 use crate::subscription::{self, Sight, Standing, Word};
 
 /// A word of one of the account's clients to a contact. It goes its way in the name of the bare address (§3,
@@ -30,7 +30,12 @@ pub(super) fn outbound(
         return refuse(user, session, &stanza, full, cx);
     }
     let visible = available(user);
-    let edit = user.roster.stand(&user.jid, &contact, (step.after, None), cx.now);
+    let mut edit = user.roster.stand(&user.jid, &contact, (step.after, None), cx.now);
+    let from = Jid::from(user.jid.clone());
+    let word = stanza.clone().with_from(from).with_to(contact.clone().into());
+    if step.route {
+        user.roster.tell(&mut edit, &user.jid, &word);
+    }
     keep(user, edit, cx, move |user, kept, cx| {
         let change = match kept {
             Ok(change) => change,
@@ -40,8 +45,7 @@ pub(super) fn outbound(
             hide(&contact, &visible, cx);
         }
         if step.route {
-            let from = Jid::from(user.jid.clone());
-            cx.send(stanza.with_from(from).with_to(contact.clone().into()));
+            outbox::send(user, word, cx);
         }
         if let Some(change) = change {
             push(user, &change, cx);
@@ -93,8 +97,8 @@ pub(super) fn inbound(
     let visible = available(user);
     let edit = user.roster.stand(&user.jid, &contact, (step.after, Some(&stanza)), cx.now);
     keep(user, edit, cx, move |user, kept, cx| {
-        // What was not kept has not happened: the contact's server asks again, or learns by a probe.
-        let Ok(change) = kept else { return };
+        // What was not kept has not happened: the contact's home says it again.
+        let Ok(change) = kept else { return cx.fail() };
         if step.deliver {
             hand_over(user, &stanza, word, cx);
         }
@@ -166,9 +170,12 @@ pub(crate) fn say(
     id: Option<Arc<str>>,
     cx: &mut Context<'_, User>,
 ) {
-    let to = Jid::from(contact.clone());
-    let presence = made(word.presence_type(), user.jid.clone().into(), Some(to));
-    cx.send(presence.with_head(|head| head.id = id));
+    cx.send(said(user, contact, word).with_head(|head| head.id = id));
+}
+
+/// A word to a contact in the account's name.
+pub(crate) fn said(user: &User, contact: &BareJid, word: Word) -> Stanza {
+    made(word.presence_type(), user.jid.clone().into(), Some(contact.clone().into()))
 }
 
 /// The resources that are available now. Taken before an edit, since one may go before it is kept, and

@@ -2,6 +2,7 @@
 
 mod blocked;
 mod directed;
+mod outbox;
 mod probes;
 pub(crate) mod stage;
 mod subscriptions;

@@ -5,7 +5,7 @@ use entity::{Answer, Context, Extension, Iq, Request};
 use xmpp::{BareJid, Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 
 use super::push::push_to;
-use super::{Item, keep, push};
+use super::{Item, keep, outbox, push};
 use crate::User;
 use crate::extensions::{again, deliver, reply};
 use crate::presence::subscribe;
@@ -125,7 +125,13 @@ fn remove(
         return Err(StanzaCondition::ItemNotFound.into());
     };
     let visible = subscribe::available(user);
-    let edit = user.roster.remove(&user.jid, contact, cx.now);
+    let mut edit = user.roster.remove(&user.jid, contact, cx.now);
+    let said = |word| subscribe::said(user, contact, word);
+    let unsubscribe = (item.to_subscribed() || item.ask).then(|| said(Word::Unsubscribe));
+    let unsubscribed = item.from_subscribed().then(|| said(Word::Unsubscribed));
+    for word in unsubscribe.iter().chain(&unsubscribed) {
+        user.roster.tell(&mut edit, &user.jid, word);
+    }
     let (request, contact) = (again(request), contact.clone());
     keep(user, edit, cx, move |user, kept, cx| {
         let answer = kept.as_ref().map(|_| None).map_err(Clone::clone);
@@ -134,12 +140,12 @@ fn remove(
         if let Some(change) = change {
             push(user, &change, cx);
         }
-        if item.to_subscribed() || item.ask {
-            subscribe::say(user, &contact, Word::Unsubscribe, None, cx);
+        if let Some(word) = unsubscribe {
+            outbox::send(user, word, cx);
         }
-        if item.from_subscribed() {
+        if let Some(word) = unsubscribed {
             subscribe::hide(&contact, &visible, cx);
-            subscribe::say(user, &contact, Word::Unsubscribed, None, cx);
+            outbox::send(user, word, cx);
         }
     });
     Ok(())

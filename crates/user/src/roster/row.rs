@@ -67,16 +67,19 @@ pub(super) fn read_version(row: &[u8]) -> Option<(u64, u64)> {
 /// A request as it waits: from the contact's bare address, without `to`, and without its content where that
 /// is too long.
 pub(super) fn bounded(request: &Stanza, contact: &BareJid) -> Stanza {
-    let Head { id, lang, .. } = request.head().clone();
-    let head = Head {
-        kind: REQUEST,
-        id: id.filter(|id| id.len() <= ATTRIBUTE_BYTES_MAX),
-        from: Some(contact.clone().into()),
-        to: None,
-        lang: lang.filter(|lang| lang.len() <= ATTRIBUTE_BYTES_MAX),
-    };
-    let fits = request.len() <= REQUEST_BYTES_MAX;
-    let inner = if fits { Bytes::copy_from_slice(request.inner()) } else { Bytes::new() };
+    let from = Some(contact.clone().into());
+    without_excess(request).with_head(|head| {
+        *head = Head { kind: REQUEST, id: head.id.take(), from, to: None, lang: head.lang.take() };
+    })
+}
+
+/// A stanza without what is too long to be kept in numbers.
+pub(super) fn without_excess(stanza: &Stanza) -> Stanza {
+    let mut head = stanza.head().clone();
+    head.id = head.id.filter(|id| id.len() <= ATTRIBUTE_BYTES_MAX);
+    head.lang = head.lang.filter(|lang| lang.len() <= ATTRIBUTE_BYTES_MAX);
+    let fits = stanza.len() <= REQUEST_BYTES_MAX;
+    let inner = if fits { Bytes::copy_from_slice(stanza.inner()) } else { Bytes::new() };
     Stanza::new(head, inner)
 }
 

@@ -1,10 +1,12 @@
 //! Owns Juliet: an account on trial with a few sessions, spoken to and heard in XML.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use entity::Entity;
 use entity::trial::Trial;
 use proto::session::UserWord;
-use proto::{Body, Envelope, Hosts, Route, SessionId};
+use proto::{Body, Envelope, Hosts, Receipt, Route, SessionId};
 use store::memory::Memory;
 use xmpp::{BareJid, Element, Head, Jid, Kind, Stanza, ns};
 
@@ -18,6 +20,8 @@ use crate::subscription::{Standing, State};
 pub(crate) struct Stage {
     trial: Trial<User>,
     memory: Arc<Memory>,
+    /// Of what was sent for the account itself.
+    receipts: Vec<Receipt>,
 }
 
 /// What the account sent in one turn, each as `resource: <stanza/>` for one of its sessions, and as
@@ -42,7 +46,7 @@ impl Stage {
         let config = Arc::new(Config::from(Accounts { roster_items: 8, ..Accounts::default() }));
         let mut trial = Trial::<User>::new(&route(), config, hosts, memory.clone()).unwrap();
         trial.entity.exists = true;
-        Self { trial, memory }
+        Self { trial, memory, receipts: Vec::new() }
     }
 
     /// The account as it is loaded again from its store, without sessions.
@@ -108,11 +112,45 @@ impl Stage {
         self.trial.entity.sessions.of_resource(resource).unwrap().id.uid
     }
 
-    fn hear(&mut self, body: Body) -> Heard {
-        Heard(self.trial.receive(route(), body).into_iter().map(|sent| self.show(sent)).collect())
+    /// Whoever was sent something has kept it.
+    pub(crate) fn are_confirmed(&mut self) {
+        self.receipts.drain(..).for_each(Receipt::release);
+        drop(self.trial.settle(route()));
     }
 
-    fn show(&self, envelope: Envelope) -> String {
+    /// What was sent is lost on its way.
+    pub(crate) fn are_lost(&mut self) {
+        self.receipts.clear();
+        drop(self.trial.settle(route()));
+    }
+
+    /// The clock moves on.
+    pub(crate) fn waits(&mut self, time: Duration) -> Heard {
+        let sent = self.trial.advance(time);
+        self.heard(sent)
+    }
+
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.trial.entity.may_sleep()
+    }
+
+    pub(crate) fn closed(&self) -> bool {
+        self.trial.closed
+    }
+
+    fn hear(&mut self, body: Body) -> Heard {
+        let sent = self.trial.receive(route(), body);
+        self.heard(sent)
+    }
+
+    fn heard(&mut self, sent: Vec<Envelope>) -> Heard {
+        Heard(sent.into_iter().map(|sent| self.show(sent)).collect())
+    }
+
+    fn show(&mut self, envelope: Envelope) -> String {
+        if let Some(receipt) = envelope.receipt {
+            self.receipts.push(receipt);
+        }
         let Body::Stanza(stanza) = envelope.body else {
             panic!("only stanzas are sent here");
         };
