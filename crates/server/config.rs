@@ -404,6 +404,7 @@ impl Config {
             resume: Duration::from_secs(self.sm.resume_seconds),
             queue_stanzas: self.sm.queue_stanzas,
             queue_bytes: self.sm.queue_bytes,
+            ..user::Config::default()
         }
     }
 

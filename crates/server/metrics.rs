@@ -13,6 +13,7 @@ use web::Text;
 pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) accounts: Arc<user::config::Figures>,
     pub(crate) router: Router,
     pub(crate) store: SharedStore,
 }
@@ -65,6 +66,8 @@ impl Sources {
             ("refused", self.figures.refused.load(Ordering::Relaxed)),
         ];
         text.counters("drops_total", "What could not go on, by reason.", "reason", drops);
+        let lost = self.accounts.messages_lost.load(Ordering::Relaxed);
+        text.counter("messages_lost_total", "Lost though acknowledged; alarm on any.", lost);
         text.counter("reads_delayed_total", "Reads put off by rates.", gate.reads_delayed.get());
     }
 

@@ -61,6 +61,7 @@ impl Server {
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let sources = Arc::new(Sources {
             gate: Arc::new(Metrics::default()),
+            accounts: Arc::clone(&shared.user.figures),
             figures: shared.figures,
             router: router.clone(),
             store: Arc::clone(&foundation.store),

@@ -1,5 +1,7 @@
 //! Owns the settings of accounts and sessions, with their defaults.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,15 @@ pub struct Config {
     pub queue_stanzas: usize,
     /// Most bytes of them.
     pub queue_bytes: usize,
+    /// What accounts count.
+    pub figures: Arc<Figures>,
+}
+
+/// What the accounts of one process count, for metrics.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Messages that were acknowledged and that the store did not take in time.
+    pub messages_lost: AtomicU64,
 }
 
 /// How much an account may have of anything.
@@ -69,6 +80,7 @@ impl Default for Config {
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
+            figures: Arc::default(),
         }
     }
 }

@@ -14,6 +14,7 @@
 
 mod drain;
 mod meter;
+pub(crate) mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::extensions::hints::may_keep_for_later;
 use crate::{User, inbound, stages};
 use drain::Drain;
 use meter::Meter;
+use refused::Refused;
 
 pub use drain::deliver;
 pub(crate) use drain::{is_behind, session_ended, taken};
@@ -47,6 +49,8 @@ pub struct Offline {
     in_flight: usize,
     /// The session that gets what is stored.
     drain: Option<Drain>,
+    /// What the store refused and nobody else answers for.
+    refused: Refused,
 }
 
 /// A message to store.
@@ -73,7 +77,7 @@ impl Offline {
 
     /// Whether nothing would be lost if the account were loaded again.
     pub(crate) fn may_sleep(&self) -> bool {
-        self.in_flight == 0 && self.drain.is_none()
+        self.in_flight == 0 && self.drain.is_none() && self.refused.is_empty()
     }
 }
 
@@ -83,14 +87,15 @@ pub(crate) fn is_fleeting(stanza: &Stanza) -> bool {
     !stanza.features().any(WRITTEN)
 }
 
-/// Stores a message with its other rows in one batch. Where that fails, its sender is told, unless a
-/// session has taken it all the same.
+/// Stores a message with its other rows in one batch. Where that fails, its sender is told; where a session
+/// has taken it all the same, it is stored later. What a session had has twice the room.
 pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
     let Entry { stanza, mut writes, taken } = entry;
-    let value = kept::write(&late(user, &stanza, cx));
-    if user.offline.meter.is_full_for(value.len(), &cx.shared.accounts) {
+    let late = late(user, &stanza, cx);
+    let value = kept::write(&late);
+    if user.offline.meter.is_full_for(value.len(), if taken { 2 } else { 1 }, &cx.shared.accounts) {
         if taken {
-            tracing::warn!(jid = %user.jid, "the offline store is full");
+            refused::lose(user, cx);
             return stages::keep(writes, cx);
         }
         return cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
@@ -102,11 +107,18 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
     writes.push(user.offline.meter.write(&user.jid));
     cx.commit_then(writes, move |user, cx, result| {
         user.offline.in_flight = user.offline.in_flight.saturating_sub(1);
-        if let Err(error) = result {
-            tracing::error!(jid = %user.jid, %error, "a message was not stored");
-            user.offline.meter.remove(1, size);
-            if !taken {
-                cx.send_error(&stanza, not_kept());
+        match result {
+            Ok(()) => {
+                user.offline.refused.succeeded();
+                drain::begin(user, cx);
+            }
+            Err(error) => {
+                tracing::warn!(jid = %user.jid, %error, "a message was not stored");
+                user.offline.meter.remove(1, size);
+                match taken {
+                    true => refused::hold(user, late, cx),
+                    false => cx.send_error(&stanza, not_kept()),
+                }
             }
         }
         drain::go_on(user, cx);

@@ -20,7 +20,7 @@ pub(crate) const ROMEO: &str = "romeo@x.org";
 pub(crate) struct Stage {
     pub(crate) trial: Trial<User>,
     pub(crate) memory: Arc<Memory>,
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Stage {
@@ -125,7 +125,7 @@ impl Stage {
         drop(self.trial.entity.roster.put(&romeo(), &contact, item, self.trial.now));
     }
 
-    fn told(&self, sent: Vec<Envelope>) -> Vec<String> {
+    pub(crate) fn told(&self, sent: Vec<Envelope>) -> Vec<String> {
         sent.into_iter().map(|envelope| self.word(envelope)).collect()
     }
 

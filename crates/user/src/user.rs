@@ -12,7 +12,7 @@ use store::{ArchiveId, Key, Kind, Row};
 use xmpp::{BareJid, StreamCondition, StreamError};
 
 use crate::config::Config;
-use crate::offline::Offline;
+use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
 use crate::{bind, extensions, inbound, offline, outbound, presence, stages};
@@ -92,8 +92,10 @@ impl Entity for User {
     }
 
     fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>) {
-        if timer == outbox::AGAIN {
-            outbox::send_again(self, cx);
+        match timer {
+            outbox::AGAIN => outbox::send_again(self, cx),
+            refused::AGAIN => refused::try_again(self, cx),
+            _ => {}
         }
     }
 

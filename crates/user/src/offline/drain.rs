@@ -82,14 +82,19 @@ pub(crate) fn session_ended(user: &mut User, session: u64, cx: &mut Context<'_, 
         return;
     }
     user.offline.drain = None;
-    let next = inbound::takers(user).find(|entry| entry.id.uid != session);
-    if let Some(next) = next.map(|entry| entry.id.uid) {
-        start_again(user, next, cx);
-    }
+    begin_but(user, Some(session), cx);
 }
 
-fn start_again(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
-    let since = user.sessions.get(session).and_then(|entry| entry.takes_since);
+/// Something was stored: a session that takes messages gets it, if none gets stored ones yet.
+pub(super) fn begin(user: &mut User, cx: &mut Context<'_, User>) {
+    begin_but(user, None, cx);
+}
+
+fn begin_but(user: &mut User, not: Option<u64>, cx: &mut Context<'_, User>) {
+    let next = inbound::takers(user).find(|entry| Some(entry.id.uid) != not);
+    let Some((session, since)) = next.map(|entry| (entry.id.uid, entry.takes_since)) else {
+        return;
+    };
     deliver(user, session, cx);
     if let Some(entry) = user.sessions.get_mut(session) {
         entry.takes_since = since;

@@ -49,9 +49,11 @@ impl Meter {
         Write::Put(Key::new(owner.clone(), Kind::Setting, Bytes::from_static(ITEM)), value.into())
     }
 
-    /// Whether another message of this size has no room.
-    pub(super) fn is_full_for(&self, size: usize, limits: &Accounts) -> bool {
-        self.count >= limits.offline_messages || self.bytes + size > limits.offline_bytes
+    /// Whether another message of this size has no room in so many times the limits.
+    pub(super) fn is_full_for(&self, size: usize, times: usize, limits: &Accounts) -> bool {
+        let messages = limits.offline_messages.saturating_mul(times);
+        let bytes = limits.offline_bytes.saturating_mul(times);
+        self.count >= messages || self.bytes + size > bytes
     }
 
     pub(super) fn add(&mut self, id: ArchiveId, size: usize) {

@@ -1,5 +1,8 @@
 //! The offline store on trial (XEP-0160, XEP-0198 §4).
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use proto::Body;
 use proto::session::UserWord;
 use store::Error;
@@ -7,6 +10,7 @@ use xmpp::delay;
 
 use super::drain::WINDOW;
 use super::is_fleeting;
+use super::refused::{FIRST, LONGEST, TRIES};
 use crate::config::Accounts;
 use crate::extensions::hints::may_keep_for_later;
 use crate::stage::{Stage, stanza};
@@ -151,6 +155,70 @@ fn a_store_that_refuses_is_told_to_the_sender_unless_a_session_has_the_message()
     assert!(stage.ends(session, &[&chat("four")]).is_empty(), "a session had taken it");
 }
 
+fn lost(stage: &Stage) -> u64 {
+    stage.config.figures.messages_lost.load(Ordering::Relaxed)
+}
+
+// XEP-0198 §4: what was acknowledged to its sender is not lost because the disk is full for a while.
+#[test]
+fn what_a_session_gives_back_waits_for_a_store_that_refuses() {
+    let mut stage = Stage::new();
+    let session = stage.available("r", 0);
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    assert!(stage.ends(session, &[&chat("one"), &chat("two")]).is_empty());
+    assert!(!stage.trial.entity.offline.may_sleep());
+    stage.trial.advance(FIRST * 2);
+    // Somebody logs in before the store takes it: who is there gets it.
+    let next = stage.available("s", 0);
+    stage.memory.refuse_writes(None);
+    let sent = stage.trial.advance(FIRST * 2);
+    assert_eq!(late(&stage.told(sent)), ["one", "two"]);
+    stage.hears(taken(next));
+    assert!(stage.trial.entity.offline.may_sleep());
+    stage.ends(next, &[]);
+    stage.restart();
+    let after = stage.bind("t");
+    assert!(late(&stage.says(after, "<presence/>")).is_empty(), "it came twice");
+    assert_eq!(lost(&stage), 0);
+}
+
+#[test]
+fn what_the_store_never_takes_is_given_up_and_counted() {
+    let mut stage = Stage::new();
+    let session = stage.available("r", 0);
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    stage.ends(session, &[&chat("one"), &chat("two")]);
+    let wait = |failures: u32| (FIRST * 2_u32.pow(failures)).min(LONGEST);
+    let all: Duration = (0..TRIES).map(wait).sum();
+    stage.trial.advance(all - Duration::from_millis(1));
+    assert_eq!(lost(&stage), 0);
+    stage.trial.advance(Duration::from_millis(1));
+    assert_eq!(lost(&stage), 2);
+    assert!(stage.trial.entity.offline.may_sleep());
+}
+
+#[test]
+fn what_waits_for_the_store_is_bounded() {
+    let mut stage = Stage::limited(Accounts { offline_bytes: 500, ..Accounts::default() });
+    let session = stage.available("r", 0);
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    let long = "x".repeat(100);
+    stage.ends(session, &[&chat(&long), &chat(&long), &chat(&long)]);
+    assert_eq!(lost(&stage), 1);
+}
+
+#[test]
+fn what_a_session_gives_back_has_twice_the_room_and_then_is_counted() {
+    let mut stage = Stage::limited(Accounts { offline_messages: 2, ..Accounts::default() });
+    let session = stage.available("r", 0);
+    let all: Vec<String> = (0..5).map(|number| chat(&number.to_string())).collect();
+    stage.ends(session, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(lost(&stage), 1);
+    assert_eq!(stage.gets(&chat("new")), [FULL]);
+    let session = stage.bind("s");
+    assert_eq!(late(&stage.says(session, "<presence/>")), ["0", "1", "2", "3"]);
+}
+
 #[test]
 fn a_long_store_goes_out_a_few_at_a_time_and_in_order() {
     let mut stage = Stage::new();
@@ -220,12 +288,12 @@ fn unacknowledged_messages_go_to_the_sessions_that_have_not_had_them() {
     let mut stage = Stage::new();
     let lost = stage.available("lost", 0);
     stage.available("before", 0);
-    stage.trial.advance(std::time::Duration::from_secs(10));
+    stage.trial.advance(Duration::from_secs(10));
     let at = delay::element(None, stage.trial.now.unix_micros).to_bytes();
     let note = String::from_utf8(at).unwrap();
     let with_note = |xml: String| xml.replace("</message>", &format!("{note}</message>"));
     let to_lost = chat("two").replace("romeo@x.org", "romeo@x.org/lost");
-    stage.trial.advance(std::time::Duration::from_secs(10));
+    stage.trial.advance(Duration::from_secs(10));
     stage.available("after", 0);
     let said = stage.ends(lost, &[&with_note(chat("one")), &with_note(to_lost)]);
     let messages: Vec<_> = said.iter().filter(|said| !said.contains("presence")).collect();
