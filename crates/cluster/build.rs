@@ -6,6 +6,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
     println!("cargo::rerun-if-changed={root}/cluster.proto");
     let files = protox::compile(["cluster.proto"], [root])?;
-    prost_build::Config::new().bytes(["."]).compile_fds(files)?;
+    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
     Ok(())
 }

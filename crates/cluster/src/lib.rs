@@ -12,6 +12,7 @@
 //! | [`watch`] | how actors read the plan |
 //! | [`lease`] | the rule by which no two members act for one shard |
 //! | [`raft`] | how the plan is replicated and kept |
+//! | [`peer`] | the way to other members, and who they are |
 //! | [`status`] | what an operator sees |
 //! | [`clock`] | the clock that leases count on |
 //! | `remembered` | what must outlive the Raft log |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod hash;
 pub mod lease;
 pub mod member;
+pub mod peer;
 pub mod plan;
 pub mod raft;
 mod remembered;
@@ -42,6 +44,7 @@ pub use hash::HashKey;
 pub use lease::Terms;
 pub use lease::handle::{Lease, LeaseOver};
 pub use member::Cluster;
+pub use peer::{PeerError, Peers};
 pub use plan::{ClusterUuid, Plan};
 pub use raft::transport::{Inbox, Transport};
 pub use raft::{GroupError, LogError};

@@ -18,6 +18,7 @@ use crate::config::{Config, Remembered};
 use crate::hash::HashKey;
 use crate::lease::handle::Lease;
 use crate::lease::keeper::Keeper;
+use crate::peer::Peers;
 use crate::plan::{
     Applied, Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, MemberInfo, Plan, Refusal,
 };
@@ -42,6 +43,7 @@ pub struct Cluster {
     standing: watch::Receiver<Standing>,
     end: watch::Receiver<Option<Arc<GroupError>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    peers: Option<Peers>,
 }
 
 impl Cluster {
@@ -102,6 +104,11 @@ impl Cluster {
         }
     }
 
+    /// The way to other members; none for a member alone.
+    pub fn peers(&self) -> Option<&Peers> {
+        self.peers.as_ref()
+    }
+
     /// Where links put the words of other members.
     pub fn inbox(&self) -> Inbox {
         Inbox::new(self.commands.clone())
@@ -131,6 +138,9 @@ impl Cluster {
         // A full queue means that the driver is alive and slow; it ends when it has worked the queue off.
         while let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(Command::Stop) {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if let Some(peers) = &self.peers {
+            peers.stop();
         }
         for thread in threads {
             if thread.join().is_err() {
@@ -174,7 +184,7 @@ impl Cluster {
             }
         })?;
         let threads = Mutex::new(vec![raft]);
-        let cluster = Self { identity, lease, commands, plan, standing, end, threads };
+        let cluster = Self { identity, lease, commands, plan, standing, end, threads, peers: None };
         let lease_thread = spawn("lease", keeper.run())?;
         cluster.threads.lock().unwrap_or_else(PoisonError::into_inner).push(lease_thread);
         Ok(cluster)

@@ -38,6 +38,11 @@ impl PlanHandle {
         &self.cached
     }
 
+    /// As [`PlanHandle::get`], for readers that many threads share.
+    pub fn latest(&self) -> Arc<Plan> {
+        Arc::clone(&self.changes.borrow())
+    }
+
     /// Waits until the plan differs from what [`PlanHandle::get`] gave last.
     ///
     /// # Errors
