@@ -1,12 +1,15 @@
 //! What operators rely on: the command line, health, metrics, and that what was done outlives the process.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use town::Client;
 use town::client::Login;
 
+use crate::security::secure;
 use crate::stage::{PASSWORD, Stage, rookery};
 
 /// A stage whose data outlives its process.
@@ -101,11 +104,72 @@ fn a_second_server_on_one_directory_is_refused_in_one_line() {
 #[test]
 fn a_wrong_configuration_and_a_wrong_command_line_have_their_exit_codes() {
     let stage = Stage::start("");
-    std::fs::write(stage.dir.join("rookery.toml"), "[limits]\nstanza_byte = 1\n").unwrap();
+    fs::write(stage.dir.join("rookery.toml"), "[limits]\nstanza_byte = 1\n").unwrap();
     let error = stage.run(&["config", "check"]).unwrap_err();
     assert!(error.contains("did you mean `stanza_bytes`?"), "{error}");
     let usage = rookery(&stage.dir).arg("no-such-thing").output().unwrap();
     assert_eq!(usage.status.code(), Some(2));
+}
+
+/// The certificate that new connections are shown.
+fn certificate(stage: &Stage) -> Vec<u8> {
+    secure::open(stage.c2s_tls).1.certificate
+}
+
+/// Where a stage keeps the certificate that it has made.
+fn certificates(stage: &Stage) -> PathBuf {
+    stage.dir.join("data/certificates")
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn a_hangup_has_certificates_read_again_and_disturbs_nobody() {
+    let (stage, other) = (Stage::start(""), Stage::start(""));
+    stage.add_accounts(&["romeo"]);
+    let mut romeo = log_in(&stage, "romeo");
+    romeo.bind("phone");
+    let (before, next) = (certificate(&stage), certificate(&other));
+    assert_ne!(before, next);
+    copy_files(&certificates(&other), &certificates(&stage));
+    assert_eq!(certificate(&stage), before, "nobody has asked to read it again");
+    stage.signal("HUP");
+    stage.await_log("certificates were read again; other settings need a restart");
+    assert_eq!(certificate(&stage), next);
+    romeo.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert_eq!(romeo.next().unwrap().attr("type"), Some("result"));
+}
+
+#[test]
+fn a_broken_certificate_is_told_and_the_one_before_stays() {
+    let stage = Stage::start("");
+    let before = certificate(&stage);
+    for entry in fs::read_dir(certificates(&stage)).unwrap() {
+        fs::write(entry.unwrap().path(), "no PEM").unwrap();
+    }
+    stage.signal("HUP");
+    stage.await_log("nothing was read again");
+    assert_eq!(certificate(&stage), before);
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let mut stage = Stage::start("[c2s]\nclose_seconds = 60\n");
+    stage.add_accounts(&["romeo"]);
+    let mut romeo = log_in(&stage, "romeo");
+    romeo.bind("phone");
+    stage.signal("TERM");
+    // It waits for romeo to close his stream, which he does not.
+    let error = romeo.next().unwrap();
+    assert!(error.child("system-shutdown", xmpp::ns::STREAMS).is_some(), "{error:?}");
+    stage.signal("INT");
+    assert!(stage.await_end().success());
+    stage.await_log("stopped before everything was drained");
 }
 
 #[test]
@@ -114,10 +178,9 @@ fn a_signal_drains_the_server() {
     stage.add_accounts(&["romeo"]);
     let mut romeo = log_in(&stage, "romeo");
     romeo.bind("phone");
-    let sent = std::process::Command::new("kill").arg(stage.pid().to_string()).status().unwrap();
-    assert!(sent.success());
+    stage.signal("TERM");
     let error = romeo.next().unwrap();
     assert!(error.child("system-shutdown", xmpp::ns::STREAMS).is_some(), "{error:?}");
-    assert!(stage.log.lock().unwrap().contains("draining"));
+    stage.await_log("draining");
     assert_ne!(stage.c2s, stage.c2s_tls);
 }

@@ -84,7 +84,7 @@ pub struct Listen {
 pub struct Store {
     /// `embedded`: in the data directory.
     pub engine: Engine,
-    /// `fsync`: what is acknowledged survives a power cut.
+    /// What is acknowledged survives this. The embedded engine knows `fsync` alone.
     pub durability: Durability,
     /// Less than this many bytes free on the disk, and writes are refused. Default 64 MiB.
     pub min_free_bytes: u64,
@@ -105,6 +105,10 @@ pub enum Engine {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
+    /// The end of this process.
+    Async,
+    /// The loss of one machine.
+    Replica,
     /// A power cut.
     #[default]
     Fsync,
@@ -352,6 +356,12 @@ impl Config {
                 "lease.ttl_ms is {}, but must be at least 200",
                 self.lease.ttl_ms
             ));
+        }
+        if self.store.engine == Engine::Embedded && self.store.durability != Durability::Fsync {
+            return wrong(
+                "store.durability must be \"fsync\" with store.engine = \"embedded\", which knows no other"
+                    .to_owned(),
+            );
         }
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),

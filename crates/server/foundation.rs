@@ -31,7 +31,15 @@ impl Foundation {
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let store = open_store(config)?;
+        Self::lay_on(config, open_store(config)?).await
+    }
+
+    /// As [`Foundation::lay`], on a store that is open.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
+        make_private(&config.data_dir)?;
         let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
         let foundation = Self { store, cluster, hosts: Hosts::new(config.domains()?, []) };
         foundation.claim().await?;

@@ -49,7 +49,15 @@ impl Server {
     /// # Errors
     /// The first part that cannot start; what had started is taken down.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let foundation = Arc::new(Foundation::lay(config).await?);
+        Self::start_on(config, Foundation::lay(config).await?).await
+    }
+
+    /// As [`Server::start`], on a foundation that is laid.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
+        let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
         let shared = Shared {
             user: Arc::new(config.user()),

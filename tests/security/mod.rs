@@ -10,10 +10,10 @@ mod floods;
 mod fuzz;
 mod hygiene;
 mod sasl;
-mod secure;
+pub(crate) mod secure;
 mod sessions;
 mod tls;
-mod wire;
+pub(crate) mod wire;
 mod xml;
 
 use crate::stage::Stage;

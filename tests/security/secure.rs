@@ -23,17 +23,19 @@ pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] =
     [&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// What a handshake came to.
-pub(super) struct Agreed {
+pub(crate) struct Agreed {
     /// The version spoken.
     pub(super) version: Option<rustls::ProtocolVersion>,
     /// The protocol named.
     pub(super) alpn: Option<Vec<u8>>,
     /// The binding of RFC 9266.
     pub(super) exporter: Vec<u8>,
+    /// The certificate that the server showed.
+    pub(crate) certificate: Vec<u8>,
 }
 
 /// Opens a stream over TLS from the first byte, and reads the features.
-pub(super) fn open(address: SocketAddr) -> (Wire, Agreed) {
+pub(crate) fn open(address: SocketAddr) -> (Wire, Agreed) {
     let wire = Wire::connect(address);
     let (mut wire, agreed) = shake_hands(wire, &VERSIONS, &[b"xmpp-client"]).expect("a handshake");
     wire.say(HEADER);
@@ -66,6 +68,7 @@ pub(super) fn shake_hands(
         version: line.conn.protocol_version(),
         alpn: line.conn.alpn_protocol().map(<[u8]>::to_vec),
         exporter: exporter.expect("the handshake is over"),
+        certificate: line.conn.peer_certificates().expect("the server has one")[0].to_vec(),
     };
     Ok((wire.over(Box::new(line)), agreed))
 }

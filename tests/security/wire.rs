@@ -22,7 +22,7 @@ pub(super) trait Line: Read + Write + Send {}
 impl<T: Read + Write + Send> Line for T {}
 
 /// A peer.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     line: Box<dyn Line>,
     pub(super) tcp: TcpStream,
     unread: Vec<u8>,

@@ -1,12 +1,14 @@
 //! Owns the stage: the real binary, started on a directory and ports of its own, ended with the test.
 
+pub(crate) mod held;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use town::{Story, Town};
@@ -29,6 +31,8 @@ pub(crate) struct Stage {
     pub(crate) http: SocketAddr,
     /// Everything that it has logged.
     pub(crate) log: Arc<Mutex<String>>,
+    /// Wakes whoever waits for a line of it.
+    news: Arc<Condvar>,
     child: Child,
     guardian: Child,
 }
@@ -58,11 +62,13 @@ impl Stage {
             .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, greeting) = mpsc::channel();
-        let kept = Arc::clone(&log);
+        let (kept, news) = (Arc::clone(&log), Arc::new(Condvar::new()));
+        let told = Arc::clone(&news);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 kept.lock().unwrap().push_str(&format!("{line}\n"));
+                told.notify_all();
                 drop(lines.send(line));
             }
         });
@@ -80,7 +86,7 @@ impl Stage {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
         let guardian = guardian(dir, child.id());
-        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, child, guardian }
+        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, news, child, guardian }
     }
 
     /// The server's process.
@@ -106,6 +112,25 @@ impl Stage {
         let done = rookery(&self.dir).args(args).output().unwrap();
         let (out, error) = (String::from_utf8(done.stdout), String::from_utf8(done.stderr));
         if done.status.success() { Ok(out.unwrap()) } else { Err(error.unwrap()) }
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) fn await_log(&self, words: &str) {
+        let log = self.log.lock().unwrap();
+        let missing = |log: &mut String| !log.contains(words);
+        let (log, _) = self.news.wait_timeout_while(log, PATIENCE, missing).unwrap();
+        assert!(log.contains(words), "{words:?} is not in: {log}");
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) fn await_end(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Ends the process as a power cut would, and starts another on the same directory.

@@ -33,6 +33,8 @@ pub struct Trial<E: Entity> {
     runtime: tokio::runtime::Runtime,
     sent: Vec<Envelope>,
     counter: u64,
+    /// Writes whose answer a test holds back; none: they are answered at once.
+    held: Option<Vec<Effect<E>>>,
 }
 
 impl<E: Entity> Trial<E> {
@@ -79,6 +81,7 @@ impl<E: Entity> Trial<E> {
             runtime,
             sent: Vec::new(),
             counter: 0,
+            held: None,
         })
     }
 
@@ -140,6 +143,19 @@ impl<E: Entity> Trial<E> {
         }
     }
 
+    /// From now on nothing becomes durable, as on a slow disk, until [`Trial::let_writes_go`].
+    pub fn hold_writes(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// What was held back becomes durable, in order; what follows.
+    pub fn let_writes_go(&mut self) -> Vec<Envelope> {
+        for effect in self.held.take().unwrap_or_default() {
+            self.perform(effect);
+        }
+        std::mem::take(&mut self.sent)
+    }
+
     /// As after receipts were released elsewhere: lets the entity look.
     pub fn settle(&mut self, to: Route) -> Vec<Envelope> {
         self.wake_up(&to);
@@ -175,6 +191,13 @@ impl<E: Entity> Trial<E> {
     }
 
     fn perform(&mut self, effect: Effect<E>) {
+        match (effect, &mut self.held) {
+            (effect @ Effect::Commit { .. }, Some(held)) => held.push(effect),
+            (effect, _) => self.do_now(effect),
+        }
+    }
+
+    fn do_now(&mut self, effect: Effect<E>) {
         match effect {
             Effect::Send(envelope) => self.sent.push(envelope),
             Effect::Commit { writes, receipt, then, origin } => {

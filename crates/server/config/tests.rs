@@ -41,6 +41,9 @@ fn values_that_make_no_sense_are_refused() {
     assert!(error("[[domain]]\nname = 'a b'\n").contains("not the name of a domain"));
     assert!(error("[[domain]]\nname = 'x.org'\nkey = 'k'\n").contains("both certificate and key"));
     assert!(error("[contact]\nabuse = ['abuse@x.org']").contains("no URI"));
+    let weak = error("[store]\ndurability = 'replica'");
+    assert!(weak.contains("store.durability must be \"fsync\""), "{weak}");
+    assert!(error("[store]\ndurability = 'raid'").contains("`async`, `replica`, `fsync`"));
     assert!(error("[accounts]\nsessions = 101").contains("accounts.sessions is 101"));
     assert!(error("[archive]\npage_messages = 251").contains("between 1 and 250"));
     assert!(error("domain = []").contains("no [[domain]]"));

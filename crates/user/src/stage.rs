@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth::{Account, Credentials};
 use entity::trial::Trial;
 use proto::session::{HomeWord, UserWord};
-use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, Ledger, MemberId, Route};
+use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, Ledger, MemberId, Receipt, Route};
 use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Store, Write};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Stanza, kept};
@@ -100,10 +100,15 @@ impl Stage {
     /// Somebody else sends this; what is said, and whether his server may acknowledge it.
     pub(crate) fn gets_for(&mut self, xml: &str) -> (Vec<String>, bool) {
         let ledger = Ledger::new(0, || {});
-        let body = Body::Stanza(stanza(xml));
-        let sent = self.trial.receive_with(Route::User(romeo()), body, Some(ledger.open()));
-        let said = self.told(sent);
+        let said = self.gets_with(xml, ledger.open());
         (said, ledger.standing().handled == 1)
+    }
+
+    /// Somebody else sends this, for which this receipt is to be released.
+    pub(crate) fn gets_with(&mut self, xml: &str, receipt: Receipt) -> Vec<String> {
+        let body = Body::Stanza(stanza(xml));
+        let sent = self.trial.receive_with(Route::User(romeo()), body, Some(receipt));
+        self.told(sent)
     }
 
     pub(crate) fn hears(&mut self, body: Body) -> Vec<String> {

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use proto::Body;
 use proto::session::UserWord;
+use proto::{Body, Ledger};
 use store::Error;
 use xmpp::delay;
 
@@ -298,4 +298,22 @@ fn unacknowledged_messages_go_to_the_sessions_that_have_not_had_them() {
     let said = stage.ends(lost, &[&with_note(chat("one")), &with_note(to_lost)]);
     let messages: Vec<_> = said.iter().filter(|said| !said.contains("presence")).collect();
     assert_eq!(messages, ["after: one", "before: two", "after: two"]);
+}
+
+// Acknowledged means kept: nothing is acknowledged before it is durable, neither stored nor archived.
+#[test]
+fn nothing_is_acknowledged_before_the_store_has_it() {
+    let mut stage = Stage::new();
+    let session = stage.available("r", 0);
+    stage.trial.hold_writes();
+    let archived = Ledger::new(0, || {});
+    assert_eq!(stage.gets_with(&chat("one"), archived.open()), ["r: one"]);
+    stage.ends(session, &[]);
+    let stored = Ledger::new(0, || {});
+    assert!(stage.gets_with(&chat("two"), stored.open()).is_empty());
+    let handled = |ledger: &Ledger| ledger.standing().handled;
+    assert_eq!((handled(&stored), handled(&archived)), (0, 0));
+    let sent = stage.trial.let_writes_go();
+    stage.told(sent);
+    assert_eq!((handled(&stored), handled(&archived)), (1, 1));
 }
