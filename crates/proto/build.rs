@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The files, each a package.
-const FILES: [&str; 1] = ["session.proto"];
+const FILES: [&str; 2] = ["envelope.proto", "session.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");

@@ -26,7 +26,7 @@ pub struct Envelope {
 }
 
 /// What an envelope carries.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A stanza, for the actor to act on.
     Stanza(Stanza),

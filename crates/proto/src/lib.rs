@@ -11,6 +11,7 @@
 //! | [`snapshot`] | the live state of entities as data |
 //! | [`time`] | points in time, handed in from outside |
 //! | [`member`] | the names of processes and threads |
+//! | [`wire`] | envelopes as messages between members, and back |
 
 pub mod envelope;
 pub mod member;
@@ -20,6 +21,7 @@ pub mod route;
 pub mod session;
 pub mod snapshot;
 pub mod time;
+pub mod wire;
 
 pub use envelope::{Body, Envelope, TraceContext};
 pub use member::{ArbiterId, MemberId};

@@ -17,7 +17,7 @@ use xmpp::{FullJid, Stanza, StanzaError, StreamError};
 use crate::route::{ConnectionId, SessionId};
 
 /// From a connection. All but [`EdgeWord::Bind`] go to the session.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EdgeWord {
     /// To the user: a client wants a resource (RFC 6120 §7).
     Bind {
@@ -81,7 +81,7 @@ pub enum Gone {
 }
 
 /// From a session (or, where said, a user) to a connection.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HomeWord {
     /// The resource is bound (RFC 6120 §7.6).
     Bound {
@@ -138,7 +138,7 @@ pub enum HomeWord {
 }
 
 /// Between a session and its user; always on the same arbiter.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserWord {
     /// User to session: begin.
     Start {

@@ -111,6 +111,8 @@ pub fn route(envelopes: Vec<Envelope>) {
             continue;
         }
         envelope.hops += 1;
+        #[cfg(debug_assertions)]
+        let envelope = as_another_member_reads_it(envelope);
         match local.router.place(&envelope.to) {
             Place::Here(arbiter) if arbiter == local.id => local.keep(envelope, &mut stay),
             Place::Anywhere => local.keep(envelope, &mut stay),
@@ -160,6 +162,17 @@ pub fn stop() {
         local.stopped.set(true);
         local.flush.notify_one();
     }
+}
+
+/// Builds that check themselves send every envelope through its message, so that each test also tests that
+/// nothing is lost between members.
+#[cfg(debug_assertions)]
+fn as_another_member_reads_it(envelope: Envelope) -> Envelope {
+    let said = format!("{envelope:?}");
+    let read = proto::wire::there_and_back(envelope);
+    let read = read.unwrap_or_else(|error| panic!("an envelope cannot be read back: {error}: {said}"));
+    assert_eq!(format!("{read:?}"), said, "an envelope changes on its way");
+    read
 }
 
 fn local() -> Option<Rc<Local>> {

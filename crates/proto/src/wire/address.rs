@@ -1,0 +1,110 @@
+//! Owns routes, addresses and origins on the wire.
+
+use bytes::Bytes;
+use xmpp::{BareJid, Bucket, Epoch, FullJid, Jid, Origin, Shard};
+
+use super::WireError;
+use super::pb::envelope::{Origin as Cause, To};
+use super::pb::{self, ClientOrigin, ShardOrigin};
+use crate::member::{ArbiterId, MemberId};
+use crate::route::{ConnectionId, Route, SessionId};
+
+pub(super) fn encode_route(route: &Route) -> To {
+    match route {
+        Route::User(jid) => To::User(encode_text(jid.as_str())),
+        Route::Session(session) => To::Session(encode_session(session)),
+        Route::Room(jid) => To::Room(encode_text(jid.as_str())),
+        Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
+        Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
+        Route::Connection(connection) => To::Connection(encode_connection(*connection)),
+    }
+}
+
+/// `near` is an address that the route's is often a part of: its string is shared then.
+pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireError> {
+    let bare = |text: Bytes| match near {
+        Some(near) if near.bare_str().as_bytes() == &text[..] => Ok(near.bare()),
+        _ => decode_bare(&text),
+    };
+    Ok(match to {
+        To::User(jid) => Route::User(bare(jid)?),
+        To::Session(session) => Route::Session(decode_session(session)?),
+        To::Room(jid) => Route::Room(bare(jid)?),
+        To::Domain(jid) => Route::Domain(bare(jid)?),
+        To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
+        To::Connection(connection) => Route::Connection(decode_connection(&connection)?),
+    })
+}
+
+pub(super) fn encode_session(session: &SessionId) -> pb::Session {
+    pb::Session { account: encode_text(session.account.as_str()), uid: session.uid }
+}
+
+pub(super) fn decode_session(session: pb::Session) -> Result<SessionId, WireError> {
+    Ok(SessionId { account: decode_bare(&session.account)?, uid: session.uid })
+}
+
+pub(super) fn encode_connection(connection: ConnectionId) -> pb::Connection {
+    pb::Connection {
+        member: connection.member.0,
+        arbiter: connection.arbiter.0.into(),
+        number: connection.number,
+    }
+}
+
+pub(super) fn decode_connection(connection: &pb::Connection) -> Result<ConnectionId, WireError> {
+    let arbiter = u16::try_from(connection.arbiter).map_err(|_| WireError::Invalid("arbiter"))?;
+    Ok(ConnectionId {
+        member: MemberId(connection.member),
+        arbiter: ArbiterId(arbiter),
+        number: connection.number,
+    })
+}
+
+pub(super) fn encode_origin(origin: Origin) -> Cause {
+    match origin {
+        Origin::Client { session, seq, part } => {
+            Cause::Client(ClientOrigin { session, seq, part: part.into() })
+        }
+        Origin::Shard { shard, epoch, counter } => {
+            Cause::Shard(ShardOrigin { shard: shard.number().into(), epoch: epoch.0, counter })
+        }
+    }
+}
+
+pub(super) fn decode_origin(origin: Cause) -> Result<Origin, WireError> {
+    match origin {
+        Cause::Client(ClientOrigin { session, seq, part }) => {
+            let part = u16::try_from(part).map_err(|_| WireError::Invalid("part of an origin"))?;
+            Ok(Origin::Client { session, seq, part })
+        }
+        Cause::Shard(ShardOrigin { shard, epoch, counter }) => {
+            let shard = u16::try_from(shard).ok().and_then(Shard::new);
+            let shard = shard.ok_or(WireError::Invalid("shard"))?;
+            Ok(Origin::Shard { shard, epoch: Epoch(epoch), counter })
+        }
+    }
+}
+
+pub(super) fn decode_bucket(number: u32) -> Result<Bucket, WireError> {
+    u16::try_from(number).ok().and_then(Bucket::new).ok_or(WireError::Invalid("bucket"))
+}
+
+pub(super) fn encode_text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+/// An address as our own members write it: normalised already.
+pub(super) fn decode_jid(text: &[u8]) -> Result<Jid, WireError> {
+    let text = str::from_utf8(text).map_err(|_| WireError::Invalid("UTF-8 in an address"))?;
+    let jid = Jid::parse(text).map_err(|_| WireError::Invalid("address"))?;
+    if jid.as_str() == text { Ok(jid) } else { Err(WireError::Invalid("normalised address")) }
+}
+
+pub(super) fn decode_bare(text: &[u8]) -> Result<BareJid, WireError> {
+    BareJid::try_from(decode_jid(text)?).map_err(|_| WireError::Invalid("bare address"))
+}
+
+pub(super) fn decode_full(text: &[u8]) -> Result<FullJid, WireError> {
+    FullJid::try_from(decode_jid(text)?).map_err(|_| WireError::Invalid("full address"))
+}

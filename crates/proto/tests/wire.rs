@@ -1,0 +1,318 @@
+//! Tests of the words between members: everything that can be said comes back as it was, and nothing else does
+//! harm.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod properties;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::wire::{self, Crossing, WireError, pb};
+use proto::{
+    ArbiterId, Body, ConnectionId, Envelope, Ledger, MemberId, Route, SessionId, TraceContext,
+};
+use xmpp::{
+    BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin, Shard,
+    Stanza, StanzaCondition, StanzaError, StreamCondition, StreamError,
+};
+
+fn jids() -> impl Strategy<Value = Jid> {
+    prop_oneof!["[a-z]{1,8}@[a-z]{1,8}(/[a-zA-Z ]{0,8}[a-z])?", "[a-z]{1,9}", "é@bücher.example/☃"]
+        .prop_map(|text| Jid::parse(&text).unwrap())
+}
+
+fn bares() -> impl Strategy<Value = BareJid> {
+    jids().prop_map(|jid| jid.bare())
+}
+
+fn fulls() -> impl Strategy<Value = FullJid> {
+    (bares(), "[a-z☃]{1,9}").prop_map(|(bare, resource)| bare.with_resource(&resource).unwrap())
+}
+
+fn texts() -> impl Strategy<Value = Arc<str>> {
+    ".{0,12}".prop_map(Arc::from)
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    const TYPES: [(&str, &[&str]); 3] = [
+        ("message", &["", "chat", "groupchat", "headline", "error"]),
+        (
+            "presence",
+            &["", "unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"],
+        ),
+        ("iq", &["get", "set", "result", "error"]),
+    ];
+    let all: Vec<Kind> = TYPES
+        .iter()
+        .flat_map(|(name, types)| {
+            types.iter().map(|ty| Kind::parse(name, (!ty.is_empty()).then_some(ty)).unwrap())
+        })
+        .collect();
+    prop::sample::select(all)
+}
+
+fn elements() -> impl Strategy<Value = Element> {
+    ("[a-z]{1,5}", "(urn:[a-z]{1,3})?", ".{0,9}").prop_map(|(name, ns, text)| {
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        Element::new(name, ns).with_attr("a", "<'>").with_text(text)
+    })
+}
+
+fn stanzas() -> impl Strategy<Value = Stanza> {
+    let head = (kinds(), of(texts()), of(jids()), of(jids()), of(texts()))
+        .prop_map(|(kind, id, from, to, lang)| Head { kind, id, from, to, lang });
+    (head, vec(elements(), 0..6)).prop_map(|(head, content)| Stanza::build(head, &content))
+}
+
+fn connections() -> impl Strategy<Value = ConnectionId> {
+    any::<(u64, u16, u64)>().prop_map(|(member, arbiter, number)| ConnectionId {
+        member: MemberId(member),
+        arbiter: ArbiterId(arbiter),
+        number,
+    })
+}
+
+fn sessions() -> impl Strategy<Value = SessionId> {
+    (bares(), any::<u64>()).prop_map(|(account, uid)| SessionId { account, uid })
+}
+
+fn stanza_errors() -> impl Strategy<Value = StanzaError> {
+    const TYPES: [ErrorType; 5] =
+        [ErrorType::Auth, ErrorType::Cancel, ErrorType::Continue, ErrorType::Modify, ErrorType::Wait];
+    let conditions = prop::sample::select(StanzaCondition::ALL);
+    (prop::sample::select(&TYPES[..]), conditions, of(".{0,9}"), of(elements())).prop_map(
+        |(ty, condition, text, detail)| StanzaError { ty, condition, text, detail: detail.map(Box::new) },
+    )
+}
+
+fn stream_errors() -> impl Strategy<Value = StreamError> {
+    (prop::sample::select(StreamCondition::ALL), of(".{0,9}"), of(".{0,9}"), of(elements())).prop_map(
+        |(condition, text, host, detail)| StreamError { condition, text, host, detail: detail.map(Box::new) },
+    )
+}
+
+fn durations() -> impl Strategy<Value = Duration> {
+    (0..u64::MAX / 2).prop_map(Duration::from_micros)
+}
+
+fn states() -> impl Strategy<Value = ClientState> {
+    prop_oneof![Just(ClientState::Active), Just(ClientState::Inactive)]
+}
+
+fn edge_words() -> impl Strategy<Value = EdgeWord> {
+    prop_oneof![
+        (of(texts()), texts()).prop_map(|(resource, iq_id)| EdgeWord::Bind { resource, iq_id }),
+        any::<([u8; 16], u32)>().prop_map(|(secret, h)| EdgeWord::Resume { secret, h }),
+        stanzas().prop_map(EdgeWord::Stanza),
+        of(stanzas()).prop_map(EdgeWord::Answered),
+        (any::<bool>(), of(durations())).prop_map(|(resume, max)| EdgeWord::Enable { resume, max }),
+        any::<u32>().prop_map(|h| EdgeWord::Ack { h }),
+        states().prop_map(EdgeWord::ClientState),
+        Just(EdgeWord::Drained),
+        Just(EdgeWord::Clogged),
+        Just(EdgeWord::Gone(Gone::Closed)),
+        Just(EdgeWord::Gone(Gone::Lost)),
+    ]
+}
+
+fn home_words() -> impl Strategy<Value = HomeWord> {
+    prop_oneof![
+        (sessions(), fulls(), texts())
+            .prop_map(|(session, jid, iq_id)| HomeWord::Bound { session, jid, iq_id }),
+        (stanza_errors(), texts()).prop_map(|(error, iq_id)| HomeWord::BindRefused { error, iq_id }),
+        (sessions(), fulls(), any::<u32>(), texts())
+            .prop_map(|(session, jid, h, previd)| HomeWord::Resumed { session, jid, h, previd }),
+        of(any::<u32>()).prop_map(|h| HomeWord::ResumeFailed { h }),
+        (of(texts()), durations()).prop_map(|(id, max)| HomeWord::Enabled { id, max }),
+        stanzas().prop_map(HomeWord::Stanza),
+        "<r/>|☃{0,3}".prop_map(|bytes| HomeWord::Nonza(bytes.into_bytes().into())),
+        any::<(u32, usize)>().prop_map(|(h, open)| HomeWord::Handled { h, open }),
+        of(stream_errors()).prop_map(HomeWord::Close),
+    ]
+}
+
+fn user_words() -> impl Strategy<Value = UserWord> {
+    prop_oneof![
+        (connections(), fulls(), texts())
+            .prop_map(|(connection, jid, iq_id)| UserWord::Start { connection, jid, iq_id }),
+        stream_errors().prop_map(UserWord::End),
+        (any::<u64>(), stanzas()).prop_map(|(session, stanza)| UserWord::Outbound { session, stanza }),
+        (any::<u64>(), vec(stanzas(), 0..4))
+            .prop_map(|(session, unacknowledged)| UserWord::Ended { session, unacknowledged }),
+        (any::<u64>(), stanzas()).prop_map(|(mark, stanza)| UserWord::Stored { mark, stanza }),
+        any::<(u64, u64)>().prop_map(|(session, mark)| UserWord::Taken { session, mark }),
+        (any::<u64>(), states()).prop_map(|(session, state)| UserWord::ClientState { session, state }),
+        Just(UserWord::AccountChanged),
+        any::<(u64, bool)>().prop_map(|(session, attached)| UserWord::Attached { session, attached }),
+    ]
+}
+
+fn bodies() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        stanzas().prop_map(Body::Stanza),
+        (connections(), edge_words()).prop_map(|(connection, word)| Body::Edge(connection, word)),
+        home_words().prop_map(Body::Home),
+        user_words().prop_map(Body::User),
+    ]
+}
+
+fn routes() -> impl Strategy<Value = Route> {
+    prop_oneof![
+        bares().prop_map(Route::User),
+        sessions().prop_map(Route::Session),
+        bares().prop_map(Route::Room),
+        bares().prop_map(Route::Domain),
+        bares().prop_map(Route::Remote),
+        connections().prop_map(Route::Connection),
+    ]
+}
+
+fn origins() -> impl Strategy<Value = Origin> {
+    prop_oneof![
+        any::<(u64, u64, u16)>().prop_map(|(session, seq, part)| Origin::Client { session, seq, part }),
+        (0..Shard::COUNT, any::<u64>(), any::<u64>()).prop_map(|(shard, epoch, counter)| {
+            Origin::Shard { shard: Shard::new(shard).unwrap(), epoch: Epoch(epoch), counter }
+        }),
+    ]
+}
+
+fn envelopes() -> impl Strategy<Value = (Envelope, Crossing)> {
+    let trace = of(any::<(u128, u64)>());
+    let crossing = (0..Bucket::COUNT, any::<u64>(), any::<bool>());
+    (routes(), bodies(), origins(), any::<(u64, u8)>(), trace, crossing).prop_map(
+        |(to, body, origin, (epoch, hops), trace, (bucket, target, receipt))| {
+            let bucket = to.key().and(Bucket::new(bucket));
+            let mut envelope = Envelope::new(to, body, origin, Epoch(epoch));
+            envelope.hops = hops;
+            envelope.trace =
+                trace.map(|(trace_id, span_id)| Box::new(TraceContext { trace_id, span_id }));
+            (envelope, Crossing { bucket, epoch: Epoch(target), receipt })
+        },
+    )
+}
+
+fn bytes_of(envelope: &Envelope, crossing: Crossing) -> Vec<u8> {
+    wire::encode(envelope, crossing).unwrap().encode_to_vec()
+}
+
+fn message() -> Envelope {
+    let head = Head {
+        kind: Kind::Message(MessageType::Chat),
+        id: Some("1".into()),
+        from: Some(Jid::parse("romeo@x.example/orchard").unwrap()),
+        to: Some(Jid::parse("juliet@x.example").unwrap()),
+        lang: None,
+    };
+    let stanza = Stanza::new(head, "<body>hi</body><x xmlns='urn:x'><body/></x>");
+    let to = Route::User(BareJid::parse("juliet@x.example").unwrap());
+    let origin = Origin::Client { session: 7, seq: 1, part: 0 };
+    Envelope::new(to, Body::Stanza(stanza), origin, Epoch(3))
+}
+
+fn crossing() -> Crossing {
+    Crossing { bucket: Bucket::new(9), epoch: Epoch(2), receipt: true }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_that_can_be_said_comes_back_as_it_was((envelope, crossing) in envelopes()) {
+        let (read, same) = wire::decode_bytes(bytes_of(&envelope, crossing).into()).unwrap();
+        prop_assert_eq!(crossing, same);
+        prop_assert_eq!(&envelope.body, &read.body);
+        prop_assert_eq!(format!("{envelope:?}"), format!("{read:?}"));
+    }
+
+    #[test]
+    fn bytes_that_chance_has_changed_do_no_harm(
+        (envelope, crossing) in envelopes(),
+        changes in vec(any::<(prop::sample::Index, u8)>(), 1..6),
+    ) {
+        let mut bytes = bytes_of(&envelope, crossing);
+        for (at, byte) in &changes {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        properties::what_is_read_is_written_and_read_again(&bytes);
+        bytes.truncate(changes[0].0.index(bytes.len()));
+        properties::what_is_read_is_written_and_read_again(&bytes);
+    }
+
+    #[test]
+    fn bytes_of_chance_do_no_harm(bytes in vec(any::<u8>(), 0..200)) {
+        properties::what_is_read_is_written_and_read_again(&bytes);
+    }
+}
+
+#[test]
+fn a_stanza_is_read_where_its_bytes_lie() {
+    let bytes = bytes::Bytes::from(bytes_of(&message(), crossing()));
+    let range = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
+    let (read, _) = wire::decode_bytes(bytes.clone()).unwrap();
+    let Body::Stanza(stanza) = read.body else { panic!("a stanza was sent") };
+    assert!(range.contains(&(stanza.inner().as_ptr() as usize)), "the content was copied");
+    let Route::User(jid) = read.to else { panic!("it was for a user") };
+    let to = stanza.head().to.as_ref().unwrap();
+    assert_eq!(jid.as_str().as_ptr(), to.as_str().as_ptr(), "the address is there twice");
+}
+
+#[test]
+fn what_lacks_something_or_has_it_wrong_is_no_envelope() {
+    let wrong = |change: fn(&mut pb::Envelope)| {
+        let mut message = wire::encode(&message(), crossing()).unwrap();
+        change(&mut message);
+        wire::decode(message).unwrap_err()
+    };
+    let with = |change: fn(&mut pb::Stanza)| {
+        let mut message = wire::encode(&message(), crossing()).unwrap();
+        if let Some(pb::envelope::Body::Stanza(stanza)) = &mut message.body {
+            change(stanza);
+        }
+        wire::decode(message).unwrap_err()
+    };
+    assert_eq!(wrong(|it| it.body = None), WireError::Missing("body"));
+    assert_eq!(wrong(|it| it.to = None), WireError::Missing("route"));
+    assert_eq!(wrong(|it| it.origin = None), WireError::Missing("origin"));
+    assert_eq!(wrong(|it| it.bucket = 16_384), WireError::Invalid("bucket"));
+    assert_eq!(wrong(|it| it.hops = 256), WireError::Invalid("hops"));
+    assert_eq!(
+        wrong(|it| it.to = Some(pb::envelope::To::User(b"Juliet@x.example"[..].into()))),
+        WireError::Invalid("normalised address")
+    );
+    assert_eq!(
+        wrong(|it| it.to = Some(pb::envelope::To::User(b"juliet@x.example/r"[..].into()))),
+        WireError::Invalid("bare address")
+    );
+    assert_eq!(with(|it| it.kind = 0), WireError::Invalid("kind of stanza"));
+    assert_eq!(with(|it| it.kind = 18), WireError::Invalid("kind of stanza"));
+    assert_eq!(with(|it| it.from = Some(b"@"[..].into())), WireError::Invalid("address"));
+    assert_eq!(
+        with(|it| it.content = b"<body>\xff</body>"[..].into()),
+        WireError::Invalid("UTF-8 in a stanza")
+    );
+    assert_eq!(with(|it| it.id = Some(b"\xff"[..].into())), WireError::Invalid("UTF-8 in a stanza"));
+}
+
+#[test]
+fn a_receipt_stays_with_its_envelope_on_the_way_there_and_back() {
+    let ledger = Ledger::new(0, || {});
+    let sent = message().with_receipt(Some(ledger.open()));
+    let read = wire::there_and_back(sent).unwrap();
+    assert_eq!(ledger.standing().handled, 0);
+    read.receipt.unwrap().release();
+    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false });
+}
+
+#[test]
+fn what_an_actor_tells_itself_does_not_travel() {
+    let woken = Envelope { body: Body::Woken, ..message() };
+    assert!(wire::encode(&woken, crossing()).is_none());
+    assert_eq!(wire::there_and_back(woken).unwrap().body, Body::Woken);
+}
