@@ -168,11 +168,7 @@ pub fn stop() {
 /// nothing is lost between members.
 #[cfg(debug_assertions)]
 fn as_another_member_reads_it(envelope: Envelope) -> Envelope {
-    let said = format!("{envelope:?}");
-    let read = proto::wire::there_and_back(envelope);
-    let read = read.unwrap_or_else(|error| panic!("an envelope cannot be read back: {error}: {said}"));
-    assert_eq!(format!("{read:?}"), said, "an envelope changes on its way");
-    read
+    proto::wire::there_and_back(envelope).expect("what is written as a message can be read back")
 }
 
 fn local() -> Option<Rc<Local>> {
