@@ -106,7 +106,8 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Some(_) => Some(address::decode_bucket(message.bucket)?),
         None => None,
     };
-    let crossing = Crossing { bucket, epoch: Epoch(message.target_epoch), receipt: message.receipt };
+    let crossing =
+        Crossing { bucket, epoch: Epoch(message.target_epoch), receipt: message.receipt };
     Ok((envelope, crossing))
 }
 

@@ -8,23 +8,27 @@ mod properties;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
+use prost::Message as _;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
     ArbiterId, Body, ConnectionId, Envelope, Ledger, MemberId, Route, SessionId, TraceContext,
 };
 use xmpp::{
-    BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin, Shard,
-    Stanza, StanzaCondition, StanzaError, StreamCondition, StreamError,
+    BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
+    Shard, Stanza, StanzaCondition, StanzaError, StreamCondition, StreamError,
 };
 
 fn jids() -> impl Strategy<Value = Jid> {
-    prop_oneof!["[a-z]{1,8}@[a-z]{1,8}(/[a-zA-Z ]{0,8}[a-z])?", "[a-z]{1,9}", "é@bücher\\.example/☃"]
-        .prop_map(|text| Jid::parse(&text).unwrap())
+    prop_oneof![
+        "[a-z]{1,8}@[a-z]{1,8}(/[a-zA-Z ]{0,8}[a-z])?",
+        "[a-z]{1,9}",
+        "é@bücher\\.example/☃"
+    ]
+    .prop_map(|text| Jid::parse(&text).unwrap())
 }
 
 fn bares() -> impl Strategy<Value = BareJid> {
@@ -44,7 +48,16 @@ fn kinds() -> impl Strategy<Value = Kind> {
         ("message", &["", "chat", "groupchat", "headline", "error"]),
         (
             "presence",
-            &["", "unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"],
+            &[
+                "",
+                "unavailable",
+                "subscribe",
+                "subscribed",
+                "unsubscribe",
+                "unsubscribed",
+                "probe",
+                "error",
+            ],
         ),
         ("iq", &["get", "set", "result", "error"]),
     ];
@@ -83,18 +96,32 @@ fn sessions() -> impl Strategy<Value = SessionId> {
 }
 
 fn stanza_errors() -> impl Strategy<Value = StanzaError> {
-    const TYPES: [ErrorType; 5] =
-        [ErrorType::Auth, ErrorType::Cancel, ErrorType::Continue, ErrorType::Modify, ErrorType::Wait];
+    const TYPES: [ErrorType; 5] = [
+        ErrorType::Auth,
+        ErrorType::Cancel,
+        ErrorType::Continue,
+        ErrorType::Modify,
+        ErrorType::Wait,
+    ];
     let conditions = prop::sample::select(StanzaCondition::ALL);
     (prop::sample::select(&TYPES[..]), conditions, of(".{0,9}"), of(elements())).prop_map(
-        |(ty, condition, text, detail)| StanzaError { ty, condition, text, detail: detail.map(Box::new) },
+        |(ty, condition, text, detail)| StanzaError {
+            ty,
+            condition,
+            text,
+            detail: detail.map(Box::new),
+        },
     )
 }
 
 fn stream_errors() -> impl Strategy<Value = StreamError> {
-    (prop::sample::select(StreamCondition::ALL), of(".{0,9}"), of(".{0,9}"), of(elements())).prop_map(
-        |(condition, text, host, detail)| StreamError { condition, text, host, detail: detail.map(Box::new) },
-    )
+    (prop::sample::select(StreamCondition::ALL), of(".{0,9}"), of(".{0,9}"), of(elements()))
+        .prop_map(|(condition, text, host, detail)| StreamError {
+            condition,
+            text,
+            host,
+            detail: detail.map(Box::new),
+        })
 }
 
 fn durations() -> impl Strategy<Value = Duration> {
@@ -123,9 +150,13 @@ fn edge_words() -> impl Strategy<Value = EdgeWord> {
 
 fn home_words() -> impl Strategy<Value = HomeWord> {
     prop_oneof![
-        (sessions(), fulls(), texts())
-            .prop_map(|(session, jid, iq_id)| HomeWord::Bound { session, jid, iq_id }),
-        (stanza_errors(), texts()).prop_map(|(error, iq_id)| HomeWord::BindRefused { error, iq_id }),
+        (sessions(), fulls(), texts()).prop_map(|(session, jid, iq_id)| HomeWord::Bound {
+            session,
+            jid,
+            iq_id
+        }),
+        (stanza_errors(), texts())
+            .prop_map(|(error, iq_id)| HomeWord::BindRefused { error, iq_id }),
         (sessions(), fulls(), any::<u32>(), texts())
             .prop_map(|(session, jid, h, previd)| HomeWord::Resumed { session, jid, h, previd }),
         of(any::<u32>()).prop_map(|h| HomeWord::ResumeFailed { h }),
@@ -139,17 +170,23 @@ fn home_words() -> impl Strategy<Value = HomeWord> {
 
 fn user_words() -> impl Strategy<Value = UserWord> {
     prop_oneof![
-        (connections(), fulls(), texts())
-            .prop_map(|(connection, jid, iq_id)| UserWord::Start { connection, jid, iq_id }),
+        (connections(), fulls(), texts()).prop_map(|(connection, jid, iq_id)| UserWord::Start {
+            connection,
+            jid,
+            iq_id
+        }),
         stream_errors().prop_map(UserWord::End),
-        (any::<u64>(), stanzas()).prop_map(|(session, stanza)| UserWord::Outbound { session, stanza }),
+        (any::<u64>(), stanzas())
+            .prop_map(|(session, stanza)| UserWord::Outbound { session, stanza }),
         (any::<u64>(), vec(stanzas(), 0..4))
             .prop_map(|(session, unacknowledged)| UserWord::Ended { session, unacknowledged }),
         (any::<u64>(), stanzas()).prop_map(|(mark, stanza)| UserWord::Stored { mark, stanza }),
         any::<(u64, u64)>().prop_map(|(session, mark)| UserWord::Taken { session, mark }),
-        (any::<u64>(), states()).prop_map(|(session, state)| UserWord::ClientState { session, state }),
+        (any::<u64>(), states())
+            .prop_map(|(session, state)| UserWord::ClientState { session, state }),
         Just(UserWord::AccountChanged),
-        any::<(u64, bool)>().prop_map(|(session, attached)| UserWord::Attached { session, attached }),
+        any::<(u64, bool)>()
+            .prop_map(|(session, attached)| UserWord::Attached { session, attached }),
     ]
 }
 
@@ -175,7 +212,11 @@ fn routes() -> impl Strategy<Value = Route> {
 
 fn origins() -> impl Strategy<Value = Origin> {
     prop_oneof![
-        any::<(u64, u64, u16)>().prop_map(|(session, seq, part)| Origin::Client { session, seq, part }),
+        any::<(u64, u64, u16)>().prop_map(|(session, seq, part)| Origin::Client {
+            session,
+            seq,
+            part
+        }),
         (0..Shard::COUNT, any::<u64>(), any::<u64>()).prop_map(|(shard, epoch, counter)| {
             Origin::Shard { shard: Shard::new(shard).unwrap(), epoch: Epoch(epoch), counter }
         }),
@@ -187,7 +228,7 @@ fn envelopes() -> impl Strategy<Value = (Envelope, Crossing)> {
     let crossing = (0..Bucket::COUNT, any::<u64>(), any::<bool>());
     (routes(), bodies(), origins(), any::<(u64, u8)>(), trace, crossing).prop_map(
         |(to, body, origin, (epoch, hops), trace, (bucket, target, receipt))| {
-            let bucket = to.key().and(Bucket::new(bucket));
+            let bucket = to.key().and_then(|_| Bucket::new(bucket));
             let mut envelope = Envelope::new(to, body, origin, Epoch(epoch));
             envelope.hops = hops;
             envelope.trace =
@@ -255,7 +296,7 @@ proptest! {
 fn a_stanza_is_read_where_its_bytes_lie() {
     let bytes = bytes::Bytes::from(bytes_of(&message(), crossing()));
     let range = bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len();
-    let (read, _) = wire::decode_bytes(bytes.clone()).unwrap();
+    let (read, _) = wire::decode_bytes(bytes).unwrap();
     let Body::Stanza(stanza) = read.body else { panic!("a stanza was sent") };
     assert!(range.contains(&(stanza.inner().as_ptr() as usize)), "the content was copied");
     let Route::User(jid) = read.to else { panic!("it was for a user") };
@@ -297,7 +338,10 @@ fn what_lacks_something_or_has_it_wrong_is_no_envelope() {
         with(|it| it.content = b"<body>\xff</body>"[..].into()),
         WireError::Invalid("UTF-8 in a stanza")
     );
-    assert_eq!(with(|it| it.id = Some(b"\xff"[..].into())), WireError::Invalid("UTF-8 in a stanza"));
+    assert_eq!(
+        with(|it| it.id = Some(b"\xff"[..].into())),
+        WireError::Invalid("UTF-8 in a stanza")
+    );
 }
 
 #[test]

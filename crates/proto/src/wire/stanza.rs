@@ -32,13 +32,8 @@ const KINDS: [Kind; 17] = [
     Kind::Iq(IqType::Error),
 ];
 
-const ERROR_TYPES: [ErrorType; 5] = [
-    ErrorType::Auth,
-    ErrorType::Cancel,
-    ErrorType::Continue,
-    ErrorType::Modify,
-    ErrorType::Wait,
-];
+const ERROR_TYPES: [ErrorType; 5] =
+    [ErrorType::Auth, ErrorType::Cancel, ErrorType::Continue, ErrorType::Modify, ErrorType::Wait];
 
 /// The content is shared, not copied.
 pub(super) fn encode(stanza: &Stanza) -> pb::Stanza {
@@ -97,7 +92,9 @@ pub(super) fn encode_stanza_error(error: &StanzaError) -> pb::StanzaError {
     }
 }
 
-pub(super) fn decode_stanza_error(error: Option<pb::StanzaError>) -> Result<StanzaError, WireError> {
+pub(super) fn decode_stanza_error(
+    error: Option<pb::StanzaError>,
+) -> Result<StanzaError, WireError> {
     let error = error.ok_or(WireError::Missing("stanza error"))?;
     let ty = ERROR_TYPES.into_iter().find(|ty| ty.as_str() == error.r#type);
     let mut known = StanzaCondition::ALL.iter().copied();

@@ -23,10 +23,9 @@ pub(super) fn encode_edge(connection: ConnectionId, word: &EdgeWord) -> pb::Edge
             resource: resource.as_deref().map(str::to_owned),
             iq_id: iq_id.as_ref().to_owned(),
         }),
-        EdgeWord::Resume { secret, h } => EdgeMessage::Resume(pb::Resume {
-            secret: bytes::Bytes::copy_from_slice(secret),
-            h: *h,
-        }),
+        EdgeWord::Resume { secret, h } => {
+            EdgeMessage::Resume(pb::Resume { secret: bytes::Bytes::copy_from_slice(secret), h: *h })
+        }
         EdgeWord::Stanza(stanza) => EdgeMessage::Stanza(stanza::encode(stanza)),
         EdgeWord::Answered(answer) => {
             EdgeMessage::Answered(pb::Answered { answer: answer.as_ref().map(stanza::encode) })
