@@ -1,0 +1,22 @@
+//! What is counted: figures that any thread adds to cheaply and any other reads. Knows nothing of what they
+//! count, and nothing of how they are published.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`counter`] | figures that grow, or go up and down |
+//! | [`by`] | counters side by side, one for each label |
+//! | [`share`] | what one owner contributes to a figure, taken back when it is dropped |
+//! | [`peak`] | how high a figure was lately |
+//! | [`histogram`] | how often a quantity was how large |
+
+pub mod by;
+pub mod counter;
+pub mod histogram;
+pub mod peak;
+pub mod share;
+
+pub use by::By;
+pub use counter::Counter;
+pub use histogram::{Histogram, Reading};
+pub use peak::Peak;
+pub use share::Share;
