@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::metrics::Metrics;
+use crate::listener::Kind;
+use crate::metrics::{self, Metrics};
 
 /// Counts connections. Shared by all threads; its memory is bounded by the number of connections.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ struct Network(u64, bool);
 #[derive(Debug)]
 pub(crate) struct Permit {
     admission: Arc<Admission>,
+    transport: &'static str,
     stranger: Option<Network>,
 }
 
@@ -43,16 +45,17 @@ impl Admission {
     }
 
     /// A place for a connection; none when all are taken.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Permit> {
+    pub(crate) fn enter(self: &Arc<Self>, transport: Kind) -> Option<Permit> {
         let mut counts = self.lock();
         if counts.all >= self.most {
-            self.metrics.refused.add_one();
+            self.metrics.refused.of("all").add_one();
             return None;
         }
         counts.all += 1;
         self.metrics.accepted.add_one();
-        self.metrics.connections.add_one();
-        Some(Permit { admission: Arc::clone(self), stranger: None })
+        let transport = metrics::transport(transport);
+        self.metrics.connections.of(transport).add_one();
+        Some(Permit { admission: Arc::clone(self), transport, stranger: None })
     }
 
     /// Connections now.
@@ -78,6 +81,11 @@ impl Admission {
 }
 
 impl Permit {
+    /// How the connection's stream begins, as the metrics name it.
+    pub(crate) fn transport(&self) -> &'static str {
+        self.transport
+    }
+
     /// The connection's address is known: whether there is a place for one more stranger from there.
     #[must_use]
     pub(crate) fn comes_from(&mut self, address: IpAddr) -> bool {
@@ -86,7 +94,7 @@ impl Permit {
         let mut counts = self.admission.lock();
         let count = counts.strangers.entry(network).or_default();
         if *count >= self.admission.most_per_address {
-            self.admission.metrics.refused.add_one();
+            self.admission.metrics.refused.of("address").add_one();
             return false;
         }
         *count += 1;
@@ -113,7 +121,7 @@ impl Drop for Permit {
         self.becomes_known();
         self.admission.lock().all -= 1;
         self.admission.left.notify_waiters();
-        self.admission.metrics.connections.take_one();
+        self.admission.metrics.connections.of(self.transport).take_one();
     }
 }
 
@@ -142,30 +150,32 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_its_connection_is_gone() {
         let admission = admission(1, 9);
-        let first = admission.enter().expect("the first place");
-        assert!(admission.enter().is_none());
+        let first = admission.enter(Kind::Clear).expect("the first place");
+        assert!(admission.enter(Kind::Clear).is_none());
         drop(first);
-        assert!(admission.enter().is_some());
+        assert!(admission.enter(Kind::Clear).is_some());
         assert_eq!((admission.count(), admission.metrics.refused.get()), (0, 1));
     }
 
     #[test]
     fn one_address_cannot_take_every_place_of_strangers() {
         let admission = admission(9, 1);
-        let (mut first, mut second) = (admission.enter().unwrap(), admission.enter().unwrap());
+        let (mut first, mut second) =
+            (admission.enter(Kind::Clear).unwrap(), admission.enter(Kind::Clear).unwrap());
         let address = |text: &str| text.parse().expect("an address");
         assert!(first.comes_from(address("192.0.2.1")));
         assert!(!second.comes_from(address("::ffff:192.0.2.1")), "the same, written otherwise");
         assert!(second.comes_from(address("192.0.2.2")));
         first.becomes_known();
-        let mut third = admission.enter().unwrap();
+        let mut third = admission.enter(Kind::Clear).unwrap();
         assert!(third.comes_from(address("192.0.2.1")), "who has logged in is no stranger");
     }
 
     #[test]
     fn a_subscriber_of_ipv6_is_one_address() {
         let admission = admission(9, 1);
-        let (mut first, mut second) = (admission.enter().unwrap(), admission.enter().unwrap());
+        let (mut first, mut second) =
+            (admission.enter(Kind::Clear).unwrap(), admission.enter(Kind::Clear).unwrap());
         assert!(first.comes_from("2001:db8::1".parse().unwrap()));
         assert!(!second.comes_from("2001:db8::2".parse().unwrap()));
         assert!(second.comes_from("2001:db8:0:1::2".parse().unwrap()));

@@ -60,7 +60,10 @@ pub(crate) struct Newcomer {
 pub(crate) fn welcome(newcomer: Newcomer, gate: Arc<Shared>) {
     let peer = newcomer.peer;
     match Core::new(newcomer, gate) {
-        Ok(core) => start(Line::new(core)),
+        Ok(core) => {
+            tracing::debug!(%peer, "a connection begins");
+            start(Line::new(core));
+        }
         Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
     }
 }

@@ -18,7 +18,7 @@ use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::connection::registry;
 use crate::listener::{self, Kind};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::signin::Desk;
 use crate::tls::Tls;
 
@@ -126,7 +126,8 @@ impl Gate {
         let addresses = listening.iter().map(|listening| (listening.kind, listening.address));
         let addresses = addresses.collect();
         for listening in listening {
-            tracing::info!(address = %listening.address, kind = ?listening.kind, "listening");
+            let transport = metrics::transport(listening.kind);
+            tracing::info!("listens on {} ({transport})", listening.address);
             listening.serve(Arc::clone(&shared), arbiters.clone(), stopped.clone());
         }
         Ok(Self { shared, arbiters, stop, addresses })
@@ -156,7 +157,7 @@ impl Gate {
         let empty = self.shared.admission.empty();
         if tokio::time::timeout(patience, empty).await.is_err() {
             let left = self.connections();
-            tracing::warn!(left, "connections did not close in time");
+            tracing::warn!("{left} connections did not close in time");
         }
     }
 

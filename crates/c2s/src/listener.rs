@@ -88,7 +88,7 @@ impl Listening {
                     let acceptor = Acceptor { listener, kind, shared, arbiters, next: 0 };
                     actix_rt::spawn(acceptor.run(stop));
                 }
-                Err(error) => tracing::error!(%address, %error, "cannot accept connections"),
+                Err(error) => tracing::error!(%error, "cannot accept connections on {address}"),
             }
         });
     }
@@ -120,7 +120,7 @@ impl Acceptor {
                 // No descriptors or no memory: what is waiting keeps waiting.
                 Err(error) => {
                     self.shared.metrics.accept_errors.add_one();
-                    tracing::error!(%error, ?wait, "cannot accept a connection");
+                    tracing::error!(%error, "cannot accept a connection; tries again in {wait:?}");
                     actix_rt::time::sleep(wait).await;
                     wait = (wait * 2).min(BACK_OFF.1);
                 }
@@ -129,9 +129,10 @@ impl Acceptor {
     }
 
     fn take(&mut self, tcp: TcpStream, peer: SocketAddr) {
-        let Some(permit) = self.shared.admission.enter() else { return };
+        let Some(permit) = self.shared.admission.enter(self.kind) else { return };
         if let Err(error) = tune(&tcp) {
             tracing::debug!(%peer, %error, "a connection was gone at once");
+            self.shared.metrics.refused.of("gone").add_one();
             return;
         }
         let Ok(tcp) = tcp.into_std() else { return };

@@ -13,7 +13,7 @@ use xmpp::{BareJid, Jid};
 
 use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// Addresses, and pairs of account and address, that the throttle remembers at least.
 const THROTTLE_CAPACITY: usize = 16_384;
@@ -50,6 +50,8 @@ pub(crate) struct Caller {
 /// A negotiation that waits for the client.
 pub(crate) struct Talk {
     caller: Caller,
+    /// As the metrics name it.
+    mechanism: &'static str,
     negotiation: Negotiation,
     /// False once an account was found that must not be used.
     enabled: bool,
@@ -120,16 +122,17 @@ impl Desk {
         mechanism: String,
         initial: String,
     ) -> Answer {
+        let label = metrics::mechanism(&mechanism);
         if caller.offer.mechanisms().is_empty() {
-            return self.count(Answer::Failure(Failure::EncryptionRequired));
+            return self.count(label, Answer::Failure(Failure::EncryptionRequired));
         }
         let initial = match auth::encoding::decode_initial(&initial) {
             Ok(initial) => initial,
-            Err(failure) => return self.count(Answer::Failure(failure)),
+            Err(failure) => return self.count(label, Answer::Failure(failure)),
         };
         let mut nonce = [0; auth::server::NONCE_LEN];
         if getrandom::fill(&mut nonce).is_err() {
-            return self.count(Answer::Failure(Failure::TemporaryAuthFailure));
+            return self.count(label, Answer::Failure(Failure::TemporaryAuthFailure));
         }
         let context = Context {
             domain: caller.domain.as_str().to_owned(),
@@ -139,27 +142,28 @@ impl Desk {
             iterations: self.iterations,
         };
         let (negotiation, step) = Negotiation::start(&mechanism, initial.as_deref(), context);
-        let talk = Box::new(Talk { caller, negotiation, enabled: true });
+        let talk = Box::new(Talk { caller, mechanism: label, negotiation, enabled: true });
         let answer = self.run(talk, step).await;
-        self.count(answer)
+        self.count(label, answer)
     }
 
     /// `<response/>` with this text.
     pub(crate) async fn go_on(self: Arc<Self>, mut talk: Box<Talk>, response: String) -> Answer {
         let message = match auth::encoding::decode(&response) {
             Ok(message) => message,
-            Err(failure) => return self.count(Answer::Failure(failure)),
+            Err(failure) => return self.count(talk.mechanism, Answer::Failure(failure)),
         };
+        let label = talk.mechanism;
         let proved = talk.negotiation.awaits_proof_of().map(str::to_owned);
         let delay = proved.map_or(Ok(None), |username| self.try_now(&talk.caller, &username));
         match delay {
             Ok(None) => {}
             Ok(Some(delay)) => tokio::time::sleep(delay).await,
-            Err(failure) => return self.count(Answer::Failure(failure)),
+            Err(failure) => return self.count(label, Answer::Failure(failure)),
         }
         let step = talk.negotiation.step(&message);
         let answer = self.run(talk, step).await;
-        self.count(answer)
+        self.count(label, answer)
     }
 
     /// Goes on until the client is asked or told.
@@ -206,7 +210,8 @@ impl Desk {
     async fn account(&self, talk: &mut Talk, username: &str) -> Result<Option<Account>, Failure> {
         let Some(jid) = address(username, &talk.caller.domain) else { return Ok(None) };
         let account = self.accounts.account(jid).await.map_err(|error| {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "log-in failed");
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, "log-in failed: {}", cause.unwrap_or_default());
             Failure::TemporaryAuthFailure
         })?;
         talk.enabled = account.as_ref().is_none_or(|account| account.enabled);
@@ -243,11 +248,11 @@ impl Desk {
         Answer::Success { account, additional }
     }
 
-    fn count(&self, answer: Answer) -> Answer {
+    fn count(&self, mechanism: &str, answer: Answer) -> Answer {
         match &answer {
             Answer::Challenge(..) => {}
-            Answer::Success { .. } => self.metrics.logins.add_one(),
-            Answer::Failure(_) => self.metrics.logins_failed.add_one(),
+            Answer::Success { .. } => self.metrics.logins.of(mechanism).add_one(),
+            Answer::Failure(_) => self.metrics.logins_failed.of(mechanism).add_one(),
         }
         answer
     }

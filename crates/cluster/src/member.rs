@@ -73,8 +73,8 @@ impl Cluster {
         remembered::remember(data_dir, cluster.to_remember()).map_err(Error::Remembered)?;
         tracing::info!(
             member = %cluster.identity.member,
-            incarnation = cluster.identity.incarnation,
-            "takes part in the cluster"
+            "takes part in the cluster, incarnation {}",
+            cluster.identity.incarnation,
         );
         Ok(cluster)
     }
@@ -179,7 +179,7 @@ impl Cluster {
             let _ends_lease = ends_lease;
             if let Err(error) = driver.run().await {
                 let error = Arc::new(error);
-                tracing::error!(%error, cause = ?error, "the member cannot take part any more");
+                tracing::error!(%error, "the member cannot take part any more: {error:?}");
                 end_sender.send_replace(Some(error));
             }
         })?;

@@ -16,16 +16,17 @@ use actix::{
 };
 use actix::{SpawnHandle, WrapFuture};
 use proto::{Body, Envelope, Route};
+use router::trace;
 use smallvec::SmallVec;
 use store::Row;
 use tokio::sync::oneshot;
-use xmpp::{Fence, Origin};
+use xmpp::Fence;
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
 use crate::host::Desk;
 use crate::refuse::Fault;
-use crate::writer::Done;
+use crate::writer::{Commit, Done};
 
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
 const MAX_PENDING: usize = 64;
@@ -74,6 +75,11 @@ impl Permits {
     fn give_back(&self, envelope: &Envelope) {
         self.stanzas.set(self.stanzas.get().saturating_sub(1));
         self.bytes.set(self.bytes.get().saturating_sub(size(envelope)));
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.stanzas.get()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -147,7 +153,8 @@ impl<E: Entity> EntityActor<E> {
                 self.work(ctx);
             }
             Err(error) => {
-                tracing::error!(entity = E::NAME, error, "an entity could not be loaded");
+                let jid = self.route.key().map(tracing::field::display);
+                tracing::error!(route = E::NAME, jid, error, "an entity could not be loaded");
                 for envelope in std::mem::take(&mut self.backlog) {
                     self.permits.give_back(&envelope);
                     self.desk.refuse(envelope, Fault::Load);
@@ -164,8 +171,9 @@ impl<E: Entity> EntityActor<E> {
         while self.entity.is_some() && self.pending < MAX_PENDING {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
             self.permits.give_back(&envelope);
-            let cause =
-                Cause { origin: envelope.origin, parts: 0, receipt: envelope.receipt.take() };
+            let _span = trace::station(E::NAME, &mut envelope);
+            let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
+            let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace };
             let stanza = match &envelope.body {
                 Body::Stanza(stanza) => Some(stanza.clone()),
                 _ => None,
@@ -216,10 +224,12 @@ impl<E: Entity> EntityActor<E> {
     ) {
         match effect {
             Effect::Send(envelope) => out.push(envelope),
-            Effect::Commit { writes, receipt, then, origin } => {
+            Effect::Commit { writes, receipt, then, origin, trace } => {
                 let batch = store::Batch { fence: self.fence, writes };
-                let done = then.map(|then| self.follow(then, origin, ctx));
-                self.desk.writer().push(batch, receipt, done);
+                let span = trace::below(trace.as_deref(), "store commit");
+                let cause = Cause { trace, ..Cause::own(origin) };
+                let done = then.map(|then| self.follow(then, cause, ctx));
+                self.desk.writer().push(Commit { batch, receipt, done, span });
             }
             Effect::Read(ReadCall { call, then, cause }) => {
                 self.pending += 1;
@@ -243,7 +253,7 @@ impl<E: Entity> EntityActor<E> {
     fn follow(
         &mut self,
         then: Then<E, Result<(), store::Error>>,
-        origin: Origin,
+        cause: Cause,
         ctx: &mut ActixContext<Self>,
     ) -> Done {
         self.pending += 1;
@@ -251,7 +261,7 @@ impl<E: Entity> EntityActor<E> {
         ctx.spawn(receiver.into_actor(self).map(move |answer, actor, ctx| {
             let (result, receipt) = answer.unwrap_or((Err(store::Error::Closed), None));
             let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, result));
-            actor.resume(turn, Cause { origin, parts: 0, receipt }, ctx);
+            actor.resume(turn, Cause { receipt, ..cause }, ctx);
         }));
         Box::new(move |result, receipt| {
             // An actor that has ended drops the receipt, which its stream takes as a fault.
@@ -271,7 +281,7 @@ impl<E: Entity> EntityActor<E> {
 
     fn ring(&mut self, timer: Timer, ctx: &mut ActixContext<Self>) {
         self.timers.retain(|(set, _)| *set != timer);
-        let cause = Cause { origin: self.desk.next_origin(self.fence), parts: 0, receipt: None };
+        let cause = Cause::own(self.desk.next_origin(self.fence));
         let mut out = Vec::new();
         let turn: Turn<E> = Box::new(move |entity, cx| entity.wake(timer, cx));
         if !self.turn(turn, cause, &mut out, ctx) {
@@ -290,7 +300,8 @@ impl<E: Entity> EntityActor<E> {
 
     /// As after a member's death: the entity is loaded again, the stanza is answered, the process goes on.
     fn panicked(&mut self, stanza: Option<xmpp::Stanza>, ctx: &mut ActixContext<Self>) {
-        tracing::error!(entity = E::NAME, "an entity panicked; it is loaded again");
+        let jid = self.route.key().map(tracing::field::display);
+        tracing::error!(route = E::NAME, jid, "an entity panicked; it is loaded again");
         self.desk.count_panic();
         if let Some(stanza) = stanza {
             let origin = self.desk.next_origin(self.fence);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
+use proto::{Body, Envelope, Hosts, Now, Receipt, Route, TraceContext};
 use store::{Reply, Store, Write};
 use xmpp::{Fence, Origin, Stanza, StanzaError};
 
@@ -36,6 +36,7 @@ pub(crate) struct Cause {
     pub(crate) origin: Origin,
     pub(crate) parts: u16,
     pub(crate) receipt: Option<Receipt>,
+    pub(crate) trace: Option<Box<TraceContext>>,
 }
 
 /// What a turn causes.
@@ -52,6 +53,8 @@ pub enum Effect<E: Entity> {
         then: Option<Then<E, Result<(), store::Error>>>,
         /// The origin of what follows.
         origin: Origin,
+        /// The trace that it belongs to.
+        trace: Option<Box<TraceContext>>,
     },
     /// Rows to read; then the rest.
     Read(ReadCall<E>),
@@ -153,7 +156,9 @@ impl<'a, E: Entity> Context<'a, E> {
     pub fn tell(&mut self, to: Route, body: Body) {
         let receipt = self.cause.receipt.clone();
         let origin = self.next_origin();
-        let envelope = Envelope::new(to, body, origin, self.fence.epoch).with_receipt(receipt);
+        let envelope = Envelope::new(to, body, origin, self.fence.epoch)
+            .with_receipt(receipt)
+            .with_trace(self.cause.trace.clone());
         self.effects.push(Effect::Send(envelope));
     }
 
@@ -162,7 +167,8 @@ impl<'a, E: Entity> Context<'a, E> {
     pub fn commit(&mut self, writes: Vec<Write>) {
         let receipt = self.cause.receipt.clone();
         let origin = self.next_origin();
-        self.effects.push(Effect::Commit { writes, receipt, then: None, origin });
+        let trace = self.cause.trace.clone();
+        self.effects.push(Effect::Commit { writes, receipt, then: None, origin, trace });
     }
 
     /// Keeps rows, then goes on; `then` decides what a refusal by the store means, and the stanza that
@@ -174,7 +180,8 @@ impl<'a, E: Entity> Context<'a, E> {
     ) {
         let receipt = self.cause.receipt.clone();
         let (origin, then) = (self.next_origin(), Some(Box::new(then) as Then<E, _>));
-        self.effects.push(Effect::Commit { writes, receipt, then, origin });
+        let trace = self.cause.trace.clone();
+        self.effects.push(Effect::Commit { writes, receipt, then, origin, trace });
     }
 
     /// Asks the store and goes on with the answer in a later turn.
@@ -225,8 +232,9 @@ impl<'a, E: Entity> Context<'a, E> {
     /// Goes on as if another stanza were the cause: everything caused until the turn ends, or until the
     /// next call, carries this origin and receipt. The former cause's share is released.
     pub fn set_cause(&mut self, origin: Origin, receipt: Option<Receipt>) {
-        let before = std::mem::replace(&mut self.cause, Cause { origin, parts: 0, receipt });
-        if let Some(receipt) = before.receipt {
+        let before = std::mem::replace(&mut self.cause.receipt, receipt);
+        (self.cause.origin, self.cause.parts) = (origin, 0);
+        if let Some(receipt) = before {
             receipt.release();
         }
     }
@@ -260,6 +268,12 @@ pub(crate) struct Surroundings<'a, E: Entity> {
 
 impl Cause {
     pub(crate) fn share(&self) -> Self {
-        Self { origin: self.origin, parts: self.parts, receipt: self.receipt.clone() }
+        let (receipt, trace) = (self.receipt.clone(), self.trace.clone());
+        Self { origin: self.origin, parts: self.parts, receipt, trace }
+    }
+
+    /// What nobody asked for, and nothing is owed for.
+    pub(crate) fn own(origin: Origin) -> Self {
+        Self { origin, parts: 0, receipt: None, trace: None }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, Addr};
@@ -16,24 +15,12 @@ use xmpp::{Fence, Origin};
 use crate::actor::{Batch, EntityActor, Nap, Permits};
 use crate::context::Waker;
 use crate::entity::Entity;
+use crate::figures::Figures;
 use crate::refuse::{self, Fault};
 use crate::writer::Writer;
 
 /// How often idle entities are looked for.
 const NAP_EVERY: Duration = Duration::from_secs(60);
-
-/// Figures of all arbiters, for metrics.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Entities in memory.
-    pub entities: AtomicUsize,
-    /// Turns that panicked.
-    pub panics: AtomicU64,
-    /// Stanzas refused because of a full mailbox.
-    pub mailbox_full: AtomicU64,
-    /// Stanzas refused for any other reason of machinery.
-    pub refused: AtomicU64,
-}
 
 /// The actors of one arbiter.
 pub struct Host {
@@ -178,7 +165,7 @@ impl Host {
             used: Cell::new(true),
         };
         self.table.borrow_mut().insert(route.clone(), entry);
-        self.desk.figures.entities.fetch_add(1, Ordering::Relaxed);
+        self.desk.figures.entities.of(route.name()).add_one();
         Some((mailbox, permits))
     }
 
@@ -195,10 +182,10 @@ impl Host {
             if permits.take(&envelope) {
                 batch.push(envelope);
             } else {
-                self.desk.figures.mailbox_full.fetch_add(1, Ordering::Relaxed);
-                self.desk.refuse(envelope, Fault::Way(Refusal::Full));
+                self.desk.refuse(envelope, Fault::Mailbox);
             }
         }
+        self.desk.figures.mailbox_peak.note(permits.waiting() as u64);
         if batch.is_empty() {
             return;
         }
@@ -213,7 +200,7 @@ impl Host {
 
     fn forget(&self, route: &Route) {
         if self.table.borrow_mut().remove(route).is_some() {
-            self.desk.figures.entities.fetch_sub(1, Ordering::Relaxed);
+            self.desk.figures.entities.of(route.name()).take_one();
         }
     }
 }
@@ -273,7 +260,7 @@ impl Desk {
     }
 
     pub(crate) fn refuse(&self, envelope: Envelope, fault: Fault) {
-        self.figures.refused.fetch_add(1, Ordering::Relaxed);
+        self.figures.refuse(&envelope, fault);
         let answer = refuse::answer(envelope, fault, |to| self.router.route_of(to));
         // Not from within: whoever refuses may be in the middle of a turn.
         if let Some(answer) = answer {
@@ -282,7 +269,7 @@ impl Desk {
     }
 
     pub(crate) fn count_panic(&self) {
-        self.figures.panics.fetch_add(1, Ordering::Relaxed);
+        self.figures.panics.add_one();
     }
 
     pub(crate) fn forget(&self, route: &Route) {

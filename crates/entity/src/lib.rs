@@ -10,6 +10,7 @@
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
 //! | [`host`] | the actors of one arbiter |
 //! | [`writer`] | the writes of one arbiter's turn, together |
+//! | [`figures`] | what is counted |
 //! | [`refuse`] | faults of machinery as stanza errors, in one place |
 //! | [`table`] | the published table of extensions, off the lists |
 //! | [`trial`] | an entity without an actor, for tests |
@@ -18,6 +19,7 @@ pub mod actor;
 pub mod context;
 pub mod entity;
 pub mod extension;
+pub mod figures;
 pub mod host;
 pub mod refuse;
 pub mod slot;
@@ -28,5 +30,6 @@ pub mod writer;
 pub use context::{Context, Effect, Timer};
 pub use entity::{Entity, LoadError};
 pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};
+pub use figures::Figures;
 pub use host::{Host, Spawn};
 pub use slot::Slots;

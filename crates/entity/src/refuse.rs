@@ -10,6 +10,8 @@ use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError};
 pub enum Fault {
     /// It could not go on its way.
     Way(Refusal),
+    /// Too much waits for the entity already.
+    Mailbox,
     /// The entity's rows could not be loaded.
     Load,
     /// The entity panicked.
@@ -19,7 +21,7 @@ pub enum Fault {
 /// The stanza error that tells of a fault.
 pub fn stanza_error(fault: Fault) -> StanzaError {
     let (condition, text) = match fault {
-        Fault::Way(Refusal::Full) => {
+        Fault::Way(Refusal::Full) | Fault::Mailbox => {
             (StanzaCondition::ResourceConstraint, "too busy, try again later")
         }
         Fault::Way(Refusal::NoOwner) => {

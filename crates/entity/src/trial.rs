@@ -99,7 +99,7 @@ impl<E: Entity> Trial<E> {
     ) -> Vec<Envelope> {
         let origin = self.next_origin();
         let envelope = Envelope::new(to.clone(), body, origin, self.fence.epoch);
-        let cause = Cause { origin, parts: 0, receipt };
+        let cause = Cause { receipt, ..Cause::own(origin) };
         self.turn(cause, |entity, cx| entity.receive(envelope, cx));
         self.wake_up(&to);
         std::mem::take(&mut self.sent)
@@ -111,7 +111,7 @@ impl<E: Entity> Trial<E> {
         while let Some((timer, due)) = self.next_timer().filter(|(_, due)| *due <= end) {
             self.timers.remove(&timer);
             self.set_clock(due);
-            let cause = Cause { origin: self.next_origin(), parts: 0, receipt: None };
+            let cause = Cause::own(self.next_origin());
             self.turn(cause, |entity, cx| entity.wake(timer, cx));
         }
         self.set_clock(end);
@@ -138,7 +138,7 @@ impl<E: Entity> Trial<E> {
         while self.woken.swap(0, Ordering::SeqCst) > 0 {
             let origin = self.next_origin();
             let envelope = Envelope::new(to.clone(), Body::Woken, origin, self.fence.epoch);
-            let cause = Cause { origin, parts: 0, receipt: None };
+            let cause = Cause::own(origin);
             self.turn(cause, |entity, cx| entity.receive(envelope, cx));
         }
     }
@@ -200,12 +200,12 @@ impl<E: Entity> Trial<E> {
     fn do_now(&mut self, effect: Effect<E>) {
         match effect {
             Effect::Send(envelope) => self.sent.push(envelope),
-            Effect::Commit { writes, receipt, then, origin } => {
+            Effect::Commit { writes, receipt, then, origin, .. } => {
                 let batch = store::Batch { fence: self.fence, writes };
                 let result = self.runtime.block_on(self.store.commit(vec![batch])).remove(0);
                 match then {
                     Some(then) => {
-                        let cause = Cause { origin, parts: 0, receipt };
+                        let cause = Cause { receipt, ..Cause::own(origin) };
                         self.turn(cause, |entity, cx| then(entity, cx, result));
                     }
                     None if result.is_ok() => {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use proto::Receipt;
+use router::trace::Span;
 use store::{Batch, SharedStore};
 
 /// What follows a write, with the receipt that went along.
@@ -15,10 +16,13 @@ pub(crate) struct Writer {
     commits: RefCell<Vec<Commit>>,
 }
 
-struct Commit {
-    batch: Batch,
-    receipt: Option<Receipt>,
-    done: Option<Done>,
+/// A batch, and what belongs to its answer.
+pub(crate) struct Commit {
+    pub(crate) batch: Batch,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) done: Option<Done>,
+    /// Ends with the answer.
+    pub(crate) span: Option<Span>,
 }
 
 impl Writer {
@@ -31,8 +35,8 @@ impl Writer {
     }
 
     /// Keeps a batch with the turn's others.
-    pub(crate) fn push(&self, batch: Batch, receipt: Option<Receipt>, done: Option<Done>) {
-        self.commits.borrow_mut().push(Commit { batch, receipt, done });
+    pub(crate) fn push(&self, commit: Commit) {
+        self.commits.borrow_mut().push(commit);
         router::local::mark_unsaved();
     }
 
@@ -43,10 +47,14 @@ impl Writer {
             return;
         }
         let (batches, rest): (Vec<_>, Vec<_>) =
-            commits.into_iter().map(|c| (c.batch, (c.receipt, c.done))).unzip();
+            commits.into_iter().map(|c| (c.batch, (c.receipt, c.done, c.span))).unzip();
         let reply = self.store.commit(batches);
         actix_rt::spawn(async move {
-            for (result, (receipt, done)) in reply.await.into_iter().zip(rest) {
+            for (result, (receipt, done, span)) in reply.await.into_iter().zip(rest) {
+                if let (Some(span), Err(error)) = (&span, &result) {
+                    span.note("error", error);
+                }
+                drop(span);
                 settle(result, receipt, done);
             }
         });

@@ -66,6 +66,13 @@ impl Envelope {
         self
     }
 
+    /// As a part of the trace that what caused it belongs to.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Option<Box<TraceContext>>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// Whether a full mailbox may refuse it. Words of control have a reserve and are never refused.
     pub fn may_be_refused(&self) -> bool {
         matches!(self.body, Body::Stanza(_))

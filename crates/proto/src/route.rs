@@ -89,6 +89,22 @@ impl Route {
         }
     }
 
+    /// Every kind, as logs, traces and metrics name it.
+    pub const NAMES: [&'static str; 6] =
+        ["user", "session", "room", "domain", "remote", "connection"];
+
+    /// The kind, as logs, traces and metrics name it: one of [`Route::NAMES`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Session(_) => "session",
+            Self::Room(_) => "room",
+            Self::Domain(_) => "domain",
+            Self::Remote(_) => "remote",
+            Self::Connection(_) => "connection",
+        }
+    }
+
     /// The bare JID whose hash places the actor; none for a connection, which says itself where it is.
     pub fn key(&self) -> Option<&BareJid> {
         match self {

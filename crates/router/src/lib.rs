@@ -9,11 +9,13 @@
 //! | [`local`] | one arbiter's turn: what leaves it, and when |
 //! | [`directory`] | who has a connection on this member, for administration |
 //! | [`inbox`] | the bounded queue in front of an arbiter |
+//! | [`trace`] | the spans of a sampled stanza |
 
 pub mod directory;
 pub mod inbox;
 pub mod local;
 pub mod router;
+pub mod trace;
 
 pub use inbox::Inbox;
 pub use local::{Edge, LocalHost, Refusal};

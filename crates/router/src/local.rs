@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::inbox::Receiver;
 use crate::router::{Place, Router};
+use crate::trace;
 
 /// The actors of an arbiter.
 pub trait LocalHost {
@@ -111,6 +112,9 @@ pub fn route(envelopes: Vec<Envelope>) {
             continue;
         }
         envelope.hops += 1;
+        if envelope.trace.is_some() {
+            trace::routed(&local.router, &mut envelope);
+        }
         #[cfg(debug_assertions)]
         let envelope = as_another_member_reads_it(envelope);
         match local.router.place(&envelope.to) {
@@ -181,7 +185,10 @@ impl Local {
             (Route::Connection(connection), Body::Home(word)) => {
                 let edge = self.edges.borrow().get(&connection.number).cloned();
                 if let Some(edge) = edge {
+                    let _span = trace::delivered(envelope.trace.as_deref(), &word);
                     edge.take(word);
+                } else if matches!(word, HomeWord::Stanza(_)) {
+                    self.router.count_gone();
                 }
                 if let Some(receipt) = envelope.receipt {
                     receipt.release();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cluster::{Lease, Plan, PlanHandle};
+use meter::Counter;
 use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
 
@@ -26,7 +27,8 @@ struct Shared {
     hosts: Hosts,
     inboxes: Vec<Inbox>,
     directory: Arc<Directory>,
-    refused: AtomicU64,
+    refused: Counter,
+    gone: Counter,
 }
 
 /// Where a route leads.
@@ -54,9 +56,10 @@ impl Router {
         inboxes: Vec<Inbox>,
     ) -> Self {
         static ROUTERS: AtomicU64 = AtomicU64::new(0);
-        let (id, refused) = (ROUTERS.fetch_add(1, Ordering::Relaxed), AtomicU64::new(0));
+        let id = ROUTERS.fetch_add(1, Ordering::Relaxed);
+        let (refused, gone) = (Counter::default(), Counter::default());
         let directory = Arc::default();
-        let shared = Shared { id, member, plan, lease, hosts, inboxes, directory, refused };
+        let shared = Shared { id, member, plan, lease, hosts, inboxes, directory, refused, gone };
         Self { shared: Arc::new(shared) }
     }
 
@@ -179,7 +182,9 @@ impl Router {
             return batch;
         };
         let refused = inbox.push(batch);
-        self.shared.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
+        if !refused.is_empty() {
+            self.shared.refused.add(refused.len() as u64);
+        }
         refused
     }
 
@@ -188,8 +193,19 @@ impl Router {
         self.shared.inboxes.iter().map(Inbox::waiting).collect()
     }
 
+    /// Stanzas for connections that had gone, since the start, for metrics. With stream management the
+    /// session has them still.
+    pub fn gone(&self) -> u64 {
+        self.shared.gone.get()
+    }
+
+    /// A stanza came for a connection that had gone.
+    pub fn count_gone(&self) {
+        self.shared.gone.add_one();
+    }
+
     /// Envelopes that an inbox had no room for since the start, for metrics.
     pub fn refused(&self) -> u64 {
-        self.shared.refused.load(Ordering::Relaxed)
+        self.shared.refused.get()
     }
 }

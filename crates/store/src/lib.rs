@@ -6,6 +6,7 @@
 //! | [`key`] | whose rows there are, and of what kind |
 //! | [`batch`] | writes that are kept together or not at all |
 //! | [`archive`] | archive rows and queries over them (XEP-0313) |
+//! | [`measured`] | what is measured of any engine |
 //! | [`memory`] | the engine that forgets, for tests |
 //! | [`embedded`] | the engine on a directory: group commit with fsync |
 //! | `contract` | what every engine must do (feature `contract`) |
@@ -16,6 +17,7 @@ pub mod batch;
 pub mod contract;
 pub mod embedded;
 pub mod key;
+pub mod measured;
 pub mod memory;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 pub use batch::{Batch, Write};
 pub use embedded::Embedded;
 pub use key::{Key, Kind, Row};
+pub use measured::Measured;
 pub use memory::Memory;
 pub use xmpp::{Bucket, Epoch, Fence};
 

@@ -1,10 +1,11 @@
 //! Owns the settings of accounts and sessions, with their defaults.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::figures::Figures;
 
 /// Settings of accounts and sessions. Shared by all of them, never changed while they live.
 #[derive(Clone, Debug)]
@@ -21,15 +22,8 @@ pub struct Config {
     pub queue_stanzas: usize,
     /// Most bytes of them.
     pub queue_bytes: usize,
-    /// What accounts count.
+    /// Where they count.
     pub figures: Arc<Figures>,
-}
-
-/// What the accounts of one process count, for metrics.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Messages that were acknowledged and that the store did not take in time.
-    pub messages_lost: AtomicU64,
 }
 
 /// How much an account may have of anything.

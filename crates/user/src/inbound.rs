@@ -53,8 +53,9 @@ fn answer_for_nobody(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>
         Kind::Message(ty) => rules::fate_without_account(ty) == Fate::Refuse,
         Kind::Iq(ty) => ty.is_request(),
     };
-    if refused {
-        cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
+    match refused {
+        true => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+        false => nobody_there(cx),
     }
 }
 
@@ -69,12 +70,20 @@ fn message(
         Fate::Store if may_keep_for_later(&stanza) => {
             offline::store(user, offline::Entry { stanza, writes, taken: false }, cx);
         }
-        Fate::Store if offline::is_fleeting(&stanza) => stages::keep(writes, cx),
+        Fate::Store if offline::is_fleeting(&stanza) => {
+            nobody_there(cx);
+            stages::keep(writes, cx);
+        }
         Fate::Store | Fate::Refuse => {
             cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
         }
-        Fate::Ignore => {}
+        Fate::Ignore => nobody_there(cx),
     }
+}
+
+/// A stanza ends here, and its sender is not told (RFC 6121 §8.5.1, §8.5.2.2, §8.5.3.2).
+pub(crate) fn nobody_there(cx: &Context<'_, User>) {
+    cx.shared.figures.drops.of("nobody_there").add_one();
 }
 
 /// To the sessions that the rules pick. One that still gets stored messages gets this one behind them, out
@@ -120,7 +129,8 @@ fn request(user: &mut User, ty: IqType, stanza: Stanza, cx: &mut Context<'_, Use
         .filter(|entry| !ty.is_request() || shares_presence(user, entry, &stanza));
     match entry.map(|entry| entry.id.uid) {
         Some(session) => deliver(user, session, stanza, cx),
-        None => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+        None if ty.is_request() => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+        None => nobody_there(cx),
     }
 }
 

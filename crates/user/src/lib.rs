@@ -18,11 +18,13 @@
 //! | [`subscription`] | the state tables (RFC 6121 §3, appendix A); pure |
 //! | [`presence`] | presence (RFC 6121 §4) |
 //! | [`offline`] | messages that nobody took yet (XEP-0160) |
+//! | [`figures`] | what is counted |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 
 pub mod bind;
 pub mod config;
 pub mod extensions;
+pub mod figures;
 pub mod inbound;
 mod iq;
 pub mod offline;
@@ -39,5 +41,6 @@ pub mod subscription;
 pub mod user;
 
 pub use config::Config;
+pub use figures::Figures;
 pub use session::Session;
 pub use user::User;

@@ -94,6 +94,7 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
     let late = late(user, &stanza, cx);
     let value = kept::write(&late);
     if user.offline.meter.is_full_for(value.len(), if taken { 2 } else { 1 }, &cx.shared.accounts) {
+        cx.shared.figures.drops.of("offline_full").add_one();
         if taken {
             refused::lose(user, cx);
             return stages::keep(writes, cx);
@@ -109,15 +110,18 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
         user.offline.in_flight = user.offline.in_flight.saturating_sub(1);
         match result {
             Ok(()) => {
+                cx.shared.figures.offline_stored.add_one();
                 user.offline.refused.succeeded();
                 drain::begin(user, cx);
             }
             Err(error) => {
                 tracing::warn!(jid = %user.jid, %error, "a message was not stored");
                 user.offline.meter.remove(1, size);
-                match taken {
-                    true => refused::hold(user, late, cx),
-                    false => cx.send_error(&stanza, not_kept()),
+                if taken {
+                    refused::hold(user, late, cx);
+                } else {
+                    cx.shared.figures.drops.of("not_stored").add_one();
+                    cx.send_error(&stanza, not_kept());
                 }
             }
         }
@@ -137,7 +141,8 @@ pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<
             Kind::Message(_) if user.exists && may_keep_for_later(&stanza) => {
                 deliver_again(user, stanza, cx);
             }
-            _ => {}
+            Kind::Message(_) => inbound::nobody_there(cx),
+            Kind::Iq(_) | Kind::Presence(_) => {}
         }
     }
 }

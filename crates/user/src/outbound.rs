@@ -9,7 +9,7 @@ use proto::session::UserWord;
 use proto::{Body, Route, SessionId};
 use xmpp::{Kind, Stanza, StanzaCondition, StanzaError, StreamCondition};
 
-use crate::{User, iq, presence, stages};
+use crate::{User, inbound, iq, presence, stages};
 
 /// A stanza of one of the account's sessions, stamped with its full address.
 pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
@@ -20,7 +20,7 @@ pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'
     match stanza.kind() {
         Kind::Iq(ty) if own && ty.is_request() => iq::answer(user, Some(session), stanza, cx),
         // The account has asked nothing that its clients could answer (§10.3.3 rule 3).
-        Kind::Iq(_) if own => {}
+        Kind::Iq(_) if own => inbound::nobody_there(cx),
         Kind::Message(_) if stanza.head().to.is_none() => {
             let to = user.jid.clone().into();
             onward(user, session, stanza.with_to(to), cx);

@@ -44,8 +44,9 @@ pub(crate) fn keep(writes: Vec<Write>, cx: &mut Context<'_, User>) {
     if writes.is_empty() {
         return;
     }
-    cx.commit_then(writes, |user, _, result| {
+    cx.commit_then(writes, |user, cx, result| {
         if let Err(error) = result {
+            cx.shared.figures.drops.of("not_archived").add_one();
             tracing::error!(jid = %user.jid, %error, "a delivered message was not archived");
         }
     });

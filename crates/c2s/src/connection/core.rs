@@ -1,6 +1,7 @@
 //! Owns what happens in which order on a connection: time, sign-in, reading, writing, closing.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -60,6 +61,10 @@ impl Core {
 
     pub(super) fn unpack(luggage: Luggage) -> io::Result<Self> {
         Ok(Self { socket: luggage.socket.fasten()?, state: luggage.state })
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.state.peer
     }
 
     pub(super) fn gate(&self) -> &Arc<Shared> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::session::{ClientState, EdgeWord, Gone};
 use proto::{Envelope, ResumptionId, Route, SessionId};
+use router::trace;
 use stream::sm::{self, Request};
 use stream::{Effect, Event, Limits, SaslOutcome};
 use tokio::time::Instant;
@@ -13,18 +14,21 @@ use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use super::core::Core;
 use super::state::{Closing, Login, Sm};
+use crate::metrics::Tally;
 use crate::signin::{Answer, Caller};
 use crate::socket::Scratch;
 
 impl Core {
     /// Takes what was read; answers how many stanzas were in it.
-    pub(super) fn hear(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> usize {
+    pub(super) fn hear(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> Tally {
         let (mut events, mut effects) = scratch.take_lists();
         let fed = self.state.parser.feed(scratch.plain(), &mut events);
-        let mut stanzas = 0;
+        let mut stanzas = Tally::default();
         let mut flow = ControlFlow::Continue(());
         for event in events.drain(..) {
-            stanzas += usize::from(matches!(event, Event::Stanza(_) | Event::BadStanza { .. }));
+            if let Event::Stanza(stanza) | Event::BadStanza { stanza, .. } = &event {
+                stanzas.count(stanza.kind());
+            }
             self.state.machine.handle(event, &mut effects);
             flow = self.perform(&mut effects, words);
             if flow.is_break() {
@@ -50,7 +54,7 @@ impl Core {
                 SaslOutcome::Success { data: additional, account }
             }
             Answer::Failure(failure) => {
-                tracing::info!(peer = %self.state.peer, condition = failure.name(), "log-in failed");
+                tracing::info!(peer = %self.state.peer, error = failure.name(), "log-in failed");
                 SaslOutcome::Failure { condition: failure.name().into(), text: None }
             }
         };
@@ -146,6 +150,7 @@ impl Core {
         let (Some(id), Some(account)) =
             (ResumptionId::parse(previd), state.machine.account().cloned())
         else {
+            state.gate.metrics.resumes_malformed.add_one();
             return state.machine.resume_refused(StanzaCondition::ItemNotFound, None, more);
         };
         let to = Route::Session(SessionId { account, uid: id.uid });
@@ -164,7 +169,12 @@ impl Core {
         }
         bound.count(stanza.len());
         let stanza = stanza.with_from(bound.from.clone());
+        let span = trace::begin(&stanza);
         self.state.say(EdgeWord::Stanza(stanza), words);
+        if let (Some(span), Some(word)) = (span, words.last_mut()) {
+            span.note("jid", self.state.machine.account().map_or("", |jid| jid.as_str()));
+            span.adopt(word);
+        }
     }
 
     /// A stanza that is answered here goes by the session all the same, which counts it and what the client
@@ -228,7 +238,7 @@ impl Core {
             Some(error) => {
                 let condition = error.condition;
                 self.state.gate.metrics.count_stream_error(condition);
-                tracing::debug!(peer = %self.state.peer, condition = condition.name(), "stream error");
+                tracing::debug!(peer = %self.state.peer, error = condition.name(), "stream error");
                 Gone::Lost
             }
         };

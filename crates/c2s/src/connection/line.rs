@@ -107,7 +107,7 @@ impl Line {
             (Some(handle), Ok(luggage)) => {
                 handle.spawn_fn(move || arrive(luggage));
             }
-            (None, _) => tracing::error!(arbiter = arbiter.0, "there is no such arbiter"),
+            (None, _) => tracing::error!("there is no arbiter {}", arbiter.0),
             (_, Err(error)) => tracing::warn!(%error, "a connection could not be moved"),
         }
     }
@@ -144,6 +144,7 @@ impl Line {
         registry::remove(self.number.get());
         let mut words = Vec::new();
         core.lose(&mut words);
+        tracing::debug!(peer = %core.peer(), "a connection is over");
         let asks = core.asks();
         drop(core);
         let Some(id) = self.id.get() else { return };
@@ -207,6 +208,11 @@ impl Edge for Line {
                 return match word {
                     HomeWord::Bound { session, .. } | HomeWord::Resumed { session, .. } => {
                         self.decline(session);
+                    }
+                    HomeWord::Stanza(_) => {
+                        if let Some((_, router)) = router::local::here() {
+                            router.count_gone();
+                        }
                     }
                     _ => {}
                 };

@@ -7,7 +7,7 @@ use proto::session::HomeWord;
 use proto::{Envelope, SessionId};
 use stream::sm::{self, Enabled};
 use tokio::time::Instant;
-use xmpp::{FullJid, StanzaCondition};
+use xmpp::{FullJid, Kind, StanzaCondition};
 
 use super::confirm::Unconfirmed;
 use super::core::Core;
@@ -18,8 +18,8 @@ impl Core {
     /// Takes a word.
     pub(super) fn obey(&mut self, word: HomeWord) {
         match word {
-            HomeWord::Stanza(stanza) => self.give(|out| stanza.write(out), 1),
-            HomeWord::Nonza(bytes) => self.give(|out| out.extend_from_slice(&bytes), 0),
+            HomeWord::Stanza(stanza) => self.give(|out| stanza.write(out), Some(stanza.kind())),
+            HomeWord::Nonza(bytes) => self.give(|out| out.extend_from_slice(&bytes), None),
             HomeWord::Handled { h, .. } => {
                 if let Some(sm) = self.sm() {
                     sm.unconfirmed.confirm(h);
@@ -50,7 +50,8 @@ impl Core {
                 // The session knows: it said so itself.
                 self.state.asks = false;
                 if self.state.bound.take().is_some() {
-                    self.state.gate.metrics.sessions.take_one();
+                    let transport = self.state.permit.transport();
+                    self.state.gate.metrics.sessions.of(transport).take_one();
                 }
                 let mut late = std::mem::take(&mut self.state.late);
                 self.close(error, &mut late);
@@ -60,12 +61,17 @@ impl Core {
     }
 
     /// Puts something for the client into the out-buffer.
-    fn give(&mut self, write: impl FnOnce(&mut Vec<u8>), stanzas: u64) {
+    fn give(&mut self, write: impl FnOnce(&mut Vec<u8>), stanza: Option<Kind>) {
         if self.state.closing != Closing::Open {
+            if stanza.is_some() {
+                self.state.gate.metrics.closing.add_one();
+            }
             return;
         }
         write(self.state.out.end());
-        self.state.given += stanzas;
+        if let Some(kind) = stanza {
+            self.state.given.count(kind);
+        }
         if self.state.out.len() <= outbox::HIGH {
             return;
         }
@@ -91,8 +97,9 @@ impl Core {
         let state = &mut self.state;
         state.asks = false;
         if state.bound.is_none() {
-            state.gate.metrics.sessions.add_one();
+            state.gate.metrics.sessions.of(state.permit.transport()).add_one();
         }
+        tracing::debug!(peer = %state.peer, %jid, session = session.uid, "holds a session");
         let from = jid.clone().into();
         let directory = state.gate.router.directory();
         let entered = directory.enter(session.clone(), jid.clone(), state.peer.to_string());

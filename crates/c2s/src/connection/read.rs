@@ -68,7 +68,7 @@ impl Core {
             self.shook_hands();
         }
         let stanzas = self.hear(scratch, words);
-        self.state.count((came, stanzas));
+        self.state.count(came, stanzas);
         if end && self.state.closing == Closing::Open { Turn::Over } else { Turn::Again }
     }
 

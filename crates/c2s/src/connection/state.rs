@@ -19,6 +19,7 @@ use super::confirm::Unconfirmed;
 use crate::admission::Permit;
 use crate::gate::Shared;
 use crate::listener::Kind;
+use crate::metrics::Tally;
 use crate::outbox::{self, Outbox};
 use crate::signin::{Answer, Talk};
 
@@ -53,7 +54,7 @@ pub(super) struct State {
     /// What came about while the state was borrowed by a word of the session.
     pub(super) late: Vec<Envelope>,
     /// Stanzas given to the client that the metrics do not know of yet.
-    pub(super) given: u64,
+    pub(super) given: Tally,
     /// The epoch of the account's shard, as looked up in this turn.
     pub(super) epoch: Option<Epoch>,
 }
@@ -164,7 +165,7 @@ impl State {
             awaits_room: false,
             held: false,
             late: Vec::new(),
-            given: 0,
+            given: Tally::default(),
             epoch: None,
             gate,
         })
@@ -176,8 +177,9 @@ impl State {
     }
 
     /// Counts what came against the limits of a signed-in client.
-    pub(super) fn count(&mut self, came: (usize, usize)) {
-        self.gate.metrics.stanzas_in.add(came.1 as u64);
+    pub(super) fn count(&mut self, bytes: usize, mut stanzas: Tally) {
+        let came = (bytes, stanzas.sum());
+        stanzas.publish(&self.gate.metrics.stanzas_in);
         if self.bound.is_some()
             && self.gate.config.limits.enabled
             && self.clock.count(Instant::now(), came, &self.gate.config.limits)
@@ -209,13 +211,13 @@ impl State {
     pub(super) fn part(&mut self, gone: Gone, words: &mut Vec<Envelope>) {
         self.say(EdgeWord::Gone(gone), words);
         if self.bound.take().is_some() {
-            self.gate.metrics.sessions.take_one();
+            self.gate.metrics.sessions.of(self.permit.transport()).take_one();
         }
     }
 
     /// Lets the metrics know.
     pub(super) fn publish(&mut self) {
-        self.gate.metrics.stanzas_out.add(std::mem::take(&mut self.given));
+        self.given.publish(&self.gate.metrics.stanzas_out);
     }
 
     /// The time to close begins.

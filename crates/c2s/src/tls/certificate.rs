@@ -76,7 +76,10 @@ pub(super) fn load(domain: &Domain, dir: &Path) -> Result<Certificate, Certifica
         let certificate = read(&files.certificate, &files.key)?;
         for fault in faults(&domain.name, &certificate) {
             let path = files.certificate.display();
-            tracing::warn!(domain = domain.name, %path, "the certificate {fault}: clients will refuse it");
+            tracing::warn!(
+                jid = domain.name,
+                "the certificate {path} {fault}: clients will refuse it"
+            );
         }
         return Ok(certificate);
     }
@@ -86,7 +89,7 @@ pub(super) fn load(domain: &Domain, dir: &Path) -> Result<Certificate, Certifica
     let path = dir.join(format!("{name}.self-signed.pem"));
     if !path.exists() {
         make(&domain.name, &path)?;
-        tracing::info!(domain = domain.name, path = %path.display(), "made a self-signed certificate");
+        tracing::info!(jid = domain.name, "made a self-signed certificate: {}", path.display());
     }
     read(&path, &path)
 }

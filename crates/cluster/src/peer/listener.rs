@@ -91,9 +91,11 @@ async fn welcome(connection: TcpStream, guard: &Guard, proven: &mpsc::Sender<Pro
         // The listener has ended: nobody is there to be told.
         Ok(Ok(connection)) => drop(proven.send(connection).await),
         Ok(Err(error)) => {
-            tracing::warn!(%from, %error, "refused a connection to the members' port")
+            tracing::warn!(peer = %from, %error, "refused a connection to the members' port")
         }
-        Err(_) => tracing::warn!(%from, "a connection to the members' port did not say who it is"),
+        Err(_) => {
+            tracing::warn!(peer = %from, "a connection to the members' port did not say who it is")
+        }
     }
 }
 

@@ -304,7 +304,7 @@ impl Group {
                 let change = change.map_err(|source| GroupError::Entry { index, source })?;
                 let applied = self.plan.apply(index, change);
                 if let Err(refusal) = &applied {
-                    tracing::debug!(index, %refusal, "refused an entry of the plan");
+                    tracing::debug!(error = %refusal, "refused entry {index} of the plan");
                 }
                 let fate = self.proposals.applied(&entry.context);
                 self.done.fates.extend(fate.map(|fate| (fate, applied)));
@@ -348,7 +348,7 @@ impl Group {
             self.proposals.hasten();
             if leads {
                 self.granter.lead(now);
-                tracing::info!(term = raft.term, "leads the cluster");
+                tracing::info!("leads the cluster in term {}", raft.term);
             }
         }
         let applied = self.plan.index();
@@ -388,7 +388,7 @@ impl Group {
             let Some(heirs) = heirs(&self.plan, member) else {
                 continue;
             };
-            tracing::warn!(%member, incarnation, "expels a silent member");
+            tracing::warn!(%member, "expels a silent member, incarnation {incarnation}");
             let entry = Entry::Expel { member, incarnation, heirs };
             let proposed = self.node.propose(Vec::new(), entry.encode());
             settle(proposed);

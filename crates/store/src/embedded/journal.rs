@@ -74,9 +74,8 @@ pub fn mend(dir: &Path) -> Result<(), Error> {
             ));
         }
         tracing::warn!(
-            journal = %journal.path.display(),
-            end,
-            "cut a write that was never acknowledged from the end of a journal"
+            "cut a write that was never acknowledged from the end of {}, which ends at {end} now",
+            journal.path.display(),
         );
         cut(&journal.path, end)?;
     }

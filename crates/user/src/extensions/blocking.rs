@@ -202,11 +202,12 @@ fn names_domain(named: &Jid, jid: &Jid) -> bool {
 }
 
 /// What a blocked sender meets (§3.3): presence and answers vanish, messages and requests bounce.
-fn inbound(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
+fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
     let head = passage.stanza.head();
     if !head.from.as_ref().is_some_and(|from| is_blocked(user, from)) {
         return Verdict::Pass;
     }
+    cx.shared.figures.drops.of("blocked").add_one();
     match head.kind {
         StanzaKind::Message(MessageType::Error)
         | StanzaKind::Presence(_)

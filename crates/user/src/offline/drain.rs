@@ -173,7 +173,8 @@ fn drop_unreadable(user: &mut User, rows: &[(u64, usize)], cx: &mut Context<'_, 
     if rows.is_empty() {
         return;
     }
-    tracing::error!(jid = %user.jid, count = rows.len(), "stored messages are unreadable");
+    tracing::error!(jid = %user.jid, "{} stored messages are unreadable", rows.len());
+    cx.shared.figures.drops.of("unreadable").add(rows.len() as u64);
     let ids: Vec<u64> = rows.iter().map(|(id, _)| *id).collect();
     remove(user, &ids, rows.iter().map(|(_, size)| size).sum(), cx);
 }

@@ -6,9 +6,8 @@
 //! ([`Figures::messages_lost`]).
 //!
 //! [`Accounts::offline_bytes`]: crate::config::Accounts::offline_bytes
-//! [`Figures::messages_lost`]: crate::config::Figures::messages_lost
+//! [`Figures::messages_lost`]: crate::Figures::messages_lost
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use entity::{Context, Timer};
@@ -67,7 +66,7 @@ pub(super) fn hold(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) 
 
 /// A message that was acknowledged is lost.
 pub(super) fn lose(user: &User, cx: &Context<'_, User>) {
-    cx.shared.figures.messages_lost.fetch_add(1, Ordering::Relaxed);
+    cx.shared.figures.messages_lost.add_one();
     tracing::error!(jid = %user.jid, "a message that was acknowledged is lost: the store does not take it");
 }
 

@@ -1,6 +1,5 @@
 //! The offline store on trial (XEP-0160, XEP-0198 §4).
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::session::UserWord;
@@ -156,7 +155,7 @@ fn a_store_that_refuses_is_told_to_the_sender_unless_a_session_has_the_message()
 }
 
 fn lost(stage: &Stage) -> u64 {
-    stage.config.figures.messages_lost.load(Ordering::Relaxed)
+    stage.config.figures.messages_lost.get()
 }
 
 // XEP-0198 §4: what was acknowledged to its sender is not lost because the disk is full for a while.

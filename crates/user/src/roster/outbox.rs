@@ -169,7 +169,10 @@ pub(crate) fn settle(user: &mut User, cx: &mut Context<'_, User>) {
     }
     if came_back {
         let wait = user.roster.outbox.next_wait();
-        tracing::warn!(jid = %user.jid, ?wait, "a contact's home has not kept a subscription word");
+        tracing::warn!(
+            jid = %user.jid,
+            "a contact's home has not kept a subscription word; it is told again in {wait:?}"
+        );
         cx.set_timer(AGAIN, wait);
     }
 }

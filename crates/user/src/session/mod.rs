@@ -19,6 +19,7 @@ mod tests;
 use std::sync::Arc;
 
 use entity::{Context, Entity, Extensions, LoadError, Timer};
+use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
 use store::{Kind, Row};
@@ -54,6 +55,13 @@ struct Live {
     held: Held,
     queue: Queue,
     sm: Option<Management>,
+    counted: Counted,
+}
+
+/// What the session contributes to [`crate::Figures`].
+struct Counted {
+    detached: Share,
+    unacknowledged: Share,
 }
 
 /// Who holds the session.
@@ -99,6 +107,7 @@ impl Entity for Session {
             return self.answer_for_nobody(envelope.body, cx);
         };
         let done = live.receive(envelope.body, cx);
+        live.publish();
         self.finish(done, cx);
     }
 
@@ -111,6 +120,7 @@ impl Entity for Session {
         };
         self.expired = live.expires(timer);
         let done = live.ring(timer, cx);
+        live.publish();
         self.finish(done, cx);
     }
 
@@ -131,6 +141,7 @@ impl Session {
             debug_assert!(false, "a session was started twice");
             return;
         }
+        tracing::debug!(%jid, session = self.id.uid, "a session begins");
         let word = HomeWord::Bound { session: self.id.clone(), jid: jid.clone(), iq_id };
         cx.tell(Route::Connection(connection), Body::Home(word));
         self.live = Some(Box::new(Live {
@@ -143,6 +154,10 @@ impl Session {
             held: Held::default(),
             queue: Queue::default(),
             sm: None,
+            counted: Counted {
+                detached: Share::of(&cx.shared.figures.detached),
+                unacknowledged: Share::of(&cx.shared.figures.unacknowledged),
+            },
         }));
     }
 
@@ -166,6 +181,8 @@ impl Session {
             Body::Stanza(stanza) => unacknowledged.push(stanza),
             Body::Edge(connection, EdgeWord::Resume { secret, .. }) => {
                 let h = self.expired.as_ref().and_then(|expired| expired.h_for(&secret));
+                let result = h.map_or("no_session", |_| "expired");
+                cx.shared.figures.resumes.of(result).add_one();
                 let word = HomeWord::ResumeFailed { h };
                 cx.tell(Route::Connection(connection), Body::Home(word));
             }
@@ -196,7 +213,10 @@ impl Live {
             }
             Body::Edge(connection, word) if self.is_held_by(connection) => self.hear(word, cx),
             // Of a connection that has lost the session to another one.
-            Body::Edge(..) => Ok(()),
+            Body::Edge(..) => {
+                cx.shared.figures.drops.of("superseded").add_one();
+                Ok(())
+            }
             Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
             Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
@@ -205,6 +225,12 @@ impl Live {
                 Ok(())
             }
         }
+    }
+
+    fn publish(&mut self) {
+        let waiting = self.sm.as_ref().map_or(0, |_| self.queue.unacknowledged());
+        self.counted.unacknowledged.set(waiting);
+        self.counted.detached.set(usize::from(self.edge == Edge::Detached));
     }
 
     fn is_held_by(&self, connection: ConnectionId) -> bool {
@@ -300,6 +326,7 @@ impl Live {
         let full = self.queue.is_full_for(&item, limits, taken);
         self.queue.push(item);
         if full {
+            cx.shared.figures.drops.of("session_queue_full").add_one();
             let error = StreamError::from(StreamCondition::ResourceConstraint);
             return Err(Ending(Some(error.with_text("too much is waiting for this client"))));
         }
@@ -342,6 +369,7 @@ impl Live {
         if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
             cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(ending.0)));
         }
+        tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is over");
         sm::cancel_timers(cx);
         // XEP-0198 §4: with the time when they were to be delivered. What the user has in store is there.
         let domain = self.jid.domain().into();

@@ -208,6 +208,7 @@ impl Live {
         if let Some(sm) = &mut self.sm {
             sm.asked = None;
         }
+        tracing::debug!(jid = %self.jid, session = self.id.uid, "a session waits to be resumed");
         cx.cancel_timer(SETTLE);
         cx.set_timer(EXPIRE, resume);
         self.tell_user(UserWord::Attached { session: self.id.uid, attached: false }, cx);
@@ -220,7 +221,8 @@ impl Live {
         let Some(sm) = &mut self.sm else { return Ok(()) };
         let standing = sm.ledger.standing();
         if standing.faulty {
-            tracing::warn!(session = self.id.uid, "a receipt was dropped; the stream ends");
+            cx.shared.figures.receipt_faults.add_one();
+            tracing::warn!(jid = %self.id.account, session = self.id.uid, "a receipt was dropped; the stream ends");
             self.start_again_from(standing.handled, cx);
             return match self.edge {
                 Edge::Attached(_) => {
@@ -263,6 +265,7 @@ impl Live {
             .as_ref()
             .filter(|sm| sm.resume.is_some() && bool::from(sm.secret[..].ct_eq(&secret[..])));
         let Some(sm) = proved else {
+            cx.shared.figures.resumes.of("wrong_secret").add_one();
             let word = HomeWord::ResumeFailed { h: None };
             cx.tell(Route::Connection(connection), Body::Home(word));
             return Ok(());
@@ -289,8 +292,12 @@ impl Live {
         cx.cancel_timer(SETTLE);
         let mark = match self.queue.acknowledge(h) {
             Ok(mark) => mark,
-            Err(AckError::TooHigh { sent }) => return Err(Ending(Some(too_high(h, sent)))),
+            Err(AckError::TooHigh { sent }) => {
+                cx.shared.figures.resumes.of("too_high").add_one();
+                return Err(Ending(Some(too_high(h, sent))));
+            }
             Err(AckError::Stale) => {
+                cx.shared.figures.resumes.of("stale").add_one();
                 // It asks for what it has acknowledged; that is gone, so the session cannot go on.
                 let h = Some(wrapped(sm.ledger.standing().handled));
                 let word = HomeWord::ResumeFailed { h };
@@ -312,6 +319,8 @@ impl Live {
             previd,
         };
         cx.tell(Route::Connection(connection), Body::Home(word));
+        cx.shared.figures.resumes.of("ok").add_one();
+        tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is resumed");
         self.edge = Edge::Attached(connection);
         self.tell_user(UserWord::Attached { session: self.id.uid, attached: true }, cx);
         self.taken(mark, cx);
