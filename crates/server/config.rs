@@ -48,7 +48,7 @@ pub struct Config {
     pub sm: StreamManagement,
     /// The member lease.
     pub lease: Lease,
-    /// Logs.
+    /// Logs and traces.
     pub telemetry: Telemetry,
 }
 
@@ -158,10 +158,14 @@ pub struct Lease {
     pub ttl_ms: u64,
 }
 
-/// Logs.
+/// Logs and traces.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
+    /// Where traces go: a collector that speaks OTLP over gRPC, such as `http://collector:4317`. Default: none.
+    pub otlp: String,
+    /// Which share of clients' stanzas is traced, from 0 to 1, where there is a collector. Default 0.01.
+    pub sample_ratio: f64,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,c2s=debug`. Default `info`.
     pub log: String,
     /// `text` or `json`.
@@ -224,7 +228,12 @@ impl Default for Config {
             },
             sm: StreamManagement::default(),
             lease: Lease { ttl_ms: 1_000 },
-            telemetry: Telemetry { log: "info".to_owned(), log_format: LogFormat::Text },
+            telemetry: Telemetry {
+                otlp: String::new(),
+                sample_ratio: 0.01,
+                log: "info".to_owned(),
+                log_format: LogFormat::Text,
+            },
         }
     }
 }
@@ -377,6 +386,7 @@ impl Config {
                 return wrong(format!("{name} is {value}, but must be between {least} and {most}"));
             }
         }
+        self.telemetry.check()?;
         self.gate().check().map_err(|error| ConfigError::Value(error.to_string()))
     }
 
@@ -435,6 +445,21 @@ impl Config {
             0 => cores - 1,
             count => count,
         }
+    }
+}
+
+impl Telemetry {
+    fn check(&self) -> Result<(), ConfigError> {
+        let (otlp, ratio) = (&self.otlp, self.sample_ratio);
+        if !otlp.is_empty() && !otlp.starts_with("http://") {
+            let what = format!("telemetry.otlp {otlp:?} does not begin with http://");
+            return Err(ConfigError::Value(what));
+        }
+        if !(0.0..=1.0).contains(&ratio) {
+            let what = format!("telemetry.sample_ratio is {ratio}, but must be from 0 to 1");
+            return Err(ConfigError::Value(what));
+        }
+        Ok(())
     }
 }
 

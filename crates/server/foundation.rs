@@ -8,7 +8,7 @@ use cluster::Cluster;
 use hmac::{Hmac, Mac};
 use proto::Hosts;
 use sha2::Sha256;
-use store::{Embedded, Memory, SharedStore};
+use store::{Embedded, Measured, Memory, SharedStore};
 use web::Accounts;
 use xmpp::{BareJid, Bucket, Fence};
 
@@ -18,6 +18,8 @@ use crate::config::{Config, Engine};
 pub struct Foundation {
     /// Where rows are kept.
     pub store: SharedStore,
+    /// What is measured of it.
+    pub measured: Arc<store::measured::Figures>,
     /// The plan and the lease.
     pub cluster: Cluster,
     /// The served domains.
@@ -40,8 +42,11 @@ impl Foundation {
     /// As there.
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
+        let measured = Arc::default();
+        let store = Measured::around(store, Arc::clone(&measured));
         let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
-        let foundation = Self { store, cluster, hosts: Hosts::new(config.domains()?, []) };
+        let foundation =
+            Self { store, measured, cluster, hosts: Hosts::new(config.domains()?, []) };
         foundation.claim().await?;
         Ok(foundation)
     }

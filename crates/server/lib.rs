@@ -7,17 +7,21 @@
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
+//! | `canary` | how late arbiters are |
+//! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
 //! | `retention` | the end of old archived messages |
-//! | [`telemetry`] | logs |
+//! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
 
+mod canary;
 pub mod command;
 pub mod config;
 pub mod extensions;
 pub mod foundation;
 mod metrics;
+mod readiness;
 mod retention;
 pub mod signal;
 pub mod telemetry;

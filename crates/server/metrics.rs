@@ -1,40 +1,65 @@
-//! Owns the page of metrics: which figure of which crate stands there under which name.
+//! Owns the page of metrics: which figure of which crate stands there under which name. Every name ends in its
+//! unit, every label comes from a closed set; `k8s/metrics.md` is written from the page by a test.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+mod process;
+
+use std::sync::{Arc, Weak};
 
 use c2s::Metrics;
-use entity::host::Figures;
+use entity::Figures;
 use router::Router;
 use store::SharedStore;
 use web::Text;
+
+use crate::canary::Canaries;
+use crate::foundation::Foundation;
+use crate::telemetry::SPANS;
+use crate::telemetry::panics::PANICS;
 
 /// Where figures come from.
 pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
     pub(crate) figures: Arc<Figures>,
-    pub(crate) accounts: Arc<user::config::Figures>,
+    pub(crate) user: Arc<user::Figures>,
+    pub(crate) measured: Arc<store::measured::Figures>,
+    pub(crate) canaries: Arc<Canaries>,
     pub(crate) router: Router,
     pub(crate) store: SharedStore,
+    /// Not held: it is taken down when nobody holds it.
+    pub(crate) foundation: Weak<Foundation>,
 }
 
 impl Sources {
     /// The page as it stands now.
     pub(crate) fn page(&self) -> String {
         let mut text = Text::default();
+        let version = env!("CARGO_PKG_VERSION");
+        text.gauges("build_info", "The running version; always 1.", "version", [(version, 1)]);
         self.connections(&mut text);
+        self.sessions(&mut text);
         self.logins(&mut text);
         self.stanzas(&mut text);
+        self.drops(&mut text);
         self.actors(&mut text);
+        self.queues(&mut text);
+        self.storage(&mut text);
+        self.cluster(&mut text);
+        self.telemetry(&mut text);
+        process::write(&mut text);
         text.finish()
     }
 
     fn connections(&self, text: &mut Text) {
         let gate = &self.gate;
-        text.gauge("connections", "Client connections.", gate.connections.get());
-        text.gauge("sessions", "Bound sessions with a connection here.", gate.sessions.get());
+        let bound = gate.sessions.each().map(|(transport, count)| ([transport, "bound"], count));
+        let unbound = gate.connections.each().zip(gate.sessions.each()).map(
+            |((transport, all), (_, bound))| ([transport, "unbound"], all.saturating_sub(bound)),
+        );
+        let labels = ["transport", "state"];
+        text.gauge_pairs("connections", "Client connections now.", labels, bound.chain(unbound));
         text.counter("connections_accepted_total", "Accepted connections.", gate.accepted.get());
-        text.counter("connections_refused_total", "Refused connections.", gate.refused.get());
+        let refused = gate.refused.each();
+        text.counters("connections_refused_total", "Refused connections.", "reason", refused);
         text.counter("accept_errors_total", "Failures to accept.", gate.accept_errors.get());
         let handshakes = [("ok", gate.handshakes.get()), ("failed", gate.handshakes_failed.get())];
         text.counters("tls_handshakes_total", "TLS handshakes.", "result", handshakes);
@@ -42,45 +67,127 @@ impl Sources {
         text.counters("stream_errors_total", "Stream errors sent.", "condition", errors);
         text.counter("received_bytes_total", "Bytes from clients.", gate.bytes_in.get());
         text.counter("sent_bytes_total", "Bytes to clients.", gate.bytes_out.get());
+        text.counter("reads_delayed_total", "Reads put off by rates.", gate.reads_delayed.get());
+    }
+
+    fn sessions(&self, text: &mut Text) {
+        let sessions =
+            [("bound", self.gate.sessions.get()), ("detached", self.user.detached.get())];
+        let help = "Sessions now: with a connection here, or waiting here to be resumed.";
+        text.gauges("sessions", help, "state", sessions);
+        let elsewhere = [
+            ("malformed", self.gate.resumes_malformed.get()),
+            ("unreachable", self.figures.resumes_unreachable.get()),
+        ];
+        let resumes = self.user.resumes.each().chain(elsewhere);
+        text.counters("sm_resumes_total", "Attempts to resume a session.", "result", resumes);
+        let faults = self.user.receipt_faults.get();
+        let help =
+            "Streams ended because a stanza was not kept, so that the client sends it again.";
+        text.counter("receipt_faults_total", help, faults);
     }
 
     fn logins(&self, text: &mut Text) {
         let gate = &self.gate;
-        let results = [
-            ("ok", gate.logins.get()),
-            ("failed", gate.logins_failed.get()),
-            ("throttled", gate.logins_throttled.get()),
-            ("late", gate.logins_late.get()),
-        ];
-        text.counters("logins_total", "Log-ins by result.", "result", results);
+        let ok = gate.logins.each().map(|(mechanism, count)| ([mechanism, "ok"], count));
+        let failed =
+            gate.logins_failed.each().map(|(mechanism, count)| ([mechanism, "failed"], count));
+        let labels = ["mechanism", "result"];
+        text.counter_pairs("logins_total", "Log-ins.", labels, ok.chain(failed));
+        let help = "Attempts to log in that the throttle delayed or refused.";
+        text.counter("logins_throttled_total", help, gate.logins_throttled.get());
+        let help = "Connections that did not log in, or bind a resource, in time.";
+        text.counter("logins_late_total", help, gate.logins_late.get());
     }
 
     fn stanzas(&self, text: &mut Text) {
-        let gate = &self.gate;
-        let stanzas = [("in", gate.stanzas_in.get()), ("out", gate.stanzas_out.get())];
-        text.counters("stanzas_total", "Stanzas of clients.", "direction", stanzas);
-        let drops = [
-            ("out_buffer_full", gate.out_full.get()),
-            ("inbox_full", self.router.refused()),
-            ("mailbox_full", self.figures.mailbox_full.load(Ordering::Relaxed)),
-            ("refused", self.figures.refused.load(Ordering::Relaxed)),
+        let from = self.gate.stanzas_in.each().map(|(kind, count)| ([kind, "in"], count));
+        let to = self.gate.stanzas_out.each().map(|(kind, count)| ([kind, "out"], count));
+        let labels = ["kind", "direction"];
+        text.counter_pairs("stanzas_total", "Stanzas from and to clients.", labels, from.chain(to));
+        let stored = self.user.offline_stored.get();
+        let help = "Messages stored for accounts whose clients were away.";
+        text.counter("offline_messages_total", help, stored);
+    }
+
+    /// Every point at which something does not go on.
+    fn drops(&self, text: &mut Text) {
+        let gates = [
+            ("out_buffer_full", self.gate.out_full.get()),
+            ("stream_closing", self.gate.closing.get()),
+            ("connection_gone", self.router.gone()),
         ];
-        text.counters("drops_total", "What could not go on, by reason.", "reason", drops);
-        let lost = self.accounts.messages_lost.load(Ordering::Relaxed);
+        let drops =
+            gates.into_iter().chain(self.figures.refused.each()).chain(self.user.drops.each());
+        text.counters("drops_total", "What did not go on, by reason.", "reason", drops);
+        let lost = self.user.messages_lost.get();
         text.counter("messages_lost_total", "Lost though acknowledged; alarm on any.", lost);
-        text.counter("reads_delayed_total", "Reads put off by rates.", gate.reads_delayed.get());
     }
 
     fn actors(&self, text: &mut Text) {
         let figures = &self.figures;
-        text.gauge("entities", "Actors in memory.", figures.entities.load(Ordering::Relaxed));
-        let panics = figures.panics.load(Ordering::Relaxed) + self.gate.panics.get();
-        text.counter("panics_total", "Panics that were caught; alarm on any.", panics);
+        text.gauges("entities", "Entities in memory now.", "kind", figures.entities.each());
+        let caught = figures.panics.get() + self.gate.panics.get();
+        let panics = PANICS.get().max(caught);
+        text.counter("panics_total", "Faults of this program; alarm on any.", panics);
+        let help =
+            "How late an arbiter does what is due: the time for which other work held it up.";
+        text.histograms("arbiter_lag_seconds", help, "arbiter", self.canaries.lags());
+        let help = "The latest that an arbiter was in the last ten to twenty seconds.";
+        text.gauges("arbiter_lag_peak_seconds", help, "arbiter", self.canaries.peaks());
+    }
+
+    fn queues(&self, text: &mut Text) {
         let waiting = self.router.waiting().into_iter().enumerate();
-        let waiting = waiting.map(|(arbiter, count)| (arbiter.to_string(), count));
-        text.gauges("inbox_stanzas", "Envelopes waiting for an arbiter.", "arbiter", waiting);
-        text.gauge("store_waiting_bytes", "Bytes not durable yet.", self.store.waiting_bytes());
-        let lease = u8::from(self.router.lease().holds());
-        text.gauge("lease_valid", "Whether this member may act.", lease);
+        text.gauges("inbox_stanzas", "Envelopes waiting for an arbiter now.", "arbiter", waiting);
+        let help = "Most envelopes that waited for one entity in the last ten to twenty seconds.";
+        text.gauge("mailbox_peak_stanzas", help, self.figures.mailbox_peak.get());
+        let help = "Stanzas given to clients and not acknowledged by them now.";
+        text.gauge("unacknowledged_stanzas", help, self.user.unacknowledged.get());
+        let help = "Bytes that are not durable yet.";
+        text.gauge("store_waiting_bytes", help, self.store.waiting_bytes());
+    }
+
+    fn storage(&self, text: &mut Text) {
+        let measured = &self.measured;
+        let help = "How long calls of the store take.";
+        text.histograms("store_operation_seconds", help, "operation", measured.times());
+        let refused = measured.refused.each();
+        text.counters("store_refusals_total", "Calls that the store refused.", "reason", refused);
+        let help = "Batches of one turn that are committed together.";
+        text.histogram("store_commit_batches", help, &measured.batches());
+        let rows = [("appended", measured.archived.get()), ("removed", measured.removed.get())];
+        text.counters("archive_rows_total", "Rows of message archives.", "change", rows);
+    }
+
+    fn cluster(&self, text: &mut Text) {
+        let lease = self.router.lease();
+        text.gauge("lease_valid", "Whether this member may act: 0 or 1.", u8::from(lease.holds()));
+        let help = "How long this member may act without hearing from the cluster.";
+        // A lease without end, as in a trial without a cluster, is no figure.
+        let left = Some(lease.remaining().as_secs_f64()).filter(|left| *left < 1e9);
+        let left = left.map_or_else(|| "+Inf".to_owned(), |left| left.to_string());
+        text.gauge("lease_remaining_seconds", help, left);
+        let Some(foundation) = self.foundation.upgrade() else { return };
+        let status = foundation.cluster.status();
+        let help = "The last entry of the log in this member's plan; members should agree.";
+        text.gauge("plan_index", help, status.applied);
+        text.gauge("raft_commit_index", "The last committed entry of the log.", status.commit);
+        text.counter("raft_terms_total", "The term; grows with each election.", status.term);
+        let leads = status.leader.as_ref() == Some(&status.member);
+        text.gauge("raft_leader", "Whether this member leads: 0 or 1.", u8::from(leads));
+        text.gauge("members", "Members of the cluster.", status.members.len());
+        let own = status.members.iter().find(|row| row.id == status.member);
+        text.gauge("shards_owned", "Shards of this member.", own.map_or(0, |row| row.shards));
+        text.gauge("shards_moving", "Shards on the move in the cluster.", status.moving);
+    }
+
+    fn telemetry(&self, text: &mut Text) {
+        let spans = [
+            ("exported", SPANS.exported.get()),
+            ("dropped", SPANS.dropped.get()),
+            ("failed", SPANS.failed.get()),
+        ];
+        text.counters("trace_spans_total", "Spans of sampled stanzas.", "result", spans);
     }
 }

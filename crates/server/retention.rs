@@ -16,7 +16,9 @@ pub(crate) async fn keep(store: SharedStore, days: u32) {
     loop {
         match remove_older(&store, age).await {
             Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, days, "old archived messages were removed"),
+            Ok(removed) => {
+                tracing::info!("{removed} archived messages older than {days} days were removed");
+            }
             Err(error) => tracing::warn!(%error, "old archived messages could not be removed"),
         }
         tokio::time::sleep(EVERY).await;

@@ -1,27 +1,88 @@
-//! Owns logs: text or JSON lines on stderr, filtered as configured. Never bodies, never secrets: what is
-//! logged are the fixed fields member, shard, epoch, route, jid, session, stanza, id, xep, peer, error.
+//! Owns logs and traces: text or JSON lines on stderr, filtered as configured, and spans of sampled stanzas for
+//! a collector. Never bodies, never secrets: what is logged are the fixed fields member, shard, epoch, route,
+//! jid, session, stanza, id, xep, peer, error.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::Subscriber;
+pub mod export;
+pub mod panics;
+
+use std::io::stderr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use router::trace;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::config::{LogFormat, Telemetry};
 
-/// Starts logging for the whole process.
+/// What is exported at the end may take so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What became of spans, in the whole process: there is one subscriber for all.
+pub(crate) static SPANS: LazyLock<Arc<export::Figures>> = LazyLock::new(Arc::default);
+
+/// Telemetry under way; dropped at the very end, it exports what is left.
+pub struct Running {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Starts logging, and tracing where a collector is configured, for the whole process. In one process with
+/// several servers, as in tests, the first one's settings hold.
 ///
 /// # Errors
-/// The filter makes no sense.
-pub fn start(config: &Telemetry) -> anyhow::Result<()> {
+/// The filter makes no sense, or the collector's address.
+pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))?;
-    let builder = Subscriber::builder().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Json => tracing::subscriber::set_global_default(builder.json().finish()),
-        // Escapes in a field's text are printed escaped, so that no client can draw on a terminal.
-        LogFormat::Text => {
-            tracing::subscriber::set_global_default(builder.with_ansi(false).finish())
+    // Stations are for the collector.
+    let logs = lines(config.log_format).with_filter(filter.and(filter_fn(|it| !is_station(it))));
+    let registry = tracing_subscriber::registry().with(logs);
+    panics::report();
+    if config.otlp.is_empty() {
+        // Somebody else was first: see above.
+        drop(tracing::subscriber::set_global_default(registry));
+        return Ok(Running { traces: None });
+    }
+    let traces = export::start(&config.otlp, &SPANS)?;
+    let stations = tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer("rookery"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
+        .with_filter(filter_fn(is_station));
+    drop(tracing::subscriber::set_global_default(registry.with(stations)));
+    trace::set_sample_ratio(config.sample_ratio);
+    Ok(Running { traces: Some(traces) })
+}
+
+fn is_station(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == trace::TARGET
+}
+
+/// Lines on stderr. Escapes in a field's text are printed escaped, so that no client can draw on a terminal.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match format {
+        LogFormat::Json => fmt::layer().json().with_writer(stderr).boxed(),
+        LogFormat::Text => fmt::layer().with_ansi(false).with_writer(stderr).boxed(),
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(traces) = &self.traces
+            && let Err(error) = traces.shutdown_with_timeout(PATIENCE)
+        {
+            tracing::warn!(%error, "the last spans were not exported");
         }
-    };
-    // In one process with several servers, as in tests, the first one's settings hold.
-    drop(started);
-    Ok(())
+    }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use actix_rt::{Arbiter, ArbiterHandle};
 use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
 use domain::Domain;
-use entity::host::{Figures, Host, Spawn, Start};
+use entity::Figures;
+use entity::host::{Host, Spawn, Start};
 use proto::{ArbiterId, Route};
 use router::inbox::Receiver;
 use router::{Inbox, Router};
@@ -16,10 +17,12 @@ use store::SharedStore;
 use tokio::sync::oneshot;
 use user::{Session, User};
 
+use crate::canary::Canaries;
 use crate::config::Config;
 use crate::extensions::domain_shared;
 use crate::foundation::Foundation;
 use crate::metrics::Sources;
+use crate::readiness::Signs;
 use crate::retention;
 
 /// How long connections may take to close when the server stops.
@@ -41,6 +44,7 @@ struct Shared {
     user: Arc<user::Config>,
     domain: Arc<domain::Shared>,
     figures: Arc<Figures>,
+    canaries: Arc<Canaries>,
 }
 
 impl Server {
@@ -59,20 +63,25 @@ impl Server {
     pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
+        let figures = Arc::<Figures>::default();
         let shared = Shared {
             user: Arc::new(config.user()),
             domain: Arc::new(domain_shared(config)),
-            figures: Arc::default(),
+            canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
+            figures,
         };
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let sources = Arc::new(Sources {
             gate: Arc::new(Metrics::default()),
-            accounts: Arc::clone(&shared.user.figures),
-            figures: shared.figures,
+            figures: Arc::clone(&shared.figures),
+            user: Arc::clone(&shared.user.figures),
+            measured: Arc::clone(&foundation.measured),
+            canaries: Arc::clone(&shared.canaries),
             router: router.clone(),
             store: Arc::clone(&foundation.store),
+            foundation: Arc::downgrade(&foundation),
         });
         let services = Services {
             router: router.clone(),
@@ -82,10 +91,21 @@ impl Server {
             metrics: Arc::clone(&sources.gate),
         };
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
+        let signs = Arc::new(Signs {
+            canaries: shared.canaries,
+            measured: Arc::clone(&foundation.measured),
+            foundation: Arc::downgrade(&foundation),
+        });
+        actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
         let services = web::Services {
             accounts: foundation.accounts(config),
             router: router.clone(),
             metrics: Arc::new(move || sources.page()),
+            unready: {
+                let signs = Arc::clone(&signs);
+                Arc::new(move || signs.unready())
+            },
+            dead: Arc::new(move || signs.dead()),
         };
         let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
         if config.archive.retention_days > 0 {
@@ -218,6 +238,7 @@ async fn start_arbiters(
             actix_rt::spawn(receive);
             actix_rt::spawn(flush);
             actix_rt::spawn(idle);
+            actix_rt::spawn(Arc::clone(&shared.canaries).sing(number));
             // Whoever waited for it has given up: nothing is lost.
             started.send(()).ok();
         });

@@ -8,7 +8,8 @@ use crate::wiring::Server;
 
 /// Serves until a signal says otherwise.
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
-    crate::telemetry::start(&config.telemetry)?;
+    // Dropped last: what was traced is exported.
+    let _telemetry = crate::telemetry::start(&config.telemetry)?;
     actix_rt::System::new().block_on(serve(config))
 }
 

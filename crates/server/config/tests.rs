@@ -46,6 +46,8 @@ fn values_that_make_no_sense_are_refused() {
     assert!(error("[store]\ndurability = 'raid'").contains("`async`, `replica`, `fsync`"));
     assert!(error("[accounts]\nsessions = 101").contains("accounts.sessions is 101"));
     assert!(error("[archive]\npage_messages = 251").contains("between 1 and 250"));
+    assert!(error("[telemetry]\notlp = 'collector:4317'").contains("begin with http://"));
+    assert!(error("[telemetry]\nsample_ratio = 1.5").contains("from 0 to 1"));
     assert!(error("domain = []").contains("no [[domain]]"));
     assert!(error("[listen]\nc2s = ['nowhere']").contains("line 2"));
 }

@@ -149,7 +149,8 @@ async fn kick(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse
         let jid = session.account.clone();
         shared.tell(&jid, Route::Session(session.clone()), UserWord::End(error));
     }
-    tracing::info!(jid = %jid, sessions = sessions.len(), "sessions ended by an administrator");
+    let bare = sessions.first().map_or("", |session| session.account.as_str());
+    tracing::info!(jid = bare, "{} sessions ended by an administrator", sessions.len());
     HttpResponse::NoContent().finish()
 }
 
@@ -171,7 +172,7 @@ impl Shared {
 fn answer(done: Result<BareJid, AccountError>, what: &'static str) -> HttpResponse {
     match done {
         Ok(jid) => {
-            tracing::info!(jid = %jid, "{what}");
+            tracing::info!(%jid, "{what}");
             HttpResponse::NoContent().finish()
         }
         Err(error) => problem(&error),

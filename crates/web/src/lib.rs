@@ -16,5 +16,6 @@ pub mod metrics;
 pub mod serve;
 
 pub use accounts::{AccountError, Accounts};
+pub use health::Unmet;
 pub use metrics::Text;
 pub use serve::{Handle, Services, WebError, start};

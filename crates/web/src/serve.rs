@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer, web};
 use router::Router;
 
 use crate::accounts::Accounts;
+use crate::health::Unmet;
 use crate::{administration, health};
 
 /// Headers must be there within this.
@@ -30,18 +31,31 @@ pub struct Services {
     pub router: Router,
     /// Writes the page of metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Why clients should not come here, beside that the server starts or drains.
+    pub unready: Check,
+    /// Why this process should be started again. Never for anything of the cluster: a cluster without a
+    /// majority does not get one by ending its members.
+    pub dead: Check,
 }
+
+/// Looks for conditions that are not met.
+pub type Check = Arc<dyn Fn() -> Vec<Unmet> + Send + Sync>;
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) services: Services,
-    ready: Arc<AtomicBool>,
+    phase: Arc<AtomicU8>,
 }
+
+/// How far the server is: [`Shared::phase`].
+const STARTING: u8 = 0;
+const SERVING: u8 = 1;
+const DRAINING: u8 = 2;
 
 /// Running listeners.
 pub struct Handle {
     addresses: Vec<SocketAddr>,
-    ready: Arc<AtomicBool>,
+    phase: Arc<AtomicU8>,
     servers: Vec<ServerHandle>,
     socket: PathBuf,
 }
@@ -69,8 +83,8 @@ pub fn start(
     socket: &Path,
     services: Services,
 ) -> Result<Handle, WebError> {
-    let ready = Arc::new(AtomicBool::new(false));
-    let shared = web::Data::new(Shared { services, ready: Arc::clone(&ready) });
+    let phase = Arc::new(AtomicU8::new(STARTING));
+    let shared = web::Data::new(Shared { services, phase: Arc::clone(&phase) });
     let listener = private_socket(socket).map_err(at(socket.display().to_string()))?;
     let data = shared.clone();
     let administration = HttpServer::new(move || {
@@ -104,7 +118,7 @@ pub fn start(
         servers.push(server.handle());
         actix_rt::spawn(server);
     }
-    Ok(Handle { addresses: bound, ready, servers, socket: socket.to_owned() })
+    Ok(Handle { addresses: bound, phase, servers, socket: socket.to_owned() })
 }
 
 /// A Unix socket of mode 0600. The data directory is locked by the store, so one that is there is a dead
@@ -124,11 +138,18 @@ fn at(place: String) -> impl FnOnce(std::io::Error) -> WebError {
 }
 
 impl Shared {
-    pub(crate) fn why_not_ready(&self) -> Option<&'static str> {
-        if !self.ready.load(Ordering::Acquire) {
-            return Some("starting or draining");
-        }
-        (!self.services.router.lease().holds()).then_some("no valid lease")
+    /// Everything for which clients should not come here.
+    pub(crate) fn unready(&self) -> Vec<Unmet> {
+        let phase = match self.phase.load(Ordering::Acquire) {
+            SERVING => None,
+            DRAINING => Some(Unmet::new("serving", "the server drains")),
+            _ => Some(Unmet::new("serving", "the server starts")),
+        };
+        let lease = (!self.services.router.lease().holds())
+            .then(|| Unmet::new("lease", "this member has no valid lease"));
+        let mut unmet: Vec<Unmet> = phase.into_iter().chain(lease).collect();
+        unmet.extend((self.services.unready)());
+        unmet
     }
 }
 
@@ -140,7 +161,7 @@ impl Handle {
 
     /// Says whether clients should come here.
     pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Release);
+        self.phase.store(if ready { SERVING } else { DRAINING }, Ordering::Release);
     }
 
     /// Stops listening, and takes the socket away.

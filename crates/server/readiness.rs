@@ -1,0 +1,108 @@
+//! Owns the conditions under which clients should come here, and those under which this process is past help.
+//! What each of them means to an orchestrator stands in `web::health`.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use cluster::Lease;
+use cluster::plan::Status;
+use store::measured::Figures;
+use web::Unmet;
+
+use crate::canary::Canaries;
+use crate::foundation::Foundation;
+
+/// An arbiter that has done nothing for so long is busy beyond use; clients had better go elsewhere.
+const BUSY: Duration = Duration::from_secs(5);
+/// And for so long, it will not recover.
+const DEAD: Duration = Duration::from_secs(60);
+
+/// How often it is looked, for the log.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is looked at.
+pub(crate) struct Signs {
+    pub(crate) canaries: Arc<Canaries>,
+    pub(crate) measured: Arc<Figures>,
+    /// Not held: it is taken down when nobody holds it.
+    pub(crate) foundation: Weak<Foundation>,
+}
+
+impl Signs {
+    /// Why clients should not come here.
+    pub(crate) fn unready(&self) -> Vec<Unmet> {
+        let busy = self.silent("arbiters", BUSY);
+        let store = self
+            .measured
+            .is_failing()
+            .then(|| Unmet::new("store", "the store refuses writes; its log says why"));
+        busy.into_iter().chain(store).chain(self.outside()).collect()
+    }
+
+    /// Looks every second, for ever, and logs what changes: an operator must act when clients cannot be
+    /// served.
+    pub(crate) async fn watch(self: Arc<Self>, lease: Lease) {
+        let mut before: Vec<Unmet> = Vec::new();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let lost = (!lease.holds()).then(|| Unmet::new("lease", "no valid lease"));
+            let now: Vec<Unmet> = self.unready().into_iter().chain(lost).collect();
+            report(&before, &now);
+            before = now;
+        }
+    }
+
+    /// Why this process should be started again.
+    pub(crate) fn dead(&self) -> Vec<Unmet> {
+        self.silent("arbiters", DEAD).into_iter().collect()
+    }
+
+    fn silent(&self, condition: &'static str, patience: Duration) -> Option<Unmet> {
+        let arbiter = self.canaries.silent(patience)?;
+        let seconds = patience.as_secs();
+        Some(Unmet::new(condition, format!("arbiter {arbiter} has done nothing for {seconds} s")))
+    }
+
+    /// The plan must know this member, and not have taken it out.
+    fn outside(&self) -> Option<Unmet> {
+        let status = self.foundation.upgrade()?.cluster.status();
+        let own = status.members.iter().find(|row| row.id == status.member);
+        match own.map(|row| row.status) {
+            Some(Status::Up) => None,
+            Some(other) => {
+                Some(Unmet::new("membership", format!("the plan has this member as {other:?}")))
+            }
+            None => Some(Unmet::new("membership", "the plan does not know this member")),
+        }
+    }
+}
+
+fn report(before: &[Unmet], now: &[Unmet]) {
+    for unmet in now.iter().filter(|it| before.iter().all(|known| known.condition != it.condition))
+    {
+        match unmet.condition {
+            // The cluster sees to these by itself, or somebody has asked for it.
+            "lease" | "membership" => tracing::warn!(error = unmet.why, "not ready for clients"),
+            _ => tracing::error!(error = unmet.why, "not ready for clients"),
+        }
+    }
+    for met in before.iter().filter(|it| now.iter().all(|known| known.condition != it.condition)) {
+        tracing::info!("{} is well again", met.condition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_condition_has_a_word_and_a_reason() {
+        let measured = Arc::<Figures>::default();
+        let canaries = Canaries::new(1, Arc::default());
+        let signs = Signs { canaries, measured, foundation: Weak::new() };
+        assert_eq!((signs.unready(), signs.dead()), (Vec::new(), Vec::new()));
+        let unmet = signs.silent("arbiters", Duration::ZERO);
+        let reason = "arbiter 0 has done nothing for 0 s";
+        assert!(unmet.is_none_or(|it| it.condition == "arbiters" && it.why == reason));
+    }
+}
