@@ -20,7 +20,7 @@ fn log_in(stage: &Stage, name: &str) -> Client {
 }
 
 /// Status and body of a GET.
-fn get(stage: &Stage, path: &str) -> (u16, String) {
+pub(crate) fn get(stage: &Stage, path: &str) -> (u16, String) {
     let mut socket = TcpStream::connect(stage.http).unwrap();
     write!(socket, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -81,11 +81,13 @@ fn health_and_metrics_are_there_for_operators() {
     let stage = Stage::start("");
     stage.add_accounts(&["romeo"]);
     log_in(&stage, "romeo").bind("phone");
-    assert_eq!(get(&stage, "/healthz/live"), (200, "live\n".to_owned()));
-    assert_eq!(get(&stage, "/healthz/ready"), (200, "ready\n".to_owned()));
+    assert_eq!(get(&stage, "/healthz/live"), (200, r#"{"live":true,"unmet":[]}"#.to_owned()));
+    assert_eq!(get(&stage, "/healthz/ready"), (200, r#"{"ready":true,"unmet":[]}"#.to_owned()));
     let (status, page) = get(&stage, "/metrics");
     assert_eq!(status, 200);
-    for line in ["rookery_logins_total{result=\"ok\"} 1", "rookery_panics_total 0"] {
+    for line in
+        ["rookery_logins_total{mechanism=\"PLAIN\",result=\"ok\"} 1", "rookery_panics_total 0"]
+    {
         assert!(page.contains(line), "{line} is not in {page}");
     }
     assert_eq!(get(&stage, "/api/v1/accounts").0, 404, "administration is on the socket only");

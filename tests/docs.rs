@@ -1,4 +1,4 @@
-//! What is generated from the extension lists stands in the documents as generated. To write it anew:
+//! What is generated - from the extension lists, from the page of metrics - stands in the documents as generated. To write it anew:
 //! `ROOKERY_WRITE_DOCS=1 cargo test --test main docs`.
 
 use std::path::PathBuf;
@@ -25,7 +25,8 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn must_be(name: &str, expected: &str) {
+/// A document is as generated, or is written so.
+pub(crate) fn must_be(name: &str, expected: &str) {
     if std::env::var_os("ROOKERY_WRITE_DOCS").is_some() {
         std::fs::write(path(name), expected).unwrap();
     }

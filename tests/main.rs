@@ -8,5 +8,6 @@ mod limits;
 mod rfc;
 mod security;
 mod stage;
+mod telemetry;
 mod tidy;
 mod xep;

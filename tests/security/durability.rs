@@ -237,25 +237,26 @@ fn handled(client: &mut Client) -> u32 {
 }
 
 /// A small file system of its own, gone with the test.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     dir: PathBuf,
 }
 
 impl SmallDisk {
     /// None where this user may not mount.
-    fn over(dir: &Path) -> Option<Self> {
+    pub(crate) fn over(dir: &Path) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=128m", "small"]).arg(dir);
         let mounted = mount.output().is_ok_and(|done| done.status.success());
         mounted.then(|| Self { dir: dir.to_owned() })
     }
 
-    fn filler(&self) -> PathBuf {
+    /// What takes the room.
+    pub(crate) fn filler(&self) -> PathBuf {
         self.dir.join("filler")
     }
 
     /// Takes all room that is left.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         use std::io::Write;
         let mut file = fs::File::create(self.filler()).unwrap();
         while file.write_all(&[0; 1 << 16]).is_ok() {}

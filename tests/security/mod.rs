@@ -5,7 +5,7 @@
 
 mod before_login;
 mod bystander;
-mod durability;
+pub(crate) mod durability;
 mod floods;
 mod fuzz;
 mod hygiene;

@@ -142,6 +142,15 @@ impl Stage {
         std::mem::forget(before);
     }
 
+    /// Ends the process in order, and waits for it.
+    pub(crate) fn terminate(&mut self) {
+        self.guardian.kill().unwrap();
+        self.guardian.wait().unwrap();
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(asked.success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.log.lock().unwrap());
+    }
+
     /// Ends the process as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.guardian.kill().unwrap();

@@ -1,0 +1,11 @@
+//! What operators see: traces, metrics, logs, health; each against the real binary.
+
+#![expect(clippy::disallowed_methods, reason = "tests of a process measure its time")]
+
+mod collector;
+mod exposition;
+mod fields;
+mod health;
+mod logs;
+mod metrics;
+mod traces;
