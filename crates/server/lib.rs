@@ -11,6 +11,7 @@
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
 //! | `retention` | the end of old archived messages |
+//! | `waiting` | sessions that wait to be resumed over a restart |
 //! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
@@ -25,4 +26,5 @@ mod readiness;
 mod retention;
 pub mod signal;
 pub mod telemetry;
+mod waiting;
 pub mod wiring;

@@ -24,6 +24,7 @@ use crate::foundation::Foundation;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
 use crate::retention;
+use crate::waiting::Waiting;
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -90,6 +91,8 @@ impl Server {
             features: domain::stream_features(&shared.domain),
             metrics: Arc::clone(&sources.gate),
         };
+        let waiting = Waiting { arbiters: &handles, router: &router, store: &foundation.store };
+        waiting.bring_back().await?;
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let signs = Arc::new(Signs {
             canaries: shared.canaries,
@@ -148,10 +151,14 @@ impl Server {
         Ok(self.tls.reload()?)
     }
 
-    /// Ends every stream in order, finishes what was accepted, and stops.
+    /// Ends every stream in order, finishes what was accepted, stores the sessions that may be resumed, and
+    /// stops.
     pub async fn drain(self) {
         self.web.set_ready(false);
         self.gate.drain(PATIENCE).await;
+        let arbiters: Vec<_> = self.arbiters.iter().map(Arbiter::handle).collect();
+        let (router, store) = (&self.router, &self.foundation.store);
+        Waiting { arbiters: &arbiters, router, store }.store().await;
         self.stop().await;
     }
 
@@ -233,6 +240,7 @@ async fn start_arbiters(
         arbiter.spawn_fn(move || {
             let host =
                 Host::new(router.clone(), store, Arc::clone(&shared.figures), starters(&shared));
+            host.make_known();
             let idle = Host::look_for_idle(Rc::downgrade(&host));
             let (receive, flush) = router::local::install(id, router, host, inbox);
             actix_rt::spawn(receive);

@@ -1,4 +1,9 @@
 //! Owns the stage: the real binary, started on a directory and ports of its own, ended with the test.
+//!
+//! Half of the stories of `tests/rfc` and `tests/xep`, by the names of their tests, are played on a server
+//! whose entities sleep whenever nothing is under way, and go on from rows, snapshots and timers
+//! (`entity/src/actor/rest.rs`). With `ROOKERY_STORIES=other` it is the other half, with `drowsy` all, with
+//! `awake` none.
 
 pub(crate) mod held;
 
@@ -11,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-use town::{Story, Town};
+use town::{Fate, Story, Town};
 
 /// The password of every account on a stage.
 pub(crate) const PASSWORD: &str = "pencil";
@@ -56,6 +61,7 @@ impl Stage {
     pub(crate) fn start_in(dir: &Path) -> Self {
         let mut child = rookery(dir)
             .arg("serve")
+            .env("ROOKERY_DROWSY", if is_drowsy() { "1" } else { "0" })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -151,6 +157,23 @@ impl Stage {
         assert!(self.child.wait().unwrap().success(), "{}", self.log.lock().unwrap());
     }
 
+    /// Asks the process to stop, as the system does.
+    pub(crate) fn stop(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits until the process has ended, and starts another on the same directory.
+    pub(crate) fn start_again(&mut self) {
+        let status = self.child.wait().unwrap();
+        assert!(status.success() || status.code().is_none(), "{}", self.log.lock().unwrap());
+        self.guardian.kill().unwrap();
+        self.guardian.wait().unwrap();
+        let next = Self::start_in(&self.dir);
+        // The directory goes on with the new one.
+        std::mem::forget(std::mem::replace(self, next));
+    }
+
     /// Ends the process as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.guardian.kill().unwrap();
@@ -193,12 +216,46 @@ pub(crate) fn rookery(dir: &Path) -> Command {
 
 /// Plays a story on a server that all stories share.
 pub(crate) fn play(story: &str) {
-    static SHARED: OnceLock<Stage> = OnceLock::new();
-    play_on(SHARED.get_or_init(|| Stage::start("")), story);
+    static AWAKE: OnceLock<Stage> = OnceLock::new();
+    static DROWSY: OnceLock<Stage> = OnceLock::new();
+    let shared = if is_drowsy() { &DROWSY } else { &AWAKE };
+    play_on(shared.get_or_init(|| Stage::start("")), story);
+}
+
+/// Whether this test's server is one whose entities sleep between their turns.
+fn is_drowsy() -> bool {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let is_story = ["rfc::", "xep::"].iter().any(|folder| test.starts_with(folder));
+    let half = test.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    let half = half.count_ones().is_multiple_of(2);
+    match std::env::var("ROOKERY_STORIES").as_deref() {
+        Ok("drowsy") => true,
+        Ok("awake") => false,
+        Ok("other") => is_story && !half,
+        _ => is_story && half,
+    }
 }
 
 /// Plays a story on this server. Its accounts are its own.
 pub(crate) fn play_on(stage: &Stage, story: &str) {
+    let (story, town) = set(stage, story);
+    town.play(&story);
+}
+
+/// Plays a story in which the server itself stops and starts.
+pub(crate) fn play_over_restarts(stage: &mut Stage, story: &str) {
+    let (story, town) = set(stage, story);
+    town.play_with(&story, &mut |fate| {
+        match fate {
+            Fate::IsStopped => stage.stop(),
+            Fate::Dies => stage.child.kill().unwrap(),
+            Fate::StartsAgain => stage.start_again(),
+        }
+        vec![stage.c2s]
+    });
+}
+
+fn set(stage: &Stage, story: &str) -> (Story, Town) {
     static STORIES: AtomicUsize = AtomicUsize::new(0);
     let story = Story::read(story);
     let town = Town {
@@ -208,7 +265,7 @@ pub(crate) fn play_on(stage: &Stage, story: &str) {
         password: PASSWORD.to_owned(),
     };
     stage.add_accounts(&town.accounts(&story));
-    town.play(&story);
+    (story, town)
 }
 
 /// Tables of `over` are laid over those of `base`, key by key.

@@ -59,6 +59,9 @@ pub enum GateError {
     NoArbiter,
 }
 
+/// How long dropped connections may take to say so to their sessions.
+const DROPPED: Duration = Duration::from_secs(1);
+
 /// Failed attempts to bind a resource before the stream is closed (RFC 6120 §7.7.3).
 const BIND_FAILURES_MAX: u32 = 5;
 
@@ -158,6 +161,10 @@ impl Gate {
         if tokio::time::timeout(patience, empty).await.is_err() {
             let left = self.connections();
             tracing::warn!("{left} connections did not close in time");
+            self.everywhere(registry::drop_all);
+            let empty = self.shared.admission.empty();
+            // Whoever is still there then has no connection that could say anything.
+            tokio::time::timeout(DROPPED, empty).await.ok();
         }
     }
 

@@ -1,15 +1,22 @@
 //! Owns the actix shell around an entity: mailbox, timers, reads, panics, sleep. The only actix code for
 //! entities; it knows none in particular.
 //!
+//! | module | owns |
+//! |---|---|
+//! | `rest` | the entity as data: frozen for another member, or asleep until something comes for it |
+//!
 //! Mailbox bound: [`Permits::MAX_STANZAS`] and [`Permits::MAX_BYTES`] per entity, counted here, since
 //! actix's own capacity grows with every clone of an address. Full: stanzas are refused with
 //! `resource-constraint`; words of control are always taken.
+
+mod rest;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, Handler, Message,
@@ -24,9 +31,12 @@ use xmpp::Fence;
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
-use crate::host::Desk;
+use crate::host::{Desk, Seed};
 use crate::refuse::Fault;
 use crate::writer::{Commit, Done};
+#[cfg(debug_assertions)]
+pub(crate) use rest::DROWSY;
+pub(crate) use rest::{Act, Order, Packed, Standing};
 
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
 const MAX_PENDING: usize = 64;
@@ -104,19 +114,28 @@ pub(crate) struct EntityActor<E: Entity> {
     waker: Waker,
     permits: Rc<Permits>,
     backlog: VecDeque<Envelope>,
-    timers: SmallVec<[(Timer, SpawnHandle); 1]>,
+    timers: SmallVec<[Alarm; 1]>,
     pending: usize,
     closing: bool,
+    /// What the entity goes on from once it is loaded.
+    packed: Option<Packed>,
+    /// While it sleeps: wakes it for its first timer.
+    asleep: Option<Option<SpawnHandle>>,
+    /// Takes no turn, so that nothing of it changes.
+    frozen: bool,
+}
+
+/// A timer that is set.
+struct Alarm {
+    timer: Timer,
+    /// By the clock of [`proto::Now::elapsed`].
+    due: Duration,
+    handle: SpawnHandle,
 }
 
 impl<E: Entity> EntityActor<E> {
-    pub(crate) fn new(
-        route: Route,
-        fence: Fence,
-        shared: Arc<E::Shared>,
-        desk: Rc<Desk>,
-        permits: Rc<Permits>,
-    ) -> Self {
+    pub(crate) fn new(seed: Seed, shared: Arc<E::Shared>) -> Self {
+        let Seed { route, fence, permits, desk, packed, frozen } = seed;
         let waker = desk.waker(&route, fence);
         Self {
             entity: None,
@@ -130,6 +149,9 @@ impl<E: Entity> EntityActor<E> {
             timers: SmallVec::new(),
             pending: 0,
             closing: false,
+            packed,
+            asleep: None,
+            frozen,
         }
     }
 
@@ -150,25 +172,32 @@ impl<E: Entity> EntityActor<E> {
         match entity {
             Ok(entity) => {
                 self.entity = Some(entity);
-                self.work(ctx);
-            }
-            Err(error) => {
-                let jid = self.route.key().map(tracing::field::display);
-                tracing::error!(route = E::NAME, jid, error, "an entity could not be loaded");
-                for envelope in std::mem::take(&mut self.backlog) {
-                    self.permits.give_back(&envelope);
-                    self.desk.refuse(envelope, Fault::Load);
+                match self.unpack(ctx) {
+                    Ok(()) => self.work(ctx),
+                    Err(error) => self.give_up(&error.to_string(), ctx),
                 }
-                self.closing = true;
-                self.end_if_closing(ctx);
             }
+            Err(error) => self.give_up(&error, ctx),
         }
+    }
+
+    fn give_up(&mut self, error: &str, ctx: &mut ActixContext<Self>) {
+        let jid = self.route.key().map(tracing::field::display);
+        tracing::error!(route = E::NAME, jid, error, "an entity could not be loaded");
+        self.entity = None;
+        self.packed = None;
+        for envelope in std::mem::take(&mut self.backlog) {
+            self.permits.give_back(&envelope);
+            self.desk.refuse(envelope, Fault::Load);
+        }
+        self.closing = true;
+        self.end_if_closing(ctx);
     }
 
     /// Receives what waits, as far as the entity is ready, and performs what that causes.
     fn work(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
-        while self.entity.is_some() && self.pending < MAX_PENDING {
+        while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
             self.permits.give_back(&envelope);
             let _span = trace::station(E::NAME, &mut envelope);
@@ -185,6 +214,7 @@ impl<E: Entity> EntityActor<E> {
         }
         router::local::route(out);
         self.end_if_closing(ctx);
+        self.doze(ctx);
     }
 
     /// One turn; false if it panicked.
@@ -239,11 +269,7 @@ impl<E: Entity> EntityActor<E> {
                     actor.resume(turn, cause, ctx);
                 }));
             }
-            Effect::SetTimer(timer, after) => {
-                self.cancel(timer, ctx);
-                let handle = ctx.run_later(after, move |actor, ctx| actor.ring(timer, ctx));
-                self.timers.push((timer, handle));
-            }
+            Effect::SetTimer(timer, after) => self.set(timer, after, ctx),
             Effect::CancelTimer(timer) => self.cancel(timer, ctx),
             Effect::Close => self.closing = true,
         }
@@ -279,8 +305,19 @@ impl<E: Entity> EntityActor<E> {
         self.work(ctx);
     }
 
+    fn set(&mut self, timer: Timer, after: Duration, ctx: &mut ActixContext<Self>) {
+        self.cancel(timer, ctx);
+        let due = self.desk.now().elapsed.saturating_add(after);
+        let handle = ctx.run_later(after, move |actor, ctx| actor.ring(timer, ctx));
+        self.timers.push(Alarm { timer, due, handle });
+    }
+
     fn ring(&mut self, timer: Timer, ctx: &mut ActixContext<Self>) {
-        self.timers.retain(|(set, _)| *set != timer);
+        if self.frozen {
+            // It stays in the list, and rings when the entity goes on, here or elsewhere.
+            return;
+        }
+        self.timers.retain(|alarm| alarm.timer != timer);
         let cause = Cause::own(self.desk.next_origin(self.fence));
         let mut out = Vec::new();
         let turn: Turn<E> = Box::new(move |entity, cx| entity.wake(timer, cx));
@@ -289,12 +326,12 @@ impl<E: Entity> EntityActor<E> {
         }
         router::local::route(out);
         self.end_if_closing(ctx);
+        self.doze(ctx);
     }
 
     fn cancel(&mut self, timer: Timer, ctx: &mut ActixContext<Self>) {
-        if let Some(index) = self.timers.iter().position(|(set, _)| *set == timer) {
-            let (_, handle) = self.timers.swap_remove(index);
-            ctx.cancel_future(handle);
+        if let Some(index) = self.timers.iter().position(|alarm| alarm.timer == timer) {
+            ctx.cancel_future(self.timers.swap_remove(index).handle);
         }
     }
 
@@ -309,8 +346,8 @@ impl<E: Entity> EntityActor<E> {
             let envelope = Envelope::new(self.route.clone(), body, origin, self.fence.epoch);
             self.desk.refuse(envelope, Fault::Panic);
         }
-        for (_, handle) in std::mem::take(&mut self.timers) {
-            ctx.cancel_future(handle);
+        for alarm in std::mem::take(&mut self.timers) {
+            ctx.cancel_future(alarm.handle);
         }
         self.entity = None;
         self.load(ctx);
@@ -340,6 +377,7 @@ impl<E: Entity> Handler<Batch> for EntityActor<E> {
 
     fn handle(&mut self, Batch(batch): Batch, ctx: &mut Self::Context) {
         self.backlog.extend(batch);
+        self.rise(ctx);
         self.work(ctx);
         if self.backlog.is_empty() && self.backlog.capacity() > 64 {
             self.backlog = VecDeque::new();
@@ -352,7 +390,7 @@ impl<E: Entity> Handler<Nap> for EntityActor<E> {
 
     fn handle(&mut self, _: Nap, ctx: &mut Self::Context) {
         let idle = self.permits.is_empty() && self.pending == 0 && self.timers.is_empty();
-        if idle && self.entity.as_ref().is_some_and(E::may_sleep) {
+        if idle && !self.frozen && self.entity.as_ref().is_some_and(E::may_sleep) {
             self.closing = true;
             self.end_if_closing(ctx);
         }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use proto::{Envelope, Route};
+use bytes::Bytes;
+use proto::snapshot::SnapshotError;
+use proto::{Envelope, Now, Route};
 use store::{Kind, Row};
 
 use crate::context::{Context, Timer};
@@ -19,6 +21,9 @@ pub trait Entity: Sized + Unpin + 'static {
     /// The name in logs and metrics.
     const NAME: &'static str;
 
+    /// The names of its timers, by which those of a snapshot are set again.
+    const TIMERS: &'static [&'static str] = &[];
+
     /// Makes the entity from its rows.
     ///
     /// # Errors
@@ -33,6 +38,35 @@ pub trait Entity: Sized + Unpin + 'static {
 
     /// Whether nothing would be lost if the entity were dropped now and loaded again later.
     fn may_sleep(&self) -> bool;
+
+    /// What it knows beyond its rows and its timers, for [`Entity::restore`]; none: nothing. Asked between
+    /// turns, when no answer of the store is awaited. An entity that may not sleep and has no snapshot
+    /// stays where it is.
+    fn snapshot(&self, now: Now) -> Option<Bytes> {
+        let _ = now;
+        None
+    }
+
+    /// Goes on from a snapshot, in a turn of its own before any other. The entity has just been loaded;
+    /// its timers are set again after the turn.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read; the entity is given up.
+    fn restore(
+        &mut self,
+        snapshot: &[u8],
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), SnapshotError> {
+        let _ = (snapshot, cx);
+        Ok(())
+    }
+
+    /// Whether nobody else holds responsibility for something of it ([`proto::Receipt`]). A snapshot of
+    /// an entity that is not settled leaves that out, and somebody sends it again
+    /// ([`proto::snapshot`]); where there is time, one waits until it is.
+    fn is_settled(&self) -> bool {
+        true
+    }
 }
 
 /// A row that cannot be read.

@@ -9,6 +9,7 @@ use xmpp::{Element, IqType, Stanza, StanzaError};
 
 use crate::context::Context;
 use crate::entity::Entity;
+use crate::slot::SlotKind;
 
 /// What one XEP adds to one kind of entity. Fill in what it has; the rest is [`Extension::NONE`].
 pub struct Extension<E: Entity> {
@@ -28,6 +29,8 @@ pub struct Extension<E: Entity> {
     pub inbound: Option<Stage<E>>,
     /// Sees sessions come and go.
     pub session: Option<SessionStage<E>>,
+    /// What it keeps of the entity or of a session of it.
+    pub slots: &'static [SlotKind],
 }
 
 /// One IQ request that an extension answers.
@@ -129,6 +132,7 @@ impl<E: Entity> Extension<E> {
         outbound: None,
         inbound: None,
         session: None,
+        slots: &[],
     };
 }
 
@@ -157,6 +161,11 @@ impl<E: Entity> Extensions<E> {
             }
         }
         features
+    }
+
+    /// The types of all slots.
+    pub fn slots(&self) -> impl Iterator<Item = &'static SlotKind> + Clone + use<E> {
+        self.list.iter().flat_map(|extension| extension.slots)
     }
 
     /// Who answers a request, if anybody. The lists are short; names are compared before namespaces.

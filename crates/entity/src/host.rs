@@ -1,4 +1,12 @@
 //! Owns the actors of one arbiter: starts them when something comes for them, ends them when they are idle.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`handoff`] | a part of them frozen, as data, given away, and taken in |
+
+pub mod handoff;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,12 +20,13 @@ use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
 use xmpp::{Fence, Origin};
 
-use crate::actor::{Batch, EntityActor, Nap, Permits};
+use crate::actor::{Batch, EntityActor, Nap, Order, Packed, Permits};
 use crate::context::Waker;
 use crate::entity::Entity;
 use crate::figures::Figures;
 use crate::refuse::{self, Fault};
 use crate::writer::Writer;
+use handoff::Hold;
 
 /// How often idle entities are looked for.
 const NAP_EVERY: Duration = Duration::from_secs(60);
@@ -27,6 +36,8 @@ pub struct Host {
     table: RefCell<HashMap<Route, Entry>>,
     starters: Vec<Box<dyn Start>>,
     desk: Rc<Desk>,
+    /// What comes for parts that are frozen, or about to be.
+    holds: RefCell<Vec<Hold>>,
 }
 
 struct Entry {
@@ -43,6 +54,8 @@ pub(crate) struct Desk {
     figures: Arc<Figures>,
     started: Instant,
     counter: Cell<u64>,
+    /// Entities sleep between their turns, for tests.
+    drowsy: bool,
 }
 
 /// Starts actors of one kind of entity.
@@ -56,10 +69,12 @@ pub trait Start {
 
 /// What a new actor is made from.
 pub struct Seed {
-    route: Route,
-    fence: Fence,
-    permits: Rc<Permits>,
-    desk: Rc<Desk>,
+    pub(crate) route: Route,
+    pub(crate) fence: Fence,
+    pub(crate) permits: Rc<Permits>,
+    pub(crate) desk: Rc<Desk>,
+    pub(crate) packed: Option<Packed>,
+    pub(crate) frozen: bool,
 }
 
 /// The way into an actor.
@@ -69,6 +84,10 @@ pub trait Mailbox {
 
     /// Asks the actor to end if nothing would be lost.
     fn nap(&self);
+
+    /// Has the actor do something beside its turns; false if it has ended.
+    #[expect(private_interfaces, reason = "the host alone gives orders")]
+    fn order(&self, order: Order) -> bool;
 }
 
 /// Starts actors of `E` for the routes that `is_for` names.
@@ -85,9 +104,7 @@ impl<E: Entity> Start for Spawn<E> {
     }
 
     fn start(&self, seed: Seed) -> Rc<dyn Mailbox> {
-        let Seed { route, fence, permits, desk } = seed;
-        let shared = Arc::clone(&self.shared);
-        Rc::new(EntityActor::<E>::new(route, fence, shared, desk, permits).start())
+        Rc::new(EntityActor::<E>::new(seed, Arc::clone(&self.shared)).start())
     }
 }
 
@@ -100,6 +117,10 @@ impl<E: Entity> Mailbox for Addr<EntityActor<E>> {
         // An actor that has ended needs no nap.
         drop(self.try_send(Nap));
     }
+
+    fn order(&self, order: Order) -> bool {
+        self.try_send(order).is_ok()
+    }
 }
 
 impl Host {
@@ -110,6 +131,16 @@ impl Host {
         figures: Arc<Figures>,
         starters: Vec<Box<dyn Start>>,
     ) -> Rc<Self> {
+        Self::with(router, store, figures, starters, is_drowsy())
+    }
+
+    fn with(
+        router: Router,
+        store: SharedStore,
+        figures: Arc<Figures>,
+        starters: Vec<Box<dyn Start>>,
+        drowsy: bool,
+    ) -> Rc<Self> {
         let desk = Rc::new(Desk {
             host: RefCell::new(Weak::new()),
             router,
@@ -117,8 +148,10 @@ impl Host {
             figures,
             started: now_instant(),
             counter: Cell::new(0),
+            drowsy,
         });
-        let host = Rc::new(Self { table: RefCell::default(), starters, desk: Rc::clone(&desk) });
+        let (table, holds) = Default::default();
+        let host = Rc::new(Self { table, starters, desk: Rc::clone(&desk), holds });
         *desk.host.borrow_mut() = Rc::downgrade(&host);
         host
     }
@@ -141,7 +174,6 @@ impl Host {
             entry.used.set(true);
             return Some((Rc::clone(&entry.mailbox), Rc::clone(&entry.permits)));
         }
-        let starter = self.starters.iter().find(|starter| starter.is_for(route))?;
         let key = route.key()?;
         // What has no state has no owner, and acts by no epoch.
         let fence = match self.desk.router.fence(key) {
@@ -151,12 +183,25 @@ impl Host {
             }
             None => return None,
         };
+        self.plant(route, fence, None)
+    }
+
+    /// Starts an actor; none where no kind of entity answers for the route.
+    fn plant(
+        &self,
+        route: &Route,
+        fence: Fence,
+        packed: Option<Packed>,
+    ) -> Option<(Rc<dyn Mailbox>, Rc<Permits>)> {
+        let starter = self.starters.iter().find(|starter| starter.is_for(route))?;
         let permits = Rc::new(Permits::default());
         let seed = Seed {
             route: route.clone(),
             fence,
             permits: Rc::clone(&permits),
             desk: Rc::clone(&self.desk),
+            packed,
+            frozen: self.is_closed(route),
         };
         let mailbox = starter.start(seed);
         let entry = Entry {
@@ -171,6 +216,10 @@ impl Host {
 
     /// Hands a run of envelopes for one route over.
     fn hand_over(&self, route: &Route, run: Vec<Envelope>) {
+        let run = self.hold_back(route, run);
+        if run.is_empty() {
+            return;
+        }
         let Some((mailbox, permits)) = self.entry(route) else {
             for envelope in run {
                 self.desk.refuse(envelope, Fault::Way(Refusal::NoOwner));
@@ -245,6 +294,11 @@ impl Desk {
         Now { unix_micros: unix_micros(), elapsed: now_instant() - self.started }
     }
 
+    /// Whether entities sleep between their turns.
+    pub(crate) fn is_drowsy(&self) -> bool {
+        self.drowsy
+    }
+
     pub(crate) fn next_origin(&self, fence: Fence) -> Origin {
         let counter = self.counter.replace(self.counter.get() + 1);
         Origin::Shard { shard: fence.bucket.shard(), epoch: fence.epoch, counter }
@@ -277,6 +331,14 @@ impl Desk {
             host.forget(route);
         }
     }
+}
+
+/// Never in what is released: there nothing reads the variable.
+fn is_drowsy() -> bool {
+    #[cfg(debug_assertions)]
+    return std::env::var_os(crate::actor::DROWSY).is_some_and(|value| value == "1");
+    #[cfg(not(debug_assertions))]
+    false
 }
 
 #[expect(

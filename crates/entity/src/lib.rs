@@ -32,4 +32,4 @@ pub use entity::{Entity, LoadError};
 pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};
 pub use figures::Figures;
 pub use host::{Host, Spawn};
-pub use slot::Slots;
+pub use slot::{Slot, SlotKind, Slots};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
-use store::SharedStore;
+use store::{Row, SharedStore};
 use xmpp::{Epoch, Fence, Origin, Shard};
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
@@ -23,6 +23,9 @@ pub struct Trial<E: Entity> {
     pub now: Now,
     /// Whether it closed itself.
     pub closed: bool,
+    /// Whether it sleeps after each turn, and goes on from its rows, its snapshot and its timers.
+    pub drowsy: bool,
+    route: Route,
     shared: Arc<E::Shared>,
     hosts: Hosts,
     fence: Fence,
@@ -56,12 +59,7 @@ impl<E: Entity> Trial<E> {
             .expect("a runtime without drivers needs nothing");
         let bucket = xmpp::Bucket::of_hash(0);
         let fence = Fence { bucket, epoch: Epoch(1) };
-        let rows = match route.key().filter(|_| !E::KINDS.is_empty()) {
-            Some(owner) => runtime
-                .block_on(store.load(fence, owner.clone(), E::KINDS))
-                .expect("a test's store loads"),
-            None => Vec::new(),
-        };
+        let rows = rows::<E>(&runtime, &store, (route, fence));
         let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
         Ok(Self {
@@ -69,6 +67,8 @@ impl<E: Entity> Trial<E> {
             store,
             now: Now { unix_micros: 1_700_000_000_000_000, elapsed: Duration::ZERO },
             closed: false,
+            drowsy: false,
+            route: route.clone(),
             shared,
             hosts,
             fence,
@@ -102,6 +102,14 @@ impl<E: Entity> Trial<E> {
         let cause = Cause { receipt, ..Cause::own(origin) };
         self.turn(cause, |entity, cx| entity.receive(envelope, cx));
         self.wake_up(&to);
+        self.doze();
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Has the entity do something in a turn of its own; what it sends.
+    pub fn act(&mut self, turn: impl FnOnce(&mut E, &mut Context<'_, E>)) -> Vec<Envelope> {
+        let cause = Cause::own(self.next_origin());
+        self.turn(cause, turn);
         std::mem::take(&mut self.sent)
     }
 
@@ -113,6 +121,7 @@ impl<E: Entity> Trial<E> {
             self.set_clock(due);
             let cause = Cause::own(self.next_origin());
             self.turn(cause, |entity, cx| entity.wake(timer, cx));
+            self.doze();
         }
         self.set_clock(end);
         std::mem::take(&mut self.sent)
@@ -159,7 +168,38 @@ impl<E: Entity> Trial<E> {
     /// As after receipts were released elsewhere: lets the entity look.
     pub fn settle(&mut self, to: Route) -> Vec<Envelope> {
         self.wake_up(&to);
+        self.doze();
         std::mem::take(&mut self.sent)
+    }
+
+    fn doze(&mut self) {
+        // While a write is held back, its answer is awaited.
+        if self.drowsy && self.entity.is_settled() && self.held.is_none() {
+            self.nap();
+        }
+    }
+
+    /// Puts the entity to sleep, unless it must stay, and loads it again.
+    ///
+    /// # Panics
+    /// When it cannot read what it wrote.
+    pub fn nap(&mut self) {
+        let snapshot = self.entity.snapshot(self.now);
+        if self.closed || (snapshot.is_none() && !self.entity.may_sleep()) {
+            return;
+        }
+        let rows = rows::<E>(&self.runtime, &self.store, (&self.route, self.fence));
+        self.entity = E::load(&self.route, rows, &self.shared).expect("it reads its rows again");
+        if let Some(snapshot) = snapshot {
+            let timers = self.timers.clone();
+            let cause = Cause::own(self.next_origin());
+            self.turn(cause, |entity, cx| {
+                entity.restore(&snapshot, cx).expect("it reads its snapshot");
+            });
+            self.timers.extend(timers);
+        }
+        let known = |timer: &Timer| E::TIMERS.contains(&timer.0);
+        assert!(self.timers.keys().all(known), "a timer has a name that it is set again by");
     }
 
     fn next_origin(&mut self) -> Origin {
@@ -229,6 +269,16 @@ impl<E: Entity> Trial<E> {
             Effect::Close => self.closed = true,
         }
     }
+}
+
+fn rows<E: Entity>(
+    runtime: &tokio::runtime::Runtime,
+    store: &SharedStore,
+    (route, fence): (&Route, Fence),
+) -> Vec<Row> {
+    let Some(owner) = route.key().filter(|_| !E::KINDS.is_empty()) else { return Vec::new() };
+    let rows = runtime.block_on(store.load(fence, owner.clone(), E::KINDS));
+    rows.expect("a test's store loads")
 }
 
 impl<E: Entity> Drop for Trial<E> {

@@ -24,6 +24,7 @@ use crate::session::ClientState;
 
 /// The messages of `proto/session.proto`.
 #[expect(unreachable_pub, unnameable_types, reason = "generated code is public throughout")]
+#[expect(clippy::large_enum_variant, reason = "generated code, and short-lived")]
 mod pb {
     include!(concat!(env!("OUT_DIR"), "/rookery.session.rs"));
 }
@@ -64,6 +65,10 @@ pub struct UserSnapshot {
     pub last_id: u64,
     /// What extensions keep of the account.
     pub slots: Vec<SlotSnapshot>,
+    /// Messages that the store did not take, oldest first.
+    pub refused: Vec<Stanza>,
+    /// How often it was tried in vain to store them.
+    pub failures: u32,
 }
 
 /// A session and what its user keeps of it.
@@ -81,6 +86,20 @@ pub struct SessionSnapshot {
     pub stream: Option<StreamSnapshot>,
     /// What its user keeps of it.
     pub entry: Option<EntrySnapshot>,
+}
+
+/// The state of the entity that a session is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SessionState {
+    /// It goes on.
+    Live(Box<SessionSnapshot>),
+    /// Nobody resumed it in time.
+    Expired {
+        /// The secret half of [`crate::ResumptionId`].
+        secret: [u8; 16],
+        /// Stanzas of the client that were handled, modulo 2^32.
+        h: u32,
+    },
 }
 
 /// How a session is resumed (XEP-0198 §5).
@@ -210,6 +229,22 @@ impl SessionSnapshot {
     /// When they are no snapshot of a session, or one that contradicts itself.
     pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
         pb::SessionSnapshot::decode(bytes).map_err(|_| SnapshotError("form"))?.try_into()
+    }
+}
+
+impl SessionState {
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        pb::SessionState::from(self).encode_to_vec().into()
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// When they are no state of a session, or one that contradicts itself.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        pb::SessionState::decode(bytes).map_err(|_| SnapshotError("form"))?.try_into()
     }
 }
 

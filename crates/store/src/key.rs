@@ -23,6 +23,9 @@ pub enum Kind {
     Setting = 7,
     /// Subscription presence that waits for a session or for its confirmation.
     Pending = 8,
+    /// Sessions that wait to be resumed over a restart (XEP-0198 §5). Their end is in them: somebody
+    /// must be told of it.
+    Session = 9,
 }
 
 /// One row's name.
@@ -58,6 +61,7 @@ impl Kind {
         Self::Vcard,
         Self::Setting,
         Self::Pending,
+        Self::Session,
     ];
 
     /// The kind of a number, as it stands in an engine.

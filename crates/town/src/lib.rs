@@ -28,6 +28,9 @@
 //! | `leaves` | closes the stream, and waits for the server to do so |
 //! | `vanishes` | drops the socket |
 //! | `loses the stream` | the server has ended the stream |
+//! | `server is stopped` | the server is asked to stop, and ends its streams |
+//! | `server dies` | the server ends as by a power cut |
+//! | `server starts again` | when it has ended, on the same data |
 //!
 //! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain; `{$x}` takes any
 //! value the first time and must be the same afterwards. `{error cancel item-not-found}` is the error of a
@@ -50,4 +53,4 @@ pub mod story;
 
 pub use client::Client;
 pub use player::{Player, Town};
-pub use story::{Step, Story};
+pub use story::{Fate, Step, Story};

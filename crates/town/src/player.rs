@@ -7,7 +7,7 @@ use xmpp::Element;
 
 use crate::client::{Client, Login};
 use crate::compare::{self, Taken};
-use crate::story::{Act, Story};
+use crate::story::{Act, Fate, Story};
 
 /// Looks at all clients in turn, each of a few milliseconds at most, before a round has failed.
 const MOST_LOOKS: usize = 4_000;
@@ -27,6 +27,9 @@ pub struct Town {
 /// A story being played.
 pub struct Player<'a> {
     town: &'a Town,
+    servers: Vec<SocketAddr>,
+    /// Does what happens to the server; its addresses then.
+    fate: &'a mut dyn FnMut(Fate) -> Vec<SocketAddr>,
     clients: BTreeMap<String, Client>,
     /// Full addresses of clients, as the server bound them.
     addresses: BTreeMap<String, String>,
@@ -41,7 +44,7 @@ impl Town {
         let mut names: Vec<&str> = story.steps.iter().map(|(_, step)| name_of(&step.who)).collect();
         names.sort_unstable();
         names.dedup();
-        names.retain(|name| *name != "everyone");
+        names.retain(|name| !matches!(*name, "everyone" | "server"));
         names.into_iter().map(|name| format!("{name}{}", self.suffix)).collect()
     }
 
@@ -50,8 +53,19 @@ impl Town {
     /// # Panics
     /// At the first step that does not go as written, naming its line.
     pub fn play(&self, story: &Story) {
+        self.play_with(story, &mut |fate| panic!("nobody knows how to do {fate:?} here"));
+    }
+
+    /// Plays a story in which something happens to the server; `fate` does that, and says at which
+    /// addresses the server is then.
+    ///
+    /// # Panics
+    /// As [`Town::play`].
+    pub fn play_with(&self, story: &Story, fate: &mut dyn FnMut(Fate) -> Vec<SocketAddr>) {
         let mut player = Player {
             town: self,
+            servers: self.addresses.clone(),
+            fate,
             clients: BTreeMap::new(),
             addresses: BTreeMap::new(),
             taken: Taken::new(),
@@ -101,15 +115,16 @@ impl Player<'_> {
                     return Err(format!("came: {}", compare::show(&next)));
                 }
             }
+            Act::Server(fate) => self.servers = (self.fate)(*fate),
         }
         Ok(())
     }
 
     fn log_in(&mut self, who: &str) {
-        let turn = self.clients.len() % self.town.addresses.len();
+        let turn = self.clients.len() % self.servers.len();
         let name = format!("{}{}", name_of(who), self.town.suffix);
         let login = Login {
-            address: self.town.addresses[turn],
+            address: self.servers[turn],
             domain: &self.town.domain,
             name: &name,
             password: &self.town.password,
@@ -119,9 +134,9 @@ impl Player<'_> {
     }
 
     fn dial(&mut self, who: &str) {
-        let turn = self.clients.len() % self.town.addresses.len();
+        let turn = self.clients.len() % self.servers.len();
         self.addresses.remove(who);
-        self.clients.insert(who.to_owned(), Client::dial(self.town.addresses[turn]));
+        self.clients.insert(who.to_owned(), Client::dial(self.servers[turn]));
     }
 
     /// Behind a log-in, the stream that follows it.

@@ -10,7 +10,7 @@ pub struct Story {
 /// What happens in one step, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// `name/resource`, or `everyone`.
+    /// `name/resource`, `everyone`, or `server`.
     pub who: String,
     /// What.
     pub act: Act,
@@ -47,6 +47,19 @@ pub enum Act {
     Vanishes,
     /// Finds the stream ended by the server.
     LosesTheStream,
+    /// What happens to the server itself.
+    Server(Fate),
+}
+
+/// What happens to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is asked to stop.
+    IsStopped,
+    /// It ends as by a power cut.
+    Dies,
+    /// It has ended, and starts again.
+    StartsAgain,
 }
 
 impl Story {
@@ -98,6 +111,9 @@ impl Step {
             "leaves" => Act::Leaves,
             "vanishes" => Act::Vanishes,
             "loses the stream" => Act::LosesTheStream,
+            "is stopped" => Act::Server(Fate::IsStopped),
+            "dies" => Act::Server(Fate::Dies),
+            "starts again" => Act::Server(Fate::StartsAgain),
             other => panic!("nobody knows how to do {other:?} in: {line}"),
         };
         Self { who: who.to_owned(), act }

@@ -9,6 +9,8 @@
 //! | [`user`] | the User entity: which word goes to which file |
 //! | [`bind`] | resources: given, refused, taken over (RFC 6120 §7) |
 //! | [`sessions`] | the user's small table of its sessions |
+//! | [`snapshot`] | the user as data |
+//! | [`stored`] | sessions that wait over a restart |
 //! | [`stages`] | the way through the extensions, in list order |
 //! | [`outbound`] | what the account's own clients send (RFC 6120 §10.3) |
 //! | [`inbound`] | what others send to the account (RFC 6121 §8) |
@@ -34,9 +36,11 @@ pub mod roster;
 mod rules;
 pub mod session;
 pub mod sessions;
+mod snapshot;
 #[cfg(test)]
 mod stage;
 mod stages;
+pub mod stored;
 pub mod subscription;
 pub mod user;
 

@@ -30,7 +30,7 @@ use meter::Meter;
 use refused::Refused;
 
 pub use drain::deliver;
-pub(crate) use drain::{is_behind, session_ended, taken};
+pub(crate) use drain::{drain_of, go_on_with, is_behind, session_ended, taken};
 
 /// What disco says of an account because of it (§4).
 pub const EXTENSION: Extension<User> = Extension {

@@ -12,7 +12,7 @@ use xmpp::{BareJid, Bucket, Epoch, Fence, Stanza, kept};
 
 use crate::User;
 use crate::config::{Accounts, Config};
-use crate::roster::{Item, Subscription};
+use crate::roster::{self, Item, Subscription};
 
 pub(crate) const ROMEO: &str = "romeo@x.org";
 
@@ -47,7 +47,8 @@ impl Stage {
         let hosts = Hosts::new([BareJid::parse("x.org").unwrap()], []);
         let store = Arc::clone(&memory) as SharedStore;
         let shared = Arc::new(config.clone());
-        let trial = Trial::new(&Route::User(romeo()), shared, hosts, store).unwrap();
+        let mut trial = Trial::new(&Route::User(romeo()), shared, hosts, store).unwrap();
+        trial.drowsy = true;
         Self { trial, memory, config }
     }
 
@@ -127,7 +128,10 @@ impl Stage {
         let contact = BareJid::parse(contact).unwrap();
         let mut item = Item::default();
         item.subscription = Subscription::From;
-        drop(self.trial.entity.roster.put(&romeo(), &contact, item, self.trial.now));
+        self.trial.act(|user, cx| {
+            let edit = user.roster.put(&romeo(), &contact, item, cx.now);
+            roster::keep(user, edit, cx, |_, kept, _| assert!(kept.is_ok()));
+        });
     }
 
     pub(crate) fn told(&self, sent: Vec<Envelope>) -> Vec<String> {

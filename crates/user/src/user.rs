@@ -7,6 +7,7 @@ use bytes::Bytes;
 use entity::extension::SessionEvent;
 use entity::{Context, Entity, LoadError, Slots, Timer};
 use proto::session::{EdgeWord, UserWord};
+use proto::snapshot::{SnapshotError, UserSnapshot};
 use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, Key, Kind, Row};
 use xmpp::{BareJid, StreamCondition, StreamError};
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
-use crate::{bind, extensions, inbound, offline, outbound, presence, stages};
+use crate::{bind, extensions, inbound, offline, outbound, presence, snapshot, stages};
 
 /// A local account. There is one even for a name without an account: it says so to whoever asks.
 pub struct User {
@@ -45,6 +46,7 @@ impl Entity for User {
     const KINDS: &'static [Kind] =
         &[Kind::Account, Kind::Roster, Kind::Block, Kind::Setting, Kind::Pending];
     const NAME: &'static str = "user";
+    const TIMERS: &'static [&'static str] = &[outbox::AGAIN.0, refused::AGAIN.0];
 
     fn load(route: &Route, rows: Vec<Row>, _: &Arc<Config>) -> Result<Self, LoadError> {
         let Route::User(jid) = route else {
@@ -101,6 +103,27 @@ impl Entity for User {
 
     fn may_sleep(&self) -> bool {
         self.sessions.is_empty() && self.offline.may_sleep() && self.roster.outbox.is_empty()
+    }
+
+    fn snapshot(&self, _: Now) -> Option<Bytes> {
+        snapshot::of(self).map(|snapshot| snapshot.encode())
+    }
+
+    fn restore(
+        &mut self,
+        snapshot: &[u8],
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), SnapshotError> {
+        snapshot::restore(self, UserSnapshot::decode(snapshot)?, cx)?;
+        if !self.exists {
+            // It was removed while nobody looked.
+            self.end_all(&StreamCondition::NotAuthorized.into(), cx);
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self) -> bool {
+        self.roster.outbox.is_empty()
     }
 }
 

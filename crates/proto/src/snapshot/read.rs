@@ -6,7 +6,8 @@ use xmpp::{BareJid, Element, FullJid, Jid, Kind, PresenceType, Stanza, kept};
 
 use super::{
     Counts, DrainSnapshot, EntitySnapshot, EntrySnapshot, QueuedStanza, Resumption,
-    SessionSnapshot, SlotSnapshot, SnapshotError, StreamSnapshot, TimerSnapshot, UserSnapshot, pb,
+    SessionSnapshot, SessionState, SlotSnapshot, SnapshotError, StreamSnapshot, TimerSnapshot,
+    UserSnapshot, pb,
 };
 use crate::member::{ArbiterId, MemberId};
 use crate::route::{ConnectionId, Route, SessionId};
@@ -63,8 +64,13 @@ impl TryFrom<pb::UserSnapshot> for UserSnapshot {
         if sessions.iter().enumerate().any(twice) {
             return Err(SnapshotError("sessions"));
         }
-        let slots = message.slots.into_iter().map(Into::into).collect();
-        Ok(Self { sessions, last_id: message.last_id, slots })
+        Ok(Self {
+            sessions,
+            last_id: message.last_id,
+            slots: message.slots.into_iter().map(Into::into).collect(),
+            refused: message.refused.iter().map(|bytes| stanza(bytes)).collect::<Result<_, _>>()?,
+            failures: message.failures,
+        })
     }
 }
 
@@ -88,6 +94,24 @@ impl TryFrom<pb::SessionSnapshot> for SessionSnapshot {
     }
 }
 
+impl TryFrom<pb::SessionState> for SessionState {
+    type Error = SnapshotError;
+
+    fn try_from(message: pb::SessionState) -> Read<Self> {
+        use pb::session_state::State;
+        match message.state.ok_or(SnapshotError("form"))? {
+            State::Live(session) => Ok(Self::Live(Box::new(session.try_into()?))),
+            State::Expired(pb::Expired { secret: bytes, h }) => {
+                Ok(Self::Expired { secret: secret(&bytes)?, h })
+            }
+        }
+    }
+}
+
+fn secret(bytes: &[u8]) -> Read<[u8; 16]> {
+    bytes.try_into().map_err(|_| SnapshotError("secret"))
+}
+
 impl TryFrom<pb::Edge> for ConnectionId {
     type Error = SnapshotError;
 
@@ -101,8 +125,11 @@ impl TryFrom<pb::Resumption> for Resumption {
     type Error = SnapshotError;
 
     fn try_from(message: pb::Resumption) -> Read<Self> {
-        let secret = message.secret[..].try_into().map_err(|_| SnapshotError("secret"))?;
-        Ok(Self { secret, max: Duration::from_micros(message.max), deadline: message.deadline })
+        Ok(Self {
+            secret: secret(&message.secret)?,
+            max: Duration::from_micros(message.max),
+            deadline: message.deadline,
+        })
     }
 }
 

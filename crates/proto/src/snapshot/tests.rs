@@ -133,9 +133,10 @@ proptest! {
 
     #[test]
     fn a_user_reads_back_as_it_was_written(
-        session in session(), slots in vec(slot(), 0..3), last_id in any::<u64>()
+        session in session(), slots in vec(slot(), 0..3), last_id in any::<u64>(),
+        refused in vec(stanza(), 0..3), failures in any::<u32>()
     ) {
-        let user = UserSnapshot { sessions: vec![session], last_id, slots };
+        let user = UserSnapshot { sessions: vec![session], last_id, slots, refused, failures };
         prop_assert_eq!(UserSnapshot::decode(&user.encode()), Ok(user));
     }
 
@@ -207,6 +208,16 @@ fn an_entity_reads_back_with_its_timers() {
     }
     let domain = Route::Domain(BareJid::parse("x.org").unwrap());
     assert_eq!(EntitySnapshot { route: domain, state: "".into(), timers }.encode(), None);
+}
+
+#[test]
+fn a_session_that_nobody_resumed_reads_back() {
+    let expired = SessionState::Expired { secret: *b"0123456789abcdef", h: 7 };
+    let live = SessionState::Live(Box::new(plain()));
+    for state in [expired, live] {
+        assert!(SessionState::decode(&state.encode()) == Ok(state));
+    }
+    assert!(SessionState::decode(b"") == Err(SnapshotError("form")));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use xmpp::{Stanza, kept};
 
 use super::{
-    Counts, DrainSnapshot, EntrySnapshot, QueuedStanza, Resumption, SessionSnapshot, SlotSnapshot,
-    StreamSnapshot, TimerSnapshot, UserSnapshot, pb,
+    Counts, DrainSnapshot, EntrySnapshot, QueuedStanza, Resumption, SessionSnapshot, SessionState,
+    SlotSnapshot, StreamSnapshot, TimerSnapshot, UserSnapshot, pb,
 };
 use crate::route::{ConnectionId, Route};
 use crate::session::ClientState;
@@ -39,6 +39,8 @@ impl From<&UserSnapshot> for pb::UserSnapshot {
             sessions: user.sessions.iter().map(Into::into).collect(),
             last_id: user.last_id,
             slots: user.slots.iter().map(Into::into).collect(),
+            refused: user.refused.iter().map(stanza).collect(),
+            failures: user.failures,
         }
     }
 }
@@ -53,6 +55,19 @@ impl From<&SessionSnapshot> for pb::SessionSnapshot {
             stream: session.stream.as_ref().map(Into::into),
             entry: session.entry.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&SessionState> for pb::SessionState {
+    fn from(state: &SessionState) -> Self {
+        use pb::session_state::State;
+        let state = match state {
+            SessionState::Live(session) => State::Live((&**session).into()),
+            SessionState::Expired { secret, h } => {
+                State::Expired(pb::Expired { secret: secret.to_vec().into(), h: *h })
+            }
+        };
+        Self { state: Some(state) }
     }
 }
 

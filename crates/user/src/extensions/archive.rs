@@ -16,8 +16,9 @@
 use std::time::Duration;
 
 use archive::{Collector, Query, Step, answer};
+use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
+use entity::{Answer, Context, Extension, Iq, Passage, Request, Slot, SlotKind, Verdict};
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
 use xmpp::{Features, Head, IqType, Jid, Kind, MessageType, StanzaError, ns, stanza_id};
 
@@ -37,6 +38,7 @@ pub const EXTENSION: Extension<User> = Extension {
     ],
     outbound: Some(outbound),
     inbound: Some(inbound),
+    slots: &[SlotKind::of::<Archive>()],
     ..Extension::NONE
 };
 
@@ -49,6 +51,19 @@ struct Archive {
     sent: Option<ArchiveId>,
     /// When the last row was given away.
     kept: Option<Duration>,
+}
+
+/// `sent` lives for one turn, and no row is on its way to the store when a snapshot is taken.
+impl Slot for Archive {
+    const NAME: &'static str = "archive";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 /// The row of the message that a client sends in this turn; known once, to carbons (§3.5).

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
+use entity::Verdict;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Verdict};
+use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
 use xmpp::{
     BareJid, Element, Head, IqType, Jid, Kind as StanzaKind, MessageType, PresenceType, Stanza,
@@ -26,6 +28,7 @@ pub const EXTENSION: Extension<User> = Extension {
     ],
     outbound: Some(outbound),
     inbound: Some(inbound),
+    slots: &[SlotKind::of::<Blocklist>(), SlotKind::of::<WantsPushes>()],
     ..Extension::NONE
 };
 
@@ -35,6 +38,31 @@ struct Blocklist(HashSet<Jid>);
 
 /// A session that asked for the list gets pushes (§3.3).
 struct WantsPushes;
+
+/// Comes out of the rows.
+impl Slot for Blocklist {
+    const NAME: &'static str = "blocklist";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
+
+impl Slot for WantsPushes {
+    const NAME: &'static str = "blocklist-pushes";
+
+    fn encode(&self) -> Option<Bytes> {
+        Some(Bytes::new())
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        Some(Self)
+    }
+}
 
 /// Whether stanzas from and to an address are blocked: by its full, its bare or its domain's address
 /// (§6). Never between resources of the account (note 1).
@@ -97,7 +125,7 @@ fn block(
     }
     let hidden = audience(user, &fresh);
     user.slots.get_or_make(Blocklist::default).0.extend(fresh.iter().cloned());
-    let writes = jids.iter().map(|jid| Write::Put(key(user, jid), bytes::Bytes::new())).collect();
+    let writes = jids.iter().map(|jid| Write::Put(key(user, jid), Bytes::new())).collect();
     let change = Change { name: "block", jids, undo: fresh, audience: hidden };
     change.keep(request, writes, cx);
     Ok(Answer::Later)

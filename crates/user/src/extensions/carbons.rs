@@ -1,8 +1,9 @@
 //! XEP-0280 Message Carbons, version 1.0.1: copies of messages for the account's other clients, and
 //! nobody else's claim to be such a copy.
 
+use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
+use entity::{Answer, Context, Extension, Iq, Passage, Request, Slot, SlotKind, Verdict};
 use xmpp::{Features, Head, IqType, Jid, Kind, Stanza, StanzaError, forward, ns, stanza_id};
 
 use crate::extensions::hints::{self, Way};
@@ -21,11 +22,24 @@ pub const EXTENSION: Extension<User> = Extension {
     ],
     outbound: Some(outbound),
     inbound: Some(inbound),
+    slots: &[SlotKind::of::<Enabled>()],
     ..Extension::NONE
 };
 
 /// A session that wants copies.
 struct Enabled;
+
+impl Slot for Enabled {
+    const NAME: &'static str = "carbons";
+
+    fn encode(&self) -> Option<Bytes> {
+        Some(Bytes::new())
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        Some(Self)
+    }
+}
 
 /// §4; again is no error (§10.1).
 fn enable(

@@ -1,8 +1,10 @@
 //! XEP-0012 Last Activity, version 2.0: when the account's last client left, for those who may see its
 //! presence.
 
+use bytes::Bytes;
+use entity::Verdict;
 use entity::extension::{SessionEvent, Who};
-use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Verdict};
+use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
 use xmpp::{
     Element, IqType, Kind as StanzaKind, PresenceType, Stanza, StanzaCondition, StanzaError, ns,
@@ -21,6 +23,7 @@ pub const EXTENSION: Extension<User> = Extension {
     outbound: Some(remember_status),
     inbound: Some(guard_resources),
     session: Some(session),
+    slots: &[SlotKind::of::<Left>(), SlotKind::of::<Farewell>()],
 };
 
 /// The row of [`Kind::Setting`]: eight bytes of Unix time in microseconds, then the status.
@@ -38,6 +41,31 @@ struct Left {
 /// The words of the unavailable presence that was sent last.
 #[derive(Default)]
 struct Farewell(String);
+
+/// Comes out of the rows.
+impl Slot for Left {
+    const NAME: &'static str = "left";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
+
+impl Slot for Farewell {
+    const NAME: &'static str = "farewell";
+
+    fn encode(&self) -> Option<Bytes> {
+        Some(Bytes::copy_from_slice(self.0.as_bytes()))
+    }
+
+    fn decode(value: &[u8]) -> Option<Self> {
+        str::from_utf8(value).ok().map(|words| Self(words.to_owned()))
+    }
+}
 
 /// Takes the account's row.
 pub(super) fn load(user: &mut User) -> Result<(), LoadError> {

@@ -1,8 +1,9 @@
 //! XEP-0441 Message Archive Management Preferences, version 0.2.0: whose messages the account's owner
 //! wants archived.
 
+use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, LoadError, Request};
+use entity::{Answer, Context, Extension, Iq, LoadError, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
 use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 
@@ -19,6 +20,7 @@ pub const EXTENSION: Extension<User> = Extension {
         Iq { ty: IqType::Get, name: "prefs", ns: ns::MAM, who: Who::Owner, handle: get },
         Iq { ty: IqType::Set, name: "prefs", ns: ns::MAM, who: Who::Owner, handle: set },
     ],
+    slots: &[SlotKind::of::<Preferences>()],
     ..Extension::NONE
 };
 
@@ -31,6 +33,19 @@ struct Preferences {
     default: ArchiveDefault,
     always: Vec<Jid>,
     never: Vec<Jid>,
+}
+
+/// Comes out of the rows.
+impl Slot for Preferences {
+    const NAME: &'static str = "archive-preferences";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 /// Whether messages to and from this address are archived (§2.1, §2.3). An address in both lists is

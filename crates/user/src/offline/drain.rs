@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use entity::Context;
 use proto::session::UserWord;
+use proto::snapshot::DrainSnapshot;
 use proto::{Body, Route};
 use store::{Kind, Row, Write};
 use xmpp::{Stanza, kept};
@@ -99,6 +100,26 @@ fn begin_but(user: &mut User, not: Option<u64>, cx: &mut Context<'_, User>) {
     if let Some(entry) = user.sessions.get_mut(session) {
         entry.takes_since = since;
     }
+}
+
+/// What is on its way to a session, as data. No read is under way when a snapshot is taken.
+pub(crate) fn drain_of(user: &User, session: u64) -> Option<DrainSnapshot> {
+    let drain = user.offline.drain.as_ref().filter(|drain| drain.session == session)?;
+    let under_way = drain.under_way.iter().map(|(id, size)| (*id, *size as u64)).collect();
+    Some(DrainSnapshot { after: drain.after, under_way, caught_up: drain.caught_up })
+}
+
+/// Goes on with what was on its way to a session.
+pub(crate) fn go_on_with(
+    user: &mut User,
+    (session, drain): (u64, DrainSnapshot),
+    cx: &mut Context<'_, User>,
+) {
+    let DrainSnapshot { after, under_way, caught_up } = drain;
+    let size = |size| usize::try_from(size).unwrap_or(usize::MAX);
+    let under_way = under_way.into_iter().map(|(id, bytes)| (id, size(bytes))).collect();
+    user.offline.drain = Some(Drain { session, after, under_way, reading: false, caught_up });
+    go_on(user, cx);
 }
 
 /// Reads on where there is something to read and room for it.

@@ -48,6 +48,26 @@ impl Refused {
     }
 }
 
+/// What waits, as data: with the tries that failed.
+pub(crate) fn as_data(user: &User) -> (Vec<Stanza>, u32) {
+    let refused = &user.offline.refused;
+    (refused.waiting.clone(), refused.failures)
+}
+
+/// What waited goes on to wait; it is tried soon, unless the timer is set again as it was.
+pub(crate) fn restore(
+    user: &mut User,
+    (waiting, failures): (Vec<Stanza>, u32),
+    cx: &mut Context<'_, User>,
+) {
+    let ringing = !waiting.is_empty();
+    let bytes = waiting.iter().map(Stanza::len).sum();
+    user.offline.refused = Refused { waiting, bytes, failures, ringing };
+    if ringing {
+        cx.set_timer(AGAIN, FIRST);
+    }
+}
+
 /// The store has refused a message that nobody else answers for.
 pub(super) fn hold(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
     let refused = &mut user.offline.refused;

@@ -46,6 +46,16 @@ impl Held {
         None
     }
 
+    /// What was held back in a snapshot.
+    pub(super) fn restored(items: Vec<Item>) -> Self {
+        Self { bytes: items.iter().map(Item::cost).sum(), items }
+    }
+
+    /// Everything, oldest first.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
+    }
+
     /// Whether nothing is held back.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()

@@ -6,6 +6,7 @@
 //! | [`sm`] | counting, resumption and its end (XEP-0198) |
 //! | [`csi`] | what waits while nobody looks (XEP-0352) |
 //! | [`queue`] | stanzas that the client does not have yet |
+//! | [`snapshot`] | the session as data |
 //!
 //! A stanza is safe with a session as soon as the session has it: it reaches the client, or goes back to
 //! the user when the session ends ([`UserWord::Ended`]).
@@ -13,15 +14,18 @@
 mod csi;
 mod queue;
 mod sm;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use entity::{Context, Entity, Extensions, LoadError, Timer};
 use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
-use proto::{Body, ConnectionId, Envelope, Route, SessionId};
+use proto::snapshot::{SessionState, SnapshotError};
+use proto::{Body, ConnectionId, Envelope, Now, Route, SessionId};
 use store::{Kind, Row};
 use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
 
@@ -89,6 +93,7 @@ impl Entity for Session {
 
     const KINDS: &'static [Kind] = &[];
     const NAME: &'static str = "session";
+    const TIMERS: &'static [&'static str] = sm::TIMERS;
 
     fn load(route: &Route, _: Vec<Row>, _: &Arc<Config>) -> Result<Self, LoadError> {
         match route {
@@ -126,6 +131,29 @@ impl Entity for Session {
 
     fn may_sleep(&self) -> bool {
         self.live.is_none() && self.expired.is_none()
+    }
+
+    fn snapshot(&self, now: Now) -> Option<Bytes> {
+        let live = self.live.as_ref();
+        let state = live.map(|live| SessionState::Live(Box::new(live.snapshot(now))));
+        state.or_else(|| self.expired.as_ref().map(Expired::state)).map(|state| state.encode())
+    }
+
+    fn restore(&mut self, snapshot: &[u8], cx: &mut Turn<'_>) -> Result<(), SnapshotError> {
+        match SessionState::decode(snapshot)? {
+            SessionState::Live(session) => {
+                self.live = Some(Box::new(Live::restored(&self.id, *session, cx)?));
+            }
+            SessionState::Expired { secret, h } => {
+                (self.over, self.expired) = (true, Some(Expired::restored(secret, h)));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self) -> bool {
+        let sm = self.live.as_ref().and_then(|live| live.sm.as_ref());
+        sm.is_none_or(Management::is_settled)
     }
 }
 

@@ -116,6 +116,22 @@ impl Queue {
         self.handed = 0;
     }
 
+    /// A queue as it stood in a snapshot.
+    pub(super) fn restored(items: Vec<Item>, handed: usize, acked: u64) -> Self {
+        let bytes = items.iter().map(Item::cost).sum();
+        Self { handed: handed.min(items.len()), bytes, acked, items: items.into() }
+    }
+
+    /// Everything, oldest first.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
+    }
+
+    /// How many the client has acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acked
+    }
+
     /// Everything, oldest first.
     pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
         self.items.into_iter()

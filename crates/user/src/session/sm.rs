@@ -6,6 +6,8 @@
 //! that it does not send them twice; what is not safe then keeps its place in the count and in the
 //! archive's origins when the client sends it again.
 
+mod snapshot;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,9 @@ const SETTLE: Timer = Timer("settle", 0);
 /// Ends what is left of a session that has expired.
 pub(super) const FORGET: Timer = Timer("forget", 0);
 
+/// The names of a session's timers.
+pub(super) const TIMERS: &[&str] = &[EXPIRE.0, LISTEN.0, SETTLE.0, FORGET.0];
+
 const R: Bytes = Bytes::from_static(b"<r xmlns='urn:xmpp:sm:3'/>");
 
 /// What a session keeps once its client counts.
@@ -48,6 +53,8 @@ pub(super) struct Management {
     secret: [u8; 16],
     /// How long it waits to be resumed; none: it does not.
     resume: Option<Duration>,
+    /// While it waits: until when, by the clock of [`proto::Now::elapsed`].
+    deadline: Option<Duration>,
     ledger: Arc<Ledger>,
     /// The client's stanzas before it began to count.
     base: u64,
@@ -128,6 +135,7 @@ impl Live {
         self.sm = Some(Management {
             secret,
             resume,
+            deadline: None,
             ledger: ledger(0, cx),
             base: self.seq,
             asked: None,
@@ -207,6 +215,7 @@ impl Live {
         };
         if let Some(sm) = &mut self.sm {
             sm.asked = None;
+            sm.deadline = Some(cx.now.elapsed + resume);
         }
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session waits to be resumed");
         cx.cancel_timer(SETTLE);
@@ -308,7 +317,7 @@ impl Live {
         };
         let (handled, open) = (sm.ledger.standing().handled, sm.ledger.open_count());
         let previd = ResumptionId { uid: self.id.uid, secret: sm.secret }.to_string().into();
-        (sm.asked, sm.unasked) = (None, (0, 0));
+        (sm.asked, sm.unasked, sm.deadline) = (None, (0, 0), None);
         if open > 0 {
             self.start_again_from(handled, cx);
         }

@@ -33,7 +33,8 @@ impl Stage {
         let id = SessionId { account: BareJid::parse(account).unwrap(), uid: UID };
         let hosts = Hosts::new([BareJid::parse("x.org").unwrap()], []);
         let store = Arc::new(Memory::new());
-        let trial = Trial::new(&Route::Session(id), Arc::new(config), hosts, store).unwrap();
+        let mut trial = Trial::new(&Route::Session(id), Arc::new(config), hosts, store).unwrap();
+        trial.drowsy = true;
         Self {
             trial,
             said: Vec::new(),

@@ -17,7 +17,7 @@ use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Write};
 use xmpp::{BareJid, Bucket, Element, Epoch, Fence, Head, Jid, Kind as StanzaKind, Stanza, ns};
 
-use crate::roster::{Item, Subscription};
+use crate::roster::{self, Item, Subscription};
 use crate::sessions::SessionEntry;
 use crate::{Config, User};
 
@@ -120,7 +120,10 @@ impl Account {
         let contact = BareJid::parse(contact).unwrap();
         let mut item = Item::default();
         item.subscription = Subscription::From;
-        drop(self.trial.entity.roster.put(&romeo(), &contact, item, self.trial.now));
+        self.trial.act(|user, cx| {
+            let edit = user.roster.put(&romeo(), &contact, item, cx.now);
+            roster::keep(user, edit, cx, |_, kept, _| assert!(kept.is_ok()));
+        });
     }
 
     /// A trial that begins anew must not lose what it has.
@@ -132,7 +135,10 @@ impl Account {
 fn start(memory: &Arc<Memory>, config: &Config) -> Trial<User> {
     let hosts = Hosts::new([BareJid::parse("montague.lit").unwrap()], []);
     let store: SharedStore = Arc::clone(memory) as SharedStore;
-    Trial::new(&Route::User(romeo()), Arc::new(config.clone()), hosts, store).unwrap()
+    let mut trial =
+        Trial::new(&Route::User(romeo()), Arc::new(config.clone()), hosts, store).unwrap();
+    trial.drowsy = true;
+    trial
 }
 
 /// Keeps a row behind the account's back.

@@ -1,0 +1,229 @@
+//! Owns the entity as data: what is packed and unpacked when it freezes for another member, and when it
+//! sleeps until something comes for it.
+//!
+//! In production an entity sleeps only where nothing would be lost (the host's nap). To keep snapshots
+//! honest, a server that is built for debugging and started with [`DROWSY`] in its environment puts every
+//! entity to sleep after each turn that leaves nothing under way, so that it goes on from its rows, its
+//! snapshot and its timers.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{
+    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, Handler, Message,
+    WrapFuture,
+};
+use bytes::Bytes;
+use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
+use tokio::sync::oneshot;
+
+use super::{Cause, Commit, Done, EntityActor, Timer, Turn};
+use crate::entity::Entity;
+
+/// The environment variable that keeps entities asleep between their turns; debug builds only.
+#[cfg(debug_assertions)]
+pub(crate) const DROWSY: &str = "ROOKERY_DROWSY";
+
+/// What an entity goes on from, beside its rows.
+pub(crate) struct Packed {
+    /// None: rows and timers are all.
+    pub(crate) state: Option<Bytes>,
+    pub(crate) timers: Vec<TimerSnapshot>,
+    /// Told whether it goes on.
+    pub(crate) restored: Option<oneshot::Sender<bool>>,
+}
+
+/// What the host wants of an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Say how things stand.
+    Look,
+    /// Take no more turns, unless one is under way.
+    Freeze,
+    /// Go on.
+    Thaw,
+    /// Be over, whatever waits.
+    End,
+}
+
+/// A word from the host, to be answered.
+pub(crate) struct Order {
+    pub(crate) act: Act,
+    pub(crate) reply: oneshot::Sender<Standing>,
+}
+
+impl Message for Order {
+    type Result = ();
+}
+
+/// How things stand with an entity.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// It is being loaded, has envelopes before it, or awaits answers of the store.
+    pub(crate) busy: bool,
+    /// [`Entity::is_settled`].
+    pub(crate) settled: bool,
+    /// To [`Act::Freeze`], unless it is busy: the entity; none: its rows are all.
+    pub(crate) snapshot: Option<EntitySnapshot>,
+}
+
+impl<E: Entity> EntityActor<E> {
+    /// Whether no turn is under way and none is to come.
+    fn is_quiet(&self) -> bool {
+        (self.entity.is_some() || self.asleep.is_some())
+            && self.backlog.is_empty()
+            && self.pending == 0
+    }
+
+    /// Puts the entity to sleep where the server is drowsy and nothing is under way.
+    pub(super) fn doze(&mut self, ctx: &mut ActixContext<Self>) {
+        if !self.desk.is_drowsy() || self.closing || self.frozen || !self.is_quiet() {
+            return;
+        }
+        let Some(entity) = &self.entity else { return };
+        let now = self.desk.now();
+        let state = entity.snapshot(now);
+        if !entity.is_settled() || (state.is_none() && !entity.may_sleep()) {
+            return;
+        }
+        if self.timers.iter().any(|alarm| alarm.due <= now.elapsed) {
+            // It rings at once.
+            return;
+        }
+        let timers = self.timers_as_data();
+        for alarm in std::mem::take(&mut self.timers) {
+            ctx.cancel_future(alarm.handle);
+        }
+        let first = timers.iter().map(|timer| timer.due).min();
+        let alarm = first.map(|due| {
+            let after = now.from_unix(due).saturating_sub(now.elapsed);
+            ctx.run_later(after, |actor, ctx| actor.rise(ctx))
+        });
+        self.asleep = Some(alarm);
+        self.packed = Some(Packed { state, timers, restored: None });
+        self.entity = None;
+    }
+
+    /// Wakes the entity if it sleeps.
+    pub(super) fn rise(&mut self, ctx: &mut ActixContext<Self>) {
+        let Some(alarm) = self.asleep.take_if(|_| !self.frozen) else { return };
+        if let Some(alarm) = alarm {
+            ctx.cancel_future(alarm);
+        }
+        // Its rows are read when all that it wrote is answered: writes are kept in order, so an empty one
+        // behind them is answered after them.
+        let batch = store::Batch { fence: self.fence, writes: Vec::new() };
+        let (sender, receiver) = oneshot::channel();
+        let done = move |result, _| drop(sender.send(result));
+        let done: Option<Done> = Some(Box::new(done));
+        self.desk.writer().push(Commit { batch, receipt: None, done, span: None });
+        ctx.spawn(receiver.into_actor(self).map(|_, actor, ctx| actor.load(ctx)));
+    }
+
+    /// What a loaded entity was packed with is given back to it.
+    pub(super) fn unpack(&mut self, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
+        let Some(Packed { state, timers, restored }) = self.packed.take() else { return Ok(()) };
+        if let Some(state) = state {
+            self.restore(state, ctx)?;
+        }
+        let now = self.desk.now();
+        for TimerSnapshot { name, number, due } in timers {
+            let Some(name) = E::TIMERS.iter().find(|known| **known == name) else {
+                tracing::error!(route = E::NAME, "the timer {name} is not known any more");
+                continue;
+            };
+            let after = now.from_unix(due).saturating_sub(now.elapsed);
+            self.set(Timer(name, number), after, ctx);
+        }
+        if let Some(restored) = restored {
+            // Whoever waited has given up.
+            restored.send(true).ok();
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, state: Bytes, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
+        let result = Rc::new(Cell::new(Err(SnapshotError("turn"))));
+        let told = Rc::clone(&result);
+        let turn: Turn<E> = Box::new(move |entity, cx| told.set(entity.restore(&state, cx)));
+        let cause = Cause::own(self.desk.next_origin(self.fence));
+        let mut out = Vec::new();
+        if !self.turn(turn, cause, &mut out, ctx) {
+            self.desk.count_panic();
+        }
+        router::local::route(out);
+        result.get()
+    }
+
+    fn timers_as_data(&self) -> Vec<TimerSnapshot> {
+        let now = self.desk.now();
+        let data = |alarm: &super::Alarm| TimerSnapshot {
+            name: alarm.timer.0.to_owned(),
+            number: alarm.timer.1,
+            due: now.to_unix(alarm.due),
+        };
+        self.timers.iter().map(data).collect()
+    }
+
+    fn as_data(&self) -> Option<EntitySnapshot> {
+        let (state, timers) = match (&self.entity, &self.packed) {
+            (Some(entity), _) => (entity.snapshot(self.desk.now()), self.timers_as_data()),
+            (None, Some(packed)) => (packed.state.clone(), packed.timers.clone()),
+            (None, None) => return None,
+        };
+        if state.is_none() && timers.is_empty() {
+            return None;
+        }
+        let state = state.unwrap_or_default();
+        Some(EntitySnapshot { route: self.route.clone(), state, timers })
+    }
+
+    fn freeze(&mut self, ctx: &mut ActixContext<Self>) -> Option<EntitySnapshot> {
+        self.frozen = true;
+        for alarm in &self.timers {
+            ctx.cancel_future(alarm.handle);
+        }
+        self.as_data()
+    }
+
+    fn thaw(&mut self, ctx: &mut ActixContext<Self>) {
+        self.frozen = false;
+        let now = self.desk.now().elapsed;
+        for alarm in std::mem::take(&mut self.timers) {
+            self.set(alarm.timer, alarm.due.saturating_sub(now), ctx);
+        }
+        if let Some(alarm) = &mut self.asleep {
+            // Whatever its first timer is: if it is not due, the entity sleeps again.
+            let early = ctx.run_later(Duration::ZERO, |actor, ctx| actor.rise(ctx));
+            if let Some(before) = alarm.replace(early) {
+                ctx.cancel_future(before);
+            }
+        }
+        self.work(ctx);
+    }
+}
+
+impl<E: Entity> Handler<Order> for EntityActor<E> {
+    type Result = ();
+
+    fn handle(&mut self, Order { act, reply }: Order, ctx: &mut Self::Context) {
+        let busy = !self.is_quiet();
+        let settled = self.entity.as_ref().is_none_or(E::is_settled);
+        let snapshot = match act {
+            Act::Freeze if !busy => self.freeze(ctx),
+            Act::Freeze | Act::Look => None,
+            Act::Thaw => {
+                self.thaw(ctx);
+                None
+            }
+            Act::End => {
+                self.desk.forget(&self.route);
+                ctx.stop();
+                None
+            }
+        };
+        // A host that has given up asks again when it wants to know.
+        drop(reply.send(Standing { busy, settled, snapshot }));
+    }
+}

@@ -1,0 +1,332 @@
+//! Owns a part of an arbiter's entities on their way to somebody else: another member that is to own their
+//! shard, or this one after a restart.
+//!
+//! ```text
+//! freeze -> take_snapshots -> (the other one has them) -> release, take_waiting
+//!        \-> thaw, where it comes to nothing
+//! ```
+//!
+//! **Freezing** has two steps. First whatever comes from outside the part is held back, while what sessions
+//! and their users say to each other still passes, until no turn is under way. Then every entity stops:
+//! no timer rings, no effect leaves. What is held back waits, at most [`WAITING_STANZAS`] or
+//! [`WAITING_BYTES`]; full: stanzas are refused with `resource-constraint`, words of control are taken.
+//!
+//! **Taking in.** Whoever takes a part in freezes it first, starts its entities, and thaws it: none of them
+//! says anything before all are there.
+//!
+//! **Receipts.** What is held back may carry receipts of sessions that freeze. Freezing waits for a while
+//! until all are released, and then goes on without: a snapshot counts only what is handled
+//! ([`proto::snapshot`]).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proto::snapshot::EntitySnapshot;
+use proto::{Body, Envelope, Route};
+use router::Refusal;
+use tokio::sync::oneshot;
+use xmpp::{Fence, Shard};
+
+use super::{Host, Mailbox};
+use crate::actor::{Act, Order, Packed, Standing};
+use crate::refuse::Fault;
+
+/// Most stanzas that are held back for a part.
+pub const WAITING_STANZAS: usize = 8_192;
+/// Most bytes of them.
+pub const WAITING_BYTES: usize = 16 << 20;
+
+/// How often freezing looks whether all is quiet.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Which entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Those of a shard.
+    Shard(Shard),
+    /// All that have an owner.
+    Whole,
+}
+
+/// How long freezing waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For turns that are under way; after that nothing is frozen.
+    pub turns: Duration,
+    /// Of that, for receipts of sessions; after that it goes on without.
+    pub receipts: Duration,
+}
+
+/// Turns did not end in time: nothing is frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{busy} entities did not come to rest")]
+pub struct Restless {
+    /// How many.
+    pub busy: usize,
+}
+
+/// Why an entity cannot be started from a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// It is here already.
+    #[error("an entity is here already")]
+    Here,
+    /// No kind of entity answers for its address.
+    #[error("no entity answers for this address")]
+    NoKind,
+    /// Its rows or its snapshot cannot be read.
+    #[error("an entity cannot go on from its snapshot")]
+    Unreadable,
+}
+
+/// What is held back for a part.
+pub(super) struct Hold {
+    part: Part,
+    /// Nothing passes any more.
+    closed: bool,
+    /// What passed since somebody looked.
+    passed: bool,
+    waiting: VecDeque<Envelope>,
+    stanzas: usize,
+    bytes: usize,
+    snapshots: Vec<EntitySnapshot>,
+}
+
+impl Hold {
+    fn new(part: Part) -> Self {
+        Self {
+            part,
+            closed: false,
+            passed: true,
+            waiting: VecDeque::new(),
+            stanzas: 0,
+            bytes: 0,
+            snapshots: Vec::new(),
+        }
+    }
+
+    /// What comes from within passes again, and has passed now.
+    fn open(&mut self) -> Vec<Envelope> {
+        self.closed = false;
+        let (within, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(is_within);
+        self.waiting = waiting.into();
+        within
+    }
+
+    /// Takes an envelope; gives it back where there is no room.
+    fn wait(&mut self, envelope: Envelope) -> Option<Envelope> {
+        if let Body::Stanza(stanza) = &envelope.body {
+            if self.stanzas >= WAITING_STANZAS || self.bytes + stanza.len() > WAITING_BYTES {
+                return Some(envelope);
+            }
+            self.stanzas += 1;
+            self.bytes += stanza.len();
+        }
+        self.waiting.push_back(envelope);
+        None
+    }
+}
+
+/// Whether an envelope comes from within an account: from a session to its user, from a user to its session,
+/// from an entity to itself.
+fn is_within(envelope: &Envelope) -> bool {
+    match (&envelope.to, &envelope.body) {
+        (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_)) => true,
+        (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_)) => false,
+    }
+}
+
+/// As [`is_within`], where something is said and not only a look asked for.
+fn is_word_within(envelope: &Envelope) -> bool {
+    is_within(envelope) && !matches!(envelope.body, Body::Woken)
+}
+
+thread_local! {
+    static HERE: RefCell<Weak<Host>> = const { RefCell::new(Weak::new()) };
+}
+
+impl Host {
+    /// The host of this arbiter, if one was made known.
+    pub fn here() -> Option<Rc<Self>> {
+        HERE.with_borrow(Weak::upgrade)
+    }
+
+    /// Makes the host known to [`Host::here`] on this thread.
+    pub fn make_known(self: &Rc<Self>) {
+        HERE.set(Rc::downgrade(self));
+    }
+
+    /// The entities of a part that are in memory.
+    pub fn entities(&self, part: Part) -> Vec<Route> {
+        self.table.borrow().keys().filter(|route| self.is_in(route, part)).cloned().collect()
+    }
+
+    /// Freezes a part. Where it is frozen already, nothing happens.
+    ///
+    /// # Errors
+    /// [`Restless`]; what was held back goes on then.
+    pub async fn freeze(&self, part: Part, patience: Patience) -> Result<(), Restless> {
+        if self.holds.borrow().iter().any(|hold| hold.part == part) {
+            return Ok(());
+        }
+        self.holds.borrow_mut().push(Hold::new(part));
+        let started = tokio::time::Instant::now();
+        loop {
+            self.with_hold(part, |hold| hold.passed = false);
+            let standings = self.order(part, Act::Look).await;
+            let passed = self.with_hold(part, |hold| hold.passed).unwrap_or(false);
+            let busy = standings.iter().filter(|standing| standing.busy).count();
+            let settled = standings.iter().all(|standing| standing.settled)
+                || started.elapsed() >= patience.receipts;
+            if busy == 0 && !passed && settled && self.close(part).await {
+                return Ok(());
+            }
+            if started.elapsed() >= patience.turns {
+                self.thaw(part);
+                return Err(Restless { busy });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Stops every entity of a part that has come to rest; false if one has not.
+    async fn close(&self, part: Part) -> bool {
+        self.with_hold(part, |hold| hold.closed = true);
+        let standings = self.order(part, Act::Freeze).await;
+        // A timer may have rung between the last look and now.
+        let said = |hold: &mut Hold| hold.waiting.iter().any(is_word_within);
+        let all = standings.iter().all(|standing| !standing.busy)
+            && !self.with_hold(part, said).unwrap_or(false);
+        if all {
+            let snapshots = standings.into_iter().filter_map(|standing| standing.snapshot);
+            self.with_hold(part, |hold| hold.snapshots = snapshots.collect());
+        } else {
+            self.tell(part, Act::Thaw);
+            let within = self.with_hold(part, Hold::open).unwrap_or_default();
+            self.go_on(within);
+        }
+        all
+    }
+
+    /// The entities of a frozen part as data; those whose rows are all are not among them.
+    pub fn take_snapshots(&self, part: Part) -> Vec<EntitySnapshot> {
+        self.with_hold(part, |hold| std::mem::take(&mut hold.snapshots)).unwrap_or_default()
+    }
+
+    /// A part goes on as if it had not been frozen.
+    pub fn thaw(&self, part: Part) {
+        let waiting = self.take_hold(part);
+        self.tell(part, Act::Thaw);
+        self.go_on(waiting);
+    }
+
+    /// The entities of a frozen part are somebody else's: they end here without a word. What was held
+    /// back is given back, in order, to be sent after them.
+    #[must_use = "whoever owns the part now must get what waited for it"]
+    pub fn release(&self, part: Part) -> Vec<Envelope> {
+        self.tell(part, Act::End);
+        let gone = self.entities(part);
+        for route in gone {
+            self.forget(&route);
+        }
+        // What an entity says to itself is of no use to another.
+        let waiting = self.take_hold(part).into_iter();
+        waiting.filter(|envelope| !matches!(envelope.body, Body::Woken)).collect()
+    }
+
+    /// Starts an entity from a snapshot, to act by this right, and waits until it goes on.
+    ///
+    /// # Errors
+    /// [`StartError`]; an entity that is here already is left alone.
+    pub async fn start(&self, snapshot: EntitySnapshot, fence: Fence) -> Result<(), StartError> {
+        let EntitySnapshot { route, state, timers } = snapshot;
+        if self.table.borrow().contains_key(&route) {
+            return Err(StartError::Here);
+        }
+        let (restored, done) = oneshot::channel();
+        let state = Some(state).filter(|state| !state.is_empty());
+        let packed = Packed { state, timers, restored: Some(restored) };
+        self.plant(&route, fence, Some(packed)).ok_or(StartError::NoKind)?;
+        done.await.ok().filter(|done| *done).map(|_| ()).ok_or(StartError::Unreadable)
+    }
+
+    /// Holds back what must wait; the rest goes on.
+    pub(super) fn hold_back(&self, route: &Route, run: Vec<Envelope>) -> Vec<Envelope> {
+        if self.holds.borrow().is_empty() {
+            return run;
+        }
+        let mut holds = self.holds.borrow_mut();
+        let Some(hold) = holds.iter_mut().find(|hold| self.is_in(route, hold.part)) else {
+            return run;
+        };
+        let (mut pass, mut full) = (Vec::new(), Vec::new());
+        for envelope in run {
+            if !hold.closed && is_within(&envelope) {
+                hold.passed = true;
+                pass.push(envelope);
+            } else {
+                full.extend(hold.wait(envelope));
+            }
+        }
+        drop(holds);
+        for envelope in full {
+            self.desk.refuse(envelope, Fault::Way(Refusal::Full));
+        }
+        pass
+    }
+
+    /// Whether an entity is of a part that is frozen.
+    pub(super) fn is_closed(&self, route: &Route) -> bool {
+        self.holds.borrow().iter().any(|hold| hold.closed && self.is_in(route, hold.part))
+    }
+
+    fn is_in(&self, route: &Route, part: Part) -> bool {
+        let Some(key) = route.key() else { return false };
+        match (route, part) {
+            (Route::Domain(_) | Route::Remote(_) | Route::Connection(_), _) => false,
+            (_, Part::Whole) => true,
+            (_, Part::Shard(shard)) => self.desk.router.bucket(key).shard() == shard,
+        }
+    }
+
+    fn with_hold<T>(&self, part: Part, act: impl FnOnce(&mut Hold) -> T) -> Option<T> {
+        self.holds.borrow_mut().iter_mut().find(|hold| hold.part == part).map(act)
+    }
+
+    fn take_hold(&self, part: Part) -> Vec<Envelope> {
+        let mut holds = self.holds.borrow_mut();
+        let index = holds.iter().position(|hold| hold.part == part);
+        index.map(|index| holds.remove(index).waiting.into()).unwrap_or_default()
+    }
+
+    fn go_on(&self, waiting: Vec<Envelope>) {
+        router::LocalHost::deliver(self, waiting);
+    }
+
+    fn mailboxes(&self, part: Part) -> Vec<Rc<dyn Mailbox>> {
+        let table = self.table.borrow();
+        let of_part = table.iter().filter(|(route, _)| self.is_in(route, part));
+        of_part.map(|(_, entry)| Rc::clone(&entry.mailbox)).collect()
+    }
+
+    /// Has every actor of a part do something; what those say that are still there.
+    async fn order(&self, part: Part, act: Act) -> Vec<Standing> {
+        let answers = self.mailboxes(part).into_iter().filter_map(|mailbox| {
+            let (reply, answer) = oneshot::channel();
+            mailbox.order(Order { act, reply }).then_some(answer)
+        });
+        let answers: Vec<_> = answers.collect();
+        join_all(answers).await.into_iter().filter_map(Result::ok).collect()
+    }
+
+    fn tell(&self, part: Part, act: Act) {
+        for mailbox in self.mailboxes(part) {
+            // One that has ended needs no word.
+            mailbox.order(Order { act, reply: oneshot::channel().0 });
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Owns the way of a session into a snapshot and back (proto/session.proto).
+
+use proto::snapshot::{QueuedStanza, SessionSnapshot, SnapshotError, StreamSnapshot};
+use proto::{Now, SessionId};
+
+use super::csi::Held;
+use super::queue::{Item, Queue};
+use super::{Edge, Live, Management, Turn};
+
+impl Live {
+    /// What the session keeps. Stanzas of the client whose receipts are open are not counted.
+    pub(super) fn snapshot(&self, now: Now) -> SessionSnapshot {
+        let (edge, resuming) = match self.edge {
+            Edge::Attached(connection) => (Some(connection), None),
+            Edge::Resuming { connection, h } => (Some(connection), Some(h)),
+            Edge::Detached => (None, None),
+        };
+        let counts = self.sm.as_ref().map(|sm| sm.counts(now));
+        let stream = StreamSnapshot {
+            seq: self.sm.as_ref().map_or(self.seq, Management::handled_of_all),
+            counts,
+            acked: self.queue.acknowledged(),
+            handed: u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX),
+            queue: self.queue.items().map(queued).collect(),
+            held: self.held.items().map(queued).collect(),
+            state: self.state,
+            clogged: self.clogged,
+            resuming,
+        };
+        SessionSnapshot {
+            uid: self.id.uid,
+            jid: self.jid.clone(),
+            edge,
+            resumption: self.sm.as_ref().and_then(|sm| sm.resumption(now)),
+            stream: Some(stream),
+            entry: None,
+        }
+    }
+
+    /// The session as it was.
+    pub(super) fn restored(
+        id: &SessionId,
+        snapshot: SessionSnapshot,
+        cx: &mut Turn<'_>,
+    ) -> Result<Self, SnapshotError> {
+        let SessionSnapshot { uid, jid, edge, resumption, stream, .. } = snapshot;
+        if uid != id.uid || jid.bare() != id.account {
+            return Err(SnapshotError("address"));
+        }
+        let stream = stream.ok_or(SnapshotError("stream"))?;
+        let items = |all: Vec<QueuedStanza>| all.into_iter().map(item).collect();
+        let handed = usize::try_from(stream.handed).unwrap_or(usize::MAX);
+        let edge = match (edge, stream.resuming) {
+            (Some(connection), None) => Edge::Attached(connection),
+            (Some(connection), Some(h)) => Edge::Resuming { connection, h },
+            (None, _) => Edge::Detached,
+        };
+        let base = stream.counts.map(|counts| stream.seq.saturating_sub(counts.handled));
+        let sm = stream.counts.zip(base);
+        let sm = sm.map(|(counts, base)| Management::restored((resumption, counts), base, cx));
+        let live = Self {
+            id: id.clone(),
+            jid,
+            edge,
+            clogged: stream.clogged,
+            seq: stream.seq,
+            state: stream.state,
+            held: Held::restored(items(stream.held)),
+            queue: Queue::restored(items(stream.queue), handed, stream.acked),
+            sm,
+        };
+        live.set_timers(cx);
+        Ok(live)
+    }
+}
+
+fn queued(item: &Item) -> QueuedStanza {
+    QueuedStanza { stanza: item.stanza.clone(), at: item.at, mark: item.mark }
+}
+
+fn item(QueuedStanza { stanza, at, mark }: QueuedStanza) -> Item {
+    Item { stanza, at, mark }
+}
