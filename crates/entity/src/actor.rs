@@ -25,7 +25,7 @@ use actix::{SpawnHandle, WrapFuture};
 use proto::{Body, Envelope, Route};
 use router::trace;
 use smallvec::SmallVec;
-use store::Row;
+use store::{ArchiveQuery, Row, Slice};
 use tokio::sync::oneshot;
 use xmpp::Fence;
 
@@ -33,6 +33,7 @@ use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer
 use crate::entity::Entity;
 use crate::host::{Desk, Seed};
 use crate::refuse::Fault;
+use crate::repeats::Repeats;
 use crate::writer::{Commit, Done};
 #[cfg(debug_assertions)]
 pub(crate) use rest::DROWSY;
@@ -117,6 +118,7 @@ pub(crate) struct EntityActor<E: Entity> {
     timers: SmallVec<[Alarm; 1]>,
     pending: usize,
     closing: bool,
+<<<<<<< HEAD
     /// What the entity goes on from once it is loaded.
     packed: Option<Packed>,
     /// While it sleeps: wakes it for its first timer.
@@ -131,6 +133,12 @@ struct Alarm {
     /// By the clock of [`proto::Now::elapsed`].
     due: Duration,
     handle: SpawnHandle,
+=======
+    /// None until something has come over a link.
+    repeats: Option<Box<Repeats>>,
+    /// The archive is asked for what a former owner has done.
+    seeding: bool,
+>>>>>>> wire
 }
 
 impl<E: Entity> EntityActor<E> {
@@ -149,9 +157,14 @@ impl<E: Entity> EntityActor<E> {
             timers: SmallVec::new(),
             pending: 0,
             closing: false,
+<<<<<<< HEAD
             packed,
             asleep: None,
             frozen,
+=======
+            repeats: None,
+            seeding: false,
+>>>>>>> wire
         }
     }
 
@@ -197,9 +210,27 @@ impl<E: Entity> EntityActor<E> {
     /// Receives what waits, as far as the entity is ready, and performs what that causes.
     fn work(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
+<<<<<<< HEAD
         while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen {
+=======
+        while self.entity.is_some() && self.pending < MAX_PENDING && !self.seeding {
+>>>>>>> wire
             let Some(mut envelope) = self.backlog.pop_front() else { break };
+            if envelope.crossed && envelope.again && self.must_seed() {
+                self.backlog.push_front(envelope);
+                self.seed(ctx);
+                break;
+            }
             self.permits.give_back(&envelope);
+            if envelope.crossed && self.has_come_before(&mut envelope) {
+                if let Some(receipt) = envelope.receipt {
+                    receipt.release();
+                }
+                continue;
+            }
+            if matches!(envelope.body, Body::Woken) {
+                envelope.origin = self.desk.next_origin(self.fence);
+            }
             let _span = trace::station(E::NAME, &mut envelope);
             let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
             let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace };
@@ -215,6 +246,43 @@ impl<E: Entity> EntityActor<E> {
         router::local::route(out);
         self.end_if_closing(ctx);
         self.doze(ctx);
+    }
+
+    /// What is sent between members may come twice; here it is acted on once.
+    fn has_come_before(&mut self, envelope: &mut Envelope) -> bool {
+        let now = self.desk.now().elapsed;
+        let known = self.repeats.get_or_insert_default().has(envelope, now);
+        if known {
+            self.desk.count_repeat();
+        }
+        known
+    }
+
+    fn must_seed(&self) -> bool {
+        let seeded = self.repeats.as_ref().is_some_and(|repeats| repeats.is_seeded);
+        matches!(self.route, Route::User(_)) && !seeded
+    }
+
+    /// Something comes that a former owner may have acted on: the archive says whether it has.
+    fn seed(&mut self, ctx: &mut ActixContext<Self>) {
+        let Some(owner) = self.route.key().cloned() else { return };
+        self.seeding = true;
+        self.pending += 1;
+        let limit = Repeats::WINDOWS;
+        let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
+        let page = self.desk.store().query(self.fence, owner, query);
+        ctx.spawn(page.into_actor(self).map(|page, actor, ctx| {
+            let rows = page.map(|page| page.rows).unwrap_or_else(|error| {
+                tracing::warn!(%error, "an archive cannot be asked for repeats");
+                Vec::new()
+            });
+            let now = actor.desk.now().elapsed;
+            let rows = rows.into_iter().map(|row| (row.origin, row.peer.as_str().to_owned()));
+            actor.repeats.get_or_insert_default().seed(rows, now);
+            actor.seeding = false;
+            actor.pending = actor.pending.saturating_sub(1);
+            actor.work(ctx);
+        }));
     }
 
     /// One turn; false if it panicked.

@@ -107,7 +107,8 @@ impl<'a, E: Entity> Context<'a, E> {
         self.cause.origin
     }
 
-    /// The origin of the next thing that this turn causes.
+    /// The origin of the next thing that this turn causes: no other thing with the same cause has it, in whatever
+    /// turn it comes about.
     fn next_origin(&mut self) -> Origin {
         let next = self.cause.parts;
         self.cause.parts = self.cause.parts.wrapping_add(1);
@@ -115,7 +116,23 @@ impl<'a, E: Entity> Context<'a, E> {
             Origin::Client { session, seq, part } => {
                 Origin::Client { session, seq, part: part.wrapping_add(next) }
             }
-            shard @ Origin::Shard { .. } => shard,
+            // The lowest bits count parts.
+            Origin::Shard { shard, epoch, counter } => {
+                Origin::Shard { shard, epoch, counter: counter.wrapping_add(next.into()) }
+            }
+        }
+    }
+
+    /// The origin of a later turn, whose parts are not those of this one.
+    fn branch_origin(&mut self) -> Origin {
+        match self.next_origin() {
+            Origin::Client { session, seq, part } => {
+                Origin::Client { session, seq, part: branch(part) }
+            }
+            Origin::Shard { shard, epoch, counter } => {
+                let part = branch(u16::try_from(counter & 0xffff).unwrap_or(0));
+                Origin::Shard { shard, epoch, counter: counter & !0xffff | u64::from(part) }
+            }
         }
     }
 
@@ -179,7 +196,7 @@ impl<'a, E: Entity> Context<'a, E> {
         then: impl FnOnce(&mut E, &mut Context<'_, E>, Result<(), store::Error>) + 'static,
     ) {
         let receipt = self.cause.receipt.clone();
-        let (origin, then) = (self.next_origin(), Some(Box::new(then) as Then<E, _>));
+        let (origin, then) = (self.branch_origin(), Some(Box::new(then) as Then<E, _>));
         let trace = self.cause.trace.clone();
         self.effects.push(Effect::Commit { writes, receipt, then, origin, trace });
     }
@@ -200,7 +217,8 @@ impl<'a, E: Entity> Context<'a, E> {
                 then(entity, cx, *answer);
             }
         };
-        let cause = self.cause.share();
+        let origin = self.branch_origin();
+        let cause = Cause { origin, parts: 0, ..self.cause.share() };
         self.effects.push(Effect::Read(ReadCall {
             call: Box::new(call),
             then: Box::new(then),
@@ -264,6 +282,15 @@ pub(crate) struct Surroundings<'a, E: Entity> {
     pub(crate) hosts: &'a Hosts,
     pub(crate) fence: Fence,
     pub(crate) waker: &'a Waker,
+}
+
+/// Where the parts of a later turn begin, by the part at which it branches off: a first one gets a run of 256
+/// parts of its own, one that follows on a later turn another.
+fn branch(part: u16) -> u16 {
+    match part {
+        0..0x4000 => 0x4000 | (part & 0x3f) << 8,
+        _ => 0x8000 | ((part >> 8 & 0xf) << 3 | part & 7) << 8,
+    }
 }
 
 impl Cause {

@@ -28,6 +28,8 @@ pub struct Figures {
     pub refused: By<{ REFUSALS.len() }>,
     /// Attempts to resume a session that did not get to where it would be.
     pub resumes_unreachable: Counter,
+    /// Envelopes that had come over a link before, and were not acted on again.
+    pub repeats: Counter,
     /// The most envelopes that waited for one entity.
     pub mailbox_peak: Peak,
 }
@@ -39,6 +41,7 @@ impl Default for Figures {
             panics: Counter::default(),
             refused: By::new(REFUSALS),
             resumes_unreachable: Counter::default(),
+            repeats: Counter::default(),
             mailbox_peak: Peak::default(),
         }
     }

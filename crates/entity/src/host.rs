@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, Addr};
-use proto::{Body, Envelope, Hosts, Now, Route};
+use proto::{Body, Envelope, Hosts, MemberId, Now, Route};
 use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
 use xmpp::{Fence, Origin};
@@ -274,6 +274,20 @@ impl LocalHost for Host {
     fn flush(&self) {
         self.desk.writer.flush();
     }
+
+    fn member_gone(&self, member: MemberId) {
+        let table = self.table.borrow();
+        let sessions = table.keys().filter(|route| matches!(route, Route::Session(_)));
+        let word = |route: &Route| {
+            let fence = route.key().and_then(|key| self.desk.router.fence(key))?;
+            let origin = self.desk.next_origin(fence);
+            let body = Body::MemberGone(member);
+            Some(Envelope::new(route.clone(), body, origin, fence.epoch))
+        };
+        let words: Vec<Envelope> = sessions.filter_map(word).collect();
+        drop(table);
+        self.deliver(words);
+    }
 }
 
 impl Desk {
@@ -300,7 +314,10 @@ impl Desk {
     }
 
     pub(crate) fn next_origin(&self, fence: Fence) -> Origin {
-        let counter = self.counter.replace(self.counter.get() + 1);
+        // The lowest 16 bits count what one turn causes, the highest 8 tell threads apart.
+        let counter = self.counter.replace(self.counter.get() + (1 << 16));
+        let thread = router::local::here().map_or(0, |(arbiter, _)| u64::from(arbiter.0));
+        let counter = counter & (u64::MAX >> 8) | thread << 56;
         Origin::Shard { shard: fence.bucket.shard(), epoch: fence.epoch, counter }
     }
 
@@ -320,6 +337,10 @@ impl Desk {
         if let Some(answer) = answer {
             actix_rt::spawn(async move { router::local::route(vec![answer]) });
         }
+    }
+
+    pub(crate) fn count_repeat(&self) {
+        self.figures.repeats.add_one();
     }
 
     pub(crate) fn count_panic(&self) {

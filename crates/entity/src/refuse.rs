@@ -3,7 +3,7 @@
 use proto::session::{EdgeWord, HomeWord, UserWord};
 use proto::{Body, Envelope, Route, SessionId};
 use router::Refusal;
-use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError};
+use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError, StreamCondition, StreamError};
 
 /// Why an entity could not act on an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,13 @@ pub fn stanza_error(fault: Fault) -> StanzaError {
     StanzaError::from(condition).with_text(text)
 }
 
+fn stream_error(fault: Fault) -> StreamError {
+    match fault {
+        Fault::Way(Refusal::Full) => StreamCondition::ResourceConstraint.into(),
+        _ => StreamCondition::InternalServerError.into(),
+    }
+}
+
 /// What goes back for an envelope that nobody acts on. The envelope's stanza is answered, so that its
 /// share of the responsibility is released with the answer.
 pub fn answer(
@@ -64,6 +71,11 @@ pub fn answer(
             let word = HomeWord::ResumeFailed { h: None };
             Some((Route::Connection(connection), Body::Home(word)))
         }
+        // What a client says cannot reach its session: its stream ends, so that it says it again elsewhere.
+        Body::Edge(connection, word) if !matches!(word, EdgeWord::Gone(_)) => {
+            let word = HomeWord::Close(Some(stream_error(fault)));
+            Some((Route::Connection(connection), Body::Home(word)))
+        }
         // A client's own account cannot act: the session is told, since only it is known to be there.
         Body::User(UserWord::Outbound { session, stanza }) => match to {
             Route::User(account) => stanza.error(&stanza_error(fault)).map(|error| {
@@ -71,7 +83,7 @@ pub fn answer(
             }),
             _ => None,
         },
-        Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::Woken => None,
+        Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => None,
     };
     if let Some(receipt) = receipt {
         receipt.release();

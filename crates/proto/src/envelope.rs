@@ -2,6 +2,7 @@
 
 use xmpp::{Epoch, Origin, Stanza};
 
+use crate::member::MemberId;
 use crate::receipt::Receipt;
 use crate::route::{ConnectionId, Route};
 use crate::session::{EdgeWord, HomeWord, UserWord};
@@ -21,6 +22,10 @@ pub struct Envelope {
     pub receipt: Option<Receipt>,
     /// How many members it has passed. More than [`Envelope::MAX_HOPS`] is a routing fault.
     pub hops: u8,
+    /// It has come over a link, where what is sent may come again.
+    pub crossed: bool,
+    /// It was sent before, to a process that is gone and may have acted on it.
+    pub again: bool,
     /// The trace that it belongs to, where sampled.
     pub trace: Option<Box<TraceContext>>,
 }
@@ -37,6 +42,8 @@ pub enum Body {
     Home(HomeWord),
     /// Between a session and its user.
     User(UserWord),
+    /// From the router to every session: this member's process is gone, and its sockets with it.
+    MemberGone(MemberId),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.
     Woken,
 }
@@ -56,7 +63,17 @@ impl Envelope {
 
     /// An envelope that starts here.
     pub fn new(to: Route, body: Body, origin: Origin, epoch: Epoch) -> Self {
-        Self { to, body, origin, epoch, receipt: None, hops: 0, trace: None }
+        Self {
+            to,
+            body,
+            origin,
+            epoch,
+            receipt: None,
+            hops: 0,
+            crossed: false,
+            again: false,
+            trace: None,
+        }
     }
 
     /// With the responsibility for the stanza that caused it.

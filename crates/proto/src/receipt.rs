@@ -20,8 +20,15 @@ pub struct Receipt {
 /// What all shares of one stanza have in common; settles it when the last is gone.
 struct Share {
     seq: u64,
-    ledger: Arc<Ledger>,
+    ledger: Arc<dyn Settle>,
     faulty: AtomicBool,
+}
+
+/// Whoever opens receipts and hears what became of them.
+pub trait Settle: Send + Sync {
+    /// All shares of this receipt are gone; at least one was dropped unreleased where it is `faulty`. Called
+    /// from any thread.
+    fn settle(&self, seq: u64, faulty: bool);
 }
 
 /// Which of a session's stanzas are handled. Shared by all threads that hold receipts of it.
@@ -65,8 +72,7 @@ impl Ledger {
         let mut state = self.lock();
         state.open.push_back(false);
         let seq = state.handled + state.open.len() as u64;
-        let share = Share { seq, ledger: Arc::clone(self), faulty: AtomicBool::new(false) };
-        Receipt { share: Some(Arc::new(share)) }
+        Receipt::new(seq, Arc::clone(self) as Arc<dyn Settle>)
     }
 
     /// How many stanzas are open: the bound that makes the edge stop reading.
@@ -81,6 +87,13 @@ impl Ledger {
         Standing { handled: state.handled, faulty: state.faulty }
     }
 
+    /// A panic while the lock is held cannot leave the counters wrong, so a poisoned lock is taken.
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Settle for Ledger {
     fn settle(&self, seq: u64, faulty: bool) {
         let mut state = self.lock();
         let before = state.handled;
@@ -100,14 +113,14 @@ impl Ledger {
             (self.wake)();
         }
     }
-
-    /// A panic while the lock is held cannot leave the counters wrong, so a poisoned lock is taken.
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Receipt {
+    /// A receipt of this number, whose fate `ledger` hears.
+    pub fn new(seq: u64, ledger: Arc<dyn Settle>) -> Self {
+        Self { share: Some(Arc::new(Share { seq, ledger, faulty: AtomicBool::new(false) })) }
+    }
+
     /// The stanza's share is safe.
     pub fn release(mut self) {
         self.share = None;

@@ -38,6 +38,8 @@ pub struct Crossing {
     pub epoch: Epoch,
     /// The sender waits until what the envelope causes is safe.
     pub receipt: bool,
+    /// The first of those for its bucket that came back and are sent anew.
+    pub anew: bool,
 }
 
 /// What a peer sent is no envelope.
@@ -63,7 +65,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         Body::Edge(connection, word) => Word::EdgeWord(words::encode_edge(*connection, word)),
         Body::Home(word) => Word::HomeWord(words::encode_home(word)),
         Body::User(word) => Word::UserWord(words::encode_user(word)),
-        Body::Woken => return None,
+        Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
         bucket: crossing.bucket.map_or(0, |bucket| bucket.number().into()),
@@ -72,6 +74,8 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         origin: Some(address::encode_origin(envelope.origin)),
         hops: envelope.hops.into(),
         receipt: crossing.receipt,
+        anew: crossing.anew,
+        again: envelope.again,
         trace: envelope.trace.as_deref().map(encode_trace),
         to: Some(address::encode_route(&envelope.to)),
         body: Some(body),
@@ -101,13 +105,14 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
     let mut envelope =
         Envelope::new(to, body, address::decode_origin(origin)?, Epoch(message.epoch));
     envelope.hops = u8::try_from(message.hops).map_err(|_| WireError::Invalid("hops"))?;
+    envelope.again = message.again;
     envelope.trace = message.trace.map(|trace| Box::new(decode_trace(trace)));
     let bucket = match envelope.to.key() {
         Some(_) => Some(address::decode_bucket(message.bucket)?),
         None => None,
     };
-    let crossing =
-        Crossing { bucket, epoch: Epoch(message.target_epoch), receipt: message.receipt };
+    let (epoch, receipt, anew) = (Epoch(message.target_epoch), message.receipt, message.anew);
+    let crossing = Crossing { bucket, epoch, receipt, anew };
     Ok((envelope, crossing))
 }
 
@@ -125,9 +130,11 @@ pub fn decode_bytes(bytes: Bytes) -> Result<(Envelope, Crossing), WireError> {
 /// # Errors
 /// [`WireError`], where an envelope's own message cannot be read, which is a fault of this module.
 pub fn there_and_back(envelope: Envelope) -> Result<Envelope, WireError> {
-    let crossing = Crossing { bucket: Bucket::new(0), epoch: Epoch(0), receipt: false };
+    let crossing =
+        Crossing { bucket: Bucket::new(0), epoch: Epoch(0), receipt: false, anew: false };
     let Some(message) = encode(&envelope, crossing) else { return Ok(envelope) };
-    let (read, _) = decode_bytes(message.encode_to_vec().into())?;
+    let (mut read, _) = decode_bytes(message.encode_to_vec().into())?;
+    read.crossed = envelope.crossed;
     Ok(read.with_receipt(envelope.receipt))
 }
 

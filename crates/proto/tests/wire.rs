@@ -225,15 +225,15 @@ fn origins() -> impl Strategy<Value = Origin> {
 
 fn envelopes() -> impl Strategy<Value = (Envelope, Crossing)> {
     let trace = of(any::<(u128, u64)>());
-    let crossing = (0..Bucket::COUNT, any::<u64>(), any::<bool>());
-    (routes(), bodies(), origins(), any::<(u64, u8)>(), trace, crossing).prop_map(
-        |(to, body, origin, (epoch, hops), trace, (bucket, target, receipt))| {
+    let crossing = (0..Bucket::COUNT, any::<u64>(), any::<(bool, bool)>());
+    (routes(), bodies(), origins(), any::<(u64, u8, bool)>(), trace, crossing).prop_map(
+        |(to, body, origin, (epoch, hops, again), trace, (bucket, target, (receipt, anew)))| {
             let bucket = to.key().and_then(|_| Bucket::new(bucket));
             let mut envelope = Envelope::new(to, body, origin, Epoch(epoch));
-            envelope.hops = hops;
+            (envelope.hops, envelope.again) = (hops, again);
             envelope.trace =
                 trace.map(|(trace_id, span_id)| Box::new(TraceContext { trace_id, span_id }));
-            (envelope, Crossing { bucket, epoch: Epoch(target), receipt })
+            (envelope, Crossing { bucket, epoch: Epoch(target), receipt, anew })
         },
     )
 }
@@ -257,7 +257,7 @@ fn message() -> Envelope {
 }
 
 fn crossing() -> Crossing {
-    Crossing { bucket: Bucket::new(9), epoch: Epoch(2), receipt: true }
+    Crossing { bucket: Bucket::new(9), epoch: Epoch(2), receipt: true, anew: false }
 }
 
 proptest! {

@@ -6,19 +6,47 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use proto::Envelope;
+use proto::{Envelope, MemberId};
 use tokio::sync::mpsc;
+
+use crate::link::sender::Departure;
+use crate::local::Refusal;
+
+/// What another thread tells an arbiter.
+pub(crate) enum Post {
+    /// Envelopes, from a thread of this member or from another member.
+    Envelopes(Vec<Envelope>),
+    /// Envelopes that this arbiter sent and that are to find another way, by a plan of at least this index.
+    Again(Vec<(Departure, u64)>),
+    /// An envelope that this arbiter sent and that must be answered.
+    Refused(Envelope, Refusal),
+    /// A member's process is gone.
+    Gone(MemberId),
+    /// What is held back may go on.
+    Look,
+}
+
+impl Post {
+    /// What it counts against the bound.
+    fn len(&self) -> usize {
+        match self {
+            Self::Envelopes(batch) => batch.len(),
+            Self::Again(batch) => batch.len(),
+            Self::Refused(..) | Self::Gone(_) | Self::Look => 0,
+        }
+    }
+}
 
 /// The sending side; one per arbiter, shared by all threads.
 #[derive(Clone)]
 pub struct Inbox {
-    sender: mpsc::UnboundedSender<Vec<Envelope>>,
+    sender: mpsc::UnboundedSender<Post>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// The receiving side, on the arbiter.
 pub struct Receiver {
-    receiver: mpsc::UnboundedReceiver<Vec<Envelope>>,
+    receiver: mpsc::UnboundedReceiver<Post>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -52,12 +80,27 @@ impl Inbox {
                 })
                 .collect();
         }
-        self.waiting.fetch_add(batch.len(), Ordering::Relaxed);
-        if let Err(mpsc::error::SendError(lost)) = self.sender.send(batch) {
-            // The arbiter has ended: the process is stopping.
+        if let Some(Post::Envelopes(lost)) = self.tell(Post::Envelopes(batch)) {
             refused.extend(lost);
         }
         refused
+    }
+
+    /// Puts a word into the queue, whatever its length; gives it back when the arbiter has ended, as it does when
+    /// the process stops.
+    pub(crate) fn tell(&self, post: Post) -> Option<Post> {
+        let length = post.len();
+        self.waiting.fetch_add(length, Ordering::Relaxed);
+        let lost = self.sender.send(post).err().map(|mpsc::error::SendError(post)| post);
+        if lost.is_some() {
+            self.waiting.fetch_sub(length, Ordering::Relaxed);
+        }
+        lost
+    }
+
+    /// Whether there is room for another stanza.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting() < Self::CAPACITY
     }
 
     /// Envelopes waiting now.
@@ -67,11 +110,11 @@ impl Inbox {
 }
 
 impl Receiver {
-    /// The next batch; none when every sender is gone.
-    pub async fn next(&mut self) -> Option<Vec<Envelope>> {
-        let batch = self.receiver.recv().await?;
-        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-        Some(batch)
+    /// The next word; none when every sender is gone.
+    pub(crate) async fn next(&mut self) -> Option<Post> {
+        let post = self.receiver.recv().await?;
+        self.waiting.fetch_sub(post.len(), Ordering::Relaxed);
+        Some(post)
     }
 }
 

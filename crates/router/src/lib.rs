@@ -8,11 +8,15 @@
 //! | [`router`] | where a route leads, and the way from any thread to an arbiter |
 //! | [`local`] | one arbiter's turn: what leaves it, and when |
 //! | [`directory`] | who has a connection on this member, for administration |
+//! | [`link`] | lanes to and from other members |
+//! | `held` | what waits until its way is free |
 //! | [`inbox`] | the bounded queue in front of an arbiter |
 //! | [`trace`] | the spans of a sampled stanza |
 
 pub mod directory;
+mod held;
 pub mod inbox;
+pub mod link;
 pub mod local;
 pub mod router;
 pub mod trace;

@@ -6,15 +6,23 @@
 //! waits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use proto::session::HomeWord;
-use proto::{ArbiterId, Body, ConnectionId, Envelope, Route};
+use proto::wire::Crossing;
+use proto::{ArbiterId, Body, ConnectionId, Envelope, MemberId, Route};
 use tokio::sync::Notify;
+use xmpp::Bucket;
 
-use crate::inbox::Receiver;
+use crate::held::{Held, Waiting};
+use crate::inbox::{Post, Receiver};
+use crate::link::peer::Peer;
+use crate::link::sender::{Departure, Why};
+use crate::link::{Links, lane_of};
 use crate::router::{Place, Router};
 use crate::trace;
 
@@ -28,6 +36,9 @@ pub trait LocalHost {
 
     /// Lets out what was collected for the store.
     fn flush(&self);
+
+    /// A member's process is gone, and the sockets with it that it held.
+    fn member_gone(&self, member: MemberId);
 }
 
 /// A socket of this arbiter, as its sessions see it.
@@ -60,8 +71,31 @@ struct Local {
     next_edge: Cell<u64>,
     dirty: RefCell<Vec<u64>>,
     outgoing: RefCell<Vec<Vec<Envelope>>>,
+    departing: RefCell<Vec<Departing>>,
+    /// Counts what was given to lanes.
+    order: Cell<u64>,
+    held: RefCell<Held>,
+    /// The barrier knows that something is held.
+    waits: Cell<bool>,
     flush: Rc<Notify>,
     stopped: Cell<bool>,
+}
+
+/// What leaves for one lane at the end of the turn.
+struct Departing {
+    peer: Arc<Peer>,
+    lane: usize,
+    batch: Vec<Departure>,
+}
+
+/// Where something is to go.
+struct Target {
+    place: Place,
+    bucket: Option<Bucket>,
+    /// It came back, and is the first of its bucket to be sent again.
+    anew: bool,
+    /// Its place in the order, if it was sent before.
+    order: Option<u64>,
 }
 
 thread_local! {
@@ -82,14 +116,19 @@ pub fn install(
         router,
         host,
         edges: RefCell::default(),
-        next_edge: Cell::new(1),
+        // No later process of this member takes a socket of this one for its own.
+        next_edge: Cell::new(RandomState::new().hash_one(id) >> 1),
         dirty: RefCell::default(),
         outgoing: RefCell::new((0..arbiters).map(|_| Vec::new()).collect()),
+        departing: RefCell::default(),
+        order: Cell::new(1),
+        held: RefCell::default(),
+        waits: Cell::new(false),
         flush: Rc::new(Notify::new()),
         stopped: Cell::new(false),
     });
     LOCAL.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&local)));
-    (receive(inbox), flush(local))
+    (receive(Rc::clone(&local), inbox), flush(local))
 }
 
 /// Whether this thread is an arbiter.
@@ -105,24 +144,13 @@ pub fn here() -> Option<(ArbiterId, Router)> {
 /// Sends envelopes on their way. Call it after an actor's turn, never within.
 pub fn route(envelopes: Vec<Envelope>) {
     let Some(local) = local() else { return };
+    let links = local.router.links();
     let mut stay = Vec::with_capacity(envelopes.len());
-    for mut envelope in envelopes {
-        if envelope.hops >= Envelope::MAX_HOPS {
-            local.host.refuse(envelope, Refusal::TooManyHops);
-            continue;
-        }
-        envelope.hops += 1;
-        if envelope.trace.is_some() {
-            trace::routed(&local.router, &mut envelope);
-        }
-        #[cfg(debug_assertions)]
-        let envelope = as_another_member_reads_it(envelope);
-        match local.router.place(&envelope.to) {
-            Place::Here(arbiter) if arbiter == local.id => local.keep(envelope, &mut stay),
-            Place::Anywhere => local.keep(envelope, &mut stay),
-            Place::Here(arbiter) => local.collect(arbiter, envelope),
-            Place::Remote => local.host.refuse(envelope, Refusal::NoRemote),
-            Place::Member(_) | Place::Nobody => local.host.refuse(envelope, Refusal::NoOwner),
+    for envelope in envelopes {
+        let Some(envelope) = local.begin(envelope) else { continue };
+        match &links {
+            None => local.send_alone(envelope, &mut stay),
+            Some(links) => local.send_linked(envelope, links, &mut stay),
         }
     }
     if !stay.is_empty() {
@@ -180,6 +208,209 @@ fn local() -> Option<Rc<Local>> {
 }
 
 impl Local {
+    /// Counts the hop.
+    fn begin(&self, mut envelope: Envelope) -> Option<Envelope> {
+        if envelope.hops >= Envelope::MAX_HOPS {
+            self.host.refuse(envelope, Refusal::TooManyHops);
+            return None;
+        }
+        envelope.hops += 1;
+        if envelope.trace.is_some() {
+            trace::routed(&self.router, &mut envelope);
+        }
+        #[cfg(debug_assertions)]
+        let envelope = as_another_member_reads_it(envelope);
+        Some(envelope)
+    }
+
+    /// Where there is no way to other members.
+    fn send_alone(&self, envelope: Envelope, stay: &mut Vec<Envelope>) {
+        match self.router.place(&envelope.to) {
+            Place::Member(_) => self.host.refuse(envelope, Refusal::NoOwner),
+            place => self.send_here(envelope, place, stay),
+        }
+    }
+
+    fn send_here(&self, envelope: Envelope, place: Place, stay: &mut Vec<Envelope>) {
+        match place {
+            Place::Here(arbiter) if arbiter != self.id => self.collect(arbiter, envelope),
+            Place::Here(_) | Place::Anywhere => self.keep(envelope, stay),
+            Place::Remote => self.host.refuse(envelope, Refusal::NoRemote),
+            Place::Member(_) | Place::Nobody => self.host.refuse(envelope, Refusal::NoOwner),
+        }
+    }
+
+    /// Behind what waits for the same bucket.
+    fn send_linked(&self, envelope: Envelope, links: &Links, stay: &mut Vec<Envelope>) {
+        let (place, bucket) = self.router.locate(&envelope.to);
+        if let Some(bucket) = bucket
+            && self.held.borrow().holds(bucket)
+        {
+            return self.hold(Waiting { envelope, bucket, plan: 0, returned: None }, links);
+        }
+        let target = Target { place, bucket, anew: false, order: None };
+        let back = self.try_send(envelope, target, links, stay);
+        if let (Some(envelope), Some(bucket)) = (back, bucket) {
+            self.hold(Waiting { envelope, bucket, plan: 0, returned: None }, links);
+        }
+    }
+
+    /// Gives back what must wait until its way is free.
+    fn try_send(
+        &self,
+        envelope: Envelope,
+        Target { place, bucket, anew, order }: Target,
+        links: &Links,
+        stay: &mut Vec<Envelope>,
+    ) -> Option<Envelope> {
+        let Place::Member(member) = place else {
+            let free = bucket.is_none_or(|bucket| links.barrier.is_free(bucket));
+            if !free {
+                return Some(envelope);
+            }
+            self.send_here(envelope, place, stay);
+            return None;
+        };
+        let Some(peer) = links.peer(member).filter(|peer| !peer.is_over()) else {
+            return self.has_no_way(envelope, bucket);
+        };
+        if bucket.is_some_and(|bucket| !links.barrier.enter(bucket, peer.way)) {
+            return Some(envelope);
+        }
+        // What an actor tells itself has no meaning where it no longer is.
+        if matches!(envelope.body, Body::Woken | Body::MemberGone(_)) {
+            if let Some(bucket) = bucket {
+                links.barrier.leave(bucket);
+            }
+            return None;
+        }
+        let crossing = Crossing { anew, ..self.router.crossing(&envelope, bucket) };
+        let lane = lane_of(&envelope, bucket);
+        let order = order.unwrap_or_else(|| self.order.replace(self.order.get() + 1));
+        self.depart(peer, lane, Departure { envelope, crossing, from: self.id, order });
+        None
+    }
+
+    /// The plan names a member that there are no lanes to: they come with the next plan. The sockets of a process
+    /// that is gone are gone too, and their sessions are told.
+    fn has_no_way(&self, envelope: Envelope, bucket: Option<Bucket>) -> Option<Envelope> {
+        if bucket.is_some() {
+            return Some(envelope);
+        }
+        if let Some(receipt) = envelope.receipt {
+            receipt.release();
+        }
+        None
+    }
+
+    fn depart(&self, peer: Arc<Peer>, lane: usize, departure: Departure) {
+        let mut departing = self.departing.borrow_mut();
+        let same = |it: &&mut Departing| it.lane == lane && Arc::ptr_eq(&it.peer, &peer);
+        match departing.iter_mut().find(same) {
+            Some(known) => known.batch.push(departure),
+            None => departing.push(Departing { peer, lane, batch: vec![departure] }),
+        }
+        self.flush.notify_one();
+    }
+
+    fn hold(&self, waiting: Waiting, links: &Links) {
+        if let Some(envelope) = self.held.borrow_mut().push(waiting) {
+            return self.host.refuse(envelope, Refusal::Full);
+        }
+        if !self.waits.replace(true) {
+            links.barrier.begin_waiting();
+        }
+        // Looked at once more, now that whoever frees the way knows.
+        self.flush.notify_one();
+    }
+
+    /// Sends what waited and need not any more.
+    fn retry(&self, links: &Links) {
+        if self.held.borrow().is_empty() {
+            return;
+        }
+        let mut held = std::mem::take(&mut *self.held.borrow_mut());
+        let (mut stay, index) = (Vec::new(), self.router.plan_index());
+        // What came back goes when all of its bucket has: a run of them, one after the other.
+        let mut running = HashSet::new();
+        held.retry(|waiting| {
+            let Waiting { bucket, plan, returned, .. } = waiting;
+            let back = returned.is_some();
+            let ready = !back || running.contains(&bucket) || links.barrier.is_free(bucket);
+            if plan > index || !ready {
+                return Some(waiting);
+            }
+            let anew = back && running.insert(bucket);
+            let (place, _) = self.router.locate(&waiting.envelope.to);
+            let target = Target { place, bucket: Some(bucket), anew, order: returned };
+            let envelope = self.try_send(waiting.envelope, target, links, &mut stay)?;
+            Some(Waiting { envelope, bucket, plan, returned })
+        });
+        if held.is_empty() && self.waits.replace(false) {
+            links.barrier.end_waiting();
+        }
+        *self.held.borrow_mut() = held;
+        if !stay.is_empty() {
+            self.host.deliver(stay);
+        }
+    }
+
+    /// What this arbiter sent comes back to find another way, before all that was sent later.
+    fn take_back(&self, batch: Vec<(Departure, u64)>, links: &Links) {
+        let mut earlier = Vec::with_capacity(batch.len());
+        for (Departure { envelope, crossing, order, .. }, plan) in batch {
+            let Some(bucket) = crossing.bucket else {
+                // For a socket of a process that is gone: nobody waits for it there.
+                self.has_no_way(envelope, None);
+                continue;
+            };
+            links.barrier.leave(bucket);
+            if let Some(envelope) = self.begin(envelope) {
+                earlier.push(Waiting { envelope, bucket, plan, returned: Some(order) });
+            }
+        }
+        self.held.borrow_mut().take_back(earlier);
+        if !self.held.borrow().is_empty() && !self.waits.replace(true) {
+            links.barrier.begin_waiting();
+        }
+        self.retry(links);
+        // Others may wait for what has gone from here.
+        self.router.tell_all(|| Post::Look);
+    }
+
+    fn flush_departing(&self, links: &Links) {
+        for Departing { peer, lane, batch } in self.departing.take() {
+            for (Departure { envelope, crossing, order, .. }, why) in links.push(&peer, lane, batch)
+            {
+                if let Some(bucket) = crossing.bucket {
+                    links.barrier.leave(bucket);
+                }
+                match (why, crossing.bucket) {
+                    (Why::Over, Some(bucket)) => {
+                        self.hold(
+                            Waiting { envelope, bucket, plan: 0, returned: Some(order) },
+                            links,
+                        );
+                    }
+                    (_, None) => drop(self.has_no_way(envelope, None)),
+                    (Why::Full, _) => self.host.refuse(envelope, Refusal::Full),
+                }
+            }
+        }
+    }
+
+    fn hear(&self, post: Post) {
+        let links = self.router.links();
+        match (post, links) {
+            (Post::Envelopes(batch), _) => route(batch),
+            (Post::Again(batch), Some(links)) => self.take_back(batch, &links),
+            (Post::Refused(envelope, refusal), _) => self.host.refuse(envelope, refusal),
+            (Post::Gone(member), _) => self.host.member_gone(member),
+            (Post::Look, Some(links)) => self.retry(&links),
+            (Post::Again(_) | Post::Look, None) => {}
+        }
+    }
+
     fn keep(&self, envelope: Envelope, stay: &mut Vec<Envelope>) {
         match (envelope.to, envelope.body) {
             (Route::Connection(connection), Body::Home(word)) => {
@@ -207,6 +438,10 @@ impl Local {
 
     fn flush_once(&self) {
         self.host.flush();
+        if let Some(links) = self.router.links() {
+            self.retry(&links);
+            self.flush_departing(&links);
+        }
         let arbiters = self.outgoing.borrow().len();
         for index in 0..arbiters {
             let batch = std::mem::take(&mut self.outgoing.borrow_mut()[index]);
@@ -228,9 +463,9 @@ impl Local {
     }
 }
 
-async fn receive(mut inbox: Receiver) {
-    while let Some(batch) = inbox.next().await {
-        route(batch);
+async fn receive(local: Rc<Local>, mut inbox: Receiver) {
+    while let Some(post) = inbox.next().await {
+        local.hear(post);
     }
 }
 

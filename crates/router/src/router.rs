@@ -1,16 +1,18 @@
 //! Owns the way from a route to an arbiter: route -> bucket -> shard -> plan -> member -> arbiter.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use cluster::{Lease, Plan, PlanHandle};
 use meter::Counter;
+use proto::wire::Crossing;
 use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
 
 use crate::directory::Directory;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, Post};
+use crate::link::Links;
 use crate::local;
 
 /// Shared by all threads of the process.
@@ -29,6 +31,7 @@ struct Shared {
     directory: Arc<Directory>,
     refused: Counter,
     gone: Counter,
+    links: OnceLock<Weak<Links>>,
 }
 
 /// Where a route leads.
@@ -59,7 +62,9 @@ impl Router {
         let id = ROUTERS.fetch_add(1, Ordering::Relaxed);
         let (refused, gone) = (Counter::default(), Counter::default());
         let directory = Arc::default();
-        let shared = Shared { id, member, plan, lease, hosts, inboxes, directory, refused, gone };
+        let links = OnceLock::new();
+        let shared =
+            Shared { id, member, plan, lease, hosts, inboxes, directory, refused, gone, links };
         Self { shared: Arc::new(shared) }
     }
 
@@ -123,10 +128,15 @@ impl Router {
 
     /// Where a route leads.
     pub fn place(&self, route: &Route) -> Place {
+        self.locate(route).0
+    }
+
+    /// Where a route leads, and the bucket of its address.
+    pub(crate) fn locate(&self, route: &Route) -> (Place, Option<Bucket>) {
         match route {
-            Route::Connection(connection) => self.place_connection(connection),
-            Route::Domain(_) => Place::Anywhere,
-            Route::Remote(_) => Place::Remote,
+            Route::Connection(connection) => (self.place_connection(connection), None),
+            Route::Domain(_) => (Place::Anywhere, None),
+            Route::Remote(_) => (Place::Remote, None),
             Route::User(jid) | Route::Room(jid) => self.place_jid(jid),
             Route::Session(session) => self.place_jid(&session.account),
         }
@@ -140,16 +150,47 @@ impl Router {
         }
     }
 
-    fn place_jid(&self, jid: &BareJid) -> Place {
+    fn place_jid(&self, jid: &BareJid) -> (Place, Option<Bucket>) {
         let (bucket, owner) = self.with_plan(|plan| {
             let bucket = plan.hash_key().bucket(jid);
             (bucket, plan.owner(bucket.shard()))
         });
-        match owner {
+        let place = match owner {
             Some((owner, _)) if owner == self.shared.member => Place::Here(self.arbiter_of(bucket)),
             Some((owner, _)) => Place::Member(owner),
             None => Place::Nobody,
-        }
+        };
+        (place, Some(bucket))
+    }
+
+    /// What an envelope for this bucket carries to another member.
+    pub(crate) fn crossing(&self, envelope: &Envelope, bucket: Option<Bucket>) -> Crossing {
+        let epoch = bucket.and_then(|it| self.with_plan(|plan| plan.epoch_of(it.shard())));
+        let receipt = envelope.receipt.is_some();
+        Crossing { bucket, epoch: epoch.unwrap_or_default(), receipt, anew: false }
+    }
+
+    /// The index of the plan that this thread goes by.
+    pub(crate) fn plan_index(&self) -> u64 {
+        self.with_plan(Plan::index)
+    }
+
+    /// The cluster's UUID, in halves.
+    pub(crate) fn cluster(&self) -> [u64; 2] {
+        let uuid = self.with_plan(Plan::cluster).0;
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        [half(uuid >> 64), half(uuid)]
+    }
+
+    /// From now on there is a way to other members.
+    pub(crate) fn connect(&self, links: &Arc<Links>) {
+        // A router is linked once; a second time would be a fault of the wiring, and changes nothing.
+        drop(self.shared.links.set(Arc::downgrade(links)));
+    }
+
+    /// The way to other members, if there is one.
+    pub fn links(&self) -> Option<Arc<Links>> {
+        self.shared.links.get().and_then(Weak::upgrade)
     }
 
     /// The epoch of what this member sends on behalf of a bare JID.
@@ -186,6 +227,25 @@ impl Router {
             self.shared.refused.add(refused.len() as u64);
         }
         refused
+    }
+
+    /// Whether an arbiter has room for another stanza.
+    pub(crate) fn has_room(&self, arbiter: ArbiterId) -> bool {
+        self.shared.inboxes.get(usize::from(arbiter.0)).is_some_and(Inbox::has_room)
+    }
+
+    /// Tells an arbiter something. Nobody is there only when the process stops.
+    pub(crate) fn tell(&self, arbiter: ArbiterId, post: Post) {
+        if let Some(inbox) = self.shared.inboxes.get(usize::from(arbiter.0)) {
+            drop(inbox.tell(post));
+        }
+    }
+
+    /// Tells every arbiter.
+    pub(crate) fn tell_all(&self, post: impl Fn() -> Post) {
+        for inbox in &self.shared.inboxes {
+            drop(inbox.tell(post()));
+        }
     }
 
     /// Envelopes waiting in front of each arbiter, for metrics.

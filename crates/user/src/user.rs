@@ -83,7 +83,7 @@ impl Entity for User {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
             Body::Woken => outbox::settle(self, cx),
-            Body::Edge(..) | Body::Home(_) => {
+            Body::Edge(..) | Body::Home(_) | Body::MemberGone(_) => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }

@@ -242,6 +242,8 @@ impl LocalHost for Host {
     }
 
     fn flush(&self) {}
+
+    fn member_gone(&self, _: MemberId) {}
 }
 
 impl Host {

@@ -24,8 +24,12 @@ use bytes::Bytes;
 use entity::{Context, Entity, Extensions, LoadError, Timer};
 use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+<<<<<<< HEAD
 use proto::snapshot::{SessionState, SnapshotError};
 use proto::{Body, ConnectionId, Envelope, Now, Route, SessionId};
+=======
+use proto::{Body, ConnectionId, Envelope, MemberId, Route, SessionId};
+>>>>>>> wire
 use store::{Kind, Row};
 use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
 
@@ -109,7 +113,10 @@ impl Entity for Session {
             return self.start(connection, jid, iq_id, cx);
         }
         let Some(live) = &mut self.live else {
-            return self.answer_for_nobody(envelope.body, cx);
+            if !matches!(envelope.body, Body::MemberGone(_)) {
+                self.answer_for_nobody(envelope.body, cx);
+            }
+            return;
         };
         let done = live.receive(envelope.body, cx);
         live.publish();
@@ -240,11 +247,18 @@ impl Live {
                 self.resume(connection, (&secret, h), cx)
             }
             Body::Edge(connection, word) if self.is_held_by(connection) => self.hear(word, cx),
-            // Of a connection that has lost the session to another one.
-            Body::Edge(..) => {
+            // Of a connection that has lost the session to another one; it may have missed that.
+            Body::Edge(connection, word) => {
                 cx.shared.figures.drops.of("superseded").add_one();
+                if !matches!(word, EdgeWord::Gone(_)) {
+                    let error = StreamCondition::Conflict.into();
+                    let word = HomeWord::Close(Some(error));
+                    cx.tell(Route::Connection(connection), Body::Home(word));
+                }
                 Ok(())
             }
+            Body::MemberGone(member) if self.is_at(member) => self.lose(cx),
+            Body::MemberGone(_) => Ok(()),
             Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
             Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
@@ -266,6 +280,23 @@ impl Live {
             Edge::Attached(by) | Edge::Resuming { connection: by, .. } => by == connection,
             Edge::Detached => false,
         }
+    }
+
+    fn is_at(&self, member: MemberId) -> bool {
+        match self.edge {
+            Edge::Attached(by) | Edge::Resuming { connection: by, .. } => by.member == member,
+            Edge::Detached => false,
+        }
+    }
+
+    /// The member that has the socket is gone, or hears nothing any more: then the socket must not go on either.
+    fn lose(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
+            let error = StreamCondition::ResourceConstraint.into();
+            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(Some(error))));
+        }
+        self.edge = Edge::Detached;
+        self.detach(None, cx)
     }
 
     fn hear(&mut self, word: EdgeWord, cx: &mut Turn<'_>) -> Result<(), Ending> {

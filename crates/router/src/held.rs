@@ -1,0 +1,133 @@
+//! Owns what an arbiter holds back because others for the same bucket are under way elsewhere. Pure.
+//!
+//! Bound: [`Held::MOST`] envelopes. Full: stanzas come back to be refused; words of control are always taken.
+
+use std::collections::{HashMap, VecDeque};
+
+use proto::Envelope;
+use xmpp::Bucket;
+
+/// An envelope that waits.
+pub(crate) struct Waiting {
+    pub(crate) envelope: Envelope,
+    pub(crate) bucket: Bucket,
+    /// It goes by a plan of at least this index.
+    pub(crate) plan: u64,
+    /// It was sent before, in this place of all that the arbiter ever sent, and came back: it goes again when all
+    /// others of its bucket are back too.
+    pub(crate) returned: Option<u64>,
+}
+
+/// Envelopes that wait, in the order in which they were sent: what came back was sent before the rest.
+#[derive(Default)]
+pub(crate) struct Held {
+    returned: VecDeque<Waiting>,
+    waiting: VecDeque<Waiting>,
+    counts: HashMap<Bucket, usize>,
+}
+
+impl Held {
+    /// Most envelopes of one arbiter.
+    pub(crate) const MOST: usize = 65_536;
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.returned.is_empty()
+    }
+
+    /// Whether something for this bucket waits: whatever comes later for it must wait behind.
+    pub(crate) fn holds(&self, bucket: Bucket) -> bool {
+        self.counts.contains_key(&bucket)
+    }
+
+    /// Behind all that waits; gives back what there is no room for.
+    pub(crate) fn push(&mut self, waiting: Waiting) -> Option<Envelope> {
+        if self.waiting.len() >= Self::MOST && waiting.envelope.may_be_refused() {
+            return Some(waiting.envelope);
+        }
+        self.keep(waiting);
+        None
+    }
+
+    /// Takes what came back, in whatever order.
+    pub(crate) fn take_back(&mut self, earlier: impl IntoIterator<Item = Waiting>) {
+        for waiting in earlier {
+            self.keep(waiting);
+        }
+    }
+
+    fn keep(&mut self, waiting: Waiting) {
+        *self.counts.entry(waiting.bucket).or_default() += 1;
+        if waiting.returned.is_none() {
+            return self.waiting.push_back(waiting);
+        }
+        let later = |it: &Waiting| it.bucket == waiting.bucket && it.returned > waiting.returned;
+        let at = self.returned.iter().position(later).unwrap_or(self.returned.len());
+        self.returned.insert(at, waiting);
+    }
+
+    /// Offers each in order, as long as none before it for the same bucket has to go on waiting. `send` gives
+    /// back what has to.
+    pub(crate) fn retry(&mut self, mut send: impl FnMut(Waiting) -> Option<Waiting>) {
+        let all = std::mem::take(self);
+        for waiting in all.returned.into_iter().chain(all.waiting) {
+            let back = match self.holds(waiting.bucket) {
+                true => Some(waiting),
+                false => send(waiting),
+            };
+            if let Some(waiting) = back {
+                self.keep(waiting);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{Body, Route};
+    use xmpp::{BareJid, Epoch, Origin};
+
+    use super::*;
+
+    fn waiting(bucket: u64, seq: u64) -> Waiting {
+        let origin = Origin::Client { session: 1, seq, part: 0 };
+        let to = Route::User(BareJid::parse("a@x").unwrap());
+        let envelope = Envelope::new(to, Body::Woken, origin, Epoch(0));
+        Waiting { envelope, bucket: Bucket::of_hash(bucket), plan: 0, returned: None }
+    }
+
+    fn seq(waiting: &Waiting) -> u64 {
+        match waiting.envelope.origin {
+            Origin::Client { seq, .. } => seq,
+            Origin::Shard { .. } => 0,
+        }
+    }
+
+    #[test]
+    fn what_waits_goes_on_in_order_and_never_past_another_one_for_the_same_bucket() {
+        let mut held = Held::default();
+        for (bucket, seq) in [(1, 3), (2, 4), (1, 5)] {
+            assert!(held.push(waiting(bucket, seq)).is_none());
+        }
+        held.take_back([Waiting { returned: Some(2), ..waiting(1, 2) }]);
+        let back = |bucket, seq| Waiting { returned: Some(seq), ..waiting(bucket, seq) };
+        held.take_back([back(2, 2)]);
+        held.take_back([back(1, 1)]);
+        let mut sent = Vec::new();
+        held.retry(|waiting| {
+            if waiting.bucket == Bucket::of_hash(1) {
+                return Some(waiting);
+            }
+            sent.push(seq(&waiting));
+            None
+        });
+        assert_eq!(sent, [2, 4]);
+        assert!(held.holds(Bucket::of_hash(1)) && !held.holds(Bucket::of_hash(2)));
+        sent.clear();
+        held.retry(|waiting| {
+            sent.push(seq(&waiting));
+            None
+        });
+        assert_eq!(sent, [1, 2, 3, 5]);
+        assert!(held.is_empty());
+    }
+}

@@ -1,0 +1,363 @@
+//! Owns all peers, as the plan names them: their lanes, what arrives from them, what comes back of what was sent.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use cluster::plan::Status;
+use cluster::{Lease, Plan, PlanHandle};
+use proto::{ArbiterId, Body, Envelope, MemberId};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::barrier::{Barrier, Way};
+use super::carrier::{self, Address, Carrier};
+use super::pb::{Frame, Hello, Outcome, Reply};
+use super::peer::{Lane, Peer};
+use super::receiver::{Arrival, LaneError, Receiver};
+use super::sender::{Departure, Fate, Why};
+use crate::inbox::Post;
+use crate::local::Refusal;
+use crate::router::{Place, Router};
+
+/// All links of this member.
+pub struct Links {
+    router: Router,
+    incarnation: u64,
+    carrier: Box<dyn Carrier>,
+    runtime: Handle,
+    peers: RwLock<HashMap<MemberId, Arc<Peer>>>,
+    pub(crate) barrier: Barrier,
+    ways: AtomicU32,
+    connections: AtomicU64,
+    plan_index: AtomicU64,
+    started: Instant,
+    figures: LinkFigures,
+    follower: OnceLock<tokio::task::AbortHandle>,
+}
+
+/// Counts of all links, for metrics.
+#[derive(Debug, Default)]
+pub struct LinkFigures {
+    /// Envelopes put on a lane.
+    pub sent: AtomicU64,
+    /// Envelopes that came, each once.
+    pub received: AtomicU64,
+    /// Envelopes that a lane had no room for.
+    pub refused: AtomicU64,
+    /// Envelopes that came back because their shard had moved, or their member was gone.
+    pub rerouted: AtomicU64,
+}
+
+impl Links {
+    /// Links members by this carrier from now on: to all members of the plan, as it changes. The loops run on
+    /// `runtime`, which is no arbiter.
+    pub fn start(
+        router: &Router,
+        incarnation: u64,
+        carrier: impl Carrier,
+        (plan, runtime): (PlanHandle, Handle),
+    ) -> Arc<Self> {
+        let links = Arc::new(Self {
+            router: router.clone(),
+            incarnation,
+            carrier: Box::new(carrier),
+            runtime: runtime.clone(),
+            peers: RwLock::default(),
+            barrier: Barrier::new(),
+            ways: AtomicU32::new(1),
+            connections: AtomicU64::new(1),
+            plan_index: AtomicU64::new(0),
+            started: now_instant(),
+            figures: LinkFigures::default(),
+            follower: OnceLock::new(),
+        });
+        router.connect(&links);
+        links.look_at(plan.clone().get());
+        let following = runtime.spawn(follow(Arc::clone(&links), plan));
+        // Set once, here.
+        drop(links.follower.set(following.abort_handle()));
+        links
+    }
+
+    /// Serves a connection that a peer has opened, until it ends.
+    pub async fn serve(&self, frames: mpsc::Receiver<Frame>, replies: mpsc::Sender<Reply>) {
+        let cut = carrier::serve(self, frames, replies).await;
+        tracing::debug!(%cut, "a peer's lane ended");
+    }
+
+    /// Counts, for metrics.
+    pub fn figures(&self) -> &LinkFigures {
+        &self.figures
+    }
+
+    /// Envelopes kept for each peer, for metrics.
+    pub fn kept(&self) -> Vec<(MemberId, usize)> {
+        let kept = |peer: &Peer| peer.lanes.iter().map(|lane| lane.out().kept()).sum();
+        self.peers().values().map(|peer| (peer.member, kept(peer))).collect()
+    }
+
+    /// Ends every link. What is under way is dropped, which its senders take as a fault.
+    pub fn stop(&self) {
+        if let Some(follower) = self.follower.get() {
+            follower.abort();
+        }
+        let peers =
+            std::mem::take(&mut *self.peers.write().unwrap_or_else(PoisonError::into_inner));
+        for peer in peers.into_values() {
+            drop(peer.end());
+        }
+    }
+
+    pub(crate) fn peer(&self, member: MemberId) -> Option<Arc<Peer>> {
+        self.peers().get(&member).cloned()
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        self.router.lease()
+    }
+
+    pub(crate) fn carrier(&self) -> &dyn Carrier {
+        &*self.carrier
+    }
+
+    pub(crate) fn plan_index(&self) -> u64 {
+        self.plan_index.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        now_instant() - self.started
+    }
+
+    pub(crate) fn hello(&self, to: &Address, lane: usize) -> Hello {
+        let [cluster_high, cluster_low] = self.router.cluster();
+        Hello {
+            cluster_high,
+            cluster_low,
+            member: self.router.member().0,
+            incarnation: self.incarnation,
+            to_member: to.member.0,
+            to_incarnation: to.incarnation,
+            lane: u32::try_from(lane).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The peer behind a greeting, if it is of this cluster, means this process, and is the process of the member
+    /// that the plan knows.
+    pub(crate) fn known(&self, hello: &Hello) -> Option<(Arc<Peer>, usize)> {
+        let cluster = [hello.cluster_high, hello.cluster_low] == self.router.cluster();
+        let means_us = MemberId(hello.to_member) == self.router.member()
+            && hello.to_incarnation == self.incarnation;
+        let peer =
+            self.peer(MemberId(hello.member)).filter(|it| it.incarnation == hello.incarnation)?;
+        let lane = usize::try_from(hello.lane).ok().filter(|lane| *lane < peer.lanes.len())?;
+        (cluster && means_us).then_some((peer, lane))
+    }
+
+    /// Puts what an arbiter sends on a lane; gives back what must be answered. What has another way now is held
+    /// by the arbiter.
+    pub(crate) fn push(
+        &self,
+        peer: &Peer,
+        lane: usize,
+        departures: Vec<Departure>,
+    ) -> Vec<(Departure, Why)> {
+        self.figures.sent.fetch_add(departures.len() as u64, Ordering::Relaxed);
+        let back = peer.push(lane, departures, self.now());
+        self.figures.refused.fetch_add(back.len() as u64, Ordering::Relaxed);
+        if back
+            .iter()
+            .any(|(it, why)| *why == Why::Full && matches!(it.envelope.body, Body::Home(_)))
+        {
+            // Its sockets are as good as gone: whoever speaks to them must not go on as if they heard.
+            self.router.tell_all(|| Post::Gone(peer.member));
+        }
+        back
+    }
+
+    /// Takes a frame of a peer.
+    pub(crate) fn take(&self, lane: &Lane, frame: Frame) -> Result<(), LaneError> {
+        let mut receiver = lane.into();
+        let arrivals = receiver.take(frame, self.plan_index())?;
+        self.deliver(&mut receiver, arrivals);
+        Ok(())
+    }
+
+    /// Takes what waits for a plan that does not come.
+    pub(crate) fn take_without_plan(&self, lane: &Lane) -> Result<(), LaneError> {
+        let mut receiver = lane.into();
+        let arrivals = receiver.wait_no_longer()?;
+        self.deliver(&mut receiver, arrivals);
+        Ok(())
+    }
+
+    /// Hands arrivals to the arbiters that they are for, in order, while the lane is locked.
+    fn deliver(&self, receiver: &mut Receiver, arrivals: Vec<Arrival>) {
+        self.figures.received.fetch_add(arrivals.len() as u64, Ordering::Relaxed);
+        let mut batches: Vec<(ArbiterId, Vec<Envelope>)> = Vec::new();
+        let index = self.plan_index();
+        for arrival in arrivals {
+            let (place, _) = self.router.locate(&arrival.envelope.to);
+            let turned = receiver.turns_away(&arrival);
+            let Place::Here(arbiter) = (if turned { Place::Nobody } else { place }) else {
+                receiver.give_back(arrival, Outcome::Moved, index);
+                continue;
+            };
+            if arrival.envelope.may_be_refused() && !self.router.has_room(arbiter) {
+                receiver.give_back(arrival, Outcome::Full, index);
+                continue;
+            }
+            match batches.iter_mut().find(|(of, _)| *of == arbiter) {
+                Some((_, batch)) => batch.push(arrival.envelope),
+                None => batches.push((arbiter, vec![arrival.envelope])),
+            }
+        }
+        for (arbiter, batch) in batches {
+            self.router.tell(arbiter, Post::Envelopes(batch));
+        }
+    }
+
+    /// What became of what was sent.
+    pub(crate) fn resolve(&self, peer: &Peer, fates: Vec<Fate>) {
+        let (mut again, mut refused, mut freed) = (Vec::new(), Vec::new(), false);
+        for fate in fates {
+            match fate {
+                Fate::Done(it) => {
+                    freed |= self.leave(&it);
+                    if let Some(receipt) = it.envelope.receipt {
+                        receipt.release();
+                    }
+                }
+                Fate::Faulty(it) => {
+                    freed |= self.leave(&it);
+                    drop(it);
+                }
+                Fate::Moved(it, plan) => again.push((it, plan)),
+                Fate::Full(it) => {
+                    freed |= self.leave(&it);
+                    refused.push((it, Refusal::Full));
+                }
+                Fate::Broken(it) => {
+                    freed |= self.leave(&it);
+                    tracing::error!(member = %peer.member, "a peer could not read an envelope");
+                    refused.push((it, Refusal::NoOwner));
+                }
+            }
+        }
+        self.bring_back(again);
+        for (it, refusal) in refused {
+            self.router.tell(it.from, Post::Refused(it.envelope, refusal));
+        }
+        if freed {
+            self.router.tell_all(|| Post::Look);
+        }
+    }
+
+    fn leave(&self, departure: &Departure) -> bool {
+        departure.crossing.bucket.is_some_and(|bucket| self.barrier.leave(bucket))
+    }
+
+    /// Gives envelopes back to the arbiters that sent them, which find them another way by a plan that is at
+    /// least this old.
+    fn bring_back(&self, departures: Vec<(Departure, u64)>) {
+        self.figures.rerouted.fetch_add(departures.len() as u64, Ordering::Relaxed);
+        let mut batches: HashMap<ArbiterId, Vec<(Departure, u64)>> = HashMap::new();
+        for (departure, plan) in departures {
+            batches.entry(departure.from).or_default().push((departure, plan));
+        }
+        for (arbiter, batch) in batches {
+            self.router.tell(arbiter, Post::Again(batch));
+        }
+    }
+
+    /// A plan: peers come and go, and what waited for the plan goes on.
+    fn look_at(self: &Arc<Self>, plan: &Plan) {
+        let wanted = wanted(plan, self.router.member());
+        let gone: Vec<Arc<Peer>> = {
+            let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+            let is_wanted = |peer: &Peer| {
+                wanted
+                    .iter()
+                    .any(|it| (it.member, it.incarnation) == (peer.member, peer.incarnation))
+            };
+            let gone = peers.extract_if(|_, peer| !is_wanted(peer)).map(|(_, peer)| peer).collect();
+            self.plan_index.store(plan.index(), Ordering::Release);
+            gone
+        };
+        for peer in gone {
+            self.bury(&peer);
+        }
+        for to in wanted {
+            self.meet(to);
+        }
+        for peer in self.peers().values() {
+            for lane in &peer.lanes {
+                let mut receiver = lane.into();
+                // A gap is found when the frame comes; here frames wait that were looked at.
+                if let Ok(arrivals) = receiver.look(plan.index()) {
+                    self.deliver(&mut receiver, arrivals);
+                    lane.into_wake.notify_one();
+                }
+            }
+        }
+        self.router.tell_all(|| Post::Look);
+    }
+
+    fn meet(self: &Arc<Self>, to: Address) {
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        if peers.contains_key(&to.member) {
+            return;
+        }
+        let way = Way(self.ways.fetch_add(1, Ordering::Relaxed));
+        let peer = Arc::new(Peer::new(to.member, to.incarnation, way));
+        peers.insert(to.member, Arc::clone(&peer));
+        drop(peers);
+        for lane in 0..peer.lanes.len() {
+            let (links, peer, to) = (Arc::clone(self), Arc::clone(&peer), to.clone());
+            self.runtime.spawn(carrier::send(links, peer, to, lane));
+        }
+    }
+
+    /// A process is gone: its sockets are lost, and what it had not confirmed goes another way.
+    fn bury(&self, peer: &Peer) {
+        tracing::info!(member = %peer.member, incarnation = peer.incarnation, "a peer is gone");
+        self.router.tell_all(|| Post::Gone(peer.member));
+        let mut left = peer.end();
+        for departure in &mut left {
+            departure.envelope.again = true;
+        }
+        self.bring_back(left.into_iter().map(|departure| (departure, 0)).collect());
+    }
+
+    fn peers(&self) -> std::sync::RwLockReadGuard<'_, HashMap<MemberId, Arc<Peer>>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The processes that the plan names beside this one.
+fn wanted(plan: &Plan, me: MemberId) -> Vec<Address> {
+    let others = plan.members().filter(|it| it.info.id != me && it.status != Status::Expelled);
+    others
+        .map(|it| Address {
+            member: it.info.id,
+            incarnation: it.info.incarnation,
+            addr: it.info.addr.clone(),
+        })
+        .collect()
+}
+
+async fn follow(links: Arc<Links>, mut plan: PlanHandle) {
+    while let Ok(plan) = plan.changed().await.map(Arc::clone) {
+        links.look_at(&plan);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock, so that lanes need not")]
+fn now_instant() -> Instant {
+    Instant::now()
+}

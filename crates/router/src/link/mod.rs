@@ -1,0 +1,51 @@
+//! Owns the way between members: lanes that lose nothing while both processes live, and give back what is not
+//! resolved when one is gone.
+//!
+//! For each ordered pair of members there are [`LANES`] lanes; what is for one address goes by one lane, so that
+//! it stays in order. The member that sends opens each lane and sends frames of envelopes; the other one answers
+//! with acknowledgements, credit and notices.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`sender`] | the sending half of a lane (pure) |
+//! | [`receiver`] | the receiving half (pure) |
+//! | `confirms` | the receipts that a lane opens for what came over it |
+//! | `barrier` | order while a shard changes its owner |
+//! | `peer` | the lanes to and from one process of a peer |
+//! | [`links`] | all peers, as the plan names them |
+//! | [`carrier`] | the trait of whatever carries frames, and the two loops over it |
+
+pub(crate) mod barrier;
+pub mod carrier;
+mod confirms;
+pub mod links;
+pub(crate) mod peer;
+pub mod receiver;
+pub mod sender;
+#[cfg(test)]
+mod simulation;
+
+use proto::{Envelope, Route};
+use xmpp::Bucket;
+
+pub use carrier::{Address, Carrier, Cut, Pipe};
+pub use links::{LinkFigures, Links};
+
+/// The messages of `proto/lane.proto`.
+#[expect(missing_docs, reason = "generated code; the comments are in the .proto")]
+pub mod pb {
+    include!(concat!(env!("OUT_DIR"), "/rookery.lane.rs"));
+}
+
+/// Lanes for each ordered pair of members.
+pub const LANES: usize = 4;
+
+/// The lane of an envelope: by the bucket of its address, or by the socket's number.
+pub(crate) fn lane_of(envelope: &Envelope, bucket: Option<Bucket>) -> usize {
+    let number = match (bucket, &envelope.to) {
+        (Some(bucket), _) => u64::from(bucket.number()),
+        (None, Route::Connection(connection)) => connection.number,
+        (None, _) => 0,
+    };
+    usize::try_from(number % LANES as u64).unwrap_or(0)
+}

@@ -1,0 +1,129 @@
+//! Owns the lanes to and from one process of a peer, as all threads of this member share them.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::session::HomeWord;
+use proto::{Body, ConnectionId, MemberId, Route};
+use tokio::sync::Notify;
+use xmpp::{StreamCondition, StreamError};
+
+use super::LANES;
+use super::barrier::Way;
+use super::receiver::Receiver;
+use super::sender::{Departure, Sender, Why};
+
+/// One process of a peer.
+pub(crate) struct Peer {
+    pub(crate) member: MemberId,
+    pub(crate) incarnation: u64,
+    pub(crate) way: Way,
+    pub(crate) lanes: [Lane; LANES],
+    /// Sockets of the peer that a word was lost for: they get no more but a close.
+    cut: Mutex<HashSet<ConnectionId>>,
+    over: AtomicBool,
+    /// Wakes whoever works for this peer when it is over.
+    pub(crate) ended: Notify,
+}
+
+/// One lane, both ways.
+pub(crate) struct Lane {
+    out: Mutex<Sender>,
+    /// There may be something to send.
+    pub(crate) out_wake: Notify,
+    into: Mutex<Receiver>,
+    /// There may be something to answer.
+    pub(crate) into_wake: Arc<Notify>,
+    /// Which connection the receiving half listens to: the latest.
+    pub(crate) connection: AtomicU64,
+}
+
+impl Peer {
+    pub(crate) fn new(member: MemberId, incarnation: u64, way: Way) -> Self {
+        Self {
+            member,
+            incarnation,
+            way,
+            lanes: std::array::from_fn(|_| Lane::new()),
+            cut: Mutex::default(),
+            over: AtomicBool::new(false),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Whether the process is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// The process is gone: what is not resolved comes back, lane by lane, each in order.
+    pub(crate) fn end(&self) -> Vec<Departure> {
+        self.over.store(true, Ordering::Release);
+        self.ended.notify_waiters();
+        self.lanes.iter().flat_map(|lane| lane.out().give_up()).collect()
+    }
+
+    /// Puts envelopes on a lane; gives back what it does not take.
+    pub(crate) fn push(
+        &self,
+        lane: usize,
+        departures: Vec<Departure>,
+        now: Duration,
+    ) -> Vec<(Departure, Why)> {
+        let Some(lane) = self.lanes.get(lane) else { return Vec::new() };
+        let mut back = Vec::new();
+        let mut out = lane.out();
+        for departure in departures {
+            if let Err((departure, why)) = out.push(self.unless_cut(departure), now) {
+                self.cut_off(&departure, why);
+                back.push((departure, why));
+            }
+        }
+        drop(out);
+        lane.out_wake.notify_one();
+        back
+    }
+
+    /// A socket that a word was lost for gets a close instead of the next one: its client must not take what comes
+    /// later for all there was. Its session was told, and says no more to it.
+    fn unless_cut(&self, mut departure: Departure) -> Departure {
+        let Route::Connection(connection) = departure.envelope.to else { return departure };
+        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cut.is_empty() && cut.remove(&connection) {
+            let error = StreamError::from(StreamCondition::ResourceConstraint);
+            departure.envelope.body = Body::Home(HomeWord::Close(Some(error)));
+        }
+        departure
+    }
+
+    /// A word for a socket that finds no room is lost, and the socket with it.
+    fn cut_off(&self, departure: &Departure, why: Why) {
+        if let (Route::Connection(connection), Why::Full) = (&departure.envelope.to, why) {
+            self.cut.lock().unwrap_or_else(PoisonError::into_inner).insert(*connection);
+        }
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        let into_wake = Arc::new(Notify::new());
+        let wake = Arc::clone(&into_wake);
+        Self {
+            out: Mutex::new(Sender::new()),
+            out_wake: Notify::new(),
+            into: Mutex::new(Receiver::new(move || wake.notify_one())),
+            into_wake,
+            connection: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn out(&self) -> MutexGuard<'_, Sender> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn into(&self) -> MutexGuard<'_, Receiver> {
+        self.into.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
