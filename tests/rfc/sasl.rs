@@ -55,6 +55,26 @@ fn an_attempt_can_be_given_up_and_another_one_made() {
     ");
 }
 
+// RFC 6120 §6.4.5: between two and five tries.
+#[test]
+fn who_keeps_failing_to_log_in_loses_the_stream() {
+    let failing = "
+        romeo/phone sends    <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>c29tZWJvZHkAbm9ib2R5AHBlbmNpbA==</auth>
+        romeo/phone receives <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>…</failure>
+    ";
+    play(&format!(
+        "
+        romeo/phone opens a stream
+        romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams'/>
+        romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        {}
+        romeo/phone receives {{stream-error policy-violation}}
+        romeo/phone loses the stream
+    ",
+        failing.repeat(5)
+    ));
+}
+
 // RFC 6120 §6.5.5
 #[test]
 fn what_is_no_base64_has_an_incorrect_encoding() {

@@ -197,6 +197,59 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed_three_times() {
     println!("kill -9: {} messages and {} contacts acknowledged", messages.len(), contacts.len());
 }
 
+#[test]
+fn what_accounts_have_outlives_an_orderly_restart() {
+    let mut stage = Stage::start("[store]\nengine = 'embedded'");
+    stage.add_accounts(&["romeo", "juliet"]);
+    let mut romeo = log_in(stage.c2s, "romeo");
+    for number in 0..3 {
+        romeo.send(format!(
+            "<message to='juliet@localhost' type='chat' id='m{number}'><body>hi</body></message>"
+        ));
+    }
+    let said = [
+        "<iq type='set' id='1'><query xmlns='jabber:iq:roster'><item jid='nurse@localhost'/></query></iq>",
+        "<iq type='set' id='2'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@localhost'/></block></iq>",
+        "<iq type='set' id='3'><vCard xmlns='vcard-temp'><FN>Romeo</FN></vCard></iq>",
+        "<iq type='set' id='4'><query xmlns='jabber:iq:private'><a xmlns='urn:a'>kept</a></query></iq>",
+    ];
+    for xml in said {
+        romeo.send(xml);
+        assert_eq!(romeo.next().expect("an answer").attr("type"), Some("result"), "{xml}");
+    }
+    stage.signal("TERM");
+    assert!(stage.await_end().success());
+    stage.kill_and_restart();
+    let sent = ["m0", "m1", "m2"];
+    assert_eq!(archive(&stage, "romeo"), sent);
+    assert_eq!(archive(&stage, "juliet"), sent);
+    assert_eq!(roster(&stage, "romeo"), BTreeSet::from(["nurse".to_owned()]));
+    let mut romeo = log_in(stage.c2s, "romeo");
+    let mut ask = |xml: &str| {
+        romeo.send(xml);
+        format!("{:?}", romeo.next().expect("an answer"))
+    };
+    let blocked = ask("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
+    assert!(blocked.contains("tybalt@localhost"), "{blocked}");
+    let card = ask("<iq type='get' id='2'><vCard xmlns='vcard-temp'/></iq>");
+    assert!(card.contains("Romeo"), "{card}");
+    let private = ask(
+        "<iq type='get' id='3'><query xmlns='jabber:iq:private'><a xmlns='urn:a'/></query></iq>",
+    );
+    assert!(private.contains("kept"), "{private}");
+    let mut juliet = log_in(stage.c2s, "juliet");
+    juliet.send("<presence/>");
+    for id in sent {
+        let next = loop {
+            let next = juliet.next().expect("stored messages come");
+            if next.is("message", "") {
+                break next;
+            }
+        };
+        assert_eq!(next.attr("id"), Some(id));
+    }
+}
+
 // XEP-0198 §4; RFC 6121 §2.3.2: kill -9 keeps what the system has taken, so it does not show whether anything
 // is acknowledged too early; a disk that stands still does.
 #[test]
@@ -297,6 +350,7 @@ fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
     };
     stage.kill_and_restart();
     stage.add_accounts(&["romeo", "juliet"]);
+    let bystander = Bystander::beside(&stage);
     let mut sender = Sender::new(stage.c2s);
     let mut taken = Vec::new();
     let mut say = |sender: &mut Sender, id: String| {
@@ -319,6 +373,7 @@ fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
         assert!(begun.elapsed() < Duration::from_secs(20), "there is room again");
     }
     assert_kept(&taken, &archive(&stage, "juliet"));
+    bystander.was_not_hurt("a full disk");
     stage.kill_and_restart();
     assert_kept(&taken, &archive(&stage, "juliet"));
     drop(stage);

@@ -56,6 +56,93 @@ fn a_receiver_that_never_acknowledges_costs_a_bounded_amount_of_memory() {
     bystander.was_not_hurt("a receiver that never acknowledges");
 }
 
+/// Waits until what was sent so far is done.
+fn is_done(wire: &mut Wire) {
+    wire.say("<iq type='get' id='mark'><ping xmlns='urn:xmpp:ping'/></iq>");
+    wire.until("id='mark'");
+}
+
+// RFC 6121 §4.4.2: each presence goes to every contact; one that does not read costs no more than its bound.
+#[test]
+fn a_flood_of_presence_costs_a_bounded_amount_of_memory() {
+    let stage = open_gates();
+    stage.add_accounts(&["tybalt", "juliet"]);
+    let bystander = Bystander::beside(&stage);
+    let mut deaf = Wire::bound(&stage, "juliet", "deaf");
+    deaf.say("<presence/><presence type='subscribe' to='tybalt@localhost'/>");
+    is_done(&mut deaf);
+    let mut wire = Wire::bound(&stage, "tybalt", "flood");
+    wire.say("<presence/><presence type='subscribed' to='juliet@localhost'/>");
+    let status = "x".repeat(1_000);
+    for number in 0..MESSAGES {
+        wire.say(&format!("<presence><status>{number} {status}</status></presence>"));
+        if number % 100 == 99 {
+            is_done(&mut wire);
+        }
+    }
+    assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
+    bystander.was_not_hurt("a flood of presence");
+}
+
+// RFC 6121 §3.1.3 rule 4: one request waits for each pair, however often it is made.
+#[test]
+fn a_flood_of_requests_leaves_one_that_waits() {
+    let stage = open_gates();
+    stage.add_accounts(&["tybalt", "juliet"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wire = Wire::bound(&stage, "tybalt", "flood");
+    let status = "x".repeat(1_000);
+    for number in 0..1_000 {
+        wire.say(&format!(
+            "<presence type='subscribe' to='juliet@localhost' id='s-{number}'><status>{status}</status></presence>"
+        ));
+        if number % 100 == 99 {
+            is_done(&mut wire);
+        }
+    }
+    let mut juliet = Wire::bound(&stage, "juliet", "balcony");
+    juliet.say("<presence/>");
+    juliet.say("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let heard = juliet.until("id='end'");
+    assert_eq!(heard.matches("type='subscribe'").count(), 1, "{heard}");
+    assert!(bystander.growth() < 48 << 20, "{} bytes", bystander.growth());
+    bystander.was_not_hurt("a flood of requests");
+}
+
+// XEP-0160 §2 rule 3: behind the quota, each sender is told.
+#[test]
+fn a_flood_for_somebody_who_is_away_is_refused_behind_the_quota() {
+    const SENT: usize = 1_500;
+    const QUOTA: usize = 1_000;
+    let stage = open_gates();
+    stage.add_accounts(&["tybalt", "juliet"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wire = Wire::bound(&stage, "tybalt", "flood");
+    let mut refused = 0;
+    for number in 0..SENT {
+        wire.say(&format!(
+            "<message to='juliet@localhost' type='chat' id='m-{number}'><body>{number}</body></message>"
+        ));
+        if number % 100 == 99 {
+            wire.say(
+                "<iq type='get' to='juliet@localhost' id='mark'><ping xmlns='urn:xmpp:ping'/></iq>",
+            );
+            let heard = wire.until("id='mark'");
+            refused += heard.matches("<message ").count();
+            assert_eq!(heard.matches("<message ").count(), heard.matches(" id='m-").count());
+        }
+    }
+    is_done(&mut wire);
+    assert_eq!(refused, SENT - QUOTA, "each that found no room is refused, once");
+    let mut juliet = Wire::bound(&stage, "juliet", "balcony");
+    juliet.say("<presence/>");
+    for number in 0..QUOTA {
+        juliet.until(&format!("id='m-{number}'"));
+    }
+    assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
+    bystander.was_not_hurt("a flood for somebody who is away");
+}
+
 // RFC 6120 §8.2.3: every request is answered.
 #[test]
 fn every_bad_request_of_a_flood_is_answered() {

@@ -163,6 +163,45 @@ fn marks_that_only_the_server_makes_are_taken_from_clients() {
     );
 }
 
+// RFC 6121 §2.1.6, §3.1.6, appendix A.3.2; XEP-0280 §11: what only a server may say is not believed of others.
+#[test]
+fn pushes_approvals_and_copies_are_taken_from_nobody_else() {
+    let copy = |name: &str| {
+        format!(
+            "<message to='{{juliet/garden}}' type='chat' id='{name}'><body>look</body>
+             <{name} xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>
+             <message xmlns='jabber:client' from='{{romeo}}'><body>lie</body></message></forwarded></{name}></message>"
+        )
+    };
+    let story = format!(
+        "
+        juliet/garden connects
+        tybalt/street connects
+        juliet/garden sends    <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>
+        juliet/garden receives <iq type='result' id='r'><query xmlns='jabber:iq:roster'/></iq>
+        tybalt/street sends    <iq type='set' id='push' to='{{juliet/garden}}'><query xmlns='jabber:iq:roster'><item jid='{{tybalt}}' subscription='both'/></query></iq>
+        tybalt/street receives <iq type='error' id='push' from='{{juliet/garden}}'>{{error cancel service-unavailable}}…</iq>
+        tybalt/street sends    <iq type='set' id='push' to='{{juliet}}'><query xmlns='jabber:iq:roster'><item jid='{{tybalt}}' subscription='both'/></query></iq>
+        tybalt/street receives <iq type='error' id='push' from='{{juliet}}'>{{error auth forbidden}}…</iq>
+        tybalt/street sends    <presence type='subscribed' to='{{juliet}}'/>
+        tybalt/street sends    <presence type='subscribed' to='{{juliet/garden}}'/>
+        tybalt/street sends    <presence type='unsubscribed' to='{{juliet}}'/>
+        tybalt/street sends    <presence type='unsubscribe' to='{{juliet}}'/>
+        tybalt/street sends    {}
+        juliet/garden receives <message from='{{tybalt/street}}' id='received'><body>look</body><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        tybalt/street sends    {}
+        juliet/garden receives <message from='{{tybalt/street}}' id='sent'><body>look</body><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        juliet/garden sends    <iq type='get' id='r2'><query xmlns='jabber:iq:roster'/></iq>
+        juliet/garden receives <iq type='result' id='r2'><query xmlns='jabber:iq:roster'/></iq>
+        romeo/phone   connects
+        everyone      is quiet
+        ",
+        copy("received"),
+        copy("sent"),
+    );
+    attack("forged words of the server", &story);
+}
+
 // XEP-0313 §4.1.3, §4.3.2: ids are times, so that they can be guessed; they lead into the own archive alone.
 #[test]
 fn an_id_of_somebody_elses_archive_leads_nowhere() {

@@ -218,11 +218,19 @@ pub(crate) fn rookery(dir: &Path) -> Command {
 
 /// Plays a story on a server that all stories share, and then on two members that all stories share.
 pub(crate) fn play(story: &str) {
-<<<<<<< HEAD
     static AWAKE: OnceLock<Stage> = OnceLock::new();
     static DROWSY: OnceLock<Stage> = OnceLock::new();
     let shared = if is_drowsy() { &DROWSY } else { &AWAKE };
     play_on(shared.get_or_init(|| Stage::start("")), story);
+    play_across(story);
+}
+
+/// Plays a story on two members, each client on another one than the client before.
+fn play_across(story: &str) {
+    let pair = pair::Pair::shared();
+    let (story, town) = (Story::read(story), town(pair.c2s.clone()));
+    pair.add_accounts(&town.accounts(&story));
+    town.play(&story);
 }
 
 /// Whether this test's server is one whose entities sleep between their turns.
@@ -237,24 +245,10 @@ fn is_drowsy() -> bool {
         Ok("other") => is_story && !half,
         _ => is_story && half,
     }
-=======
-    static SHARED: OnceLock<Stage> = OnceLock::new();
-    play_on(SHARED.get_or_init(|| Stage::start("")), story);
-    play_across(story);
-}
-
-/// Plays a story on two members, each client on another one than the client before.
-fn play_across(story: &str) {
-    let pair = pair::Pair::shared();
-    let (story, town) = (Story::read(story), town(pair.c2s.clone()));
-    pair.add_accounts(&town.accounts(&story));
-    town.play(&story);
->>>>>>> wire
 }
 
 /// Plays a story on this server. Its accounts are its own.
 pub(crate) fn play_on(stage: &Stage, story: &str) {
-<<<<<<< HEAD
     let (story, town) = set(stage, story);
     town.play(&story);
 }
@@ -273,27 +267,19 @@ pub(crate) fn play_over_restarts(stage: &mut Stage, story: &str) {
 }
 
 fn set(stage: &Stage, story: &str) -> (Story, Town) {
-=======
     let (story, town) = (Story::read(story), town(vec![stage.c2s]));
     stage.add_accounts(&town.accounts(&story));
-    town.play(&story);
+    (story, town)
 }
 
 fn town(addresses: Vec<SocketAddr>) -> Town {
->>>>>>> wire
     static STORIES: AtomicUsize = AtomicUsize::new(0);
     Town {
         addresses,
         domain: "localhost".to_owned(),
         suffix: format!("-{}", STORIES.fetch_add(1, Ordering::Relaxed)),
         password: PASSWORD.to_owned(),
-<<<<<<< HEAD
-    };
-    stage.add_accounts(&town.accounts(&story));
-    (story, town)
-=======
     }
->>>>>>> wire
 }
 
 /// Tables of `over` are laid over those of `base`, key by key.

@@ -118,13 +118,16 @@ pub(crate) struct EntityActor<E: Entity> {
     timers: SmallVec<[Alarm; 1]>,
     pending: usize,
     closing: bool,
-<<<<<<< HEAD
     /// What the entity goes on from once it is loaded.
     packed: Option<Packed>,
     /// While it sleeps: wakes it for its first timer.
     asleep: Option<Option<SpawnHandle>>,
     /// Takes no turn, so that nothing of it changes.
     frozen: bool,
+    /// None until something has come over a link.
+    repeats: Option<Box<Repeats>>,
+    /// The archive is asked for what a former owner has done.
+    seeding: bool,
 }
 
 /// A timer that is set.
@@ -133,12 +136,6 @@ struct Alarm {
     /// By the clock of [`proto::Now::elapsed`].
     due: Duration,
     handle: SpawnHandle,
-=======
-    /// None until something has come over a link.
-    repeats: Option<Box<Repeats>>,
-    /// The archive is asked for what a former owner has done.
-    seeding: bool,
->>>>>>> wire
 }
 
 impl<E: Entity> EntityActor<E> {
@@ -157,14 +154,11 @@ impl<E: Entity> EntityActor<E> {
             timers: SmallVec::new(),
             pending: 0,
             closing: false,
-<<<<<<< HEAD
             packed,
             asleep: None,
             frozen,
-=======
             repeats: None,
             seeding: false,
->>>>>>> wire
         }
     }
 
@@ -210,11 +204,11 @@ impl<E: Entity> EntityActor<E> {
     /// Receives what waits, as far as the entity is ready, and performs what that causes.
     fn work(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
-<<<<<<< HEAD
-        while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen {
-=======
-        while self.entity.is_some() && self.pending < MAX_PENDING && !self.seeding {
->>>>>>> wire
+        while self.entity.is_some()
+            && self.pending < MAX_PENDING
+            && !self.frozen
+            && !self.seeding
+        {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
             if envelope.crossed && envelope.again && self.must_seed() {
                 self.backlog.push_front(envelope);

@@ -24,12 +24,8 @@ use bytes::Bytes;
 use entity::{Context, Entity, Extensions, LoadError, Timer};
 use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
-<<<<<<< HEAD
 use proto::snapshot::{SessionState, SnapshotError};
-use proto::{Body, ConnectionId, Envelope, Now, Route, SessionId};
-=======
-use proto::{Body, ConnectionId, Envelope, MemberId, Route, SessionId};
->>>>>>> wire
+use proto::{Body, ConnectionId, Envelope, MemberId, Now, Route, SessionId};
 use store::{Kind, Row};
 use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
 
