@@ -18,6 +18,7 @@ const FLOORS: [(&str, u32); 15] = [
     ("archive", 4),
     ("user", 5),
     ("domain", 5),
+    ("room", 5),
     ("c2s", 5),
     ("web", 5),
     ("town", 6),

@@ -4,6 +4,7 @@ mod account;
 mod cert;
 mod client;
 mod config;
+mod room;
 mod serve;
 mod session;
 
@@ -35,6 +36,9 @@ enum Command {
     /// Add, list and change accounts
     #[command(subcommand)]
     Account(account::Command),
+    /// List, show and destroy rooms
+    #[command(subcommand)]
+    Room(room::Command),
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Command),
@@ -78,6 +82,7 @@ fn run(line: Line) -> anyhow::Result<()> {
     match line.command {
         None | Some(Command::Serve) => serve::run(&config),
         Some(Command::Account(command)) => account::run(&config, command),
+        Some(Command::Room(command)) => room::run(&config, command),
         Some(Command::Session(command)) => session::run(&config, command),
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),

@@ -6,6 +6,7 @@
 
 pub mod environment;
 pub mod example;
+pub mod rooms;
 pub mod suggest;
 
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ pub struct Config {
     pub limits: c2s::config::Limits,
     /// How much an account may have of anything.
     pub accounts: user::config::Accounts,
+    /// Multi-user chat (XEP-0045).
+    pub room: rooms::Rooms,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -220,6 +223,7 @@ impl Default for Config {
             contact: domain::Contact::default(),
             limits: c2s::config::Limits::default(),
             accounts: user::config::Accounts::default(),
+            room: rooms::Rooms::default(),
             store: Store::default(),
             archive: Archive {
                 default: ArchiveDefault::Always,
@@ -360,6 +364,8 @@ impl Config {
                 "contact {address:?} is no URI, such as mailto:abuse@example.org"
             ));
         }
+        self.services_of_rooms()?;
+        self.room()?;
         if self.lease.ttl_ms < 200 {
             return wrong(format!(
                 "lease.ttl_ms is {}, but must be at least 200",

@@ -11,6 +11,8 @@ pub fn table() -> Vec<Line> {
         lines(&user::extensions::EXTENSIONS),
         lines(&user::session::EXTENSIONS),
         lines(&domain::EXTENSIONS),
+        lines(&room::EXTENSIONS),
+        lines(&room::directory::EXTENSIONS),
     ])
 }
 
@@ -24,7 +26,7 @@ pub fn domain_shared(config: &Config) -> domain::Shared {
         config: domain::Config { contact: config.contact.clone(), ..domain::Config::default() },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
-        ..domain::Shared::default()
+        services: config.services(),
     }
 }
 
@@ -36,7 +38,7 @@ mod tests {
     fn every_number_is_there_once() {
         let numbers: Vec<_> = table().iter().map(|line| line.number).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
-        for number in ["0030", "0115", "0191", "0198", "0280", "0313"] {
+        for number in ["0030", "0045", "0115", "0191", "0198", "0280", "0313"] {
             assert!(numbers.contains(&number), "{number}");
         }
     }

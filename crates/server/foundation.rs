@@ -45,8 +45,7 @@ impl Foundation {
         let measured = Arc::default();
         let store = Measured::around(store, Arc::clone(&measured));
         let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
-        let foundation =
-            Self { store, measured, cluster, hosts: Hosts::new(config.domains()?, []) };
+        let foundation = Self { store, measured, cluster, hosts: config.hosts()? };
         foundation.claim().await?;
         Ok(foundation)
     }

@@ -24,6 +24,7 @@ pub mod foundation;
 mod metrics;
 mod readiness;
 mod retention;
+mod rooms;
 pub mod signal;
 pub mod telemetry;
 mod waiting;

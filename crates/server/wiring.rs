@@ -11,6 +11,7 @@ use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use proto::{ArbiterId, Route};
+use room::{Directory, Room};
 use router::inbox::Receiver;
 use router::{Inbox, Router};
 use store::SharedStore;
@@ -24,6 +25,7 @@ use crate::foundation::Foundation;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
 use crate::retention;
+use crate::rooms::Held;
 use crate::waiting::Waiting;
 
 /// How long connections may take to close when the server stops.
@@ -37,12 +39,14 @@ pub struct Server {
     gate: Gate,
     web: web::Handle,
     tls: Tls,
+    rooms: Arc<room::Shared>,
 }
 
 /// What every arbiter's actors share; made once.
 #[derive(Clone)]
 struct Shared {
     user: Arc<user::Config>,
+    room: Arc<room::Shared>,
     domain: Arc<domain::Shared>,
     figures: Arc<Figures>,
     canaries: Arc<Canaries>,
@@ -67,10 +71,12 @@ impl Server {
         let figures = Arc::<Figures>::default();
         let shared = Shared {
             user: Arc::new(config.user()),
+            room: Arc::new(room::Shared::new(config.room()?)),
             domain: Arc::new(domain_shared(config)),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
             figures,
         };
+        let rooms = Arc::clone(&shared.room);
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
@@ -102,6 +108,11 @@ impl Server {
         actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
         let services = web::Services {
             accounts: foundation.accounts(config),
+            rooms: Arc::new(Held {
+                store: Arc::clone(&foundation.store),
+                router: router.clone(),
+                shared: Arc::clone(&rooms),
+            }),
             router: router.clone(),
             metrics: Arc::new(move || sources.page()),
             unready: {
@@ -116,7 +127,7 @@ impl Server {
             actix_rt::spawn(retention::keep(store, config.archive.retention_days));
         }
         web.set_ready(true);
-        Ok(Self { foundation, router, arbiters, gate, web, tls })
+        Ok(Self { foundation, router, arbiters, gate, web, tls, rooms })
     }
 
     /// The client gate, for the addresses that it listens on.
@@ -155,6 +166,7 @@ impl Server {
     /// stops.
     pub async fn drain(self) {
         self.web.set_ready(false);
+        crate::rooms::stop(&self.rooms, &self.router).await;
         self.gate.drain(PATIENCE).await;
         let arbiters: Vec<_> = self.arbiters.iter().map(Arbiter::handle).collect();
         let (router, store) = (&self.router, &self.foundation.store);
@@ -266,6 +278,14 @@ fn starters(shared: &Shared) -> Vec<Box<dyn Start>> {
         Box::new(Spawn::<User> {
             shared: Arc::clone(&shared.user),
             is_for: |route| matches!(route, Route::User(_)),
+        }),
+        Box::new(Spawn::<Room> {
+            shared: Arc::clone(&shared.room),
+            is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_some()),
+        }),
+        Box::new(Spawn::<Directory> {
+            shared: Arc::clone(&shared.room),
+            is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
         }),
         Box::new(Spawn::<Domain> {
             shared: Arc::clone(&shared.domain),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import extension_cases
 import profanity_cases
+import room_cases
 import slixmpp_cases
 import stranger_cases
 import stream_cases
@@ -15,7 +16,7 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
+MODULES = [slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
 RUN_SECONDS = 900
 
 

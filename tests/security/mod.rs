@@ -9,6 +9,7 @@ pub(crate) mod durability;
 mod floods;
 mod fuzz;
 mod hygiene;
+mod rooms;
 mod sasl;
 pub(crate) mod secure;
 mod sessions;

@@ -12,6 +12,7 @@ mod forward;
 mod hints;
 mod last;
 mod markers;
+mod muc;
 mod offline;
 mod ping;
 mod preferences;

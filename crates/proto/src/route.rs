@@ -13,9 +13,9 @@ pub enum Route {
     User(BareJid),
     /// A bound resource of a local account, placed with its account.
     Session(SessionId),
-    /// A room of a local room service.
+    /// A room of a local room service; the service itself, without localpart, keeps their directory.
     Room(BareJid),
-    /// A served domain or one of its services that has no state of its own.
+    /// A served domain, which has no state of its own.
     Domain(BareJid),
     /// Another server's domain.
     Remote(BareJid),
@@ -83,8 +83,8 @@ impl Route {
         let bare = to.bare();
         match (hosts.serves(domain), hosts.is_room_service(domain), to.localpart()) {
             (true, _, Some(_)) => Self::User(bare),
-            (_, true, Some(_)) => Self::Room(bare),
-            (true, _, None) | (_, true, None) => Self::Domain(bare),
+            (_, true, _) => Self::Room(bare),
+            (true, _, None) => Self::Domain(bare),
             (false, false, _) => Self::Remote(bare.domain()),
         }
     }
@@ -128,7 +128,7 @@ mod tests {
             ("x.org/r", Route::Domain(bare("x.org"))),
             ("a@x.org", Route::User(bare("a@x.org"))),
             ("a@x.org/r", Route::User(bare("a@x.org"))),
-            ("conference.x.org", Route::Domain(bare("conference.x.org"))),
+            ("conference.x.org", Route::Room(bare("conference.x.org"))),
             ("r@conference.x.org/nick", Route::Room(bare("r@conference.x.org"))),
             ("a@y.org/r", Route::Remote(bare("y.org"))),
             ("y.org", Route::Remote(bare("y.org"))),

@@ -26,6 +26,12 @@ pub enum Kind {
     /// Sessions that wait to be resumed over a restart (XEP-0198 §5). Their end is in them: somebody
     /// must be told of it.
     Session = 9,
+    /// What a room is: its birth, settings, subject, tombstone (XEP-0045).
+    Room = 20,
+    /// One row per affiliation of a room, by bare JID (XEP-0045 §5.2).
+    Affiliation = 21,
+    /// One row per room in the directory of its service.
+    Listing = 22,
 }
 
 /// One row's name.
@@ -62,6 +68,9 @@ impl Kind {
         Self::Setting,
         Self::Pending,
         Self::Session,
+        Self::Room,
+        Self::Affiliation,
+        Self::Listing,
     ];
 
     /// The kind of a number, as it stands in an engine.

@@ -23,6 +23,7 @@
 //! | `sends XML` | sends the bytes as they stand, with `{…}` filled in |
 //! | `sends bytes ff fe` | sends these bytes |
 //! | `receives XML` | the next thing that comes must be this |
+//! | `finds XML` | this must come, and what comes before it is passed over |
 //! | `hears XML` | the next things must be these, in any order (several lines of XML) |
 //! | `is quiet` | nothing has come that was not received |
 //! | `leaves` | closes the stream, and waits for the server to do so |
@@ -32,7 +33,8 @@
 //! | `server dies` | the server ends as by a power cut |
 //! | `server starts again` | when it has ended, on the same data |
 //!
-//! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain; `{$x}` takes any
+//! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain, `{room coven}` a
+//! room of its service; `{$x}` takes any
 //! value the first time and must be the same afterwards. `{error cancel item-not-found}` is the error of a
 //! stanza, `{stream-error conflict}` that of a stream, `{plain romeo}` the message with which the account
 //! logs in. In what is received, attributes that are not written are free, one with the value `{none}` must

@@ -1,6 +1,6 @@
 //! Owns playing a story: which client does a step, what is filled in, when everyone is quiet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use xmpp::Element;
@@ -33,6 +33,8 @@ pub struct Player<'a> {
     clients: BTreeMap<String, Client>,
     /// Full addresses of clients, as the server bound them.
     addresses: BTreeMap<String, String>,
+    /// Rooms that clients have written to: they have sent what they had to send when they answer a ping.
+    rooms: BTreeMap<String, BTreeSet<String>>,
     taken: Taken,
     /// Counts rounds of quiet.
     rounds: usize,
@@ -68,6 +70,7 @@ impl Town {
             fate,
             clients: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             taken: Taken::new(),
             rounds: 0,
         };
@@ -101,11 +104,13 @@ impl Player<'_> {
                 self.settle();
             }
             Act::Sends(xml) => {
+                self.note_rooms(who, xml);
                 let xml = self.fill(xml);
                 self.client(who).send(&xml);
             }
             Act::SendsBytes(bytes) => self.client(who).send(bytes),
             Act::Receives(xml) => self.receive(who, xml)?,
+            Act::Finds(xml) => self.find(who, xml)?,
             Act::Hears(all) => self.hear(who, all)?,
             Act::IsQuiet => self.quiet(who)?,
             Act::Leaves => self.client(who).leave(),
@@ -164,6 +169,27 @@ impl Player<'_> {
             self.addresses.insert(who.to_owned(), self.word(who));
         }
         Ok(())
+    }
+
+    fn find(&mut self, who: &str, xml: &str) -> Result<(), String> {
+        let pattern = compare::parse(&self.fill(xml));
+        let mut passed = String::new();
+        loop {
+            let next = self.next_of(who).map_err(|why| format!("{why}\n  came: {passed}"))?;
+            match compare::matches(&pattern, &next, &mut self.taken) {
+                Ok(()) => return Ok(()),
+                Err(why) => passed += &format!("\n    {} ({why})", compare::show(&next)),
+            }
+        }
+    }
+
+    /// Remembers the rooms that a client writes to.
+    fn note_rooms(&mut self, who: &str, xml: &str) {
+        for (at, _) in xml.match_indices("{room ") {
+            let word = xml[at + 1..].split('}').next().unwrap_or_default();
+            let room = self.word(word);
+            self.rooms.entry(who.to_owned()).or_default().insert(room);
+        }
     }
 
     fn bind(&mut self, who: &str) {
@@ -251,6 +277,13 @@ impl Player<'_> {
                 let ping =
                     format!("<iq type='get' id='{id}'><ping xmlns='{}'/></iq>", xmpp::ns::PING);
                 self.client(from).send(&ping);
+                for room in self.rooms.get(from).cloned().unwrap_or_default() {
+                    let ping = format!(
+                        "<iq type='get' id='{id}' to='{room}'><ping xmlns='{}'/></iq>",
+                        xmpp::ns::PING
+                    );
+                    self.client(from).send(&ping);
+                }
             }
             self.await_round(&names, &id);
         }
@@ -259,8 +292,9 @@ impl Player<'_> {
     /// Waits until every ping is answered, by its client or by an error. Looks at each client in turn,
     /// since the answers of one wait for another to be looked at.
     fn await_round(&mut self, names: &[String], id: &str) {
+        let rooms = |name: &String| self.rooms.get(name).map_or(0, BTreeSet::len);
         let mut owed: BTreeMap<&str, usize> =
-            names.iter().map(|name| (name.as_str(), names.len() + 1)).collect();
+            names.iter().map(|name| (name.as_str(), names.len() + 1 + rooms(name))).collect();
         let mut kept: BTreeMap<&str, Vec<Element>> = BTreeMap::new();
         let mut looks = 0;
         while owed.values().any(|owed| *owed > 0) {
@@ -335,6 +369,9 @@ impl Player<'_> {
 
     fn long_word(&self, kind: &str, rest: &str) -> String {
         match (kind, rest.split_once(' ')) {
+            ("room", None) => {
+                format!("{rest}{}@conference.{}", self.town.suffix, self.town.domain)
+            }
             ("error", Some((ty, condition))) => {
                 format!("<error type='{ty}'><{condition} xmlns='{}'/>…</error>", xmpp::ns::STANZAS)
             }

@@ -39,6 +39,8 @@ pub enum Act {
     Receives(String),
     /// Gets these next, in any order.
     Hears(Vec<String>),
+    /// Gets this, perhaps behind other things, which are passed over.
+    Finds(String),
     /// Has got nothing else.
     IsQuiet,
     /// Closes the stream.
@@ -106,6 +108,7 @@ impl Step {
             "dials" => Act::Dials,
             "sends" => Act::Sends(xml.replace('\n', "")),
             "receives" => Act::Receives(xml.replace('\n', "")),
+            "finds" => Act::Finds(xml.replace('\n', "")),
             "hears" => Act::Hears(xml.lines().map(str::to_owned).collect()),
             "is quiet" => Act::IsQuiet,
             "leaves" => Act::Leaves,

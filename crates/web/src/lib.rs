@@ -7,12 +7,14 @@
 //! | [`administration`] | the same over HTTP on a Unix socket, and sessions |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
 //! | [`metrics`] | the text form of Prometheus |
+//! | [`rooms`] | what may be done to rooms |
 //! | [`serve`] | listeners, started and stopped |
 
 pub mod accounts;
 pub mod administration;
 pub mod health;
 pub mod metrics;
+pub mod rooms;
 pub mod serve;
 
 pub use accounts::{AccountError, Accounts};

@@ -14,6 +14,7 @@ use router::Router;
 
 use crate::accounts::Accounts;
 use crate::health::Unmet;
+use crate::rooms::{self, Rooms};
 use crate::{administration, health};
 
 /// Headers must be there within this.
@@ -27,6 +28,8 @@ const BODY_BYTES: usize = 64 << 10;
 pub struct Services {
     /// Accounts.
     pub accounts: Accounts,
+    /// Rooms.
+    pub rooms: Arc<dyn Rooms>,
     /// The way to actors.
     pub router: Router,
     /// Writes the page of metrics.
@@ -92,6 +95,7 @@ pub fn start(
             .app_data(data.clone())
             .app_data(web::JsonConfig::default().limit(BODY_BYTES))
             .configure(administration::routes)
+            .configure(rooms::routes)
             .configure(health::routes)
     })
     .workers(1)

@@ -1,0 +1,295 @@
+//! Owns the lists of people (XEP-0045 §8.2 to §8.5, §9.1 to §9.8, §10.3 to §10.8): seen, and changed by
+//! deltas, all items of a request or none.
+
+use entity::{Answer, Context, Request};
+use xmpp::rsm;
+use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError, ns};
+
+use crate::affiliate::{self, Change};
+use crate::affiliation::{Affiliation, Role};
+use crate::affiliations::Entry;
+use crate::exit::{self, Removal};
+use crate::iq::reply;
+use crate::nick::{folded, occupant_jid};
+use crate::presence::{self, News};
+use crate::room::{Phase, Room};
+use crate::rules::{self, Standing};
+
+/// Most items of one answer; where there are more, the rest is asked for by pages (XEP-0059).
+const PAGE_MOST: u32 = 1_000;
+/// Most items of one change.
+const CHANGES_MOST: usize = 1_000;
+
+/// A list of affiliations or roles.
+pub(crate) fn get(
+    room: &mut Room,
+    request: &Request,
+    _: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    let asker = asker(room, request)?;
+    let item = request.payload.child("item", ns::MUC_ADMIN).ok_or(StanzaCondition::BadRequest)?;
+    let list = match (read_affiliation(item)?, read_role(item)?) {
+        (Some(affiliation), None) => affiliation_list(room, asker, affiliation)?,
+        (None, Some(role)) => role_list(room, asker, role)?,
+        _ => return Err(StanzaCondition::BadRequest.into()),
+    };
+    let asked = rsm::Request::parse(&request.payload)?;
+    let is_partial = list.len() > PAGE_MOST as usize;
+    let page = asked.clone().unwrap_or_default();
+    let (range, set) = page.page(&list, |(uid, _)| uid, PAGE_MOST)?;
+    let query = Element::new("query", ns::MUC_ADMIN);
+    let items = list.into_iter().skip(range.start).take(range.len()).map(|(_, item)| item);
+    let answer = query.with_children(items);
+    Ok(Answer::Result(match asked.is_some() || is_partial {
+        true => answer.with_child(set.to_element()),
+        false => answer,
+    }))
+}
+
+fn affiliation_list(
+    room: &Room,
+    asker: Standing,
+    affiliation: Affiliation,
+) -> Result<Vec<(String, Element)>, StanzaError> {
+    if !may_list(room, asker, affiliation) {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    let item = |(jid, entry): (&BareJid, &Entry)| {
+        let mut item = Element::new("item", ns::MUC_ADMIN)
+            .with_attr("affiliation", affiliation.as_str())
+            .with_attr("jid", jid.as_str())
+            .with_attr_opt("nick", entry.nick.as_deref());
+        if let Some(reason) = &entry.reason {
+            item.push(Element::new("reason", ns::MUC_ADMIN).with_text(&**reason));
+        }
+        (jid.to_string(), item)
+    };
+    Ok(room.affiliations.of_affiliation(affiliation).map(item).collect())
+}
+
+/// Whether somebody may see the list of an affiliation: of admins and owners others than these only where
+/// addresses are no secret (§10.5, §10.8).
+pub(crate) fn may_list(room: &Room, asker: Standing, list: Affiliation) -> bool {
+    let secret = list >= Affiliation::Admin && !room.settings.addresses_shown;
+    rules::may_list_affiliation(asker, list, !secret && members_see(room, asker))
+}
+
+/// Whether the room shows the lists of its people to this one (§5.2.1, §9.5): only where addresses are no
+/// secret.
+fn members_see(room: &Room, asker: Standing) -> bool {
+    let roles = room.settings.member_list;
+    let outside = asker.role == Role::None && asker.affiliation >= Affiliation::Member;
+    let shown = room.settings.addresses_shown && (roles.has(asker.role) || outside);
+    shown || (asker.role == Role::Moderator && roles.moderator)
+}
+
+fn role_list(
+    room: &Room,
+    asker: Standing,
+    role: Role,
+) -> Result<Vec<(String, Element)>, StanzaError> {
+    if !rules::may_list_role(asker) {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    let inside = room.occupants.iter().filter(|occupant| occupant.role == role);
+    let item = |occupant: &crate::occupant::Occupant| {
+        let real = occupant.shown().map(|session| session.jid.as_str());
+        let item = Element::new("item", ns::MUC_ADMIN)
+            .with_attr("affiliation", room.affiliation_of(&occupant.who).as_str())
+            .with_attr_opt("jid", real)
+            .with_attr("nick", occupant.nick())
+            .with_attr("role", role.as_str());
+        (occupant.nick().to_owned(), item)
+    };
+    Ok(inside.map(item).collect())
+}
+
+/// A delta.
+pub(crate) fn set(
+    room: &mut Room,
+    request: &Request,
+    cx: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    let asker = asker(room, request)?;
+    let items: Vec<&Element> =
+        request.payload.children().filter(|it| it.is("item", ns::MUC_ADMIN)).collect();
+    if items.is_empty() || items.len() > CHANGES_MOST {
+        return Err(StanzaCondition::BadRequest.into());
+    }
+    let mut roles = Vec::new();
+    let mut affiliations: Vec<Change> = Vec::new();
+    for item in items {
+        match (read_affiliation(item)?, read_role(item)?) {
+            (Some(to), None) => affiliations.push(read_change(room, item, to)?),
+            (None, Some(role)) => roles.push(read_role_change(room, item, role)?),
+            // §17.4 rule 4
+            _ => return Err(StanzaCondition::BadRequest.into()),
+        }
+    }
+    let own = request.stanza.head().from.clone();
+    check_affiliations(room, asker, own.as_ref(), &affiliations)?;
+    for (number, to, _) in &roles {
+        let Some(target) = room.occupants.get(*number) else { continue };
+        let is_own =
+            own.as_ref().is_some_and(|own| target.sessions.iter().any(|it| *it.jid == *own));
+        let target = Standing { affiliation: room.affiliation_of(&target.who), role: target.role };
+        rules::change_role(asker, target, *to, is_own)?;
+    }
+    let actor = own.as_ref().and_then(|own| room.occupants.of_session(own));
+    let actor = actor.map(|actor| actor.nick().to_owned());
+    if affiliations.is_empty() {
+        change_roles(room, roles, actor.as_deref(), cx);
+        return Ok(Answer::Done);
+    }
+    let stanza = request.stanza.clone();
+    affiliate::change(room, affiliations, actor.clone(), cx, move |room, cx, done| {
+        let done = done.map(|()| None);
+        if done.is_ok() {
+            change_roles(room, roles, actor.as_deref(), cx);
+        }
+        reply(room, &stanza, done, cx);
+    });
+    Ok(Answer::Later)
+}
+
+/// Who asks; nobody changes a room that waits for its configuration but by configuring it.
+fn asker(room: &Room, request: &Request) -> Result<Standing, StanzaError> {
+    let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+    let standing = room.standing_of(from);
+    match room.phase {
+        Phase::Locked if standing.affiliation < Affiliation::Owner => {
+            Err(StanzaCondition::ItemNotFound.into())
+        }
+        _ => Ok(standing),
+    }
+}
+
+fn read_affiliation(item: &Element) -> Result<Option<Affiliation>, StanzaError> {
+    let known = |text| Affiliation::parse(text).ok_or(StanzaCondition::BadRequest);
+    Ok(item.attr("affiliation").map(known).transpose()?)
+}
+
+fn read_role(item: &Element) -> Result<Option<Role>, StanzaError> {
+    let known = |text| Role::parse(text).ok_or(StanzaCondition::BadRequest);
+    Ok(item.attr("role").map(known).transpose()?)
+}
+
+/// By address; by nick of somebody who is there, where no address is given (§9.1).
+fn read_change(room: &Room, item: &Element, to: Affiliation) -> Result<Change, StanzaError> {
+    let nick = item.attr("nick");
+    let (who, nick) = match (item.attr("jid"), nick) {
+        (Some(jid), nick) => {
+            let jid = Jid::parse(jid).map_err(|_| StanzaCondition::JidMalformed)?;
+            (jid.bare(), nick)
+        }
+        (None, Some(nick)) => {
+            let inside = room.occupants.iter().find(|occupant| occupant.nick() == nick);
+            (inside.ok_or(StanzaCondition::ItemNotFound)?.who.clone(), None)
+        }
+        (None, None) => return Err(StanzaCondition::BadRequest.into()),
+    };
+    if who.localpart().is_none() && to > Affiliation::None {
+        return Err(StanzaCondition::BadRequest.into());
+    }
+    let nick = nick.map(|nick| reserve(room, &who, nick)).transpose()?;
+    Ok(Change { who, to, nick, reason: reason(item), invites: true })
+}
+
+/// A nick that may be reserved for somebody; an empty one takes it from him.
+///
+/// # Errors
+/// `conflict` for one that is another's, and as of [`occupant_jid`].
+pub(crate) fn reserve(room: &Room, who: &BareJid, nick: &str) -> Result<Box<str>, StanzaError> {
+    if nick.is_empty() {
+        return Ok(Box::default());
+    }
+    let jid = occupant_jid(&room.jid, nick, room.shared.config.nick_chars)?;
+    let reserved = room.affiliations.owner_of_nick(nick).is_some_and(|owner| owner != who);
+    let used = room.occupants.of_nick(nick).is_some_and(|inside| inside.who != *who);
+    match reserved || used {
+        true => Err(StanzaCondition::Conflict.into()),
+        false => Ok(jid.resource().into()),
+    }
+}
+
+fn read_role_change(
+    room: &Room,
+    item: &Element,
+    role: Role,
+) -> Result<(u64, Role, Option<Box<str>>), StanzaError> {
+    let nick = item.attr("nick").ok_or(StanzaCondition::BadRequest)?;
+    let inside = room.occupants.iter().find(|occupant| occupant.nick() == nick);
+    let inside = inside.ok_or(StanzaCondition::ItemNotFound)?;
+    Ok((inside.number, role, reason(item)))
+}
+
+fn reason(item: &Element) -> Option<Box<str>> {
+    let reason = item.child("reason", ns::MUC_ADMIN).map(Element::text)?;
+    (!reason.is_empty()).then(|| reason.into())
+}
+
+/// Each change is allowed, and somebody is still an owner after all of them (§10.4).
+fn check_affiliations(
+    room: &Room,
+    asker: Standing,
+    own: Option<&Jid>,
+    changes: &[Change],
+) -> Result<(), StanzaError> {
+    let mut seen = Vec::new();
+    for change in changes {
+        let from = room.affiliation_of(&change.who);
+        let is_own = own.is_some_and(|own| own.bare_str() == change.who.as_str());
+        rules::change_affiliation(asker.affiliation, from, change.to, is_own)?;
+        let nick = change.nick.as_deref().filter(|nick| !nick.is_empty()).map(folded);
+        if seen.iter().any(|(who, known)| *who == &change.who || (nick.is_some() && *known == nick))
+        {
+            return Err(StanzaCondition::BadRequest.into());
+        }
+        seen.push((&change.who, nick));
+    }
+    let is_owner = |jid: &BareJid| {
+        let entry = room.affiliations.get(jid);
+        entry.is_some_and(|entry| entry.affiliation == Affiliation::Owner)
+    };
+    let lost = changes.iter().filter(|it| it.to != Affiliation::Owner && is_owner(&it.who)).count();
+    let gained =
+        changes.iter().filter(|it| it.to == Affiliation::Owner && !is_owner(&it.who)).count();
+    let owners = room.affiliations.count(Affiliation::Owner) + gained - lost;
+    match lost > 0 && owners == 0 {
+        true => Err(StanzaCondition::Conflict.into()),
+        false => Ok(()),
+    }
+}
+
+/// Roles that may be changed are changed.
+fn change_roles(
+    room: &mut Room,
+    roles: Vec<(u64, Role, Option<Box<str>>)>,
+    actor: Option<&str>,
+    cx: &mut Context<'_, Room>,
+) {
+    for (number, to, reason) in roles {
+        let reason = reason.as_deref();
+        if to == Role::None {
+            let removal = Removal { code: 307, actor, reason, versions: None };
+            exit::remove(room, number, removal, cx);
+        } else {
+            give_role(room, number, to, (actor, reason), cx);
+        }
+    }
+}
+
+/// An occupant gets a role, and everybody is told.
+pub(crate) fn give_role(
+    room: &mut Room,
+    number: u64,
+    to: Role,
+    (actor, reason): (Option<&str>, Option<&str>),
+    cx: &mut Context<'_, Room>,
+) {
+    let Some(occupant) = room.occupants.get_mut(number) else { return };
+    let before = std::mem::replace(&mut occupant.role, to);
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let news = News { actor, reason, ..News::of(room, occupant) };
+    presence::tell_all(room, occupant, &news, before, cx);
+}

@@ -1,0 +1,213 @@
+//! Owns giving and taking affiliations with all that follows (XEP-0045 §9, §10): the rows first, then what
+//! occupants become, who has to go, and who is told.
+
+use entity::Context;
+use xmpp::{
+    BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
+};
+
+use crate::affiliation::{Affiliation, Role};
+use crate::affiliations::Entry;
+use crate::exit::{self, Removal};
+use crate::extensions::affiliation_versions::version;
+use crate::presence::{self, News};
+use crate::room::{Phase, Room};
+use crate::{invite, nick_change};
+
+/// Somebody gets another affiliation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Who.
+    pub(crate) who: BareJid,
+    /// Which.
+    pub(crate) to: Affiliation,
+    /// The nick that is reserved for him: none leaves it, an empty one takes it (§9.5).
+    pub(crate) nick: Option<Box<str>>,
+    /// Why, in words for people.
+    pub(crate) reason: Option<Box<str>>,
+    /// A new member of a members-only room is invited by the room (§9.5).
+    pub(crate) invites: bool,
+}
+
+/// Makes all changes, or none. While the store keeps them, the room waits. `actor`: the nick of who did it.
+pub(crate) fn change(
+    room: &mut Room,
+    changes: Vec<Change>,
+    actor: Option<String>,
+    cx: &mut Context<'_, Room>,
+    then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<(), StanzaError>) + 'static,
+) {
+    if let Err(error) = check_size(room, &changes) {
+        return then(room, cx, Err(error));
+    }
+    let entries = changes.iter().map(|change| (change.who.clone(), entry(room, change))).collect();
+    let mut plan = room.affiliations.plan(&room.jid, entries);
+    let writes = std::mem::take(&mut plan.writes);
+    room.queue.block();
+    cx.commit_then(writes, move |room, cx, result| {
+        match result {
+            Ok(()) => {
+                let before: Vec<Affiliation> =
+                    changes.iter().map(|change| room.affiliation_of(&change.who)).collect();
+                let since = version(room);
+                let forgotten = room.affiliations.apply(&room.jid, plan);
+                if !forgotten.is_empty() {
+                    cx.commit(forgotten);
+                }
+                then(room, cx, Ok(()));
+                for (change, before) in changes.iter().zip(before) {
+                    follow(room, change, before, (actor.as_deref(), &since), cx);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(jid = %room.jid, %error, "affiliations of a room were not kept");
+                then(room, cx, Err(StanzaCondition::InternalServerError.into()));
+            }
+        }
+        // A room that has ended by it goes on by itself.
+        if !matches!(room.phase, Phase::Ending) {
+            room.queue.unblock();
+            room.drain(cx);
+        }
+    });
+}
+
+fn check_size(room: &Room, changes: &[Change]) -> Result<(), StanzaError> {
+    let is_new = |change: &&Change| {
+        let had = room
+            .affiliations
+            .get(&change.who)
+            .is_some_and(|it| it.affiliation != Affiliation::None);
+        change.to != Affiliation::None && !had
+    };
+    let more = changes.iter().filter(is_new).count();
+    if more > 0 && room.affiliations.len() + more > room.shared.config.affiliations {
+        let error = StanzaError::from(StanzaCondition::ResourceConstraint);
+        return Err(error.with_text("the room has too many affiliations"));
+    }
+    Ok(())
+}
+
+fn entry(room: &Room, change: &Change) -> Entry {
+    let before = room.affiliations.get(&change.who);
+    let nick = match &change.nick {
+        Some(nick) => Some(nick.clone()).filter(|nick| !nick.is_empty()),
+        None => before.and_then(|entry| entry.nick.clone()),
+    };
+    Entry { affiliation: change.to, nick, reason: change.reason.clone(), version: 0 }
+}
+
+/// What a change that is kept means to those who are in the room.
+fn follow(
+    room: &mut Room,
+    change: &Change,
+    before: Affiliation,
+    (actor, since): (Option<&str>, &str),
+    cx: &mut Context<'_, Room>,
+) {
+    let versions = Some((since.to_owned(), version(room)));
+    let now = room.affiliation_of(&change.who);
+    let inside: Vec<u64> =
+        room.occupants.of_account(&change.who).map(|occupant| occupant.number).collect();
+    let bans_a_domain = change.to == Affiliation::Outcast && change.who.localpart().is_none();
+    if bans_a_domain {
+        return remove_banned(room, change, actor, cx);
+    }
+    if inside.is_empty() && before != now {
+        tell_of_absent(room, change, versions.clone(), cx);
+        let invited = change.invites && room.settings.members_only && before == Affiliation::None;
+        if invited && now >= Affiliation::Member {
+            invite::welcome(room, &change.who, cx);
+        }
+    }
+    let code = match now {
+        Affiliation::Outcast => Some(301),
+        Affiliation::None if room.settings.members_only => Some(321),
+        _ => None,
+    };
+    for number in inside {
+        match code {
+            Some(code) => {
+                let reason = change.reason.as_deref();
+                let removal = Removal { code, actor, reason, versions: versions.clone() };
+                exit::remove(room, number, removal, cx);
+            }
+            None => {
+                let reason = change.reason.as_deref();
+                turn_into(room, number, (before, now), (actor, reason, versions.clone()), cx);
+                let nick = room.affiliations.get(&change.who).and_then(|it| it.nick.clone());
+                if let Some(nick) = nick.filter(|_| room.settings.nicks_locked) {
+                    nick_change::assign(room, number, &nick, cx);
+                }
+            }
+        }
+    }
+}
+
+/// An occupant is something else now (§5.1.3).
+fn turn_into(
+    room: &mut Room,
+    number: u64,
+    (before, now): (Affiliation, Affiliation),
+    (actor, reason, versions): (Option<&str>, Option<&str>, Option<(String, String)>),
+    cx: &mut Context<'_, Room>,
+) {
+    let moderated = room.settings.moderated;
+    let Some(occupant) = room.occupants.get_mut(number) else { return };
+    let role = occupant.role;
+    occupant.role = before.role_after(now, role, moderated);
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let news = News { actor, reason, versions, ..News::of(room, occupant) };
+    presence::tell_all(room, occupant, &news, role, cx);
+}
+
+/// Everybody of a banned domain has to go (§9.2).
+fn remove_banned(
+    room: &mut Room,
+    change: &Change,
+    actor: Option<&str>,
+    cx: &mut Context<'_, Room>,
+) {
+    let banned = room.occupants.iter().filter(|it| {
+        it.who.domainpart() == change.who.as_str()
+            && room.affiliation_of(&it.who) == Affiliation::Outcast
+    });
+    let banned: Vec<u64> = banned.map(|occupant| occupant.number).collect();
+    for number in banned {
+        let reason = change.reason.as_deref();
+        exit::remove(room, number, Removal { code: 301, actor, reason, versions: None }, cx);
+    }
+}
+
+/// Of somebody who is not in the room, those are told who may know his address (§10.3, XEP-0463 §5.2.2).
+fn tell_of_absent(
+    room: &Room,
+    change: &Change,
+    versions: Option<(String, String)>,
+    cx: &mut Context<'_, Room>,
+) {
+    let item = Element::new("item", ns::MUC_USER)
+        .with_attr("affiliation", change.to.as_str())
+        .with_attr("jid", change.who.as_str())
+        .with_attr("role", Role::None.as_str());
+    let mut x = Element::new("x", ns::MUC_USER).with_child(item);
+    if let Some((since, until)) = versions {
+        let mav = Element::new("mav", ns::AFFILIATIONS);
+        x.push(mav.with_attr("since", since).with_attr("until", until));
+    }
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id: None,
+        from: Some(Jid::from(room.jid.clone())),
+        to: None,
+        lang: None,
+    };
+    // News, not a conversation.
+    let hint = Element::new("no-store", ns::HINTS);
+    let stanza = Stanza::build(head, &[x, hint]);
+    for occupant in room.occupants.iter().filter(|it| room.shows_addresses_to(it)) {
+        for session in &occupant.sessions {
+            cx.send(stanza.clone().with_to(session.jid.clone().into()));
+        }
+    }
+}

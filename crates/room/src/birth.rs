@@ -1,0 +1,137 @@
+//! Owns the certificate of a room: who made it, when, its secret, and whether it was configured; and the
+//! tombstone of one that was destroyed. Plain data, with the rows that keep them.
+
+use bytes::Bytes;
+use store::{Key, Kind, Row, Write};
+use xmpp::{BareJid, Element};
+
+/// The namespace of what only this server reads.
+pub const NS: &str = "urn:rookery:rooms:0";
+
+/// Since when there is a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// Who made it.
+    pub creator: BareJid,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// What makes ids of occupants that nobody can guess (XEP-0421 §4.1).
+    pub secret: [u8; 32],
+    /// It waits for its first configuration (XEP-0045 §10.1.1).
+    pub locked: bool,
+}
+
+/// What is left of a room that was destroyed (XEP-0045 §10.9).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Where people went.
+    pub venue: Option<String>,
+    /// Why, in words for people.
+    pub reason: Option<String>,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// Who may make a room of this name again.
+    pub owners: Vec<BareJid>,
+}
+
+/// The rows of [`Kind::Room`].
+pub(crate) const BIRTH: &str = "birth";
+pub(crate) const SETTINGS: &str = "settings";
+pub(crate) const SUBJECT: &str = "subject";
+pub(crate) const AVATAR: &str = "avatar";
+pub(crate) const TOMBSTONE: &str = "tombstone";
+
+/// After so long the name is free again.
+const TOMBSTONE_MICROS: u64 = 30 * 24 * 3_600 * 1_000_000;
+
+/// A write of one of the rows.
+pub(crate) fn put(room: &BareJid, item: &'static str, value: impl Into<Bytes>) -> Write {
+    Write::Put(Key::new(room.clone(), Kind::Room, item), value.into())
+}
+
+/// One of the rows.
+pub(crate) fn find<'a>(rows: &'a [Row], item: &str) -> Option<&'a Bytes> {
+    let is = |row: &&Row| row.kind == Kind::Room && row.item == item.as_bytes();
+    rows.iter().find(is).map(|row| &row.value)
+}
+
+impl Birth {
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let secret: String = self.secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        Element::new("room", NS)
+            .with_attr("creator", self.creator.as_str())
+            .with_attr("at", self.at.to_string())
+            .with_attr("secret", secret)
+            .with_attr_opt("locked", self.locked.then_some("true"))
+            .to_bytes()
+            .into()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let row = Element::parse(bytes).ok().filter(|row| row.is("room", NS))?;
+        let mut secret = [0; 32];
+        let digits = row.attr("secret").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
+        for (index, byte) in secret.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self {
+            creator: BareJid::parse(row.attr("creator")?).ok()?,
+            at: row.attr("at")?.parse().ok()?,
+            secret,
+            locked: row.attr("locked").is_some(),
+        })
+    }
+}
+
+impl Tombstone {
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let owner = |jid: &BareJid| Element::new("owner", NS).with_attr("jid", jid.as_str());
+        let mut row = Element::new("destroyed", NS)
+            .with_attr("at", self.at.to_string())
+            .with_attr_opt("venue", self.venue.as_deref())
+            .with_children(self.owners.iter().map(owner));
+        if let Some(reason) = &self.reason {
+            row.push(Element::new("reason", NS).with_text(reason));
+        }
+        row.to_bytes().into()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let row = Element::parse(bytes).ok().filter(|row| row.is("destroyed", NS))?;
+        let owners = row.children().filter(|child| child.is("owner", NS));
+        Some(Self {
+            venue: row.attr("venue").map(str::to_owned),
+            reason: row.child("reason", NS).map(Element::text),
+            at: row.attr("at")?.parse().ok()?,
+            owners: owners.filter_map(|it| BareJid::parse(it.attr("jid")?).ok()).collect(),
+        })
+    }
+
+    /// Whether the name is still taken.
+    pub(crate) fn stands(&self, unix_micros: u64) -> bool {
+        unix_micros < self.at.saturating_add(TOMBSTONE_MICROS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_and_tombstones_read_back() {
+        let creator = BareJid::parse("crone1@x.org").unwrap();
+        let birth = Birth { creator: creator.clone(), at: 17, secret: [0xab; 32], locked: true };
+        assert_eq!(Birth::from_bytes(&birth.to_bytes()), Some(birth.clone()));
+        let open = Birth { locked: false, ..birth };
+        assert_eq!(Birth::from_bytes(&open.to_bytes()), Some(open));
+        let stone = Tombstone {
+            venue: Some("heath@chat.x.org".into()),
+            reason: Some("moved <on>".into()),
+            at: 5,
+            owners: vec![creator],
+        };
+        assert_eq!(Tombstone::from_bytes(&stone.to_bytes()), Some(stone.clone()));
+        assert!(stone.stands(TOMBSTONE_MICROS) && !stone.stands(TOMBSTONE_MICROS + 5));
+        assert_eq!(Birth::from_bytes(b"<room/>"), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! Owns what all rooms of a server share: settings of the operator, and the count of who is where.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use xmpp::BareJid;
+
+/// Settings of the operator. Never changed while rooms live.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may create rooms (XEP-0045 §10.1.1).
+    pub create: Create,
+    /// Who may do in every room what its owner may, and enter all of them.
+    pub admins: Vec<BareJid>,
+    /// Most rooms of a service.
+    pub rooms: usize,
+    /// Most rooms that one account has created and that are still there.
+    pub rooms_per_account: usize,
+    /// Most occupants of a room; a room's owner may choose less.
+    pub occupants: usize,
+    /// Most sessions of one occupant (XEP-0045 §7.2.8).
+    pub sessions_per_occupant: usize,
+    /// Most affiliations of a room.
+    pub affiliations: usize,
+    /// Most messages that newcomers are shown (XEP-0045 §7.2.13).
+    pub history: usize,
+    /// Most characters of a nick.
+    pub nick_chars: usize,
+    /// How long a room may wait for its first configuration.
+    pub unconfigured: Duration,
+    /// What one occupant, and what all of a room together, may send.
+    pub rates: Rates,
+}
+
+/// Who may create rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// Accounts of the served domains.
+    Local,
+    /// [`Config::admins`].
+    Admins,
+    /// Everybody, accounts of other servers too.
+    Anyone,
+}
+
+/// Stanzas a second on average, and at once above that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// False: rates are not limited (load tests).
+    pub enabled: bool,
+    /// Messages and presence of one occupant.
+    pub occupant: (u32, u32),
+    /// Messages and presence of a whole room.
+    pub room: (u32, u32),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            create: Create::Local,
+            admins: Vec::new(),
+            rooms: 100_000,
+            rooms_per_account: 100,
+            occupants: 10_000,
+            sessions_per_occupant: 20,
+            affiliations: 100_000,
+            history: 100,
+            nick_chars: 64,
+            unconfigured: Duration::from_secs(600),
+            rates: Rates { enabled: true, occupant: (10, 100), room: (1_000, 10_000) },
+        }
+    }
+}
+
+/// What all rooms of a member share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Settings.
+    pub config: Config,
+    occupants: Mutex<HashMap<BareJid, usize>>,
+}
+
+impl Shared {
+    /// With these settings.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, occupants: Mutex::default() }
+    }
+
+    /// Notes how many occupants a room has.
+    pub(crate) fn count(&self, room: &BareJid, occupants: usize) {
+        let mut table = self.occupants.lock().unwrap_or_else(PoisonError::into_inner);
+        match occupants {
+            0 => drop(table.remove(room)),
+            _ => drop(table.insert(room.clone(), occupants)),
+        }
+    }
+
+    /// How many occupants a room on this member has.
+    pub fn occupants(&self, room: &BareJid) -> usize {
+        let table = self.occupants.lock().unwrap_or_else(PoisonError::into_inner);
+        table.get(room).copied().unwrap_or(0)
+    }
+
+    /// The rooms of this member that have occupants, and how many occupants all have together.
+    pub fn occupied(&self) -> (Vec<BareJid>, usize) {
+        let table = self.occupants.lock().unwrap_or_else(PoisonError::into_inner);
+        (table.keys().cloned().collect(), table.values().sum())
+    }
+
+    /// Whether somebody administers the service.
+    pub(crate) fn is_admin(&self, jid: &BareJid) -> bool {
+        self.config.admins.contains(jid)
+    }
+}

@@ -1,0 +1,127 @@
+//! Owns the end of a room (XEP-0045 §10.9): those who are in it are told, its rows and its archive are
+//! erased, and where it was to stay, a tombstone says where people went.
+
+use entity::Context;
+use xmpp::{Element, Jid, Stanza, StanzaCondition, ns};
+
+use crate::birth::{self, NS, Tombstone};
+use crate::exit::send_unavailable;
+use crate::iq::reply;
+use crate::presence::status;
+use crate::room::{Phase, Room};
+use crate::{affiliation::Affiliation, directory};
+
+/// Where people may go instead, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    venue: Option<Jid>,
+    reason: Option<String>,
+    password: Option<String>,
+}
+
+impl Farewell {
+    /// Reads `<destroy/>`; an address that is none is not passed on.
+    pub(crate) fn read(destroy: &Element) -> Self {
+        let text = |name| destroy.child(name, destroy.ns().to_owned().as_str()).map(Element::text);
+        Self {
+            venue: destroy.attr("jid").and_then(|jid| Jid::parse(jid).ok()),
+            reason: text("reason").filter(|reason| !reason.is_empty()),
+            password: text("password").filter(|password| !password.is_empty()),
+        }
+    }
+
+    fn to_element(&self) -> Element {
+        let word = |name: &'static str| Element::new(name, ns::MUC_USER);
+        let venue = self.venue.as_ref().map(|venue| venue.as_str());
+        let mut destroy = word("destroy").with_attr_opt("jid", venue);
+        for (name, text) in [("reason", &self.reason), ("password", &self.password)] {
+            if let Some(text) = text {
+                destroy.push(word(name).with_text(text));
+            }
+        }
+        destroy
+    }
+}
+
+/// An owner destroys the room. The request is answered when nothing is left.
+pub(crate) fn destroy(
+    room: &mut Room,
+    farewell: &Farewell,
+    request: Stanza,
+    cx: &mut Context<'_, Room>,
+) {
+    for occupant in room.occupants.clear() {
+        let item = Element::new("item", ns::MUC_USER)
+            .with_attr("affiliation", Affiliation::None.as_str())
+            .with_attr("role", "none");
+        let x = Element::new("x", ns::MUC_USER)
+            .with_child(item)
+            .with_child(farewell.to_element())
+            .with_child(status(110));
+        for session in &occupant.sessions {
+            let x = std::slice::from_ref(&x);
+            send_unavailable(room, (occupant.jid.clone(), &session.jid), x, cx);
+        }
+    }
+    let owners = room.affiliations.of_affiliation(Affiliation::Owner);
+    let stone = Tombstone {
+        venue: farewell.venue.as_ref().map(ToString::to_string),
+        reason: farewell.reason.clone(),
+        at: cx.now.unix_micros,
+        owners: owners.map(|(jid, _)| jid.clone()).take(100).collect(),
+    };
+    let stays = room.settings.persistent && matches!(room.phase, Phase::Open);
+    end(room, stays.then_some(stone), Some(request), cx);
+}
+
+/// Nothing is left of the room but its tombstone, if there is one. Until then, who comes waits.
+pub(crate) fn end(
+    room: &mut Room,
+    stone: Option<Tombstone>,
+    request: Option<Stanza>,
+    cx: &mut Context<'_, Room>,
+) {
+    let mut nothing = Room::absent(room.jid.clone(), std::sync::Arc::clone(&room.shared));
+    std::mem::swap(&mut nothing.queue, &mut room.queue);
+    nothing.phase = Phase::Ending;
+    nothing.stay_open();
+    *room = nothing;
+    room.queue.block();
+    cx.cancel_timer(crate::create::UNCONFIGURED);
+    // What was written before is written before the rows are erased.
+    cx.commit_then(Vec::new(), move |room, cx, _| {
+        let owner = room.jid.clone();
+        cx.read(
+            move |store, fence| store.erase(fence, owner),
+            move |room, cx, erased| bury(room, stone, (request, erased), cx),
+        );
+    });
+}
+
+fn bury(
+    room: &mut Room,
+    stone: Option<Tombstone>,
+    (request, erased): (Option<Stanza>, Result<(), store::Error>),
+    cx: &mut Context<'_, Room>,
+) {
+    let writes = stone.iter().map(|it| birth::put(&room.jid, birth::TOMBSTONE, it.to_bytes()));
+    let writes = writes.collect();
+    cx.commit_then(writes, move |room, cx, kept| {
+        let done = erased.and(kept);
+        if let Err(error) = &done {
+            tracing::error!(jid = %room.jid, %error, "a room that has ended was not erased");
+        }
+        room.phase = match stone {
+            Some(stone) => Phase::Destroyed(Box::new(stone)),
+            None => Phase::Absent,
+        };
+        directory::tell(room, Element::new("ended", NS), cx);
+        if let Some(request) = request {
+            let answer = done.map(|()| None);
+            let answer = answer.map_err(|_| StanzaCondition::InternalServerError.into());
+            reply(room, &request, answer, cx);
+        }
+        room.queue.unblock();
+        room.drain(cx);
+    });
+}

@@ -1,0 +1,79 @@
+//! XEP-0030 Service Discovery, version 2.5.0: what a room service is and can do (XEP-0045 §6.2), and its
+//! public rooms (§6.3), by pages (XEP-0059).
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::rsm;
+use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+
+use super::Directory;
+
+/// Discovery of a room service.
+pub(super) const EXTENSION: Extension<Directory> = Extension {
+    number: "0030",
+    title: "Service Discovery",
+    version: "2.5.0",
+    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::RSM],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
+        Iq {
+            ty: IqType::Get,
+            name: "query",
+            ns: ns::DISCO_ITEMS,
+            who: Who::Anybody,
+            handle: items,
+        },
+    ],
+    ..Extension::NONE
+};
+
+/// What every room of the service can do, and clients look for here (§7.4, XEP-0421 §4, XEP-0486 §3.1).
+const OF_ROOMS: &[&str] = &[ns::MUC, ns::MUC_STABLE_ID, ns::OCCUPANT_ID, ns::VCARD, ns::REGISTER];
+/// Most rooms of one page.
+const PAGE_MOST: u32 = 100;
+
+fn info(
+    _: &mut Directory,
+    request: &Request,
+    _: &mut Context<'_, Directory>,
+) -> Result<Answer, StanzaError> {
+    if request.payload.attr("node").is_some() {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
+    let identity = word("identity")
+        .with_attr("category", "conference")
+        .with_attr("type", "text")
+        .with_attr("name", "Rooms");
+    let features = super::EXTENSIONS.features().into_iter().chain(OF_ROOMS.iter().copied());
+    let features = features.map(|var| word("feature").with_attr("var", var));
+    Ok(Answer::Result(word("query").with_child(identity).with_children(features)))
+}
+
+/// §6.3: hidden rooms are not there. A list that is not whole says so.
+fn items(
+    directory: &mut Directory,
+    request: &Request,
+    _: &mut Context<'_, Directory>,
+) -> Result<Answer, StanzaError> {
+    if request.payload.attr("node").is_some() {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let public: Vec<_> = directory.rooms.iter().filter(|(_, it)| it.public).collect();
+    let asked = rsm::Request::parse(&request.payload)?;
+    let is_partial = public.len() > PAGE_MOST as usize;
+    let request = asked.clone().unwrap_or_default();
+    let (range, set) = request.page(&public, |(jid, _)| jid.as_str(), PAGE_MOST)?;
+    let items = public[range].iter().map(|(jid, listing)| {
+        let name = match listing.name.as_str() {
+            "" => jid.localpart().unwrap_or_default(),
+            name => name,
+        };
+        Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid.as_str()).with_attr("name", name)
+    });
+    let query = Element::new("query", ns::DISCO_ITEMS).with_children(items);
+    Ok(Answer::Result(match asked.is_some() || is_partial {
+        true => query.with_child(set.to_element()),
+        false => query,
+    }))
+}

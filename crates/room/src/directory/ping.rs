@@ -1,0 +1,25 @@
+//! XEP-0199 XMPP Ping, version 2.0.1: the room service is there.
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::{IqType, StanzaError, ns};
+
+use super::Directory;
+
+/// Pings to a room service.
+pub(super) const EXTENSION: Extension<Directory> = Extension {
+    number: "0199",
+    title: "XMPP Ping",
+    version: "2.0.1",
+    features: &[ns::PING],
+    iqs: &[Iq { ty: IqType::Get, name: "ping", ns: ns::PING, who: Who::Anybody, handle: ping }],
+    ..Extension::NONE
+};
+
+fn ping(
+    _: &mut Directory,
+    _: &Request,
+    _: &mut Context<'_, Directory>,
+) -> Result<Answer, StanzaError> {
+    Ok(Answer::Done)
+}

@@ -1,0 +1,252 @@
+//! Owns entering a room (XEP-0045 §7.2): who may, under which nick, and what is said to a newcomer in which
+//! order (§7.1): the others, himself, the history, the subject.
+
+use entity::Context;
+use subtle::ConstantTimeEq;
+use xmpp::{
+    Element, ErrorType, FullJid, Head, Jid, Kind, MessageType, Stanza, StanzaCondition,
+    StanzaError, ns,
+};
+
+use crate::affiliation::Affiliation;
+use crate::extensions::{self, affiliation_versions};
+use crate::history::Wish;
+use crate::nick::{folded, occupant_jid};
+use crate::occupant::{Occupant, Session};
+use crate::presence::{self, News};
+use crate::rate::Bucket;
+use crate::refuse::refuse;
+use crate::room::{Phase, Room};
+
+/// Where the room is full, so many admins and owners may come in all the same (§7.2.9).
+const RESERVED_PLACES: usize = 20;
+
+/// What a client asks for when it wants in.
+pub(crate) struct Knock {
+    /// The client.
+    pub(crate) session: FullJid,
+    /// The occupant JID that it wants.
+    pub(crate) wanted: FullJid,
+    password: Option<String>,
+    pub(crate) wish: Wish,
+    pub(crate) versions: Option<affiliation_versions::Since>,
+}
+
+/// Whether a presence wants in, and does not just show itself (§7.2.1, §7.2.18).
+pub(crate) fn is_knock(stanza: &Stanza) -> bool {
+    stanza.find("x", ns::MUC).is_some()
+}
+
+impl Knock {
+    /// Reads a presence that wants in.
+    ///
+    /// # Errors
+    /// `jid-malformed` without a nick, or with one that cannot be used.
+    pub(crate) fn read(room: &Room, stanza: &Stanza) -> Result<Self, StanzaError> {
+        let Head { from, to, .. } = stanza.head();
+        let session = from.as_ref().and_then(Jid::to_full);
+        let nick = to.as_ref().and_then(Jid::resourcepart);
+        let (Some(session), Some(nick)) = (session, nick) else {
+            return Err(StanzaCondition::JidMalformed.into());
+        };
+        let wanted = occupant_jid(&room.jid, nick, room.shared.config.nick_chars)?;
+        let x = stanza.child("x", ns::MUC).unwrap_or_else(|| Element::new("x", ns::MUC));
+        Ok(Self {
+            session,
+            wanted,
+            password: x.child("password", ns::MUC).map(Element::text),
+            wish: Wish::read(&x),
+            versions: affiliation_versions::asked(&x),
+        })
+    }
+
+    /// What the client says of itself, without what only rooms may say (§17.3 rules 6 and 7).
+    pub(crate) fn session(&self, room: &Room, stanza: &Stanza) -> Session {
+        session(room, &self.session, stanza)
+    }
+}
+
+/// What a presence shows.
+pub(crate) fn session(room: &Room, jid: &FullJid, stanza: &Stanza) -> Session {
+    let clean = extensions::clean(&room.jid, stanza);
+    Session {
+        jid: jid.clone(),
+        presence: clean.detached().inner().clone(),
+        lang: stanza.head().lang.clone(),
+    }
+}
+
+/// Lets somebody in, or says why not. `codes`: what else he is told of himself (§10.1.1).
+pub(crate) fn knock(room: &mut Room, stanza: &Stanza, codes: &[u16], cx: &mut Context<'_, Room>) {
+    let admitted = Knock::read(room, stanza).and_then(|knock| {
+        let (jid, codes_of_nick) = admit(room, &knock)?;
+        Ok((knock, jid, codes_of_nick))
+    });
+    match admitted {
+        Ok((knock, jid, assigned)) => {
+            let codes: Vec<u16> = codes.iter().copied().chain(assigned.then_some(210)).collect();
+            come_in(room, (stanza, &knock), jid, &codes, cx);
+        }
+        Err(error) => refuse(room, stanza, error, cx),
+    }
+}
+
+/// Under which occupant JID somebody may come in, and whether it is another than he wanted (§7.2.17).
+fn admit(room: &Room, knock: &Knock) -> Result<(FullJid, bool), StanzaError> {
+    let who = knock.session.bare();
+    let affiliation = room.affiliation_of(&who);
+    if matches!(room.phase, Phase::Locked) && affiliation < Affiliation::Owner {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    if affiliation == Affiliation::Outcast {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    if room.settings.members_only && affiliation < Affiliation::Member {
+        return Err(StanzaCondition::RegistrationRequired.into());
+    }
+    check_password(room, knock)?;
+    check_places(room, knock, affiliation)?;
+    let jid = nick_of(room, knock, &who)?;
+    let assigned = jid != knock.wanted;
+    Ok((jid, assigned))
+}
+
+/// §7.2.5, in a time that tells nothing about the password.
+fn check_password(room: &Room, knock: &Knock) -> Result<(), StanzaError> {
+    let Some(password) = &room.settings.password else { return Ok(()) };
+    let said = knock.password.as_deref().unwrap_or_default();
+    match bool::from(said.as_bytes().ct_eq(password.as_bytes())) {
+        true => Ok(()),
+        false => Err(StanzaCondition::NotAuthorized.into()),
+    }
+}
+
+/// §7.2.9
+fn check_places(room: &Room, knock: &Knock, affiliation: Affiliation) -> Result<(), StanzaError> {
+    let config = &room.shared.config;
+    let full = || StanzaError::from(StanzaCondition::ServiceUnavailable).with_type(ErrorType::Wait);
+    let inside = room.occupants.of_nick(knock.wanted.resource());
+    if let Some(own) = inside.filter(|inside| inside.who == knock.session.bare()) {
+        return match own.sessions.len() < config.sessions_per_occupant {
+            true => Ok(()),
+            false => Err(full().with_text("too many clients of one occupant")),
+        };
+    }
+    let most = room.settings.occupants.unwrap_or(config.occupants).min(config.occupants);
+    let reserved = if affiliation >= Affiliation::Admin { RESERVED_PLACES } else { 0 };
+    match room.occupants.len() < most + reserved {
+        true => Ok(()),
+        false => Err(full()),
+    }
+}
+
+/// The nick that somebody gets: the one he wants, or the one that he has registered where nicks are locked
+/// (§7.10); not one that is another's (§7.2.8, §7.12).
+pub(crate) fn nick_of(
+    room: &Room,
+    knock: &Knock,
+    who: &xmpp::BareJid,
+) -> Result<FullJid, StanzaError> {
+    let own = room.affiliations.get(who).and_then(|entry| entry.nick.as_deref());
+    let jid = match own.filter(|_| room.settings.nicks_locked) {
+        Some(nick) if folded(nick) != folded(knock.wanted.resource()) => {
+            occupant_jid(&room.jid, nick, usize::MAX)?
+        }
+        _ => knock.wanted.clone(),
+    };
+    let reserved = room.affiliations.owner_of_nick(jid.resource());
+    if reserved.is_some_and(|owner| owner != who) {
+        return Err(StanzaCondition::Conflict.into());
+    }
+    match room.occupants.of_nick(jid.resource()) {
+        Some(inside) if inside.who != *who => Err(StanzaCondition::Conflict.into()),
+        // All clients of an occupant have the nick as it is written first.
+        Some(inside) => Ok(inside.jid.clone()),
+        None => Ok(jid),
+    }
+}
+
+fn come_in(
+    room: &mut Room,
+    (stanza, knock): (&Stanza, &Knock),
+    jid: FullJid,
+    codes: &[u16],
+    cx: &mut Context<'_, Room>,
+) {
+    let session = knock.session(room, stanza);
+    let number = match room.occupants.of_nick(jid.resource()).map(|inside| inside.number) {
+        Some(number) => {
+            room.occupants.show(number, session);
+            number
+        }
+        None => add(room, jid, session, cx),
+    };
+    room.count();
+    welcome(room, number, (stanza, knock), codes, cx);
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let news = News::of(room, occupant);
+    presence::tell_others(room, occupant, &news, cx);
+    for other in occupant.sessions.iter().filter(|other| other.jid != knock.session) {
+        presence::tell_self(occupant, &other.jid, &news, cx);
+    }
+}
+
+fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) -> u64 {
+    let who = session.jid.bare();
+    let affiliation = room.affiliation_of(&who);
+    let role = affiliation.role_on_entering(room.settings.moderated);
+    let marks = extensions::marks(room, &who);
+    let rate = Bucket::full(room.shared.config.rates.occupant, cx.now.elapsed);
+    room.occupants.add(|number| Occupant {
+        number,
+        jid,
+        who,
+        role,
+        sessions: vec![session],
+        marks,
+        rate,
+    })
+}
+
+/// Everything that a newcomer is told, in order (§7.1); also said to a client that has lost track
+/// (§17.3 rule 3).
+pub(crate) fn welcome(
+    room: &Room,
+    number: u64,
+    (stanza, knock): (&Stanza, &Knock),
+    codes: &[u16],
+    cx: &mut Context<'_, Room>,
+) {
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let session = &knock.session;
+    let versions = affiliation_versions::welcome(room, occupant, knock, cx);
+    presence::tell_of_others(room, occupant, session, cx);
+    let own_codes: Vec<u16> = codes
+        .iter()
+        .copied()
+        .chain(room.settings.addresses_shown.then_some(100))
+        .chain(room.settings.logged.then_some(170))
+        .collect();
+    let id = stanza.head().id.clone();
+    let news = News { id, own_codes: &own_codes, versions, ..News::of(room, occupant) };
+    presence::tell_self(occupant, session, &news, cx);
+    for line in room.history.shown(&knock.wish, room.settings.history, cx.now) {
+        cx.send(line.clone().with_to(session.clone().into()));
+    }
+    cx.send(subject(room).with_to(session.clone().into()));
+}
+
+/// The subject, empty where there is none (§7.2.15).
+fn subject(room: &Room) -> Stanza {
+    let none = || {
+        let head = Head {
+            kind: Kind::Message(MessageType::Groupchat),
+            id: None,
+            from: Some(room.jid.clone().into()),
+            to: None,
+            lang: None,
+        };
+        Stanza::build(head, &[Element::new("subject", "")])
+    };
+    room.subject.clone().unwrap_or_else(none)
+}

@@ -1,0 +1,116 @@
+//! XEP-0463 MUC Affiliations Versioning, version 0.2.0: a client is told what has changed of the lists since
+//! it was here.
+
+use entity::{Context, Extension};
+use xmpp::{
+    BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
+};
+
+use crate::Room;
+use crate::admin::may_list;
+use crate::affiliation::Affiliation;
+use crate::affiliations::Entry;
+use crate::enter::Knock;
+use crate::occupant::Occupant;
+use crate::rules::Standing;
+
+/// Versions of the lists.
+pub const EXTENSION: Extension<Room> = Extension {
+    number: "0463",
+    title: "MUC Affiliations Versioning",
+    version: "0.2.0",
+    features: &[ns::AFFILIATIONS],
+    ..Extension::NONE
+};
+
+/// The version that a client knows; none: it wants everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Since(Option<String>);
+
+/// A list of more items is not told in one message; the client takes it that there are no versions (§5.2.1).
+const ITEMS_MOST: usize = 1_000;
+
+/// §5.1
+pub(crate) fn asked(x: &Element) -> Option<Since> {
+    let mav = x.child("mav", ns::AFFILIATIONS)?;
+    Some(Since(mav.attr("since").map(str::to_owned)))
+}
+
+/// The version of the lists now; another room of the same name has others.
+pub(crate) fn version(room: &Room) -> String {
+    let born = room.birth.as_ref().map_or(0, |birth| birth.at);
+    format!("{born:x}-{}", room.affiliations.version())
+}
+
+/// Tells a newcomer what he has missed, before anything else (§5.2.1); what his own presence says of it.
+pub(crate) fn welcome(
+    room: &Room,
+    occupant: &Occupant,
+    knock: &Knock,
+    cx: &mut Context<'_, Room>,
+) -> Option<(String, String)> {
+    let Since(since) = knock.versions.as_ref()?;
+    let standing =
+        Standing { affiliation: room.affiliation_of(&occupant.who), role: occupant.role };
+    let to = Jid::from(knock.session.clone());
+    if !may_list(room, standing, Affiliation::Member) {
+        refuse(room, to, cx);
+        return None;
+    }
+    let until = version(room);
+    if since.as_deref() == Some(until.as_str()) {
+        return Some((until.clone(), until));
+    }
+    let known = since.as_deref().and_then(|since| number(room, since));
+    let changed = known.and_then(|known| room.affiliations.since(known));
+    let (since, list) = match changed {
+        Some(changed) => (since.as_deref(), changed),
+        None => (None, everything(room)),
+    };
+    if list.len() > ITEMS_MOST {
+        return None;
+    }
+    let mav = Element::new("mav", ns::AFFILIATIONS).with_attr_opt("since", since);
+    let visible = |(_, entry): &(&BareJid, &Entry)| {
+        let list = if entry.affiliation == Affiliation::None {
+            Affiliation::Member
+        } else {
+            entry.affiliation
+        };
+        may_list(room, standing, list)
+    };
+    let items = list.into_iter().filter(visible).map(item);
+    let x = Element::new("x", ns::MUC_USER)
+        .with_child(mav.with_attr("until", &until))
+        .with_children(items);
+    cx.send(Stanza::build(head(room, to, MessageType::Normal), &[x]));
+    Some((until.clone(), until))
+}
+
+fn everything(room: &Room) -> Vec<(&BareJid, &Entry)> {
+    let all = Affiliation::ALL.into_iter().filter(|it| *it != Affiliation::None);
+    all.flat_map(|it| room.affiliations.of_affiliation(it)).take(ITEMS_MOST + 1).collect()
+}
+
+fn number(room: &Room, version: &str) -> Option<u64> {
+    let born = format!("{:x}", room.birth.as_ref()?.at);
+    version.strip_prefix(&born)?.strip_prefix('-')?.parse().ok()
+}
+
+fn item((jid, entry): (&BareJid, &Entry)) -> Element {
+    Element::new("item", ns::MUC_USER)
+        .with_attr("affiliation", entry.affiliation.as_str())
+        .with_attr("jid", jid.as_str())
+}
+
+/// §5.2.3
+fn refuse(room: &Room, to: Jid, cx: &mut Context<'_, Room>) {
+    let error = StanzaError::from(StanzaCondition::Forbidden).to_element();
+    let error = error.with_attr("by", room.jid.as_str());
+    cx.send(Stanza::build(head(room, to, MessageType::Error), &[error]));
+}
+
+fn head(room: &Room, to: Jid, ty: MessageType) -> Head {
+    let from = Some(Jid::from(room.jid.clone()));
+    Head { kind: Kind::Message(ty), id: None, from, to: Some(to), lang: None }
+}

@@ -1,0 +1,169 @@
+//! XEP-0077 In-Band Registration, version 2.4: people register a nick with a room and become members of it
+//! (XEP-0045 §7.10). In a room that only members may enter, admins are asked (§9.9).
+
+use std::collections::VecDeque;
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::forms::{Field, FieldType, Form, FormKind};
+use xmpp::{BareJid, Element, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
+
+use crate::affiliate::{self, Change};
+use crate::affiliation::Affiliation;
+use crate::iq::reply;
+use crate::room::Phase;
+use crate::{Room, admin, voice};
+
+/// Registration with a room.
+pub const EXTENSION: Extension<Room> = Extension {
+    number: "0077",
+    title: "In-Band Registration",
+    version: "2.4",
+    features: &[ns::REGISTER, ns::MUC_REGISTER],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: get },
+        Iq { ty: IqType::Set, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: set },
+    ],
+    ..Extension::NONE
+};
+
+const NICK: &str = "muc#register_roomnick";
+/// Most registrations that wait for an admin; the oldest is given up.
+const WAITING_MOST: usize = 100;
+
+/// Who waits for an admin, with the nick that he wants.
+#[derive(Debug, Default)]
+struct Waiting(VecDeque<(BareJid, Box<str>)>);
+
+/// What is asked (§7.10).
+fn get(
+    room: &mut Room,
+    request: &Request,
+    _: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    let who = may_register(room, request)?;
+    let query = Element::new("query", ns::REGISTER);
+    let nick = room.affiliations.get(&who).and_then(|entry| entry.nick.as_deref());
+    if let Some(nick) = nick {
+        let word = |name: &'static str| Element::new(name, ns::REGISTER);
+        let known = query.with_child(word("registered"));
+        return Ok(Answer::Result(known.with_child(word("username").with_text(nick))));
+    }
+    let form = Form::new(FormKind::Form, ns::MUC_REGISTER)
+        .with_title("Registration with the room", "Choose the nick that shall be yours.")
+        .with(Field::new(FieldType::TextSingle, NICK).with_label("Desired nickname").required());
+    Ok(Answer::Result(query.with_child(form.to_element())))
+}
+
+/// A filled form, or the wish to be forgotten (XEP-0077 §3.2).
+fn set(
+    room: &mut Room,
+    request: &Request,
+    cx: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    let who = may_register(room, request)?;
+    let standing = room.affiliation_of(&who);
+    if request.payload.child("remove", ns::REGISTER).is_some() {
+        // Who is more than a member loses his nick alone.
+        let to = if standing == Affiliation::Member { Affiliation::None } else { standing };
+        register(room, (who, to, Box::default()), request.stanza.clone(), cx);
+        return Ok(Answer::Later);
+    }
+    let Some(form) = Form::submitted(&request.payload, ns::MUC_REGISTER)? else {
+        return Ok(Answer::Done);
+    };
+    let nick = form.text(NICK)?.filter(|nick| !nick.is_empty());
+    let nick = admin::reserve(room, &who, nick.ok_or(StanzaCondition::BadRequest)?)?;
+    if standing == Affiliation::None && room.settings.members_only {
+        wait(room, (who, nick), cx);
+        return Ok(Answer::Done);
+    }
+    let to = standing.max(Affiliation::Member);
+    register(room, (who, to, nick), request.stanza.clone(), cx);
+    Ok(Answer::Later)
+}
+
+/// Who asks.
+fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> {
+    let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+    let who = from.bare();
+    let standing = room.affiliation_of(&who);
+    if matches!(room.phase, Phase::Locked) && standing < Affiliation::Owner {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let allowed = standing >= Affiliation::Member
+        || (standing == Affiliation::None && room.settings.registration);
+    match allowed && who.localpart().is_some() {
+        true => Ok(who),
+        false => Err(StanzaCondition::NotAllowed.into()),
+    }
+}
+
+fn register(
+    room: &mut Room,
+    (who, to, nick): (BareJid, Affiliation, Box<str>),
+    stanza: Stanza,
+    cx: &mut Context<'_, Room>,
+) {
+    let change = Change { who, to, nick: Some(nick), reason: None, invites: false };
+    affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
+        reply(room, &stanza, done.map(|()| None), cx);
+    });
+}
+
+/// §9.9
+fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, Room>) {
+    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
+    waiting.retain(|(known, _)| *known != who);
+    if waiting.len() >= WAITING_MOST {
+        waiting.pop_front();
+    }
+    waiting.push_back((who.clone(), nick.clone()));
+    let question = Form::new(FormKind::Form, ns::MUC_REGISTER)
+        .with_title("Registration request", "Tick the box to let this person become a member.")
+        .with(
+            Field::new(FieldType::TextSingle, NICK)
+                .with_label("Desired nickname")
+                .with_value(&*nick),
+        )
+        .with(
+            Field::new(FieldType::JidSingle, "muc#jid")
+                .with_label("User ID")
+                .with_value(who.as_str()),
+        )
+        .with(
+            Field::boolean("muc#register_allow", false)
+                .with_label("Allow this person to register with the room?"),
+        );
+    voice::ask(room, &question, |_, affiliation| affiliation >= Affiliation::Admin, cx);
+}
+
+/// An admin decides.
+pub(crate) fn approve(
+    room: &mut Room,
+    stanza: &Stanza,
+    form: &Form,
+    cx: &mut Context<'_, Room>,
+) -> Result<(), StanzaError> {
+    let from = stanza.head().from.as_ref().map(Jid::bare).ok_or(StanzaCondition::BadRequest)?;
+    if room.affiliation_of(&from) < Affiliation::Admin {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?.to_owned();
+    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
+    let at = waiting.iter().position(|(_, wanted)| **wanted == *nick);
+    let (who, nick) = at.and_then(|at| waiting.remove(at)).ok_or(StanzaCondition::ItemNotFound)?;
+    if form.boolean("muc#register_allow")? != Some(true) {
+        return Ok(());
+    }
+    let nick = admin::reserve(room, &who, &nick)?;
+    let to = room.affiliation_of(&who).max(Affiliation::Member);
+    let change = Change { who, to, nick: Some(nick), reason: None, invites: true };
+    let stanza = stanza.clone();
+    affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
+        if let Err(error) = done {
+            crate::refuse::refuse(room, &stanza, error, cx);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! XEP-0424 Message Retraction, version 0.4.2: what somebody takes back is not shown again; in the archive a
+//! tombstone stands in its place.
+
+use entity::{Context, Extension};
+use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
+use xmpp::{BareJid, Element, Stanza, datetime, kept, ns};
+
+use crate::Room;
+
+/// Retraction of messages.
+pub const EXTENSION: Extension<Room> = Extension {
+    number: "0424",
+    title: "Message Retraction",
+    version: "0.4.2",
+    features: &[ns::RETRACT, ns::TOMBSTONE],
+    ..Extension::NONE
+};
+
+/// A message of `who` was reflected: if it takes back one of his own, that one is buried (§4, §5).
+pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
+    let Some(retract) = stanza.child("retract", ns::RETRACT) else { return };
+    let Some(id) = retract.attr("id").and_then(ArchiveId::parse) else { return };
+    let by = stanza.head().id.clone();
+    find(room, id, cx, move |room, cx, row| {
+        let Ok(Some(row)) = row else { return };
+        if row.peer != who {
+            return;
+        }
+        let retracted = Element::new("retracted", ns::RETRACT)
+            .with_attr_opt("id", by.as_deref())
+            .with_attr("stamp", datetime::format_seconds(cx.now.unix_micros));
+        room.history.remove(id);
+        if let Some(row) = tombstone(&row, retracted) {
+            cx.commit(vec![Write::Replace(room.jid.clone(), row)]);
+        }
+    });
+}
+
+/// A row of the archive.
+pub(super) fn find(
+    room: &Room,
+    id: ArchiveId,
+    cx: &mut Context<'_, Room>,
+    then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<Option<ArchiveRow>, store::Error>)
+    + 'static,
+) {
+    let owner = room.jid.clone();
+    let query = ArchiveQuery { ids: vec![id], limit: 1, ..ArchiveQuery::default() };
+    cx.read(
+        move |store, fence| store.query(fence, owner, query),
+        move |room, cx, page: Result<ArchivePage, store::Error>| {
+            then(room, cx, page.map(|mut page| page.rows.pop()));
+        },
+    );
+}
+
+/// What stands in the place of a message: its head, the ids that the room gave, and what became of it.
+pub(super) fn tombstone(row: &ArchiveRow, retracted: Element) -> Option<ArchiveRow> {
+    let stanza = kept::read(&row.stanza)?;
+    let stays = |ns: &str, name: &str| {
+        ns == ns::OCCUPANT_ID || (ns == ns::STANZA_ID && name == "stanza-id")
+    };
+    let stanza = stanza.without(|child| !stays(child.ns, child.name)).with_child(&retracted);
+    Some(ArchiveRow { stanza: kept::write(&stanza), ..row.clone() })
+}

@@ -1,0 +1,206 @@
+//! Owns mediated invitations and the answers to them (XEP-0045 §7.8.2, §7.9, §9.5). Only who was invited may
+//! decline, so that nobody uses the room to write to strangers.
+
+use std::collections::VecDeque;
+
+use entity::Context;
+use xmpp::{
+    BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
+};
+
+use crate::affiliate::{self, Change};
+use crate::affiliation::{Affiliation, Role};
+use crate::nick_change::sender;
+use crate::refuse::refuse;
+use crate::room::{Phase, Room};
+
+/// Most invitations of one message.
+const INVITED_MOST: usize = 20;
+/// Most invitations that may still be declined.
+const OPEN_MOST: usize = 1_000;
+/// The longest reason of one; longer ones are refused.
+const REASON_BYTES: usize = 4_096;
+
+/// Who was invited by whom.
+#[derive(Debug, Default)]
+struct Open {
+    invited: VecDeque<(BareJid, Jid)>,
+}
+
+/// Whether a message is an invitation, or an answer to one.
+pub(crate) fn is_one(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Message(MessageType::Normal)
+        && stanza.child("x", ns::MUC_USER).is_some_and(|x| {
+            x.children().any(|it| it.is("invite", ns::MUC_USER) || it.is("decline", ns::MUC_USER))
+        })
+}
+
+/// Sends invitations and answers on.
+pub(crate) fn pass_on(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Room>) {
+    let Some(x) = stanza.child("x", ns::MUC_USER) else { return };
+    let named = |name: &'static str| x.children().filter(move |it| it.is(name, ns::MUC_USER));
+    if let Some(decline) = named("decline").next() {
+        if let Err(error) = pass_decline(room, stanza, decline, cx) {
+            refuse(room, stanza, error, cx);
+        }
+        return;
+    }
+    let invites: Vec<Element> = named("invite").cloned().collect();
+    match check(room, stanza, &invites, cx) {
+        Ok(invited) => invite(room, stanza, (invites, invited), cx),
+        Err(error) => refuse(room, stanza, error, cx),
+    }
+}
+
+/// Who is invited.
+///
+/// # Errors
+/// `not-acceptable` from who is not inside, `forbidden` from who may not invite (§9.5), `jid-malformed` and
+/// `bad-request` for what is no invitation, `policy-violation` for too many.
+fn check(
+    room: &mut Room,
+    stanza: &Stanza,
+    invites: &[Element],
+    cx: &Context<'_, Room>,
+) -> Result<Vec<Jid>, StanzaError> {
+    if matches!(room.phase, Phase::Locked) {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let number = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+    let standing = stanza.head().from.as_ref().map(|from| room.standing_of(from));
+    let standing = standing.ok_or(StanzaCondition::NotAcceptable)?;
+    let may = match room.settings.members_only {
+        true if room.settings.allow_invites => standing.affiliation >= Affiliation::Member,
+        true => standing.affiliation >= Affiliation::Admin,
+        false => standing.role >= Role::Visitor,
+    };
+    if !may {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    if invites.len() > INVITED_MOST || !room.may_send(number, cx) {
+        let error = StanzaError::from(StanzaCondition::PolicyViolation);
+        return Err(error.with_text("too many invitations"));
+    }
+    if invites.iter().any(|invite| invite.to_bytes().len() > REASON_BYTES) {
+        return Err(StanzaCondition::NotAcceptable.into());
+    }
+    let to = |invite: &Element| -> Result<Jid, StanzaError> {
+        let to = invite.attr("to").ok_or(StanzaCondition::BadRequest)?;
+        let to = Jid::parse(to).map_err(|_| StanzaCondition::JidMalformed)?;
+        if to.localpart().is_none() {
+            return Err(StanzaCondition::ItemNotFound.into());
+        }
+        Ok(to)
+    };
+    invites.iter().map(to).collect()
+}
+
+/// Who is invited to a members-only room becomes a member of it first, so that he may come (§9.5).
+fn invite(
+    room: &mut Room,
+    stanza: &Stanza,
+    (invites, invited): (Vec<Element>, Vec<Jid>),
+    cx: &mut Context<'_, Room>,
+) {
+    let stanza = stanza.clone();
+    let strangers = invited.iter().map(Jid::bare);
+    let mut members: Vec<Change> = Vec::new();
+    for who in strangers.filter(|who| room.affiliation_of(who) == Affiliation::None) {
+        if members.iter().all(|known| known.who != who) {
+            let to = Affiliation::Member;
+            members.push(Change { who, to, nick: None, reason: None, invites: false });
+        }
+    }
+    if !room.settings.members_only || members.is_empty() {
+        return send_all(room, &stanza, (&invites, &invited), cx);
+    }
+    affiliate::change(room, members, None, cx, move |room, cx, done| match done {
+        Ok(()) => send_all(room, &stanza, (&invites, &invited), cx),
+        Err(error) => refuse(room, &stanza, error, cx),
+    });
+}
+
+fn send_all(
+    room: &mut Room,
+    stanza: &Stanza,
+    (invites, invited): (&[Element], &[Jid]),
+    cx: &mut Context<'_, Room>,
+) {
+    let Some(from) = stanza.head().from.clone() else { return };
+    // Nobody's address is told where addresses are a secret.
+    let inviter = match room.occupants.of_session(&from) {
+        Some(occupant) if !room.settings.addresses_shown => Jid::from(occupant.jid.clone()),
+        _ => Jid::from(from.bare()),
+    };
+    for (invite, to) in invites.iter().zip(invited) {
+        let mut onward = Element::new("invite", ns::MUC_USER).with_attr("from", inviter.as_str());
+        for child in invite
+            .children()
+            .filter(|it| it.is("reason", ns::MUC_USER) || it.is("continue", ns::MUC_USER))
+        {
+            onward.push(child.clone());
+        }
+        send(room, onward, (stanza.head().id.clone(), to.clone()), cx);
+        let open = room.slots.get_or_make(Open::default);
+        if open.invited.len() >= OPEN_MOST {
+            open.invited.pop_front();
+        }
+        open.invited.push_back((to.bare(), from.clone()));
+    }
+}
+
+fn send(
+    room: &Room,
+    invite: Element,
+    (id, to): (Option<std::sync::Arc<str>>, Jid),
+    cx: &mut Context<'_, Room>,
+) {
+    let mut x = Element::new("x", ns::MUC_USER).with_child(invite);
+    if let Some(password) = &room.settings.password {
+        x.push(Element::new("password", ns::MUC_USER).with_text(password));
+    }
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id,
+        from: Some(room.jid.clone().into()),
+        to: Some(to),
+        lang: None,
+    };
+    cx.send(Stanza::build(head, &[x]));
+}
+
+/// The room itself invites somebody who was made a member of a members-only room (§9.5).
+pub(crate) fn welcome(room: &Room, who: &BareJid, cx: &mut Context<'_, Room>) {
+    let invite = Element::new("invite", ns::MUC_USER).with_attr("from", room.jid.as_str());
+    send(room, invite, (None, who.clone().into()), cx);
+}
+
+/// To who has invited.
+fn pass_decline(
+    room: &mut Room,
+    stanza: &Stanza,
+    decline: &Element,
+    cx: &mut Context<'_, Room>,
+) -> Result<(), StanzaError> {
+    let from = stanza.head().from.clone().ok_or(StanzaCondition::BadRequest)?;
+    if decline.to_bytes().len() > REASON_BYTES {
+        return Err(StanzaCondition::NotAcceptable.into());
+    }
+    let open = room.slots.get_or_make(Open::default);
+    let at = open.invited.iter().position(|(who, _)| who.as_str() == from.bare_str());
+    let inviter = at.and_then(|at| open.invited.remove(at)).map(|(_, inviter)| inviter);
+    let inviter = inviter.ok_or(StanzaCondition::ItemNotFound)?;
+    let mut onward = Element::new("decline", ns::MUC_USER).with_attr("from", from.bare_str());
+    if let Some(reason) = decline.child("reason", ns::MUC_USER) {
+        onward.push(reason.clone());
+    }
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id: stanza.head().id.clone(),
+        from: Some(room.jid.clone().into()),
+        to: Some(inviter),
+        lang: None,
+    };
+    cx.send(Stanza::build(head, &[Element::new("x", ns::MUC_USER).with_child(onward)]));
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Owns the people in a room: their nicks, roles and sessions. Plain data; what is said to whom is known to
+//! [`crate::presence`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use xmpp::{BareJid, FullJid, Jid};
+
+use crate::affiliation::Role;
+use crate::nick::folded;
+use crate::rate::Bucket;
+
+/// Somebody in the room, with one or more sessions under one nick (XEP-0045 §7.2.8).
+#[derive(Clone, Debug)]
+pub struct Occupant {
+    /// The number that no other occupant of the room ever has.
+    pub number: u64,
+    /// The occupant JID.
+    pub jid: FullJid,
+    /// Who he really is.
+    pub who: BareJid,
+    /// What he may do.
+    pub role: Role,
+    /// His sessions, oldest first; at least one.
+    pub sessions: Vec<Session>,
+    /// What is attached to all that he says (XEP-0421), in canonical bytes.
+    pub marks: Bytes,
+    /// What he may still send.
+    pub rate: Bucket,
+}
+
+/// One client of an occupant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its address.
+    pub jid: FullJid,
+    /// What its presence says, without what only rooms may say; canonical bytes.
+    pub presence: Bytes,
+    /// The presence's language.
+    pub lang: Option<std::sync::Arc<str>>,
+}
+
+/// Everybody in the room.
+#[derive(Clone, Debug, Default)]
+pub struct Occupants {
+    list: BTreeMap<u64, Occupant>,
+    nicks: HashMap<Box<str>, u64>,
+    sessions: HashMap<FullJid, u64>,
+    last: u64,
+}
+
+impl Occupant {
+    /// The nick.
+    #[must_use]
+    pub fn nick(&self) -> &str {
+        self.jid.resource()
+    }
+
+    /// The session whose presence is shown: the newest.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Session> {
+        self.sessions.last()
+    }
+}
+
+impl Occupants {
+    /// Everybody, in the order of entering.
+    pub fn iter(&self) -> impl Iterator<Item = &Occupant> {
+        self.list.values()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nobody is there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// An occupant by his number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Occupant> {
+        self.list.get(&number)
+    }
+
+    /// An occupant by his number.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut Occupant> {
+        self.list.get_mut(&number)
+    }
+
+    /// The occupant of whom this is a session.
+    #[must_use]
+    pub fn of_session(&self, jid: &Jid) -> Option<&Occupant> {
+        self.sessions.get(jid.as_str()).and_then(|number| self.list.get(number))
+    }
+
+    /// The occupant whose nick looks like this one.
+    #[must_use]
+    pub fn of_nick(&self, nick: &str) -> Option<&Occupant> {
+        self.nicks.get(&folded(nick)).and_then(|number| self.list.get(number))
+    }
+
+    /// Every occupant that is this account.
+    pub fn of_account<'a>(&'a self, who: &'a BareJid) -> impl Iterator<Item = &'a Occupant> {
+        self.list.values().filter(move |occupant| occupant.who == *who)
+    }
+
+    /// Lets somebody in. His nick is free.
+    pub fn add(&mut self, make: impl FnOnce(u64) -> Occupant) -> u64 {
+        self.last += 1;
+        let occupant = make(self.last);
+        self.nicks.insert(folded(occupant.nick()), self.last);
+        for session in &occupant.sessions {
+            self.sessions.insert(session.jid.clone(), self.last);
+        }
+        self.list.insert(self.last, occupant);
+        self.last
+    }
+
+    /// One more session of an occupant, or another presence of one; it is shown from now on.
+    pub fn show(&mut self, number: u64, session: Session) {
+        let Some(occupant) = self.list.get_mut(&number) else { return };
+        self.sessions.insert(session.jid.clone(), number);
+        occupant.sessions.retain(|known| known.jid != session.jid);
+        occupant.sessions.push(session);
+    }
+
+    /// Takes a session away; whether its occupant has others.
+    pub fn remove_session(&mut self, number: u64, jid: &Jid) -> bool {
+        self.sessions.remove(jid.as_str());
+        let Some(occupant) = self.list.get_mut(&number) else { return false };
+        occupant.sessions.retain(|known| *known.jid != *jid);
+        !occupant.sessions.is_empty()
+    }
+
+    /// Takes an occupant out with all sessions.
+    pub fn remove(&mut self, number: u64) -> Option<Occupant> {
+        let occupant = self.list.remove(&number)?;
+        self.nicks.remove(&folded(occupant.nick()));
+        for session in &occupant.sessions {
+            self.sessions.remove(&session.jid);
+        }
+        Some(occupant)
+    }
+
+    /// Gives an occupant another nick, which is free.
+    pub fn rename(&mut self, number: u64, jid: FullJid) {
+        let Some(occupant) = self.list.get_mut(&number) else { return };
+        self.nicks.remove(&folded(occupant.nick()));
+        self.nicks.insert(folded(jid.resource()), number);
+        occupant.jid = jid;
+    }
+
+    /// Everybody out.
+    pub fn clear(&mut self) -> Vec<Occupant> {
+        self.nicks.clear();
+        self.sessions.clear();
+        std::mem::take(&mut self.list).into_values().collect()
+    }
+}

@@ -1,0 +1,220 @@
+//! Owns what only owners may (XEP-0045 §10): the configuration, shown and changed, and the order to destroy.
+
+use entity::{Answer, Context, Request};
+use xmpp::forms::{Field, FieldType, Form, FormKind};
+use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError, ns};
+
+use crate::affiliate::{self, Change};
+use crate::affiliation::{Affiliation, Role};
+use crate::exit::{self, Removal};
+use crate::iq::reply;
+use crate::nick_change;
+use crate::presence;
+use crate::room::{Phase, Room};
+use crate::settings::{Settings, codes_of_change};
+use crate::{birth, create, destroy, directory, form};
+
+const ADMINS: &str = "muc#roomconfig_roomadmins";
+const OWNERS: &str = "muc#roomconfig_roomowners";
+
+/// The form (§10.1.3, §10.2).
+pub(crate) fn get(
+    room: &mut Room,
+    request: &Request,
+    _: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    check_owner(room, request)?;
+    let name = room.jid.localpart().unwrap_or_default();
+    let people = |affiliation| {
+        let list = room.affiliations.of_affiliation(affiliation);
+        list.map(|(jid, _)| jid.to_string()).take(LISTED_MOST).collect::<Vec<_>>()
+    };
+    let form = form::form(FormKind::Form, &room.settings)
+        .with_title(format!("Configuration of {name}"), "Choose how the room works.")
+        .with(jids(ADMINS, "Admins", people(Affiliation::Admin)))
+        .with(jids(OWNERS, "Owners", people(Affiliation::Owner)));
+    Ok(Answer::Result(Element::new("query", ns::MUC_OWNER).with_child(form.to_element())))
+}
+
+/// Where there are more admins or owners, the form does not change them.
+const LISTED_MOST: usize = 200;
+
+fn jids(var: &str, label: &str, list: Vec<String>) -> Field {
+    Field::new(FieldType::JidMulti, var).with_label(label).with_values(list)
+}
+
+/// A form that was filled in, or an order to destroy (§10.9).
+pub(crate) fn set(
+    room: &mut Room,
+    request: &Request,
+    cx: &mut Context<'_, Room>,
+) -> Result<Answer, StanzaError> {
+    check_owner(room, request)?;
+    if let Some(order) = request.payload.child("destroy", ns::MUC_OWNER) {
+        let farewell = destroy::Farewell::read(order);
+        destroy::destroy(room, &farewell, request.stanza.clone(), cx);
+        return Ok(Answer::Later);
+    }
+    let Some(answer) = Form::submitted(&request.payload, ns::MUC_CONFIG)? else {
+        return Ok(cancel(room, request, cx));
+    };
+    let settings = form::read(&answer, &room.settings, room.shared.config.history)?;
+    let changes = people_of(room, &answer)?;
+    if changes.is_empty() {
+        configure(room, settings, request.stanza.clone(), cx);
+        return Ok(Answer::Later);
+    }
+    let own = request.stanza.head().from.as_ref();
+    let actor = own.and_then(|own| room.occupants.of_session(own));
+    let actor = actor.map(|actor| actor.nick().to_owned());
+    let stanza = request.stanza.clone();
+    affiliate::change(room, changes, actor, cx, move |room, cx, done| match done {
+        Ok(()) => configure(room, settings, stanza, cx),
+        Err(error) => reply(room, &stanza, Err(error), cx),
+    });
+    Ok(Answer::Later)
+}
+
+fn check_owner(room: &Room, request: &Request) -> Result<(), StanzaError> {
+    let from = request.stanza.head().from.as_ref().map(Jid::bare);
+    let affiliation = from.map(|from| room.affiliation_of(&from)).unwrap_or_default();
+    match affiliation {
+        Affiliation::Owner => Ok(()),
+        _ if matches!(room.phase, Phase::Locked) => Err(StanzaCondition::ItemNotFound.into()),
+        _ => Err(StanzaCondition::Forbidden.into()),
+    }
+}
+
+/// A room whose first configuration is cancelled is no room (§10.1.3); a later one leaves it as it is.
+fn cancel(room: &mut Room, request: &Request, cx: &mut Context<'_, Room>) -> Answer {
+    if matches!(room.phase, Phase::Locked) {
+        destroy::destroy(room, &destroy::Farewell::default(), request.stanza.clone(), cx);
+        return Answer::Later;
+    }
+    Answer::Done
+}
+
+/// The changes of admins and owners that a form asks for: its lists are full lists (§10.1.3).
+fn people_of(room: &Room, form: &Form) -> Result<Vec<Change>, StanzaError> {
+    let listed = |var| -> Result<Option<Vec<BareJid>>, StanzaError> {
+        Ok(form.jids(var)?.map(|jids| jids.iter().map(Jid::bare).collect()))
+    };
+    let (admins, owners) = (listed(ADMINS)?, listed(OWNERS)?);
+    let mut changes: Vec<Change> = Vec::new();
+    for (list, affiliation) in [(&owners, Affiliation::Owner), (&admins, Affiliation::Admin)] {
+        let Some(list) = list else { continue };
+        if room.affiliations.count(affiliation) > LISTED_MOST {
+            continue;
+        }
+        for who in list.iter().filter(|who| room.affiliations.of(who) != affiliation) {
+            add(&mut changes, who, affiliation)?;
+        }
+        for (who, _) in room.affiliations.of_affiliation(affiliation) {
+            // §10.4: who is no owner any more is an admin; who is no admin any more, a member.
+            let less = match affiliation {
+                Affiliation::Owner if admins.as_ref().is_none_or(|it| it.contains(who)) => {
+                    Affiliation::Admin
+                }
+                _ => Affiliation::Member,
+            };
+            if !list.contains(who) && changes.iter().all(|change| change.who != *who) {
+                add(&mut changes, who, less)?;
+            }
+        }
+    }
+    let keeps =
+        |who: &BareJid| changes.iter().all(|it| it.who != *who || it.to == Affiliation::Owner);
+    let stays = room.affiliations.of_affiliation(Affiliation::Owner).any(|(who, _)| keeps(who));
+    if !stays && changes.iter().all(|change| change.to != Affiliation::Owner) {
+        return Err(StanzaCondition::Conflict.into());
+    }
+    Ok(changes)
+}
+
+fn add(changes: &mut Vec<Change>, who: &BareJid, to: Affiliation) -> Result<(), StanzaError> {
+    if who.localpart().is_none() {
+        return Err(StanzaCondition::NotAcceptable.into());
+    }
+    if changes.iter().all(|change| change.who != *who) {
+        changes.push(Change { who: who.clone(), to, nick: None, reason: None, invites: true });
+    }
+    Ok(())
+}
+
+/// Keeps the settings; then they hold, and everybody whom they concern is told.
+fn configure(
+    room: &mut Room,
+    settings: Settings,
+    request: xmpp::Stanza,
+    cx: &mut Context<'_, Room>,
+) {
+    let was_locked = matches!(room.phase, Phase::Locked);
+    let mut writes = vec![birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings))];
+    writes.extend(create::unlocking(room));
+    room.queue.block();
+    cx.commit_then(writes, move |room, cx, result| {
+        match result {
+            Ok(()) => {
+                create::unlock(room, cx);
+                let before = std::mem::replace(&mut room.settings, settings);
+                directory::list(room, cx);
+                reply(room, &request, Ok(None), cx);
+                if !was_locked {
+                    tell(room, &before, cx);
+                }
+                follow(room, &before, cx);
+            }
+            Err(error) => {
+                tracing::warn!(jid = %room.jid, %error, "a room's settings were not kept");
+                let error = StanzaCondition::InternalServerError.into();
+                reply(room, &request, Err(error), cx);
+            }
+        }
+        if !matches!(room.phase, Phase::Ending) {
+            room.queue.unblock();
+            room.drain(cx);
+        }
+    });
+}
+
+/// §10.2.1
+fn tell(room: &Room, before: &Settings, cx: &mut Context<'_, Room>) {
+    let codes = codes_of_change(before, &room.settings);
+    if !codes.is_empty() {
+        presence::announce(room, &[presence::codes(codes)], cx);
+    }
+}
+
+/// What new settings mean to those who are inside.
+fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
+    if room.settings.members_only && !before.members_only {
+        let strangers = room
+            .occupants
+            .iter()
+            .filter(|it| room.affiliation_of(&it.who) < Affiliation::Member)
+            .map(|it| it.number);
+        for number in strangers.collect::<Vec<_>>() {
+            exit::remove(room, number, Removal { code: 322, ..Removal::default() }, cx);
+        }
+    }
+    if room.settings.moderated != before.moderated && !room.settings.moderated {
+        // Everybody has a voice where none is needed (§5.1.1, note to table 3).
+        give_voice_to_all(room, cx);
+    }
+    if room.settings.nicks_locked && !before.nicks_locked {
+        let registered = room.occupants.iter().filter_map(|occupant| {
+            let entry = room.affiliations.get(&occupant.who)?;
+            Some((occupant.number, entry.nick.clone()?))
+        });
+        for (number, nick) in registered.collect::<Vec<_>>() {
+            nick_change::assign(room, number, &nick, cx);
+        }
+    }
+}
+
+fn give_voice_to_all(room: &mut Room, cx: &mut Context<'_, Room>) {
+    let silent = room.occupants.iter().filter(|occupant| occupant.role == Role::Visitor);
+    for number in silent.map(|occupant| occupant.number).collect::<Vec<_>>() {
+        crate::admin::give_role(room, number, Role::Participant, (None, None), cx);
+    }
+}

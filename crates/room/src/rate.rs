@@ -1,0 +1,44 @@
+//! Owns the bucket: how much may be sent on average, and at once above that. Pure.
+
+use std::time::Duration;
+
+/// A bucket that fills with time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    left: f64,
+    at: Duration,
+}
+
+impl Bucket {
+    /// A full one. `burst`: how much fits.
+    #[must_use]
+    pub fn full((_, burst): (u32, u32), now: Duration) -> Self {
+        Self { left: f64::from(burst), at: now }
+    }
+
+    /// Takes one out; false where there is none. `per_second` and `burst` may change between calls.
+    pub fn take(&mut self, (per_second, burst): (u32, u32), now: Duration) -> bool {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.at = now;
+        self.left = (self.left + passed * f64::from(per_second)).min(f64::from(burst));
+        let there = self.left >= 1.0;
+        if there {
+            self.left -= 1.0;
+        }
+        there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_what_time_brings() {
+        let second = Duration::from_secs;
+        let mut bucket = Bucket::full((2, 5), second(0));
+        assert_eq!((0..9).filter(|_| bucket.take((2, 5), second(0))).count(), 5);
+        assert_eq!((0..9).filter(|_| bucket.take((2, 5), second(1))).count(), 2);
+        assert_eq!((0..9).filter(|_| bucket.take((2, 5), second(99))).count(), 5);
+    }
+}

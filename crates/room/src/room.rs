@@ -1,0 +1,370 @@
+//! Owns the Room entity: its phases, and which stanza goes to which file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::{Context, Entity, LoadError, Slots, Timer};
+use proto::{Body, Envelope, Now, Route};
+use store::{ArchiveId, ArchiveQuery, Kind as RowKind, Row, Slice};
+use xmpp::{BareJid, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition, kept};
+
+use crate::affiliation::Affiliation;
+use crate::affiliations::Affiliations;
+use crate::birth::{self, Birth, Tombstone};
+use crate::create::Asking;
+use crate::history::History;
+use crate::occupant::{Occupant, Occupants};
+use crate::queue::{Queue, Waiting};
+use crate::rate::Bucket;
+use crate::refuse::{refuse, refuse_for_good};
+use crate::rules::Standing;
+use crate::settings::Settings;
+use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
+use crate::{nick_change, private, speak, voice};
+
+/// A room. There is one even for a name that nobody has used: it says so to whoever asks.
+pub struct Room {
+    /// The address.
+    pub jid: BareJid,
+    /// Whether there is a room.
+    pub phase: Phase,
+    /// Who made it; none while there is none.
+    pub birth: Option<Birth>,
+    /// What its owner has chosen.
+    pub settings: Settings,
+    /// Who is what to it for long.
+    pub affiliations: Affiliations,
+    /// The subject as it is shown to newcomers.
+    pub subject: Option<Stanza>,
+    /// Who is in it.
+    pub occupants: Occupants,
+    /// The hashes of its picture (XEP-0486 §3.3).
+    pub avatar: Vec<String>,
+    /// What newcomers are shown.
+    pub history: History,
+    /// The last id given to a row of its archive. It grows for ever, and over every change of owner, since
+    /// the last row is read before anything is said: the order of the room's messages.
+    pub last_id: ArchiveId,
+    /// What waits.
+    pub queue: Queue,
+    /// What all together may still send.
+    pub rate: Bucket,
+    /// What extensions keep of it.
+    pub slots: Slots,
+    /// What all rooms share.
+    pub shared: Arc<Shared>,
+    opened: bool,
+}
+
+/// Whether there is a room.
+pub enum Phase {
+    /// There is none.
+    Absent,
+    /// Somebody wants to make it; the directory is asked.
+    Asking(Box<Asking>),
+    /// It is made, and waits for its first configuration (XEP-0045 §10.1.1).
+    Locked,
+    /// It is there.
+    Open,
+    /// It is being ended.
+    Ending,
+    /// It was destroyed (XEP-0045 §10.9).
+    Destroyed(Box<Tombstone>),
+}
+
+impl Entity for Room {
+    type Shared = Shared;
+
+    const KINDS: &'static [RowKind] = &[RowKind::Room, RowKind::Affiliation];
+    const NAME: &'static str = "room";
+
+    fn load(route: &Route, rows: Vec<Row>, shared: &Arc<Shared>) -> Result<Self, LoadError> {
+        let (Route::Room(jid), unreadable) = (route, LoadError { kind: RowKind::Room }) else {
+            return Err(LoadError { kind: RowKind::Room });
+        };
+        let mut room = Self::absent(jid.clone(), Arc::clone(shared));
+        if let Some(row) = birth::find(&rows, birth::BIRTH) {
+            let birth = Birth::from_bytes(row).ok_or(unreadable)?;
+            room.phase = if birth.locked { Phase::Locked } else { Phase::Open };
+            room.birth = Some(birth);
+            let settings = birth::find(&rows, birth::SETTINGS);
+            room.settings = settings.and_then(|row| form::from_bytes(row)).ok_or(unreadable)?;
+            let affiliations = Affiliations::load(&rows);
+            room.affiliations = affiliations.ok_or(LoadError { kind: RowKind::Affiliation })?;
+            room.subject = birth::find(&rows, birth::SUBJECT).and_then(|row| kept::read(row));
+            let avatar = birth::find(&rows, birth::AVATAR).and_then(|row| str::from_utf8(row).ok());
+            room.avatar =
+                avatar.into_iter().flat_map(str::split_whitespace).map(str::to_owned).collect();
+        } else if let Some(row) = birth::find(&rows, birth::TOMBSTONE) {
+            room.phase = Phase::Destroyed(Box::new(Tombstone::from_bytes(row).ok_or(unreadable)?));
+        }
+        Ok(room)
+    }
+
+    fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
+        let Body::Stanza(stanza) = envelope.body else {
+            debug_assert!(false, "a word for somebody else came to a room");
+            return;
+        };
+        if !self.opened {
+            self.open(cx);
+        }
+        if directory::is_word(&stanza, &self.jid) {
+            return create::hear(self, &stanza, cx);
+        }
+        if self.queue.holds(&stanza) {
+            let waiting = Waiting::of_turn(stanza, cx);
+            if let Err(refused) = self.queue.push(waiting) {
+                refuse(self, &refused.stanza, StanzaCondition::ResourceConstraint, cx);
+                // The answer holds a share of its own.
+                refused.receipt.into_iter().for_each(proto::Receipt::release);
+            }
+            return;
+        }
+        self.act(stanza, cx);
+        self.close_if_absent(cx);
+    }
+
+    fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>) {
+        match timer {
+            create::ASKING => create::nobody_answers(self, cx),
+            create::UNCONFIGURED => create::nobody_configures(self, cx),
+            create::TELL_AGAIN => create::tell_again(self, cx),
+            _ => {}
+        }
+    }
+
+    fn may_sleep(&self) -> bool {
+        self.occupants.is_empty() && self.queue.is_idle() && !matches!(self.phase, Phase::Asking(_))
+    }
+}
+
+impl Room {
+    /// A name that nobody uses.
+    pub(crate) fn absent(jid: BareJid, shared: Arc<Shared>) -> Self {
+        let rate = Bucket::full(shared.config.rates.room, Duration::ZERO);
+        Self {
+            jid,
+            phase: Phase::Absent,
+            birth: None,
+            settings: Settings::default(),
+            affiliations: Affiliations::default(),
+            subject: None,
+            avatar: Vec::new(),
+            occupants: Occupants::default(),
+            history: History::default(),
+            last_id: ArchiveId(0),
+            queue: Queue::default(),
+            rate,
+            slots: Slots::default(),
+            shared,
+            opened: false,
+        }
+    }
+
+    /// Nothing has to be read any more.
+    pub(crate) fn stay_open(&mut self) {
+        self.opened = true;
+    }
+
+    /// Before anything else: the last messages are read, so that newcomers see them and ids go on from
+    /// there. A room that does not stay, or was never configured, has ended with those who were in it.
+    fn open(&mut self, cx: &mut Context<'_, Self>) {
+        self.opened = true;
+        match &self.phase {
+            Phase::Destroyed(stone) if !stone.stands(cx.now.unix_micros) => {
+                self.phase = Phase::Absent;
+            }
+            Phase::Locked if self.occupants.is_empty() => destroy::end(self, None, None, cx),
+            Phase::Open if !self.settings.persistent && self.occupants.is_empty() => {
+                destroy::end(self, None, None, cx);
+            }
+            Phase::Open | Phase::Locked => self.read_history(cx),
+            _ => {}
+        }
+    }
+
+    fn read_history(&mut self, cx: &mut Context<'_, Self>) {
+        self.queue.block();
+        let owner = self.jid.clone();
+        let limit = self.shared.config.history.max(1);
+        let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
+        cx.read(
+            move |store, fence| store.query(fence, owner, query),
+            |room, cx, page| {
+                match page {
+                    Ok(page) => {
+                        room.last_id = page.rows.last().map_or(room.last_id, |row| row.id);
+                        room.history = History::of_archive(&page.rows, &room.jid);
+                    }
+                    // It goes on without: what is said from now on is kept or refused.
+                    Err(error) => {
+                        tracing::warn!(jid = %room.jid, %error, "a room's history cannot be read");
+                    }
+                }
+                room.queue.unblock();
+                room.drain(cx);
+            },
+        );
+    }
+
+    /// Lets what waits have its turn.
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_, Self>) {
+        while let Some(Waiting { stanza, origin, receipt }) = self.queue.next() {
+            cx.set_cause(origin, receipt);
+            self.act(stanza, cx);
+        }
+        self.close_if_absent(cx);
+    }
+
+    /// Whoever asks next finds what is stored then.
+    fn close_if_absent(&self, cx: &mut Context<'_, Self>) {
+        if matches!(self.phase, Phase::Absent) && self.queue.is_idle() {
+            cx.close();
+        }
+    }
+
+    fn act(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
+        let Some(from) = stanza.head().from.clone() else { return };
+        // What a room sends comes to no room.
+        if from.bare_str() == self.jid.as_str() {
+            return;
+        }
+        match &self.phase {
+            Phase::Absent => self.act_absent(stanza, cx),
+            Phase::Destroyed(stone) => {
+                let may_again = stone.owners.contains(&from.bare());
+                if may_again || self.shared.is_admin(&from.bare()) {
+                    return self.act_absent(stanza, cx);
+                }
+                if !is_unavailable(&stanza) {
+                    refuse_for_good(self, &stanza, stone, cx);
+                }
+            }
+            Phase::Locked | Phase::Open => self.act_here(stanza, &from, cx),
+            Phase::Asking(_) | Phase::Ending => {
+                debug_assert!(false, "a room that is not there acts on a stanza");
+            }
+        }
+    }
+
+    fn act_absent(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
+        match stanza.kind() {
+            Kind::Presence(PresenceType::Available) if enter::is_knock(&stanza) => {
+                create::ask(self, stanza, cx);
+            }
+            Kind::Presence(PresenceType::Available) => exit::not_inside(self, &stanza, cx),
+            Kind::Presence(_) => {}
+            Kind::Message(_) => refuse(self, &stanza, StanzaCondition::ItemNotFound, cx),
+            Kind::Iq(ty) if ty.is_request() => {
+                refuse(self, &stanza, StanzaCondition::ItemNotFound, cx);
+            }
+            Kind::Iq(_) => {}
+        }
+    }
+
+    fn act_here(&mut self, stanza: Stanza, from: &Jid, cx: &mut Context<'_, Self>) {
+        let to_room = stanza.head().to.as_ref().is_none_or(|to| to.is_bare());
+        match stanza.kind() {
+            Kind::Presence(PresenceType::Available) => self.presence(stanza, from, cx),
+            Kind::Presence(PresenceType::Unavailable) => exit::leave(self, &stanza, from, cx),
+            Kind::Presence(PresenceType::Subscribe) => self.deny(&stanza, cx),
+            Kind::Presence(PresenceType::Error) | Kind::Message(MessageType::Error) => {
+                exit::ghost(self, &stanza, from, cx);
+            }
+            Kind::Presence(_) => {}
+            Kind::Message(MessageType::Groupchat) if to_room => speak::speak(self, stanza, cx),
+            Kind::Message(_) if to_room => self.message(stanza, cx),
+            Kind::Message(_) => private::send(self, stanza, cx),
+            Kind::Iq(ty) if ty.is_request() && to_room => iq::answer(self, stanza, cx),
+            Kind::Iq(ty) if ty.is_request() => iq::forward(self, stanza, cx),
+            Kind::Iq(_) => iq::give_back(self, stanza, cx),
+        }
+    }
+
+    fn presence(&mut self, stanza: Stanza, from: &Jid, cx: &mut Context<'_, Self>) {
+        match self.occupants.of_session(from).map(|occupant| occupant.number) {
+            Some(number) => nick_change::presence(self, number, stanza, cx),
+            None if enter::is_knock(&stanza) => enter::knock(self, &stanza, &[], cx),
+            None => exit::not_inside(self, &stanza, cx),
+        }
+    }
+
+    /// To the room itself, but not to all: an invitation, an answer to one, a form (§7.8.2, §7.13).
+    fn message(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
+        if invite::is_one(&stanza) {
+            return invite::pass_on(self, &stanza, cx);
+        }
+        if voice::is_form(&stanza) {
+            return voice::submitted(self, &stanza, cx);
+        }
+        refuse(self, &stanza, StanzaCondition::BadRequest, cx);
+    }
+
+    /// Rooms have no presence of their own (RFC 6121 §3.1.3).
+    fn deny(&self, stanza: &Stanza, cx: &mut Context<'_, Self>) {
+        let Head { from: Some(from), .. } = stanza.head() else { return };
+        let head = Head {
+            kind: Kind::Presence(PresenceType::Unsubscribed),
+            id: None,
+            from: Some(self.jid.clone().into()),
+            to: Some(from.bare().into()),
+            lang: None,
+        };
+        cx.send(Stanza::build(head, &[]));
+    }
+
+    /// What somebody is to the room; who administers the service is an owner of every room.
+    #[must_use]
+    pub fn affiliation_of(&self, who: &BareJid) -> Affiliation {
+        if self.shared.is_admin(who) || *who == self.jid.domain() {
+            return Affiliation::Owner;
+        }
+        self.affiliations.of(who)
+    }
+
+    /// What an asker may do here.
+    #[must_use]
+    pub fn standing_of(&self, jid: &Jid) -> Standing {
+        let role = self.occupants.of_session(jid).map(|occupant| occupant.role);
+        Standing { affiliation: self.affiliation_of(&jid.bare()), role: role.unwrap_or_default() }
+    }
+
+    /// Whether an occupant is shown real addresses (§7.2.3, §7.2.4).
+    #[must_use]
+    pub fn shows_addresses_to(&self, occupant: &Occupant) -> bool {
+        self.settings.addresses_shown || occupant.role == crate::affiliation::Role::Moderator
+    }
+
+    /// The id of a row that is written now: greater than every one before.
+    pub fn next_id(&mut self, now: Now) -> ArchiveId {
+        self.last_id = ArchiveId::next(self.last_id, now.unix_micros);
+        self.last_id
+    }
+
+    /// Takes one stanza of an occupant out of what he and the room may send; false where it is too much.
+    pub(crate) fn may_send(&mut self, number: u64, cx: &Context<'_, Self>) -> bool {
+        let rates = self.shared.config.rates;
+        if !rates.enabled {
+            return true;
+        }
+        let now = cx.now.elapsed;
+        let own = self.occupants.get_mut(number);
+        own.is_some_and(|own| own.rate.take(rates.occupant, now)) && self.rate.take(rates.room, now)
+    }
+
+    /// Tells the figures how many are here.
+    pub(crate) fn count(&self) {
+        self.shared.count(&self.jid, self.occupants.len());
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shared.count(&self.jid, 0);
+    }
+}
+
+fn is_unavailable(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Presence(PresenceType::Unavailable)
+}

@@ -1,0 +1,184 @@
+//! Rooms on trial: what is kept, what is refused, what is bounded.
+
+mod stage;
+
+use entity::Entity;
+use proto::Route;
+use store::{ArchiveQuery, Error, Store};
+
+use self::stage::{Stage, fence};
+use crate::affiliation::Affiliation;
+use crate::birth;
+use crate::room::Phase;
+use crate::{Config, EXTENSIONS, Rates, Room, queue};
+
+fn archived(stage: &Stage) -> usize {
+    let query = ArchiveQuery { limit: 1_000, ..ArchiveQuery::default() };
+    let page = stage.memory.query(fence(), stage::room(), query);
+    stage::block_on(page).unwrap().rows.len()
+}
+
+#[test]
+fn no_two_extensions_answer_the_same_request() {
+    assert_eq!(EXTENSIONS.conflicts(), []);
+    assert_eq!(crate::directory::EXTENSIONS.conflicts(), []);
+}
+
+// An acknowledged message is in the archive; one that is not kept is refused, and nobody hears it.
+#[test]
+fn a_message_that_the_store_refuses_is_answered_with_an_error_and_heard_by_nobody() {
+    let mut stage = Stage::new();
+    stage.enters("hag@x.org/pda", "hag");
+    let hi = "<message xmlns='jabber:client' type='groupchat' id='m' from='hag@x.org/pda' to='coven@chat.x.org'><body>hi</body></message>";
+    let (said, acknowledged) = stage.gets_for(hi);
+    assert_eq!(said, ["crone@x.org/desktop: hi", "hag@x.org/pda: hi"]);
+    assert!(acknowledged && archived(&stage) == 1);
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    let (said, acknowledged) = stage.gets_for(hi);
+    assert_eq!(said, ["hag@x.org/pda: message error wait resource-constraint"]);
+    assert!(acknowledged, "the error is the answer");
+    assert_eq!((archived(&stage), stage.trial.entity.history.len()), (1, 1));
+    stage.memory.refuse_writes(None);
+    let (said, _) = stage.gets_for(hi);
+    assert_eq!(said.len(), 2);
+}
+
+#[test]
+fn a_change_that_the_store_refuses_is_no_change() {
+    let mut stage = Stage::new();
+    stage.enters("hag@x.org/pda", "hag");
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    let ban = "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='hag@x.org'/></query>";
+    let said = stage.asks("crone@x.org/desktop", "set", ban);
+    assert_eq!(said, ["crone@x.org/desktop: iq error cancel internal-server-error"]);
+    assert_eq!(stage.trial.entity.occupants.len(), 2);
+    let form = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_roomname'><value>New</value></field></x></query>";
+    let said = stage.asks("crone@x.org/desktop", "set", form);
+    assert_eq!(said, ["crone@x.org/desktop: iq error cancel internal-server-error"]);
+    assert_eq!(stage.trial.entity.settings.name, "");
+}
+
+// The order of a room goes on over a restart, also where the clock was set back.
+#[test]
+fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
+    let mut stage = Stage::persistent();
+    let hi = "<message xmlns='jabber:client' type='groupchat' id='m' from='crone@x.org/desktop' to='coven@chat.x.org'><body>hi</body></message>";
+    stage.gets(hi);
+    let before = stage.trial.entity.last_id;
+    stage.restart();
+    stage.trial.now.unix_micros = 5;
+    stage.enters("crone@x.org/desktop", "first");
+    assert_eq!(stage.trial.entity.last_id, before);
+    assert_eq!(stage.trial.entity.history.len(), 1);
+    stage.gets(hi);
+    assert!(stage.trial.entity.last_id > before);
+}
+
+// A temporary room has ended with those who were in it; nothing of it is left when somebody asks.
+#[test]
+fn a_temporary_room_that_is_loaded_without_occupants_is_no_room() {
+    let mut stage = Stage::new();
+    stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><body>hi</body></message>");
+    assert_eq!(archived(&stage), 1);
+    stage.restart();
+    let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    let said = stage.asks("hag@x.org/pda", "get", info);
+    assert!(said.contains(&"hag@x.org/pda: iq error cancel item-not-found".to_owned()), "{said:?}");
+    assert!(said.contains(&"chat.x.org: ended".to_owned()), "{said:?}");
+    assert_eq!(archived(&stage), 0);
+    assert!(stage.trial.closed);
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_no_room_but_an_error() {
+    let shared = std::sync::Arc::default();
+    let route = Route::Room(stage::room());
+    let torn = |item: &'static str, value: &'static [u8]| store::Row {
+        kind: store::Kind::Room,
+        item: item.into(),
+        value: value.into(),
+    };
+    let birth = birth::Birth { creator: stage::room(), at: 1, secret: [1; 32], locked: false };
+    let whole = store::Row { value: birth.to_bytes(), ..torn(birth::BIRTH, b"") };
+    assert!(Room::load(&route, vec![torn(birth::BIRTH, b"<room")], &shared).is_err());
+    assert!(Room::load(&route, vec![whole.clone()], &shared).is_err());
+    assert!(Room::load(&route, vec![whole, torn(birth::SETTINGS, b"")], &shared).is_err());
+    let absent = Room::load(&route, Vec::new(), &shared).unwrap();
+    assert!(matches!(absent.phase, Phase::Absent));
+}
+
+#[test]
+fn what_waits_in_a_room_is_bounded() {
+    let mut stage = Stage::new();
+    stage.trial.entity.queue.block();
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    for _ in 0..queue::MOST {
+        assert!(stage.asks("crone@x.org/desktop", "get", ping).is_empty());
+    }
+    let said = stage.asks("crone@x.org/desktop", "get", ping);
+    assert_eq!(said, ["crone@x.org/desktop: iq error wait resource-constraint"]);
+}
+
+#[test]
+fn an_occupant_and_a_room_send_no_more_than_they_may() {
+    let rates = Rates { enabled: true, occupant: (1, 3), room: (1, 5) };
+    let mut stage = Stage::with(Config { rates, ..Config::default() });
+    stage.enters("hag@x.org/pda", "hag");
+    let mut say = |who: &str| {
+        let said = stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' from='{who}' to='coven@chat.x.org'><body>hi</body></message>"));
+        said[0].ends_with("hi")
+    };
+    let heard: Vec<bool> = (0..4).map(|_| say("hag@x.org/pda")).collect();
+    assert_eq!(heard, [true, true, true, false]);
+    let heard: Vec<bool> = (0..3).map(|_| say("crone@x.org/desktop")).collect();
+    assert_eq!(heard, [true, true, false], "the room has had its five");
+}
+
+// 100,000 members: entering, listing by pages, and no more than the limit.
+#[test]
+fn large_lists_are_paged_and_limited() {
+    let mut stage = Stage::with(Config { affiliations: 3_000, ..Config::default() });
+    let list = "<query xmlns='http://jabber.org/protocol/muc#admin'>{}</query>";
+    let mut added = 0;
+    while added < 2_900 {
+        let items: String = (added..added + 1_000.min(2_900 - added))
+            .map(|number| format!("<item affiliation='member' jid='m{number}@x.org'/>"))
+            .collect();
+        let said = stage.asks("crone@x.org/desktop", "set", &list.replace("{}", &items));
+        assert!(said.contains(&"crone@x.org/desktop: iq result".to_owned()), "{said:?}");
+        added += 1_000.min(2_900 - added);
+    }
+    let items: String = (0..100)
+        .map(|number| format!("<item affiliation='member' jid='z{number}@x.org'/>"))
+        .collect();
+    let said = stage.asks("crone@x.org/desktop", "set", &list.replace("{}", &items));
+    assert_eq!(said, ["crone@x.org/desktop: iq error wait resource-constraint"]);
+    assert_eq!(stage.trial.entity.affiliations.count(Affiliation::Member), 2_900);
+    let page = |stage: &mut Stage, set: &str| {
+        let get = list.replace("{}", &format!("<item affiliation='member'/>{set}"));
+        let answer = stage.answer("crone@x.org/desktop", "get", &get);
+        let query = answer.child("query", xmpp::ns::MUC_ADMIN).unwrap();
+        let items = query.children().filter(|child| child.name() == "item").count();
+        let set = query.child("set", xmpp::ns::RSM).unwrap();
+        let text = |name| set.child(name, xmpp::ns::RSM).unwrap().text();
+        (items, text("last"), text("count"))
+    };
+    let (items, last, count) = page(&mut stage, "");
+    assert_eq!((items, count.as_str()), (1_000, "2900"));
+    let after = format!(
+        "<set xmlns='http://jabber.org/protocol/rsm'><max>2000</max><after>{last}</after></set>"
+    );
+    let (items, next, _) = page(&mut stage, &after);
+    assert_eq!(items, 1_000);
+    assert!(next > last);
+}
+
+#[test]
+fn a_room_that_nobody_answers_for_is_not_made_and_who_knocked_is_told() {
+    let mut stage = Stage::absent(Config::default());
+    let knock = "<presence xmlns='jabber:client' id='n' from='crone@x.org/desktop' to='coven@chat.x.org/first'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    assert_eq!(stage.gets(knock), ["chat.x.org: create"]);
+    let said = stage.advances(20);
+    assert_eq!(said, ["crone@x.org/desktop: presence error wait remote-server-timeout"]);
+    assert!(stage.trial.closed);
+}

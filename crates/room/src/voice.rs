@@ -1,0 +1,138 @@
+//! Owns forms that are sent to a room as messages: requests for voice and their approval (XEP-0045 §7.13,
+//! §8.6), and the approval of registrations (§9.9).
+
+use entity::Context;
+use xmpp::forms::{Field, FieldType, Form, FormKind};
+use xmpp::{Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns};
+
+use crate::affiliation::{Affiliation, Role};
+use crate::extensions::register;
+use crate::nick_change::sender;
+use crate::refuse::refuse;
+use crate::room::Room;
+use crate::rules;
+
+/// Whether a message brings a form.
+pub(crate) fn is_form(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Message(MessageType::Normal)
+        && stanza.find("x", ns::DATA_FORMS).is_some()
+}
+
+/// A form of an occupant.
+pub(crate) fn submitted(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Room>) {
+    if let Err(error) = read(room, stanza, cx) {
+        refuse(room, stanza, error, cx);
+    }
+}
+
+fn read(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Room>) -> Result<(), StanzaError> {
+    let x = stanza.child("x", ns::DATA_FORMS).ok_or(StanzaCondition::BadRequest)?;
+    let form = Form::parse(&x)?;
+    match (form.kind, form.form_type()) {
+        // Who does not want to decide need not.
+        (FormKind::Cancel, _) => Ok(()),
+        (FormKind::Submit, Some(ns::MUC_REQUEST)) => match form.boolean("muc#request_allow")? {
+            Some(allow) => approve(room, stanza, (&form, allow), cx),
+            None => request(room, stanza, &form, cx),
+        },
+        (FormKind::Submit, Some(ns::MUC_REGISTER)) => register::approve(room, stanza, &form, cx),
+        _ => Err(StanzaCondition::BadRequest.into()),
+    }
+}
+
+/// §7.13: the moderators are asked.
+fn request(
+    room: &mut Room,
+    stanza: &Stanza,
+    form: &Form,
+    cx: &mut Context<'_, Room>,
+) -> Result<(), StanzaError> {
+    let number = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+    if form.text("muc#role")?.is_some_and(|role| role != Role::Participant.as_str()) {
+        return Err(StanzaCondition::BadRequest.into());
+    }
+    if !room.may_send(number, cx) {
+        return Err(StanzaCondition::PolicyViolation.into());
+    }
+    let Some(occupant) = room.occupants.get(number) else { return Ok(()) };
+    if occupant.role != Role::Visitor {
+        return Err(StanzaCondition::NotAllowed.into());
+    }
+    let real = stanza.head().from.as_ref().map(ToString::to_string).unwrap_or_default();
+    let question = Form::new(FormKind::Form, ns::MUC_REQUEST)
+        .with_title("Voice request", "Tick the box to let this person speak.")
+        .with(
+            Field::new(FieldType::ListSingle, "muc#role")
+                .with_label("Requested role")
+                .with_option("Participant", "participant")
+                .with_value("participant"),
+        )
+        .with(Field::new(FieldType::JidSingle, "muc#jid").with_label("User ID").with_value(real))
+        .with(
+            Field::new(FieldType::TextSingle, "muc#roomnick")
+                .with_label("Room nickname")
+                .with_value(occupant.nick()),
+        )
+        .with(Field::boolean("muc#request_allow", false).with_label("Grant voice to this person?"));
+    ask(room, &question, |role, _| role == Role::Moderator, cx);
+    Ok(())
+}
+
+/// Sends a form to those who may decide.
+pub(crate) fn ask(
+    room: &Room,
+    form: &Form,
+    decides: impl Fn(Role, Affiliation) -> bool,
+    cx: &mut Context<'_, Room>,
+) {
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id: None,
+        from: Some(Jid::from(room.jid.clone())),
+        to: None,
+        lang: None,
+    };
+    let question = Stanza::build(head, &[form.to_element()]);
+    for occupant in room.occupants.iter() {
+        if decides(occupant.role, room.affiliation_of(&occupant.who)) {
+            for session in &occupant.sessions {
+                cx.send(question.clone().with_to(session.jid.clone().into()));
+            }
+        }
+    }
+}
+
+/// §8.6
+fn approve(
+    room: &mut Room,
+    stanza: &Stanza,
+    (form, allow): (&Form, bool),
+    cx: &mut Context<'_, Room>,
+) -> Result<(), StanzaError> {
+    let from = stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+    let actor = room.standing_of(from);
+    if actor.role != Role::Moderator {
+        return Err(StanzaCondition::Forbidden.into());
+    }
+    if !allow {
+        return Ok(());
+    }
+    let nick = form.text("muc#roomnick")?.ok_or(StanzaCondition::BadRequest)?;
+    let visitor = room.occupants.iter().find(|occupant| occupant.nick() == nick);
+    let visitor = visitor.ok_or(StanzaCondition::ItemNotFound)?;
+    // The nick may be somebody else's by now.
+    if let Some(real) = form.jid("muc#jid")?
+        && visitor.who.as_str() != real.bare_str()
+    {
+        return Err(StanzaCondition::ItemNotFound.into());
+    }
+    let target =
+        rules::Standing { affiliation: room.affiliation_of(&visitor.who), role: visitor.role };
+    rules::change_role(actor, target, Role::Participant, false)?;
+    let number = visitor.number;
+    if target.role == Role::Visitor {
+        let nick = room.occupants.of_session(from).map(|actor| actor.nick().to_owned());
+        crate::admin::give_role(room, number, Role::Participant, (nick.as_deref(), None), cx);
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Owns the settings of rooms: the table `[room]`, and the services that follow from it.
+
+use std::time::Duration;
+
+use proto::Hosts;
+use serde::{Deserialize, Serialize};
+use xmpp::{BareJid, ns};
+
+use super::{Config, ConfigError};
+
+/// Multi-user chat (XEP-0045).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rooms {
+    /// The address of a domain's room service; empty: there are no rooms. Default `conference.{domain}`.
+    pub service: String,
+    /// Who may make rooms. Default `local`.
+    pub create: Create,
+    /// Accounts that may do in every room what its owner may.
+    pub admins: Vec<String>,
+    /// Most rooms of a service. Default 100,000.
+    pub rooms: usize,
+    /// Most rooms that one account has made and that are still there. Default 100.
+    pub rooms_per_account: usize,
+    /// Most occupants of a room. Default 10,000.
+    pub occupants: usize,
+    /// Most members, admins, owners and banned people of a room together. Default 100,000.
+    pub affiliations: usize,
+    /// Most messages that newcomers are shown. Default 100.
+    pub history: usize,
+    /// Most characters of a nick. Default 64.
+    pub nick_chars: usize,
+    /// Seconds that a new room may wait for its configuration. Default 600.
+    pub unconfigured_seconds: u64,
+    /// Stanzas a second that one occupant may send to a room, on average.
+    pub stanzas_per_second: u32,
+    /// Stanzas that he may send at once above that.
+    pub stanzas_burst: u32,
+}
+
+/// Who may make rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Create {
+    /// Accounts of the served domains.
+    Local,
+    /// Those whom `admins` names.
+    Admins,
+    /// Everybody.
+    Anyone,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let room = room::Config::default();
+        let (stanzas_per_second, stanzas_burst) = room.rates.occupant;
+        Self {
+            service: "conference.{domain}".to_owned(),
+            create: Create::Local,
+            admins: Vec::new(),
+            rooms: room.rooms,
+            rooms_per_account: room.rooms_per_account,
+            occupants: room.occupants,
+            affiliations: room.affiliations,
+            history: room.history,
+            nick_chars: room.nick_chars,
+            unconfigured_seconds: room.unconfigured.as_secs(),
+            stanzas_per_second,
+            stanzas_burst,
+        }
+    }
+}
+
+impl Config {
+    /// The room services, one for each domain.
+    ///
+    /// # Errors
+    /// A name that is no domain, or is served already.
+    pub fn services_of_rooms(&self) -> Result<Vec<BareJid>, ConfigError> {
+        let mut services: Vec<BareJid> = Vec::new();
+        if self.room.service.is_empty() {
+            return Ok(services);
+        }
+        let domains = self.domains()?;
+        for domain in &domains {
+            let name = self.room.service.replace("{domain}", domain.as_str());
+            match BareJid::parse(&name) {
+                Ok(jid) if jid.localpart().is_none() && !domains.contains(&jid) => {
+                    if !services.contains(&jid) {
+                        services.push(jid);
+                    }
+                }
+                _ => {
+                    let what = "write it as a domain of its own, such as conference.{domain}";
+                    return Err(ConfigError::Value(format!("room.service is {name:?}: {what}")));
+                }
+            }
+        }
+        Ok(services)
+    }
+
+    /// Everything that is served here.
+    ///
+    /// # Errors
+    /// A name that is no domain.
+    pub fn hosts(&self) -> Result<Hosts, ConfigError> {
+        Ok(Hosts::new(self.domains()?, self.services_of_rooms()?))
+    }
+
+    /// The services that the server's address lists (XEP-0030 §4).
+    pub fn services(&self) -> Vec<domain::Service> {
+        let service = |jid| domain::Service {
+            jid,
+            identity: ("conference", "text"),
+            name: "Rooms".to_owned(),
+            features: vec![ns::MUC],
+        };
+        self.services_of_rooms().unwrap_or_default().into_iter().map(service).collect()
+    }
+
+    /// The settings of rooms.
+    ///
+    /// # Errors
+    /// An admin whose address is none.
+    pub fn room(&self) -> Result<room::Config, ConfigError> {
+        let rooms = &self.room;
+        let admin = |text: &String| {
+            let jid = BareJid::parse(text).ok().filter(|jid| jid.localpart().is_some());
+            let what = || format!("room.admins has {text:?}: write it as name@domain");
+            jid.ok_or_else(|| ConfigError::Value(what()))
+        };
+        let usual = room::Config::default();
+        let rates = room::Rates {
+            enabled: self.limits.enabled,
+            occupant: (rooms.stanzas_per_second, rooms.stanzas_burst),
+            room: usual.rates.room,
+        };
+        Ok(room::Config {
+            create: match rooms.create {
+                Create::Local => room::Create::Local,
+                Create::Admins => room::Create::Admins,
+                Create::Anyone => room::Create::Anyone,
+            },
+            admins: rooms.admins.iter().map(admin).collect::<Result<_, _>>()?,
+            rooms: rooms.rooms,
+            rooms_per_account: rooms.rooms_per_account,
+            occupants: rooms.occupants,
+            affiliations: rooms.affiliations,
+            history: rooms.history,
+            nick_chars: rooms.nick_chars,
+            unconfigured: Duration::from_secs(rooms.unconfigured_seconds),
+            rates,
+            ..usual
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! Owns what operators and the process itself do with rooms: listing, showing, destroying, stopping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::Entity;
+use proto::{Body, Envelope, Route};
+use room::Room;
+use room::affiliation::Affiliation;
+use room::room::Phase;
+use router::Router;
+use store::{Kind, SharedStore};
+use web::rooms::{Later, RoomDetail, RoomLine, Rooms};
+use xmpp::{BareJid, Origin, Stanza};
+
+/// The rooms of this server, for administration.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) store: SharedStore,
+    pub(crate) router: Router,
+    pub(crate) shared: Arc<room::Shared>,
+}
+
+impl Held {
+    /// A room as it is kept; none where there is none.
+    async fn load(&self, jid: &BareJid) -> Result<Option<Room>, store::Error> {
+        let Some(fence) = self.router.fence(jid) else { return Ok(None) };
+        let rows = self.store.load(fence, jid.clone(), Room::KINDS).await?;
+        // It counts nobody: what it knows goes with it.
+        let shared = Arc::new(room::Shared::new(self.shared.config.clone()));
+        let room = Room::load(&Route::Room(jid.clone()), rows, &shared).ok();
+        Ok(room.filter(|room| matches!(room.phase, Phase::Open | Phase::Locked)))
+    }
+
+    fn line(&self, room: &Room) -> RoomLine {
+        RoomLine {
+            jid: room.jid.to_string(),
+            name: room.settings.name.clone(),
+            public: room.settings.public,
+            persistent: room.settings.persistent,
+            occupants: self.shared.occupants(&room.jid),
+        }
+    }
+
+    fn detail(&self, room: &Room) -> RoomDetail {
+        let people = |affiliation| {
+            let list = room.affiliations.of_affiliation(affiliation);
+            list.map(|(jid, _)| jid.to_string()).collect()
+        };
+        let subject = room.subject.as_ref().and_then(|it| it.child("subject", ""));
+        let birth = room.birth.as_ref();
+        RoomDetail {
+            line: self.line(room),
+            description: room.settings.description.clone(),
+            subject: subject.map(|it| it.text()).unwrap_or_default(),
+            creator: birth.map(|birth| birth.creator.to_string()).unwrap_or_default(),
+            created: birth.map_or(0, |birth| birth.at / 1_000_000),
+            members_only: room.settings.members_only,
+            moderated: room.settings.moderated,
+            password_protected: room.settings.password.is_some(),
+            non_anonymous: room.settings.addresses_shown,
+            archived: room.settings.archived,
+            owners: people(Affiliation::Owner),
+            admins: people(Affiliation::Admin),
+            members: room.affiliations.count(Affiliation::Member),
+            outcasts: room.affiliations.count(Affiliation::Outcast),
+        }
+    }
+}
+
+impl Rooms for Held {
+    fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomLine>> {
+        let held = self.clone();
+        Box::pin(async move {
+            let (mut lines, mut after) = (Vec::new(), after);
+            // A page of tombstones alone is not the end.
+            loop {
+                let owners = held.store.owners(Kind::Room, after, limit).await?;
+                for jid in &owners {
+                    lines.extend(held.load(jid).await?.map(|room| held.line(&room)));
+                }
+                if owners.len() < limit || !lines.is_empty() {
+                    return Ok(lines);
+                }
+                after = owners.last().cloned();
+            }
+        })
+    }
+
+    fn show(&self, room: BareJid) -> Later<Option<RoomDetail>> {
+        let held = self.clone();
+        Box::pin(async move { Ok(held.load(&room).await?.map(|room| held.detail(&room))) })
+    }
+
+    fn destroy(&self, room: &BareJid, reason: Option<&str>) {
+        let order = room::directory::order_to_destroy(room, reason);
+        // Refused only by a room with a full mailbox; the operator sees it in the next listing.
+        drop(self.router.post(envelope(order, &self.router).into_iter().collect()));
+    }
+}
+
+/// Tells the occupants of every room here that the service stops (XEP-0045 §11.2), and gives the words a
+/// moment to leave before the gates close.
+pub(crate) async fn stop(rooms: &room::Shared, router: &Router) {
+    let words = room::directory::words_of_stopping(rooms);
+    if words.is_empty() {
+        return;
+    }
+    let told = words.into_iter().filter_map(|word| envelope(word, router)).collect();
+    // What cannot be told any more need not be.
+    drop(router.post(told));
+    for _ in 0..MOMENTS {
+        tokio::time::sleep(MOMENT).await;
+        if rooms.occupied().1 == 0 {
+            break;
+        }
+    }
+    tokio::time::sleep(MOMENT).await;
+}
+
+const MOMENT: Duration = Duration::from_millis(20);
+const MOMENTS: usize = 50;
+
+/// A stanza of the service to one of its rooms.
+fn envelope(stanza: Stanza, router: &Router) -> Option<Envelope> {
+    let room: BareJid = stanza.head().to.as_ref()?.bare();
+    let (epoch, shard) = (router.epoch(&room), router.bucket(&room).shard());
+    let origin = Origin::Shard { shard, epoch, counter: 0 };
+    Some(Envelope::new(Route::Room(room), Body::Stanza(stanza), origin, epoch))
+}

@@ -1,0 +1,122 @@
+"""Owns the cases of slixmpp's multi-user chat (XEP-0045), registration, archive and self-ping."""
+
+from slixmpp.exceptions import IqError, PresenceError
+
+SERVICE = "conference.localhost"
+
+
+async def _user(stage):
+    user = await stage.user()
+    user.register_plugin("xep_0045")
+    return user, user["xep_0045"]
+
+
+async def _room(stage, name):
+    """Somebody in a room of his own, which is open."""
+    owner, rooms = await _user(stage)
+    room = f"{name}-{owner.boundjid.user}@{SERVICE}"
+    joined = await rooms.join_muc_wait(room, "owner", maxchars=0)
+    assert 201 in joined.self_presence["muc"]["status_codes"], joined
+    await rooms.set_room_config(room, await rooms.get_room_config(room))
+    return owner, rooms, room
+
+
+async def a_room_is_made_found_and_talked_in(stage):
+    owner, _, room = await _room(stage, "talk")
+    guest, rooms = await _user(stage)
+    found = await guest["xep_0030"].get_items(jid=SERVICE)
+    assert room in [str(item[0]) for item in found["disco_items"]["items"]], found
+    info = await guest["xep_0030"].get_info(jid=room)
+    assert "http://jabber.org/protocol/muc" in info["disco_info"]["features"], info
+    joined = await rooms.join_muc_wait(room, "guest", maxchars=0)
+    assert [str(occupant["from"].resource) for occupant in joined.occupants] == ["owner"], joined
+    await guest.say(room, "hello", kind="groupchat")
+    for one in (owner, guest):
+        heard = await one.hears("message", type="groupchat", body="hello")
+        assert heard["from"].resource == "guest", heard
+    await guest.say(f"{room}/owner", "psst")
+    heard = await owner.hears("message", type="chat", body="psst")
+    assert heard["from"] == f"{room}/guest", heard
+
+
+async def the_subject_and_the_past_are_told_to_a_newcomer(stage):
+    owner, rooms, room = await _room(stage, "past")
+    rooms.set_subject(room, "Spells")
+    await owner.say(room, "before", kind="groupchat")
+    await owner.hears("message", type="groupchat", body="before")
+    guest, others = await _user(stage)
+    joined = await others.join_muc_wait(room, "guest", maxstanzas=5)
+    assert joined.subject == "Spells", joined
+    assert [message["body"] for message in joined.history] == ["before"], joined
+    results = guest["xep_0313"].iterate(jid=room)
+    assert [row["mam_result"]["forwarded"]["stanza"]["body"] async for row in results][-1] == "before"
+
+
+async def affiliations_and_roles_are_given_and_taken(stage):
+    owner, rooms, room = await _room(stage, "rights")
+    guest, others = await _user(stage)
+    await others.join_muc_wait(room, "guest", maxchars=0)
+    await rooms.set_affiliation(room, "member", jid=guest.boundjid.bare)
+    assert guest.boundjid.bare in map(str, await rooms.get_affiliation_list(room, "member"))
+    await rooms.set_role(room, "guest", "moderator")
+    assert "guest" in await rooms.get_roles_list(room, "moderator")
+    try:
+        await others.set_affiliation(room, "outcast", jid=owner.boundjid.bare)
+    except IqError as error:
+        assert error.iq["error"]["condition"] == "forbidden", error
+    else:
+        raise AssertionError("a moderator has banned the owner")
+    await rooms.set_affiliation(room, "outcast", jid=guest.boundjid.bare)
+    gone = await guest.hears("presence", type="unavailable", bare=room)
+    assert 301 in gone["muc"]["status_codes"], gone
+    try:
+        await others.join_muc_wait(room, "guest")
+    except PresenceError as error:
+        assert error.presence["error"]["condition"] == "forbidden", error
+    else:
+        raise AssertionError("somebody who is banned came in")
+
+
+async def a_room_is_configured_and_destroyed(stage):
+    owner, rooms, room = await _room(stage, "end")
+    guest, others = await _user(stage)
+    await others.join_muc_wait(room, "guest", maxchars=0)
+    form = await rooms.get_room_config(room)
+    form["fields"]["muc#roomconfig_roomname"]["value"] = "The End"
+    await rooms.set_room_config(room, form)
+    info = await guest["xep_0030"].get_info(jid=room)
+    assert "The End" in [identity[3] for identity in info["disco_info"]["identities"]], info
+    await rooms.destroy(room, reason="done")
+    gone = await guest.hears("presence", type="unavailable", bare=room)
+    assert gone.xml.find(".//{http://jabber.org/protocol/muc#user}destroy") is not None, gone
+
+
+async def an_invitation_reaches_the_invited(stage):
+    owner, rooms, room = await _room(stage, "invite")
+    guest = await stage.user()
+    rooms.invite(room, guest.boundjid.bare, reason="come")
+    heard = await guest.hears("message", bare=room)
+    assert "come" in str(heard), heard
+
+
+async def a_self_ping_tells_who_is_inside(stage):
+    owner, rooms, room = await _room(stage, "ping")
+    await owner["xep_0199"].send_ping(f"{room}/owner")
+    rooms.leave_muc(room, "owner")
+    await owner.hears("presence", type="unavailable", bare=room)
+    try:
+        await owner["xep_0199"].send_ping(f"{room}/owner")
+    except IqError as error:
+        assert error.iq["error"]["condition"] in ("not-acceptable", "item-not-found"), error
+    else:
+        raise AssertionError("a room says that somebody is inside who has left")
+
+
+CASES = [
+    a_room_is_made_found_and_talked_in,
+    the_subject_and_the_past_are_told_to_a_newcomer,
+    affiliations_and_roles_are_given_and_taken,
+    a_room_is_configured_and_destroyed,
+    an_invitation_reaches_the_invited,
+    a_self_ping_tells_who_is_inside,
+]

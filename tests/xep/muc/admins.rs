@@ -1,0 +1,232 @@
+//! XEP-0045 Multi-User Chat. What admins may (§9).
+
+use super::{enters, made, made_with};
+use crate::stage::play;
+
+const USER: &str = "http://jabber.org/protocol/muc#user";
+const ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+const X: &str = "<x xmlns='http://jabber.org/protocol/muc'/>";
+
+/// A delta of a list.
+fn set(who: &str, id: &str, items: &str) -> String {
+    format!(
+        "
+        {who} sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'>{items}</query></iq>
+        "
+    )
+}
+
+fn get(who: &str, id: &str, item: &str) -> String {
+    format!(
+        "
+        {who} sends <iq type='get' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'><item {item}/></query></iq>
+        "
+    )
+}
+
+fn two() -> String {
+    format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    )
+}
+
+// §9.1, §9.2
+#[test]
+fn a_ban_removes_and_keeps_out_until_it_is_lifted() {
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop hears    <iq type='result' id='b'/>
+                               <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='outcast' role='none'>…<reason>Treason</reason></item>…<status code='301'/></x></presence>
+        hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='outcast' role='none'><actor nick='first'/><reason>Treason</reason></item>…<status code='110'/><status code='301'/></x></presence>
+        {}
+        crone/desktop receives <iq type='result' id='l'><query xmlns='{ADMIN}'><item affiliation='outcast' jid='{{hag}}' nick='{{none}}' role='{{none}}'><reason>Treason</reason></item></query></iq>
+        hag/pda       sends    <presence id='1' to='{{room coven}}/hag'>{X}</presence>
+        hag/pda       receives <presence type='error' id='1'>…{{error auth forbidden}}</presence>
+        {}
+        crone/desktop hears    <iq type='result' id='u'/>
+                               <message><x xmlns='{USER}'><item affiliation='none' jid='{{hag}}'/>…</x>…</message>
+        {}
+        everyone is quiet
+    ",
+        two(),
+        set("crone/desktop", "b", "<item affiliation='outcast' jid='{hag}'><reason>Treason</reason></item>"),
+        get("crone/desktop", "l", "affiliation='outcast'"),
+        set("crone/desktop", "u", "<item affiliation='none' jid='{hag}'/>"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}
+
+// §9.1, §9.2: nothing of a request that is wrong in one place is done.
+#[test]
+fn nobody_bans_himself_or_those_above_and_all_or_nothing_happens() {
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop receives <iq type='error' id='1'>{{error cancel conflict}}</iq>
+        {}
+        crone/desktop hears    <iq type='result' id='2'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        {}
+        hag/pda       receives <iq type='error' id='3'>{{error cancel not-allowed}}</iq>
+        {}
+        hag/pda       receives <iq type='error' id='4'>{{error cancel not-allowed}}</iq>
+        {}
+        hag/pda       receives <iq type='result' id='5'><query xmlns='{ADMIN}'/></iq>
+        everyone is quiet
+    ",
+        two(),
+        set("crone/desktop", "1", "<item affiliation='outcast' jid='{crone}'/>"),
+        set("crone/desktop", "2", "<item affiliation='admin' jid='{hag}'/>"),
+        set("hag/pda", "3", "<item affiliation='outcast' jid='{crone}'/>"),
+        set("hag/pda", "4", "<item affiliation='outcast' jid='{earl}'/><item affiliation='outcast' jid='{crone}'/>"),
+        get("hag/pda", "5", "affiliation='outcast'"),
+    )
+    .replace("crone/desktop connects\n", "crone/desktop connects\nearl/tower connects\n"));
+}
+
+// §9.3, §9.4
+#[test]
+fn membership_is_granted_and_revoked() {
+    play(&format!(
+        "
+        {}
+        {}
+        hag/pda       receives <iq type='error' id='0'>{{error auth forbidden}}</iq>
+        {}
+        crone/desktop hears    <iq type='result' id='1'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'>…<reason>Worthy</reason></item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'>…</item>…<status code='110'/></x></presence>
+        {}
+        crone/desktop hears    <iq type='result' id='2'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'>…</item>…<status code='110'/></x></presence>
+        everyone is quiet
+    ",
+        two(),
+        set("hag/pda", "0", "<item affiliation='member' jid='{hag}'/>"),
+        set("crone/desktop", "1", "<item affiliation='member' jid='{hag}'><reason>Worthy</reason></item>"),
+        set("crone/desktop", "2", "<item affiliation='none' jid='{hag}/pda'/>"),
+    ));
+}
+
+// §9.4, §9.5
+#[test]
+fn a_members_only_room_invites_new_members_and_lets_former_ones_go() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop hears    <iq type='result' id='1'/>
+                               <message><x xmlns='{USER}'><item affiliation='member' jid='{{hag}}'/>…</x>…</message>
+        hag/pda       receives <message from='{{room coven}}' to='{{hag}}'><x xmlns='{USER}'><invite from='{{room coven}}'/><password>x</password></x>…</message>
+        hag/pda       sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'><password>x</password></x></presence>
+        hag/pda       finds    <message type='groupchat'><subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        {}
+        crone/desktop hears    <iq type='result' id='2'/>
+                               <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='321'/></x></presence>
+        hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='110'/><status code='321'/></x></presence>
+        everyone is quiet
+    ",
+        made_with(
+            "crone/desktop",
+            "coven",
+            "first",
+            &[
+                ("muc#roomconfig_membersonly", "1"),
+                ("muc#roomconfig_passwordprotectedroom", "1"),
+                ("muc#roomconfig_roomsecret", "x")
+            ]
+        ),
+        set("crone/desktop", "1", "<item affiliation='member' jid='{hag}'/>"),
+        set("crone/desktop", "2", "<item affiliation='none' jid='{hag}'/>"),
+    ));
+}
+
+// §9.5, §5.2.1: who sees the lists.
+#[test]
+fn the_member_list_is_for_admins_and_where_addresses_are_shown_for_all() {
+    let list = |shown: &str, answer: &str| {
+        format!(
+            "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        crone/desktop hears    <iq type='result' id='1'/>
+                               <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/>…</x>…</message>
+        {}
+        {}
+        crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item affiliation='member' jid='{{wicca}}' nick='Wicca'/></query></iq>
+        {}
+        {answer}
+        everyone is quiet
+        ",
+            made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_whois", shown)]),
+            enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+            set("crone/desktop", "1", "<item affiliation='member' jid='{wicca}' nick='Wicca'/>"),
+            if shown == "anyone" {
+                format!("hag/pda receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/>…</x>…</message>")
+            } else {
+                String::new()
+            },
+            get("crone/desktop", "2", "affiliation='member'"),
+            get("hag/pda", "3", "affiliation='member'"),
+        )
+    };
+    play(&list(
+        "moderators",
+        "hag/pda receives <iq type='error' id='3'>{error auth forbidden}</iq>",
+    ));
+    play(&list(
+        "anyone",
+        &format!(
+            "hag/pda receives <iq type='result' id='3'><query xmlns='{ADMIN}'><item affiliation='member' jid='{{wicca}}'/></query></iq>"
+        ),
+    ));
+}
+
+// §9.6, §9.7, §9.8
+#[test]
+fn moderators_are_made_and_unmade_by_admins() {
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop hears    <iq type='result' id='1'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item><status code='110'/></x></presence>
+        {}
+        crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item nick='first' role='moderator' affiliation='owner'/><item nick='hag' role='moderator' affiliation='none' jid='{{hag/pda}}'/></query></iq>
+        {}
+        hag/pda       receives <iq type='error' id='3'>{{error cancel not-allowed}}</iq>
+        {}
+        crone/desktop receives <iq type='error' id='4'>{{error cancel not-allowed}}</iq>
+        {}
+        crone/desktop hears    <iq type='result' id='5'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item></x></presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item><status code='110'/></x></presence>
+        everyone is quiet
+    ",
+        two(),
+        set("crone/desktop", "1", "<item role='moderator' nick='hag'/>"),
+        get("crone/desktop", "2", "role='moderator'"),
+        set("hag/pda", "3", "<item role='participant' nick='first'/>"),
+        set("crone/desktop", "4", "<item role='participant' nick='first'/>"),
+        set("crone/desktop", "5", "<item role='participant' nick='hag'/>"),
+    ));
+}

@@ -1,0 +1,142 @@
+//! XEP-0313 Message Archive Management. The archive of a room (§6.1.2).
+
+use super::{configured, enters, made, made_with};
+use crate::stage::play;
+
+const USER: &str = "http://jabber.org/protocol/muc#user";
+const MAM: &str = "urn:xmpp:mam:2";
+
+fn ask(who: &str, id: &str, fields: &[(&str, &str)]) -> String {
+    let fields: String = fields
+        .iter()
+        .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
+        .collect();
+    format!(
+        "{who} sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{MAM}' queryid='{id}'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{MAM}</value></field>{fields}</x></query></iq>"
+    )
+}
+
+fn result(who: &str, id: &str, inner: &str) -> String {
+    format!(
+        "{who} receives <message from='{{room coven}}'><result xmlns='{MAM}' queryid='{id}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' to='{{none}}' type='groupchat'>{inner}</message></forwarded></result></message>
+        "
+    )
+}
+
+fn done(who: &str, id: &str) -> String {
+    format!(
+        "{who} receives <iq type='result' id='{id}'><fin xmlns='{MAM}' complete='true'>…</fin></iq>"
+    )
+}
+
+// XEP-0313 §6.1.2, §4.1.1
+#[test]
+fn the_archive_shows_who_spoke_to_those_who_may_know() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       sends    <message type='groupchat' id='m1' to='{{room coven}}'><body>hi</body><x xmlns='{USER}'><item jid='forged@x'/></x></message>
+        hag/pda       receives <message id='m1'>…</message>
+        crone/desktop receives <message id='m1'>…</message>
+        hag/pda       sends    <message type='groupchat' id='m2' to='{{room coven}}'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>
+        hag/pda       receives <message id='m2'>…</message>
+        crone/desktop receives <message id='m2'>…</message>
+        {}
+        {}{}
+        {}
+        {}{}
+        {}
+        {}{}
+        {}
+        hag/pda       receives <iq type='error' id='4'>{{error auth forbidden}}</iq>
+        {}
+        {}{}
+        {}
+        {}
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        ask("hag/pda", "1", &[]),
+        result(
+            "hag/pda",
+            "1",
+            "<body>hi</body><occupant-id xmlns='urn:xmpp:occupant-id:0'/><stanza-id xmlns='urn:xmpp:sid:0'/>"
+        ),
+        done("hag/pda", "1"),
+        ask("crone/desktop", "2", &[("with", "{hag}")]),
+        result(
+            "crone/desktop",
+            "2",
+            &format!("<body>hi</body><x xmlns='{USER}'><item affiliation='none' jid='{{hag}}'/></x>…")
+        ),
+        done("crone/desktop", "2"),
+        ask("hag/pda", "3", &[("with", "{room coven}/hag")]),
+        result("hag/pda", "3", "<body>hi</body>…"),
+        done("hag/pda", "3"),
+        ask("hag/pda", "4", &[("with", "{hag}")]),
+        ask("crone/desktop", "5", &[("with", "{hag}"), ("end", "2999-01-01T00:00:00Z")]),
+        result("crone/desktop", "5", "<body>hi</body>…"),
+        done("crone/desktop", "5"),
+        ask("crone/desktop", "6", &[("with", "{crone}")]),
+        done("crone/desktop", "6"),
+    ));
+}
+
+// XEP-0313 §6.1.2: who may enter may read.
+#[test]
+fn who_may_not_enter_may_not_read() {
+    play(&format!(
+        "
+        crone/desktop connects
+        earl/tower    connects
+        {}
+        {}
+        {}
+        {}
+        crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        {}
+        earl/tower    receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
+        {}
+        {}
+        crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{earl}}'/></query></iq>
+        crone/desktop hears    <iq type='result' id='b'/>
+                               <message><x xmlns='{USER}'>…</x>…</message>
+        {}
+        earl/tower    receives <iq type='error' id='3'>{{error auth forbidden}}</iq>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        ask("earl/tower", "1", &[]),
+        done("earl/tower", "1"),
+        configured("crone/desktop", "coven", &[("muc#roomconfig_membersonly", "1")]),
+        ask("earl/tower", "2", &[]),
+        "",
+        configured("crone/desktop", "coven", &[("muc#roomconfig_membersonly", "0")]),
+        ask("earl/tower", "3", &[]),
+    ));
+}
+
+#[test]
+fn a_room_without_archive_keeps_nothing_and_says_so() {
+    play(&format!(
+        "
+        crone/desktop connects
+        {}
+        crone/desktop sends    <message type='groupchat' id='m' to='{{room coven}}'><body>hi</body></message>
+        crone/desktop receives <message id='m'><body>hi</body><occupant-id xmlns='urn:xmpp:occupant-id:0'/></message>
+        {}
+        {}
+        crone/desktop sends    <iq type='get' id='2' to='{{room coven}}'><metadata xmlns='{MAM}'/></iq>
+        crone/desktop receives <iq type='result' id='2'><metadata xmlns='{MAM}'/></iq>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_enablearchiving", "0")]),
+        ask("crone/desktop", "1", &[]),
+        done("crone/desktop", "1"),
+    ));
+}

@@ -1,0 +1,44 @@
+//! XEP-0486 MUC Avatars.
+
+use super::{enters, made};
+use crate::stage::play;
+
+const USER: &str = "http://jabber.org/protocol/muc#user";
+
+// XEP-0486 §3.2, §3.3, §3.4
+#[test]
+fn an_owner_gives_the_room_a_picture_that_everybody_finds() {
+    let card = "<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>YWJj</BINVAL></PHOTO></vCard>";
+    let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    let changed = format!(
+        "<message type='groupchat' from='{{room coven}}'><x xmlns='{USER}'><status code='104'/></x></message>"
+    );
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        earl/tower    connects
+        {}
+        {}
+        hag/pda       sends    <iq type='set' id='0' to='{{room coven}}'>{card}</iq>
+        hag/pda       receives <iq type='error' id='0'>{{error auth forbidden}}</iq>
+        hag/pda       sends    <iq type='get' id='1' to='{{room coven}}'><vCard xmlns='vcard-temp'/></iq>
+        hag/pda       receives <iq type='error' id='1'>{{error cancel item-not-found}}</iq>
+        crone/desktop sends    <iq type='set' id='2' to='{{room coven}}'>{card}</iq>
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives {changed}
+        hag/pda       receives {changed}
+        earl/tower    sends    <iq type='get' id='3' to='{{room coven}}'>{info}</iq>
+        earl/tower    receives <iq type='result' id='3'><query xmlns='http://jabber.org/protocol/disco#info'>…<feature var='vcard-temp'/><x xmlns='jabber:x:data'>…<field var='muc#roominfo_avatarhash'><value>a9993e364706816aba3e25717850c26c9cd0d89d</value></field></x></query></iq>
+        earl/tower    sends    <iq type='get' id='4' to='{{room coven}}'><vCard xmlns='vcard-temp'/></iq>
+        earl/tower    receives <iq type='result' id='4'>{card}</iq>
+        crone/desktop sends    <iq type='set' id='5' to='{{room coven}}'><vCard xmlns='vcard-temp'/></iq>
+        crone/desktop receives <iq type='result' id='5'/>
+        crone/desktop receives {changed}
+        hag/pda       receives {changed}
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}

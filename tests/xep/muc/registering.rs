@@ -1,0 +1,102 @@
+//! XEP-0077 In-Band Registration. With a room (XEP-0045 §7.10, §7.12, §9.9).
+
+use super::{enters, made, made_with};
+use crate::stage::play;
+
+const USER: &str = "http://jabber.org/protocol/muc#user";
+const NICK_NODE: &str =
+    "<query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/>";
+
+fn register(who: &str, id: &str, nick: &str) -> String {
+    format!(
+        "{who} sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'>
+        <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_roomnick'><value>{nick}</value></field></x></query></iq>"
+    )
+}
+
+// XEP-0045 §7.10, §7.12
+#[test]
+fn who_registers_becomes_a_member_and_owns_his_nick() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        earl/tower    connects
+        {}
+        {}
+        hag/pda       sends    <iq type='get' id='1' to='{{room coven}}'><query xmlns='jabber:iq:register'/></iq>
+        hag/pda       receives <iq type='result' id='1'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='form'>…<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>
+                               <field var='muc#register_roomnick' type='text-single'><required/></field></x></query></iq>
+        hag/pda       sends    <iq type='get' id='2' to='{{room coven}}'>{NICK_NODE}</iq>
+        hag/pda       receives <iq type='result' id='2'><query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/></iq>
+        {}
+        hag/pda       hears    <iq type='result' id='3'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'/>…</x></presence>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
+        hag/pda       sends    <iq type='get' id='4' to='{{room coven}}'><query xmlns='jabber:iq:register'/></iq>
+        hag/pda       receives <iq type='result' id='4'><query xmlns='jabber:iq:register'><registered/><username>thirdwitch</username></query></iq>
+        hag/pda       sends    <iq type='get' id='5' to='{{room coven}}'>{NICK_NODE}</iq>
+        hag/pda       receives <iq type='result' id='5'><query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'><identity category='conference' type='text' name='thirdwitch'/></query></iq>
+        {}
+        earl/tower    receives <iq type='error' id='6'>{{error cancel conflict}}</iq>
+        earl/tower    sends    <presence id='7' to='{{room coven}}/ThirdWitch'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        earl/tower    receives <presence type='error' id='7'>…{{error cancel conflict}}</presence>
+        hag/pda       sends    <iq type='set' id='8' to='{{room coven}}'><query xmlns='jabber:iq:register'><remove/></query></iq>
+        hag/pda       hears    <iq type='result' id='8'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'/>…</x></presence>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'/>…</x></presence>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        register("hag/pda", "3", "thirdwitch"),
+        register("earl/tower", "6", "THIRDWITCH"),
+    ));
+}
+
+// XEP-0045 §7.10: the errors.
+#[test]
+fn registration_is_refused_where_it_must_be() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        hag/pda       sends    <iq type='get' id='1' to='{{room nowhere}}'><query xmlns='jabber:iq:register'/></iq>
+        hag/pda       receives <iq type='error' id='1'>{{error cancel item-not-found}}</iq>
+        {}
+        hag/pda       sends    <iq type='get' id='2' to='{{room heath}}'><query xmlns='jabber:iq:register'/></iq>
+        hag/pda       receives <iq type='error' id='2'>{{error cancel not-allowed}}</iq>
+        {}
+        hag/pda       sends    <iq type='set' id='3' to='{{room coven}}'><query xmlns='jabber:iq:register'/></iq>
+        hag/pda       receives <iq type='error' id='3'>{{error modify bad-request}}</iq>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "heath", "first", &[("rookery#roomconfig_registration", "0")]),
+        made("crone/desktop", "coven", "first"),
+    ));
+}
+
+// XEP-0045 §9.9
+#[test]
+fn in_a_members_only_room_an_admin_decides() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        crone/desktop receives <message from='{{room coven}}'><x xmlns='jabber:x:data' type='form'>…<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>
+                               <field var='muc#register_roomnick'><value>third</value></field><field var='muc#register_allow' type='boolean'><value>0</value></field></x>…</message>
+        crone/desktop sends    <message to='{{room coven}}'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>
+                               <field var='muc#register_roomnick'><value>third</value></field><field var='muc#register_allow'><value>1</value></field></x></message>
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{hag}}'/>…</x>…</message>
+        hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><invite from='{{room coven}}'/></x>…</message>
+        {}
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_membersonly", "1")]),
+        register("hag/pda", "1", "third"),
+        enters("hag/pda", "coven", "third", &["crone/desktop"]),
+    ));
+}

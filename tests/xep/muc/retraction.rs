@@ -1,0 +1,59 @@
+//! XEP-0424 Message Retraction.
+
+use super::{enters, made};
+use crate::stage::play;
+
+const RETRACT: &str = "urn:xmpp:message-retract:1";
+
+// XEP-0424 §3, §4, §5
+#[test]
+fn what_somebody_takes_back_is_a_tombstone_and_nobody_takes_back_what_is_not_his() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        wicca/laptop  connects
+        {}
+        {}
+        hag/pda       sends    <message type='groupchat' id='m1' to='{{room coven}}'><body>oops</body></message>
+        hag/pda       receives <message id='m1'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
+        crone/desktop receives <message id='m1'>…</message>
+        crone/desktop sends    <message type='groupchat' id='r0' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>
+        crone/desktop receives <message id='r0'><retract xmlns='{RETRACT}'/>…</message>
+        hag/pda       receives <message id='r0'>…</message>
+        hag/pda       sends    <iq type='set' id='q1' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='ids'><value>{{$sid}}</value></field></x></query></iq>
+        hag/pda       receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' id='m1'><body>oops</body>…</message></forwarded></result></message>
+        hag/pda       receives <iq type='result' id='q1'>…</iq>
+        hag/pda       sends    <message type='groupchat' id='r1' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>
+        hag/pda       receives <message id='r1'>…</message>
+        crone/desktop receives <message id='r1' from='{{room coven}}/hag'><retract xmlns='{RETRACT}' id='{{$sid}}'/>…</message>
+        everyone is quiet
+        hag/pda       sends    <iq type='set' id='q2' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'/></iq>
+        hag/pda       receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
+                               <message xmlns='jabber:client' type='groupchat' id='m1' from='{{room coven}}/hag'><retracted xmlns='{RETRACT}' id='r1'/><occupant-id xmlns='urn:xmpp:occupant-id:0'/><stanza-id xmlns='urn:xmpp:sid:0'/></message></forwarded></result></message>
+        hag/pda       receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
+        hag/pda       receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
+        hag/pda       receives <iq type='result' id='q2'>…</iq>
+        # A newcomer is not shown it.
+        {}
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        enters_quietly("wicca/laptop"),
+    ));
+}
+
+fn enters_quietly(who: &str) -> String {
+    format!(
+        "
+        {who} sends    <presence to='{{room coven}}/wicca'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        {who} receives <presence from='{{room coven}}/first'>…</presence>
+        {who} receives <presence from='{{room coven}}/hag'>…</presence>
+        {who} receives <presence from='{{room coven}}/wicca'>…</presence>
+        {who} receives <message type='groupchat'><subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/wicca'>…</presence>
+        hag/pda receives <presence from='{{room coven}}/wicca'>…</presence>
+        "
+    )
+}
