@@ -5,6 +5,7 @@
 mod commands;
 mod docs;
 mod limits;
+mod redis;
 mod restarts;
 mod rfc;
 mod security;

@@ -7,6 +7,7 @@ mod config;
 mod room;
 mod serve;
 mod session;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,9 @@ enum Command {
     /// Check, print and explain the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Copy the store from one engine to another
+    #[command(subcommand)]
+    Store(store::Command),
     /// Show certificates
     #[command(subcommand)]
     Cert(cert::Command),
@@ -86,6 +90,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Session(command)) => session::run(&config, command),
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),
+        Some(Command::Store(command)) => store::run(&config, command),
         Some(Command::Completions { .. }) => Ok(()),
     }
 }

@@ -7,6 +7,7 @@
 pub mod environment;
 pub mod example;
 pub mod rooms;
+pub mod store;
 pub mod suggest;
 
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
+
+pub use store::{Durability, Engine, Store};
 
 /// Where a configuration is looked for, in this order, if none is named.
 pub const PLACES: [&str; 2] = ["rookery.toml", "/etc/rookery/rookery.toml"];
@@ -79,42 +82,6 @@ pub struct Listen {
     pub c2s_tls: Vec<SocketAddr>,
     /// Health and metrics over HTTP. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
-}
-
-/// Where rows are kept.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// `embedded`: in the data directory.
-    pub engine: Engine,
-    /// What is acknowledged survives this. The embedded engine knows `fsync` alone.
-    pub durability: Durability,
-    /// Less than this many bytes free on the disk, and writes are refused. Default 64 MiB.
-    pub min_free_bytes: u64,
-}
-
-/// An engine of the store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// Files in the data directory.
-    #[default]
-    Embedded,
-    /// Nothing is kept beyond the process: for tests and trials.
-    Memory,
-}
-
-/// What a kept row survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The end of this process.
-    Async,
-    /// The loss of one machine.
-    Replica,
-    /// A power cut.
-    #[default]
-    Fsync,
 }
 
 /// What is archived, and for how long (XEP-0313, XEP-0441).
@@ -271,12 +238,6 @@ impl Default for Listen {
     }
 }
 
-impl Default for Store {
-    fn default() -> Self {
-        Self { engine: Engine::Embedded, durability: Durability::Fsync, min_free_bytes: 64 << 20 }
-    }
-}
-
 impl Default for StreamManagement {
     fn default() -> Self {
         let user = user::Config::default();
@@ -372,12 +333,6 @@ impl Config {
                 self.lease.ttl_ms
             ));
         }
-        if self.store.engine == Engine::Embedded && self.store.durability != Durability::Fsync {
-            return wrong(
-                "store.durability must be \"fsync\" with store.engine = \"embedded\", which knows no other"
-                    .to_owned(),
-            );
-        }
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),
             (
@@ -393,6 +348,7 @@ impl Config {
             }
         }
         self.telemetry.check()?;
+        self.store.check()?;
         self.gate().check().map_err(|error| ConfigError::Value(error.to_string()))
     }
 

@@ -8,7 +8,7 @@ use cluster::Cluster;
 use hmac::{Hmac, Mac};
 use proto::Hosts;
 use sha2::Sha256;
-use store::{Embedded, Measured, Memory, SharedStore};
+use store::{Embedded, Measured, Memory, Redis, SharedStore};
 use web::Accounts;
 use xmpp::{BareJid, Bucket, Fence};
 
@@ -33,7 +33,9 @@ impl Foundation {
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        Self::lay_on(config, open_store(config)?).await
+        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+        let store = open_store(config, &cluster).inspect_err(|_| cluster.stop())?;
+        Self::build(config, cluster, store).await
     }
 
     /// As [`Foundation::lay`], on a store that is open.
@@ -42,9 +44,13 @@ impl Foundation {
     /// As there.
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
+        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+        Self::build(config, cluster, store).await
+    }
+
+    async fn build(config: &Config, cluster: Cluster, store: SharedStore) -> anyhow::Result<Self> {
         let measured = Arc::default();
         let store = Measured::around(store, Arc::clone(&measured));
-        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
         let foundation = Self { store, measured, cluster, hosts: config.hosts()? };
         foundation.claim().await?;
         Ok(foundation)
@@ -68,10 +74,7 @@ impl Foundation {
 
     /// A secret of the cluster for one purpose: the same on every member and over restarts.
     pub fn secret(&self, purpose: &[u8]) -> Vec<u8> {
-        let key = self.cluster.plan().get().hash_key().bytes();
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
-        mac.update(purpose);
-        mac.finalize().into_bytes().to_vec()
+        secret(&self.cluster, purpose)
     }
 
     /// Raises the fence of every bucket of an owned shard, so that no earlier owner can write any more.
@@ -97,17 +100,54 @@ impl Foundation {
     }
 }
 
-fn open_store(config: &Config) -> anyhow::Result<SharedStore> {
+fn secret(cluster: &Cluster, purpose: &[u8]) -> Vec<u8> {
+    let key = cluster.plan().get().hash_key().bytes();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+    mac.update(purpose);
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn open_store(config: &Config, cluster: &Cluster) -> anyhow::Result<SharedStore> {
     Ok(match config.store.engine {
         Engine::Memory => Arc::new(Memory::new()),
         Engine::Embedded => {
-            let settings = store::embedded::Config {
-                min_free_bytes: config.store.min_free_bytes,
-                ..store::embedded::Config::default()
-            };
-            Arc::new(Embedded::open(&config.data_dir.join("store"), &settings)?)
+            let dir = config.data_dir.join("store");
+            Arc::new(Embedded::open(&dir, &config.store.embedded())?)
         }
+        Engine::Redis => Arc::new(open_redis(config, cluster)?),
     })
+}
+
+fn open_redis(config: &Config, cluster: &Cluster) -> anyhow::Result<Redis> {
+    let url = config.store.url.as_deref().unwrap_or_default();
+    let settings =
+        store::redis::Config { cluster: Some(data_set_name(cluster)), ..config.store.redis(url)? };
+    let store = Redis::open(&settings)?;
+    recognise(&config.data_dir.join("redis"), store.marker())?;
+    Ok(store)
+}
+
+/// By what a data set in Redis is known to be this cluster's, and tells nobody the cluster's key.
+pub(crate) fn data_set_name(cluster: &Cluster) -> String {
+    secret(cluster, b"redis").iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Remembers the data set that this member has used; another one in its place was emptied or exchanged.
+fn recognise(file: &Path, marker: &str) -> anyhow::Result<()> {
+    match std::fs::read_to_string(file) {
+        Ok(known) if known.trim_end() == marker => Ok(()),
+        Ok(_) => anyhow::bail!(
+            "the data in Redis are not the ones that this member has used: they were emptied or exchanged. \
+             Bring them back; or remove {} to begin with what is there",
+            file.display()
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let aside = file.with_extension("new");
+            std::fs::write(&aside, marker)?;
+            Ok(std::fs::rename(&aside, file)?)
+        }
+        Err(error) => anyhow::bail!("cannot read {}: {error}", file.display()),
+    }
 }
 
 /// The data directory holds credentials: nobody else may look into it.

@@ -71,3 +71,14 @@ fn the_environment_may_not_name_lists_or_unknown_keys() {
         assert!(Config::parse("[listen]\nc2s = []", "f", &settings).is_err(), "{name}");
     }
 }
+
+#[test]
+fn an_engine_of_the_store_takes_only_what_it_can_promise() {
+    let redis = parsed("[store]\nengine = 'redis'\nurl = 'redis://127.0.0.1'\n").unwrap();
+    let settings = redis.store.redis("redis://127.0.0.1").unwrap();
+    assert_eq!(settings.durability, ::store::redis::Durability::Replica);
+    assert!(error("[store]\nengine = 'redis'\n").contains("store.url does not say"));
+    assert!(error("[store]\nurl = 'redis://127.0.0.1'\n").contains("is not \"redis\""));
+    assert!(error("[store]\ndurability = 'async'\n").contains("must be \"fsync\""));
+    assert!(parsed("[store]\ndurability = 'fsync'\n").is_ok());
+}

@@ -116,6 +116,13 @@ impl Embedded {
         Ok(Self { shared, jobs, readers, writer: Mutex::new(Some(writer)) })
     }
 
+    /// Owners that have any row or an archive, behind `after`, at most `limit`, in order.
+    pub fn everyone(&self, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>> {
+        let shared = Arc::clone(&self.shared);
+        self.readers
+            .slow(move || shared.read(None, |tables| rows::everyone(tables, after.as_ref(), limit)))
+    }
+
     /// Reads on the lane for what is quick.
     fn quick<T: Send + 'static>(
         &self,

@@ -9,6 +9,8 @@
 //! | [`measured`] | what is measured of any engine |
 //! | [`memory`] | the engine that forgets, for tests |
 //! | [`embedded`] | the engine on a directory: group commit with fsync |
+//! | [`redis`] | the engine on a Redis server or cluster: group commit with WAIT |
+//! | [`migrate`] | from one engine to another |
 //! | `contract` | what every engine must do (feature `contract`) |
 
 pub mod archive;
@@ -19,6 +21,9 @@ pub mod embedded;
 pub mod key;
 pub mod measured;
 pub mod memory;
+pub mod migrate;
+pub mod redis;
+mod value;
 
 use std::sync::Arc;
 
@@ -26,6 +31,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use xmpp::BareJid;
 
+pub use self::redis::Redis;
 pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 pub use batch::{Batch, Write};
 pub use embedded::Embedded;

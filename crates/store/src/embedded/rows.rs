@@ -85,3 +85,28 @@ pub(super) fn owners(
     }
     Ok(owners)
 }
+
+/// Goes from owner to owner, whatever they have.
+pub(super) fn everyone(
+    tables: &Tables,
+    after: Option<&BareJid>,
+    limit: usize,
+) -> Result<Vec<BareJid>, Error> {
+    let view = tables.view();
+    let mut owners = Vec::new();
+    let mut from = after.map_or_else(|| vec![1], |after| encoding::behind_owner(after.as_str()));
+    while owners.len() < limit {
+        let mut next = Vec::new();
+        for table in [Table::Rows, Table::Archive] {
+            next.extend(view.names(table, from.clone(), vec![u8::MAX]).next().transpose()?);
+        }
+        let Some(name) = next.into_iter().min() else { break };
+        let (owner, _) = encoding::split(&name).ok_or_else(|| damaged("a row's name"))?;
+        from = encoding::behind_owner(owner);
+        match BareJid::parse(owner) {
+            Ok(owner) => owners.push(owner),
+            Err(error) => tracing::warn!(%error, "an owner's name in the store is no address"),
+        }
+    }
+    Ok(owners)
+}

@@ -1,0 +1,87 @@
+//! Owns the look that is taken at every server once in a while: is it there, are these still the data that
+//! were opened, does it remember what was claimed.
+
+use std::sync::atomic::Ordering;
+
+use redis::{Pipeline, Value};
+use xmpp::Bucket;
+
+use super::config::Address;
+use super::link::{call, checked, command};
+use super::names::{self, MARKER, MARKER_TAG};
+use super::shared::Shared;
+
+/// What was seen.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Servers that do not answer.
+    pub(super) broken: Vec<Address>,
+    /// Buckets that do not remember what was claimed.
+    pub(super) forgotten: Vec<Bucket>,
+}
+
+/// Looks at every server that is read from.
+pub(super) async fn look(shared: &Shared) -> Seen {
+    let map = shared.map();
+    let mut seen = Seen::default();
+    let claimed = shared.claimed_buckets();
+    for address in map.primaries() {
+        let Some(mut reader) = shared.reader(address) else { continue };
+        let of_server = |bucket: &Bucket| map.primary(*bucket) == Some(address);
+        // Another one each time.
+        let from = one_of(claimed.len());
+        let bucket = claimed.iter().cycle().skip(from).take(claimed.len()).copied().find(of_server);
+        let has_marker = map.primary_of(MARKER_TAG) == Some(address);
+        let mut ask = Pipeline::new();
+        let own = bucket.map_or_else(String::new, names::own);
+        ask.add_command(match bucket {
+            Some(_) => command("GET", &[&own]),
+            None => command("PING", &[]),
+        });
+        if has_marker {
+            ask.add_command(command("GET", &[MARKER]));
+        }
+        let Ok(mut answers) = call(&mut reader, &ask).await else {
+            seen.broken.push(address.clone());
+            continue;
+        };
+        if has_marker && let Some(Ok(marker)) = answers.pop().map(checked) {
+            judge(shared, &marker);
+        }
+        if let Some(bucket) = bucket
+            && let Some(Ok(own)) = answers.pop().map(checked)
+            && forgets(shared, bucket, &own)
+        {
+            seen.forgotten.push(bucket);
+        }
+    }
+    seen
+}
+
+/// Whether the data are the ones that were opened.
+fn judge(shared: &Shared, marker: &Value) {
+    let is_other = !matches!(marker, Value::BulkString(told) if told == shared.marker.as_bytes());
+    let was_other = shared.is_other.swap(is_other, Ordering::AcqRel);
+    if is_other {
+        tracing::error!("the data in Redis were emptied or exchanged; nothing is served from it");
+    } else if was_other {
+        tracing::info!("the data in Redis are back");
+    }
+}
+
+fn forgets(shared: &Shared, bucket: Bucket, own: &Value) -> bool {
+    let own = match own {
+        Value::BulkString(own) => names::epoch_of(own).unwrap_or(0),
+        _ => 0,
+    };
+    shared.claimed(bucket).is_some_and(|claim| claim.epoch.0 > own)
+}
+
+fn one_of(count: usize) -> usize {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without chance it is always the same one.
+        return 0;
+    }
+    usize::try_from(u32::from_ne_bytes(bytes)).unwrap_or(0).checked_rem(count).unwrap_or(0)
+}

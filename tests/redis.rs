@@ -1,0 +1,164 @@
+//! The whole on Redis: accounts, conversations and archives are there after a restart, and the store can move
+//! from the data directory to Redis and back.
+
+#[path = "../crates/store/src/redis/fixture.rs"]
+#[expect(dead_code, reason = "the cluster is for the tests of the store")]
+#[expect(clippy::disallowed_methods, reason = "a test that waits has a limit by the clock")]
+mod fixture;
+
+use town::Client;
+use town::client::Login;
+use xmpp::Element;
+
+use crate::stage::{PASSWORD, Stage};
+use fixture::Server;
+
+/// A Redis server whose promise is the disk, and the configuration that uses it.
+fn redis() -> (Server, String) {
+    let server = Server::start("--appendonly yes --appendfsync always --requirepass secret");
+    let url = format!("redis://:secret@127.0.0.1:{}", server.port);
+    let config = format!("[store]\nengine = 'redis'\nurl = '{url}'\ndurability = 'fsync'\n");
+    (server, config)
+}
+
+fn log_in(stage: &Stage, name: &str) -> Client {
+    let login = Login { address: stage.c2s, domain: "localhost", name, password: PASSWORD };
+    let mut client = Client::log_in(&login);
+    client.bind("x");
+    client
+}
+
+/// Sends a message and waits until the server has taken responsibility for it (XEP-0198 §4).
+fn say(from: &mut Client, to: &str, body: &str) {
+    from.send(format!("<message to='{to}@localhost' type='chat'><body>{body}</body></message>"));
+    from.send("<r xmlns='urn:xmpp:sm:3'/>");
+    while !from.next().expect("an answer").is("a", xmpp::ns::SM) {}
+}
+
+/// The bodies in an account's archive (XEP-0313 §4).
+fn archive(client: &mut Client) -> Vec<String> {
+    client.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
+    let mut bodies = Vec::new();
+    loop {
+        let next = client.next().expect("the archive is read");
+        if next.attr("id") == Some("q") {
+            assert_eq!(next.attr("type"), Some("result"), "{next:?}");
+            return bodies;
+        }
+        bodies.extend(body(&next));
+    }
+}
+
+fn body(message: &Element) -> Option<String> {
+    let forwarded =
+        message.child("result", "urn:xmpp:mam:2")?.child("forwarded", xmpp::ns::FORWARD)?;
+    let message = forwarded.child("message", xmpp::ns::CLIENT)?;
+    Some(message.child("body", xmpp::ns::CLIENT)?.text())
+}
+
+/// Romeo and Juliet talk; what each archive must have.
+fn talk(stage: &Stage, round: usize) -> Vec<String> {
+    let [mut romeo, mut juliet] = ["romeo", "juliet"].map(|name| {
+        let mut client = log_in(stage, name);
+        client.send("<presence/>");
+        client.send("<enable xmlns='urn:xmpp:sm:3'/>");
+        while !client.next().expect("is enabled").is("enabled", xmpp::ns::SM) {}
+        client
+    });
+    (0..5)
+        .flat_map(|number| {
+            let [hers, his] = ["hers", "his"].map(|whose| format!("{whose} {round} {number}"));
+            say(&mut juliet, "romeo", &hers);
+            say(&mut romeo, "juliet", &his);
+            [hers, his]
+        })
+        .collect()
+}
+
+#[test]
+fn two_accounts_talk_on_redis_and_find_it_after_the_server_and_redis_were_killed() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (mut server, config) = redis();
+    let mut stage = Stage::start(&config);
+    stage.add_accounts(&["romeo", "juliet"]);
+    let mut said = talk(&stage, 1);
+    stage.kill();
+    server.kill();
+    server.restart();
+    stage.kill_and_restart();
+    said.extend(talk(&stage, 2));
+    for name in ["romeo", "juliet"] {
+        assert_eq!(archive(&mut log_in(&stage, name)), said, "{name}'s archive");
+    }
+    let list = stage.run(&["account", "list"]).unwrap();
+    assert_eq!(list, "juliet@localhost\nromeo@localhost\n");
+}
+
+#[test]
+fn emptied_data_are_refused_at_the_next_start_and_so_are_those_of_another_cluster() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (server, config) = redis();
+    let mut stage = Stage::start(&config);
+    stage.add_accounts(&["romeo"]);
+    let mut other = Stage::start("");
+    // Without a server the command looks at Redis itself.
+    other.kill();
+    stage.kill();
+    let list = ["account", "list"];
+    assert_eq!(stage.run(&list).unwrap(), "romeo@localhost\n");
+    std::fs::copy(stage.dir.join("rookery.toml"), other.dir.join("rookery.toml")).unwrap();
+    let foreign = other.run(&list).unwrap_err();
+    assert!(foreign.contains("belong to another cluster"), "{foreign}");
+    server.cli(&["-a", "secret", "FLUSHALL"]);
+    let emptied = stage.run(&list).unwrap_err();
+    assert!(emptied.contains("emptied or exchanged"), "{emptied}");
+}
+
+#[test]
+fn the_store_moves_to_redis_and_back_and_is_the_same() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (server, redis) = redis();
+    let url = format!("redis://:secret@127.0.0.1:{}", server.port);
+    let mut stage = Stage::start("[store]\nengine = 'embedded'\n");
+    stage.add_accounts(&["romeo", "juliet"]);
+    let said = talk(&stage, 1);
+    let data = stage.dir.join("data").display().to_string();
+    let there = ["store", "migrate", "--from", &data, "--to", &url, "--durability", "fsync"];
+    let running = stage.run(&there).unwrap_err();
+    assert!(running.contains("another server"), "{running}");
+    stage.kill();
+
+    let told = stage.run(&there).unwrap();
+    assert!(told.starts_with("2 owners") && told.contains("(0 were before)"), "{told}");
+    let again = stage.run(&there).unwrap();
+    assert!(again.contains("(2 were before)"), "{again}");
+
+    let file = stage.dir.join("rookery.toml");
+    let embedded = std::fs::read_to_string(&file).unwrap();
+    let mut table: toml::Table = embedded.parse().unwrap();
+    table.extend(redis.parse::<toml::Table>().unwrap());
+    std::fs::write(&file, toml::to_string(&table).unwrap()).unwrap();
+    stage.kill_and_restart();
+    assert_eq!(archive(&mut log_in(&stage, "romeo")), said);
+    let more = talk(&stage, 2);
+    stage.kill();
+
+    let back =
+        ["store", "migrate", "--from", &url, "--to", &data, "--durability", "fsync", "--json"];
+    let told = stage.run(&back).unwrap();
+    let lines: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines[0]["digest"].as_str().unwrap().len() == 32, "{told}");
+    assert_eq!(lines.last().unwrap()["owners"], 2, "{told}");
+    std::fs::write(&file, embedded).unwrap();
+    drop(server);
+    stage.kill_and_restart();
+    let all = [said, more].concat();
+    assert_eq!(archive(&mut log_in(&stage, "juliet")), all);
+}
