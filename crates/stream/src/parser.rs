@@ -2,13 +2,15 @@
 //! of the stream out. Knows nothing of what the events mean.
 //!
 //! The lexer is `rxml`'s; namespaces and what is written are our own. Between two first-level elements the
-//! lexer holds nothing, so that another way to read a whole stanza can stand beside it there.
+//! lexer holds nothing, so that there another way to read a stanza stands beside it: [`plain`] takes those
+//! that are complete and plain, and leaves everything else to the lexer.
 
 mod builder;
 mod fault;
 mod head;
 mod header;
 mod name;
+mod plain;
 mod scope;
 mod tag;
 #[cfg(test)]
@@ -133,6 +135,10 @@ impl Parser {
         while self.phase != Phase::Closed {
             if self.is_between() {
                 input = self.skip_whitespace(input)?;
+                input = self.skip_plain(input)?;
+                if input.is_empty() {
+                    return Ok(());
+                }
             }
             let mut window = &input[..input.len().min(self.room())];
             let before = window.len();
@@ -200,6 +206,18 @@ impl Parser {
             (Some(&byte), Phase::Start) => Err(fault::of_first_byte(byte)),
             (Some(_), _) => Err(fault(xmpp::StreamCondition::BadFormat, "text between stanzas")),
         }
+    }
+
+    /// Takes the plain stanzas that the input begins with.
+    fn skip_plain<'a>(&mut self, mut input: &'a [u8]) -> Result<&'a [u8], StreamError> {
+        while self.phase == Phase::Open {
+            // What goes over a limit must be seen by who knows of limits.
+            let most = input.len().min(self.room() - 1);
+            let Some(eaten) = self.builder.plain(&input[..most], &self.limits) else { break };
+            self.count_total(eaten)?;
+            input = self.skip_whitespace(&input[eaten..])?;
+        }
+        Ok(input)
     }
 
     /// How much may be read at once: one byte more than fits, which shows that a limit is passed at the same

@@ -137,6 +137,92 @@ fn cutting_an_input_changes_nothing_of_what_comes_out() {
     });
 }
 
+/// Pieces of stanzas, most of them plain XML, some nearly.
+const PIECES: &[&[&str]] = &[
+    &["<message", "<presence", "<iq", "<message", "<message xmlns='jabber:client'", "<r"],
+    &[
+        "",
+        " to='a@x/r'",
+        " to=\"a@x\" ",
+        " to='@'",
+        " to='a' to='b'",
+        "\nid='\u{e9}>'",
+        " to='&lt;'",
+    ],
+    &["", " type='get' id='1'", " type='chat'", " xml:lang='en'", " xml:lang=''", " xml:a=''"],
+    &[">", ">", ">", " >", "/>", "\t/>", "/ >"],
+    &[
+        "",
+        "text",
+        "a &lt; b &amp;&gt;&apos;&quot;",
+        "\u{1F600}",
+        "]]",
+        "]]>",
+        ">",
+        "\r\n",
+        "\u{FFFE}",
+        "\x7f",
+    ],
+    &[
+        "<body>",
+        "<body>",
+        "<x xmlns='urn:a'>",
+        "<x xmlns=\"urn:a\" b='>'>",
+        "<x xmlns=''>",
+        "<a:x>",
+        "",
+    ],
+    &[
+        "",
+        "",
+        "text\n",
+        "<y/>",
+        "<y xmlns='urn:b' c='\"'/>",
+        "<y xmlns='jabber:client'/>",
+        "<y></y>",
+        "&#65;",
+    ],
+    &["", "<z>", "<z xml:lang='de'>", "<z b='' b=''>", "<z xmlns='urn:b'>", "<z.1-_ _a='\t'>"],
+    &["", "", "<![CDATA[a]]>", "<!-- -->", "&a;", "<y y='1'  z = '2'/>", "<y y='1'z='2'/>", "\0"],
+];
+
+/// A stanza that is well-formed more often than not.
+fn stanza(numbers: &mut Numbers) -> String {
+    let picked: Vec<&str> = PIECES.iter().map(|of| of[numbers.next(of.len())]).collect();
+    let name = |tag: &str| tag.trim_start_matches('<').split(' ').next().unwrap_or("").to_owned();
+    let close = |tag: &str| match (tag.is_empty(), name(tag).trim_end_matches('>')) {
+        (true, _) => String::new(),
+        (false, name) => format!("</{name}>"),
+    };
+    if picked[3].contains('/') {
+        return picked[..4].concat();
+    }
+    let ends = [close(picked[7]), close(picked[5]), close(picked[0])].concat();
+    let mut stanza = picked.concat() + &ends;
+    if numbers.next(20) == 0 {
+        let at = (0..=stanza.len()).filter(|at| stanza.is_char_boundary(*at)).nth(numbers.next(40));
+        stanza.insert_str(at.unwrap_or(0), WORDS[numbers.next(WORDS.len())]);
+    }
+    stanza
+}
+
+#[test]
+fn whole_stanzas_and_pieces_of_them_are_read_alike() {
+    let header = corpus().concat();
+    let header =
+        header.split_inclusive(|byte| *byte == b'>').find(|tag| tag.starts_with(b"<stream:"));
+    let mut numbers = Numbers(0x5eed_0004);
+    for _ in 0..MUTATIONS {
+        let mut input = header.expect("a header is in the corpus").to_vec();
+        for _ in 0..=numbers.next(3) {
+            input.extend_from_slice(stanza(&mut numbers).as_bytes());
+        }
+        let size = 1 + numbers.next(input.len());
+        cutting_changes_nothing(&input, &[size]);
+        canonical_bytes_say_what_the_input_said(&input);
+    }
+}
+
 #[test]
 fn canonical_bytes_say_what_was_said_whoever_reads_them() {
     over_all(0x5eed_0002, |input, _| canonical_bytes_say_what_the_input_said(input));

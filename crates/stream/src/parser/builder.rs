@@ -10,7 +10,7 @@ use xmpp::{Element, Head, Stanza, StanzaCondition, StreamCondition, StreamError,
 use super::fault::{fault, too_much};
 use super::scope::{NameId, Scope};
 use super::tag::{Attribute, Tag};
-use super::{Event, StreamHeader, head};
+use super::{Event, StreamHeader, head, plain};
 use crate::Limits;
 
 /// An element that is open. The first one is the stream.
@@ -42,7 +42,7 @@ struct Unbound {
 enum Draft {
     Ready(Event),
     /// With where its content begins and ends.
-    Stanza(Box<Unbound>, usize, usize),
+    Stanza(Unbound, usize, usize),
 }
 
 pub(super) struct Builder {
@@ -76,6 +76,25 @@ impl Builder {
             canonical: Vec::new(),
             drafts: Vec::new(),
         }
+    }
+
+    /// Between two first-level elements: reads a whole plain stanza, and says how long it was. None, where
+    /// there is none; then nothing has changed.
+    pub(super) fn plain(&mut self, input: &[u8], limits: &Limits) -> Option<usize> {
+        if self.scope.name(self.scope.default_ns()) != self.content {
+            return None;
+        }
+        let start = self.canonical.len();
+        let read = plain::read(input, self.content, limits, &mut self.canonical);
+        let fits = self.canonical.len() - start <= limits.stanza_bytes;
+        let Some(plain) = read.filter(|_| fits) else {
+            self.canonical.truncate(start);
+            return None;
+        };
+        let (head, fault) = head::read(&plain.words, self.lang.as_ref());
+        self.start = start;
+        self.stanza_closed(Unbound { head, fault, children: plain.children });
+        Some(plain.eaten)
     }
 
     /// `<name`
@@ -200,15 +219,15 @@ impl Builder {
         self.scope.heap_bytes() + room + drafts + lang + frames + self.canonical.capacity()
     }
 
-    fn stream_opened(&mut self, mut tag: Tag) {
+    fn stream_opened(&mut self, tag: Tag) {
         let default = self.scope.name(self.scope.default_ns());
-        let header = StreamHeader::read(&mut tag, &self.scope, default, self.content);
+        let header = StreamHeader::read(&tag, &self.scope, default, self.content);
         self.lang = header.lang.as_deref().map(Arc::from);
         self.drafts.push(Draft::Ready(Event::Open(header)));
         self.push_frame(tag, 0, false);
     }
 
-    fn first_level_opened(&mut self, mut tag: Tag) -> Result<(), StreamError> {
+    fn first_level_opened(&mut self, tag: Tag) -> Result<(), StreamError> {
         self.start = self.canonical.len();
         let ns = self.scope.name(tag.ns);
         if ns != self.content {
@@ -224,7 +243,7 @@ impl Builder {
         if !["message", "presence", "iq"].contains(&tag.name.as_str()) {
             return Err(fault(StreamCondition::UnsupportedStanzaType, "no stanza"));
         }
-        let (head, fault) = head::read(&mut tag, self.lang.as_ref());
+        let (head, fault) = head::read(&tag.words(), self.lang.as_ref());
         let children = xmpp::stanza::Index::new();
         self.current = Some(Current::Stanza(Box::new(Unbound { head, fault, children })));
         self.push_frame(tag, self.start, false);
@@ -242,11 +261,7 @@ impl Builder {
 
     fn first_level_closed(&mut self) -> Result<(), StreamError> {
         match self.current.take() {
-            Some(Current::Stanza(mut stanza)) => {
-                let Unbound { head, fault, children } = &mut *stanza;
-                *fault = fault.or_else(|| head::count_fault(head.kind, children.len()));
-                self.drafts.push(Draft::Stanza(stanza, self.start, self.canonical.len()));
-            }
+            Some(Current::Stanza(stanza)) => self.stanza_closed(*stanza),
             Some(Current::Nonza) => {
                 let element = Element::parse(&self.canonical[self.start..]).map_err(|_| {
                     fault(StreamCondition::InternalServerError, "element not readable")
@@ -257,6 +272,13 @@ impl Builder {
             None => {}
         }
         Ok(())
+    }
+
+    /// The stanza that began at [`Self::start`] is complete.
+    fn stanza_closed(&mut self, mut stanza: Unbound) {
+        let Unbound { head, fault, children } = &mut stanza;
+        *fault = fault.or_else(|| head::count_fault(head.kind, children.len()));
+        self.drafts.push(Draft::Stanza(stanza, self.start, self.canonical.len()));
     }
 
     /// Enters a direct child of the current stanza in the index.
@@ -275,7 +297,10 @@ impl Builder {
             }
             _ => 0,
         };
-        let foreign = tag.attributes.iter().filter(|attribute| attribute.ns != NameId::NONE);
+        let foreign = tag.attributes.iter().filter(|attribute| {
+            // The prefix `xml` needs no declaration.
+            ![NameId::NONE, NameId::XML].contains(&attribute.ns)
+        });
         let declared = above + foreign.count();
         self.room = tag.attributes;
         self.room.clear();
@@ -335,7 +360,7 @@ impl Draft {
         match self {
             Self::Ready(event) => event,
             Self::Stanza(unbound, start, end) => {
-                let Unbound { head, fault, children } = *unbound;
+                let Unbound { head, fault, children } = unbound;
                 let stanza = Stanza::indexed(head, shared.slice(start..end), children);
                 match fault {
                     Some(condition) => Event::BadStanza { stanza, condition },

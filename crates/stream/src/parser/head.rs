@@ -5,20 +5,27 @@ use std::sync::Arc;
 
 use xmpp::{Head, IqType, Jid, Kind, MessageType, PresenceType, StanzaCondition};
 
-use super::tag::Tag;
+/// What the opening tag of a stanza says, as it was written.
+pub(super) struct Words<'a> {
+    pub(super) name: &'a str,
+    pub(super) to: Option<&'a str>,
+    pub(super) from: Option<&'a str>,
+    pub(super) id: Option<&'a str>,
+    pub(super) ty: Option<&'a str>,
+    pub(super) lang: Option<&'a str>,
+}
 
 /// Reads the head. Where a part of it is at fault, that part is left out, an unknown type is replaced by
 /// one that may be answered, and the condition says what was wrong.
-pub(super) fn read(tag: &mut Tag, lang: Option<&Arc<str>>) -> (Head, Option<StanzaCondition>) {
+pub(super) fn read(words: &Words<'_>, lang: Option<&Arc<str>>) -> (Head, Option<StanzaCondition>) {
     let mut fault = None;
-    let to = address(tag.take("to"), &mut fault);
-    let from = address(tag.take("from"), &mut fault);
-    let id = tag.take("id").map(Arc::from);
-    let ty = tag.take("type");
-    let lang = tag.take_lang().map(Arc::from).or_else(|| lang.cloned());
-    let kind = Kind::parse(tag.name.as_str(), ty.as_deref()).unwrap_or_else(|_| {
+    let to = address(words.to, &mut fault);
+    let from = address(words.from, &mut fault);
+    let id = words.id.map(Arc::from);
+    let lang = words.lang.map(Arc::from).or_else(|| lang.cloned());
+    let kind = Kind::parse(words.name, words.ty).unwrap_or_else(|_| {
         fault = Some(StanzaCondition::BadRequest);
-        answerable(tag.name.as_str())
+        answerable(words.name)
     });
     if id.is_none() && matches!(kind, Kind::Iq(_)) {
         fault = Some(StanzaCondition::BadRequest);
@@ -37,8 +44,8 @@ pub(super) fn count_fault(kind: Kind, children: usize) -> Option<StanzaCondition
     (!fits).then_some(StanzaCondition::BadRequest)
 }
 
-fn address(text: Option<String>, fault: &mut Option<StanzaCondition>) -> Option<Jid> {
-    match Jid::parse(&text?) {
+fn address(text: Option<&str>, fault: &mut Option<StanzaCondition>) -> Option<Jid> {
+    match Jid::parse(text?) {
         Ok(jid) => Some(jid),
         Err(_) => {
             *fault = Some(StanzaCondition::JidMalformed);

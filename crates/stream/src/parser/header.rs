@@ -30,7 +30,7 @@ pub struct StreamHeader {
 const LANG_BYTES_MAX: usize = 64;
 
 impl StreamHeader {
-    pub(super) fn read(tag: &mut Tag, scope: &Scope, default: &str, expected: &str) -> Self {
+    pub(super) fn read(tag: &Tag, scope: &Scope, default: &str, expected: &str) -> Self {
         let content = match default {
             ns::STREAM => expected,
             ns::NONE => "",
@@ -44,11 +44,11 @@ impl StreamHeader {
             None
         };
         Self {
-            to: tag.take("to"),
-            from: tag.take("from"),
-            id: tag.take("id"),
-            version: tag.take("version"),
-            lang: tag.take_lang().filter(|lang| lang.len() <= LANG_BYTES_MAX),
+            to: tag.value("to").map(str::to_owned),
+            from: tag.value("from").map(str::to_owned),
+            id: tag.value("id").map(str::to_owned),
+            version: tag.value("version").map(str::to_owned),
+            lang: tag.lang().filter(|lang| lang.len() <= LANG_BYTES_MAX).map(str::to_owned),
             content: content.to_owned(),
             fault,
         }

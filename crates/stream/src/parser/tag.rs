@@ -5,6 +5,7 @@ use rxml::{NcName, RawQName};
 use xmpp::{StreamCondition, StreamError};
 
 use super::fault::{fault, too_much};
+use super::head::Words;
 use super::name;
 use super::scope::{NameId, Scope};
 use crate::Limits;
@@ -88,19 +89,31 @@ impl Tag {
         Ok(())
     }
 
-    /// Takes the value of an attribute without namespace.
-    pub(super) fn take(&mut self, name: &str) -> Option<String> {
-        self.take_ns(name, NameId::NONE)
+    /// The value of an attribute without namespace.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.value_ns(name, NameId::NONE)
     }
 
-    /// Takes the value of `xml:lang`.
-    pub(super) fn take_lang(&mut self) -> Option<String> {
-        self.take_ns("lang", NameId::XML)
+    /// The value of `xml:lang`.
+    pub(super) fn lang(&self) -> Option<&str> {
+        self.value_ns("lang", NameId::XML)
     }
 
-    fn take_ns(&mut self, name: &str, ns: NameId) -> Option<String> {
-        let at = self.attributes.iter().position(|a| a.ns == ns && a.name.as_str() == name)?;
-        Some(self.attributes.swap_remove(at).value)
+    fn value_ns(&self, name: &str, ns: NameId) -> Option<&str> {
+        let named = |a: &&Attribute| a.ns == ns && a.name.as_str() == name;
+        self.attributes.iter().find(named).map(|attribute| attribute.value.as_str())
+    }
+
+    /// What it says as the tag of a stanza.
+    pub(super) fn words(&self) -> Words<'_> {
+        Words {
+            name: self.name.as_str(),
+            to: self.value("to"),
+            from: self.value("from"),
+            id: self.value("id"),
+            ty: self.value("type"),
+            lang: self.lang(),
+        }
     }
 }
 
