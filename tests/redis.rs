@@ -28,11 +28,13 @@ fn log_in(stage: &Stage, name: &str) -> Client {
     client
 }
 
-/// Sends a message and waits until the server has taken responsibility for it (XEP-0198 §4).
-fn say(from: &mut Client, to: &str, body: &str) {
+/// Sends the client's stanza of this number and waits until the server has taken responsibility for it
+/// (XEP-0198 §4).
+fn say(from: &mut Client, to: &str, (body, number): (&str, usize)) {
     from.send(format!("<message to='{to}@localhost' type='chat'><body>{body}</body></message>"));
     from.send("<r xmlns='urn:xmpp:sm:3'/>");
-    while !from.next().expect("an answer").is("a", xmpp::ns::SM) {}
+    let number = number.to_string();
+    while from.next().expect("an acknowledgement").attr("h") != Some(&number) {}
 }
 
 /// The bodies in an account's archive (XEP-0313 §4).
@@ -68,8 +70,8 @@ fn talk(stage: &Stage, round: usize) -> Vec<String> {
     (0..5)
         .flat_map(|number| {
             let [hers, his] = ["hers", "his"].map(|whose| format!("{whose} {round} {number}"));
-            say(&mut juliet, "romeo", &hers);
-            say(&mut romeo, "juliet", &his);
+            say(&mut juliet, "romeo", (&hers, number + 1));
+            say(&mut romeo, "juliet", (&his, number + 1));
             [hers, his]
         })
         .collect()

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use cluster::Cluster;
 use hmac::{Hmac, Mac};
 use proto::Hosts;
@@ -33,7 +34,7 @@ impl Foundation {
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+        let cluster = start_cluster(config)?;
         let store = open_store(config, &cluster).inspect_err(|_| cluster.stop())?;
         Self::build(config, cluster, store).await
     }
@@ -44,7 +45,7 @@ impl Foundation {
     /// As there.
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+        let cluster = start_cluster(config)?;
         Self::build(config, cluster, store).await
     }
 
@@ -98,6 +99,12 @@ impl Foundation {
         }
         self.cluster.stop();
     }
+}
+
+fn start_cluster(config: &Config) -> anyhow::Result<Cluster> {
+    let dir = &config.data_dir;
+    Cluster::start(config.cluster(), dir)
+        .with_context(|| format!("cannot use the data directory {}", dir.display()))
 }
 
 fn secret(cluster: &Cluster, purpose: &[u8]) -> Vec<u8> {

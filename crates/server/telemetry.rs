@@ -13,7 +13,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use router::trace;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -39,8 +39,9 @@ pub struct Running {
 pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))?;
-    // Stations are for the collector.
-    let logs = lines(config.log_format).with_filter(filter.and(filter_fn(|it| !is_station(it))));
+    // Stations are for the collector. The hints keep what no level lets through as cheap as it can be.
+    let no_station = filter_fn(|it| !is_station(it)).with_max_level_hint(LevelFilter::TRACE);
+    let logs = lines(config.log_format).with_filter(filter.and(no_station));
     let registry = tracing_subscriber::registry().with(logs);
     panics::report();
     if config.otlp.is_empty() {
@@ -56,7 +57,7 @@ pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
         .with_target(false)
         .with_tracked_inactivity(false)
         .with_context_activation(false)
-        .with_filter(filter_fn(is_station));
+        .with_filter(filter_fn(is_station).with_max_level_hint(LevelFilter::INFO));
     drop(tracing::subscriber::set_global_default(registry.with(stations)));
     trace::set_sample_ratio(config.sample_ratio);
     Ok(Running { traces: Some(traces) })

@@ -18,6 +18,10 @@ use xmpp::{BareJid, Fence};
 const PATIENCE: Patience =
     Patience { turns: Duration::from_secs(10), receipts: Duration::from_secs(5) };
 
+/// How often it looks whether all is quiet, and how often in a row that must be so.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const QUIET_LOOKS: usize = 3;
+
 /// So many bytes are handed to the store at once.
 const STEP_BYTES: usize = 8 << 20;
 
@@ -35,6 +39,7 @@ pub(crate) struct Waiting<'a> {
 impl Waiting<'_> {
     /// Stops every entity, and stores the sessions that can be resumed.
     pub(crate) async fn store(&self) {
+        self.come_to_rest().await;
         let mut entities = Vec::new();
         for arbiter in self.arbiters {
             entities.extend(on(arbiter, freeze).await.unwrap_or_default());
@@ -55,6 +60,21 @@ impl Waiting<'_> {
         stored += self.commit(step).await;
         if stored > 0 {
             tracing::info!("sessions of {stored} accounts wait for their clients over the restart");
+        }
+    }
+
+    /// What is on its way from one arbiter to another arrives before any of them is frozen.
+    async fn come_to_rest(&self) {
+        let started = tokio::time::Instant::now();
+        let mut quiet = 0;
+        while quiet < QUIET_LOOKS && started.elapsed() < PATIENCE.receipts {
+            let mut all = self.router.waiting().iter().all(|waiting| *waiting == 0);
+            for arbiter in self.arbiters {
+                let look = on(arbiter, async |host: &Host| host.is_quiet(Part::Whole).await);
+                all &= look.await.unwrap_or(true);
+            }
+            quiet = if all { quiet + 1 } else { 0 };
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

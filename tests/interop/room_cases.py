@@ -1,5 +1,6 @@
 """Owns the cases of slixmpp's multi-user chat (XEP-0045), registration, archive and self-ping."""
 
+from slixmpp import JID
 from slixmpp.exceptions import IqError, PresenceError
 
 SERVICE = "conference.localhost"
@@ -14,9 +15,9 @@ async def _user(stage):
 async def _room(stage, name):
     """Somebody in a room of his own, which is open."""
     owner, rooms = await _user(stage)
-    room = f"{name}-{owner.boundjid.user}@{SERVICE}"
-    joined = await rooms.join_muc_wait(room, "owner", maxchars=0)
-    assert 201 in joined.self_presence["muc"]["status_codes"], joined
+    room = JID(f"{name}-{owner.boundjid.user}@{SERVICE}")
+    presence, _, _, _ = await rooms.join_muc_wait(room, "owner", maxchars=0)
+    assert 201 in presence["muc"]["status_codes"], presence
     await rooms.set_room_config(room, await rooms.get_room_config(room))
     return owner, rooms, room
 
@@ -25,11 +26,11 @@ async def a_room_is_made_found_and_talked_in(stage):
     owner, _, room = await _room(stage, "talk")
     guest, rooms = await _user(stage)
     found = await guest["xep_0030"].get_items(jid=SERVICE)
-    assert room in [str(item[0]) for item in found["disco_items"]["items"]], found
+    assert str(room) in [str(item[0]) for item in found["disco_items"]["items"]], found
     info = await guest["xep_0030"].get_info(jid=room)
     assert "http://jabber.org/protocol/muc" in info["disco_info"]["features"], info
-    joined = await rooms.join_muc_wait(room, "guest", maxchars=0)
-    assert [str(occupant["from"].resource) for occupant in joined.occupants] == ["owner"], joined
+    _, _, occupants, _ = await rooms.join_muc_wait(room, "guest", maxchars=0)
+    assert [occupant["from"].resource for occupant in occupants] == ["owner", "guest"], occupants
     await guest.say(room, "hello", kind="groupchat")
     for one in (owner, guest):
         heard = await one.hears("message", type="groupchat", body="hello")
@@ -45,9 +46,9 @@ async def the_subject_and_the_past_are_told_to_a_newcomer(stage):
     await owner.say(room, "before", kind="groupchat")
     await owner.hears("message", type="groupchat", body="before")
     guest, others = await _user(stage)
-    joined = await others.join_muc_wait(room, "guest", maxstanzas=5)
-    assert joined.subject == "Spells", joined
-    assert [message["body"] for message in joined.history] == ["before"], joined
+    _, subject, _, history = await others.join_muc_wait(room, "guest", maxstanzas=5)
+    assert subject["subject"] == "Spells", subject
+    assert [message["body"] for message in history] == ["before"], history
     results = guest["xep_0313"].iterate(jid=room)
     assert [row["mam_result"]["forwarded"]["stanza"]["body"] async for row in results][-1] == "before"
 
@@ -82,7 +83,7 @@ async def a_room_is_configured_and_destroyed(stage):
     guest, others = await _user(stage)
     await others.join_muc_wait(room, "guest", maxchars=0)
     form = await rooms.get_room_config(room)
-    form["fields"]["muc#roomconfig_roomname"]["value"] = "The End"
+    form.set_values({"muc#roomconfig_roomname": "The End"})
     await rooms.set_room_config(room, form)
     info = await guest["xep_0030"].get_info(jid=room)
     assert "The End" in [identity[3] for identity in info["disco_info"]["identities"]], info

@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use auth::{Account, Credentials};
-use c2s::{Gate, Metrics, Services, StoredAccounts};
+use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
 use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo};
 use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
 use domain::Domain;
-use entity::host::{Figures, Host, Spawn, Start};
+use entity::Figures;
+use entity::host::{Host, Spawn, Start};
 use futures_util::future::BoxFuture;
-use proto::{ArbiterId, Hosts, MemberId, Route};
+use proto::{ArbiterId, MemberId, Route};
+use room::{Directory, Room};
 use router::link::carrier::PIPE_DEPTH;
 use router::link::{Address, Carrier, Cut, Links, Pipe};
 use router::{Inbox, Router};
@@ -119,12 +121,14 @@ impl Pair {
         let wires = Wires { runtime: links.handle().clone(), members: Arc::default() };
         let plan = plan();
         let (tell, told) = channel::channel();
+        let tls = load_tls(&config).unwrap();
         for member in MEMBERS {
-            let (config, store, plan) = (config.clone(), Arc::clone(&store), plan.clone());
+            let (config, tls) = (config.clone(), tls.clone());
+            let (store, plan) = (Arc::clone(&store), plan.clone());
             let (wires, tell) = (wires.clone(), tell.clone());
             std::thread::spawn(move || {
                 actix_rt::System::new().block_on(async move {
-                    let one = Member::start(member, &config, (store, plan), wires).await;
+                    let one = Member::start(member, (&config, tls), (store, plan), wires).await;
                     tell.send(one.gate.c2s_addresses().next().unwrap()).unwrap();
                     std::future::pending::<()>().await;
                 });
@@ -160,12 +164,12 @@ struct Member {
 impl Member {
     async fn start(
         id: MemberId,
-        config: &Config,
+        (config, tls): (&Config, Tls),
         (store, plan): (SharedStore, Plan),
         wires: Wires,
     ) -> Self {
         let shared = Arc::new(domain_shared(config));
-        let hosts = Hosts::new(config.domains().unwrap(), []);
+        let hosts = config.hosts().unwrap();
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
         let handle = PlanHandle::fixed(plan);
         let router = Router::new(id, handle.clone(), Lease::always(), hosts, inboxes);
@@ -195,7 +199,6 @@ impl Member {
             metrics: Arc::new(Metrics::default()),
         };
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let tls = load_tls(config).unwrap();
         let gate = Gate::start(config.gate(), tls, services, handles).unwrap();
         Self { gate, _arbiters: arbiters, _links: links }
     }
@@ -206,6 +209,7 @@ fn starters(
     domain: &Arc<domain::Shared>,
 ) -> impl FnOnce() -> Vec<Box<dyn Start>> + Send + 'static {
     let (user, domain) = (Arc::new(config.user()), Arc::clone(domain));
+    let room = Arc::new(room::Shared::new(config.room().unwrap()));
     move || {
         vec![
             Box::new(Spawn::<Session> {
@@ -215,6 +219,14 @@ fn starters(
             Box::new(Spawn::<User> {
                 shared: user,
                 is_for: |route| matches!(route, Route::User(_)),
+            }),
+            Box::new(Spawn::<Room> {
+                shared: Arc::clone(&room),
+                is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_some()),
+            }),
+            Box::new(Spawn::<Directory> {
+                shared: room,
+                is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
             }),
             Box::new(Spawn::<Domain> {
                 shared: domain,

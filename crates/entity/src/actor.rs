@@ -22,6 +22,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, Handler, Message,
 };
 use actix::{SpawnHandle, WrapFuture};
+use proto::session::UserWord;
 use proto::{Body, Envelope, Route};
 use router::trace;
 use smallvec::SmallVec;
@@ -204,11 +205,7 @@ impl<E: Entity> EntityActor<E> {
     /// Receives what waits, as far as the entity is ready, and performs what that causes.
     fn work(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
-        while self.entity.is_some()
-            && self.pending < MAX_PENDING
-            && !self.frozen
-            && !self.seeding
-        {
+        while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen && !self.seeding {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
             if envelope.crossed && envelope.again && self.must_seed() {
                 self.backlog.push_front(envelope);
@@ -228,10 +225,7 @@ impl<E: Entity> EntityActor<E> {
             let _span = trace::station(E::NAME, &mut envelope);
             let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
             let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace };
-            let stanza = match &envelope.body {
-                Body::Stanza(stanza) => Some(stanza.clone()),
-                _ => None,
-            };
+            let stanza = stanza_of(&envelope.body);
             let turn: Turn<E> = Box::new(move |entity, cx| entity.receive(envelope, cx));
             if !self.turn(turn, cause, &mut out, ctx) {
                 self.panicked(stanza, ctx);
@@ -398,13 +392,12 @@ impl<E: Entity> EntityActor<E> {
     }
 
     /// As after a member's death: the entity is loaded again, the stanza is answered, the process goes on.
-    fn panicked(&mut self, stanza: Option<xmpp::Stanza>, ctx: &mut ActixContext<Self>) {
+    fn panicked(&mut self, stanza: Option<Body>, ctx: &mut ActixContext<Self>) {
         let jid = self.route.key().map(tracing::field::display);
         tracing::error!(route = E::NAME, jid, "an entity panicked; it is loaded again");
         self.desk.count_panic();
-        if let Some(stanza) = stanza {
+        if let Some(body) = stanza {
             let origin = self.desk.next_origin(self.fence);
-            let body = Body::Stanza(stanza);
             let envelope = Envelope::new(self.route.clone(), body, origin, self.fence.epoch);
             self.desk.refuse(envelope, Fault::Panic);
         }
@@ -456,6 +449,17 @@ impl<E: Entity> Handler<Nap> for EntityActor<E> {
             self.closing = true;
             self.end_if_closing(ctx);
         }
+    }
+}
+
+/// What is answered if the turn panics: a stanza that comes, or one of the account's own client.
+fn stanza_of(body: &Body) -> Option<Body> {
+    match body {
+        Body::Stanza(stanza) => Some(Body::Stanza(stanza.clone())),
+        Body::User(UserWord::Outbound { session, stanza }) => {
+            Some(Body::User(UserWord::Outbound { session: *session, stanza: stanza.clone() }))
+        }
+        _ => None,
     }
 }
 

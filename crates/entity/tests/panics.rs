@@ -1,13 +1,15 @@
 //! A panic ends one turn of one entity: whoever caused it is told, it is counted, the entity is loaded again,
 //! and nobody else notices.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cluster::{HashKey, Lease, Plan, PlanHandle};
-use entity::host::{Figures, Host, Spawn, Start};
+use entity::Figures;
+use entity::host::{Host, Spawn, Start};
 use entity::{Context, Entity, LoadError, Timer};
 use proto::{ArbiterId, Body, Envelope, Hosts, MemberId, Route};
 use router::{Inbox, Router};
@@ -124,7 +126,7 @@ async fn panic_and_go_on() {
         router::local::install(ArbiterId(0), router.clone(), host as Rc<_>, receiver);
     actix_rt::spawn(receive);
     actix_rt::spawn(flush);
-    let panics = || figures.panics.load(Ordering::Relaxed);
+    let panics = || figures.panics.get();
 
     for patient in ["romeo@x.org", "juliet@x.org"] {
         give(&router, patient, "a");

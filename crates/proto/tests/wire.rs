@@ -73,7 +73,8 @@ fn kinds() -> impl Strategy<Value = Kind> {
 fn elements() -> impl Strategy<Value = Element> {
     ("[a-z]{1,5}", "(urn:[a-z]{1,3})?", ".{0,9}").prop_map(|(name, ns, text)| {
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
-        Element::new(name, ns).with_attr("a", "<'>").with_text(text)
+        let element = Element::new(name, ns).with_attr("a", "<'>");
+        if text.is_empty() { element } else { element.with_text(text) }
     })
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use entity::Context;
+use bytes::Bytes;
+use entity::{Context, Slot};
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
@@ -25,6 +26,19 @@ const REASON_BYTES: usize = 4_096;
 #[derive(Debug, Default)]
 struct Open {
     invited: VecDeque<(BareJid, Jid)>,
+}
+
+/// A room stays on its member as long as anybody is inside; this goes with it.
+impl Slot for Open {
+    const NAME: &'static str = "invitations";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 /// Whether a message is an invitation, or an answer to one.

@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use entity::{Answer, Context, Request};
+use bytes::Bytes;
+use entity::{Answer, Context, Request, Slot};
 use xmpp::{Element, FullJid, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, self_ping};
@@ -18,6 +19,19 @@ const OPEN_MOST: usize = 1_000;
 #[derive(Debug, Default)]
 struct Open {
     requests: VecDeque<Passed>,
+}
+
+/// A room stays on its member as long as anybody is inside; this goes with it.
+impl Slot for Open {
+    const NAME: &'static str = "requests";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
 }
 
 /// One that was passed on.

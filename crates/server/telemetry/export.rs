@@ -170,3 +170,50 @@ impl SpanProcessor for Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+
+    use super::*;
+
+    /// The provider, and what the thread holds while it runs.
+    fn queue(
+        sender: Sender<SpanData>,
+        figures: &Arc<Figures>,
+    ) -> (SdkTracerProvider, std::sync::mpsc::Sender<()>) {
+        let (over, done) = channel::<()>();
+        let queue = Queue {
+            sender: RwLock::new(Some(sender)),
+            done: std::sync::Mutex::new(done),
+            figures: Arc::clone(figures),
+        };
+        let provider = SdkTracerProvider::builder().with_span_processor(queue).build();
+        (provider, over)
+    }
+
+    #[test]
+    fn what_the_queue_has_no_room_for_is_dropped_and_counted() {
+        let (sender, mut spans) = bounded(2);
+        let figures = Arc::<Figures>::default();
+        let (provider, thread) = queue(sender, &figures);
+        let tracer = provider.tracer("test");
+        (0..5).for_each(|number| tracer.start(format!("span {number}")).end());
+        assert_eq!(figures.dropped.get(), 3);
+        drop(thread);
+        provider.shutdown().unwrap();
+        let kept: Vec<_> = std::iter::from_fn(|| spans.try_recv().ok()).collect();
+        assert_eq!(
+            kept.iter().map(|span| span.name.as_ref()).collect::<Vec<_>>(),
+            ["span 0", "span 1"]
+        );
+    }
+
+    #[test]
+    fn an_end_waits_for_no_longer_than_its_patience() {
+        let (sender, _spans) = bounded(2);
+        let (provider, _thread) = queue(sender, &Arc::default());
+        let end = provider.shutdown_with_timeout(Duration::from_millis(20));
+        assert!(end.is_err(), "the thread still runs");
+    }
+}

@@ -218,7 +218,7 @@ impl<E: Entity> Handler<Order> for EntityActor<E> {
                 None
             }
             Act::End => {
-                self.desk.forget(&self.route);
+                // The host has forgotten it; another may be at its place already.
                 ctx.stop();
                 None
             }

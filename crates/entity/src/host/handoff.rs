@@ -26,7 +26,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proto::snapshot::EntitySnapshot;
 use proto::{Body, Envelope, Route};
-use router::Refusal;
 use tokio::sync::oneshot;
 use xmpp::{Fence, Shard};
 
@@ -136,7 +135,7 @@ impl Hold {
 fn is_within(envelope: &Envelope) -> bool {
     match (&envelope.to, &envelope.body) {
         (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_)) => true,
-        (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_)) => false,
+        (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_) | Body::MemberGone(_)) => false,
     }
 }
 
@@ -163,6 +162,12 @@ impl Host {
     /// The entities of a part that are in memory.
     pub fn entities(&self, part: Part) -> Vec<Route> {
         self.table.borrow().keys().filter(|route| self.is_in(route, part)).cloned().collect()
+    }
+
+    /// Whether nothing is under way in a part: no turn, no receipt.
+    pub async fn is_quiet(&self, part: Part) -> bool {
+        let standings = self.order(part, Act::Look).await;
+        standings.iter().all(|standing| !standing.busy && standing.settled)
     }
 
     /// Freezes a part. Where it is frozen already, nothing happens.
@@ -274,7 +279,7 @@ impl Host {
         }
         drop(holds);
         for envelope in full {
-            self.desk.refuse(envelope, Fault::Way(Refusal::Full));
+            self.desk.refuse(envelope, Fault::Mailbox);
         }
         pass
     }

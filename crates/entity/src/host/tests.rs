@@ -351,6 +351,9 @@ fn receipts_that_nobody_releases_hold_freezing_up_only_for_a_while() {
         stage.send(user("romeo"), message("hold"), Some(ledger.open()));
         stage.hears("hold").await;
         let part = stage.part("romeo");
+        assert!(
+            !stage.host.is_quiet(part).await && stage.host.is_quiet(stage.part("juliet")).await
+        );
         stage.host.freeze(part, PATIENCE).await.unwrap();
         assert_eq!(stage.host.take_snapshots(part).len(), 1);
         stage.host.thaw(part);
@@ -385,7 +388,7 @@ fn what_waits_for_a_frozen_part_is_bounded_but_for_words_of_control() {
             stage.says("romeo", "hi");
         }
         stage.send(session("romeo", 7), lost(), None);
-        let refused = stage.host.desk.figures.refused.load(Ordering::Relaxed);
+        let refused = stage.host.desk.figures.refused.get();
         assert_eq!(refused, 5);
         assert_eq!(stage.host.release(part).len(), handoff::WAITING_STANZAS + 1);
     });

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
+use entity::{Answer, Context, Extension, Iq, Request, Slot};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{BareJid, Element, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
@@ -34,6 +35,19 @@ const WAITING_MOST: usize = 100;
 /// Who waits for an admin, with the nick that he wants.
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<(BareJid, Box<str>)>);
+
+/// A room stays on its member as long as anybody is inside; this goes with it.
+impl Slot for Waiting {
+    const NAME: &'static str = "register";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
 
 /// What is asked (§7.10).
 fn get(

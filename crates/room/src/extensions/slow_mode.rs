@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use entity::{Context, Extension, Passage, Verdict};
+use bytes::Bytes;
+use entity::{Context, Extension, Passage, Slot, Verdict};
 use xmpp::{BareJid, ErrorType, Features, StanzaCondition, StanzaError};
 
 use crate::Room;
@@ -21,6 +22,19 @@ pub const EXTENSION: Extension<Room> = Extension {
 /// When each has spoken last, whatever his nick (§8).
 #[derive(Default)]
 struct Spoke(HashMap<BareJid, Duration>);
+
+/// A room stays on its member as long as anybody is inside; this goes with it.
+impl Slot for Spoke {
+    const NAME: &'static str = "slow-mode";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
 
 /// So many are remembered before those whose time is over are forgotten.
 const REMEMBERED: usize = 1_000;

@@ -60,7 +60,7 @@ pub(crate) async fn send(links: Arc<Links>, peer: Arc<Peer>, to: Address, lane: 
     loop {
         tokio::select! {
             () = peer.ended.notified() => return,
-            cut = once(&links, &peer, &to, lane) => tracing::debug!(%cut, member = %to.member, lane),
+            cut = once(&links, &peer, &to, lane) => tracing::debug!(error = %cut, member = %to.member, "lane {lane} is cut"),
         }
         if let Some(lane) = peer.lanes.get(lane) {
             lane.out().disconnected(links.now());

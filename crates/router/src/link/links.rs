@@ -84,7 +84,7 @@ impl Links {
     /// Serves a connection that a peer has opened, until it ends.
     pub async fn serve(&self, frames: mpsc::Receiver<Frame>, replies: mpsc::Sender<Reply>) {
         let cut = carrier::serve(self, frames, replies).await;
-        tracing::debug!(%cut, "a peer's lane ended");
+        tracing::debug!(error = %cut, "a peer's lane ended");
     }
 
     /// Counts, for metrics.
@@ -325,7 +325,7 @@ impl Links {
 
     /// A process is gone: its sockets are lost, and what it had not confirmed goes another way.
     fn bury(&self, peer: &Peer) {
-        tracing::info!(member = %peer.member, incarnation = peer.incarnation, "a peer is gone");
+        tracing::info!(member = %peer.member, "a peer is gone, incarnation {}", peer.incarnation);
         self.router.tell_all(|| Post::Gone(peer.member));
         let mut left = peer.end();
         for departure in &mut left {

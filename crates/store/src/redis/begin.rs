@@ -57,7 +57,7 @@ async fn attempt(config: &Config, endpoints: &Endpoints) -> Result<(Map, String)
                  store.durability to \"fsync\" or \"async\""
             )));
         }
-        tracing::warn!(servers = %alone_text, "without a replica nothing that is written is confirmed");
+        tracing::warn!("without a replica nothing that is written is confirmed by {alone_text}");
     }
     let address = map.primary_of(MARKER_TAG).cloned();
     let address = address.ok_or_else(|| Fault::Later("a slot has no server".to_owned()))?;

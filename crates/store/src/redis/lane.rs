@@ -22,6 +22,8 @@ pub(super) struct Lane {
     pause: Duration,
     /// The server's history when it last had everything. Another one, and it gets what it may lack.
     pub(super) history: String,
+    /// Buckets that may have to be repaired when the group on its way is back.
+    pub(super) doubtful: Vec<Bucket>,
     /// How many of the engine's own items it still lacks; it is not read from before.
     lacking: HashMap<Bucket, usize>,
 }
@@ -44,6 +46,7 @@ impl Lane {
             again: now,
             pause: Self::FIRST_PAUSE,
             history: String::new(),
+            doubtful: Vec::new(),
             lacking: HashMap::new(),
         }
     }

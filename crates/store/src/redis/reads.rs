@@ -89,7 +89,7 @@ impl Reader {
             && claim.epoch.0 > current
         {
             if own.is_none() && claim.is_settled() {
-                tracing::error!(bucket = fence.bucket.number(), "Redis has forgotten a bucket");
+                tracing::error!("Redis has forgotten bucket {}", fence.bucket.number());
                 return Err(emptied());
             }
             self.tell(Job::Forgotten(fence.bucket));

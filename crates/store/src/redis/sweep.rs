@@ -119,7 +119,7 @@ impl Reader {
                 match std::str::from_utf8(&name).map(BareJid::parse) {
                     Ok(Ok(owner)) => owners.push(owner),
                     // Nobody can be addressed by it.
-                    _ => tracing::warn!(?name, "an owner's name in Redis is no address"),
+                    _ => tracing::warn!("an owner's name in Redis is no address: {name:?}"),
                 }
             }
         }

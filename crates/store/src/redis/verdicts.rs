@@ -37,10 +37,12 @@ impl Writer {
         let now = Instant::now();
         let mut undone = Undone::default();
         let mut is_well = ran.trouble.is_none();
-        for (item, verdict) in ran.items {
+        for (mut item, mut verdict) in ran.items {
             // Behind what must be done again, everything in its bucket must be, or the order is lost.
-            let verdict =
-                if undone.buckets.contains(&item.bucket) { Verdict::Again } else { verdict };
+            if undone.buckets.contains(&item.bucket) {
+                item.is_sent |= matches!(verdict, Verdict::Done(_));
+                verdict = Verdict::Again;
+            }
             is_well |= matches!(verdict, Verdict::Done(_));
             self.settle(address, item, verdict, &mut undone);
         }
@@ -53,7 +55,7 @@ impl Writer {
         }
         if let Some(fault) = ran.trouble.filter(|fault| !matches!(fault, Fault::NoScript)) {
             if lane.put_off(now) {
-                tracing::warn!(server = %address, %fault, "writes to Redis are not confirmed");
+                tracing::warn!(peer = %address, error = %fault, "writes to Redis are not confirmed");
             }
             if matches!(fault, Fault::Moved) {
                 // It may have become a replica.
@@ -64,7 +66,8 @@ impl Writer {
         if lane.link.is_none() {
             self.shared.set_readable(address, None);
         }
-        let forgotten: Vec<Bucket> = undone.forgotten.into_iter().collect();
+        let mut forgotten = std::mem::take(&mut lane.doubtful);
+        forgotten.extend(undone.forgotten);
         self.repair(&forgotten);
         undone.emptied.into_iter().for_each(|bucket| self.refuse_bucket(address, bucket));
         self.publish(address);
@@ -140,7 +143,7 @@ impl Writer {
 
     /// Refuses what waits for a bucket that was emptied.
     fn refuse_bucket(&mut self, address: &Address, bucket: Bucket) {
-        tracing::error!(bucket = bucket.number(), server = %address, "Redis has forgotten a bucket");
+        tracing::error!(peer = %address, "Redis has forgotten bucket {}", bucket.number());
         let Some(lane) = self.lanes.get_mut(address) else { return };
         let refused = lane.take_where(|item| item.bucket == bucket);
         refused.into_iter().for_each(|item| self.answer(item, Err(emptied())));

@@ -174,7 +174,7 @@ impl Writer {
                         self.next_map = (*self.shared.map() != map).then_some(map);
                     }
                     Err(fault) => {
-                        tracing::warn!(%fault, "no Redis server says who has which bucket");
+                        tracing::warn!(error = %fault, "no Redis server says who has which bucket");
                     }
                 }
             }
@@ -238,7 +238,7 @@ impl Writer {
             Ok(link) => link,
             Err(fault) => {
                 if lane.put_off(Instant::now()) {
-                    tracing::warn!(server = %address, %fault, "a Redis server cannot be used");
+                    tracing::warn!(peer = %address, error = %fault, "a Redis server cannot be used");
                 }
                 self.map.is_wanted = true;
                 return;
@@ -252,7 +252,7 @@ impl Writer {
             let map = self.shared.map();
             let mut buckets = self.shared.claimed_buckets();
             buckets.retain(|bucket| map.primary(*bucket) == Some(address));
-            tracing::info!(server = %address, buckets = buckets.len(), "a Redis server is used");
+            tracing::info!(peer = %address, "a Redis server is used for {} buckets", buckets.len());
             self.repair(&buckets);
         }
         self.publish(address);
@@ -278,6 +278,11 @@ impl Writer {
             let Some(address) = map.primary(bucket) else { continue };
             let Some(lane) = self.lanes.get_mut(address) else { continue };
             if lane.lacks(bucket) {
+                continue;
+            }
+            if lane.is_running {
+                // What is on its way is newer than what would be repeated behind it.
+                lane.doubtful.push(bucket);
                 continue;
             }
             let first = Work::Claim { epoch: claim.epoch, must: claim.is_settled() };
@@ -350,7 +355,7 @@ impl Writer {
         }
         let mut moved = self.shared.claimed_buckets();
         moved.retain(|bucket| has_moved(*bucket));
-        tracing::info!(buckets = moved.len(), "buckets are on other Redis servers now");
+        tracing::info!("{} buckets are on other Redis servers now", moved.len());
         self.lanes.retain(|address, _| map.primaries().contains(address));
         self.shared.set_map(map);
         self.make_lanes();

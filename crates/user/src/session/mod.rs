@@ -68,6 +68,15 @@ struct Counted {
     unacknowledged: Share,
 }
 
+impl Counted {
+    fn of(cx: &Turn<'_>) -> Self {
+        Self {
+            detached: Share::of(&cx.shared.figures.detached),
+            unacknowledged: Share::of(&cx.shared.figures.unacknowledged),
+        }
+    }
+}
+
 /// Who holds the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
@@ -185,10 +194,7 @@ impl Session {
             held: Held::default(),
             queue: Queue::default(),
             sm: None,
-            counted: Counted {
-                detached: Share::of(&cx.shared.figures.detached),
-                unacknowledged: Share::of(&cx.shared.figures.unacknowledged),
-            },
+            counted: Counted::of(cx),
         }));
     }
 

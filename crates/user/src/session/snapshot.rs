@@ -5,7 +5,7 @@ use proto::{Now, SessionId};
 
 use super::csi::Held;
 use super::queue::{Item, Queue};
-use super::{Edge, Live, Management, Turn};
+use super::{Counted, Edge, Live, Management, Turn};
 
 impl Live {
     /// What the session keeps. Stanzas of the client whose receipts are open are not counted.
@@ -58,7 +58,7 @@ impl Live {
         let base = stream.counts.map(|counts| stream.seq.saturating_sub(counts.handled));
         let sm = stream.counts.zip(base);
         let sm = sm.map(|(counts, base)| Management::restored((resumption, counts), base, cx));
-        let live = Self {
+        let mut live = Self {
             id: id.clone(),
             jid,
             edge,
@@ -68,7 +68,9 @@ impl Live {
             held: Held::restored(items(stream.held)),
             queue: Queue::restored(items(stream.queue), handed, stream.acked),
             sm,
+            counted: Counted::of(cx),
         };
+        live.publish();
         live.set_timers(cx);
         Ok(live)
     }

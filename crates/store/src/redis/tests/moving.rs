@@ -31,7 +31,7 @@ fn fill(store: &dyn Store) {
         let mut batch = Batch::new(fence(&owner, 3));
         for kind in Kind::ALL {
             let key = Key::new(owner.clone(), *kind, vec![0, 255, 7]);
-            batch = batch.with(Write::Put(key, vec![number as u8; 3_000].into()));
+            batch = batch.with(Write::Put(key, vec![number.to_le_bytes()[0]; 3_000].into()));
         }
         for id in 1..=(number as u64 * 40) {
             batch = batch.with(Write::Append(owner.clone(), archive_row(id, &romeo())));
