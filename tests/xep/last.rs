@@ -1,11 +1,12 @@
 //! XEP-0012 Last Activity.
 
-use crate::stage::play;
+use crate::stage::{play, play_alone};
 
 // XEP-0012 §3
 #[test]
 fn a_contact_learns_how_long_somebody_has_been_gone_and_the_last_words() {
-    play("
+    // The end of a session that another member keeps is heard of a little later.
+    play_alone("
         romeo/phone   connects
         juliet/garden connects
         juliet/garden sends    <presence to='{romeo}' type='subscribe'/>
