@@ -89,6 +89,8 @@ impl Sessions {
 
     /// Adds a session.
     pub fn insert(&mut self, entry: SessionEntry) {
+        // Most accounts have one: room for more would be most of what they hold.
+        self.entries.reserve_exact(1);
         self.entries.push(entry);
     }
 

@@ -69,6 +69,8 @@ impl Entity for User {
             rows,
         };
         extensions::load(&mut user)?;
+        // What nobody took is of no use any more: the account's own row.
+        user.rows = Vec::new();
         Ok(user)
     }
 
