@@ -431,10 +431,15 @@ impl<E: Entity> Handler<Batch> for EntityActor<E> {
     type Result = ();
 
     fn handle(&mut self, Batch(batch): Batch, ctx: &mut Self::Context) {
-        self.backlog.extend(batch);
+        if self.backlog.is_empty() {
+            self.backlog = batch.into();
+        } else {
+            self.backlog.extend(batch);
+        }
         self.rise(ctx);
         self.work(ctx);
-        if self.backlog.is_empty() && self.backlog.capacity() > 64 {
+        // An idle entity holds no room.
+        if self.backlog.is_empty() {
             self.backlog = VecDeque::new();
         }
     }

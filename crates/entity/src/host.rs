@@ -216,7 +216,7 @@ impl Host {
 
     /// Hands a run of envelopes for one route over.
     fn hand_over(&self, route: &Route, run: Vec<Envelope>) {
-        let run = self.hold_back(route, run);
+        let mut run = self.hold_back(route, run);
         if run.is_empty() {
             return;
         }
@@ -226,19 +226,14 @@ impl Host {
             }
             return;
         };
-        let mut batch = Vec::with_capacity(run.len());
-        for envelope in run {
-            if permits.take(&envelope) {
-                batch.push(envelope);
-            } else {
-                self.desk.refuse(envelope, Fault::Mailbox);
-            }
+        for envelope in run.extract_if(.., |envelope| !permits.take(envelope)) {
+            self.desk.refuse(envelope, Fault::Mailbox);
         }
         self.desk.figures.mailbox_peak.note(permits.waiting() as u64);
-        if batch.is_empty() {
+        if run.is_empty() {
             return;
         }
-        if let Err(batch) = mailbox.push(batch) {
+        if let Err(batch) = mailbox.push(run) {
             // It ended by a fault of its own; the next envelope starts a new one.
             self.forget(route);
             for envelope in batch {
