@@ -33,6 +33,7 @@ use xmpp::Fence;
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
 use crate::host::{Desk, Seed};
+use crate::order::Awaited;
 use crate::refuse::Fault;
 use crate::repeats::Repeats;
 use crate::writer::{Commit, Done};
@@ -118,6 +119,9 @@ pub(crate) struct EntityActor<E: Entity> {
     backlog: VecDeque<Envelope>,
     timers: SmallVec<[Alarm; 1]>,
     pending: usize,
+    /// What follows writes, and what follows reads: each goes on in order, and neither waits for the other.
+    writes: Awaited<(Turn<E>, Cause)>,
+    reads: Awaited<(Turn<E>, Cause)>,
     closing: bool,
     /// What the entity goes on from once it is loaded.
     packed: Option<Packed>,
@@ -154,6 +158,8 @@ impl<E: Entity> EntityActor<E> {
             backlog: VecDeque::new(),
             timers: SmallVec::new(),
             pending: 0,
+            writes: Awaited::default(),
+            reads: Awaited::default(),
             closing: false,
             packed,
             asleep: None,
@@ -319,10 +325,12 @@ impl<E: Entity> EntityActor<E> {
             }
             Effect::Read(ReadCall { call, then, cause }) => {
                 self.pending += 1;
+                let question = self.reads.ask();
                 let answer = call(&**self.desk.store(), self.fence);
                 ctx.spawn(answer.into_actor(self).map(move |answer, actor, ctx| {
                     let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, answer));
-                    actor.resume(turn, cause, ctx);
+                    actor.reads.answer(question, (turn, cause));
+                    actor.go_on(ctx);
                 }));
             }
             Effect::SetTimer(timer, after) => self.set(timer, after, ctx),
@@ -339,11 +347,13 @@ impl<E: Entity> EntityActor<E> {
         ctx: &mut ActixContext<Self>,
     ) -> Done {
         self.pending += 1;
+        let question = self.writes.ask();
         let (sender, receiver) = oneshot::channel();
         ctx.spawn(receiver.into_actor(self).map(move |answer, actor, ctx| {
             let (result, receipt) = answer.unwrap_or((Err(store::Error::Closed), None));
             let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, result));
-            actor.resume(turn, Cause { receipt, ..cause }, ctx);
+            actor.writes.answer(question, (turn, Cause { receipt, ..cause }));
+            actor.go_on(ctx);
         }));
         Box::new(move |result, receipt| {
             // An actor that has ended drops the receipt, which its stream takes as a fault.
@@ -351,11 +361,15 @@ impl<E: Entity> EntityActor<E> {
         })
     }
 
-    fn resume(&mut self, turn: Turn<E>, cause: Cause, ctx: &mut ActixContext<Self>) {
-        self.pending = self.pending.saturating_sub(1);
+    /// Takes the turns that follow answers, as far as it is their turn. Futures of an actor that are ready
+    /// together are not polled in the order in which they were spawned.
+    fn go_on(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
-        if !self.turn(turn, cause, &mut out, ctx) {
-            self.panicked(None, ctx);
+        while let Some((turn, cause)) = self.writes.next().or_else(|| self.reads.next()) {
+            self.pending = self.pending.saturating_sub(1);
+            if !self.turn(turn, cause, &mut out, ctx) {
+                self.panicked(None, ctx);
+            }
         }
         router::local::route(out);
         self.work(ctx);

@@ -11,6 +11,7 @@
 //! | [`host`] | the actors of one arbiter |
 //! | [`writer`] | the writes of one arbiter's turn, together |
 //! | [`figures`] | what is counted |
+//! | `order` | that an entity goes on in the order in which it asked |
 //! | `repeats` | whether an envelope that came over a link has come before |
 //! | [`refuse`] | faults of machinery as stanza errors, in one place |
 //! | [`table`] | the published table of extensions, off the lists |
@@ -22,6 +23,7 @@ pub mod entity;
 pub mod extension;
 pub mod figures;
 pub mod host;
+mod order;
 pub mod refuse;
 mod repeats;
 pub mod slot;

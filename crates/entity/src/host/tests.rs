@@ -69,6 +69,7 @@ impl Entity for Counter {
         match words.as_str() {
             "wake me" => cx.set_timer(RING, Duration::from_millis(30)),
             "keep" => self.keep(cx),
+            "ask" => self.ask(cx),
             "hold" => self.receipts.extend(cx.receipt()),
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
             "tell" => {
@@ -109,6 +110,17 @@ impl Counter {
         cx.commit_then(vec![row], |counter, cx, result| {
             cx.shared.say(format!("{} kept: {}", counter.name, result.is_ok()));
         });
+    }
+
+    /// A write and a read; says when they are answered which turn asked for them.
+    fn ask(&self, cx: &mut Context<'_, Self>) {
+        let asked = self.count;
+        cx.commit_then(Vec::new(), move |_, cx, _| cx.shared.say(format!("write of {asked}")));
+        let owner = BareJid::parse("x.org").unwrap();
+        cx.read(
+            move |store, fence| store.load(fence, owner, &[]),
+            move |_, cx, _| cx.shared.say(format!("read of {asked}")),
+        );
     }
 }
 
@@ -240,6 +252,23 @@ fn an_awake_host_loads_an_entity_once() {
         stage.says("romeo", "two");
         let heard = stage.hears("two").await;
         assert_eq!(heard, ["romeo loaded with 0", "romeo 1: one", "romeo 2: two"]);
+    });
+}
+
+#[test]
+fn an_entity_goes_on_in_the_order_in_which_it_asked() {
+    Stage::play(false, |stage| async move {
+        let asked = (1..=6).map(|_| message("ask"));
+        asked.for_each(|ask| stage.send(user("romeo"), ask, None));
+        let mut heard = stage.hears("write of 6").await;
+        if !heard.contains(&"read of 6".to_owned()) {
+            heard.extend(stage.hears("read of 6").await);
+        }
+        for what in ["write of", "read of"] {
+            let order: Vec<_> = heard.iter().filter(|heard| heard.starts_with(what)).collect();
+            let expected: Vec<_> = (1..=6).map(|number| format!("{what} {number}")).collect();
+            assert_eq!(order, expected.iter().collect::<Vec<_>>());
+        }
     });
 }
 
