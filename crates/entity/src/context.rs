@@ -4,8 +4,9 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use proto::{Body, Envelope, Hosts, Now, Receipt, Route, TraceContext};
+use proto::{Body, CopyId, CopyWord, Envelope, Hosts, MemberId, Now, Receipt, Route, TraceContext};
 use store::{Reply, Store, Write};
 use xmpp::{Fence, Origin, Stanza, StanzaError};
 
@@ -177,6 +178,13 @@ impl<'a, E: Entity> Context<'a, E> {
             .with_receipt(receipt)
             .with_trace(self.cause.trace.clone());
         self.effects.push(Effect::Send(envelope));
+    }
+
+    /// Says to the new owner of an address whose former owner is gone what this entity has with the one there, in a
+    /// shape that both know ([`Entity::announce`], [`Entity::take_over`]).
+    pub fn claim(&mut self, owner: MemberId, with: Route, what: Bytes) {
+        let to = Route::Copy(CopyId { member: owner, of: Box::new(with) });
+        self.tell(to, Body::Copy(CopyWord::Claim(what)));
     }
 
     /// Keeps rows. The stanza that caused them counts as handled when they are durable; if they cannot be

@@ -8,6 +8,7 @@ use proto::{Envelope, Now, Route};
 use store::{Kind, Row};
 
 use crate::context::{Context, Timer};
+use crate::mirror::{Copy, Mirror, Taken};
 
 /// A pure state machine with an address: an envelope or a timer in, effects out. It does no I/O, reads no
 /// clock and draws no random numbers but those of its [`Context`].
@@ -59,6 +60,38 @@ pub trait Entity: Sized + Unpin + 'static {
     ) -> Result<(), SnapshotError> {
         let _ = (snapshot, cx);
         Ok(())
+    }
+
+    /// What its second copy must learn, so that it outlives the death of the owner. Asked at the end of every turn,
+    /// as a part of it, while there are other members: what the turn was caused by counts as handled when the copy
+    /// has learned this. `anew`: the copy knows nothing yet, and wants a [`Mirror::Whole`].
+    fn mirror(&mut self, anew: bool, cx: &mut Context<'_, Self>) -> Mirror {
+        let _ = (anew, cx);
+        Mirror::Nothing
+    }
+
+    /// Goes on after the death of the former owner, in a turn of its own before any other, with nothing but its
+    /// rows loaded. Called where anybody has a copy of it, newest first, or claims to have something with it
+    /// ([`Entity::announce`]).
+    ///
+    /// # Errors
+    /// When what there is cannot be read; the entity is given up.
+    fn take_over(
+        &mut self,
+        copies: Vec<Copy>,
+        claims: Vec<Bytes>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), SnapshotError> {
+        let _ = claims;
+        match copies.first() {
+            Some(newest) => self.restore(&newest.whole, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// Other addresses have new owners after a death: it says what it has with them ([`Context::claim`]).
+    fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
+        let _ = (taken, cx);
     }
 
     /// Whether nobody else holds responsibility for something of it ([`proto::Receipt`]). A snapshot of

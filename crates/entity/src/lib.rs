@@ -9,6 +9,7 @@
 //! | [`slot`] | the private state of extensions |
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
 //! | [`host`] | the actors of one arbiter |
+//! | [`mirror`] | the second copy of an entity |
 //! | [`writer`] | the writes of one arbiter's turn, together |
 //! | [`figures`] | what is counted |
 //! | `order` | that an entity goes on in the order in which it asked |
@@ -23,6 +24,7 @@ pub mod entity;
 pub mod extension;
 pub mod figures;
 pub mod host;
+pub mod mirror;
 mod order;
 pub mod refuse;
 mod repeats;
@@ -36,4 +38,5 @@ pub use entity::{Entity, LoadError};
 pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};
 pub use figures::Figures;
 pub use host::{Host, Spawn};
+pub use mirror::{Copy, Mirror, Taken};
 pub use slot::{Slot, SlotKind, Slots};

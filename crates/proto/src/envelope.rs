@@ -1,8 +1,9 @@
 //! Owns the envelope: one thing on its way to one actor, with everything that must travel beside it.
 
+use bytes::Bytes;
 use xmpp::{Epoch, Origin, Stanza};
 
-use crate::member::MemberId;
+use crate::member::{ArbiterId, MemberId};
 use crate::receipt::Receipt;
 use crate::route::{ConnectionId, Route};
 use crate::session::{EdgeWord, HomeWord, UserWord};
@@ -44,8 +45,48 @@ pub enum Body {
     User(UserWord),
     /// From the router to every session: this member's process is gone, and its sockets with it.
     MemberGone(MemberId),
+    /// About the second copy of an entity.
+    Copy(CopyWord),
+    /// From a member to the new owner of shards.
+    Announced(Announced),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.
     Woken,
+}
+
+/// About the second copy of an entity: from its owner to whoever keeps the copy, and when the owner is gone, to
+/// the new one. What is in it is the entity's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyWord {
+    /// From the owner: all of it.
+    Whole(Bytes),
+    /// From the owner: what has changed since.
+    Change(Bytes),
+    /// From the owner: there is nothing to keep any more.
+    Forget,
+    /// To a new owner: a copy.
+    Kept {
+        /// Of the former owner, when it gave `whole`.
+        epoch: Epoch,
+        /// All of it.
+        whole: Bytes,
+        /// What has changed since, oldest first.
+        changes: Vec<Bytes>,
+    },
+    /// To a new owner: what another entity has with this one.
+    Claim(Bytes),
+}
+
+/// A thread of a member has told a new owner all that it holds of its shards, as they stand in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Who says so.
+    pub by: MemberId,
+    /// The index of the plan.
+    pub plan: u64,
+    /// Which of the member's threads.
+    pub arbiter: ArbiterId,
+    /// How many threads it has.
+    pub arbiters: u16,
 }
 
 /// W3C trace context.

@@ -23,9 +23,9 @@ pub mod snapshot;
 pub mod time;
 pub mod wire;
 
-pub use envelope::{Body, Envelope, TraceContext};
+pub use envelope::{Announced, Body, CopyWord, Envelope, TraceContext};
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;
-pub use route::{ConnectionId, Hosts, Route, SessionId};
+pub use route::{ConnectionId, CopyId, Hosts, Route, SessionId};
 pub use time::Now;

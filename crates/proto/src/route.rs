@@ -21,6 +21,19 @@ pub enum Route {
     Remote(BareJid),
     /// A socket on a member.
     Connection(ConnectionId),
+    /// What a member keeps of an entity: its second copy, or what a new owner is told of it.
+    Copy(CopyId),
+    /// A member itself.
+    Member(MemberId),
+}
+
+/// The copy of an entity at a member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CopyId {
+    /// Who has it.
+    pub member: MemberId,
+    /// Of what: a user, a session or a room.
+    pub of: Box<Route>,
 }
 
 /// A session: its account and a number that no other session of the cluster ever has.
@@ -90,8 +103,8 @@ impl Route {
     }
 
     /// Every kind, as logs, traces and metrics name it.
-    pub const NAMES: [&'static str; 6] =
-        ["user", "session", "room", "domain", "remote", "connection"];
+    pub const NAMES: [&'static str; 8] =
+        ["user", "session", "room", "domain", "remote", "connection", "copy", "member"];
 
     /// The kind, as logs, traces and metrics name it: one of [`Route::NAMES`].
     pub fn name(&self) -> &'static str {
@@ -102,15 +115,17 @@ impl Route {
             Self::Domain(_) => "domain",
             Self::Remote(_) => "remote",
             Self::Connection(_) => "connection",
+            Self::Copy(_) => "copy",
+            Self::Member(_) => "member",
         }
     }
 
-    /// The bare JID whose hash places the actor; none for a connection, which says itself where it is.
+    /// The bare JID whose hash places the actor; none where the route itself says which member is meant.
     pub fn key(&self) -> Option<&BareJid> {
         match self {
             Self::User(jid) | Self::Room(jid) | Self::Domain(jid) | Self::Remote(jid) => Some(jid),
             Self::Session(session) => Some(&session.account),
-            Self::Connection(_) => None,
+            Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
         }
     }
 }

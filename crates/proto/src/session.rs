@@ -15,6 +15,7 @@ use bytes::Bytes;
 use xmpp::{FullJid, Stanza, StanzaError, StreamError};
 
 use crate::route::{ConnectionId, SessionId};
+use crate::snapshot::SessionSnapshot;
 
 /// From a connection. All but [`EdgeWord::Bind`] go to the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +134,9 @@ pub enum HomeWord {
         /// How many stanzas of the client are not handled yet; the connection stops reading at a bound.
         open: usize,
     },
+    /// What the connection is to keep as the session's second copy, beside what it sees itself: all of it on a new
+    /// connection, what has changed later on ([`SessionSnapshot::absorb`]).
+    Keep(Box<SessionSnapshot>),
     /// The session is over: write what is there, then the error if any, and close.
     Close(Option<StreamError>),
 }
@@ -187,6 +191,9 @@ pub enum UserWord {
         /// The new state.
         state: ClientState,
     },
+    /// User to session: what the user keeps of the session (no more than [`SessionSnapshot::entry`]), for its second
+    /// copy. Session to user: it has come back from its copy, and this is what the user kept of it.
+    Kept(Box<SessionSnapshot>),
     /// Administration to user: the account was added, disabled, enabled or removed; look at it again.
     AccountChanged,
     /// Session to user: whether a socket is attached.

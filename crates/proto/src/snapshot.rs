@@ -8,6 +8,7 @@
 //! (XEP-0198 §5). They take the same places in the count again, so that what they had caused already is
 //! known by its origin.
 
+mod change;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use xmpp::{FullJid, Jid, Stanza};
+use xmpp::{Epoch, FullJid, Jid, Stanza};
 
 use crate::route::{ConnectionId, Route};
 use crate::session::ClientState;
@@ -86,6 +87,17 @@ pub struct SessionSnapshot {
     pub stream: Option<StreamSnapshot>,
     /// What its user keeps of it.
     pub entry: Option<EntrySnapshot>,
+    /// Since when its second copy is where it is; none: it has none.
+    pub term: Option<Term>,
+}
+
+/// Since when a second copy is where it is. Of two copies the one with the later term is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term {
+    /// Of the shard's owner.
+    pub epoch: Epoch,
+    /// Microseconds by a clock of that owner's.
+    pub since: u64,
 }
 
 /// The state of the entity that a session is.
@@ -134,6 +146,11 @@ pub struct StreamSnapshot {
     pub clogged: bool,
     /// The connection only resumes the session, with this h.
     pub resuming: Option<u32>,
+    /// In a change ([`SessionSnapshot::absorb`]): marks of stanzas that the copy has, each with the stanza's place,
+    /// from the first one on that was ever queued: 1, 2, …
+    pub marks: Vec<(u64, u64)>,
+    /// In a change: what was held back before is no longer.
+    pub let_out: bool,
 }
 
 /// The counters of stream management (XEP-0198 §4).
@@ -204,7 +221,7 @@ pub struct DrainSnapshot {
 }
 
 impl SessionSnapshot {
-    /// Who is there, and no more: what a standby keeps of every session.
+    /// Who is there, and whom it told so: what a standby keeps of every session.
     #[must_use]
     pub fn stub(&self) -> Self {
         let entry = self.entry.as_ref().map(|entry| EntrySnapshot {
@@ -212,6 +229,7 @@ impl SessionSnapshot {
             priority: entry.priority,
             interested: entry.interested,
             attached: entry.attached,
+            directed: entry.directed.clone(),
             ..EntrySnapshot::default()
         });
         Self { jid: self.jid.clone(), stream: None, entry, ..*self }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`pb`] | the messages |
 //! | `address` | routes, addresses and origins |
+//! | `copies` | second copies of entities |
 //! | `stanza` | stanzas and errors |
 //! | `words` | what connections, sessions and users say |
 //!
@@ -13,6 +14,7 @@
 //! from the content itself, so that the two cannot disagree.
 
 mod address;
+mod copies;
 mod stanza;
 mod words;
 
@@ -32,7 +34,7 @@ pub mod pb {
 /// What an envelope carries only between members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crossing {
-    /// The bucket of the address; none for a connection.
+    /// The bucket of the address; none where the route says which member is meant.
     pub bucket: Option<Bucket>,
     /// The epoch of the bucket's shard, as the sender knows it.
     pub epoch: Epoch,
@@ -65,6 +67,8 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         Body::Edge(connection, word) => Word::EdgeWord(words::encode_edge(*connection, word)),
         Body::Home(word) => Word::HomeWord(words::encode_home(word)),
         Body::User(word) => Word::UserWord(words::encode_user(word)),
+        Body::Copy(word) => Word::CopyWord(copies::encode(word)),
+        Body::Announced(word) => Word::Announced(copies::encode_announced(*word)),
         Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
@@ -95,6 +99,8 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         }
         Word::HomeWord(word) => Body::Home(words::decode_home(word)?),
         Word::UserWord(word) => Body::User(words::decode_user(word)?),
+        Word::CopyWord(word) => Body::Copy(copies::decode(word)?),
+        Word::Announced(word) => Body::Announced(copies::decode_announced(&word)?),
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

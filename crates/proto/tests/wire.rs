@@ -13,9 +13,11 @@ use proptest::option::of;
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::snapshot::SessionSnapshot;
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
-    ArbiterId, Body, ConnectionId, Envelope, Ledger, MemberId, Route, SessionId, TraceContext,
+    Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, MemberId, Route,
+    SessionId, TraceContext,
 };
 use xmpp::{
     BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
@@ -165,8 +167,38 @@ fn home_words() -> impl Strategy<Value = HomeWord> {
         stanzas().prop_map(HomeWord::Stanza),
         "<r/>|☃{0,3}".prop_map(|bytes| HomeWord::Nonza(bytes.into_bytes().into())),
         any::<(u32, usize)>().prop_map(|(h, open)| HomeWord::Handled { h, open }),
+        kept().prop_map(HomeWord::Keep),
         of(stream_errors()).prop_map(HomeWord::Close),
     ]
+}
+
+fn kept() -> impl Strategy<Value = Box<SessionSnapshot>> {
+    (any::<u64>(), fulls()).prop_map(|(uid, jid)| {
+        let (edge, resumption, stream, entry, term) = Default::default();
+        Box::new(SessionSnapshot { uid, jid, edge, resumption, stream, entry, term })
+    })
+}
+
+fn copy_words() -> impl Strategy<Value = CopyWord> {
+    let bytes = || vec(any::<u8>(), 0..9).prop_map(bytes::Bytes::from);
+    prop_oneof![
+        bytes().prop_map(CopyWord::Whole),
+        bytes().prop_map(CopyWord::Change),
+        Just(CopyWord::Forget),
+        (any::<u64>(), bytes(), vec(bytes(), 0..3)).prop_map(|(epoch, whole, changes)| {
+            CopyWord::Kept { epoch: Epoch(epoch), whole, changes }
+        }),
+        bytes().prop_map(CopyWord::Claim),
+    ]
+}
+
+fn announced() -> impl Strategy<Value = Announced> {
+    any::<(u64, u64, u16, u16)>().prop_map(|(by, plan, arbiter, arbiters)| Announced {
+        by: MemberId(by),
+        plan,
+        arbiter: ArbiterId(arbiter),
+        arbiters,
+    })
 }
 
 fn user_words() -> impl Strategy<Value = UserWord> {
@@ -185,6 +217,7 @@ fn user_words() -> impl Strategy<Value = UserWord> {
         any::<(u64, u64)>().prop_map(|(session, mark)| UserWord::Taken { session, mark }),
         (any::<u64>(), states())
             .prop_map(|(session, state)| UserWord::ClientState { session, state }),
+        kept().prop_map(UserWord::Kept),
         Just(UserWord::AccountChanged),
         any::<(u64, bool)>()
             .prop_map(|(session, attached)| UserWord::Attached { session, attached }),
@@ -197,6 +230,8 @@ fn bodies() -> impl Strategy<Value = Body> {
         (connections(), edge_words()).prop_map(|(connection, word)| Body::Edge(connection, word)),
         home_words().prop_map(Body::Home),
         user_words().prop_map(Body::User),
+        copy_words().prop_map(Body::Copy),
+        announced().prop_map(Body::Announced),
     ]
 }
 
@@ -208,6 +243,18 @@ fn routes() -> impl Strategy<Value = Route> {
         bares().prop_map(Route::Domain),
         bares().prop_map(Route::Remote),
         connections().prop_map(Route::Connection),
+        (any::<u64>(), copied()).prop_map(|(member, of)| {
+            Route::Copy(CopyId { member: MemberId(member), of: Box::new(of) })
+        }),
+        any::<u64>().prop_map(|member| Route::Member(MemberId(member))),
+    ]
+}
+
+fn copied() -> impl Strategy<Value = Route> {
+    prop_oneof![
+        bares().prop_map(Route::User),
+        sessions().prop_map(Route::Session),
+        bares().prop_map(Route::Room),
     ]
 }
 

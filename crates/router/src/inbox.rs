@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use proto::{Envelope, MemberId};
+use proto::{Announced, Envelope, MemberId};
 use tokio::sync::mpsc;
 
 use crate::link::sender::Departure;
@@ -22,6 +22,8 @@ pub(crate) enum Post {
     Refused(Envelope, Refusal),
     /// A member's process is gone.
     Gone(MemberId),
+    /// A thread of a member has said all that it holds of this member's shards.
+    Announced(Announced),
     /// What is held back may go on.
     Look,
 }
@@ -32,7 +34,7 @@ impl Post {
         match self {
             Self::Envelopes(batch) => batch.len(),
             Self::Again(batch) => batch.len(),
-            Self::Refused(..) | Self::Gone(_) | Self::Look => 0,
+            Self::Refused(..) | Self::Gone(_) | Self::Announced(_) | Self::Look => 0,
         }
     }
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use proto::session::HomeWord;
 use proto::wire::Crossing;
-use proto::{ArbiterId, Body, ConnectionId, Envelope, MemberId, Route};
+use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Route};
 use tokio::sync::Notify;
-use xmpp::Bucket;
+use xmpp::{BareJid, Bucket, Epoch, Origin};
 
 use crate::held::{Held, Waiting};
 use crate::inbox::{Post, Receiver};
@@ -39,6 +39,12 @@ pub trait LocalHost {
 
     /// A member's process is gone, and the sockets with it that it held.
     fn member_gone(&self, member: MemberId);
+
+    /// There may be another plan, and ways to all members in it.
+    fn plan_changed(&self) {}
+
+    /// A thread of a member has said all that it holds of this member's shards. What it said has come before.
+    fn announced(&self, _word: Announced) {}
 }
 
 /// A socket of this arbiter, as its sessions see it.
@@ -48,6 +54,13 @@ pub trait Edge {
 
     /// Writes what was taken to the socket, as far as it goes.
     fn write(&self);
+
+    /// The shards of some accounts have new owners, since the ones before are gone: what the socket's session must
+    /// know to go on there. Its words from now on come from a socket of another name, so that nobody takes what
+    /// is still on its way for what comes next.
+    fn announce(self: Rc<Self>, _owner: &dyn Fn(&BareJid) -> Option<MemberId>) -> Vec<Envelope> {
+        Vec::new()
+    }
 }
 
 /// Why an envelope cannot go on.
@@ -72,6 +85,8 @@ struct Local {
     dirty: RefCell<Vec<u64>>,
     outgoing: RefCell<Vec<Vec<Envelope>>>,
     departing: RefCell<Vec<Departing>>,
+    /// Goes to all arbiters, behind what was sent to them.
+    announced: RefCell<Vec<Announced>>,
     /// Counts what was given to lanes.
     order: Cell<u64>,
     held: RefCell<Held>,
@@ -121,6 +136,7 @@ pub fn install(
         dirty: RefCell::default(),
         outgoing: RefCell::new((0..arbiters).map(|_| Vec::new()).collect()),
         departing: RefCell::default(),
+        announced: RefCell::default(),
         order: Cell::new(1),
         held: RefCell::default(),
         waits: Cell::new(false),
@@ -164,6 +180,37 @@ pub fn attach(edge: Rc<dyn Edge>) -> Option<ConnectionId> {
     let number = local.next_edge.replace(local.next_edge.get() + 1);
     local.edges.borrow_mut().insert(number, edge);
     Some(ConnectionId { member: local.router.member(), arbiter: local.id, number })
+}
+
+/// The sockets of this arbiter.
+pub fn edges() -> Vec<Rc<dyn Edge>> {
+    local().map(|local| local.edges.borrow().values().cloned().collect()).unwrap_or_default()
+}
+
+/// Tells a member, this one too, that this arbiter has said all it holds of its shards, as they stand in this plan.
+/// It arrives behind everything that was sent about copies before.
+pub fn tell_announced(to: MemberId, plan: u64) {
+    let Some(local) = local() else { return };
+    let by = local.router.member();
+    let arbiters = u16::try_from(local.outgoing.borrow().len()).unwrap_or(u16::MAX);
+    let word = Announced { by, plan, arbiter: local.id, arbiters };
+    if to == by {
+        local.announced.borrow_mut().push(word);
+        return local.flush.notify_one();
+    }
+    let origin = Origin::Client { session: 0, seq: plan, part: 0 };
+    let body = Body::Announced(word);
+    route(vec![Envelope::new(Route::Member(to), body, origin, Epoch::default())]);
+}
+
+/// Whether what is said to a member about copies waits for its turn, so that whoever can wait should; none where there
+/// is no way to the member.
+pub fn is_busy_with_copies(member: MemberId) -> Option<bool> {
+    let local = local()?;
+    if member == local.router.member() {
+        return Some(false);
+    }
+    local.router.links()?.is_busy_with_copies(member)
 }
 
 /// Forgets a socket. Words that still come for it are dropped: its session has been told.
@@ -406,7 +453,11 @@ impl Local {
             (Post::Again(batch), Some(links)) => self.take_back(batch, &links),
             (Post::Refused(envelope, refusal), _) => self.host.refuse(envelope, refusal),
             (Post::Gone(member), _) => self.host.member_gone(member),
-            (Post::Look, Some(links)) => self.retry(&links),
+            (Post::Announced(word), _) => self.host.announced(word),
+            (Post::Look, Some(links)) => {
+                self.retry(&links);
+                self.host.plan_changed();
+            }
             (Post::Again(_) | Post::Look, None) => {}
         }
     }
@@ -452,6 +503,9 @@ impl Local {
             for envelope in self.router.push(arbiter, batch) {
                 self.host.refuse(envelope, Refusal::Full);
             }
+        }
+        for word in self.announced.take() {
+            self.router.tell_all(|| Post::Announced(word));
         }
         let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         for number in dirty {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use cluster::{Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
-use proto::{ArbiterId, ConnectionId, Envelope, Hosts, MemberId, Route};
+use proto::{ArbiterId, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
 
 use crate::directory::Directory;
@@ -69,7 +69,7 @@ impl Router {
     }
 
     /// Looks at the plan through this thread's own reader, which costs one atomic load.
-    fn with_plan<T>(&self, look: impl FnOnce(&Plan) -> T) -> T {
+    fn with_plan<T>(&self, look: impl FnOnce(&Arc<Plan>) -> T) -> T {
         thread_local! {
             static READERS: RefCell<Vec<(u64, PlanHandle)>> = const { RefCell::new(Vec::new()) };
         }
@@ -139,6 +139,20 @@ impl Router {
             Route::Remote(_) => (Place::Remote, None),
             Route::User(jid) | Route::Room(jid) => self.place_jid(jid),
             Route::Session(session) => self.place_jid(&session.account),
+            Route::Copy(copy) => (self.place_copy(copy), None),
+            Route::Member(member) if *member == self.shared.member => (Place::Anywhere, None),
+            Route::Member(member) => (Place::Member(*member), None),
+        }
+    }
+
+    /// A copy is where its entity would be, were the member its owner.
+    fn place_copy(&self, copy: &CopyId) -> Place {
+        match copy.of.key() {
+            Some(jid) if copy.member == self.shared.member => {
+                Place::Here(self.arbiter_of(self.bucket(jid)))
+            }
+            Some(_) => Place::Member(copy.member),
+            None => Place::Nobody,
         }
     }
 
@@ -170,14 +184,19 @@ impl Router {
         Crossing { bucket, epoch: epoch.unwrap_or_default(), receipt, anew: false }
     }
 
+    /// The plan that this thread goes by.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.with_plan(Arc::clone)
+    }
+
     /// The index of the plan that this thread goes by.
-    pub(crate) fn plan_index(&self) -> u64 {
-        self.with_plan(Plan::index)
+    pub fn plan_index(&self) -> u64 {
+        self.with_plan(|plan| plan.index())
     }
 
     /// The cluster's UUID, in halves.
     pub(crate) fn cluster(&self) -> [u64; 2] {
-        let uuid = self.with_plan(Plan::cluster).0;
+        let uuid = self.with_plan(|plan| plan.cluster()).0;
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         [half(uuid >> 64), half(uuid)]
     }

@@ -4,11 +4,11 @@ use entity::{Context, Slots};
 use proto::SessionId;
 use proto::snapshot::{EntrySnapshot, SessionSnapshot, SlotSnapshot, SnapshotError, UserSnapshot};
 use store::ArchiveId;
-use xmpp::{Head, Kind, PresenceType, Stanza};
+use xmpp::{Head, Kind, PresenceType, Stanza, StreamCondition};
 
 use crate::extensions::EXTENSIONS;
 use crate::sessions::SessionEntry;
-use crate::{User, offline};
+use crate::{User, bind, offline};
 
 /// What the account knows beyond its rows; none: nothing.
 pub(crate) fn of(user: &User) -> Option<UserSnapshot> {
@@ -41,6 +41,7 @@ fn session(user: &User, entry: &SessionEntry) -> SessionSnapshot {
         resumption: None,
         stream: None,
         entry: Some(kept),
+        term: None,
     }
 }
 
@@ -56,26 +57,49 @@ pub(crate) fn restore(
     user.last_id = user.last_id.max(ArchiveId(snapshot.last_id));
     bring_back(&mut user.slots, &snapshot.slots);
     offline::refused::restore(user, (snapshot.refused, snapshot.failures), cx);
-    for SessionSnapshot { uid, jid, entry, .. } in snapshot.sessions {
-        if jid.bare() != user.jid {
-            return Err(SnapshotError("address"));
-        }
-        let kept = entry.ok_or(SnapshotError("entry"))?;
-        let id = SessionId { account: user.jid.clone(), uid };
-        let mut entry = SessionEntry::new(id, jid);
-        entry.presence = kept.presence.or_else(|| kept.available.then(|| shown(&entry)));
-        entry.priority = kept.priority;
-        entry.interested = kept.interested;
-        entry.directed = kept.directed;
-        entry.attached = kept.attached;
-        entry.takes_since = kept.takes_since;
-        bring_back(&mut entry.slots, &kept.slots);
-        user.sessions.insert(entry);
-        if let Some(drain) = kept.drain {
-            offline::go_on_with(user, (uid, drain), cx);
-        }
+    for session in snapshot.sessions {
+        insert(user, session, cx)?;
     }
     Ok(())
+}
+
+fn insert(
+    user: &mut User,
+    SessionSnapshot { uid, jid, entry, .. }: SessionSnapshot,
+    cx: &mut Context<'_, User>,
+) -> Result<(), SnapshotError> {
+    if jid.bare() != user.jid {
+        return Err(SnapshotError("address"));
+    }
+    let kept = entry.ok_or(SnapshotError("entry"))?;
+    let id = SessionId { account: user.jid.clone(), uid };
+    let mut entry = SessionEntry::new(id, jid);
+    entry.presence = kept.presence.or_else(|| kept.available.then(|| shown(&entry)));
+    entry.priority = kept.priority;
+    entry.interested = kept.interested;
+    entry.directed = kept.directed;
+    entry.attached = kept.attached;
+    entry.takes_since = kept.takes_since;
+    bring_back(&mut entry.slots, &kept.slots);
+    user.sessions.insert(entry);
+    if let Some(drain) = kept.drain {
+        offline::go_on_with(user, (uid, drain), cx);
+    }
+    Ok(())
+}
+
+/// A session has come back from its second copy. Nobody is told: whoever saw it sees it still.
+pub(crate) fn take_back(user: &mut User, session: SessionSnapshot, cx: &mut Context<'_, User>) {
+    let uid = session.uid;
+    if user.sessions.get(uid).is_some() {
+        return;
+    }
+    if let Err(error) = insert(user, session, cx) {
+        tracing::error!(jid = %user.jid, session = uid, %error, "a session is known by half");
+    } else if !user.exists {
+        // The account was removed meanwhile.
+        bind::end(user, uid, StreamCondition::NotAuthorized.into(), cx);
+    }
 }
 
 fn bring_back(slots: &mut Slots, kept: &[SlotSnapshot]) {

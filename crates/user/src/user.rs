@@ -85,7 +85,11 @@ impl Entity for User {
                 bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
             }
             Body::Woken => outbox::settle(self, cx),
-            Body::Edge(..) | Body::Home(_) | Body::MemberGone(_) => {
+            Body::Edge(..)
+            | Body::Home(_)
+            | Body::MemberGone(_)
+            | Body::Copy(_)
+            | Body::Announced(_) => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }
@@ -148,6 +152,7 @@ impl User {
             UserWord::Taken { session, mark } => offline::taken(self, session, mark, cx),
             UserWord::End(error) => self.end_all(&error, cx),
             UserWord::AccountChanged => self.look_again(cx),
+            UserWord::Kept(session) => snapshot::take_back(self, *session, cx),
             UserWord::Start { .. } | UserWord::Stored { .. } => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }

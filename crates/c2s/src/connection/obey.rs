@@ -46,6 +46,7 @@ impl Core {
                 self.go_on(|core, more| core.state.machine.resume_refused(condition, h, more));
             }
             HomeWord::Enabled { id, max } => self.enabled(id.as_deref(), max.as_secs()),
+            HomeWord::Keep(_) => {}
             HomeWord::Close(error) => {
                 // The session knows: it said so itself.
                 self.state.asks = false;

@@ -136,6 +136,7 @@ fn is_within(envelope: &Envelope) -> bool {
     match (&envelope.to, &envelope.body) {
         (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_)) => true,
         (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_) | Body::MemberGone(_)) => false,
+        (_, Body::Copy(_) | Body::Announced(_)) => false,
     }
 }
 
@@ -292,7 +293,7 @@ impl Host {
     fn is_in(&self, route: &Route, part: Part) -> bool {
         let Some(key) = route.key() else { return false };
         match (route, part) {
-            (Route::Domain(_) | Route::Remote(_) | Route::Connection(_), _) => false,
+            (Route::Domain(_) | Route::Remote(_), _) => false,
             (_, Part::Whole) => true,
             (_, Part::Shard(shard)) => self.desk.router.bucket(key).shard() == shard,
         }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use xmpp::{BareJid, Element, FullJid, Jid, Kind, PresenceType, Stanza, kept};
+use xmpp::{BareJid, Element, Epoch, FullJid, Jid, Kind, PresenceType, Stanza, kept};
 
 use super::{
     Counts, DrainSnapshot, EntitySnapshot, EntrySnapshot, QueuedStanza, Resumption,
-    SessionSnapshot, SessionState, SlotSnapshot, SnapshotError, StreamSnapshot, TimerSnapshot,
-    UserSnapshot, pb,
+    SessionSnapshot, SessionState, SlotSnapshot, SnapshotError, StreamSnapshot, Term,
+    TimerSnapshot, UserSnapshot, pb,
 };
 use crate::member::{ArbiterId, MemberId};
 use crate::route::{ConnectionId, Route, SessionId};
@@ -90,6 +90,7 @@ impl TryFrom<pb::SessionSnapshot> for SessionSnapshot {
             resumption: message.resumption.map(TryInto::try_into).transpose()?,
             stream,
             entry: message.entry.map(TryInto::try_into).transpose()?,
+            term: message.term.map(|pb::Term { epoch, since }| Term { epoch: Epoch(epoch), since }),
         })
     }
 }
@@ -154,6 +155,12 @@ impl TryFrom<pb::Stream> for StreamSnapshot {
             state: if message.inactive { ClientState::Inactive } else { ClientState::Active },
             clogged: message.clogged,
             resuming: message.resuming,
+            marks: message
+                .marks
+                .into_iter()
+                .map(|pb::Mark { place, mark }| (place, mark))
+                .collect(),
+            let_out: message.let_out,
         })
     }
 }

@@ -81,6 +81,8 @@ fn stream() -> impl Strategy<Value = StreamSnapshot> {
             state: if inactive { ClientState::Inactive } else { ClientState::Active },
             clogged,
             resuming: None,
+            marks: vec![(acked.into(), before.into())],
+            let_out: !clogged,
         },
     )
 }
@@ -112,15 +114,17 @@ fn entry() -> impl Strategy<Value = EntrySnapshot> {
 }
 
 fn session() -> impl Strategy<Value = SessionSnapshot> {
-    let parts = (option::of(stream()), option::of(entry()));
+    let term = option::of(any::<(u64, u64)>());
+    let parts = (option::of(stream()), option::of(entry()), term);
     (any::<u64>(), option::of(edge()), option::of(resumption()), parts).prop_map(
-        |(uid, edge, resumption, (stream, entry))| SessionSnapshot {
+        |(uid, edge, resumption, (stream, entry, term))| SessionSnapshot {
             uid,
             jid: FullJid::parse("a@x.org/balcony ☃").unwrap(),
             edge,
             resumption,
             stream,
             entry,
+            term: term.map(|(epoch, since)| Term { epoch: Epoch(epoch), since }),
         },
     )
 }
@@ -183,17 +187,18 @@ fn plain() -> SessionSnapshot {
             directed: vec![Jid::parse("room@conference.x.org/n").unwrap()],
             ..EntrySnapshot::default()
         }),
+        term: Some(Term { epoch: Epoch(1 << 32), since: 9_000_000 }),
     }
 }
 
 #[test]
-fn a_stub_says_who_is_there_in_about_150_bytes() {
+fn a_stub_says_who_is_there_and_whom_it_told_in_about_200_bytes() {
     let stub = plain().stub();
     let bytes = stub.encode();
-    assert!(bytes.len() <= 150, "{} bytes", bytes.len());
+    assert!(bytes.len() <= 200, "{} bytes", bytes.len());
     let read = SessionSnapshot::decode(&bytes).unwrap();
     let entry = read.entry.unwrap();
-    assert!(read.stream.is_none() && entry.presence.is_none() && entry.directed.is_empty());
+    assert!(read.stream.is_none() && entry.presence.is_none() && entry.directed.len() == 1);
     assert!(entry.available && entry.attached && entry.priority == -3);
     assert_eq!((read.edge, read.resumption), (plain().edge, plain().resumption));
 }

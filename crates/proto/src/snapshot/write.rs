@@ -19,7 +19,11 @@ pub(super) fn address(route: &Route) -> Option<pb::entity_snapshot::Address> {
             account: id.account.to_string(),
             uid: id.uid,
         })),
-        Route::Domain(_) | Route::Remote(_) | Route::Connection(_) => None,
+        Route::Domain(_)
+        | Route::Remote(_)
+        | Route::Connection(_)
+        | Route::Copy(_)
+        | Route::Member(_) => None,
     }
 }
 
@@ -54,6 +58,7 @@ impl From<&SessionSnapshot> for pb::SessionSnapshot {
             resumption: session.resumption.map(Into::into),
             stream: session.stream.as_ref().map(Into::into),
             entry: session.entry.as_ref().map(Into::into),
+            term: session.term.map(|term| pb::Term { epoch: term.epoch.0, since: term.since }),
         }
     }
 }
@@ -99,6 +104,8 @@ impl From<&StreamSnapshot> for pb::Stream {
             inactive: stream.state == ClientState::Inactive,
             clogged: stream.clogged,
             resuming: stream.resuming,
+            marks: stream.marks.iter().map(|&(place, mark)| pb::Mark { place, mark }).collect(),
+            let_out: stream.let_out,
         }
     }
 }

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use xmpp::{BareJid, Bucket, Epoch, FullJid, Jid, Origin, Shard};
 
 use super::WireError;
+use super::pb::copy::Of;
 use super::pb::envelope::{Origin as Cause, To};
 use super::pb::{self, ClientOrigin, ShardOrigin};
 use crate::member::{ArbiterId, MemberId};
-use crate::route::{ConnectionId, Route, SessionId};
+use crate::route::{ConnectionId, CopyId, Route, SessionId};
 
 pub(super) fn encode_route(route: &Route) -> To {
     match route {
@@ -17,7 +18,29 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
         Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
+        Route::Copy(copy) => To::Copy(encode_copy(copy)),
+        Route::Member(member) => To::Member(member.0),
     }
+}
+
+fn encode_copy(CopyId { member, of }: &CopyId) -> pb::Copy {
+    let of = match &**of {
+        Route::User(jid) => Some(Of::User(encode_text(jid.as_str()))),
+        Route::Session(session) => Some(Of::Session(encode_session(session))),
+        Route::Room(jid) => Some(Of::Room(encode_text(jid.as_str()))),
+        // Nothing else has a copy.
+        _ => None,
+    };
+    pb::Copy { member: member.0, of }
+}
+
+fn decode_copy(pb::Copy { member, of }: pb::Copy) -> Result<CopyId, WireError> {
+    let of = match of.ok_or(WireError::Missing("entity of a copy"))? {
+        Of::User(jid) => Route::User(decode_bare(&jid)?),
+        Of::Session(session) => Route::Session(decode_session(session)?),
+        Of::Room(jid) => Route::Room(decode_bare(&jid)?),
+    };
+    Ok(CopyId { member: MemberId(member), of: Box::new(of) })
 }
 
 /// `near` is an address that the route's is often a part of: its string is shared then.
@@ -33,6 +56,8 @@ pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireErro
         To::Domain(jid) => Route::Domain(bare(jid)?),
         To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
         To::Connection(connection) => Route::Connection(decode_connection(&connection)?),
+        To::Copy(copy) => Route::Copy(decode_copy(copy)?),
+        To::Member(member) => Route::Member(MemberId(member)),
     })
 }
 

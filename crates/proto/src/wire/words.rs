@@ -15,6 +15,7 @@ use super::stanza::{
 use super::{WireError, pb, stanza};
 use crate::route::{ConnectionId, SessionId};
 use crate::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use crate::snapshot::SessionSnapshot;
 
 pub(super) fn encode_edge(connection: ConnectionId, word: &EdgeWord) -> pb::EdgeWord {
     let signal = |signal: pb::Signal| EdgeMessage::Signal(signal.into());
@@ -107,6 +108,7 @@ pub(super) fn encode_home(word: &HomeWord) -> pb::HomeWord {
             let open = u64::try_from(*open).unwrap_or(u64::MAX);
             HomeMessage::Handled(pb::Handled { h: *h, open })
         }
+        HomeWord::Keep(session) => HomeMessage::Keep(session.encode()),
         HomeWord::Close(error) => {
             HomeMessage::Close(pb::Close { error: error.as_ref().map(encode_stream_error) })
         }
@@ -140,6 +142,7 @@ pub(super) fn decode_home(message: pb::HomeWord) -> Result<HomeWord, WireError> 
         HomeMessage::Handled(pb::Handled { h, open }) => {
             HomeWord::Handled { h, open: usize::try_from(open).unwrap_or(usize::MAX) }
         }
+        HomeMessage::Keep(session) => HomeWord::Keep(decode_kept(&session)?),
         HomeMessage::Close(pb::Close { error }) => {
             HomeWord::Close(error.map(decode_stream_error).transpose()?)
         }
@@ -172,6 +175,7 @@ pub(super) fn encode_user(word: &UserWord) -> pb::UserWord {
             let active = *state == ClientState::Active;
             UserMessage::State(pb::State { session: *session, active })
         }
+        UserWord::Kept(session) => UserMessage::Kept(session.encode()),
         UserWord::AccountChanged => UserMessage::AccountChanged(pb::AccountChanged {}),
         UserWord::Attached { session, attached } => {
             UserMessage::Attached(pb::Attached { session: *session, attached: *attached })
@@ -203,11 +207,16 @@ pub(super) fn decode_user(message: pb::UserWord) -> Result<UserWord, WireError> 
             let state = if active { ClientState::Active } else { ClientState::Inactive };
             UserWord::ClientState { session, state }
         }
+        UserMessage::Kept(session) => UserWord::Kept(decode_kept(&session)?),
         UserMessage::AccountChanged(pb::AccountChanged {}) => UserWord::AccountChanged,
         UserMessage::Attached(pb::Attached { session, attached }) => {
             UserWord::Attached { session, attached }
         }
     })
+}
+
+fn decode_kept(bytes: &[u8]) -> Result<Box<SessionSnapshot>, WireError> {
+    SessionSnapshot::decode(bytes).map(Box::new).map_err(|_| WireError::Invalid("snapshot"))
 }
 
 fn decode_some_connection(message: Option<pb::Connection>) -> Result<ConnectionId, WireError> {

@@ -11,6 +11,7 @@ use proto::{ArbiterId, Body, Envelope, MemberId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::COPIES;
 use super::barrier::{Barrier, Way};
 use super::carrier::{self, Address, Carrier};
 use super::pb::{Frame, Hello, Outcome, Reply};
@@ -110,6 +111,12 @@ impl Links {
         }
     }
 
+    /// Whether the lane for copies to a member has much to do; none where there is no way to it.
+    pub(crate) fn is_busy_with_copies(&self, member: MemberId) -> Option<bool> {
+        let peer = self.peer(member).filter(|peer| !peer.is_over())?;
+        Some(peer.lanes.get(COPIES)?.out().is_half_full())
+    }
+
     pub(crate) fn peer(&self, member: MemberId) -> Option<Arc<Peer>> {
         self.peers().get(&member).cloned()
     }
@@ -202,6 +209,11 @@ impl Links {
         let mut batches: Vec<(ArbiterId, Vec<Envelope>)> = Vec::new();
         let index = self.plan_index();
         for arrival in arrivals {
+            if let Body::Announced(word) = arrival.envelope.body {
+                self.hand_out(&mut batches);
+                self.router.tell_all(|| Post::Announced(word));
+                continue;
+            }
             let (place, _) = self.router.locate(&arrival.envelope.to);
             let turned = receiver.turns_away(&arrival);
             let Place::Here(arbiter) = (if turned { Place::Nobody } else { place }) else {
@@ -217,7 +229,11 @@ impl Links {
                 None => batches.push((arbiter, vec![arrival.envelope])),
             }
         }
-        for (arbiter, batch) in batches {
+        self.hand_out(&mut batches);
+    }
+
+    fn hand_out(&self, batches: &mut Vec<(ArbiterId, Vec<Envelope>)>) {
+        for (arbiter, batch) in batches.drain(..) {
             self.router.tell(arbiter, Post::Envelopes(batch));
         }
     }

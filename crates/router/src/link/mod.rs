@@ -2,7 +2,7 @@
 //! resolved when one is gone.
 //!
 //! For each ordered pair of members there are [`LANES`] lanes; what is for one address goes by one lane, so that
-//! it stays in order. The member that sends opens each lane and sends frames of envelopes; the other one answers
+//! it stays in order, and all about second copies goes by the last one. The member that sends opens each lane and sends frames of envelopes; the other one answers
 //! with acknowledgements, credit and notices.
 //!
 //! | module | owns |
@@ -38,14 +38,17 @@ pub mod pb {
 }
 
 /// Lanes for each ordered pair of members.
-pub const LANES: usize = 4;
+pub const LANES: usize = 5;
 
-/// The lane of an envelope: by the bucket of its address, or by the socket's number.
+/// The last one is for second copies: what a member says of them stays in order, and keeps nobody else waiting.
+pub(crate) const COPIES: usize = LANES - 1;
+
+/// The lane of an envelope: by the bucket of its address, or by the socket's number; the last one for second copies.
 pub(crate) fn lane_of(envelope: &Envelope, bucket: Option<Bucket>) -> usize {
     let number = match (bucket, &envelope.to) {
         (Some(bucket), _) => u64::from(bucket.number()),
         (None, Route::Connection(connection)) => connection.number,
-        (None, _) => 0,
+        (None, _) => return COPIES,
     };
-    usize::try_from(number % LANES as u64).unwrap_or(0)
+    usize::try_from(number % COPIES as u64).unwrap_or(0)
 }

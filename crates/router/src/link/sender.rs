@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use proto::session::{EdgeWord, HomeWord, UserWord};
 use proto::wire::{self, Crossing};
-use proto::{ArbiterId, Body, Envelope};
+use proto::{ArbiterId, Body, CopyWord, Envelope};
 
 use super::pb::{Frame, Notice, Outcome, Reply};
 
@@ -150,6 +150,11 @@ impl Sender {
     /// Whether nothing has got out for so long that stanzas are refused.
     pub fn is_stuck(&self, now: Duration) -> bool {
         self.waiting_since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE)
+    }
+
+    /// Whether half of what is kept at most is there: whoever can wait should.
+    pub fn is_half_full(&self) -> bool {
+        self.kept.0 >= MOST_ENVELOPES / 2 || self.kept.1 >= MOST_BYTES / 2
     }
 
     /// How many envelopes are kept.
@@ -301,6 +306,12 @@ fn weight(envelope: &Envelope) -> u64 {
         | Body::Home(HomeWord::Stanza(stanza))
         | Body::User(UserWord::Outbound { stanza, .. } | UserWord::Stored { stanza, .. }) => {
             stanza.len()
+        }
+        Body::Copy(CopyWord::Whole(bytes) | CopyWord::Change(bytes) | CopyWord::Claim(bytes)) => {
+            bytes.len()
+        }
+        Body::Copy(CopyWord::Kept { whole, changes, .. }) => {
+            whole.len() + changes.iter().map(bytes::Bytes::len).sum::<usize>()
         }
         Body::User(UserWord::Ended { unacknowledged, .. }) => {
             unacknowledged.iter().map(xmpp::Stanza::len).sum()

@@ -264,7 +264,7 @@ impl Live {
             Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
             Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
-            Body::User(_) | Body::Home(_) => {
+            Body::User(_) | Body::Home(_) | Body::Copy(_) | Body::Announced(_) => {
                 debug_assert!(false, "a word for somebody else came to a session");
                 Ok(())
             }

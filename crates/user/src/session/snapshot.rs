@@ -26,6 +26,7 @@ impl Live {
             state: self.state,
             clogged: self.clogged,
             resuming,
+            ..StreamSnapshot::default()
         };
         SessionSnapshot {
             uid: self.id.uid,
@@ -34,6 +35,7 @@ impl Live {
             resumption: self.sm.as_ref().and_then(|sm| sm.resumption(now)),
             stream: Some(stream),
             entry: None,
+            term: None,
         }
     }
 

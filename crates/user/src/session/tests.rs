@@ -159,6 +159,7 @@ impl Stage {
                 "r".into()
             }
             HomeWord::Handled { h, open } => format!("handled {h}, {open} open"),
+            HomeWord::Keep(session) => format!("keep {}", session.uid),
             HomeWord::Close(None) => "close".into(),
             HomeWord::Close(Some(error)) => {
                 let detail = error.detail.map(|detail| format!(" {}", detail.name()));

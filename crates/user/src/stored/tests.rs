@@ -30,6 +30,7 @@ fn session(uid: u64) -> SessionSnapshot {
             ..StreamSnapshot::default()
         }),
         entry: None,
+        term: None,
     }
 }
 

@@ -1,0 +1,54 @@
+//! Owns what is said about second copies of entities, on the wire.
+
+use xmpp::Epoch;
+
+use super::pb::copy_word::Word;
+use super::{WireError, pb};
+use crate::envelope::{Announced, CopyWord};
+use crate::member::{ArbiterId, MemberId};
+
+pub(super) fn encode(word: &CopyWord) -> pb::CopyWord {
+    let word = match word {
+        CopyWord::Whole(state) => Word::Whole(state.clone()),
+        CopyWord::Change(change) => Word::Change(change.clone()),
+        CopyWord::Forget => Word::Forget(pb::Forget {}),
+        CopyWord::Kept { epoch, whole, changes } => Word::Kept(pb::KeptCopy {
+            epoch: epoch.0,
+            whole: whole.clone(),
+            changes: changes.clone(),
+        }),
+        CopyWord::Claim(what) => Word::Claim(what.clone()),
+    };
+    pb::CopyWord { word: Some(word) }
+}
+
+pub(super) fn decode(message: pb::CopyWord) -> Result<CopyWord, WireError> {
+    Ok(match message.word.ok_or(WireError::Missing("word about a copy"))? {
+        Word::Whole(state) => CopyWord::Whole(state),
+        Word::Change(change) => CopyWord::Change(change),
+        Word::Forget(pb::Forget {}) => CopyWord::Forget,
+        Word::Kept(pb::KeptCopy { epoch, whole, changes }) => {
+            CopyWord::Kept { epoch: Epoch(epoch), whole, changes }
+        }
+        Word::Claim(what) => CopyWord::Claim(what),
+    })
+}
+
+pub(super) fn encode_announced(word: Announced) -> pb::Announced {
+    pb::Announced {
+        by: word.by.0,
+        plan: word.plan,
+        arbiter: word.arbiter.0.into(),
+        arbiters: word.arbiters.into(),
+    }
+}
+
+pub(super) fn decode_announced(message: &pb::Announced) -> Result<Announced, WireError> {
+    let number = |number: u32| u16::try_from(number).map_err(|_| WireError::Invalid("arbiter"));
+    Ok(Announced {
+        by: MemberId(message.by),
+        plan: message.plan,
+        arbiter: ArbiterId(number(message.arbiter)?),
+        arbiters: number(message.arbiters)?,
+    })
+}
