@@ -1,11 +1,12 @@
-//! Compiles `proto/cluster.proto` without a protoc program.
+//! Compiles `proto/cluster.proto` and `proto/control.proto` without a protoc program.
 
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
     println!("cargo::rerun-if-changed={root}/cluster.proto");
-    let files = protox::compile(["cluster.proto"], [root])?;
+    println!("cargo::rerun-if-changed={root}/control.proto");
+    let files = protox::compile(["cluster.proto", "control.proto"], [root])?;
     tonic_prost_build::configure().bytes(".").compile_fds(files)?;
     Ok(())
 }

@@ -12,24 +12,32 @@
 //! | [`watch`] | how actors read the plan |
 //! | [`lease`] | the rule by which no two members act for one shard |
 //! | [`raft`] | how the plan is replicated and kept |
+//! | [`control`] | what members say to each other about the cluster |
+//! | `ask` | what one asks the leader for |
 //! | [`peer`] | the way to other members, and who they are |
 //! | [`status`] | what an operator sees |
+//! | [`operator`] | what an operator may do |
+//! | `steward` | what a leader does on its own account |
 //! | [`clock`] | the clock that leases count on |
 //! | `remembered` | what must outlive the Raft log |
 //! | `small_file` | small files that are replaced whole |
 //! | `threads` | the control threads |
 
+mod ask;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod hash;
 pub mod lease;
 pub mod member;
+pub mod operator;
 pub mod peer;
 pub mod plan;
 pub mod raft;
 mod remembered;
 mod small_file;
 pub mod status;
+mod steward;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -39,11 +47,13 @@ use std::sync::Arc;
 
 use plan::Refusal;
 
-pub use config::{Config, Remembered};
+pub use config::{Config, Marker, Mesh, Remembered};
+pub use control::moves::{LetGo, Moves};
 pub use hash::HashKey;
 pub use lease::Terms;
 pub use lease::handle::{Lease, LeaseOver};
 pub use member::Cluster;
+pub use operator::Operator;
 pub use peer::{PeerError, Peers};
 pub use plan::{ClusterUuid, Plan};
 pub use raft::transport::{Inbox, Transport};
@@ -51,8 +61,15 @@ pub use raft::{GroupError, LogError};
 pub use status::Status;
 pub use watch::{PlanHandle, Stopped};
 
-/// The messages of proto/cluster.proto.
-#[expect(unreachable_pub, unnameable_types, reason = "generated code is public throughout")]
+/// The messages of proto/cluster.proto and proto/control.proto.
+#[expect(
+    unreachable_pub,
+    unnameable_types,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated code has its own style"
+)]
 pub(crate) mod wire {
     include!(concat!(env!("OUT_DIR"), "/rookery.cluster.rs"));
 }
@@ -73,6 +90,28 @@ pub enum Error {
     /// The cluster does not want it so.
     #[error("the cluster refuses this member: {0}")]
     Refused(Refusal),
+    /// It cannot meet others.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// The leader refused it.
+    #[error("the cluster refuses this member: {0}")]
+    RefusedBy(String),
+    /// The members that it found are of another cluster than its data.
+    #[error(
+        "the data directory belongs to cluster {0}, and the members that were found are of another"
+    )]
+    Foreign(ClusterUuid),
+    /// There is a later generation of the cluster than this member's log knows.
+    #[error(
+        "this member was left behind when the cluster was recovered by force: remove its directory `raft`, and it joins anew"
+    )]
+    LeftBehind,
+    /// There is no generation left.
+    #[error("the cluster cannot begin once more")]
+    Generations,
+    /// There is nothing to recover.
+    #[error("there is no cluster to recover: the data directory has no plan")]
+    NothingToRecover,
     /// Nobody leads, or the leader was too slow.
     #[error("no leader answered in time")]
     NoLeader,

@@ -3,7 +3,11 @@
 //! Raft and the lease run on two threads with a runtime each, and nothing else runs there: an actor that is
 //! busy costs no election and no lease, and a disk that is slow for Raft costs no more than the lease.
 
+mod recover;
+mod start;
+
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,19 +17,19 @@ use proto::MemberId;
 use tokio::sync::{mpsc, watch};
 
 use crate::Error;
+use crate::ask::Ask;
 use crate::clock::BootTime;
 use crate::config::{Config, Remembered};
+use crate::control::net::Net;
 use crate::hash::HashKey;
 use crate::lease::handle::Lease;
-use crate::lease::keeper::Keeper;
-use crate::peer::Peers;
-use crate::plan::{
-    Applied, Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, MemberInfo, Plan, Refusal,
-};
-use crate::raft::driver::{Command, Driver, MAX_COMMANDS};
-use crate::raft::group::{Group, GroupError, Standing};
+use crate::operator::Operator;
+use crate::peer::{CertificateError, Peers};
+use crate::plan::{Applied, Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, Plan, Refusal};
+use crate::raft::driver::Command;
+use crate::raft::group::{GroupError, Standing};
 use crate::raft::log::{Identity, RaftLog};
-use crate::raft::transport::{Alone, Inbox};
+use crate::raft::transport::Inbox;
 use crate::remembered;
 use crate::status::Status;
 use crate::threads::spawn;
@@ -34,16 +38,23 @@ use crate::watch::PlanHandle;
 /// The directory of the Raft log in the data directory.
 const RAFT_DIRECTORY: &str = "raft";
 
+/// How long another may take to lead in the place of a member that leaves.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
+/// How long a member that leaves tries to say so.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(3);
+
 /// This process as a member of the cluster.
 pub struct Cluster {
     identity: Identity,
     lease: Lease,
     commands: mpsc::Sender<Command>,
     plan: watch::Receiver<Arc<Plan>>,
-    standing: watch::Receiver<Standing>,
+    pub(crate) standing: watch::Receiver<Standing>,
     end: watch::Receiver<Option<Arc<GroupError>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    peers: Option<Peers>,
+    pub(crate) net: Option<Net>,
+    incarnation: Arc<AtomicU64>,
 }
 
 impl Cluster {
@@ -64,17 +75,22 @@ impl Cluster {
         config.remembered = config.remembered.or(known);
         let mint = MemberId(u64::from_be_bytes(random()?).max(1));
         let mut log = RaftLog::open(&data_dir.join(RAFT_DIRECTORY), mint)?;
-        if !log.is_initialized() {
-            log.initialize(&[log.identity().member], Plan::new().encode())?;
-        }
-        let cluster = Self::spawn(log, &config)?;
-        cluster.introduce(&config)?;
+        let cluster = if config.mesh.is_some() {
+            start::among_others(log, &config)?
+        } else {
+            if !log.is_initialized() {
+                log.initialize(&[log.identity().member], Plan::new().encode())?;
+            }
+            let cluster = start::alone(log, &config)?;
+            cluster.introduce(&config)?;
+            cluster
+        };
         cluster.await_lease(config.start_patience)?;
         remembered::remember(data_dir, cluster.to_remember()).map_err(Error::Remembered)?;
         tracing::info!(
             member = %cluster.identity.member,
             "takes part in the cluster, incarnation {}",
-            cluster.identity.incarnation,
+            cluster.incarnation(),
         );
         Ok(cluster)
     }
@@ -106,7 +122,53 @@ impl Cluster {
 
     /// The way to other members; none for a member alone.
     pub fn peers(&self) -> Option<&Peers> {
-        self.peers.as_ref()
+        self.net.as_ref().map(|net| &net.shared.peers)
+    }
+
+    /// Counts this member's processes. It rises while a process runs, where that was expelled and came back:
+    /// whatever it held of before is not its own any more.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    /// What an operator may see and change.
+    pub fn operator(&self) -> Operator {
+        Operator {
+            member: self.identity.member,
+            lease: self.lease.clone(),
+            plan: self.plan.clone(),
+            standing: self.standing.clone(),
+            commands: self.commands.clone(),
+            net: self.net.clone(),
+        }
+    }
+
+    /// Reads the certificates that prove members' names again.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be used; the ones before stay in force.
+    pub fn reload(&self) -> Result<(), CertificateError> {
+        self.peers().map_or(Ok(()), Peers::reload)
+    }
+
+    /// Stops to act for good, and tells the others, who take over at once. What is to be kept must be kept
+    /// before. A member alone only stops to act.
+    pub async fn leave(&self) {
+        let Some(net) = self.net.clone() else {
+            return self.lease.end_for_good();
+        };
+        net.tell(Command::HandOver);
+        let others_lead = |standing: &Standing| standing.leader != Some(net.me().id);
+        let mut standing = self.standing.clone();
+        // There may be nobody else.
+        drop(tokio::time::timeout(HAND_OVER, standing.wait_for(others_lead)).await);
+        self.lease.end_for_good();
+        let (member, incarnation) = (self.identity.member, self.incarnation());
+        let left = net.ask(Ask::Leave { member, incarnation }, LEAVE_PATIENCE).await;
+        if let Err(error) = left {
+            tracing::info!(%error, "could not say goodbye; others take over when the lease has run out");
+        }
     }
 
     /// Where links put the words of other members.
@@ -116,9 +178,7 @@ impl Cluster {
 
     /// The cluster as this member sees it.
     pub fn status(&self) -> Status {
-        let plan = Arc::clone(&self.plan.borrow());
-        let standing = *self.standing.borrow();
-        Status::of(&plan, standing, self.identity.member, self.lease.holds())
+        self.operator().status()
     }
 
     /// Waits until this member has stopped to take part; gives the reason where nobody asked for it. The
@@ -139,7 +199,7 @@ impl Cluster {
         while let Err(mpsc::error::TrySendError::Full(_)) = self.commands.try_send(Command::Stop) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if let Some(peers) = &self.peers {
+        if let Some(peers) = self.peers() {
             peers.stop();
         }
         for thread in threads {
@@ -149,54 +209,13 @@ impl Cluster {
         }
     }
 
-    fn spawn(log: RaftLog, config: &Config) -> Result<Self, Error> {
-        let identity = log.identity();
-        let mut group = Group::new(log, config.lease)?;
-        // Replays what is known to be committed: nobody is spoken to before the first tick.
-        group.work(BootTime::now())?;
-        let (commands, receiver) = mpsc::channel(MAX_COMMANDS);
-        let (plan_sender, plan) = watch::channel(Arc::new(group.plan().clone()));
-        let (standing_sender, standing) = watch::channel(group.standing());
-        let (end_sender, end) = watch::channel(None);
-        let lease = Lease::none();
-        let driver = Driver {
-            group,
-            transport: Alone,
-            commands: receiver,
-            plan: plan_sender,
-            standing: standing_sender,
-        };
-        let keeper = Keeper {
-            member: identity.member,
-            incarnation: identity.incarnation,
-            terms: config.lease,
-            lease: lease.clone(),
-            commands: commands.clone(),
-            plan: plan.clone(),
-        };
-        let ends_lease = EndsLease(lease.clone());
-        let raft = spawn("raft", async move {
-            let _ends_lease = ends_lease;
-            if let Err(error) = driver.run().await {
-                let error = Arc::new(error);
-                tracing::error!(%error, "the member cannot take part any more: {error:?}");
-                end_sender.send_replace(Some(error));
-            }
-        })?;
-        let threads = Mutex::new(vec![raft]);
-        let cluster = Self { identity, lease, commands, plan, standing, end, threads, peers: None };
-        let lease_thread = spawn("lease", keeper.run())?;
-        cluster.threads.lock().unwrap_or_else(PoisonError::into_inner).push(lease_thread);
-        Ok(cluster)
-    }
-
     /// Begins the cluster, or says that this member has started.
     fn introduce(&self, config: &Config) -> Result<(), Error> {
         let begun = BootTime::now();
         loop {
             let left = config.start_patience.saturating_sub(BootTime::now().since(begun));
             let entry = match self.plan.borrow().is_bootstrapped() {
-                true => Entry::Up(self.info(config)),
+                true => Entry::Up(start::info(self.identity, config)),
                 false => self.bootstrap(config)?,
             };
             match self.propose(entry, left)? {
@@ -228,19 +247,6 @@ impl Cluster {
         }
     }
 
-    fn info(&self, config: &Config) -> MemberInfo {
-        MemberInfo {
-            id: self.identity.member,
-            incarnation: self.identity.incarnation,
-            name: config.name.clone(),
-            addr: config.addr.clone(),
-            zone: config.zone.clone(),
-            roles: config.roles,
-            weight: config.weight,
-            features: (FEATURE_LEVEL, FEATURE_LEVEL),
-        }
-    }
-
     fn bootstrap(&self, config: &Config) -> Result<Entry, Error> {
         let remembered = match config.remembered {
             Some(remembered) => remembered,
@@ -256,7 +262,7 @@ impl Cluster {
             generation: next.ok_or(Error::Refused(Refusal::BadBootstrap))?,
             hash_key: remembered.hash_key,
             feature_level: FEATURE_LEVEL,
-            members: vec![self.info(config)],
+            members: vec![start::info(self.identity, config)],
         }))
     }
 
@@ -279,22 +285,13 @@ impl Cluster {
     }
 }
 
-/// Ends the lease with the thread that holds it, however that ends.
-struct EndsLease(Lease);
-
-impl Drop for EndsLease {
-    fn drop(&mut self) {
-        self.0.end_for_good();
-    }
-}
-
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| Error::Random)?;
     Ok(bytes)

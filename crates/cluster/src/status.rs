@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use proto::MemberId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{Phase, Plan, Status as MemberStatus};
 use crate::raft::group::Standing;
 
 /// The cluster as this member sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Which cluster.
     pub cluster: String,
@@ -38,7 +38,7 @@ pub struct Status {
 }
 
 /// One member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRow {
     /// Its id in 16 hexadecimal digits.
     pub id: String,
@@ -54,6 +54,8 @@ pub struct MemberRow {
     pub incarnation: u64,
     /// Its share.
     pub weight: u32,
+    /// Its part in Raft: `leader`, `voter`, `learner`, or `observer`.
+    pub part: String,
     /// How many shards it owns.
     pub shards: usize,
     /// How many shards it is standby of.
@@ -61,7 +63,7 @@ pub struct MemberRow {
 }
 
 impl Status {
-    pub(crate) fn of(plan: &Plan, standing: Standing, me: MemberId, lease: bool) -> Self {
+    pub(crate) fn of(plan: &Plan, standing: &Standing, me: MemberId, lease: bool) -> Self {
         Self {
             cluster: plan.cluster().to_string(),
             member: me.to_string(),
@@ -71,15 +73,15 @@ impl Status {
             leader: standing.leader.map(|id| id.to_string()),
             term: standing.term,
             commit: standing.commit,
-            applied: standing.applied,
+            applied: plan.index(),
             last: standing.last,
-            members: member_rows(plan),
+            members: member_rows(plan, standing),
             moving: moving(plan),
         }
     }
 }
 
-fn member_rows(plan: &Plan) -> Vec<MemberRow> {
+fn member_rows(plan: &Plan, standing: &Standing) -> Vec<MemberRow> {
     let (mut owned, mut standby) = (BTreeMap::new(), BTreeMap::new());
     for (_, held) in plan.ownerships() {
         *owned.entry(held.owner).or_insert(0) += 1;
@@ -95,10 +97,20 @@ fn member_rows(plan: &Plan) -> Vec<MemberRow> {
         status: member.status,
         incarnation: member.info.incarnation,
         weight: member.info.weight,
+        part: part(standing, member.info.id).to_owned(),
         shards: owned.get(&member.info.id).copied().unwrap_or(0),
         standby_shards: standby.get(&member.info.id).copied().unwrap_or(0),
     };
     plan.members().map(row).collect()
+}
+
+fn part(standing: &Standing, id: MemberId) -> &'static str {
+    match id {
+        id if standing.leader == Some(id) => "leader",
+        id if standing.voters.contains(&id) => "voter",
+        id if standing.learners.contains(&id) => "learner",
+        _ => "observer",
+    }
 }
 
 fn moving(plan: &Plan) -> usize {

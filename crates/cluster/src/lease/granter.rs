@@ -20,10 +20,13 @@ pub(crate) struct Granter<R> {
     /// The question that is under way.
     read: Option<Read<R>>,
     reads: u64,
-    /// When each member was heard last.
-    heard: BTreeMap<MemberId, BootTime>,
+    /// Which incarnation of each member was heard when. One that was never heard counts from when it was seen
+    /// in the plan.
+    heard: BTreeMap<MemberId, (u64, BootTime)>,
     /// Which incarnations are never answered again, because their expulsion was proposed.
     expelling: BTreeMap<MemberId, u64>,
+    /// Which of them have said that they stopped.
+    left: BTreeMap<MemberId, u64>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,7 @@ impl<R> Granter<R> {
             reads: 0,
             heard: BTreeMap::new(),
             expelling: BTreeMap::new(),
+            left: BTreeMap::new(),
         }
     }
 
@@ -78,7 +82,7 @@ impl<R> Granter<R> {
         if self.leader_since.is_none() || !self.may_answer(&heartbeat, plan) {
             return Err(answer_to);
         }
-        self.heard.insert(heartbeat.member, now);
+        self.heard.insert(heartbeat.member, (heartbeat.incarnation, now));
         self.asking.insert(heartbeat.member, (heartbeat, answer_to));
         Ok(())
     }
@@ -128,17 +132,40 @@ impl<R> Granter<R> {
     pub(crate) fn silent(&mut self, plan: &Plan, now: BootTime) -> Vec<(MemberId, u64)> {
         let silence = self.terms.silence();
         let ended = |since: BootTime| now.since(since) > silence;
+        let taking_part = |status| matches!(status, Status::Up | Status::Draining);
+        let members = plan.members().filter(|member| taking_part(member.status));
+        let mut silent = Vec::new();
+        for (id, incarnation) in members.map(|member| (member.info.id, member.info.incarnation)) {
+            let heard = self.heard.entry(id).or_insert((incarnation, now));
+            if heard.0 != incarnation {
+                *heard = (incarnation, now);
+            }
+            if ended(heard.1) {
+                silent.push((id, incarnation));
+            }
+        }
         if !self.leader_since.is_some_and(ended) {
             return Vec::new();
         }
-        let taking_part = |status| matches!(status, Status::Up | Status::Draining);
-        let members = plan.members().filter(|member| taking_part(member.status));
-        let silent: Vec<_> = members
-            .map(|member| (member.info.id, member.info.incarnation))
-            .filter(|(id, _)| self.heard.get(id).is_none_or(|heard| ended(*heard)))
-            .collect();
         self.expelling.extend(silent.iter().copied());
         silent
+    }
+
+    /// Takes a process's own word that it has stopped to act: it may be expelled without waiting.
+    pub(crate) fn leave(&mut self, member: MemberId, incarnation: u64) {
+        self.expelling.insert(member, incarnation);
+        self.left.insert(member, incarnation);
+    }
+
+    /// Who has left and is still in.
+    pub(crate) fn left(&self, plan: &Plan) -> Vec<(MemberId, u64)> {
+        let is_in = |id: &MemberId, incarnation: &u64| {
+            plan.member(*id).is_some_and(|member| {
+                member.status != Status::Expelled && member.info.incarnation == *incarnation
+            })
+        };
+        let left = self.left.iter().filter(|(id, incarnation)| is_in(id, incarnation));
+        left.map(|(id, incarnation)| (*id, *incarnation)).collect()
     }
 
     fn may_answer(&self, heartbeat: &Heartbeat, plan: &Plan) -> bool {

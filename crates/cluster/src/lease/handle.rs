@@ -58,6 +58,11 @@ impl Lease {
         self.end() == BootTime::NEVER || now < self.end()
     }
 
+    /// Whether it is over for good.
+    pub fn is_over(&self) -> bool {
+        self.end() == OVER
+    }
+
     /// How much of it is left.
     pub fn remaining(&self) -> Duration {
         self.end().since(BootTime::now())
@@ -142,7 +147,7 @@ mod tests {
         lease.end_for_good();
         assert_eq!(poll(lease.until_valid()), Poll::Ready(Err(LeaseOver)));
         lease.extend(BootTime::NEVER);
-        assert!(!lease.holds(), "the end is for good");
+        assert!(!lease.holds() && lease.is_over(), "the end is for good");
     }
 
     #[test]

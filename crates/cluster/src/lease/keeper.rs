@@ -2,6 +2,7 @@
 //! moves the end that all other threads read. When this stops, for whatever reason, the lease runs out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::MemberId;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +18,7 @@ use crate::raft::driver::Command;
 /// Asks for the lease of one process of a member.
 pub(crate) struct Keeper {
     pub(crate) member: MemberId,
-    pub(crate) incarnation: u64,
+    pub(crate) incarnation: Arc<AtomicU64>,
     pub(crate) terms: Terms,
     pub(crate) lease: Lease,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -50,7 +51,8 @@ impl Keeper {
                     !self.lease.holds()
                 }
             };
-            if asks && !self.ask(&sender) {
+            // A member that has left must not look as if it were there.
+            if asks && (self.lease.is_over() || !self.ask(&sender)) {
                 return;
             }
         }
@@ -61,7 +63,7 @@ impl Keeper {
     fn ask(&self, grants: &mpsc::Sender<Grant>) -> bool {
         let heartbeat = Heartbeat {
             member: self.member,
-            incarnation: self.incarnation,
+            incarnation: self.incarnation.load(Ordering::Acquire),
             sent: BootTime::now(),
             applied: self.applied(),
         };

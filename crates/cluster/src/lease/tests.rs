@@ -120,6 +120,27 @@ fn a_member_is_expelled_after_a_silence_and_not_answered_from_then_on() {
 }
 
 #[test]
+fn a_member_that_was_never_heard_has_as_long_as_one_that_was() {
+    let (mut granter, plan) = (leading(), plan());
+    granter.heartbeat(heartbeat(LEADER, ms(5000)), "a", &plan, ms(5000)).unwrap();
+    assert_eq!(granter.silent(&plan, ms(5000)), [], "it has just come up");
+    assert_eq!(granter.silent(&plan, ms(6000)), []);
+    granter.heartbeat(heartbeat(LEADER, ms(6000)), "a", &plan, ms(6000)).unwrap();
+    assert_eq!(granter.silent(&plan, ms(6030)), [(MEMBER, 1)]);
+}
+
+#[test]
+fn a_member_that_says_goodbye_is_not_waited_for() {
+    let (mut granter, plan) = (leading(), plan());
+    granter.heartbeat(heartbeat(MEMBER, ms(0)), "a", &plan, ms(0)).unwrap();
+    granter.leave(MEMBER, 1);
+    assert_eq!(granter.left(&plan), [(MEMBER, 1)]);
+    assert_eq!(granter.heartbeat(heartbeat(MEMBER, ms(1)), "b", &plan, ms(1)), Err("b"));
+    granter.leave(LEADER, 7);
+    assert_eq!(granter.left(&plan), [(MEMBER, 1)], "another process than the one that left");
+}
+
+#[test]
 fn a_lease_ends_within_its_time_when_nobody_renews_it() {
     let (mut granter, plan) = (leading(), plan());
     let mut renewal = Renewal::new(Terms::default());

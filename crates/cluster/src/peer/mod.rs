@@ -36,7 +36,7 @@ use tokio::runtime::{Handle, Runtime};
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::plan::Status;
+use crate::plan::{Plan, Status};
 use crate::watch::PlanHandle;
 pub use certificate::{CertificateError, Files};
 use handshake::Guard;
@@ -87,6 +87,7 @@ struct Shared {
 /// Who was met where.
 #[derive(Clone, Debug)]
 struct Met {
+    incarnation: u64,
     name: String,
     address: String,
 }
@@ -208,8 +209,13 @@ impl Peers {
     ///
     /// [`PeerError`]; normally within 5 s.
     pub async fn connect(&self, member: MemberId) -> Result<Channel, PeerError> {
-        let Met { name, address } = self.find(member).ok_or(PeerError::Unknown(member))?;
-        Ok(self.dial(&address, Some(name)).await?.0)
+        Ok(self.meet(member).await?.0)
+    }
+
+    /// As [`Peers::connect`], with the name.
+    pub(crate) async fn meet(&self, member: MemberId) -> Result<(Channel, PeerName), PeerError> {
+        let Met { name, address, .. } = self.find(member).ok_or(PeerError::Unknown(member))?;
+        self.dial(&address, Some(name)).await
     }
 
     /// A connection to whoever is at an address; gives the name that it has proven.
@@ -217,7 +223,7 @@ impl Peers {
     /// # Errors
     ///
     /// [`PeerError`].
-    pub async fn connect_to(&self, address: &str) -> Result<(Channel, PeerName), PeerError> {
+    pub(crate) async fn connect_to(&self, address: &str) -> Result<(Channel, PeerName), PeerError> {
         self.dial(address, None).await
     }
 
@@ -230,11 +236,11 @@ impl Peers {
         found.map(|member| member.info.id)
     }
 
-    /// Notes where a member was met, for the time until the plan says it.
-    pub fn met(&self, member: MemberId, name: &str, address: &str) {
-        let met = Met { name: name.to_owned(), address: address.to_owned() };
+    /// Notes where a process of a member was met, for the time until the plan says it.
+    pub(crate) fn met(&self, member: MemberId, incarnation: u64, name: &str, address: &str) {
+        let met = Met { incarnation, name: name.to_owned(), address: address.to_owned() };
         let mut all = self.shared.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < crate::plan::Plan::MAX_MEMBERS || all.contains_key(&member) {
+        if all.len() < Plan::MAX_MEMBERS || all.contains_key(&member) {
             all.insert(member, met);
         }
     }
@@ -256,16 +262,18 @@ impl Peers {
         }
     }
 
+    /// Where a member is: as its latest process says.
     fn find(&self, member: MemberId) -> Option<Met> {
         let met = self.shared.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(met) = met.get(&member) {
-            return Some(met.clone());
-        }
-        drop(met);
+        let met = met.get(&member).cloned();
         let plan = self.shared.plan.latest();
-        let info = &plan.member(member)?.info;
-        let reachable = !info.addr.is_empty();
-        reachable.then(|| Met { name: info.name.clone(), address: info.addr.clone() })
+        let planned = plan.member(member).map(|member| &member.info).map(|info| Met {
+            incarnation: info.incarnation,
+            name: info.name.clone(),
+            address: info.addr.clone(),
+        });
+        let both = planned.into_iter().chain(met).filter(|found| !found.address.is_empty());
+        both.max_by_key(|found| found.incarnation)
     }
 
     async fn dial(

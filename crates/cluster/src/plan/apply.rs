@@ -7,7 +7,7 @@ use proto::MemberId;
 use xmpp::{Epoch, Shard};
 
 use super::entry::{Applied, Assignment, Bootstrap, Entry, MoveId, Refusal};
-use super::member::{Member, MemberInfo, Status};
+use super::member::{Member, MemberInfo, Roles, Status};
 use super::placement::spread;
 use super::{ClusterUuid, Ownership, Phase, Plan};
 
@@ -43,6 +43,7 @@ impl Plan {
             Entry::SetStandby(standbys) => self.set_standby(&standbys),
             Entry::SetWeight { member, weight } => self.set_weight(member, weight),
             Entry::SetFeature(level) => self.set_feature(level),
+            Entry::Forget(member) => self.forget(member),
         }
     }
 
@@ -83,6 +84,9 @@ impl Plan {
             members.insert(info.id, self.new_member(info, Status::Up));
         }
         let once_each = members.len() == count && names.len() == count;
+        if !can_share(members.values().map(|member| &member.info)) {
+            return Err(Refusal::PrivateStore);
+        }
         let sound = once_each && (1..=Self::MAX_MEMBERS).contains(&count);
         sound.then_some(members).ok_or(Refusal::BadBootstrap)
     }
@@ -91,6 +95,7 @@ impl Plan {
         let id = info.id;
         check_info(&info, self.feature_level)?;
         self.check_name(&info)?;
+        self.check_store(&info)?;
         match self.members.get(&id) {
             Some(known) if known.status != Status::Expelled && known.info == info => return Ok(()),
             Some(known)
@@ -114,6 +119,7 @@ impl Plan {
         let id = info.id;
         check_info(&info, self.feature_level)?;
         self.check_name(&info)?;
+        self.check_store(&info)?;
         let index = self.index;
         let member = self.present(id)?;
         let first = member.status == Status::Joining;
@@ -292,10 +298,34 @@ impl Plan {
 
     fn check_name(&self, info: &MemberInfo) -> Applied {
         let mut others = self.members.values().filter(|member| member.info.id != info.id);
-        let taken = others.any(|m| m.info.name == info.name && m.status != Status::Expelled);
+        // Who has only asked to be let in has nothing to lose: the name's owner has come with another disk.
+        let has = |m: &Member| matches!(m.status, Status::Up | Status::Draining);
+        let taken = others.any(|m| m.info.name == info.name && has(m));
         if taken {
             return Err(Refusal::NameTaken(info.id));
         }
+        Ok(())
+    }
+
+    /// Whoever owns shards must be able to take over whatever another owned.
+    fn check_store(&self, info: &MemberInfo) -> Applied {
+        let others = self.members.values().filter(|member| {
+            member.info.id != info.id
+                && member.info.name != info.name
+                && member.status != Status::Expelled
+        });
+        match can_share(others.map(|member| &member.info).chain([info])) {
+            true => Ok(()),
+            false => Err(Refusal::PrivateStore),
+        }
+    }
+
+    fn forget(&mut self, id: MemberId) -> Applied {
+        let member = self.members.get(&id).ok_or(Refusal::UnknownMember(id))?;
+        if matches!(member.status, Status::Up | Status::Draining) {
+            return Err(Refusal::TakesPart(id));
+        }
+        self.members.remove(&id);
         Ok(())
     }
 
@@ -341,6 +371,12 @@ fn check_info(info: &MemberInfo, level: u32) -> Applied {
         return Err(Refusal::FeatureLevel(info.id));
     }
     Ok(())
+}
+
+/// Whether these members can own shards together.
+fn can_share<'a>(members: impl Iterator<Item = &'a MemberInfo>) -> bool {
+    let homes: Vec<_> = members.filter(|info| info.roles.contains(Roles::HOME)).collect();
+    homes.len() <= 1 || !homes.iter().any(|info| info.private_store)
 }
 
 fn stale(member: &Member) -> Refusal {

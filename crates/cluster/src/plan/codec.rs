@@ -167,7 +167,7 @@ fn member_from_wire(member: wire::Member) -> Result<Member> {
     Ok(Member { info: info_from_wire(member.info)?, status, shards_changed: member.shards_changed })
 }
 
-fn info_to_wire(info: &MemberInfo) -> wire::MemberInfo {
+pub(crate) fn info_to_wire(info: &MemberInfo) -> wire::MemberInfo {
     wire::MemberInfo {
         id: info.id.0,
         incarnation: info.incarnation,
@@ -178,10 +178,11 @@ fn info_to_wire(info: &MemberInfo) -> wire::MemberInfo {
         weight: info.weight,
         feature_min: info.features.0,
         feature_max: info.features.1,
+        private_store: info.private_store,
     }
 }
 
-fn info_from_wire(info: Option<wire::MemberInfo>) -> Result<MemberInfo> {
+pub(crate) fn info_from_wire(info: Option<wire::MemberInfo>) -> Result<MemberInfo> {
     let info = info.ok_or(CodecError::Field("member"))?;
     Ok(MemberInfo {
         id: MemberId(info.id),
@@ -192,6 +193,7 @@ fn info_from_wire(info: Option<wire::MemberInfo>) -> Result<MemberInfo> {
         roles: Roles::from_bits(info.roles),
         weight: info.weight,
         features: (info.feature_min, info.feature_max),
+        private_store: info.private_store,
     })
 }
 
@@ -225,6 +227,7 @@ fn to_wire(entry: &Entry) -> wire::entry::Change {
             Change::SetWeight(wire::SetWeight { member: member.0, weight: *weight })
         }
         Entry::SetFeature(level) => Change::SetFeature(wire::SetFeature { level: *level }),
+        Entry::Forget(member) => Change::Forget(wire::Forget { member: member.0 }),
     }
 }
 
@@ -261,6 +264,7 @@ fn from_wire(change: wire::entry::Change) -> Result<Entry> {
             Entry::SetWeight { member: MemberId(set.member), weight: set.weight }
         }
         Change::SetFeature(set) => Entry::SetFeature(known_level(set.level)?),
+        Change::Forget(forget) => Entry::Forget(MemberId(forget.member)),
     })
 }
 
@@ -279,13 +283,13 @@ fn assignments_from_wire(assignments: &[wire::Assignment]) -> Result<Vec<Assignm
     assignments.iter().map(from_wire).collect()
 }
 
-fn moves_to_wire(moves: &[MoveId]) -> Vec<wire::MoveId> {
+pub(crate) fn moves_to_wire(moves: &[MoveId]) -> Vec<wire::MoveId> {
     let to_wire =
         |moved: &MoveId| wire::MoveId { shard: moved.shard.number().into(), since: moved.since };
     moves.iter().map(to_wire).collect()
 }
 
-fn moves_from_wire(moves: &[wire::MoveId]) -> Result<Vec<MoveId>> {
+pub(crate) fn moves_from_wire(moves: &[wire::MoveId]) -> Result<Vec<MoveId>> {
     let from_wire =
         |moved: &wire::MoveId| Ok(MoveId { shard: shard(moved.shard)?, since: moved.since });
     moves.iter().map(from_wire).collect()

@@ -49,6 +49,9 @@ pub enum Entry {
     },
     /// The behaviour of all members changes.
     SetFeature(u32),
+    /// A member that is out does not come back: nothing of it is remembered, and its place among the voters
+    /// is free.
+    Forget(MemberId),
 }
 
 /// With what a cluster begins.
@@ -112,6 +115,14 @@ pub enum Refusal {
     /// A name, address or zone is too long, or the name is empty.
     #[error("what member {0} says of itself is too long or has no name")]
     BadInfo(MemberId),
+    /// Two members would own shards, and one of them keeps its rows to itself.
+    #[error(
+        "a cluster of several homes needs a store that they share: with an embedded store one member is home, others may be edges"
+    )]
+    PrivateStore,
+    /// The member takes part.
+    #[error("member {0} takes part")]
+    TakesPart(MemberId),
     /// There are [`super::Plan::MAX_MEMBERS`] members.
     #[error("the cluster is full")]
     ClusterFull,

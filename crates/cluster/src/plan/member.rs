@@ -35,6 +35,8 @@ pub struct MemberInfo {
     pub weight: u32,
     /// The oldest and the newest feature level that its program knows.
     pub features: (u32, u32),
+    /// Whether its rows are its own, so that nobody else can take its shards over.
+    pub private_store: bool,
 }
 
 /// What a member may be used for; a set.
@@ -42,7 +44,7 @@ pub struct MemberInfo {
 pub struct Roles(u32);
 
 /// What the cluster says of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It is let in and has not started to take part.
@@ -70,7 +72,13 @@ impl MemberInfo {
             roles: Roles::ALL,
             weight: 100,
             features: (FEATURE_LEVEL, FEATURE_LEVEL),
+            private_store: false,
         }
+    }
+
+    /// The host in its address; what runs there dies together.
+    pub fn host(&self) -> &str {
+        self.addr.rsplit_once(':').map_or(self.addr.as_str(), |(host, _)| host)
     }
 
     /// Whether its program can do what the level asks for.

@@ -10,7 +10,7 @@
 //! | `codec` | entries and the whole plan as bytes |
 
 mod apply;
-mod codec;
+pub(crate) mod codec;
 pub mod entry;
 pub mod member;
 mod placement;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::MemberId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::group::{Group, GroupError, Standing, TICK};
 use super::proposals::Fate;
 use super::transport::{Answer, Transport};
+use crate::ask::{Answered, Ask};
 use crate::clock::BootTime;
 use crate::lease::Heartbeat;
 use crate::plan::{Entry, Plan};
@@ -19,14 +20,35 @@ use crate::plan::{Entry, Plan};
 pub(crate) enum Command {
     /// Put an entry into the plan.
     Propose(Entry, Fate),
+    /// Do what a member asks for, if this one leads.
+    Ask(Ask, Answered),
     /// Get this heartbeat granted.
     Heartbeat(Heartbeat, Answer),
     /// Take a Raft message of another member.
     Step(MemberId, Bytes),
     /// Know that a member cannot be reached.
     Unreachable(MemberId),
+    /// Know who leads, as another member says.
+    Hint(Option<MemberId>),
+    /// Know the plan, as another member says.
+    Observe(Arc<Plan>),
+    /// Take part as a new process; gives the incarnation.
+    Renew(oneshot::Sender<u64>),
+    /// Let another lead.
+    HandOver,
+    /// End, for this reason.
+    Fail(GroupError),
     /// End.
     Stop,
+}
+
+/// What has come to the plan of a member that gets it by Raft.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// The entry at an index; without data it changes nothing.
+    Entry(u64, Bytes),
+    /// It came whole: look at it anew.
+    Whole,
 }
 
 /// The most commands that wait; senders wait or drop beyond.
@@ -36,15 +58,16 @@ pub(crate) const MAX_COMMANDS: usize = 1024;
 const BATCH: usize = 64;
 
 /// The group with its ways in and out.
-pub(crate) struct Driver<T> {
+pub(crate) struct Driver {
     pub(crate) group: Group,
-    pub(crate) transport: T,
+    pub(crate) transport: Box<dyn Transport>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) plan: watch::Sender<Arc<Plan>>,
+    pub(crate) news: broadcast::Sender<News>,
     pub(crate) standing: watch::Sender<Standing>,
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// Drives the group until it is told to stop or all senders of commands are gone.
     ///
     /// # Errors
@@ -58,7 +81,7 @@ impl<T: Transport> Driver<T> {
             tokio::select! {
                 _ = ticks.tick() => self.group.tick(BootTime::now()),
                 taken = self.commands.recv_many(&mut batch, BATCH) => {
-                    if taken == 0 || !self.take(batch.drain(..)) {
+                    if taken == 0 || !self.take(batch.drain(..))? {
                         return Ok(());
                     }
                 }
@@ -68,22 +91,31 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Says whether to go on.
-    fn take(&mut self, commands: impl Iterator<Item = Command>) -> bool {
+    fn take(&mut self, commands: impl Iterator<Item = Command>) -> Result<bool, GroupError> {
         for command in commands {
             match command {
                 Command::Propose(entry, fate) => self.group.propose(&entry, fate),
+                Command::Ask(ask, answered) => self.group.ask(ask, answered),
                 Command::Heartbeat(heartbeat, answer) => {
                     let elsewhere = self.group.heartbeat(heartbeat, answer, BootTime::now());
                     if let Some((leader, heartbeat, answer)) = elsewhere {
                         self.transport.heartbeat(leader, heartbeat, answer);
                     }
                 }
-                Command::Step(from, message) => self.group.step(from, &message),
+                Command::Step(from, message) => self.group.step(from, &message, BootTime::now()),
                 Command::Unreachable(member) => self.group.unreachable(member),
-                Command::Stop => return false,
+                Command::Hint(leader) => self.group.hint(leader),
+                Command::Observe(plan) => self.publish(plan),
+                Command::Renew(renewed) => {
+                    // Whoever waited for it is gone: the incarnation is no less new.
+                    renewed.send(self.group.renew()?).ok();
+                }
+                Command::HandOver => self.group.hand_leadership_over(),
+                Command::Fail(error) => return Err(error),
+                Command::Stop => return Ok(false),
             }
         }
-        true
+        Ok(true)
     }
 
     fn work(&mut self) -> Result<(), GroupError> {
@@ -94,14 +126,36 @@ impl<T: Transport> Driver<T> {
             }
         }
         let plan = self.group.plan();
-        if plan.index() != self.plan.borrow().index() {
-            self.plan.send_replace(Arc::new(plan.clone()));
+        if plan.index() > self.plan.borrow().index() {
+            self.publish(Arc::new(plan.clone()));
+        }
+        let whole = done.restored.then_some(News::Whole);
+        let entries = done.news.into_iter().map(|(index, data)| News::Entry(index, data));
+        for news in whole.into_iter().chain(entries) {
+            // Nobody follows.
+            self.news.send(news).ok();
         }
         for (fate, applied) in done.fates {
             fate(applied);
         }
         let standing = self.group.standing();
-        self.standing.send_if_modified(|known| std::mem::replace(known, standing) != standing);
+        self.standing.send_if_modified(|known| {
+            let differs = *known != standing;
+            *known = standing;
+            differs
+        });
         Ok(())
+    }
+
+    /// Makes a plan the one that this member acts by. An older one never replaces a newer: both are the same
+    /// history, told by Raft and by another member.
+    fn publish(&self, plan: Arc<Plan>) {
+        self.plan.send_if_modified(|known| {
+            let newer = plan.index() > known.index();
+            if newer {
+                *known = plan;
+            }
+            newer
+        });
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use ::raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, EntryType, Message, Snapshot};
 use ::raft::prelude::{Config as RaftConfig, Entry as LogEntry, RawNode, Ready};
-use ::raft::{ReadOnlyOption, ReadState, StateRole};
+use ::raft::{ProgressState, ReadOnlyOption, ReadState, SnapshotStatus, StateRole};
 use bytes::Bytes;
 use proto::MemberId;
 use protobuf::Message as _;
 
+use super::check::{self, Own};
+use super::leading::Duties;
 use super::log::{LogError, RaftLog, Update};
 use super::logger::logger;
 use super::proposals::{Fate, Proposals};
@@ -18,13 +20,10 @@ use super::transport::Answer;
 use crate::clock::BootTime;
 use crate::lease::granter::Granter;
 use crate::lease::{Heartbeat, Terms};
-use crate::plan::{Applied, CodecError, Entry, Plan, heirs};
+use crate::plan::{Applied, CodecError, Entry, Plan};
 
 /// How often [`Group::tick`] is to be called. An election begins after 400 to 800 ms without a leader.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
-
-/// The longest Raft message that is taken from another member, in bytes: one entry or a snapshot's plan.
-const MAX_MESSAGE: usize = 4 << 20;
 
 /// So many entries, or bytes of them, are replaced by a snapshot.
 const COMPACT_ENTRIES: u64 = 256;
@@ -35,19 +34,25 @@ const KEEP_ENTRIES: u64 = 64;
 
 /// This member's part.
 pub(crate) struct Group {
-    me: MemberId,
-    node: RawNode<RaftLog>,
-    plan: Plan,
+    pub(super) me: MemberId,
+    pub(super) node: RawNode<RaftLog>,
+    pub(super) plan: Plan,
     /// The term of the last entry in the plan.
     applied_term: u64,
     /// The configuration as of the last entry in the plan.
-    conf_state: ConfState,
-    granter: Granter<Answer>,
+    pub(super) conf_state: ConfState,
+    pub(super) granter: Granter<Answer>,
     /// The term in which this member leads and has applied an entry, while it does.
-    leading: Option<u64>,
+    pub(super) leading: Option<u64>,
     /// Questions of the granter that the voters have confirmed, up to which index.
     confirmed: Vec<(u64, u64)>,
-    proposals: Proposals,
+    pub(super) proposals: Proposals,
+    /// What only a leader knows.
+    pub(super) duties: Duties,
+    /// Who leads, as others say: for a member that raft does not speak to.
+    hint: Option<MemberId>,
+    /// The configuration has changed: whoever is new needs a snapshot that names it.
+    snapshot_due: bool,
     /// What has come of the present turn of work.
     done: Done,
 }
@@ -57,14 +62,22 @@ pub(crate) struct Group {
 pub(crate) struct Done {
     /// What is to leave, in order.
     pub(crate) messages: Vec<(MemberId, Bytes)>,
+    /// What was applied, in order: index and data, which is empty where the plan does not change by it.
+    pub(crate) news: Vec<(u64, Bytes)>,
+    /// The plan is not what came before it and the news: it came whole.
+    pub(crate) restored: bool,
     /// Whom to tell that an entry is in the plan, once whoever reads the plan can see it.
     pub(crate) fates: Vec<(Fate, Applied)>,
 }
 
 /// How raft stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
     pub(crate) leader: Option<MemberId>,
+    /// Whether raft itself knows the leader: this member gets the plan by it.
+    pub(crate) follows: bool,
+    pub(crate) voters: Vec<MemberId>,
+    pub(crate) learners: Vec<MemberId>,
     pub(crate) term: u64,
     pub(crate) commit: u64,
     pub(crate) applied: u64,
@@ -90,6 +103,9 @@ pub enum GroupError {
     /// Raft refused what it must not.
     #[error("raft failed")]
     Raft(#[from] ::raft::Error),
+    /// It had no lease for too long: clients are better served by others.
+    #[error("this member was cut off from the cluster for {} s", .0.as_secs())]
+    CutOff(Duration),
 }
 
 impl Group {
@@ -127,6 +143,9 @@ impl Group {
             leading: None,
             confirmed: Vec::new(),
             proposals: Proposals::new(identity.member.0, identity.incarnation),
+            duties: Duties::default(),
+            hint: None,
+            snapshot_due: false,
             done: Done::default(),
         };
         group.plan.skip(metadata.index);
@@ -138,11 +157,21 @@ impl Group {
         &self.plan
     }
 
+    /// Gives the log back.
+    pub(crate) fn into_log(self) -> RaftLog {
+        self.node.raft.r.raft_log.store
+    }
+
     /// How raft stands.
     pub(crate) fn standing(&self) -> Standing {
         let raft = &self.node.raft;
+        let known = Some(MemberId(raft.leader_id)).filter(|id| id.0 != 0);
+        let ids = |ids: &[u64]| ids.iter().copied().map(MemberId).collect();
         Standing {
-            leader: Some(MemberId(raft.leader_id)).filter(|id| id.0 != 0),
+            leader: known.or(self.hint),
+            follows: known.is_some(),
+            voters: ids(&self.conf_state.voters),
+            learners: ids(&self.conf_state.learners),
             term: raft.term,
             commit: raft.raft_log.committed,
             applied: self.plan.index(),
@@ -156,6 +185,20 @@ impl Group {
         self.leading.map(|_| self.me)
     }
 
+    /// Notes who leads, as others say. It counts for as long as raft does not say it.
+    pub(crate) fn hint(&mut self, leader: Option<MemberId>) {
+        self.hint = leader.filter(|leader| *leader != self.me);
+    }
+
+    /// This member takes part anew: it was expelled, and has dropped what it had.
+    ///
+    /// # Errors
+    ///
+    /// The log failed.
+    pub(crate) fn renew(&mut self) -> Result<u64, GroupError> {
+        Ok(self.node.mut_store().renew()?.incarnation)
+    }
+
     /// Lets one tick pass.
     pub(crate) fn tick(&mut self, now: BootTime) {
         // The only voter need not wait for a leader to fall silent: there is nobody else to lead.
@@ -167,7 +210,9 @@ impl Group {
         }
         self.node.tick();
         self.proposals.tick();
-        self.expel_silent(now);
+        if self.leading.is_some() {
+            self.do_duties(now);
+        }
     }
 
     /// Takes an entry for the plan. Its fate is dropped if it is unknown in 10 s.
@@ -194,22 +239,34 @@ impl Group {
     }
 
     /// Takes a Raft message of another member, whose identity is proven and who sends for itself.
-    pub(crate) fn step(&mut self, from: MemberId, message: &[u8]) {
-        let parsed = (message.len() <= MAX_MESSAGE).then(|| Message::parse_from_bytes(message));
-        match parsed {
-            Some(Ok(message)) if message.from == from.0 && message.to == self.me.0 => {
-                let stepped = self.node.step(message);
-                settle(stepped);
-            }
-            _ => {
-                tracing::warn!(peer = %from, "refused a raft message that is malformed or not for this member")
-            }
+    pub(crate) fn step(&mut self, from: MemberId, message: &[u8], now: BootTime) {
+        let sent = |message: &Message| message.from == from.0 && message.to == self.me.0;
+        let Some(message) = check::parse(message).filter(sent) else {
+            tracing::warn!(peer = %from, "refused a raft message that is malformed or not for this member");
+            return;
+        };
+        let log = &self.node.raft.raft_log;
+        let own = Own {
+            committed: (log.committed, log.term(log.committed).unwrap_or(0)),
+            last: log.last_index(),
+        };
+        if !check::is_sound(&message, own, |index| log.term(index).ok()) {
+            let kind = message.get_msg_type();
+            tracing::warn!(peer = %from, "refused a raft message that contradicts the log: {kind:?}");
+            return;
         }
+        self.duties.heard(from, now);
+        let stepped = self.node.step(message);
+        settle(stepped);
     }
 
     /// A member cannot be reached; Raft slows down towards it.
     pub(crate) fn unreachable(&mut self, member: MemberId) {
         self.node.report_unreachable(member.0);
+        let progress = self.node.raft.prs().get(member.0);
+        if progress.is_some_and(|progress| progress.state == ProgressState::Snapshot) {
+            self.node.report_snapshot(member.0, SnapshotStatus::Failure);
+        }
     }
 
     /// Does all that is to be done.
@@ -287,6 +344,8 @@ impl Group {
         self.plan.skip(snapshot.get_metadata().index);
         self.applied_term = snapshot.get_metadata().term;
         self.conf_state = snapshot.get_metadata().get_conf_state().clone();
+        self.done.restored = true;
+        self.done.news.clear();
         Ok(())
     }
 
@@ -297,6 +356,9 @@ impl Group {
     fn apply(&mut self, entry: &LogEntry) -> Result<(), GroupError> {
         let index = entry.index;
         self.applied_term = entry.term;
+        let changes = entry.get_entry_type() == EntryType::EntryNormal;
+        let data = if changes { entry.data.clone() } else { Bytes::new() };
+        self.done.news.push((index, data));
         match entry.get_entry_type() {
             EntryType::EntryNormal if entry.data.is_empty() => self.plan.skip(index),
             EntryType::EntryNormal => {
@@ -314,12 +376,14 @@ impl Group {
                 let change = change.map_err(::raft::Error::from)?;
                 self.conf_state = self.node.apply_conf_change(&change)?;
                 self.plan.skip(index);
+                self.snapshot_due = true;
             }
             EntryType::EntryConfChangeV2 => {
                 let change = ConfChangeV2::parse_from_bytes(&entry.data);
                 let change = change.map_err(::raft::Error::from)?;
                 self.conf_state = self.node.apply_conf_change(&change)?;
                 self.plan.skip(index);
+                self.snapshot_due = true;
             }
         }
         Ok(())
@@ -344,6 +408,7 @@ impl Group {
         if leading != self.leading {
             self.leading = leading;
             self.granter.follow();
+            self.duties.follow();
             self.confirmed.clear();
             self.proposals.hasten();
             if leads {
@@ -366,7 +431,8 @@ impl Group {
         }
         let due = self.proposals.due();
         let read = self.granter.next_read(now);
-        let any = !due.is_empty() || read.is_some();
+        let looked = self.look_after_new_plan(now);
+        let any = !due.is_empty() || read.is_some() || looked;
         for (tag, data) in due {
             let proposed = self.node.propose(tag, data);
             settle(proposed);
@@ -378,26 +444,10 @@ impl Group {
         any
     }
 
-    /// Proposes to expel members whose leases have ended. Not by way of the proposals: it must not be
-    /// proposed again by a later leadership, which has not waited.
-    fn expel_silent(&mut self, now: BootTime) {
-        if self.leading.is_none() {
-            return;
-        }
-        for (member, incarnation) in self.granter.silent(&self.plan, now) {
-            let Some(heirs) = heirs(&self.plan, member) else {
-                continue;
-            };
-            tracing::warn!(%member, "expels a silent member, incarnation {incarnation}");
-            let entry = Entry::Expel { member, incarnation, heirs };
-            let proposed = self.node.propose(Vec::new(), entry.encode());
-            settle(proposed);
-        }
-    }
-
     fn compact(&mut self) -> Result<(), GroupError> {
         let (entries, bytes) = self.node.store().since_snapshot();
-        if entries < COMPACT_ENTRIES && bytes < COMPACT_BYTES {
+        let due = std::mem::take(&mut self.snapshot_due);
+        if entries < COMPACT_ENTRIES && bytes < COMPACT_BYTES && !due {
             return Ok(());
         }
         let snapshot_index = self.node.store().snapshot().get_metadata().index;
@@ -415,7 +465,7 @@ impl Group {
 }
 
 /// Raft's refusals of single messages and proposals are part of its way; they are asked again.
-fn settle(result: ::raft::Result<()>) {
+pub(super) fn settle(result: ::raft::Result<()>) {
     if let Err(error) = result {
         tracing::debug!(%error, "raft refused");
     }

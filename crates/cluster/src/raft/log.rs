@@ -117,6 +117,17 @@ impl RaftLog {
         self.identity
     }
 
+    /// Counts the incarnation up: this process takes part anew.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Disk`].
+    pub(crate) fn renew(&mut self) -> Result<Identity, LogError> {
+        self.identity.incarnation = self.identity.incarnation.saturating_add(1);
+        self.keep_identity()?;
+        Ok(self.identity)
+    }
+
     /// The last snapshot: index 0 and no voters in a new log.
     pub(crate) fn snapshot(&self) -> &Snapshot {
         &self.stored.snapshot
@@ -138,13 +149,34 @@ impl RaftLog {
         voters: &[MemberId],
         data: Vec<u8>,
     ) -> Result<(), LogError> {
+        self.restart(voters, 1, data)
+    }
+
+    /// The index of the last entry there is.
+    pub(crate) fn last_position(&self) -> u64 {
+        self.stored.last().index
+    }
+
+    /// Begins again at `index`, in a later term than all before, with these voters and the state that `data`
+    /// is the bytes of. What was there is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`RaftLog::write`].
+    pub(crate) fn restart(
+        &mut self,
+        voters: &[MemberId],
+        index: u64,
+        data: Vec<u8>,
+    ) -> Result<(), LogError> {
+        let term = self.stored.hard_state.term + 1;
         let mut snapshot = Snapshot { data: data.into(), ..Snapshot::default() };
         let metadata = snapshot.mut_metadata();
-        (metadata.index, metadata.term) = (1, 1);
+        (metadata.index, metadata.term) = (index, term);
         let voters = voters.iter().map(|id| id.0).collect();
         metadata.mut_conf_state().voters = voters;
         let mut hard_state = HardState::default();
-        (hard_state.term, hard_state.commit) = (1, 1);
+        (hard_state.term, hard_state.commit) = (term, index);
         self.write(Update {
             snapshot: Some(snapshot),
             hard_state: Some(hard_state),

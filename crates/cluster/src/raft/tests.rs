@@ -297,7 +297,8 @@ impl Town {
                 return;
             }
             for (from, to, message) in words {
-                self.group(to).step(from, &message);
+                let now = self.now;
+                self.group(to).step(from, &message, now);
             }
         }
     }

@@ -1,0 +1,81 @@
+//! Owns what a leader does to the plan on its own account: second copies are kept somewhere, newcomers get
+//! their share, who is to go is emptied, and the right members vote. Pure: a plan and the time come in,
+//! at most one change comes out.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `standbys` | where second copies are kept |
+//! | `moves` | which shards move |
+//! | [`voters`] | who votes, who learns |
+
+mod moves;
+mod standbys;
+#[cfg(test)]
+mod tests;
+pub(crate) mod voters;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use xmpp::Shard;
+
+use crate::clock::BootTime;
+use crate::plan::{Entry, MoveId, Phase, Plan};
+
+/// What a leader knows of what it has begun.
+#[derive(Debug, Default)]
+pub(crate) struct Steward {
+    /// When each move that is under way was seen first.
+    begun: BTreeMap<(Shard, u64), BootTime>,
+    /// Shards whose move was called off are left in peace until then.
+    resting: BTreeMap<Shard, BootTime>,
+    /// The index of the plan for which something was proposed, and when: what came of it is awaited.
+    proposed: Option<(u64, BootTime)>,
+}
+
+/// A move whose owner has not let go by then is called off.
+const MOVE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a shard stays where it is after a move that was called off.
+const REST: Duration = Duration::from_secs(60);
+
+/// After so long without a new plan, what was proposed is taken for lost.
+const PROPOSAL_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Steward {
+    /// The next change to propose, if there is one.
+    pub(crate) fn next(&mut self, plan: &Plan, now: BootTime) -> Option<Entry> {
+        self.watch(plan, now);
+        let waits = |(index, at): (u64, BootTime)| {
+            plan.index() == index && now.since(at) < PROPOSAL_PATIENCE
+        };
+        if self.proposed.is_some_and(waits) {
+            return None;
+        }
+        let entry = self
+            .aborts(now)
+            .or_else(|| standbys::next(plan))
+            .or_else(|| moves::next(plan, |shard| self.resting.contains_key(&shard)));
+        self.proposed = entry.as_ref().map(|_| (plan.index(), now));
+        entry
+    }
+
+    /// Notes which moves are under way, and which shards have rested.
+    fn watch(&mut self, plan: &Plan, now: BootTime) {
+        let moving = plan.ownerships().filter_map(|(shard, held)| match held.phase {
+            Phase::Moving { since, .. } => Some((shard, since)),
+            Phase::Active => None,
+        });
+        let known = std::mem::take(&mut self.begun);
+        let seen = |id| (id, known.get(&id).copied().unwrap_or(now));
+        self.begun = moving.map(seen).collect();
+        self.resting.retain(|_, until| now < *until);
+    }
+
+    fn aborts(&mut self, now: BootTime) -> Option<Entry> {
+        let late = self.begun.iter().filter(|(_, begun)| now.since(**begun) > MOVE_PATIENCE);
+        let late: Vec<_> = late.map(|(&(shard, since), _)| MoveId { shard, since }).collect();
+        self.resting.extend(late.iter().map(|moved| (moved.shard, now + REST)));
+        (!late.is_empty()).then_some(Entry::Abort(late))
+    }
+}
