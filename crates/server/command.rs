@@ -3,6 +3,7 @@
 mod account;
 mod cert;
 mod client;
+mod cluster;
 mod config;
 mod room;
 mod serve;
@@ -43,13 +44,16 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Look at the cluster's members and shards, and change who takes part
+    #[command(subcommand)]
+    Cluster(cluster::Command),
     /// Check, print and explain the configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Copy the store from one engine to another
     #[command(subcommand)]
     Store(store::Command),
-    /// Show certificates
+    /// Show certificates, make those of members
     #[command(subcommand)]
     Cert(cert::Command),
     /// Print completions for a shell
@@ -88,6 +92,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Account(command)) => account::run(&config, command),
         Some(Command::Room(command)) => room::run(&config, command),
         Some(Command::Session(command)) => session::run(&config, command),
+        Some(Command::Cluster(command)) => cluster::run(&config, command),
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),
         Some(Command::Store(command)) => store::run(&config, command),

@@ -4,6 +4,7 @@
 //! file a built-in configuration holds: one domain `localhost`, loopback only, everything under
 //! `./rookery-data`.
 
+pub mod cluster;
 pub mod environment;
 pub mod example;
 pub mod rooms;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
+pub use self::cluster::{Cluster, Lease};
 pub use store::{Durability, Engine, Store};
 
 /// Where a configuration is looked for, in this order, if none is named.
@@ -52,6 +54,8 @@ pub struct Config {
     pub archive: Archive,
     /// Stream management (XEP-0198).
     pub sm: StreamManagement,
+    /// Other members.
+    pub cluster: Cluster,
     /// The member lease.
     pub lease: Lease,
     /// Logs and traces.
@@ -118,14 +122,6 @@ pub struct StreamManagement {
     pub queue_stanzas: usize,
     /// Most bytes of them. Default 1 MiB.
     pub queue_bytes: usize,
-}
-
-/// The member lease: how long this member may act without having heard from the cluster.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lease {
-    /// Milliseconds. Default 1,000.
-    pub ttl_ms: u64,
 }
 
 /// Logs and traces.
@@ -198,7 +194,8 @@ impl Default for Config {
                 retention_days: 0,
             },
             sm: StreamManagement::default(),
-            lease: Lease { ttl_ms: 1_000 },
+            cluster: Cluster::default(),
+            lease: Lease::default(),
             telemetry: Telemetry {
                 otlp: String::new(),
                 sample_ratio: 0.01,
@@ -212,12 +209,6 @@ impl Default for Config {
 impl Default for Archive {
     fn default() -> Self {
         Config::default().archive
-    }
-}
-
-impl Default for Lease {
-    fn default() -> Self {
-        Config::default().lease
     }
 }
 
@@ -327,12 +318,7 @@ impl Config {
         }
         self.services_of_rooms()?;
         self.room()?;
-        if self.lease.ttl_ms < 200 {
-            return wrong(format!(
-                "lease.ttl_ms is {}, but must be at least 200",
-                self.lease.ttl_ms
-            ));
-        }
+        self.check_cluster()?;
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),
             (
@@ -388,15 +374,6 @@ impl Config {
             queue_bytes: self.sm.queue_bytes,
             ..user::Config::default()
         }
-    }
-
-    /// The settings of this process as a member.
-    pub fn cluster(&self) -> cluster::Config {
-        let lease = cluster::Terms {
-            ttl: Duration::from_millis(self.lease.ttl_ms),
-            ..cluster::Terms::default()
-        };
-        cluster::Config { lease, ..cluster::Config::default() }
     }
 
     /// How many threads host entities.

@@ -13,6 +13,7 @@ use store::{Embedded, Measured, Memory, Redis, SharedStore};
 use web::Accounts;
 use xmpp::{BareJid, Bucket, Fence};
 
+use crate::claims;
 use crate::config::{Config, Engine};
 
 /// Store and cluster of one process.
@@ -34,7 +35,7 @@ impl Foundation {
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = start_cluster(config)?;
+        let cluster = start_cluster(config).await?;
         let store = open_store(config, &cluster).inspect_err(|_| cluster.stop())?;
         Self::build(config, cluster, store).await
     }
@@ -45,7 +46,7 @@ impl Foundation {
     /// As there.
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = start_cluster(config)?;
+        let cluster = start_cluster(config).await?;
         Self::build(config, cluster, store).await
     }
 
@@ -92,19 +93,32 @@ impl Foundation {
         Ok(())
     }
 
+    /// Claims what this member comes to own, as long as the cluster runs.
+    pub fn claim_on(&self) -> impl Future<Output = ()> + 'static {
+        claims::follow(self.cluster.plan(), self.cluster.member_id(), Arc::clone(&self.store))
+    }
+
     /// Finishes what was accepted.
     pub async fn close(self) {
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "the store did not close in order");
         }
+        self.cluster.leave().await;
         self.cluster.stop();
     }
 }
 
-fn start_cluster(config: &Config) -> anyhow::Result<Cluster> {
-    let dir = &config.data_dir;
-    Cluster::start(config.cluster(), dir)
-        .with_context(|| format!("cannot use the data directory {}", dir.display()))
+/// Starts this process as a member. On a thread of its own: it waits for other members, and a signal must be
+/// able to end that.
+async fn start_cluster(config: &Config) -> anyhow::Result<Cluster> {
+    let (settings, dir) = (config.cluster()?, config.data_dir.clone());
+    let (sender, started) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("rookery-start".to_owned()).spawn(move || {
+        // Nobody waits any more: the process ends.
+        sender.send(Cluster::start(settings, &dir)).ok();
+    })?;
+    let started = started.await?;
+    started.with_context(|| format!("cannot use the data directory {}", config.data_dir.display()))
 }
 
 fn secret(cluster: &Cluster, purpose: &[u8]) -> Vec<u8> {

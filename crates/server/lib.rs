@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration file, its defaults and its errors |
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
+//! | `claims` | the right to write for what comes to this member |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
 //! | `canary` | how late arbiters are |
 //! | `readiness` | whether clients should come here, and why not |
@@ -17,6 +18,7 @@
 //! | [`command`] | the command line, one file per subcommand |
 
 mod canary;
+mod claims;
 pub mod command;
 pub mod config;
 pub mod extensions;

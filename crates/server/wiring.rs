@@ -120,8 +120,10 @@ impl Server {
                 Arc::new(move || signs.unready())
             },
             dead: Arc::new(move || signs.dead()),
+            cluster: foundation.cluster.operator(),
         };
         let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
+        actix_rt::spawn(foundation.claim_on());
         if config.archive.retention_days > 0 {
             let store = Arc::clone(&foundation.store);
             actix_rt::spawn(retention::keep(store, config.archive.retention_days));
@@ -159,7 +161,13 @@ impl Server {
     /// # Errors
     /// One cannot be used; the ones before stay in force.
     pub fn reload(&self) -> anyhow::Result<()> {
-        Ok(self.tls.reload()?)
+        self.tls.reload()?;
+        Ok(self.foundation.cluster.reload()?)
+    }
+
+    /// Where other members reach this one, if it meets others.
+    pub fn members_address(&self) -> Option<std::net::SocketAddr> {
+        self.foundation.cluster.peers().map(cluster::Peers::address)
     }
 
     /// Ends every stream in order, finishes what was accepted, stores the sessions that may be resumed, and

@@ -138,6 +138,12 @@ fn offline<T>(
     config: &Config,
     act: impl AsyncFnOnce(&Accounts) -> Result<T, AccountError>,
 ) -> anyhow::Result<T> {
+    if config.cluster.has_others() {
+        anyhow::bail!(
+            "no server runs on {}: a member of a cluster changes accounts while it runs",
+            config.data_dir.display()
+        );
+    }
     actix_rt::System::new().block_on(async {
         let foundation = Arc::new(Foundation::lay(config).await?);
         let accounts = foundation.accounts(config);

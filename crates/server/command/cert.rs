@@ -1,8 +1,10 @@
 //! Owns `rookery cert`: which certificate each domain shows.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Subcommand;
+use cluster::peer::certificate::{make_authority, make_member};
 
 use crate::config::Config;
 use crate::wiring::load_tls;
@@ -16,11 +18,30 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make an authority for the certificates of a cluster's members
+    ClusterCa {
+        /// Where: cluster-ca.crt for all members, cluster-ca.key to be kept apart
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Make the certificate of a member: NAME.crt and NAME.key, signed by cluster-ca.key
+    ClusterMember {
+        /// The member's name, as in [cluster] name
+        name: String,
+        /// Where the authority is, and the new files go
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// Does it.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
-    let Command::Show { json } = command;
+    let trust_domain = &config.cluster.trust_domain;
+    let json = match command {
+        Command::Show { json } => json,
+        Command::ClusterCa { dir } => return Ok(make_authority(&dir, trust_domain)?),
+        Command::ClusterMember { name, dir } => return Ok(make_member(&dir, trust_domain, &name)?),
+    };
     let described = load_tls(config)?.describe();
     let mut out = std::io::stdout().lock();
     if json {

@@ -15,7 +15,11 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let server = Server::start(config).await?;
+    // It may wait for other members for long.
+    let server = tokio::select! {
+        server = Server::start(config) => server?,
+        () = stop_signal(&mut signals) => anyhow::bail!("stopped before it could serve"),
+    };
     greet(config, &server)?;
     loop {
         let signal = tokio::select! {
@@ -57,6 +61,9 @@ fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
     writeln!(out, "  clients      {} (STARTTLS)", list(&mut server.gate().c2s_addresses()))?;
     writeln!(out, "               {} (TLS)", list(&mut server.gate().c2s_tls_addresses()))?;
     writeln!(out, "  health       {}", list(&mut server.http_addresses().iter().copied()))?;
+    if let Some(address) = server.members_address() {
+        writeln!(out, "  members      {address}")?;
+    }
     writeln!(out, "  data         {}", config.data_dir.display())?;
     let domain = domains.first().copied().unwrap_or("localhost");
     writeln!(out, "  add account  rookery account add NAME@{domain}")?;

@@ -60,7 +60,8 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
 
 async fn migrate(config: &Config, from: &str, to: &str, json: bool) -> anyhow::Result<()> {
     // Where addresses belong is the cluster's secret; the plan in the data directory knows it.
-    let cluster = Cluster::start(config.cluster(), &config.data_dir)?;
+    let alone = cluster::Config { mesh: None, ..config.cluster()? };
+    let cluster = Cluster::start(alone, &config.data_dir)?;
     let places =
         open(config, &cluster, from).and_then(|from| Ok((from, open(config, &cluster, to)?)));
     let key = *cluster.plan().get().hash_key();

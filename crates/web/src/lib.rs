@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`accounts`] | what may be done to accounts, with or without a running server |
 //! | [`administration`] | the same over HTTP on a Unix socket, and sessions |
+//! | [`cluster`] | what operators see of the cluster and do to it |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
 //! | [`metrics`] | the text form of Prometheus |
 //! | [`rooms`] | what may be done to rooms |
@@ -12,6 +13,7 @@
 
 pub mod accounts;
 pub mod administration;
+pub mod cluster;
 pub mod health;
 pub mod metrics;
 pub mod rooms;

@@ -39,6 +39,8 @@ pub struct Services {
     /// Why this process should be started again. Never for anything of the cluster: a cluster without a
     /// majority does not get one by ending its members.
     pub dead: Check,
+    /// The cluster in an operator's hands.
+    pub cluster: cluster::Operator,
 }
 
 /// Looks for conditions that are not met.
@@ -96,6 +98,7 @@ pub fn start(
             .app_data(web::JsonConfig::default().limit(BODY_BYTES))
             .configure(administration::routes)
             .configure(rooms::routes)
+            .configure(crate::cluster::routes)
             .configure(health::routes)
     })
     .workers(1)

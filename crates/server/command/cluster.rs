@@ -1,0 +1,192 @@
+//! Owns `rookery cluster`: what an operator sees of the cluster and does to it, through any member that runs.
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Subcommand;
+use cluster::Status;
+use cluster::operator::ShardRow;
+use cluster::status::MemberRow;
+use serde::Serialize;
+use web::cluster::Drain;
+
+use super::client::{Client, segment};
+use crate::config::Config;
+
+/// What to do with the cluster.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show how the cluster is, as this member sees it
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List members
+    Members {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List shards: who owns them since when, who stands by
+    Shards {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Move everything away from a member, so that it can be stopped
+    Drain {
+        /// Name or id [default: the member asked]
+        member: Option<String>,
+        /// Wait until it owns nothing
+        #[arg(long)]
+        wait: bool,
+        /// How long to wait
+        #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
+        timeout: u64,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a member that is out and does not come back
+    Remove {
+        /// Name or id
+        member: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Go on with this member alone, when most voters are lost for good; its server must not run
+    ForceRecover {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How often it is looked whether a member is drained.
+const PACE: Duration = Duration::from_millis(500);
+
+/// What was done, as JSON.
+#[derive(Serialize)]
+struct Done<'a> {
+    done: bool,
+    member: &'a str,
+}
+
+/// Does it.
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Status { json } => show(&status(config)?, json, write_status),
+        Command::Members { json } => show(&status(config)?.members, json, write_members),
+        Command::Shards { json } => {
+            let rows: Vec<ShardRow> = client(config)?.get("/api/v1/cluster/shards")?;
+            show(&rows, json, write_shards)
+        }
+        Command::Drain { member, wait, timeout, json } => {
+            let drain = Drain { member: member.clone() };
+            client(config)?.send("POST", "/api/v1/cluster/drain", Some(&drain))?;
+            let member = member.map_or_else(|| status(config).map(|s| s.member), Ok)?;
+            if wait {
+                await_drained(config, &member, timeout)?;
+            }
+            report(json, &member, if wait { "is drained" } else { "drains" })
+        }
+        Command::Remove { member, json } => {
+            let path = format!("/api/v1/cluster/members/{}", segment(&member));
+            client(config)?.send("DELETE", &path, None::<&()>)?;
+            report(json, &member, "is forgotten")
+        }
+        Command::ForceRecover { json } => force_recover(config, json),
+    }
+}
+
+fn client(config: &Config) -> anyhow::Result<Client> {
+    Client::need(&config.data_dir)
+}
+
+fn status(config: &Config) -> anyhow::Result<Status> {
+    client(config)?.get("/api/v1/cluster")
+}
+
+fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
+    if Client::connect(&config.data_dir)?.is_some() {
+        anyhow::bail!("a server runs on {}: stop it first", config.data_dir.display());
+    }
+    let recovered = cluster::Cluster::recover(&config.data_dir)?;
+    let what = format!("goes on alone in generation {}", recovered.generation);
+    report(json, &recovered.cluster.to_string(), &what)
+}
+
+fn await_drained(config: &Config, member: &str, timeout: u64) -> anyhow::Result<()> {
+    let rounds = timeout.saturating_mul(1000) / 500;
+    for _ in 0..=rounds {
+        let members = status(config)?.members;
+        let row = members.iter().find(|row| row.name == member || row.id == member);
+        if row.is_none_or(|row| row.shards == 0) {
+            return Ok(());
+        }
+        std::thread::sleep(PACE);
+    }
+    anyhow::bail!("{member} still owns shards after {timeout} s")
+}
+
+fn report(json: bool, member: &str, what: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match json {
+        true => writeln!(out, "{}", serde_json::to_string(&Done { done: true, member })?)?,
+        false => writeln!(out, "{member} {what}")?,
+    }
+    Ok(())
+}
+
+fn show<T: Serialize + ?Sized>(
+    value: &T,
+    json: bool,
+    write: impl FnOnce(&mut dyn Write, &T) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match json {
+        true => writeln!(out, "{}", serde_json::to_string_pretty(value)?)?,
+        false => write(&mut out, value)?,
+    }
+    Ok(())
+}
+
+fn write_status(out: &mut dyn Write, status: &Status) -> std::io::Result<()> {
+    let leader = status.leader.as_deref();
+    let leader = status.members.iter().find(|row| Some(row.id.as_str()) == leader);
+    let up = status.members.iter().filter(|row| row.status == cluster::plan::Status::Up).count();
+    writeln!(out, "cluster     {}, generation {}", status.cluster, status.generation)?;
+    writeln!(out, "this member {}", status.member)?;
+    writeln!(out, "may act     {}", if status.lease { "yes" } else { "no: it has no lease" })?;
+    writeln!(out, "leader      {}", leader.map_or("none", |row| row.name.as_str()))?;
+    writeln!(out, "members     {up} of {} up", status.members.len())?;
+    writeln!(out, "moving      {} shards", status.moving)?;
+    writeln!(out, "log         {} applied, term {}", status.applied, status.term)
+}
+
+fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<()> {
+    for row in rows {
+        let status = serde_json::to_value(row.status).ok();
+        let status = status.as_ref().and_then(serde_json::Value::as_str).unwrap_or("?");
+        writeln!(
+            out,
+            "{}  {}  {status}  {}  {}  {} shards, standby of {}",
+            row.name, row.id, row.part, row.addr, row.shards, row.standby_shards
+        )?;
+    }
+    Ok(())
+}
+
+fn write_shards(out: &mut dyn Write, rows: &Vec<ShardRow>) -> std::io::Result<()> {
+    for row in rows {
+        let standby = row.standby.as_deref().unwrap_or("-");
+        write!(out, "{}  {}  {standby}  {}", row.shard, row.owner, row.epoch)?;
+        match &row.moves_to {
+            Some(to) => writeln!(out, "  moves to {to}")?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
