@@ -144,6 +144,11 @@ impl Stage {
     /// Ends the process as a power cut would, and starts another on the same directory.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
+        self.restart();
+    }
+
+    /// Starts another process on the directory of one that has ended.
+    pub(crate) fn restart(&mut self) {
         let next = Self::start_in(&self.dir);
         let before = std::mem::replace(self, next);
         // The directory goes on with the new one.

@@ -1,0 +1,167 @@
+//! Owns the quarters of a cluster in tests: certificates, addresses, processes, and what each says of the
+//! cluster.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use cluster::Status;
+use cluster::clock::BootTime;
+use cluster::operator::ShardRow;
+use cluster::plan::Status as MemberStatus;
+use cluster::status::MemberRow;
+
+use crate::stage::Stage;
+
+/// Longer than anything takes on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A busy machine may keep a member from its lease for long: it is not to end because of that.
+pub(super) const PATIENT: &str = "isolation_grace_seconds = 600\n";
+
+/// Where the members of one cluster are to be.
+pub(super) struct Quarters {
+    pub(super) certificates: PathBuf,
+    pub(super) addresses: Vec<SocketAddr>,
+    expect: usize,
+}
+
+impl Quarters {
+    /// For so many members, of which the first three are seeds and so many begin together.
+    pub(super) fn of(count: usize, expect: usize) -> Self {
+        static QUARTERS: AtomicUsize = AtomicUsize::new(0);
+        let number = QUARTERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rookery-certificates-{}-{number}", std::process::id());
+        let certificates = std::env::temp_dir().join(name);
+        drop(std::fs::remove_dir_all(&certificates));
+        std::fs::create_dir_all(&certificates).unwrap();
+        make(&certificates, &["cluster-ca"]);
+        for number in 1..=count {
+            make(&certificates, &["cluster-member", &format!("m{number}")]);
+        }
+        let sockets: Vec<_> =
+            (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        Self { certificates, addresses, expect }
+    }
+
+    /// The configuration of the member of this number, from 1, with this laid over.
+    pub(super) fn config(&self, number: usize, more: &str) -> String {
+        let listen = self.addresses[number - 1];
+        let seeds: Vec<_> = self.addresses.iter().take(3).map(|a| format!("'{a}'")).collect();
+        let (dir, expect, seeds) = (self.certificates.display(), self.expect, seeds.join(", "));
+        format!(
+            "[cluster]\nname = 'm{number}'\nlisten = '{listen}'\nseeds = [{seeds}]\n\
+             bootstrap_expect = {expect}\nca = '{dir}/cluster-ca.crt'\n\
+             certificate = '{dir}/m{number}.crt'\nkey = '{dir}/m{number}.key'\n{more}"
+        )
+    }
+
+    /// Starts a member on a thread: it waits for the others.
+    pub(super) fn start(&self, number: usize, more: &str) -> JoinHandle<Stage> {
+        let config = self.config(number, more);
+        thread::spawn(move || Stage::start(&config))
+    }
+
+    /// Starts the first so many members together.
+    pub(super) fn start_all(&self, count: usize, more: &str) -> Vec<Stage> {
+        let starting: Vec<_> = (1..=count).map(|number| self.start(number, more)).collect();
+        starting.into_iter().map(|starting| starting.join().unwrap()).collect()
+    }
+}
+
+impl Drop for Quarters {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.certificates));
+    }
+}
+
+/// Makes certificates as operators do.
+pub(super) fn make(directory: &Path, what: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+    let made = command.arg("cert").args(what).arg("--dir").arg(directory).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// Waits until something is so; says how long it took.
+pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) -> Duration {
+    let begun = BootTime::now();
+    while !so() {
+        assert!(BootTime::now().since(begun) < PATIENCE, "{what} never came");
+        thread::park_timeout(Duration::from_millis(25));
+    }
+    BootTime::now().since(begun)
+}
+
+/// The cluster as this member sees it.
+pub(super) fn status(stage: &Stage) -> Status {
+    serde_json::from_slice(&ask(stage, "/api/v1/cluster")).unwrap()
+}
+
+/// Every shard as this member sees it.
+pub(super) fn shards(stage: &Stage) -> Vec<ShardRow> {
+    serde_json::from_slice(&ask(stage, "/api/v1/cluster/shards")).unwrap()
+}
+
+/// What a member says of one of this name, as soon as it knows it.
+pub(super) fn member(stage: &Stage, name: &str) -> MemberRow {
+    let mut found = None;
+    until("the member's name", || {
+        found = status(stage).members.into_iter().find(|row| row.name == name);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// The name of the member that leads. On a busy machine there may be none for a while.
+pub(super) fn until_led(stage: &Stage) -> String {
+    until("a leader", || leader(stage).is_some());
+    leader(stage).unwrap_or_default()
+}
+
+/// Waits until this member may act and the cluster counts on it. A busy machine may cost a member its lease, and
+/// even its shards: it then gets both again.
+pub(super) fn until_acts(stage: &Stage) {
+    let acts = |status: &Status| {
+        let own = status.members.iter().find(|row| row.id == status.member);
+        status.lease && own.is_some_and(|own| own.status == MemberStatus::Up)
+    };
+    until("the lease", || acts(&status(stage)));
+}
+
+/// The name of the member that leads, if one does.
+pub(super) fn leader(stage: &Stage) -> Option<String> {
+    let status = status(stage);
+    let leader = status.leader?;
+    status.members.into_iter().find(|row| row.id == leader).map(|row| row.name)
+}
+
+/// One answer of the administration socket.
+fn ask(stage: &Stage, path: &str) -> Vec<u8> {
+    let connected = UnixStream::connect(stage.dir.join("data/admin.sock"));
+    let mut stream =
+        connected.unwrap_or_else(|error| panic!("{error}: {}", stage.log.lock().unwrap()));
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: rookery\r\n\r\n").unwrap();
+    body(stream)
+}
+
+/// Whether clients should come to this member.
+pub(super) fn is_ready(stage: &Stage) -> bool {
+    let mut stream = TcpStream::connect(stage.http).unwrap();
+    write!(stream, "GET /healthz/ready HTTP/1.0\r\nHost: rookery\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.starts_with("HTTP/1.0 200")
+}
+
+fn body(mut stream: UnixStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    answer.split_off(end + 4)
+}
