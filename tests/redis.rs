@@ -4,24 +4,24 @@
 #[path = "../crates/store/src/redis/fixture.rs"]
 #[expect(dead_code, reason = "the cluster is for the tests of the store")]
 #[expect(clippy::disallowed_methods, reason = "a test that waits has a limit by the clock")]
-mod fixture;
+pub(crate) mod fixture;
 
 use town::Client;
 use town::client::Login;
 use xmpp::Element;
 
 use crate::stage::{PASSWORD, Stage};
-use fixture::Server;
+pub(crate) use fixture::Server;
 
 /// A Redis server whose promise is the disk, and the configuration that uses it.
-fn redis() -> (Server, String) {
+pub(crate) fn redis() -> (Server, String) {
     let server = Server::start("--appendonly yes --appendfsync always --requirepass secret");
     let url = format!("redis://:secret@127.0.0.1:{}", server.port);
     let config = format!("[store]\nengine = 'redis'\nurl = '{url}'\ndurability = 'fsync'\n");
     (server, config)
 }
 
-fn log_in(stage: &Stage, name: &str) -> Client {
+pub(crate) fn log_in(stage: &Stage, name: &str) -> Client {
     let login = Login { address: stage.c2s, domain: "localhost", name, password: PASSWORD };
     let mut client = Client::log_in(&login);
     client.bind("x");
@@ -37,17 +37,28 @@ fn say(from: &mut Client, to: &str, (body, number): (&str, usize)) {
     while from.next().expect("an acknowledgement").attr("h") != Some(&number) {}
 }
 
-/// The bodies in an account's archive (XEP-0313 §4).
-fn archive(client: &mut Client) -> Vec<String> {
-    client.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
-    let mut bodies = Vec::new();
+/// The bodies in an account's archive, read page by page (XEP-0313 §4, XEP-0059 §2.2).
+pub(crate) fn archive(client: &mut Client) -> Vec<String> {
+    let (mut bodies, mut after) = (Vec::new(), String::new());
     loop {
-        let next = client.next().expect("the archive is read");
-        if next.attr("id") == Some("q") {
-            assert_eq!(next.attr("type"), Some("result"), "{next:?}");
+        client.send(format!(
+            "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>\
+             <set xmlns='http://jabber.org/protocol/rsm'><max>100</max>{after}</set></query></iq>"
+        ));
+        let end = loop {
+            let next = client.next().expect("the archive is read");
+            if next.attr("id") == Some("q") {
+                break next;
+            }
+            bodies.extend(body(&next));
+        };
+        let fin = end.child("fin", "urn:xmpp:mam:2").unwrap_or_else(|| panic!("{end:?}"));
+        if fin.attr("complete") == Some("true") {
             return bodies;
         }
-        bodies.extend(body(&next));
+        let set = fin.child("set", "http://jabber.org/protocol/rsm").expect("where it goes on");
+        let last = set.child("last", "http://jabber.org/protocol/rsm").expect("a last one").text();
+        after = format!("<after>{last}</after>");
     }
 }
 

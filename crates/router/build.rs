@@ -8,8 +8,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={root}/{file}");
     }
     let files = protox::compile(["lane.proto"], [root])?;
-    prost_build::Config::new()
-        .bytes(["."])
+    tonic_prost_build::configure()
+        .bytes(".")
         .extern_path(".rookery.envelope", "::proto::wire::pb")
         .compile_fds(files)?;
     Ok(())

@@ -58,9 +58,10 @@ impl Foundation {
         Ok(foundation)
     }
 
-    /// By what right this process writes for an account.
+    /// By what right an operator's change of an account is written: its owner's, whichever member that is, since
+    /// nobody but operators writes that row.
     pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
-        self.cluster.plan().get().fence(self.cluster.member_id(), jid)
+        self.cluster.plan().get().owners_fence(jid)
     }
 
     /// Administration of accounts.

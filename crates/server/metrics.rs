@@ -3,11 +3,13 @@
 
 mod process;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use c2s::Metrics;
 use entity::Figures;
 use router::Router;
+use router::link::{LinkFigures, Links};
 use store::SharedStore;
 use web::Text;
 
@@ -44,6 +46,7 @@ impl Sources {
         self.queues(&mut text);
         self.storage(&mut text);
         self.cluster(&mut text);
+        self.links(&mut text);
         self.telemetry(&mut text);
         process::write(&mut text);
         text.finish()
@@ -180,6 +183,25 @@ impl Sources {
         let own = status.members.iter().find(|row| row.id == status.member);
         text.gauge("shards_owned", "Shards of this member.", own.map_or(0, |row| row.shards));
         text.gauge("shards_moving", "Shards on the move in the cluster.", status.moving);
+    }
+
+    fn links(&self, text: &mut Text) {
+        let links = self.router.links();
+        let figures = links.as_deref().map(Links::figures);
+        let count = |of: fn(&LinkFigures) -> &AtomicU64| {
+            figures.map_or(0, |figures| of(figures).load(Ordering::Relaxed))
+        };
+        let fates = [
+            ("sent", count(|figures| &figures.sent)),
+            ("received", count(|figures| &figures.received)),
+            ("refused", count(|figures| &figures.refused)),
+            ("rerouted", count(|figures| &figures.rerouted)),
+        ];
+        let help = "Envelopes to and from other members.";
+        text.counters("link_envelopes_total", help, "fate", fates);
+        let kept = links.map_or(0, |links| links.kept().into_iter().map(|(_, kept)| kept).sum());
+        let help = "Envelopes that other members have not confirmed now.";
+        text.gauge("link_kept_envelopes", help, kept);
     }
 
     fn telemetry(&self, text: &mut Text) {

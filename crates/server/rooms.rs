@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::Entity;
-use proto::{Body, Envelope, Route};
+use proto::{Body, Route};
 use room::Room;
 use room::affiliation::Affiliation;
 use room::room::Phase;
 use router::Router;
 use store::{Kind, SharedStore};
 use web::rooms::{Later, RoomDetail, RoomLine, Rooms};
-use xmpp::{BareJid, Origin, Stanza};
+use xmpp::{BareJid, Jid, Stanza};
 
 /// The rooms of this server, for administration.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Held {
 impl Held {
     /// A room as it is kept; none where there is none.
     async fn load(&self, jid: &BareJid) -> Result<Option<Room>, store::Error> {
-        let Some(fence) = self.router.fence(jid) else { return Ok(None) };
+        let Some(fence) = self.router.owners_fence(jid) else { return Ok(None) };
         let rows = self.store.load(fence, jid.clone(), Room::KINDS).await?;
         // It counts nobody: what it knows goes with it.
         let shared = Arc::new(room::Shared::new(self.shared.config.clone()));
@@ -95,7 +95,7 @@ impl Rooms for Held {
     fn destroy(&self, room: &BareJid, reason: Option<&str>) {
         let order = room::directory::order_to_destroy(room, reason);
         // Refused only by a room with a full mailbox; the operator sees it in the next listing.
-        drop(self.router.post(envelope(order, &self.router).into_iter().collect()));
+        tell(order, &self.router);
     }
 }
 
@@ -106,9 +106,7 @@ pub(crate) async fn stop(rooms: &room::Shared, router: &Router) {
     if words.is_empty() {
         return;
     }
-    let told = words.into_iter().filter_map(|word| envelope(word, router)).collect();
-    // What cannot be told any more need not be.
-    drop(router.post(told));
+    words.into_iter().for_each(|word| tell(word, router));
     for _ in 0..MOMENTS {
         tokio::time::sleep(MOMENT).await;
         if rooms.occupied().1 == 0 {
@@ -121,10 +119,8 @@ pub(crate) async fn stop(rooms: &room::Shared, router: &Router) {
 const MOMENT: Duration = Duration::from_millis(20);
 const MOMENTS: usize = 50;
 
-/// A stanza of the service to one of its rooms.
-fn envelope(stanza: Stanza, router: &Router) -> Option<Envelope> {
-    let room: BareJid = stanza.head().to.as_ref()?.bare();
-    let (epoch, shard) = (router.epoch(&room), router.bucket(&room).shard());
-    let origin = Origin::Shard { shard, epoch, counter: 0 };
-    Some(Envelope::new(Route::Room(room), Body::Stanza(stanza), origin, epoch))
+/// Sends one of its rooms a stanza of the service.
+fn tell(stanza: Stanza, router: &Router) {
+    let Some(room) = stanza.head().to.as_ref().map(Jid::bare) else { return };
+    router.order(Route::Room(room), Body::Stanza(stanza));
 }

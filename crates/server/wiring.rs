@@ -13,6 +13,8 @@ use entity::host::{Host, Spawn, Start};
 use proto::{ArbiterId, Route};
 use room::{Directory, Room};
 use router::inbox::Receiver;
+use router::link::Links;
+use router::link::grpc::Grpc;
 use router::{Inbox, Router};
 use store::SharedStore;
 use tokio::sync::oneshot;
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Server {
     foundation: Arc<Foundation>,
     router: Router,
+    /// To other members, where this one meets any.
+    links: Option<Arc<Links>>,
     arbiters: Vec<Arbiter>,
     gate: Gate,
     web: web::Handle,
@@ -99,6 +103,7 @@ impl Server {
         };
         let waiting = Waiting { arbiters: &handles, router: &router, store: &foundation.store };
         waiting.bring_back().await?;
+        let links = open_links(&foundation, &router);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let signs = Arc::new(Signs {
             canaries: shared.canaries,
@@ -114,6 +119,7 @@ impl Server {
                 shared: Arc::clone(&rooms),
             }),
             router: router.clone(),
+            members: meet_members(&foundation, &router),
             metrics: Arc::new(move || sources.page()),
             unready: {
                 let signs = Arc::clone(&signs);
@@ -129,7 +135,7 @@ impl Server {
             actix_rt::spawn(retention::keep(store, config.archive.retention_days));
         }
         web.set_ready(true);
-        Ok(Self { foundation, router, arbiters, gate, web, tls, rooms })
+        Ok(Self { foundation, router, links, arbiters, gate, web, tls, rooms })
     }
 
     /// The client gate, for the addresses that it listens on.
@@ -186,6 +192,9 @@ impl Server {
     pub async fn stop(self) {
         self.gate.stop();
         self.web.stop().await;
+        if let Some(links) = self.links {
+            links.stop();
+        }
         for arbiter in self.arbiters {
             arbiter.spawn_fn(router::local::stop);
             arbiter.stop();
@@ -243,6 +252,25 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
     let hosts = foundation.hosts.clone();
     let router = Router::new(cluster.member_id(), cluster.plan(), cluster.lease(), hosts, inboxes);
     (router, receivers)
+}
+
+/// Lets this member and others hand each other envelopes.
+fn open_links(foundation: &Foundation, router: &Router) -> Option<Arc<Links>> {
+    let peers = foundation.cluster.peers()?;
+    let carrier = Grpc::new(peers.clone());
+    let plan = foundation.cluster.plan();
+    let links = Links::start(router, carrier.clone(), (plan, peers.runtime().clone()));
+    carrier.serve(&links);
+    Some(links)
+}
+
+/// What operators may ask of all members; the others may ask this one.
+fn meet_members(foundation: &Foundation, router: &Router) -> web::Members {
+    let cluster = &foundation.cluster;
+    let peers = cluster.peers().cloned();
+    let members = web::Members { router: router.clone(), plan: cluster.plan(), peers };
+    members.serve();
+    members
 }
 
 async fn start_arbiters(

@@ -5,3 +5,4 @@ mod faults;
 mod operators;
 mod quarters;
 mod strangers;
+mod together;

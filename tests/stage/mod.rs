@@ -263,6 +263,14 @@ pub(crate) fn play_on(stage: &Stage, story: &str) {
     town.play(&story);
 }
 
+/// Plays a story on members of one cluster, each client on another one than the client before.
+pub(crate) fn play_among(stages: &[Stage], story: &str) {
+    let addresses = stages.iter().map(|stage| stage.c2s).collect();
+    let (story, town) = (Story::read(story), town(addresses));
+    stages[0].add_accounts(&town.accounts(&story));
+    town.play(&story);
+}
+
 /// Plays a story in which the server itself stops and starts.
 pub(crate) fn play_over_restarts(stage: &mut Stage, story: &str) {
     let (story, town) = set(stage, story);

@@ -173,7 +173,7 @@ impl Member {
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
         let handle = PlanHandle::fixed(plan);
         let router = Router::new(id, handle.clone(), Lease::always(), hosts, inboxes);
-        let links = Links::start(&router, 1, wires.clone(), (handle, wires.runtime.clone()));
+        let links = Links::start(&router, wires.clone(), (handle, wires.runtime.clone()));
         wires.members.lock().unwrap().insert(id, Arc::downgrade(&links));
         let mut arbiters = Vec::new();
         for (number, inbox) in receivers.into_iter().enumerate() {

@@ -44,17 +44,10 @@ impl Directory {
         Entered { directory: Arc::clone(self), number }
     }
 
-    /// Every session with a connection here, by address.
-    pub fn list(&self) -> Vec<Seen> {
-        let mut list: Vec<Seen> = self.lock().values().cloned().collect();
-        list.sort_by(|a, b| a.jid.cmp(&b.jid));
-        list
-    }
-
-    /// The sessions of a full or bare address.
-    pub fn matching(&self, jid: &str) -> Vec<SessionId> {
-        let is = |seen: &&Seen| seen.jid == *jid || seen.id.account == *jid;
-        self.lock().values().filter(is).map(|seen| seen.id.clone()).collect()
+    /// Every session with a connection here; of one full or bare address where one is named.
+    pub fn list(&self, jid: Option<&str>) -> Vec<Seen> {
+        let is = |seen: &&Seen| jid.is_none_or(|jid| seen.jid == *jid || seen.id.account == *jid);
+        self.lock().values().filter(is).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {
@@ -84,13 +77,20 @@ mod tests {
         let id = SessionId { account: jid.bare(), uid: 7 };
         let first = directory.enter(id.clone(), jid.clone(), "127.0.0.1:1".to_owned());
         let second = directory.enter(id.clone(), jid, "127.0.0.1:2".to_owned());
+        let ids = |jid: Option<&str>| -> Vec<_> {
+            directory.list(jid).into_iter().map(|seen| seen.id).collect()
+        };
         drop(first);
-        assert_eq!(directory.list()[0].address, "127.0.0.1:2", "a resumed session stays listed");
+        assert_eq!(
+            directory.list(None)[0].address,
+            "127.0.0.1:2",
+            "a resumed session stays listed"
+        );
         for address in ["a@x", "a@x/r"] {
-            assert_eq!(directory.matching(address), std::slice::from_ref(&id));
+            assert_eq!(ids(Some(address)), std::slice::from_ref(&id));
         }
-        assert!(directory.matching("a@x/other").is_empty());
+        assert!(ids(Some("a@x/other")).is_empty());
         drop(second);
-        assert!(directory.list().is_empty());
+        assert!(ids(None).is_empty());
     }
 }

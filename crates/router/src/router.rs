@@ -1,14 +1,15 @@
 //! Owns the way from a route to an arbiter: route -> bucket -> shard -> plan -> member -> arbiter.
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use cluster::{Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
-use proto::{ArbiterId, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
-use xmpp::{BareJid, Bucket, Epoch, Fence, Jid};
+use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
+use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin};
 
 use crate::directory::Directory;
 use crate::inbox::{Inbox, Post};
@@ -32,6 +33,9 @@ struct Shared {
     refused: Counter,
     gone: Counter,
     links: OnceLock<Weak<Links>>,
+    /// In the place of a session's number in what operators cause: like those, no other has it.
+    operator: u64,
+    orders: AtomicU64,
 }
 
 /// Where a route leads.
@@ -62,9 +66,20 @@ impl Router {
         let id = ROUTERS.fetch_add(1, Ordering::Relaxed);
         let (refused, gone) = (Counter::default(), Counter::default());
         let directory = Arc::default();
-        let links = OnceLock::new();
-        let shared =
-            Shared { id, member, plan, lease, hosts, inboxes, directory, refused, gone, links };
+        let shared = Shared {
+            id,
+            member,
+            plan,
+            lease,
+            hosts,
+            inboxes,
+            directory,
+            refused,
+            gone,
+            links: OnceLock::new(),
+            operator: RandomState::new().hash_one(member),
+            orders: AtomicU64::new(1),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -215,6 +230,19 @@ impl Router {
     /// The epoch of what this member sends on behalf of a bare JID.
     pub fn epoch(&self, jid: &BareJid) -> Epoch {
         self.fence(jid).map(|fence| fence.epoch).unwrap_or_default()
+    }
+
+    /// By what right its owner acts for a bare JID: for operators, who change rows wherever they are.
+    pub fn owners_fence(&self, jid: &BareJid) -> Option<Fence> {
+        self.with_plan(|plan| plan.owners_fence(jid))
+    }
+
+    /// Sends an actor what an operator of this member orders. Words of control are never refused.
+    pub fn order(&self, to: Route, body: Body) {
+        let seq = self.shared.orders.fetch_add(1, Ordering::Relaxed);
+        let origin = Origin::Client { session: self.shared.operator, seq, part: 0 };
+        let epoch = to.key().map(|jid| self.epoch(jid)).unwrap_or_default();
+        drop(self.post(vec![Envelope::new(to, body, origin, epoch)]));
     }
 
     /// Sends from any thread. On an arbiter this is the arbiter's own turn; elsewhere the envelopes go

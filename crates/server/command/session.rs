@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use web::administration::SessionLine;
+use web::administration::SessionList;
 
 use super::client::{Client, segment};
 use crate::config::Config;
@@ -32,15 +32,20 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
             client.send("DELETE", &format!("/api/v1/sessions/{}", segment(&jid)), None::<&()>)
         }
         Command::List { json } => {
-            let lines: Vec<SessionLine> = client.get("/api/v1/sessions")?;
+            let list: SessionList = client.get("/api/v1/sessions")?;
+            let mut err = std::io::stderr().lock();
+            for member in &list.silent {
+                writeln!(err, "{member} does not answer: its sessions are missing")?;
+            }
             let mut out = std::io::stdout().lock();
             if json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+                writeln!(out, "{}", serde_json::to_string_pretty(&list.sessions)?)?;
                 return Ok(());
             }
-            for line in lines {
+            for line in list.sessions {
                 let since = xmpp::datetime::format_seconds(line.since.saturating_mul(1_000_000));
-                writeln!(out, "{}  {}  since {since}", line.jid, line.address)?;
+                let (jid, address, member) = (line.jid, line.address, line.member);
+                writeln!(out, "{jid}  {address}  at {member}  since {since}")?;
             }
             Ok(())
         }

@@ -44,11 +44,15 @@ impl Client {
     /// # Panics
     /// When the server cannot be reached; so do all functions here when something does not go as it must.
     pub fn dial(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).expect("the server listens");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        socket.set_nodelay(true).expect("delays can be switched off");
+        Self::connect(address).expect("the server listens")
+    }
+
+    fn connect(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
         let parser = Parser::new(Limits::default());
-        Self { socket, parser, inbox: VecDeque::new(), hears_headers: true, ended: false }
+        Ok(Self { socket, parser, inbox: VecDeque::new(), hears_headers: true, ended: false })
     }
 
     /// Opens a stream, and stops there.
@@ -60,18 +64,33 @@ impl Client {
 
     /// Opens a stream, proves who it is, and opens the stream that follows.
     pub fn log_in(login: &Login<'_>) -> Self {
-        let mut client = Self::open(login.address, login.domain);
-        let features = client.next().expect("features come first");
-        assert!(features.is("features", xmpp::ns::STREAM), "{features:?}");
+        Self::try_log_in(login).unwrap_or_else(|why| panic!("{}: {why}", login.name))
+    }
+
+    /// As [`Client::log_in`], where the server may be gone, or go.
+    ///
+    /// # Errors
+    /// Why nobody is logged in.
+    pub fn try_log_in(login: &Login<'_>) -> Result<Self, String> {
+        let connected = Self::connect(login.address).map_err(|error| error.to_string())?;
+        let mut client = Self { hears_headers: false, ..connected };
+        client.open_stream(login.domain);
+        client.expect_next("features", xmpp::ns::STREAM)?;
         let message = format!("\0{}\0{}", login.name, login.password);
         let message = auth::encoding::encode(message.as_bytes());
         client.send(format!("<auth xmlns='{}' mechanism='PLAIN'>{message}</auth>", xmpp::ns::SASL));
-        let answer = client.next().expect("log-in is answered");
-        assert!(answer.is("success", xmpp::ns::SASL), "{} was refused: {answer:?}", login.name);
+        client.expect_next("success", xmpp::ns::SASL)?;
         client.restart();
         client.open_stream(login.domain);
-        client.next().expect("features come again");
-        client
+        client.expect_next("features", xmpp::ns::STREAM)?;
+        Ok(client)
+    }
+
+    fn expect_next(&mut self, name: &str, namespace: &str) -> Result<(), String> {
+        match self.await_next()? {
+            Some(next) if next.is(name, namespace) => Ok(()),
+            other => Err(format!("not <{name}/> but {other:?}")),
+        }
     }
 
     /// Binds a resource; its full address.

@@ -13,7 +13,7 @@ use xmpp::{BareJid, prep};
 pub struct Accounts {
     /// Where accounts are kept.
     pub store: SharedStore,
-    /// By what right this process writes for an account; none: it may not.
+    /// By what right an account is written; none: it may not be.
     pub fence: FenceOf,
     /// The served domains.
     pub hosts: Hosts,
@@ -21,7 +21,7 @@ pub struct Accounts {
     pub iterations: u32,
 }
 
-/// By what right a process writes for an account.
+/// By what right an account is written.
 pub type FenceOf = Arc<dyn Fn(&BareJid) -> Option<Fence> + Send + Sync>;
 
 /// One line of a listing.
@@ -55,9 +55,9 @@ pub enum AccountError {
     /// It is not there.
     #[error("there is no account {0}")]
     Missing(BareJid),
-    /// Another member owns it.
-    #[error("{0} belongs to another member right now; try again")]
-    NotHere(BareJid),
+    /// No member owns it.
+    #[error("no member serves {0} right now; try again")]
+    NoOwner(BareJid),
     /// What is stored cannot be read.
     #[error("the stored account {0} cannot be read")]
     Unreadable(BareJid),
@@ -173,6 +173,6 @@ impl Accounts {
     }
 
     fn fence(&self, jid: &BareJid) -> Result<Fence, AccountError> {
-        (self.fence)(jid).ok_or_else(|| AccountError::NotHere(jid.clone()))
+        (self.fence)(jid).ok_or_else(|| AccountError::NoOwner(jid.clone()))
     }
 }

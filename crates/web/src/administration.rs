@@ -3,9 +3,10 @@
 
 use actix_web::{HttpResponse, web};
 use proto::session::UserWord;
-use proto::{Body, Envelope, Route};
+use proto::{Body, Route};
+use router::directory::Seen;
 use serde::{Deserialize, Serialize};
-use xmpp::{BareJid, Origin, StreamCondition, StreamError};
+use xmpp::{BareJid, StreamCondition, StreamError};
 
 use crate::accounts::AccountError;
 use crate::serve::Shared;
@@ -19,6 +20,17 @@ pub struct SessionLine {
     pub address: String,
     /// Since when, in seconds since 1970-01-01 UTC.
     pub since: u64,
+    /// The member that holds its connection.
+    pub member: String,
+}
+
+/// The sessions of all members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionList {
+    /// By address.
+    pub sessions: Vec<SessionLine>,
+    /// Members that did not answer: their sessions are missing.
+    pub silent: Vec<String>,
 }
 
 /// A new account.
@@ -124,48 +136,42 @@ async fn delete(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpRespon
 }
 
 async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
-    let sessions = shared.services.router.directory().list();
-    let lines: Vec<SessionLine> = sessions
-        .into_iter()
-        .map(|seen| SessionLine {
-            jid: seen.jid.to_string(),
-            address: seen.address,
-            since: seen.since,
-        })
-        .collect();
-    HttpResponse::Ok().json(lines)
+    let found = shared.services.members.sessions(None).await;
+    let line = |(member, seen): (String, Seen)| SessionLine {
+        jid: seen.jid.to_string(),
+        address: seen.address,
+        since: seen.since,
+        member,
+    };
+    let sessions = found.sessions.into_iter().map(line).collect();
+    HttpResponse::Ok().json(SessionList { sessions, silent: found.silent })
 }
 
 /// Ends the sessions of an account, or the one of a full address.
 async fn kick(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
-    let sessions = shared.services.router.directory().matching(&jid);
-    if sessions.is_empty() {
+    let found = shared.services.members.sessions(Some(&jid)).await;
+    if !found.silent.is_empty() {
+        let error = format!("{} did not answer; try again", found.silent.join(", "));
+        return HttpResponse::ServiceUnavailable().json(Problem { error });
+    }
+    if found.sessions.is_empty() {
         let error = format!("nobody is logged in as {jid}");
         return HttpResponse::NotFound().json(Problem { error });
     }
-    for session in &sessions {
+    for (_, seen) in &found.sessions {
         let error =
             StreamError::from(StreamCondition::Reset).with_text("ended by an administrator");
-        let jid = session.account.clone();
-        shared.tell(&jid, Route::Session(session.clone()), UserWord::End(error));
+        let end = Body::User(UserWord::End(error));
+        shared.services.router.order(Route::Session(seen.id.clone()), end);
     }
-    let bare = sessions.first().map_or("", |session| session.account.as_str());
-    tracing::info!(jid = bare, "{} sessions ended by an administrator", sessions.len());
+    let bare = found.sessions.first().map_or("", |(_, seen)| seen.id.account.as_str());
+    tracing::info!(jid = bare, "{} sessions ended by an administrator", found.sessions.len());
     HttpResponse::NoContent().finish()
 }
 
 impl Shared {
     fn tell_user(&self, jid: &BareJid, word: UserWord) {
-        self.tell(jid, Route::User(jid.clone()), word);
-    }
-
-    fn tell(&self, jid: &BareJid, to: Route, word: UserWord) {
-        let router = &self.services.router;
-        let epoch = router.epoch(jid);
-        let shard = router.bucket(jid).shard();
-        let origin = Origin::Shard { shard, epoch, counter: 0 };
-        // Words of control are never refused.
-        drop(router.post(vec![Envelope::new(to, Body::User(word), origin, epoch)]));
+        self.services.router.order(Route::User(jid.clone()), Body::User(word));
     }
 }
 
@@ -183,7 +189,7 @@ fn problem(error: &AccountError) -> HttpResponse {
     let mut response = match error {
         AccountError::Missing(_) => HttpResponse::NotFound(),
         AccountError::Exists(_) => HttpResponse::Conflict(),
-        AccountError::Store(_) | AccountError::NotHere(_) | AccountError::Unreadable(_) => {
+        AccountError::Store(_) | AccountError::NoOwner(_) | AccountError::Unreadable(_) => {
             HttpResponse::ServiceUnavailable()
         }
         _ => HttpResponse::UnprocessableEntity(),

@@ -14,6 +14,7 @@ use router::Router;
 
 use crate::accounts::Accounts;
 use crate::health::Unmet;
+use crate::members::Members;
 use crate::rooms::{self, Rooms};
 use crate::{administration, health};
 
@@ -32,6 +33,8 @@ pub struct Services {
     pub rooms: Arc<dyn Rooms>,
     /// The way to actors.
     pub router: Router,
+    /// All members.
+    pub members: Members,
     /// Writes the page of metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Why clients should not come here, beside that the server starts or drains.

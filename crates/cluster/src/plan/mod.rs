@@ -166,6 +166,12 @@ impl Plan {
         self.ownership(shard).map(|held| held.epoch)
     }
 
+    /// By what right its owner acts for a bare JID, whichever member that is.
+    pub fn owners_fence(&self, jid: &BareJid) -> Option<Fence> {
+        let bucket = self.hash_key().bucket(jid);
+        Some(Fence { bucket, epoch: self.epoch_of(bucket.shard())? })
+    }
+
     /// The fence of an address's rows if `member` owns its shard; none if another does. The first half of
     /// the question whether it may act for the address; [`crate::Lease::holds`] is the second.
     pub fn fence(&self, member: MemberId, jid: &BareJid) -> Option<Fence> {

@@ -25,7 +25,8 @@ use crate::router::{Place, Router};
 /// All links of this member.
 pub struct Links {
     router: Router,
-    incarnation: u64,
+    /// Of this process, as the plan says; 0 before it does.
+    incarnation: AtomicU64,
     carrier: Box<dyn Carrier>,
     runtime: Handle,
     peers: RwLock<HashMap<MemberId, Arc<Peer>>>,
@@ -56,13 +57,12 @@ impl Links {
     /// `runtime`, which is no arbiter.
     pub fn start(
         router: &Router,
-        incarnation: u64,
         carrier: impl Carrier,
         (plan, runtime): (PlanHandle, Handle),
     ) -> Arc<Self> {
         let links = Arc::new(Self {
             router: router.clone(),
-            incarnation,
+            incarnation: AtomicU64::new(0),
             carrier: Box::new(carrier),
             runtime: runtime.clone(),
             peers: RwLock::default(),
@@ -129,6 +129,10 @@ impl Links {
         &*self.carrier
     }
 
+    fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
     pub(crate) fn plan_index(&self) -> u64 {
         self.plan_index.load(Ordering::Acquire)
     }
@@ -147,7 +151,7 @@ impl Links {
             cluster_high,
             cluster_low,
             member: self.router.member().0,
-            incarnation: self.incarnation,
+            incarnation: self.incarnation(),
             to_member: to.member.0,
             to_incarnation: to.incarnation,
             lane: u32::try_from(lane).unwrap_or(u32::MAX),
@@ -159,7 +163,7 @@ impl Links {
     pub(crate) fn known(&self, hello: &Hello) -> Option<(Arc<Peer>, usize)> {
         let cluster = [hello.cluster_high, hello.cluster_low] == self.router.cluster();
         let means_us = MemberId(hello.to_member) == self.router.member()
-            && hello.to_incarnation == self.incarnation;
+            && hello.to_incarnation == self.incarnation();
         let peer =
             self.peer(MemberId(hello.member)).filter(|it| it.incarnation == hello.incarnation)?;
         let lane = usize::try_from(hello.lane).ok().filter(|lane| *lane < peer.lanes.len())?;
@@ -291,22 +295,31 @@ impl Links {
         }
     }
 
-    /// A plan: peers come and go, and what waited for the plan goes on.
+    /// A plan: peers come and go, and what waited for the plan goes on. Where this member was expelled and came
+    /// back, everything begins anew: what it had sent as its former self has no right to arrive any more.
     fn look_at(self: &Arc<Self>, plan: &Plan) {
-        let wanted = wanted(plan, self.router.member());
+        let me = self.router.member();
+        let wanted = wanted(plan, me);
+        let incarnation = plan.member(me).map_or(0, |it| it.info.incarnation);
+        let former = self.incarnation.swap(incarnation, Ordering::AcqRel);
+        let is_another = former != 0 && former != incarnation;
         let gone: Vec<Arc<Peer>> = {
             let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
             let is_wanted = |peer: &Peer| {
-                wanted
-                    .iter()
-                    .any(|it| (it.member, it.incarnation) == (peer.member, peer.incarnation))
+                let is_it =
+                    |it: &Address| (it.member, it.incarnation) == (peer.member, peer.incarnation);
+                !is_another && wanted.iter().any(is_it)
             };
             let gone = peers.extract_if(|_, peer| !is_wanted(peer)).map(|(_, peer)| peer).collect();
             self.plan_index.store(plan.index(), Ordering::Release);
             gone
         };
         for peer in gone {
-            self.bury(&peer);
+            if is_another {
+                self.forget(&peer);
+            } else {
+                self.bury(&peer);
+            }
         }
         for to in wanted {
             self.meet(to);
@@ -348,6 +361,13 @@ impl Links {
             departure.envelope.again = true;
         }
         self.bring_back(left.into_iter().map(|departure| (departure, 0)).collect());
+    }
+
+    /// Nothing that this member had under way to a peer is said any more.
+    fn forget(&self, peer: &Peer) {
+        for departure in peer.end() {
+            self.leave(&departure);
+        }
     }
 
     fn peers(&self) -> std::sync::RwLockReadGuard<'_, HashMap<MemberId, Arc<Peer>>> {

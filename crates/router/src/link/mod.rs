@@ -13,11 +13,13 @@
 //! | `barrier` | order while a shard changes its owner |
 //! | `peer` | the lanes to and from one process of a peer |
 //! | [`links`] | all peers, as the plan names them |
+//! | [`grpc`] | frames over gRPC |
 //! | [`carrier`] | the trait of whatever carries frames, and the two loops over it |
 
 pub(crate) mod barrier;
 pub mod carrier;
 mod confirms;
+pub mod grpc;
 pub mod links;
 pub(crate) mod peer;
 pub mod receiver;
@@ -32,7 +34,12 @@ pub use carrier::{Address, Carrier, Cut, Pipe};
 pub use links::{LinkFigures, Links};
 
 /// The messages of `proto/lane.proto`.
-#[expect(missing_docs, reason = "generated code; the comments are in the .proto")]
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code; the comments are in the .proto"
+)]
 pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/rookery.lane.rs"));
 }

@@ -1,0 +1,145 @@
+//! Owns what is true of all members together, for whoever asks one of them: their sessions. Each knows those with
+//! a connection of its own; the others are asked over gRPC (`proto/administration.proto`).
+
+use std::time::Duration;
+
+use cluster::plan::Status;
+use cluster::{Peers, PlanHandle};
+use futures_util::future::join_all;
+use futures_util::stream::{Iter, iter};
+use proto::{MemberId, SessionId};
+use router::Router;
+use router::directory::Seen;
+use tokio::time::timeout;
+use tonic::server::NamedService as _;
+use tonic::service::Routes;
+use tonic::{Request, Response};
+use xmpp::{BareJid, FullJid};
+
+use pb::administration_client::AdministrationClient;
+use pb::administration_server::{Administration, AdministrationServer};
+
+/// The messages of `proto/administration.proto`.
+#[expect(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code has its own style"
+)]
+mod pb {
+    include!(concat!(env!("OUT_DIR"), "/rookery.administration.rs"));
+}
+
+/// How long a member may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Sessions in one message.
+const PAGE: usize = 1_000;
+
+/// All members, as this one sees them.
+#[derive(Clone)]
+pub struct Members {
+    /// Who has a connection to this one.
+    pub router: Router,
+    /// Who they are.
+    pub plan: PlanHandle,
+    /// The way to the others; none for a member alone.
+    pub peers: Option<Peers>,
+}
+
+/// Sessions of all members that have answered.
+pub(crate) struct Found {
+    /// Each with the name of its member, by address.
+    pub(crate) sessions: Vec<(String, Seen)>,
+    /// The names of members that have not.
+    pub(crate) silent: Vec<String>,
+}
+
+impl Members {
+    /// Lets other members ask this one.
+    pub fn serve(&self) {
+        if let Some(peers) = &self.peers {
+            let server = AdministrationServer::new(Service(self.router.clone()));
+            peers.serve(AdministrationServer::<Service>::NAME, Routes::new(server));
+        }
+    }
+
+    /// The sessions of a full or bare address; all where none is named.
+    pub(crate) async fn sessions(&self, jid: Option<&str>) -> Found {
+        let (me, plan) = (self.router.member(), self.plan.latest());
+        let present = plan.members().filter(|member| member.status != Status::Expelled);
+        let answers = present.map(async |member| {
+            let (id, name) = (member.info.id, member.info.name.clone());
+            let seen = match &self.peers {
+                Some(peers) if id != me => ask(peers.clone(), id, jid).await,
+                _ => Some(self.router.directory().list(jid)),
+            };
+            (name, seen)
+        });
+        let mut found = Found { sessions: Vec::new(), silent: Vec::new() };
+        for (name, seen) in join_all(answers).await {
+            match seen {
+                Some(seen) => {
+                    found.sessions.extend(seen.into_iter().map(|seen| (name.clone(), seen)));
+                }
+                None => found.silent.push(name),
+            }
+        }
+        found.sessions.sort_by(|(_, a), (_, b)| a.jid.cmp(&b.jid));
+        found
+    }
+}
+
+/// What another member says; none if it does not in time.
+async fn ask(peers: Peers, member: MemberId, jid: Option<&str>) -> Option<Vec<Seen>> {
+    let jid = jid.unwrap_or_default().to_owned();
+    let runtime = peers.runtime().clone();
+    let asked = runtime.spawn(timeout(PATIENCE, async move {
+        let channel = peers.connect(member).await.ok()?;
+        let mut client = AdministrationClient::new(channel);
+        let mut pages = client.sessions(pb::Which { jid }).await.ok()?.into_inner();
+        let mut seen = Vec::new();
+        while let Some(page) = pages.message().await.ok()? {
+            seen.extend(page.sessions.into_iter().filter_map(read));
+        }
+        Some(seen)
+    }));
+    asked.await.ok()?.ok()?
+}
+
+/// What others ask for.
+struct Service(Router);
+
+#[tonic::async_trait]
+impl Administration for Service {
+    type SessionsStream = Iter<std::vec::IntoIter<Result<pb::Sessions, tonic::Status>>>;
+
+    async fn sessions(
+        &self,
+        request: Request<pb::Which>,
+    ) -> Result<Response<Self::SessionsStream>, tonic::Status> {
+        let jid = request.into_inner().jid;
+        let seen = self.0.directory().list(Some(jid.as_str()).filter(|jid| !jid.is_empty()));
+        let pages: Vec<_> = seen
+            .chunks(PAGE)
+            .map(|page| Ok(pb::Sessions { sessions: page.iter().map(write).collect() }))
+            .collect();
+        Ok(Response::new(iter(pages)))
+    }
+}
+
+fn write(seen: &Seen) -> pb::Session {
+    pb::Session {
+        account: seen.id.account.to_string(),
+        uid: seen.id.uid,
+        jid: seen.jid.to_string(),
+        address: seen.address.clone(),
+        since: seen.since,
+    }
+}
+
+fn read(session: pb::Session) -> Option<Seen> {
+    let pb::Session { account, uid, jid, address, since } = session;
+    let (account, jid) = (BareJid::parse(&account).ok()?, FullJid::parse(&jid).ok()?);
+    Some(Seen { id: SessionId { account, uid }, jid, address, since })
+}
