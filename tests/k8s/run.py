@@ -1,0 +1,141 @@
+"""Renders k8s/ and judges it: run.py RENDERER BINARY. Against the schemas of Kubernetes, and against what Rookery needs."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ["k8s/base", "k8s/example"]
+VERSIONS = ["1.28", "1.33", "1.37"]
+
+
+def render(renderer, folder):
+    """The documents that the cluster would get."""
+    done = subprocess.run([renderer, ROOT / folder], capture_output=True, text=True, check=True)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def one(documents, kind, name=None):
+    found = [doc for doc in documents if doc["kind"] == kind and name in (None, doc["metadata"]["name"])]
+    assert len(found) == 1, f"{len(found)} documents of kind {kind}"
+    return found[0]
+
+
+def schemas_accept_every_document(documents):
+    for version in VERSIONS:
+        for document in documents:
+            kubernetes_validate.validate(document, version, strict=True)
+
+
+def pods(documents):
+    spec = one(documents, "StatefulSet")["spec"]
+    return spec, spec["template"]["spec"], spec["template"]["spec"]["containers"][0]
+
+
+def probes_ask_for_what_they_mean(documents):
+    _, _, container = pods(documents)
+    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz/ready"
+    for probe in ("livenessProbe", "startupProbe"):
+        assert container[probe]["httpGet"]["path"] == "/healthz/live"
+
+
+def a_member_drains_before_it_ends(documents):
+    spec, pod, container = pods(documents)
+    assert container["lifecycle"]["preStop"]["exec"]["command"][-3:] == ["cluster", "drain", "--wait"]
+    assert pod["terminationGracePeriodSeconds"] >= 300
+    assert spec["podManagementPolicy"] == "Parallel" and spec["minReadySeconds"] >= 10
+    assert one(documents, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def containers_have_no_rights_to_lose(documents):
+    _, pod, container = pods(documents)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    context = container["securityContext"]
+    assert context["readOnlyRootFilesystem"] is True and context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"]["drop"] == ["ALL"]
+    assert "cpu" not in container["resources"]["limits"], "a throttled member loses its lease"
+    for volume in pod["volumes"]:
+        if "secret" in volume:
+            assert volume["secret"]["defaultMode"] == 0o440
+
+
+def members_are_apart_and_find_each_other(documents):
+    spec, pod, _ = pods(documents)
+    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "topology.kubernetes.io/zone"
+    assert pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    service = one(documents, "Service", "rookery-members")["spec"]
+    assert service["clusterIP"] == "None" and service["publishNotReadyAddresses"] is True
+    assert spec["serviceName"] == "rookery-members"
+
+
+def every_selector_meets_the_pods(documents):
+    labels = one(documents, "StatefulSet")["spec"]["template"]["metadata"]["labels"]
+    for document in documents:
+        selector = document["spec"].get("selector") if "spec" in document else None
+        wanted = (selector or {}).get("matchLabels", selector) or {}
+        assert wanted.items() <= labels.items(), f"{document['kind']} selects {wanted}"
+
+
+def only_members_reach_the_members_port(documents):
+    rules = one(documents, "NetworkPolicy")["spec"]["ingress"]
+    members = [rule for rule in rules if any(port["port"] == "members" for port in rule["ports"])]
+    assert len(members) == 1 and members[0]["from"][0]["podSelector"]["matchLabels"]
+
+
+def rookery_takes_the_configuration(documents):
+    """As a pod would: the file of the config map, and the environment of the container."""
+    spec, _, container = pods(documents)
+    name = f"{one(documents, 'StatefulSet')['metadata']['name']}-0"
+    fields = {entry["name"]: name for entry in container["env"] if "valueFrom" in entry}
+    given = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+    for variable, value in fields.items():
+        given = {key: text.replace(f"$({variable})", value) for key, text in given.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rookery.toml"
+        path.write_text(one(documents, "ConfigMap")["data"]["rookery.toml"])
+        command = [sys.argv[2], "--config", path, "config", "print"]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | given)
+    assert done.returncode == 0, done.stderr
+    cluster = tomllib.loads(done.stdout)["cluster"]
+    assert cluster["name"] == name and cluster["advertise"].startswith(f"{name}.{spec['serviceName']}:")
+    assert cluster["dns"].startswith(f"{spec['serviceName']}:")
+    assert cluster["bootstrap_expect"] == spec["replicas"]
+    for file in ("ca", "certificate", "key"):
+        assert cluster[file].startswith("/etc/rookery/members/")
+
+
+CHECKS = [
+    schemas_accept_every_document,
+    probes_ask_for_what_they_mean,
+    a_member_drains_before_it_ends,
+    containers_have_no_rights_to_lose,
+    members_are_apart_and_find_each_other,
+    every_selector_meets_the_pods,
+    only_members_reach_the_members_port,
+    rookery_takes_the_configuration,
+]
+
+
+def main():
+    outcomes = []
+    for folder in FOLDERS:
+        documents = render(sys.argv[1], folder)
+        for check in CHECKS:
+            try:
+                check(documents)
+                outcomes.append(True)
+            except Exception as error:
+                print(f"{folder}: {check.__name__}: {error}")
+                outcomes.append(False)
+    print(f"{outcomes.count(True)} passed, {outcomes.count(False)} failed")
+    sys.exit(0 if all(outcomes) else 1)
+
+
+main()
