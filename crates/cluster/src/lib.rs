@@ -35,6 +35,8 @@ pub mod peer;
 pub mod plan;
 pub mod raft;
 mod remembered;
+#[cfg(test)]
+mod simulation;
 mod small_file;
 pub mod status;
 mod steward;

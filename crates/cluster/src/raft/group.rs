@@ -25,6 +25,9 @@ use crate::plan::{Applied, CodecError, Entry, Plan};
 /// How often [`Group::tick`] is to be called. An election begins after 400 to 800 ms without a leader.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
+/// Ticks without a leader, at least, before an election begins; at most twice as many.
+const ELECTION: usize = 8;
+
 /// So many entries, or bytes of them, are replaced by a snapshot.
 const COMPACT_ENTRIES: u64 = 256;
 const COMPACT_BYTES: usize = 4 << 20;
@@ -115,6 +118,19 @@ impl Group {
     ///
     /// The snapshot is not for this program, or raft does not accept the log.
     pub(crate) fn new(log: RaftLog, terms: Terms) -> Result<Self, GroupError> {
+        Self::with_elections(log, terms, (ELECTION, 2 * ELECTION))
+    }
+
+    /// As [`Group::new`]; an election begins after a number of ticks from this range, by chance.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn with_elections(
+        log: RaftLog,
+        terms: Terms,
+        (least, most): (usize, usize),
+    ) -> Result<Self, GroupError> {
         let identity = log.identity();
         let metadata = log.snapshot().get_metadata().clone();
         let plan = match log.snapshot().data.is_empty() {
@@ -124,7 +140,9 @@ impl Group {
         let config = RaftConfig {
             id: identity.member.0,
             applied: metadata.index,
-            election_tick: 8,
+            election_tick: ELECTION,
+            min_election_tick: least,
+            max_election_tick: most,
             heartbeat_tick: 2,
             pre_vote: true,
             check_quorum: true,
@@ -165,7 +183,9 @@ impl Group {
     /// How raft stands.
     pub(crate) fn standing(&self) -> Standing {
         let raft = &self.node.raft;
-        let known = Some(MemberId(raft.leader_id)).filter(|id| id.0 != 0);
+        // Whoever was taken out of the configuration hears no more, and raft does not count that.
+        let hears = raft.state == StateRole::Leader || raft.election_elapsed <= 2 * ELECTION;
+        let known = Some(MemberId(raft.leader_id)).filter(|id| id.0 != 0 && hears);
         let ids = |ids: &[u64]| ids.iter().copied().map(MemberId).collect();
         Standing {
             leader: known.or(self.hint),
@@ -183,6 +203,17 @@ impl Group {
     #[cfg(test)]
     pub(crate) fn leads(&self) -> Option<MemberId> {
         self.leading.map(|_| self.me)
+    }
+
+    /// Proposes to expel a member, whatever it holds.
+    #[cfg(test)]
+    pub(crate) fn expel(&mut self, member: MemberId) {
+        let Some(incarnation) = self.plan.member(member).map(|it| it.info.incarnation) else {
+            return;
+        };
+        let Some(heirs) = crate::plan::heirs(&self.plan, member) else { return };
+        let entry = Entry::Expel { member, incarnation, heirs };
+        settle(self.node.propose(Vec::new(), entry.encode()));
     }
 
     /// Notes who leads, as others say. It counts for as long as raft does not say it.
