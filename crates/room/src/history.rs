@@ -4,8 +4,11 @@
 use std::collections::VecDeque;
 
 use proto::Now;
+use proto::snapshot::SnapshotError;
 use store::{ArchiveId, ArchiveRow};
 use xmpp::{BareJid, Element, Features, Jid, Kind, MessageType, Stanza, datetime, delay, kept, ns};
+
+use crate::snapshot::pb;
 
 /// The last messages, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +98,22 @@ impl History {
         self.lines.iter().skip(self.lines.len() - count).map(|line| &line.stanza)
     }
 
+    /// As data, oldest first.
+    pub(crate) fn as_data(&self) -> Vec<pb::Line> {
+        let line = |line: &Line| pb::Line { id: line.id.0, stanza: kept::write(&line.stanza) };
+        self.lines.iter().map(line).collect()
+    }
+
+    /// As it was.
+    pub(crate) fn bring_back(&mut self, lines: &[pb::Line]) -> Result<(), SnapshotError> {
+        let line = |line: &pb::Line| {
+            let stanza = kept::read(&line.stanza).ok_or(SnapshotError("history"))?;
+            Ok(Line { id: ArchiveId(line.id), stanza })
+        };
+        self.lines = lines.iter().map(line).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -108,10 +127,11 @@ impl History {
     }
 }
 
-/// Only what people said.
+/// Only what people said, unless they do not want it kept anywhere (XEP-0334 §4.3).
 fn belongs(stanza: &Stanza) -> bool {
     stanza.kind() == Kind::Message(MessageType::Groupchat)
         && stanza.features().any(Features::BODY.with(Features::ENCRYPTED))
+        && !stanza.features().any(Features::NO_STORE)
 }
 
 /// With the time at which the room got it, unless it brings one of its own (§7.2.13, §7.9).

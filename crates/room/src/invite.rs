@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use entity::{Context, Slot};
+use entity::{Context, Slot, SlotKind};
+use prost::Message;
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
@@ -14,6 +15,7 @@ use crate::affiliation::{Affiliation, Role};
 use crate::nick_change::sender;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
+use crate::snapshot::{self, pb};
 
 /// Most invitations of one message.
 const INVITED_MOST: usize = 20;
@@ -28,16 +30,24 @@ struct Open {
     invited: VecDeque<(BareJid, Jid)>,
 }
 
-/// A room stays on its member as long as anybody is inside; this goes with it.
+/// The slot of invitations.
+pub(crate) const SLOT: SlotKind = SlotKind::of::<Open>();
+
 impl Slot for Open {
     const NAME: &'static str = "invitations";
 
     fn encode(&self) -> Option<Bytes> {
-        None
+        let invitation =
+            |(who, by): &(BareJid, Jid)| pb::Invitation { who: who.to_string(), by: by.to_string() };
+        let invitations = self.invited.iter().map(invitation).collect();
+        Some(pb::Invitations { invitations }.encode_to_vec().into())
     }
 
-    fn decode(_: &[u8]) -> Option<Self> {
-        None
+    fn decode(value: &[u8]) -> Option<Self> {
+        let invitation =
+            |it: pb::Invitation| Some((snapshot::bare(&it.who).ok()?, snapshot::jid(&it.by)?));
+        let pb::Invitations { invitations } = pb::Invitations::decode(value).ok()?;
+        Some(Self { invited: invitations.into_iter().map(invitation).collect::<Option<_>>()? })
     }
 }
 

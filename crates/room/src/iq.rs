@@ -5,12 +5,14 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use entity::{Answer, Context, Request, Slot};
+use entity::{Answer, Context, Request, Slot, SlotKind};
+use prost::Message;
 use xmpp::{Element, FullJid, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, self_ping};
 use crate::refuse::refuse;
 use crate::room::Room;
+use crate::snapshot::{self, pb};
 
 /// Most requests between occupants that wait for an answer; the oldest is given up.
 const OPEN_MOST: usize = 1_000;
@@ -21,16 +23,36 @@ struct Open {
     requests: VecDeque<Passed>,
 }
 
-/// A room stays on its member as long as anybody is inside; this goes with it.
+/// The slot of requests.
+pub(crate) const SLOT: SlotKind = SlotKind::of::<Open>();
+
 impl Slot for Open {
     const NAME: &'static str = "requests";
 
     fn encode(&self) -> Option<Bytes> {
-        None
+        let request = |it: &Passed| pb::Request {
+            id: it.id.clone(),
+            asker: it.asker.to_string(),
+            asker_id: it.asker_id.as_deref().map(str::to_owned),
+            asked: it.asked.to_string(),
+            answerer: it.answerer.to_string(),
+        };
+        let requests = self.requests.iter().map(request).collect();
+        Some(pb::Requests { requests }.encode_to_vec().into())
     }
 
-    fn decode(_: &[u8]) -> Option<Self> {
-        None
+    fn decode(value: &[u8]) -> Option<Self> {
+        let request = |it: pb::Request| {
+            Some(Passed {
+                id: it.id,
+                asker: FullJid::parse(&it.asker).ok()?,
+                asker_id: it.asker_id.map(Into::into),
+                asked: snapshot::jid(&it.asked)?,
+                answerer: snapshot::jid(&it.answerer)?,
+            })
+        };
+        let pb::Requests { requests } = pb::Requests::decode(value).ok()?;
+        Some(Self { requests: requests.into_iter().map(request).collect::<Option<_>>()? })
     }
 }
 

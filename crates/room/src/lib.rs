@@ -24,6 +24,7 @@
 //! | [`affiliate`] | affiliations given and taken, with all that follows |
 //! | [`owner`] | configuration (§10.1.3, §10.2) |
 //! | [`destroy`] | the end of a room (§10.9) |
+//! | `snapshot` | its live state as data |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
 //! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`nick`],
@@ -57,6 +58,7 @@ pub mod refuse;
 pub mod room;
 pub mod rules;
 pub mod settings;
+mod snapshot;
 pub mod speak;
 pub mod subject;
 #[cfg(test)]

@@ -111,14 +111,34 @@ impl Occupants {
 
     /// Lets somebody in. His nick is free.
     pub fn add(&mut self, make: impl FnOnce(u64) -> Occupant) -> u64 {
-        self.last += 1;
-        let occupant = make(self.last);
-        self.nicks.insert(folded(occupant.nick()), self.last);
-        for session in &occupant.sessions {
-            self.sessions.insert(session.jid.clone(), self.last);
-        }
-        self.list.insert(self.last, occupant);
+        let number = self.last + 1;
+        self.put(make(number));
+        number
+    }
+
+    /// The number of whoever came last, present or not.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
         self.last
+    }
+
+    /// Whoever comes next gets a greater number than this.
+    pub fn go_on_from(&mut self, last: u64) {
+        self.last = self.last.max(last);
+    }
+
+    /// Puts somebody back, with the number that he had; false where it is another's. His nick is free.
+    pub fn put(&mut self, occupant: Occupant) -> bool {
+        if self.list.contains_key(&occupant.number) {
+            return false;
+        }
+        self.go_on_from(occupant.number);
+        self.nicks.insert(folded(occupant.nick()), occupant.number);
+        for session in &occupant.sessions {
+            self.sessions.insert(session.jid.clone(), occupant.number);
+        }
+        self.list.insert(occupant.number, occupant);
+        true
     }
 
     /// One more session of an occupant, or another presence of one; it is shown from now on.

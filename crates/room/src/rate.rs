@@ -16,11 +16,23 @@ impl Bucket {
         Self { left: f64::from(burst), at: now }
     }
 
-    /// Takes one out; false where there is none. `per_second` and `burst` may change between calls.
-    pub fn take(&mut self, (per_second, burst): (u32, u32), now: Duration) -> bool {
+    /// One with so much in it.
+    #[must_use]
+    pub fn with(left: f64, (_, burst): (u32, u32), now: Duration) -> Self {
+        Self { left: left.clamp(0.0, f64::from(burst)), at: now }
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn left(&self, (per_second, burst): (u32, u32), now: Duration) -> f64 {
         let passed = now.saturating_sub(self.at).as_secs_f64();
+        (self.left + passed * f64::from(per_second)).min(f64::from(burst))
+    }
+
+    /// Takes one out; false where there is none. `per_second` and `burst` may change between calls.
+    pub fn take(&mut self, rate: (u32, u32), now: Duration) -> bool {
+        self.left = self.left(rate, now);
         self.at = now;
-        self.left = (self.left + passed * f64::from(per_second)).min(f64::from(burst));
         let there = self.left >= 1.0;
         if there {
             self.left -= 1.0;

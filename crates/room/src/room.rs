@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use entity::{Context, Entity, LoadError, Slots, Timer};
+use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, ArchiveQuery, Kind as RowKind, Row, Slice};
 use xmpp::{BareJid, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition, kept};
@@ -20,7 +22,7 @@ use crate::refuse::{refuse, refuse_for_good};
 use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
-use crate::{nick_change, private, speak, voice};
+use crate::{nick_change, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
 pub struct Room {
@@ -77,6 +79,8 @@ impl Entity for Room {
 
     const KINDS: &'static [RowKind] = &[RowKind::Room, RowKind::Affiliation];
     const NAME: &'static str = "room";
+    const TIMERS: &'static [&'static str] =
+        &[create::ASKING.0, create::UNCONFIGURED.0, create::TELL_AGAIN.0];
 
     fn load(route: &Route, rows: Vec<Row>, shared: &Arc<Shared>) -> Result<Self, LoadError> {
         let (Route::Room(jid), unreadable) = (route, LoadError { kind: RowKind::Room }) else {
@@ -135,7 +139,25 @@ impl Entity for Room {
     }
 
     fn may_sleep(&self) -> bool {
-        self.occupants.is_empty() && self.queue.is_idle() && !matches!(self.phase, Phase::Asking(_))
+        self.occupants.is_empty() && self.is_settled()
+    }
+
+    fn snapshot(&self, now: Now) -> Option<Bytes> {
+        snapshot::of(self, now)
+    }
+
+    fn restore(
+        &mut self,
+        snapshot: &[u8],
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), SnapshotError> {
+        snapshot::restore(self, snapshot, cx.now)
+    }
+
+    /// Whoever waits for the directory, or behind a message that is not kept yet, is not in a snapshot:
+    /// his server has his stanza still.
+    fn is_settled(&self) -> bool {
+        self.queue.is_idle() && !matches!(self.phase, Phase::Asking(_))
     }
 }
 
@@ -194,8 +216,11 @@ impl Room {
             |room, cx, page| {
                 match page {
                     Ok(page) => {
-                        room.last_id = page.rows.last().map_or(room.last_id, |row| row.id);
-                        room.history = History::of_archive(&page.rows, &room.jid);
+                        let last = page.rows.last().map_or(room.last_id, |row| row.id);
+                        room.last_id = room.last_id.max(last);
+                        if room.history.is_empty() {
+                            room.history = History::of_archive(&page.rows, &room.jid);
+                        }
                     }
                     // It goes on without: what is said from now on is kept or refused.
                     Err(error) => {

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, Slot};
+use entity::{Answer, Context, Extension, Iq, Request, Slot, SlotKind};
+use prost::Message;
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{BareJid, Element, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
@@ -13,6 +14,7 @@ use crate::affiliate::{self, Change};
 use crate::affiliation::Affiliation;
 use crate::iq::reply;
 use crate::room::Phase;
+use crate::snapshot::{self, pb};
 use crate::{Room, admin, voice};
 
 /// Registration with a room.
@@ -25,6 +27,7 @@ pub const EXTENSION: Extension<Room> = Extension {
         Iq { ty: IqType::Get, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: get },
         Iq { ty: IqType::Set, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: set },
     ],
+    slots: &[SlotKind::of::<Waiting>()],
     ..Extension::NONE
 };
 
@@ -36,16 +39,23 @@ const WAITING_MOST: usize = 100;
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<(BareJid, Box<str>)>);
 
-/// A room stays on its member as long as anybody is inside; this goes with it.
 impl Slot for Waiting {
     const NAME: &'static str = "register";
 
     fn encode(&self) -> Option<Bytes> {
-        None
+        let registration = |(who, nick): &(BareJid, Box<str>)| pb::Registration {
+            who: who.to_string(),
+            nick: nick.to_string(),
+        };
+        let registrations = self.0.iter().map(registration).collect();
+        Some(pb::Registrations { registrations }.encode_to_vec().into())
     }
 
-    fn decode(_: &[u8]) -> Option<Self> {
-        None
+    fn decode(value: &[u8]) -> Option<Self> {
+        let registration =
+            |it: pb::Registration| Some((snapshot::bare(&it.who).ok()?, it.nick.into()));
+        let pb::Registrations { registrations } = pb::Registrations::decode(value).ok()?;
+        registrations.into_iter().map(registration).collect::<Option<_>>().map(Self)
     }
 }
 

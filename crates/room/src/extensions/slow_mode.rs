@@ -1,14 +1,15 @@
 //! XEP-0500 MUC Slow Mode, version 0.1.1: how long somebody must wait between two messages.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::Bytes;
-use entity::{Context, Extension, Passage, Slot, Verdict};
+use entity::{Context, Extension, Passage, Slot, SlotKind, Verdict};
+use prost::Message;
 use xmpp::{BareJid, ErrorType, Features, StanzaCondition, StanzaError};
 
 use crate::Room;
 use crate::affiliation::Affiliation;
+use crate::snapshot::{self, pb};
 
 /// Slow mode.
 pub const EXTENSION: Extension<Room> = Extension {
@@ -16,23 +17,27 @@ pub const EXTENSION: Extension<Room> = Extension {
     title: "MUC Slow Mode",
     version: "0.1.1",
     inbound: Some(wait),
+    slots: &[SlotKind::of::<Spoke>()],
     ..Extension::NONE
 };
 
-/// When each has spoken last, whatever his nick (§8).
+/// When each has spoken last, whatever his nick (§8), in microseconds since 1970-01-01 UTC.
 #[derive(Default)]
-struct Spoke(HashMap<BareJid, Duration>);
+struct Spoke(HashMap<BareJid, u64>);
 
-/// A room stays on its member as long as anybody is inside; this goes with it.
 impl Slot for Spoke {
     const NAME: &'static str = "slow-mode";
 
     fn encode(&self) -> Option<Bytes> {
-        None
+        let speaker = |(who, at): (&BareJid, &u64)| pb::Speaker { who: who.to_string(), at: *at };
+        let speakers = self.0.iter().map(speaker).collect();
+        Some(pb::Spoke { speakers }.encode_to_vec().into())
     }
 
-    fn decode(_: &[u8]) -> Option<Self> {
-        None
+    fn decode(value: &[u8]) -> Option<Self> {
+        let speaker = |it: pb::Speaker| Some((snapshot::bare(&it.who).ok()?, it.at));
+        let pb::Spoke { speakers } = pb::Spoke::decode(value).ok()?;
+        speakers.into_iter().map(speaker).collect::<Option<_>>().map(Self)
     }
 }
 
@@ -48,15 +53,17 @@ fn wait(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> V
     if seconds == 0 || !counts || room.affiliation_of(&who) >= Affiliation::Admin {
         return Verdict::Pass;
     }
-    let (now, pause) = (cx.now.elapsed, Duration::from_secs(seconds.into()));
+    let (now, pause) = (cx.now.unix_micros, u64::from(seconds) * 1_000_000);
+    // A clock that was set back makes nobody wait for longer.
+    let waits = |last: u64| (last..last.saturating_add(pause)).contains(&now);
     let Spoke(spoke) = room.slots.get_or_make(Spoke::default);
-    if spoke.get(&who).is_some_and(|last| now < *last + pause) {
+    if spoke.get(&who).is_some_and(|last| waits(*last)) {
         let error = StanzaError::from(StanzaCondition::PolicyViolation).with_type(ErrorType::Wait);
         let text = format!("wait {seconds} seconds between messages in this room");
         return Verdict::Refuse(error.with_text(text));
     }
     if spoke.len() >= REMEMBERED {
-        spoke.retain(|_, last| now < *last + pause);
+        spoke.retain(|_, last| waits(*last));
     }
     spoke.insert(who, now);
     Verdict::Pass

@@ -70,7 +70,7 @@ impl Stage {
         Self { trial, memory, config }
     }
 
-    fn made(&mut self, fields: &str) {
+    pub(super) fn made(&mut self, fields: &str) {
         self.gets("<presence xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org/first'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
         self.gets("<message xmlns='jabber:client' from='chat.x.org' to='coven@chat.x.org'><created xmlns='urn:rookery:rooms:0'/></message>");
         let form = format!(
