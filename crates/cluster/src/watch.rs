@@ -19,7 +19,8 @@ pub struct PlanHandle {
 pub struct Stopped;
 
 impl PlanHandle {
-    pub(crate) fn new(mut changes: watch::Receiver<Arc<Plan>>) -> Self {
+    /// A reader of the plan that whoever has the other end gives.
+    pub fn new(mut changes: watch::Receiver<Arc<Plan>>) -> Self {
         let cached = Arc::clone(&changes.borrow_and_update());
         Self { changes, cached }
     }

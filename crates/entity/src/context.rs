@@ -1,14 +1,17 @@
 //! Owns one turn of an entity: what it may know, and what it causes.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use proto::{Body, CopyId, CopyWord, Envelope, Hosts, MemberId, Now, Receipt, Route, TraceContext};
+use proto::{
+    Body, CopyId, CopyWord, Envelope, Hosts, MemberId, Now, Receipt, Route, Target, TraceContext,
+};
 use store::{Reply, Store, Write};
-use xmpp::{Fence, Origin, Stanza, StanzaError};
+use xmpp::{BareJid, Fence, Jid, Origin, Stanza, StanzaError};
 
 use crate::entity::Entity;
 
@@ -113,15 +116,7 @@ impl<'a, E: Entity> Context<'a, E> {
     fn next_origin(&mut self) -> Origin {
         let next = self.cause.parts;
         self.cause.parts = self.cause.parts.wrapping_add(1);
-        match self.cause.origin {
-            Origin::Client { session, seq, part } => {
-                Origin::Client { session, seq, part: part.wrapping_add(next) }
-            }
-            // The lowest bits count parts.
-            Origin::Shard { shard, epoch, counter } => {
-                Origin::Shard { shard, epoch, counter: counter.wrapping_add(next.into()) }
-            }
-        }
+        self.cause.origin.later(next)
     }
 
     /// The origin of a later turn, whose parts are not those of this one.
@@ -145,6 +140,29 @@ impl<'a, E: Entity> Context<'a, E> {
         };
         let route = Route::of(to, self.hosts);
         self.tell(route, Body::Stanza(stanza));
+    }
+
+    /// Sends a stanza to many, in any order. It stays one envelope until it is at the member where they live.
+    pub fn send_to_all(&mut self, stanza: Stanza, recipients: impl IntoIterator<Item = Jid>) {
+        // Who gets several copies, as another address of the same account, knows them apart by their parts.
+        let mut counts: HashMap<BareJid, u16> = HashMap::new();
+        let target = |jid: Jid| {
+            let count = counts.entry(jid.bare()).or_default();
+            let part = *count;
+            *count = count.wrapping_add(1);
+            Target { jid, part }
+        };
+        let targets: Vec<Target> = recipients.into_iter().map(target).collect();
+        let Some(first) = targets.first() else { return };
+        let route = Route::of(&first.jid, self.hosts);
+        let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
+        let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
+        self.cause.parts = self.cause.parts.wrapping_add(most);
+        let envelope = Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
+            .with_receipt(receipt)
+            .with_trace(self.cause.trace.clone())
+            .with_recipients(targets, self.hosts);
+        self.effects.extend(envelope.map(Effect::Send));
     }
 
     /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since

@@ -40,6 +40,9 @@ pub trait Entity: Sized + Unpin + 'static {
     /// Whether nothing would be lost if the entity were dropped now and loaded again later.
     fn may_sleep(&self) -> bool;
 
+    /// It is put to sleep, and will wake here: what others count of it stays as it is.
+    fn rest(&mut self) {}
+
     /// What it knows beyond its rows and its timers, for [`Entity::restore`]; none: nothing. Asked between
     /// turns, when no answer of the store is awaited. An entity that may not sleep and has no snapshot
     /// stays where it is.

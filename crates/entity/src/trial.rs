@@ -239,7 +239,7 @@ impl<E: Entity> Trial<E> {
 
     fn do_now(&mut self, effect: Effect<E>) {
         match effect {
-            Effect::Send(envelope) => self.sent.push(envelope),
+            Effect::Send(envelope) => self.sent.extend(envelope.expand(&self.hosts)),
             Effect::Commit { writes, receipt, then, origin, .. } => {
                 let batch = store::Batch { fence: self.fence, writes };
                 let result = self.runtime.block_on(self.store.commit(vec![batch])).remove(0);

@@ -1,11 +1,11 @@
 //! Owns the envelope: one thing on its way to one actor, with everything that must travel beside it.
 
 use bytes::Bytes;
-use xmpp::{Epoch, Origin, Stanza};
+use xmpp::{Epoch, Jid, Origin, Stanza};
 
 use crate::member::{ArbiterId, MemberId};
 use crate::receipt::Receipt;
-use crate::route::{ConnectionId, Route};
+use crate::route::{ConnectionId, Hosts, Route};
 use crate::session::{EdgeWord, HomeWord, UserWord};
 
 /// One thing on its way to one actor.
@@ -29,6 +29,18 @@ pub struct Envelope {
     pub again: bool,
     /// The trace that it belongs to, where sampled.
     pub trace: Option<Box<TraceContext>>,
+    /// Who else gets the stanza in it. A stanza for many stays one envelope until it is at the member where they
+    /// live; what is known of `to` alone is known of the first.
+    pub targets: Vec<Target>,
+}
+
+/// One more recipient of an envelope's stanza.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Who.
+    pub jid: Jid,
+    /// By how many parts its origin is later than the envelope's.
+    pub part: u16,
 }
 
 /// What an envelope carries.
@@ -114,7 +126,71 @@ impl Envelope {
             crossed: false,
             again: false,
             trace: None,
+            targets: Vec::new(),
         }
+    }
+
+    /// To these recipients of the stanza in it, the first one and the others; none where there is nobody.
+    #[must_use]
+    pub fn with_recipients(mut self, recipients: Vec<Target>, hosts: &Hosts) -> Option<Self> {
+        let mut targets = recipients.into_iter();
+        let Target { jid, part } = targets.next()?;
+        self.to = Route::of(&jid, hosts);
+        self.origin = self.origin.later(part);
+        if let Body::Stanza(stanza) = self.body {
+            self.body = Body::Stanza(stanza.with_to(jid));
+        }
+        let from_first = |it: Target| Target { part: it.part.wrapping_sub(part), ..it };
+        self.targets = targets.map(from_first).collect();
+        Some(self)
+    }
+
+    /// Every recipient of the stanza in it.
+    pub fn recipients(&self) -> impl Iterator<Item = Target> + '_ {
+        let first = match &self.body {
+            Body::Stanza(stanza) => stanza.head().to.clone(),
+            _ => None,
+        };
+        let first = first.map(|jid| Target { jid, part: 0 });
+        first.into_iter().chain(self.targets.iter().cloned())
+    }
+
+    /// The envelope of one recipient, as if it had been sent to that one alone.
+    #[must_use]
+    pub fn copy_for(&self, Target { jid, part }: Target, to: Route) -> Self {
+        let body = match &self.body {
+            Body::Stanza(stanza) => Body::Stanza(stanza.clone().with_to(jid)),
+            body => body.clone(),
+        };
+        Self {
+            to,
+            body,
+            origin: self.origin.later(part),
+            epoch: self.epoch,
+            receipt: self.receipt.clone(),
+            hops: self.hops,
+            crossed: self.crossed,
+            again: self.again,
+            trace: self.trace.clone(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// An envelope for each recipient.
+    #[must_use]
+    pub fn expand(mut self, hosts: &Hosts) -> Vec<Self> {
+        if self.targets.is_empty() {
+            return vec![self];
+        }
+        let copy = |target: Target| {
+            let to = Route::of(&target.jid, hosts);
+            self.copy_for(target, to)
+        };
+        let copies = self.recipients().map(copy).collect();
+        if let Some(receipt) = self.receipt.take() {
+            receipt.release();
+        }
+        copies
     }
 
     /// With the responsibility for the stanza that caused it.

@@ -23,7 +23,7 @@ pub mod snapshot;
 pub mod time;
 pub mod wire;
 
-pub use envelope::{Announced, Body, CopyWord, Envelope, TraceContext};
+pub use envelope::{Announced, Body, CopyWord, Envelope, Target, TraceContext};
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;

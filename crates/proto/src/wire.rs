@@ -81,6 +81,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         anew: crossing.anew,
         again: envelope.again,
         trace: envelope.trace.as_deref().map(encode_trace),
+        targets: envelope.targets.iter().map(address::encode_target).collect(),
         to: Some(address::encode_route(&envelope.to)),
         body: Some(body),
     })
@@ -112,6 +113,11 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Envelope::new(to, body, address::decode_origin(origin)?, Epoch(message.epoch));
     envelope.hops = u8::try_from(message.hops).map_err(|_| WireError::Invalid("hops"))?;
     envelope.again = message.again;
+    let targets = message.targets.into_iter().map(address::decode_target);
+    envelope.targets = targets.collect::<Result<_, _>>()?;
+    if !envelope.targets.is_empty() && !matches!(envelope.body, Body::Stanza(_)) {
+        return Err(WireError::Invalid("targets"));
+    }
     envelope.trace = message.trace.map(|trace| Box::new(decode_trace(trace)));
     let bucket = match envelope.to.key() {
         Some(_) => Some(address::decode_bucket(message.bucket)?),

@@ -408,3 +408,31 @@ fn what_an_actor_tells_itself_does_not_travel() {
     assert!(wire::encode(&woken, crossing()).is_none());
     assert_eq!(wire::there_and_back(woken).unwrap().body, Body::Woken);
 }
+
+#[test]
+fn an_envelope_for_many_is_one_message_and_each_copy_is_as_if_it_were_sent_alone() {
+    let hosts = proto::Hosts::new([BareJid::parse("x.example").unwrap()], []);
+    let target = |jid: &str, part| proto::Target { jid: Jid::parse(jid).unwrap(), part };
+    let all = [("b@x.example/2", 1), ("a@x.example/1", 0), ("b@x.example/1", 0)];
+    let all: Vec<_> = all.map(|(jid, part)| target(jid, part)).into();
+    let ledger = Ledger::new(0, || {});
+    let sent = message().with_receipt(Some(ledger.open()));
+    let origin = sent.origin;
+    let sent = sent.with_recipients(all.clone(), &hosts).unwrap();
+    let read = wire::there_and_back(sent).unwrap();
+    assert_eq!(read.recipients().count(), 3);
+    let copies = read.expand(&hosts);
+    for (copy, target) in copies.into_iter().zip(all) {
+        assert!(copy.targets.is_empty());
+        assert_eq!(copy.to, Route::User(target.jid.bare()));
+        assert_eq!(copy.origin, origin.later(target.part));
+        let Body::Stanza(stanza) = copy.body else { panic!("a stanza was sent") };
+        assert_eq!(stanza.head().to.as_ref(), Some(&target.jid));
+        assert_eq!(ledger.standing().handled, 0);
+        copy.receipt.unwrap().release();
+    }
+    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false });
+    let mut word = wire::encode(&message(), crossing()).unwrap();
+    word.targets.push(pb::Target { jid: b"a@x.example"[..].into(), part: 1 << 16 });
+    assert_eq!(wire::decode(word).unwrap_err(), WireError::Invalid("part"));
+}

@@ -37,8 +37,10 @@ impl Slot for Open {
     const NAME: &'static str = "invitations";
 
     fn encode(&self) -> Option<Bytes> {
-        let invitation =
-            |(who, by): &(BareJid, Jid)| pb::Invitation { who: who.to_string(), by: by.to_string() };
+        let invitation = |(who, by): &(BareJid, Jid)| pb::Invitation {
+            who: who.to_string(),
+            by: by.to_string(),
+        };
         let invitations = self.invited.iter().map(invitation).collect();
         Some(pb::Invitations { invitations }.encode_to_vec().into())
     }

@@ -145,6 +145,32 @@ impl<'a> Written<'a> {
         };
         cx.send(Stanza::new(head, self.content(view)));
     }
+
+    /// Everybody but himself, each as he may see it.
+    fn send_to_others(&mut self, room: &Room, himself: u64, cx: &mut Context<'_, Room>) {
+        for view in [View::Hidden, View::Shown] {
+            let mut others = room.occupants.iter().filter(|it| it.number != himself);
+            if !others.any(|it| view_of(room, it) == view) {
+                continue;
+            }
+            let head = Head {
+                kind: Kind::Presence(self.news.kind),
+                id: None,
+                from: Some(self.news.from.clone().into()),
+                to: None,
+                lang: self.news.lang.clone(),
+            };
+            let stanza = Stanza::new(head, self.content(view));
+            let others = room.occupants.iter().filter(|it| it.number != himself);
+            let others = others.filter(|it| view_of(room, it) == view);
+            cx.send_to_all(stanza, others.flat_map(clients));
+        }
+    }
+}
+
+/// The addresses of somebody's clients.
+fn clients(occupant: &Occupant) -> impl Iterator<Item = Jid> {
+    occupant.sessions.iter().map(|session| session.jid.clone().into())
 }
 
 /// A status code (§12).
@@ -169,12 +195,7 @@ pub(crate) fn tell_all(
     if !broadcast.has(occupant.role) && !broadcast.has(before) {
         return;
     }
-    for other in room.occupants.iter().filter(|other| other.number != occupant.number) {
-        let view = view_of(room, other);
-        for session in &other.sessions {
-            written.send(view, &session.jid, cx);
-        }
-    }
+    written.send_to_others(room, occupant.number, cx);
 }
 
 /// Tells everybody but himself.
@@ -188,12 +209,7 @@ pub(crate) fn tell_others(
     if !room.settings.broadcast.has(occupant.role) {
         return;
     }
-    for other in room.occupants.iter().filter(|other| other.number != occupant.number) {
-        let view = view_of(room, other);
-        for session in &other.sessions {
-            written.send(view, &session.jid, cx);
-        }
-    }
+    written.send_to_others(room, occupant.number, cx);
 }
 
 /// Tells one session of himself.
@@ -243,11 +259,7 @@ pub(crate) fn announce(room: &Room, content: &[Element], cx: &mut Context<'_, Ro
 
 /// One stanza to every session: only the opening tags differ.
 pub(crate) fn reflect(room: &Room, stanza: &Stanza, cx: &mut Context<'_, Room>) {
-    for occupant in room.occupants.iter() {
-        for session in &occupant.sessions {
-            cx.send(stanza.clone().with_to(session.jid.clone().into()));
-        }
-    }
+    cx.send_to_all(stanza.clone(), room.occupants.iter().flat_map(clients));
 }
 
 /// `<x/>` with status codes alone.

@@ -56,6 +56,7 @@ pub struct Room {
     /// What all rooms share.
     pub shared: Arc<Shared>,
     opened: bool,
+    rests: bool,
 }
 
 /// Whether there is a room.
@@ -142,6 +143,10 @@ impl Entity for Room {
         self.occupants.is_empty() && self.is_settled()
     }
 
+    fn rest(&mut self) {
+        self.rests = true;
+    }
+
     fn snapshot(&self, now: Now) -> Option<Bytes> {
         snapshot::of(self, now)
     }
@@ -181,6 +186,7 @@ impl Room {
             slots: Slots::default(),
             shared,
             opened: false,
+            rests: false,
         }
     }
 
@@ -386,7 +392,9 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.shared.count(&self.jid, 0);
+        if !self.rests {
+            self.shared.count(&self.jid, 0);
+        }
     }
 }
 

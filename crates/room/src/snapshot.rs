@@ -117,11 +117,7 @@ fn budget(budget: Option<pb::Budget>, rate: (u32, u32), now: Now) -> Bucket {
     }
 }
 
-fn read_occupant(
-    room: &Room,
-    message: pb::Occupant,
-    now: Now,
-) -> Result<Occupant, SnapshotError> {
+fn read_occupant(room: &Room, message: pb::Occupant, now: Now) -> Result<Occupant, SnapshotError> {
     let role = match message.role() {
         pb::Role::Visitor => Role::Visitor,
         pb::Role::Participant => Role::Participant,

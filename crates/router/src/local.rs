@@ -4,6 +4,12 @@
 //! writes to the store, bytes to sockets - is collected, and one flush task lets it out behind all tasks
 //! that are ready in this turn, if the member's lease holds. So a batch grows with the load and never
 //! waits.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `many` | envelopes that many are to get |
+
+mod many;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -20,9 +26,9 @@ use xmpp::{BareJid, Bucket, Epoch, Origin};
 
 use crate::held::{Held, Waiting};
 use crate::inbox::{Post, Receiver};
+use crate::link::Links;
 use crate::link::peer::Peer;
 use crate::link::sender::{Departure, Why};
-use crate::link::{Links, lane_of};
 use crate::router::{Place, Router};
 use crate::trace;
 
@@ -165,6 +171,9 @@ pub fn route(envelopes: Vec<Envelope>) {
     for envelope in envelopes {
         let Some(envelope) = local.begin(envelope) else { continue };
         match &links {
+            _ if !envelope.targets.is_empty() => {
+                local.send_to_many(envelope, links.as_deref(), &mut stay);
+            }
             None => local.send_alone(envelope, &mut stay),
             Some(links) => local.send_linked(envelope, links, &mut stay),
         }
@@ -332,7 +341,7 @@ impl Local {
             return None;
         }
         let crossing = Crossing { anew, ..self.router.crossing(&envelope, bucket) };
-        let lane = lane_of(&envelope, bucket);
+        let lane = self.router.lane_of(&envelope, bucket);
         let order = order.unwrap_or_else(|| self.order.replace(self.order.get() + 1));
         self.depart(peer, lane, Departure { envelope, crossing, from: self.id, order });
         None
@@ -379,7 +388,8 @@ impl Local {
         let mut held = std::mem::take(&mut *self.held.borrow_mut());
         let (mut stay, index) = (Vec::new(), self.router.plan_index());
         // What came back goes when all of its bucket has: a run of them, one after the other.
-        let mut running = HashSet::new();
+        // The first of a lane says so, since its receiver turns away what follows what it has turned away.
+        let (mut running, mut begun) = (HashSet::new(), HashSet::new());
         held.retry(|waiting| {
             let Waiting { bucket, plan, returned, .. } = waiting;
             let back = returned.is_some();
@@ -387,7 +397,11 @@ impl Local {
             if plan > index || !ready {
                 return Some(waiting);
             }
-            let anew = back && running.insert(bucket);
+            let lane = self.router.lane_of(&waiting.envelope, Some(bucket));
+            let anew = back && begun.insert((bucket, lane));
+            if back {
+                running.insert(bucket);
+            }
             let (place, _) = self.router.locate(&waiting.envelope.to);
             let target = Target { place, bucket: Some(bucket), anew, order: returned };
             let envelope = self.try_send(waiting.envelope, target, links, &mut stay)?;
@@ -405,7 +419,12 @@ impl Local {
     /// What this arbiter sent comes back to find another way, before all that was sent later.
     fn take_back(&self, batch: Vec<(Departure, u64)>, links: &Links) {
         let mut earlier = Vec::with_capacity(batch.len());
-        for (Departure { envelope, crossing, order, .. }, plan) in batch {
+        for (departure, plan) in batch {
+            if !departure.envelope.targets.is_empty() {
+                earlier.extend(self.take_back_many(departure, plan, links));
+                continue;
+            }
+            let Departure { envelope, crossing, order, .. } = departure;
             let Some(bucket) = crossing.bucket else {
                 // For a socket of a process that is gone: nobody waits for it there.
                 self.has_no_way(envelope, None);
@@ -427,8 +446,12 @@ impl Local {
 
     fn flush_departing(&self, links: &Links) {
         for Departing { peer, lane, batch } in self.departing.take() {
-            for (Departure { envelope, crossing, order, .. }, why) in links.push(&peer, lane, batch)
-            {
+            for (departure, why) in links.push(&peer, lane, batch) {
+                if !departure.envelope.targets.is_empty() {
+                    self.was_not_taken(departure, why, links);
+                    continue;
+                }
+                let Departure { envelope, crossing, order, .. } = departure;
                 if let Some(bucket) = crossing.bucket {
                     links.barrier.leave(bucket);
                 }
@@ -451,7 +474,7 @@ impl Local {
         match (post, links) {
             (Post::Envelopes(batch), _) => route(batch),
             (Post::Again(batch), Some(links)) => self.take_back(batch, &links),
-            (Post::Refused(envelope, refusal), _) => self.host.refuse(envelope, refusal),
+            (Post::Refused(envelope, refusal), _) => self.refuse_each(envelope, refusal),
             (Post::Gone(member), _) => self.host.member_gone(member),
             (Post::Announced(word), _) => self.host.announced(word),
             (Post::Look, Some(links)) => {

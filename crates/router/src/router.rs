@@ -13,7 +13,7 @@ use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin};
 
 use crate::directory::Directory;
 use crate::inbox::{Inbox, Post};
-use crate::link::Links;
+use crate::link::{Links, lane_of};
 use crate::local;
 
 /// Shared by all threads of the process.
@@ -190,6 +190,16 @@ impl Router {
             None => Place::Nobody,
         };
         (place, Some(bucket))
+    }
+
+    /// The lane of an envelope to another member.
+    pub(crate) fn lane_of(&self, envelope: &Envelope, bucket: Option<Bucket>) -> usize {
+        lane_of(envelope, bucket, |from| self.bucket(&from.bare()))
+    }
+
+    /// The buckets of everybody whom a stanza in an envelope is for.
+    pub(crate) fn buckets_of(&self, envelope: &Envelope) -> Vec<Bucket> {
+        envelope.recipients().map(|target| self.bucket(&target.jid.bare())).collect()
     }
 
     /// What an envelope for this bucket carries to another member.

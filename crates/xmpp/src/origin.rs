@@ -25,3 +25,20 @@ pub enum Origin {
         counter: u64,
     },
 }
+
+impl Origin {
+    /// Of something else that the same cause has, so many parts later.
+    #[must_use]
+    pub fn later(self, parts: u16) -> Self {
+        match self {
+            Self::Client { session, seq, part } => {
+                Self::Client { session, seq, part: part.wrapping_add(parts) }
+            }
+            // The lowest bits count parts.
+            Self::Shard { shard, epoch, counter } => {
+                let part = u16::try_from(counter & 0xffff).unwrap_or(0).wrapping_add(parts);
+                Self::Shard { shard, epoch, counter: counter & !0xffff | u64::from(part) }
+            }
+        }
+    }
+}

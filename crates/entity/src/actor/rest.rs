@@ -102,7 +102,9 @@ impl<E: Entity> EntityActor<E> {
         });
         self.asleep = Some(alarm);
         self.packed = Some(Packed { state, timers, restored: None });
-        self.entity = None;
+        if let Some(mut entity) = self.entity.take() {
+            entity.rest();
+        }
     }
 
     /// Wakes the entity if it sleeps.

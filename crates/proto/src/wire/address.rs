@@ -7,6 +7,7 @@ use super::WireError;
 use super::pb::copy::Of;
 use super::pb::envelope::{Origin as Cause, To};
 use super::pb::{self, ClientOrigin, ShardOrigin};
+use crate::envelope::Target;
 use crate::member::{ArbiterId, MemberId};
 use crate::route::{ConnectionId, CopyId, Route, SessionId};
 
@@ -132,4 +133,13 @@ pub(super) fn decode_bare(text: &[u8]) -> Result<BareJid, WireError> {
 
 pub(super) fn decode_full(text: &[u8]) -> Result<FullJid, WireError> {
     FullJid::try_from(decode_jid(text)?).map_err(|_| WireError::Invalid("full address"))
+}
+
+pub(super) fn encode_target(target: &Target) -> pb::Target {
+    pb::Target { jid: encode_text(target.jid.as_str()), part: target.part.into() }
+}
+
+pub(super) fn decode_target(pb::Target { jid, part }: pb::Target) -> Result<Target, WireError> {
+    let part = u16::try_from(part).map_err(|_| WireError::Invalid("part"))?;
+    Ok(Target { jid: decode_jid(&jid)?, part })
 }

@@ -30,7 +30,9 @@ fn occupants_with_their_clients_roles_and_nicks_stay_over_a_sleep() {
     stage.enters("bat@x.org/cave", "bat");
     let mute = admin("<item nick='bat' role='visitor'/>");
     stage.asks("crone@x.org/desktop", "set", &mute);
-    stage.gets("<presence xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org/eldest'/>");
+    stage.gets(
+        "<presence xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org/eldest'/>",
+    );
     let before = state(&stage);
     stage.trial.nap();
     assert_eq!(state(&stage), before);
@@ -73,7 +75,9 @@ fn who_waits_for_an_admin_waits_over_a_sleep() {
     stage.made("<field var='muc#roomconfig_membersonly'><value>1</value></field><field var='muc#register'><value>1</value></field>");
     stage.trial.drowsy = true;
     let form = |ty: &str, fields: &str| {
-        format!("<x xmlns='jabber:x:data' type='{ty}'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>{fields}</x>")
+        format!(
+            "<x xmlns='jabber:x:data' type='{ty}'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>{fields}</x>"
+        )
     };
     let nick = "<field var='muc#register_roomnick'><value>owl</value></field>";
     let ask = format!("<query xmlns='jabber:iq:register'>{}</query>", form("submit", nick));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster::plan::Status;
 use cluster::{Lease, Plan, PlanHandle};
-use proto::{ArbiterId, Body, Envelope, MemberId};
+use proto::{ArbiterId, Body, Envelope, MemberId, Route, Target};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -213,6 +213,10 @@ impl Links {
         let mut batches: Vec<(ArbiterId, Vec<Envelope>)> = Vec::new();
         let index = self.plan_index();
         for arrival in arrivals {
+            if !arrival.envelope.targets.is_empty() {
+                self.deliver_to_all(receiver, arrival, &mut batches);
+                continue;
+            }
             if let Body::Announced(word) = arrival.envelope.body {
                 self.hand_out(&mut batches);
                 self.router.tell_all(|| Post::Announced(word));
@@ -228,10 +232,7 @@ impl Links {
                 receiver.give_back(arrival, Outcome::Full, index);
                 continue;
             }
-            match batches.iter_mut().find(|(of, _)| *of == arbiter) {
-                Some((_, batch)) => batch.push(arrival.envelope),
-                None => batches.push((arbiter, vec![arrival.envelope])),
-            }
+            put(&mut batches, arbiter, arrival.envelope);
         }
         self.hand_out(&mut batches);
     }
@@ -239,6 +240,38 @@ impl Links {
     fn hand_out(&self, batches: &mut Vec<(ArbiterId, Vec<Envelope>)>) {
         for (arbiter, batch) in batches.drain(..) {
             self.router.tell(arbiter, Post::Envelopes(batch));
+        }
+    }
+
+    /// One for many is taken as a whole, or turned away: its sender sends each copy by itself then.
+    fn deliver_to_all(
+        &self,
+        receiver: &mut Receiver,
+        mut arrival: Arrival,
+        batches: &mut Vec<(ArbiterId, Vec<Envelope>)>,
+    ) {
+        let buckets = self.router.buckets_of(&arrival.envelope);
+        let hosts = self.router.hosts();
+        let here = |target: Target| {
+            let to = Route::of(&target.jid, hosts);
+            match self.router.place(&to) {
+                Place::Here(arbiter) if self.router.has_room(arbiter) => {
+                    Some((arbiter, arrival.envelope.copy_for(target, to)))
+                }
+                _ => None,
+            }
+        };
+        let turned = receiver.has_turned(&buckets);
+        let copies: Option<Vec<_>> = arrival.envelope.recipients().map(here).collect();
+        let Some(copies) = copies.filter(|_| !turned) else {
+            receiver.turn(&buckets);
+            return receiver.give_back(arrival, Outcome::Moved, self.plan_index());
+        };
+        for (arbiter, envelope) in copies {
+            put(batches, arbiter, envelope);
+        }
+        if let Some(receipt) = arrival.envelope.receipt.take() {
+            receipt.release();
         }
     }
 
@@ -279,7 +312,11 @@ impl Links {
     }
 
     fn leave(&self, departure: &Departure) -> bool {
-        departure.crossing.bucket.is_some_and(|bucket| self.barrier.leave(bucket))
+        if departure.envelope.targets.is_empty() {
+            return departure.crossing.bucket.is_some_and(|bucket| self.barrier.leave(bucket));
+        }
+        let buckets = self.router.buckets_of(&departure.envelope);
+        buckets.into_iter().fold(false, |freed, bucket| self.barrier.leave(bucket) || freed)
     }
 
     /// Gives envelopes back to the arbiters that sent them, which find them another way by a plan that is at
@@ -372,6 +409,13 @@ impl Links {
 
     fn peers(&self) -> std::sync::RwLockReadGuard<'_, HashMap<MemberId, Arc<Peer>>> {
         self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn put(batches: &mut Vec<(ArbiterId, Vec<Envelope>)>, arbiter: ArbiterId, envelope: Envelope) {
+    match batches.iter_mut().find(|(of, _)| *of == arbiter) {
+        Some((_, batch)) => batch.push(envelope),
+        None => batches.push((arbiter, vec![envelope])),
     }
 }
 

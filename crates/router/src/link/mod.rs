@@ -1,8 +1,9 @@
 //! Owns the way between members: lanes that lose nothing while both processes live, and give back what is not
 //! resolved when one is gone.
 //!
-//! For each ordered pair of members there are [`LANES`] lanes; what is for one address goes by one lane, so that
-//! it stays in order, and all about second copies goes by the last one. The member that sends opens each lane and sends frames of envelopes; the other one answers
+//! For each ordered pair of members there are [`LANES`] lanes; what one address sends goes by one lane, so that
+//! it stays in order, and so does what is said between the parts of one account, and all about second copies, which
+//! goes by the last one. The member that sends opens each lane and sends frames of envelopes; the other one answers
 //! with acknowledgements, credit and notices.
 //!
 //! | module | owns |
@@ -27,8 +28,8 @@ pub mod sender;
 #[cfg(test)]
 mod simulation;
 
-use proto::{Envelope, Route};
-use xmpp::Bucket;
+use proto::{Body, Envelope, Route};
+use xmpp::{Bucket, Jid};
 
 pub use carrier::{Address, Carrier, Cut, Pipe};
 pub use links::{LinkFigures, Links};
@@ -47,15 +48,29 @@ pub mod pb {
 /// Lanes for each ordered pair of members.
 pub const LANES: usize = 5;
 
+/// Most recipients of one envelope on a lane.
+pub(crate) const TARGETS: usize = 4_096;
+
 /// The last one is for second copies: what a member says of them stays in order, and keeps nobody else waiting.
 pub(crate) const COPIES: usize = LANES - 1;
 
-/// The lane of an envelope: by the bucket of its address, or by the socket's number; the last one for second copies.
-pub(crate) fn lane_of(envelope: &Envelope, bucket: Option<Bucket>) -> usize {
-    let number = match (bucket, &envelope.to) {
-        (Some(bucket), _) => u64::from(bucket.number()),
-        (None, Route::Connection(connection)) => connection.number,
-        (None, _) => return COPIES,
+/// The lane of an envelope: of a stanza by the bucket of its sender, so that one for many stays in order with those
+/// for one; of a word by the bucket of its address, or by the socket's number; the last one for second
+/// copies.
+pub(crate) fn lane_of(
+    envelope: &Envelope,
+    bucket: Option<Bucket>,
+    sender: impl FnOnce(&Jid) -> Bucket,
+) -> usize {
+    let from = match &envelope.body {
+        Body::Stanza(stanza) => stanza.head().from.as_ref(),
+        _ => None,
+    };
+    let number = match (from, bucket, &envelope.to) {
+        (Some(from), Some(_), _) => u64::from(sender(from).number()),
+        (None, Some(bucket), _) => u64::from(bucket.number()),
+        (_, None, Route::Connection(connection)) => connection.number,
+        (_, None, _) => return COPIES,
     };
     usize::try_from(number % COPIES as u64).unwrap_or(0)
 }

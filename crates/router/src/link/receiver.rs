@@ -169,6 +169,16 @@ impl Receiver {
         self.turned.contains(&bucket)
     }
 
+    /// Whether one for many must be turned away, because one before it for any of them was.
+    pub fn has_turned(&self, buckets: &[Bucket]) -> bool {
+        buckets.iter().any(|bucket| self.turned.contains(bucket))
+    }
+
+    /// Whatever comes for these is turned away until it comes anew.
+    pub fn turn(&mut self, buckets: &[Bucket]) {
+        self.turned.extend(buckets);
+    }
+
     /// An arrival could not be delivered: the sender must find another way for it, or answer it. Its receipt is
     /// void.
     pub fn give_back(&mut self, arrival: Arrival, outcome: Outcome, plan_index: u64) {

@@ -318,5 +318,6 @@ fn weight(envelope: &Envelope) -> u64 {
         }
         _ => 0,
     };
-    content as u64 + OVERHEAD
+    let targets: usize = envelope.targets.iter().map(|target| target.jid.as_str().len() + 8).sum();
+    (content + targets) as u64 + OVERHEAD
 }

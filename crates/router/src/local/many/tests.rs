@@ -1,0 +1,252 @@
+//! Three members in this process, each on a thread of its own; the test is the first one.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::mpsc as channel;
+use std::sync::{Mutex, Weak};
+use std::time::Duration;
+
+use cluster::plan::{Assignment, Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, MoveId};
+use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
+use futures_util::future::BoxFuture;
+use proto::{ArbiterId, Body, Hosts, Ledger, MemberId};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{mpsc, watch};
+use xmpp::{BareJid, Epoch, Head, Jid, Kind, MessageType, Origin, Stanza};
+
+use super::*;
+use crate::link::carrier::PIPE_DEPTH;
+use crate::link::{Address, Carrier, Cut, Pipe};
+use crate::local::{LocalHost, install, route};
+use crate::{Inbox, Router};
+
+const MEMBERS: [MemberId; 3] = [MemberId(1), MemberId(2), MemberId(3)];
+
+/// Who heard what where.
+type Heard = (MemberId, String, String);
+
+struct Sink(MemberId, channel::Sender<Heard>);
+
+impl LocalHost for Sink {
+    fn deliver(&self, batch: Vec<Envelope>) {
+        for envelope in batch {
+            let Body::Stanza(stanza) = envelope.body else { continue };
+            let to = stanza.head().to.as_ref().unwrap().to_string();
+            let id = stanza.head().id.as_deref().unwrap_or_default().to_owned();
+            self.1.send((self.0, to, id)).unwrap();
+            envelope.receipt.into_iter().for_each(proto::Receipt::release);
+        }
+    }
+
+    fn refuse(&self, envelope: Envelope, refusal: Refusal) {
+        panic!("{refusal:?}: {envelope:?}");
+    }
+
+    fn flush(&self) {}
+
+    fn member_gone(&self, _: MemberId) {}
+}
+
+#[derive(Clone)]
+struct Wires(Handle, Arc<Mutex<HashMap<MemberId, Weak<Links>>>>);
+
+impl Carrier for Wires {
+    fn open(&self, to: Address, _: u32) -> BoxFuture<'static, Result<Pipe, Cut>> {
+        let links = self.1.lock().unwrap().get(&to.member).and_then(Weak::upgrade);
+        let runtime = self.0.clone();
+        Box::pin(async move {
+            let links = links.ok_or_else(|| Cut("nobody is there".to_owned()))?;
+            let (frames, theirs) = mpsc::channel(PIPE_DEPTH);
+            let (replies, ours) = mpsc::channel(PIPE_DEPTH);
+            runtime.spawn(async move { links.serve(theirs, replies).await });
+            Ok(Pipe { frames, replies: ours })
+        })
+    }
+}
+
+struct World {
+    plans: Vec<watch::Sender<Arc<Plan>>>,
+    links: Vec<Arc<Links>>,
+    heard: channel::Receiver<Heard>,
+    plan: Plan,
+    local: tokio::task::LocalSet,
+    runtime: Runtime,
+    _shared: Runtime,
+}
+
+fn plan() -> Plan {
+    let mut plan = Plan::new();
+    let bootstrap = Bootstrap {
+        cluster: ClusterUuid(7),
+        generation: 1,
+        hash_key: HashKey::new([7; 16]),
+        feature_level: FEATURE_LEVEL,
+        members: MEMBERS.map(|id| MemberInfo::new(id, format!("member{}", id.0))).to_vec(),
+    };
+    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
+    plan
+}
+
+fn hosts() -> Hosts {
+    let bare = |text| BareJid::parse(text).unwrap();
+    Hosts::new([bare("x.org")], [bare("chat.x.org")])
+}
+
+/// A member's arbiter is this thread; `installed` may not be dropped before it ends.
+fn arrive(
+    member: MemberId,
+    router: &Router,
+    inbox: crate::inbox::Receiver,
+    heard: channel::Sender<Heard>,
+) {
+    let host = Rc::new(Sink(member, heard));
+    let (receive, flush) = install(ArbiterId(0), router.clone(), host, inbox);
+    tokio::task::spawn_local(receive);
+    tokio::task::spawn_local(flush);
+}
+
+impl World {
+    fn new() -> Self {
+        let build =
+            || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
+        let shared = build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let wires = Wires(shared.handle().clone(), Arc::default());
+        let (tell, heard) = channel::channel();
+        let local = tokio::task::LocalSet::new();
+        let (mut plans, mut links) = (Vec::new(), Vec::new());
+        for member in MEMBERS {
+            let (sender, receiver) = watch::channel(Arc::new(plan()));
+            let handle = PlanHandle::new(receiver);
+            let (inbox, waiting) = Inbox::new();
+            let router = Router::new(member, handle.clone(), Lease::always(), hosts(), vec![inbox]);
+            let own = Links::start(&router, 1, wires.clone(), (handle, shared.handle().clone()));
+            wires.1.lock().unwrap().insert(member, Arc::downgrade(&own));
+            plans.push(sender);
+            links.push(own);
+            let tell = tell.clone();
+            if member == MEMBERS[0] {
+                local.block_on(&runtime, async { arrive(member, &router, waiting, tell) });
+                continue;
+            }
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                tokio::task::LocalSet::new().block_on(&runtime, async {
+                    arrive(member, &router, waiting, tell);
+                    std::future::pending::<()>().await;
+                });
+            });
+        }
+        Self { plans, links, heard, plan: plan(), local, runtime, _shared: shared }
+    }
+
+    fn owner(&self, jid: &Jid) -> MemberId {
+        let bucket = self.plan.hash_key().bucket(&jid.bare());
+        self.plan.owner(bucket.shard()).unwrap().0
+    }
+
+    fn says(&self, id: &str, to: &[Jid], receipt: Option<proto::Receipt>) {
+        let head = Head {
+            kind: Kind::Message(MessageType::Groupchat),
+            id: Some(id.into()),
+            from: Some(Jid::parse("coven@chat.x.org/hag").unwrap()),
+            to: None,
+            lang: None,
+        };
+        let origin = Origin::Client { session: 1, seq: 1, part: 0 };
+        let anybody = Route::Room(BareJid::parse("coven@chat.x.org").unwrap());
+        let body = Body::Stanza(Stanza::new(head, "<body>hi</body>"));
+        let envelope = Envelope::new(anybody, body, origin, Epoch(1)).with_receipt(receipt);
+        let targets = to.iter().map(|jid| Target { jid: jid.clone(), part: 0 }).collect();
+        let envelope = envelope.with_recipients(targets, &hosts()).unwrap();
+        self.local.block_on(&self.runtime, async { route(vec![envelope]) });
+    }
+
+    /// Lets the first member work until this is so.
+    fn until(&self, mut is_so: impl FnMut() -> bool) {
+        let look = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let patience = Duration::from_secs(60);
+        let wait = async { tokio::time::timeout(patience, look).await };
+        self.local.block_on(&self.runtime, wait).expect("it becomes so");
+    }
+
+    fn hears(&self, many: usize) -> Vec<Heard> {
+        let mut all = Vec::new();
+        self.until(|| {
+            all.extend(self.heard.try_iter());
+            all.len() >= many
+        });
+        all
+    }
+
+    fn sent(&self) -> u64 {
+        self.links[0].figures().sent.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+fn people() -> Vec<Jid> {
+    (0..60).map(|number| Jid::parse(&format!("p{number}@x.org/r")).unwrap()).collect()
+}
+
+// One copy of a message goes to each other member, however many of its recipients live there.
+#[test]
+fn each_member_is_sent_one_copy_and_everybody_hears_it_once_where_he_lives() {
+    let world = World::new();
+    let people = people();
+    let ledger = Ledger::new(0, || {});
+    world.says("one", &people, Some(ledger.open()));
+    let mut heard = world.hears(people.len());
+    heard.sort();
+    let mut expected: Vec<Heard> =
+        people.iter().map(|jid| (world.owner(jid), jid.to_string(), "one".to_owned())).collect();
+    expected.sort();
+    assert_eq!(heard, expected);
+    assert_eq!(world.sent(), 2);
+    world.until(|| ledger.standing().handled == 1);
+    for lane in 0..3 {
+        world.says(&format!("more{lane}"), &people, None);
+    }
+    world.hears(3 * people.len());
+    assert_eq!(world.sent(), 8);
+}
+
+// Where somebody has moved, the sender sends each copy by itself, in order, and nobody hears anything twice.
+#[test]
+fn a_copy_for_somebody_who_has_moved_is_turned_away_and_all_hear_all_in_order() {
+    let mut world = World::new();
+    let people = people();
+    world.says("before", &people, None);
+    world.hears(people.len());
+    let moved = people.iter().find(|jid| world.owner(jid) == MEMBERS[1]).unwrap();
+    let shard = world.plan.hash_key().bucket(&moved.bare()).shard();
+    let to = Assignment { shard, member: MEMBERS[2] };
+    world.plan.apply(2, Entry::Prepare(vec![to])).unwrap();
+    world.plan.apply(3, Entry::Release(vec![MoveId { shard, since: 2 }])).unwrap();
+    let plan = Arc::new(world.plan.clone());
+    for member in &world.plans[1..] {
+        member.send_replace(Arc::clone(&plan));
+    }
+    world.until(|| world.links[1..].iter().all(|links| links.plan_index() == 3));
+    let ledger = Ledger::new(0, || {});
+    world.says("one", &people, Some(ledger.open()));
+    world.says("two", &people, None);
+    world.until(|| {
+        let back = world.links[0].figures().rerouted.load(std::sync::atomic::Ordering::SeqCst);
+        back >= 2
+    });
+    world.plans[0].send_replace(plan);
+    let heard = world.hears(2 * people.len());
+    assert_eq!(heard.len(), 2 * people.len());
+    for jid in &people {
+        let of = |it: &&Heard| it.1 == jid.as_str();
+        let order: Vec<&str> = heard.iter().filter(of).map(|it| it.2.as_str()).collect();
+        assert_eq!(order, ["one", "two"], "{jid}");
+        let at = heard.iter().filter(of).map(|it| it.0);
+        assert!(at.into_iter().all(|member| member == world.owner(jid)), "{jid}");
+    }
+    world.until(|| ledger.standing().handled == 1);
+}
