@@ -4,7 +4,7 @@ use crate::fleet::Target;
 use crate::process::Tree;
 use crate::relay::Relay;
 use crate::signin::{Manner, Mechanism, Security};
-use crate::{accounts, chat, idle, storm, tls};
+use crate::{accounts, chat, idle, rooms, storm, tls};
 use clap::{Args, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
@@ -37,6 +37,8 @@ enum Action {
     Idle(IdleArgs),
     /// Let pairs of sessions chat.
     Chat(ChatArgs),
+    /// Lets many enter a room and some of them talk.
+    Room(RoomArgs),
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +172,39 @@ struct ChatArgs {
     count: u64,
 }
 
+#[derive(Debug, Args)]
+struct RoomArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Occupants.
+    #[arg(long, default_value_t = 100)]
+    occupants: usize,
+    /// How many of them talk.
+    #[arg(long, default_value_t = 10)]
+    speakers: usize,
+    /// Messages that each speaker keeps under way.
+    #[arg(long, default_value_t = 1)]
+    window: u64,
+    /// Size of a message as sent, bytes.
+    #[arg(long, default_value_t = 200)]
+    bytes: usize,
+    /// The room's name. There must be no such room.
+    #[arg(long, default_value = "load")]
+    name: String,
+    /// The room service; without it: conference and the domain.
+    #[arg(long)]
+    service: Option<String>,
+    /// A field of the room's configuration, such as muc#roomconfig_enablearchiving=0; may be given more than once.
+    #[arg(long)]
+    configure: Vec<String>,
+    /// Talk so long before measuring, seconds.
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Measure so long, seconds.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+}
+
 impl Command {
     /// Does what was asked for and prints the result.
     pub fn run(self) -> io::Result<()> {
@@ -187,6 +222,7 @@ impl Command {
             Action::Login(args) => login(args, self.json),
             Action::Idle(args) => hold_idle(args, self.json),
             Action::Chat(args) => let_chat(args, self.json),
+            Action::Room(args) => fill_room(args, self.json),
         }
     }
 }
@@ -244,6 +280,26 @@ fn let_chat(args: ChatArgs, json: bool) -> io::Result<()> {
     let server = server(&args.target)?;
     let target = target(args.target, Presence::Sent);
     print(&chat::run(target, options, server)?, json)
+}
+
+fn fill_room(args: RoomArgs, json: bool) -> io::Result<()> {
+    let service = args.service.unwrap_or_else(|| format!("conference.{}", args.target.who.domain));
+    let occupants = args.occupants.max(1);
+    let options = rooms::Options {
+        occupants,
+        speakers: args.speakers.clamp(1, occupants),
+        window: args.window.max(1),
+        bytes: args.bytes,
+        room: format!("{}@{service}", args.name),
+        configuration: args.configure,
+        concurrency: args.target.concurrency,
+        warm_up: seconds(args.warm_up)?,
+        duration: seconds(args.seconds)?,
+    };
+    need_descriptors(options.occupants)?;
+    let server = server(&args.target)?;
+    let target = target(args.target, Presence::Sent);
+    print(&rooms::run(target, options, server)?, json)
 }
 
 #[derive(PartialEq)]

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`scan`] finds stanzas in bytes, [`signin`] (with [`keys`]) says what a client
 //! says until it is online, [`tls`] and [`connection`] are its socket, [`fleet`] drives thousands of
-//! [`sessions`] on one thread. [`chat`], [`storm`] and [`idle`] are the loads, [`relay`] is the floor.
+//! [`sessions`] on one thread. [`chat`], [`rooms`], [`storm`] and [`idle`] are the loads, [`relay`] is the floor.
 //! [`stats`], [`tracker`] and [`process`] measure; [`command`] is the command line.
 //!
 //! It knows nothing of the server it drives but RFC 6120 and 6121; of this project's server it
@@ -25,6 +25,7 @@ pub mod message;
 pub mod pace;
 pub mod process;
 pub mod relay;
+pub mod rooms;
 pub mod scan;
 mod session;
 pub mod sessions;

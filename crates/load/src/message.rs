@@ -17,13 +17,18 @@ pub struct Mark {
 
 /// Appends a message to `to`, filled up to `size` bytes.
 pub fn write(mark: Mark, to: &str, size: usize, out: &mut Vec<u8>) {
+    write_as("chat", mark, to, size, out);
+}
+
+/// The same, of another type.
+pub fn write_as(kind: &str, mark: Mark, to: &str, size: usize, out: &mut Vec<u8>) {
     const END: &[u8] = b"</body></message>";
     let Mark { pair, number, sent } = mark;
     let begin = out.len();
     let nanos = sent.as_nanos();
     write!(
         out,
-        "<message to='{to}' type='chat' id='{pair}-{number}'><body>{pair} {number} {nanos} "
+        "<message to='{to}' type='{kind}' id='{pair}-{number}'><body>{pair} {number} {nanos} "
     )
     .expect("a Vec takes any bytes");
     let filled = (begin + size).saturating_sub(END.len());
