@@ -142,8 +142,41 @@ impl<'a, E: Entity> Context<'a, E> {
         self.tell(route, Body::Stanza(stanza));
     }
 
+    /// Acts for a while as if another stanza were the cause.
+    pub fn caused_by(
+        &mut self,
+        origin: Origin,
+        receipt: Option<Receipt>,
+        act: impl FnOnce(&mut Self),
+    ) {
+        let cause = Cause { receipt, trace: self.cause.trace.clone(), ..Cause::own(origin) };
+        let before = std::mem::replace(&mut self.cause, cause);
+        act(self);
+        let own = std::mem::replace(&mut self.cause, before);
+        if let Some(receipt) = own.receipt {
+            receipt.release();
+        }
+    }
+
     /// Sends a stanza to many, in any order. It stays one envelope until it is at the member where they live.
     pub fn send_to_all(&mut self, stanza: Stanza, recipients: impl IntoIterator<Item = Jid>) {
+        let envelope = self.for_all(stanza, recipients);
+        self.effects.extend(envelope.map(Effect::Send));
+    }
+
+    /// The same, where another one with the same cause and epoch may have come to some of them before, from a
+    /// process that is gone: they drop what they have.
+    pub fn send_again_to_all(&mut self, stanza: Stanza, recipients: impl IntoIterator<Item = Jid>) {
+        let envelope = self.for_all(stanza, recipients);
+        let again = |it: Envelope| Envelope { again: true, crossed: true, ..it };
+        self.effects.extend(envelope.map(again).map(Effect::Send));
+    }
+
+    fn for_all(
+        &mut self,
+        stanza: Stanza,
+        recipients: impl IntoIterator<Item = Jid>,
+    ) -> Option<Envelope> {
         // Who gets several copies, as another address of the same account, knows them apart by their parts.
         let mut counts: HashMap<BareJid, u16> = HashMap::new();
         let target = |jid: Jid| {
@@ -153,16 +186,15 @@ impl<'a, E: Entity> Context<'a, E> {
             Target { jid, part }
         };
         let targets: Vec<Target> = recipients.into_iter().map(target).collect();
-        let Some(first) = targets.first() else { return };
+        let first = targets.first()?;
         let route = Route::of(&first.jid, self.hosts);
         let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
         let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
         self.cause.parts = self.cause.parts.wrapping_add(most);
-        let envelope = Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
+        Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
             .with_receipt(receipt)
             .with_trace(self.cause.trace.clone())
-            .with_recipients(targets, self.hosts);
-        self.effects.extend(envelope.map(Effect::Send));
+            .with_recipients(targets, self.hosts)
     }
 
     /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since

@@ -106,6 +106,18 @@ impl<E: Entity> Trial<E> {
         std::mem::take(&mut self.sent)
     }
 
+    /// Hands a body to the entity that has come with this origin before, or may have.
+    pub fn receive_as(&mut self, to: Route, body: Body, origin: Origin) -> Vec<Envelope> {
+        let envelope = Envelope::new(to, body, origin, self.fence.epoch);
+        self.turn(Cause::own(origin), |entity, cx| entity.receive(envelope, cx));
+        std::mem::take(&mut self.sent)
+    }
+
+    /// The origin of what came last.
+    pub fn last_origin(&self) -> Origin {
+        self.origin(self.counter)
+    }
+
     /// Has the entity do something in a turn of its own; what it sends.
     pub fn act(&mut self, turn: impl FnOnce(&mut E, &mut Context<'_, E>)) -> Vec<Envelope> {
         let cause = Cause::own(self.next_origin());
@@ -204,8 +216,12 @@ impl<E: Entity> Trial<E> {
 
     fn next_origin(&mut self) -> Origin {
         self.counter += 1;
+        self.origin(self.counter)
+    }
+
+    fn origin(&self, counter: u64) -> Origin {
         let shard = Shard::new(0).expect("there is a first shard");
-        Origin::Shard { shard, epoch: self.fence.epoch, counter: self.counter }
+        Origin::Shard { shard, epoch: self.fence.epoch, counter }
     }
 
     fn turn(&mut self, cause: Cause, turn: impl FnOnce(&mut E, &mut Context<'_, E>)) {

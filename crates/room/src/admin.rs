@@ -14,6 +14,7 @@ use crate::nick::{folded, occupant_jid};
 use crate::presence::{self, News};
 use crate::room::{Phase, Room};
 use crate::rules::{self, Standing};
+use crate::voices;
 
 /// Most items of one answer; where there are more, the rest is asked for by pages (XEP-0059).
 const PAGE_MOST: u32 = 1_000;
@@ -287,8 +288,9 @@ pub(crate) fn give_role(
     (actor, reason): (Option<&str>, Option<&str>),
     cx: &mut Context<'_, Room>,
 ) {
-    let Some(occupant) = room.occupants.get_mut(number) else { return };
-    let before = std::mem::replace(&mut occupant.role, to);
+    let Some(before) = room.occupants.set_role(number, to) else { return };
+    let Some(who) = room.occupants.get(number).map(|it| it.who.clone()) else { return };
+    voices::given(room, &who, to);
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { actor, reason, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, before, cx);

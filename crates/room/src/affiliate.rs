@@ -12,7 +12,7 @@ use crate::exit::{self, Removal};
 use crate::extensions::affiliation_versions::version;
 use crate::presence::{self, News};
 use crate::room::{Phase, Room};
-use crate::{invite, nick_change};
+use crate::{invite, nick_change, voices};
 
 /// Somebody gets another affiliation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,9 @@ fn follow(
     cx: &mut Context<'_, Room>,
 ) {
     let versions = Some((since.to_owned(), version(room)));
+    if before != change.to {
+        voices::affiliated(room, &change.who);
+    }
     let now = room.affiliation_of(&change.who);
     let inside: Vec<u64> =
         room.occupants.of_account(&change.who).map(|occupant| occupant.number).collect();
@@ -153,9 +156,8 @@ fn turn_into(
     cx: &mut Context<'_, Room>,
 ) {
     let moderated = room.settings.moderated;
-    let Some(occupant) = room.occupants.get_mut(number) else { return };
-    let role = occupant.role;
-    occupant.role = before.role_after(now, role, moderated);
+    let Some(role) = room.occupants.get(number).map(|it| it.role) else { return };
+    room.occupants.set_role(number, before.role_after(now, role, moderated));
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { actor, reason, versions, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, role, cx);

@@ -17,6 +17,7 @@ use crate::presence::{self, News};
 use crate::rate::Bucket;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
+use crate::voices;
 
 /// Where the room is full, so many admins and owners may come in all the same (§7.2.9).
 const RESERVED_PLACES: usize = 20;
@@ -193,8 +194,7 @@ fn come_in(
 
 fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) -> u64 {
     let who = session.jid.bare();
-    let affiliation = room.affiliation_of(&who);
-    let role = affiliation.role_on_entering(room.settings.moderated);
+    let role = voices::role_on_entering(room, &who);
     let marks = extensions::marks(room, &who);
     let rate = Bucket::full(room.shared.config.rates.occupant, cx.now.elapsed);
     room.occupants.add(|number| Occupant {
@@ -206,6 +206,18 @@ fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) 
         marks,
         rate,
     })
+}
+
+/// Somebody is inside, and nobody is told: he was before the former owner died.
+pub(crate) fn silently(room: &mut Room, stanza: &Stanza, cx: &Context<'_, Room>) {
+    let Ok(knock) = Knock::read(room, stanza) else { return };
+    let who = knock.session.bare();
+    let Ok(jid) = nick_of(room, &knock, &who) else { return };
+    let session = knock.session(room, stanza);
+    match room.occupants.of_nick(jid.resource()).map(|inside| inside.number) {
+        Some(number) => room.occupants.show(number, session),
+        None => drop(add(room, jid, session, cx)),
+    }
 }
 
 /// Everything that a newcomer is told, in order (§7.1); also said to a client that has lost track

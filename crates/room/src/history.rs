@@ -114,6 +114,11 @@ impl History {
         Ok(())
     }
 
+    /// The id of the newest.
+    pub(crate) fn last(&self) -> Option<ArchiveId> {
+        self.lines.back().map(|line| line.id)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

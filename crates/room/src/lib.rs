@@ -19,12 +19,15 @@
 //! | [`history`] | what newcomers are shown (§7.2.13) |
 //! | [`invite`] | mediated invitations (§7.8.2) |
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
+//! | `voices` | who keeps or lacks voice over visits (§5.1) |
 //! | [`iq`] | requests to the room, and between occupants (§17.4) |
 //! | [`admin`] | lists of people, seen and changed (§8, §9, §10) |
 //! | [`affiliate`] | affiliations given and taken, with all that follows |
 //! | [`owner`] | configuration (§10.1.3, §10.2) |
 //! | [`destroy`] | the end of a room (§10.9) |
 //! | `snapshot` | its live state as data |
+//! | `mirror` | the second copy of it, and going on from that |
+//! | [`fan_out`] | messages on their way to all |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
 //! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`nick`],
@@ -42,10 +45,12 @@ pub mod directory;
 pub mod enter;
 pub mod exit;
 pub mod extensions;
+pub mod fan_out;
 pub mod form;
 pub mod history;
 pub mod invite;
 pub mod iq;
+mod mirror;
 pub mod nick;
 pub mod nick_change;
 pub mod occupant;
@@ -64,6 +69,7 @@ pub mod subject;
 #[cfg(test)]
 mod tests;
 pub mod voice;
+mod voices;
 
 pub use config::{Config, Create, Rates, Shared};
 pub use directory::Directory;

@@ -1,7 +1,7 @@
 //! Owns the people in a room: their nicks, roles and sessions. Plain data; what is said to whom is known to
 //! [`crate::presence`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use xmpp::{BareJid, FullJid, Jid};
@@ -47,6 +47,8 @@ pub struct Occupants {
     nicks: HashMap<Box<str>, u64>,
     sessions: HashMap<FullJid, u64>,
     last: u64,
+    /// Who has come, gone, or changed since somebody asked.
+    touched: BTreeSet<u64>,
 }
 
 impl Occupant {
@@ -87,9 +89,21 @@ impl Occupants {
         self.list.get(&number)
     }
 
-    /// An occupant by his number.
-    pub fn get_mut(&mut self, number: u64) -> Option<&mut Occupant> {
-        self.list.get_mut(&number)
+    /// What an occupant may still send.
+    pub fn rate_of(&mut self, number: u64) -> Option<&mut Bucket> {
+        self.list.get_mut(&number).map(|occupant| &mut occupant.rate)
+    }
+
+    /// Gives an occupant another role; the one that he had.
+    pub fn set_role(&mut self, number: u64, role: Role) -> Option<Role> {
+        let occupant = self.list.get_mut(&number)?;
+        self.touched.insert(number);
+        Some(std::mem::replace(&mut occupant.role, role))
+    }
+
+    /// The numbers of those who have come, gone, or changed since this was asked last.
+    pub fn take_touched(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.touched)
     }
 
     /// The occupant of whom this is a session.
@@ -133,6 +147,7 @@ impl Occupants {
             return false;
         }
         self.go_on_from(occupant.number);
+        self.touched.insert(occupant.number);
         self.nicks.insert(folded(occupant.nick()), occupant.number);
         for session in &occupant.sessions {
             self.sessions.insert(session.jid.clone(), occupant.number);
@@ -144,6 +159,7 @@ impl Occupants {
     /// One more session of an occupant, or another presence of one; it is shown from now on.
     pub fn show(&mut self, number: u64, session: Session) {
         let Some(occupant) = self.list.get_mut(&number) else { return };
+        self.touched.insert(number);
         self.sessions.insert(session.jid.clone(), number);
         occupant.sessions.retain(|known| known.jid != session.jid);
         occupant.sessions.push(session);
@@ -152,6 +168,7 @@ impl Occupants {
     /// Takes a session away; whether its occupant has others.
     pub fn remove_session(&mut self, number: u64, jid: &Jid) -> bool {
         self.sessions.remove(jid.as_str());
+        self.touched.insert(number);
         let Some(occupant) = self.list.get_mut(&number) else { return false };
         occupant.sessions.retain(|known| *known.jid != *jid);
         !occupant.sessions.is_empty()
@@ -160,6 +177,7 @@ impl Occupants {
     /// Takes an occupant out with all sessions.
     pub fn remove(&mut self, number: u64) -> Option<Occupant> {
         let occupant = self.list.remove(&number)?;
+        self.touched.insert(number);
         self.nicks.remove(&folded(occupant.nick()));
         for session in &occupant.sessions {
             self.sessions.remove(&session.jid);
@@ -172,6 +190,7 @@ impl Occupants {
         let Some(occupant) = self.list.get_mut(&number) else { return };
         self.nicks.remove(&folded(occupant.nick()));
         self.nicks.insert(folded(jid.resource()), number);
+        self.touched.insert(number);
         occupant.jid = jid;
     }
 

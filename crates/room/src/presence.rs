@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use entity::Context;
+use store::ArchiveId;
 use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, ns};
 
 use crate::Room;
@@ -254,12 +255,26 @@ pub(crate) fn announce(room: &Room, content: &[Element], cx: &mut Context<'_, Ro
         to: None,
         lang: None,
     };
-    reflect(room, &Stanza::build(head, content), cx);
+    cx.send_to_all(Stanza::build(head, content), room.occupants.iter().flat_map(clients));
 }
 
-/// One stanza to every session: only the opening tags differ.
-pub(crate) fn reflect(room: &Room, stanza: &Stanza, cx: &mut Context<'_, Room>) {
-    cx.send_to_all(stanza.clone(), room.occupants.iter().flat_map(clients));
+/// A message to every session: only the opening tags differ.
+pub(crate) fn reflect(room: &mut Room, id: ArchiveId, stanza: &Stanza, cx: &mut Context<'_, Room>) {
+    let (origin, receipt) = room.fan_outs.begin(id, cx.receipt(), &cx.waker());
+    let (stanza, all) = (stanza.clone(), room.occupants.iter().flat_map(clients));
+    cx.caused_by(origin, receipt, |cx| cx.send_to_all(stanza, all));
+}
+
+/// The same, where a former owner may have sent it to some, or all.
+pub(crate) fn reflect_again(
+    room: &mut Room,
+    id: ArchiveId,
+    stanza: &Stanza,
+    cx: &mut Context<'_, Room>,
+) {
+    let (origin, receipt) = room.fan_outs.begin(id, None, &cx.waker());
+    let (stanza, all) = (stanza.clone(), room.occupants.iter().flat_map(clients));
+    cx.caused_by(origin, receipt, |cx| cx.send_again_to_all(stanza, all));
 }
 
 /// `<x/>` with status codes alone.

@@ -42,6 +42,8 @@ pub(crate) struct Kept {
     /// As everybody gets it.
     pub(crate) stanza: Stanza,
     pub(crate) result: Result<(), store::Error>,
+    /// The archive has it.
+    pub(crate) is_archived: bool,
 }
 
 /// A stanza with its cause.
@@ -146,7 +148,7 @@ mod tests {
     fn kept(id: u64) -> Kept {
         let groupchat = Kind::Message(MessageType::Groupchat);
         let (asked, stanza) = (waiting(groupchat), stanza(groupchat));
-        Kept { id: ArchiveId(id), asked, stanza, result: Ok(()) }
+        Kept { id: ArchiveId(id), asked, stanza, result: Ok(()), is_archived: true }
     }
 
     #[test]

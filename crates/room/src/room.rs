@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entity::{Context, Entity, LoadError, Slots, Timer};
+use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Timer};
 use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, ArchiveQuery, Kind as RowKind, Row, Slice};
@@ -14,6 +14,7 @@ use crate::affiliation::Affiliation;
 use crate::affiliations::Affiliations;
 use crate::birth::{self, Birth, Tombstone};
 use crate::create::Asking;
+use crate::fan_out::FanOuts;
 use crate::history::History;
 use crate::occupant::{Occupant, Occupants};
 use crate::queue::{Queue, Waiting};
@@ -22,7 +23,7 @@ use crate::refuse::{refuse, refuse_for_good};
 use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
-use crate::{nick_change, private, snapshot, speak, voice};
+use crate::{mirror, nick_change, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
 pub struct Room {
@@ -49,6 +50,8 @@ pub struct Room {
     pub last_id: ArchiveId,
     /// What waits.
     pub queue: Queue,
+    /// Messages on their way to all.
+    pub fan_outs: FanOuts,
     /// What all together may still send.
     pub rate: Bucket,
     /// What extensions keep of it.
@@ -107,9 +110,10 @@ impl Entity for Room {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
-        let Body::Stanza(stanza) = envelope.body else {
-            debug_assert!(false, "a word for somebody else came to a room");
-            return;
+        let stanza = match envelope.body {
+            Body::Stanza(stanza) => stanza,
+            Body::Woken => return self.fan_outs.look(),
+            _ => return debug_assert!(false, "a word for somebody else came to a room"),
         };
         if !self.opened {
             self.open(cx);
@@ -159,6 +163,19 @@ impl Entity for Room {
         snapshot::restore(self, snapshot, cx.now)
     }
 
+    fn mirror(&mut self, anew: bool, cx: &mut Context<'_, Self>) -> Mirror {
+        mirror::news(self, anew, cx.now)
+    }
+
+    fn take_over(
+        &mut self,
+        copies: Vec<Copy>,
+        claims: Vec<Bytes>,
+        cx: &mut Context<'_, Self>,
+    ) -> Result<(), SnapshotError> {
+        mirror::take_over(self, copies, &claims, cx)
+    }
+
     /// Whoever waits for the directory, or behind a message that is not kept yet, is not in a snapshot:
     /// his server has his stanza still.
     fn is_settled(&self) -> bool {
@@ -182,6 +199,7 @@ impl Room {
             history: History::default(),
             last_id: ArchiveId(0),
             queue: Queue::default(),
+            fan_outs: FanOuts::default(),
             rate,
             slots: Slots::default(),
             shared,
@@ -197,7 +215,7 @@ impl Room {
 
     /// Before anything else: the last messages are read, so that newcomers see them and ids go on from
     /// there. A room that does not stay, or was never configured, has ended with those who were in it.
-    fn open(&mut self, cx: &mut Context<'_, Self>) {
+    pub(crate) fn open(&mut self, cx: &mut Context<'_, Self>) {
         self.opened = true;
         match &self.phase {
             Phase::Destroyed(stone) if !stone.stands(cx.now.unix_micros) => {
@@ -215,7 +233,9 @@ impl Room {
     fn read_history(&mut self, cx: &mut Context<'_, Self>) {
         self.queue.block();
         let owner = self.jid.clone();
-        let limit = self.shared.config.history.max(1);
+        let inherits = self.fan_outs.has_inherited();
+        let least = if inherits { mirror::UNFINISHED_MOST } else { 1 };
+        let limit = self.shared.config.history.max(least);
         let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
         cx.read(
             move |store, fence| store.query(fence, owner, query),
@@ -225,8 +245,11 @@ impl Room {
                         let last = page.rows.last().map_or(room.last_id, |row| row.id);
                         room.last_id = room.last_id.max(last);
                         if room.history.is_empty() {
-                            room.history = History::of_archive(&page.rows, &room.jid);
+                            let most = room.shared.config.history;
+                            let old = page.rows.len().saturating_sub(most);
+                            room.history = History::of_archive(&page.rows[old..], &room.jid);
                         }
+                        mirror::finish(room, &page.rows, cx);
                     }
                     // It goes on without: what is said from now on is kept or refused.
                     Err(error) => {
@@ -380,8 +403,8 @@ impl Room {
             return true;
         }
         let now = cx.now.elapsed;
-        let own = self.occupants.get_mut(number);
-        own.is_some_and(|own| own.rate.take(rates.occupant, now)) && self.rate.take(rates.room, now)
+        let own = self.occupants.rate_of(number);
+        own.is_some_and(|own| own.take(rates.occupant, now)) && self.rate.take(rates.room, now)
     }
 
     /// Tells the figures how many are here.

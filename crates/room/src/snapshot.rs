@@ -16,7 +16,7 @@ use crate::extensions::{self, EXTENSIONS};
 use crate::occupant::{Occupant, Session};
 use crate::rate::Bucket;
 use crate::room::{Phase, Room};
-use crate::{invite, iq};
+use crate::{invite, iq, voices};
 
 /// The messages of `proto/room.proto`.
 #[expect(unreachable_pub, unnameable_types, reason = "generated code is public throughout")]
@@ -25,10 +25,15 @@ pub(crate) mod pb {
 }
 
 /// Slots of what is no extension.
-const OWN_SLOTS: &[SlotKind] = &[iq::SLOT, invite::SLOT];
+const OWN_SLOTS: &[SlotKind] = &[iq::SLOT, invite::SLOT, voices::SLOT];
 
 /// What a room knows beyond its rows; none: nothing, or nothing that lasts.
 pub(crate) fn of(room: &Room, now: Now) -> Option<Bytes> {
+    whole(room, now).map(|snapshot| snapshot.encode_to_vec().into())
+}
+
+/// The same, before it is written.
+pub(crate) fn whole(room: &Room, now: Now) -> Option<pb::RoomSnapshot> {
     if !matches!(room.phase, Phase::Locked | Phase::Open) {
         return None;
     }
@@ -38,22 +43,23 @@ pub(crate) fn of(room: &Room, now: Now) -> Option<Bytes> {
         return None;
     }
     let left = room.rate.left(room.shared.config.rates.room, now.elapsed);
-    let snapshot = pb::RoomSnapshot {
+    Some(pb::RoomSnapshot {
         occupants: room.occupants.iter().map(|it| occupant(room, it, now)).collect(),
         last_number: room.occupants.last_number(),
         last_id: room.last_id.0,
         history,
         budget: Some(pb::Budget { left }),
         slots,
-    };
-    Some(snapshot.encode_to_vec().into())
+        finished: room.fan_outs.finished().0,
+        said: Vec::new(),
+    })
 }
 
 fn slot(SlotSnapshot { name, value }: SlotSnapshot) -> pb::Slot {
     pb::Slot { name, value }
 }
 
-fn occupant(room: &Room, occupant: &Occupant, now: Now) -> pb::Occupant {
+pub(crate) fn occupant(room: &Room, occupant: &Occupant, now: Now) -> pb::Occupant {
     let session = |session: &Session| pb::Session {
         jid: session.jid.to_string(),
         lang: session.lang.as_deref().map(str::to_owned),
@@ -95,6 +101,7 @@ pub(crate) fn restore(room: &mut Room, snapshot: &[u8], now: Now) -> Result<(), 
     }
     room.occupants.go_on_from(snapshot.last_number);
     room.last_id = room.last_id.max(ArchiveId(snapshot.last_id));
+    room.fan_outs.go_on_from(ArchiveId(snapshot.finished));
     room.history.bring_back(&snapshot.history)?;
     let burst = room.shared.config.rates.room;
     room.rate = budget(snapshot.budget, burst, now);
@@ -117,7 +124,11 @@ fn budget(budget: Option<pb::Budget>, rate: (u32, u32), now: Now) -> Bucket {
     }
 }
 
-fn read_occupant(room: &Room, message: pb::Occupant, now: Now) -> Result<Occupant, SnapshotError> {
+pub(crate) fn read_occupant(
+    room: &Room,
+    message: pb::Occupant,
+    now: Now,
+) -> Result<Occupant, SnapshotError> {
     let role = match message.role() {
         pb::Role::Visitor => Role::Visitor,
         pb::Role::Participant => Role::Participant,

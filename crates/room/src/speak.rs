@@ -8,7 +8,7 @@ use store::{ArchiveId, Write};
 use xmpp::{ErrorType, Features, Stanza, StanzaCondition, StanzaError};
 
 use crate::affiliation::Role;
-use crate::extensions::{EXTENSIONS, retraction};
+use crate::extensions::{EXTENSIONS, retraction, store_error};
 use crate::nick_change::sender;
 use crate::queue::{Kept, Waiting};
 use crate::refuse::refuse;
@@ -17,6 +17,37 @@ use crate::{presence, subject};
 
 /// A message of type `groupchat` to the room.
 pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
+    // It was kept before the former owner died, and has been sent again since.
+    if room.fan_outs.has_known(cx.origin()) {
+        return;
+    }
+    match retraction::retracted(&stanza).filter(|_| room.settings.archived) {
+        Some(id) => if_author(room, id, stanza, cx),
+        None => say(room, stanza, cx),
+    }
+}
+
+/// Nobody takes back what is not his (XEP-0424 §5). Until the archive has said whose it is, all wait.
+fn if_author(room: &mut Room, id: ArchiveId, stanza: Stanza, cx: &mut Context<'_, Room>) {
+    let waiting = Waiting::of_turn(stanza.detached(), cx);
+    room.queue.block();
+    retraction::find(room, id, cx, move |room, cx, row| {
+        let Waiting { stanza, origin, receipt } = waiting;
+        cx.set_cause(origin, receipt);
+        let from = stanza.head().from.as_ref().map(xmpp::Jid::bare);
+        room.queue.unblock();
+        match row {
+            Ok(Some(row)) if from.as_ref() != Some(&row.peer) => {
+                refuse(room, &stanza, StanzaCondition::Forbidden, cx);
+            }
+            Ok(_) => say(room, stanza, cx),
+            Err(error) => refuse(room, &stanza, store_error(&error), cx),
+        }
+        room.drain(cx);
+    });
+}
+
+fn say(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let number = match may_speak(room, &stanza, cx) {
         Ok(number) => number,
         Err(error) => return refuse(room, &stanza, error, cx),
@@ -91,11 +122,12 @@ fn keep(room: &mut Room, asked: &Stanza, passage: Passage, cx: &mut Context<'_, 
         Write::Append(_, row) => Some(row.id),
         _ => None,
     });
+    let is_archived = archived.is_some();
     let id = archived.unwrap_or_else(|| room.next_id(cx.now));
     room.queue.append(id);
     cx.commit_then(writes, move |room, cx, result| {
         let asked = Waiting::of_turn(asked, cx);
-        room.queue.answered(Kept { id, asked, stanza, result });
+        room.queue.answered(Kept { id, asked, stanza, result, is_archived });
         while let Some(kept) = room.queue.next_kept() {
             settle(room, kept, cx);
         }
@@ -105,12 +137,16 @@ fn keep(room: &mut Room, asked: &Stanza, passage: Passage, cx: &mut Context<'_, 
 
 /// The store has answered: everybody hears the message, or its sender hears why nobody does.
 fn settle(room: &mut Room, kept: Kept, cx: &mut Context<'_, Room>) {
-    let Kept { id, asked: Waiting { stanza: asked, origin, receipt }, stanza, result } = kept;
+    let Kept { id, asked, stanza, result, is_archived } = kept;
+    let Waiting { stanza: asked, origin, receipt } = asked;
     cx.set_cause(origin, receipt);
     if let Err(error) = result {
         tracing::warn!(jid = %room.jid, %error, "a message to a room was not kept");
         let error = StanzaError::from(StanzaCondition::ResourceConstraint);
         return refuse(room, &asked, error.with_text("the message could not be kept"), cx);
+    }
+    if !is_archived {
+        room.fan_outs.say(id, &stanza, origin);
     }
     reflect(room, id, &stanza, cx);
     if let Some(from) = &asked.head().from {
@@ -125,5 +161,5 @@ fn reflect(room: &mut Room, id: ArchiveId, stanza: &Stanza, cx: &mut Context<'_,
         let most = room.shared.config.history;
         room.history.push(&room.jid, id, stanza, most);
     }
-    presence::reflect(room, stanza, cx);
+    presence::reflect(room, id, stanza, cx);
 }

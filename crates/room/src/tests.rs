@@ -2,6 +2,7 @@
 
 mod asleep;
 mod stage;
+mod taken_over;
 
 use entity::Entity;
 use proto::Route;
@@ -172,6 +173,33 @@ fn large_lists_are_paged_and_limited() {
     let (items, next, _) = page(&mut stage, &after);
     assert_eq!(items, 1_000);
     assert!(next > last);
+    versions_are_told_in_parts(&mut stage);
+}
+
+// XEP-0463 §5.2.1: a list of 2,901 is told in parts, from each of which a client may go on.
+fn versions_are_told_in_parts(stage: &mut Stage) {
+    let mut parts = |since: &str| {
+        let knock = format!(
+            "<presence xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org/first'><x xmlns='http://jabber.org/protocol/muc'><mav xmlns='urn:xmpp:muc:affiliations:1'{since}/></x></presence>"
+        );
+        let stanza = xmpp::kept::read(knock.as_bytes()).unwrap();
+        let sent = stage.trial.receive(Route::Room(stage::room()), proto::Body::Stanza(stanza));
+        let part = |envelope: proto::Envelope| {
+            let proto::Body::Stanza(stanza) = envelope.body else { return None };
+            let x = stanza.child("x", xmpp::ns::MUC_USER)?;
+            let mav = x.child("mav", xmpp::ns::AFFILIATIONS)?.clone();
+            let items = x.children().filter(|child| child.name() == "item").count();
+            let text = |name| mav.attr(name).map(str::to_owned);
+            let is_message = matches!(stanza.kind(), xmpp::Kind::Message(_));
+            is_message.then(|| (text("since"), text("until"), items))
+        };
+        sent.into_iter().filter_map(part).collect::<Vec<_>>()
+    };
+    let all = parts("");
+    assert_eq!(all.iter().map(|part| part.2).collect::<Vec<_>>(), [1_000, 1_000, 901]);
+    assert_eq!((all[0].0.as_ref(), &all[1].0, &all[2].0), (None, &all[0].1, &all[1].1));
+    let rest = parts(&format!(" since='{}'", all[1].1.as_ref().unwrap()));
+    assert_eq!(rest, all[2..]);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! | `subscribe` | subscribe, subscribed, unsubscribe, unsubscribed (§3) |
 
 mod broadcast;
-mod directed;
+pub(crate) mod directed;
 mod probe;
 pub(crate) mod subscribe;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth::Account;
 use bytes::Bytes;
 use entity::extension::SessionEvent;
-use entity::{Context, Entity, LoadError, Slots, Timer};
+use entity::{Context, Entity, LoadError, Slots, Taken, Timer};
 use proto::session::{EdgeWord, UserWord};
 use proto::snapshot::{SnapshotError, UserSnapshot};
 use proto::{Body, Envelope, Now, Route};
@@ -126,6 +126,10 @@ impl Entity for User {
             self.end_all(&StreamCondition::NotAuthorized.into(), cx);
         }
         Ok(())
+    }
+
+    fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
+        presence::directed::claim(self, taken, cx);
     }
 
     fn is_settled(&self) -> bool {

@@ -19,8 +19,7 @@ fn what_somebody_takes_back_is_a_tombstone_and_nobody_takes_back_what_is_not_his
         hag/pda       receives <message id='m1'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
         crone/desktop receives <message id='m1'>…</message>
         crone/desktop sends    <message type='groupchat' id='r0' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>
-        crone/desktop receives <message id='r0'><retract xmlns='{RETRACT}'/>…</message>
-        hag/pda       receives <message id='r0'>…</message>
+        crone/desktop receives <message type='error' id='r0' from='{{room coven}}'>{{error auth forbidden}}</message>
         hag/pda       sends    <iq type='set' id='q1' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='ids'><value>{{$sid}}</value></field></x></query></iq>
         hag/pda       receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' id='m1'><body>oops</body>…</message></forwarded></result></message>
         hag/pda       receives <iq type='result' id='q1'>…</iq>
@@ -31,7 +30,6 @@ fn what_somebody_takes_back_is_a_tombstone_and_nobody_takes_back_what_is_not_his
         hag/pda       sends    <iq type='set' id='q2' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'/></iq>
         hag/pda       receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
                                <message xmlns='jabber:client' type='groupchat' id='m1' from='{{room coven}}/hag'><retracted xmlns='{RETRACT}' id='r1'/><occupant-id xmlns='urn:xmpp:occupant-id:0'/><stanza-id xmlns='urn:xmpp:sid:0'/></message></forwarded></result></message>
-        hag/pda       receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
         hag/pda       receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
         hag/pda       receives <iq type='result' id='q2'>…</iq>
         # A newcomer is not shown it.

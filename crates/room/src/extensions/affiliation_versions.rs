@@ -27,8 +27,8 @@ pub const EXTENSION: Extension<Room> = Extension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Since(Option<String>);
 
-/// A list of more items is not told in one message; the client takes it that there are no versions (§5.2.1).
-const ITEMS_MOST: usize = 1_000;
+/// Most items of one message; what is more is told in further ones (§5.2.1).
+pub(crate) const ITEMS_MOST: usize = 1_000;
 
 /// §5.1
 pub(crate) fn asked(x: &Element) -> Option<Since> {
@@ -38,8 +38,12 @@ pub(crate) fn asked(x: &Element) -> Option<Since> {
 
 /// The version of the lists now; another room of the same name has others.
 pub(crate) fn version(room: &Room) -> String {
+    name(room, room.affiliations.version())
+}
+
+fn name(room: &Room, version: u64) -> String {
     let born = room.birth.as_ref().map_or(0, |birth| birth.at);
-    format!("{born:x}-{}", room.affiliations.version())
+    format!("{born:x}-{version}")
 }
 
 /// Tells a newcomer what he has missed, before anything else (§5.2.1); what his own presence says of it.
@@ -63,14 +67,10 @@ pub(crate) fn welcome(
     }
     let known = since.as_deref().and_then(|since| number(room, since));
     let changed = known.and_then(|known| room.affiliations.since(known));
-    let (since, list) = match changed {
-        Some(changed) => (since.as_deref(), changed),
+    let (since, mut list) = match changed {
+        Some(changed) => (since.clone(), changed),
         None => (None, everything(room)),
     };
-    if list.len() > ITEMS_MOST {
-        return None;
-    }
-    let mav = Element::new("mav", ns::AFFILIATIONS).with_attr_opt("since", since);
     let visible = |(_, entry): &(&BareJid, &Entry)| {
         let list = if entry.affiliation == Affiliation::None {
             Affiliation::Member
@@ -79,17 +79,30 @@ pub(crate) fn welcome(
         };
         may_list(room, standing, list)
     };
-    let items = list.into_iter().filter(visible).map(item);
-    let x = Element::new("x", ns::MUC_USER)
-        .with_child(mav.with_attr("until", &until))
-        .with_children(items);
-    cx.send(Stanza::build(head(room, to, MessageType::Normal), &[x]));
+    list.retain(visible);
+    // A client that has heard only the first ones asks from there on.
+    list.sort_by_key(|(_, entry)| entry.version);
+    let versions = list.chunks(ITEMS_MOST).map(|part| part.last().map_or(0, |it| it.1.version));
+    let last = list.len().div_ceil(ITEMS_MOST).max(1) - 1;
+    let versions: Vec<String> = versions.map(|number| name(room, number)).collect();
+    let mut since = since;
+    for part in 0..=last {
+        let items = list.iter().skip(part * ITEMS_MOST).take(ITEMS_MOST);
+        let next = versions.get(part).filter(|_| part < last).unwrap_or(&until).clone();
+        let mav = Element::new("mav", ns::AFFILIATIONS)
+            .with_attr_opt("since", since.as_deref())
+            .with_attr("until", &next);
+        let x = Element::new("x", ns::MUC_USER).with_child(mav);
+        let x = x.with_children(items.map(|it| item(*it)));
+        cx.send(Stanza::build(head(room, to.clone(), MessageType::Normal), &[x]));
+        since = Some(next);
+    }
     Some((until.clone(), until))
 }
 
 fn everything(room: &Room) -> Vec<(&BareJid, &Entry)> {
     let all = Affiliation::ALL.into_iter().filter(|it| *it != Affiliation::None);
-    all.flat_map(|it| room.affiliations.of_affiliation(it)).take(ITEMS_MOST + 1).collect()
+    all.flat_map(|it| room.affiliations.of_affiliation(it)).collect()
 }
 
 fn number(room: &Room, version: &str) -> Option<u64> {

@@ -108,7 +108,7 @@ fn keep(
         match result {
             Ok(()) => {
                 room.history.remove(id);
-                presence::reflect(room, &word, cx);
+                presence::reflect(room, own, &word, cx);
                 reply(room, &request, Ok(None), cx);
             }
             Err(error) => reply(room, &request, Err(store_error(&error)), cx),

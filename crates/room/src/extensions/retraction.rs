@@ -16,10 +16,15 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
+/// Which message of the archive a message takes back (§3).
+pub(crate) fn retracted(stanza: &Stanza) -> Option<ArchiveId> {
+    let retract = stanza.child("retract", ns::RETRACT)?;
+    retract.attr("id").and_then(ArchiveId::parse)
+}
+
 /// A message of `who` was reflected: if it takes back one of his own, that one is buried (§4, §5).
 pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
-    let Some(retract) = stanza.child("retract", ns::RETRACT) else { return };
-    let Some(id) = retract.attr("id").and_then(ArchiveId::parse) else { return };
+    let Some(id) = retracted(stanza) else { return };
     let by = stanza.head().id.clone();
     find(room, id, cx, move |room, cx, row| {
         let Ok(Some(row)) = row else { return };
@@ -37,7 +42,7 @@ pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<
 }
 
 /// A row of the archive.
-pub(super) fn find(
+pub(crate) fn find(
     room: &Room,
     id: ArchiveId,
     cx: &mut Context<'_, Room>,

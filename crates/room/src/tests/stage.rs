@@ -87,6 +87,13 @@ impl Stage {
         self.trial.now = now;
     }
 
+    /// The room as another member loads it.
+    pub(super) fn again(&self) -> Self {
+        let mut again = Self::on(Arc::clone(&self.memory), self.config.clone());
+        again.trial.now = self.trial.now;
+        again
+    }
+
     pub(super) fn enters(&mut self, who: &str, nick: &str) {
         let said = self.gets(&format!("<presence xmlns='jabber:client' from='{who}' to='coven@chat.x.org/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"));
         assert!(said.contains(&format!("{who}: presence")), "{said:?}");

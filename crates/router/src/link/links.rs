@@ -316,7 +316,8 @@ impl Links {
             return departure.crossing.bucket.is_some_and(|bucket| self.barrier.leave(bucket));
         }
         let buckets = self.router.buckets_of(&departure.envelope);
-        buckets.into_iter().fold(false, |freed, bucket| self.barrier.leave(bucket) || freed)
+        let freed = buckets.into_iter().filter(|bucket| self.barrier.leave(*bucket));
+        freed.count() > 0
     }
 
     /// Gives envelopes back to the arbiters that sent them, which find them another way by a plan that is at

@@ -1,8 +1,11 @@
 //! Owns presence that a session sends to one address, and the memory of who must be told when the session
 //! becomes unavailable (RFC 6121 §4.6).
 
-use entity::Context;
-use xmpp::{Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
+use entity::{Context, Taken};
+use proto::Route;
+use xmpp::{
+    Element, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, kept, ns,
+};
 
 use super::{may_see, refuse};
 use crate::User;
@@ -55,6 +58,31 @@ pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
             entry.directed.retain(|jid| !gone(jid));
         }
     }
+}
+
+/// Says to rooms that have new owners which sessions are inside: the presence by which each would enter.
+pub(crate) fn claim(user: &User, taken: &Taken<'_>, cx: &mut Context<'_, User>) {
+    for entry in user.sessions.iter() {
+        for to in entry.directed.iter().filter(|to| to.resourcepart().is_some()) {
+            let Some(owner) = taken.owner(&to.bare()) else { continue };
+            let route = Route::of(to, cx.hosts);
+            if matches!(route, Route::Room(_)) {
+                cx.claim(owner, route, kept::write(&knock(entry, to)));
+            }
+        }
+    }
+}
+
+/// XEP-0045 §7.2.1
+fn knock(entry: &SessionEntry, to: &Jid) -> Stanza {
+    let head = Head {
+        kind: Kind::Presence(PresenceType::Available),
+        id: None,
+        from: Some(entry.jid.clone().into()),
+        to: Some(to.clone()),
+        lang: None,
+    };
+    Stanza::build(head, &[Element::new("x", ns::MUC)])
 }
 
 /// Whether a session has shown itself to whoever asks: to just this address, or to some resource of it

@@ -120,7 +120,7 @@ impl World {
             let handle = PlanHandle::new(receiver);
             let (inbox, waiting) = Inbox::new();
             let router = Router::new(member, handle.clone(), Lease::always(), hosts(), vec![inbox]);
-            let own = Links::start(&router, 1, wires.clone(), (handle, shared.handle().clone()));
+            let own = Links::start(&router, wires.clone(), (handle, shared.handle().clone()));
             wires.1.lock().unwrap().insert(member, Arc::downgrade(&own));
             plans.push(sender);
             links.push(own);

@@ -1,0 +1,230 @@
+//! Owns the second copy of a room: what it learns turn by turn, and how a new owner goes on from it when the one
+//! before is gone.
+//!
+//! **People.** Whoever came, went, or is another than before is in the change of that turn; a turn that sets slots
+//! or settings alone says nothing, since settings are rows, and slots go along with the next whole copy. Whoever
+//! is in the copy is inside: nobody is told anything. Whoever says that he is inside and is not in the copy is let
+//! in silently, if he still may.
+//!
+//! **Messages.** What was acknowledged is in the archive, or, where the room has none, in the copy before it is
+//! acknowledged, since the turn that says it counts as handled when the copy knows. So the new owner sends again,
+//! in order, every message that is not known to have reached all ([`crate::fan_out`]), and whoever has it drops
+//! it: the origin of each copy is the room and the message's id, which only grows, so that an account knows a copy
+//! that comes again by its number alone (`entity::repeats`). Then it goes on with greater ids: all see one order.
+//! A message whose sender's server sends it once more, since nobody has confirmed it, is known by its origin,
+//! which its row, or the copy, has.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use entity::{Context, Copy, Mirror};
+use prost::Message;
+use proto::Now;
+use proto::snapshot::SnapshotError;
+use store::{ArchiveId, ArchiveRow};
+use xmpp::{Origin, Stanza, kept};
+
+use crate::affiliation::{Affiliation, Role};
+use crate::room::{Phase, Room};
+use crate::snapshot::{self, pb};
+use crate::{enter, presence, voices};
+
+/// Most messages that are looked through for those that have not reached all.
+pub(crate) const UNFINISHED_MOST: usize = 1_000;
+
+/// What is to be kept in mind until the archive is read.
+#[derive(Debug, Default)]
+pub(crate) struct Inheritance {
+    /// Causes of messages that the former owner has acted on.
+    known: HashSet<Origin>,
+    /// Messages of no archive that may not have reached all, oldest first.
+    said: Vec<(ArchiveId, Stanza)>,
+}
+
+/// What the second copy must learn.
+pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
+    if anew {
+        room.fan_outs.watch();
+    }
+    let touched = room.occupants.take_touched();
+    let said = room.fan_outs.tell_said(anew);
+    let has_news = room.fan_outs.take_news();
+    if !matches!(room.phase, Phase::Locked | Phase::Open) || room.occupants.is_empty() {
+        return Mirror::Nothing;
+    }
+    if anew {
+        return match snapshot::whole(room, now) {
+            Some(whole) => Mirror::Whole(pb::RoomSnapshot { said, ..whole }.encode_to_vec().into()),
+            None => Mirror::Nothing,
+        };
+    }
+    let nothing = touched.is_empty() && said.is_empty() && !has_news;
+    if nothing || !room.fan_outs.is_watched() {
+        return Mirror::Same;
+    }
+    let mut change = pb::RoomChange {
+        last_number: room.occupants.last_number(),
+        last_id: room.last_id.0,
+        finished: room.fan_outs.finished().0,
+        said,
+        ..pb::RoomChange::default()
+    };
+    for number in touched {
+        match room.occupants.get(number) {
+            Some(occupant) => change.occupants.push(snapshot::occupant(room, occupant, now)),
+            None => change.gone.push(number),
+        }
+    }
+    Mirror::Change(change.encode_to_vec().into())
+}
+
+/// The former owner is gone: the room goes on from the newest copy of it, and from what others have with it.
+pub(crate) fn take_over(
+    room: &mut Room,
+    copies: Vec<Copy>,
+    claims: &[Bytes],
+    cx: &mut Context<'_, Room>,
+) -> Result<(), SnapshotError> {
+    if !matches!(room.phase, Phase::Locked | Phase::Open) {
+        return Ok(());
+    }
+    let mut finished = ArchiveId(0);
+    let mut inheritance = Inheritance::default();
+    if let Some(Copy { whole, changes, .. }) = copies.into_iter().next() {
+        snapshot::restore(room, &whole, cx.now)?;
+        finished = room.fan_outs.finished();
+        let whole = pb::RoomSnapshot::decode(whole).map_err(|_| SnapshotError("form"))?;
+        inherit(room, &mut inheritance, whole.said)?;
+        for change in changes {
+            finished = finished.max(absorb(room, &mut inheritance, &change, cx.now)?);
+        }
+    }
+    for claim in claims {
+        claimed(room, claim, cx);
+    }
+    inheritance.said.retain(|(id, _)| *id > finished);
+    room.fan_outs.inherit(finished, inheritance);
+    room.count();
+    room.open(cx);
+    Ok(())
+}
+
+/// Everything up to which message has reached all.
+fn absorb(
+    room: &mut Room,
+    inheritance: &mut Inheritance,
+    change: &[u8],
+    now: Now,
+) -> Result<ArchiveId, SnapshotError> {
+    let change = pb::RoomChange::decode(change).map_err(|_| SnapshotError("form"))?;
+    let changed = change.occupants.iter().map(|occupant| occupant.number);
+    // All of them first: one may have the nick that another had.
+    for number in change.gone.into_iter().chain(changed) {
+        room.occupants.remove(number);
+    }
+    for message in change.occupants {
+        let occupant = snapshot::read_occupant(room, message, now)?;
+        room.occupants.put(occupant);
+    }
+    room.occupants.go_on_from(change.last_number);
+    room.last_id = room.last_id.max(ArchiveId(change.last_id));
+    inherit(room, inheritance, change.said)?;
+    Ok(ArchiveId(change.finished))
+}
+
+fn inherit(
+    room: &mut Room,
+    inheritance: &mut Inheritance,
+    said: Vec<pb::Said>,
+) -> Result<(), SnapshotError> {
+    for pb::Said { id, stanza, cause } in said {
+        let stanza = kept::read(&stanza).ok_or(SnapshotError("said"))?;
+        inheritance.known.extend(cause.as_ref().and_then(read_origin));
+        let most = room.shared.config.history;
+        if !room.settings.archived && room.history.last() < Some(ArchiveId(id)) {
+            room.history.push(&room.jid, ArchiveId(id), &stanza, most);
+        }
+        inheritance.said.push((ArchiveId(id), stanza));
+    }
+    Ok(())
+}
+
+/// Somebody says that he is inside: a presence as he sent it to enter. Whoever may not be inside any more finds out
+/// when he speaks.
+fn claimed(room: &mut Room, claim: &[u8], cx: &Context<'_, Room>) {
+    let Some(stanza) = kept::read(claim) else { return };
+    let Some(from) = stanza.head().from.clone() else { return };
+    if room.occupants.of_session(&from).is_some() {
+        return;
+    }
+    let is_member = room.affiliation_of(&from.bare()) >= Affiliation::Member;
+    let may = is_member || !room.settings.members_only;
+    if may && voices::role_on_entering(room, &from.bare()) > Role::None {
+        enter::silently(room, &stanza, cx);
+    }
+}
+
+/// The archive is read: what may not have reached all is sent to all who are inside.
+pub(crate) fn finish(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
+    let Some((finished, Inheritance { mut known, said })) = room.fan_outs.take_inheritance() else {
+        return;
+    };
+    known.extend(rows.iter().map(|row| row.origin));
+    let archived = rows.iter().filter(|row| row.id > finished);
+    let archived = archived.filter_map(|row| Some((row.id, kept::read(&row.stanza)?)));
+    let mut all: Vec<(ArchiveId, Stanza)> = archived.chain(said).collect();
+    all.sort_by_key(|(id, _)| *id);
+    all.dedup_by_key(|(id, _)| *id);
+    if !all.is_empty() {
+        tracing::info!(jid = %room.jid, "{} messages of a former owner are sent again", all.len());
+    }
+    for (id, stanza) in all {
+        room.last_id = room.last_id.max(id);
+        presence::reflect_again(room, id, &stanza, cx);
+    }
+    room.fan_outs.knows(known);
+}
+
+/// The identity of what a message was caused by.
+pub(crate) fn write_origin(origin: Origin) -> pb::Origin {
+    match origin {
+        Origin::Client { session, seq, part } => {
+            pb::Origin { session, seq, part: part.into(), ..pb::Origin::default() }
+        }
+        Origin::Shard { shard, epoch, counter } => pb::Origin {
+            shard: Some(shard.number().into()),
+            epoch: epoch.0,
+            seq: counter,
+            ..pb::Origin::default()
+        },
+    }
+}
+
+fn read_origin(message: &pb::Origin) -> Option<Origin> {
+    Some(match message.shard {
+        None => Origin::Client {
+            session: message.session,
+            seq: message.seq,
+            part: u16::try_from(message.part).ok()?,
+        },
+        Some(shard) => Origin::Shard {
+            shard: xmpp::Shard::new(u16::try_from(shard).ok()?)?,
+            epoch: xmpp::Epoch(message.epoch),
+            counter: message.seq,
+        },
+    })
+}
+
+/// What somebody's home says of him to a new owner ([`claimed`]).
+#[cfg(test)]
+pub(crate) fn claim(from: &xmpp::Jid, to: &xmpp::Jid) -> Bytes {
+    let x = xmpp::Element::new("x", xmpp::ns::MUC);
+    let head = xmpp::Head {
+        kind: xmpp::Kind::Presence(xmpp::PresenceType::Available),
+        id: None,
+        from: Some(from.clone()),
+        to: Some(to.clone()),
+        lang: None,
+    };
+    kept::write(&Stanza::build(head, &[x]))
+}

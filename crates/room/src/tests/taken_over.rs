@@ -1,0 +1,197 @@
+//! Rooms whose owner has died: a new one goes on from their second copy.
+
+use entity::{Copy, Entity, Mirror};
+use prost::Message;
+use proto::{Body, Envelope, Route};
+use xmpp::{Epoch, Jid, Origin, Stanza, kept};
+
+use super::stage::{self, Stage};
+use crate::affiliation::Role;
+use crate::mirror;
+use crate::snapshot::pb;
+
+/// What the second copy of a room has.
+#[derive(Default)]
+struct Standby(Option<Copy>);
+
+impl Standby {
+    fn learns(&mut self, stage: &mut Stage) {
+        let anew = self.0.is_none();
+        let mut news = None;
+        stage.trial.act(|room, cx| news = Some(room.mirror(anew, cx)));
+        match (news.unwrap(), &mut self.0) {
+            (Mirror::Whole(whole), copy) => {
+                *copy = Some(Copy { epoch: Epoch(1), whole, changes: Vec::new() });
+            }
+            (Mirror::Change(change), Some(copy)) => copy.changes.push(change),
+            (Mirror::Same, _) => {}
+            (Mirror::Nothing, copy) => *copy = None,
+            (Mirror::Change(_), None) => panic!("a change of nothing"),
+        }
+    }
+}
+
+/// The owner dies: the room at the new one, and what it sends at once.
+fn heir(stage: &Stage, copy: Option<Copy>, claims: Vec<bytes::Bytes>) -> (Stage, Vec<Envelope>) {
+    let mut heir = stage.again();
+    let copies = copy.into_iter().collect();
+    let sent = heir.trial.act(|room, cx| room.take_over(copies, claims, cx).unwrap());
+    (heir, sent)
+}
+
+fn message(who: &str, text: &str) -> Stanza {
+    let xml = format!(
+        "<message xmlns='jabber:client' type='groupchat' from='{who}' to='coven@chat.x.org'><body>{text}</body></message>"
+    );
+    kept::read(xml.as_bytes()).unwrap()
+}
+
+fn says(stage: &mut Stage, who: &str, text: &str) -> Vec<Envelope> {
+    stage.trial.receive(Route::Room(stage::room()), Body::Stanza(message(who, text)))
+}
+
+/// To whom, what, and as what it is known again.
+fn heard(sent: &[Envelope]) -> Vec<(String, String, Origin)> {
+    let mut all: Vec<_> = sent
+        .iter()
+        .filter_map(|envelope| {
+            let Body::Stanza(stanza) = &envelope.body else { return None };
+            let body = stanza.child("body", "")?.text();
+            Some((stanza.head().to.as_ref()?.to_string(), body, envelope.origin))
+        })
+        .collect();
+    all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    all
+}
+
+fn release(sent: Vec<Envelope>) {
+    sent.into_iter().filter_map(|it| it.receipt).for_each(proto::Receipt::release);
+}
+
+/// All of it but what may still be sent.
+fn state(stage: &Stage) -> pb::RoomSnapshot {
+    let whole = stage.trial.entity.snapshot(stage.trial.now).unwrap();
+    let mut whole = pb::RoomSnapshot::decode(whole).unwrap();
+    whole.budget = None;
+    whole.occupants.iter_mut().for_each(|occupant| occupant.budget = None);
+    whole
+}
+
+#[test]
+fn whoever_was_inside_is_inside_as_he_was_and_nobody_is_told() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    for (who, nick) in
+        [("hag@x.org/pda", "hag"), ("bat@x.org/cave", "bat"), ("owl@x.org/tree", "owl")]
+    {
+        stage.enters(who, nick);
+        standby.learns(&mut stage);
+    }
+    stage.enters("hag@x.org/laptop", "hag");
+    let list =
+        |item: &str| format!("<query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query>");
+    stage.asks("crone@x.org/desktop", "set", &list("<item nick='bat' role='visitor'/>"));
+    standby.learns(&mut stage);
+    stage.asks("crone@x.org/desktop", "set", &list("<item jid='hag@x.org' affiliation='admin'/>"));
+    stage
+        .gets("<presence xmlns='jabber:client' from='hag@x.org/pda' to='coven@chat.x.org/witch'/>");
+    stage.gets("<presence xmlns='jabber:client' type='unavailable' from='owl@x.org/tree' to='coven@chat.x.org/owl'/>");
+    standby.learns(&mut stage);
+    let before = state(&stage);
+    let (heir, sent) = heir(&stage, standby.0, Vec::new());
+    assert!(sent.is_empty(), "{sent:?}");
+    assert_eq!(state(&heir), before);
+    let room = &heir.trial.entity;
+    assert_eq!(room.occupants.of_nick("bat").unwrap().role, Role::Visitor);
+    let witch = room.occupants.of_nick("witch").unwrap();
+    assert_eq!((witch.role, witch.sessions.len()), (Role::Moderator, 2));
+    assert!(room.occupants.of_nick("owl").is_none());
+    assert_eq!(room.shared.occupants(&room.jid), 3);
+}
+
+#[test]
+fn messages_that_may_not_have_reached_all_are_sent_again_as_the_same_and_no_others() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    stage.enters("hag@x.org/pda", "hag");
+    standby.learns(&mut stage);
+    release(says(&mut stage, "hag@x.org/pda", "reached"));
+    stage.trial.receive(Route::Room(stage::room()), Body::Woken);
+    standby.learns(&mut stage);
+    let (first, second) =
+        (says(&mut stage, "hag@x.org/pda", "a"), says(&mut stage, "hag@x.org/pda", "b"));
+    standby.learns(&mut stage);
+    let expected = [heard(&first), heard(&second)].concat();
+    let last = stage.trial.entity.last_id;
+    let (mut heir, sent) = heir(&stage, standby.0.take(), Vec::new());
+    let mut again = heard(&sent);
+    again.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+    assert_eq!(again, expected);
+    assert!(sent.iter().all(|envelope| envelope.again && envelope.crossed));
+    let new = heard(&says(&mut heir, "crone@x.org/desktop", "c"));
+    assert!(heir.trial.entity.last_id > last);
+    assert!(
+        new.iter()
+            .all(|(_, body, origin)| body == "c" && expected.iter().all(|it| it.2 != *origin))
+    );
+}
+
+#[test]
+fn what_is_sent_once_more_to_the_room_was_heard_already() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let sent = says(&mut stage, "crone@x.org/desktop", "hi");
+    let cause = stage.trial.last_origin();
+    standby.learns(&mut stage);
+    drop(sent);
+    let (mut heir, sent) = heir(&stage, standby.0.take(), Vec::new());
+    assert_eq!(heard(&sent).len(), 1);
+    let repeat = |heir: &mut Stage| {
+        let body = Body::Stanza(message("crone@x.org/desktop", "hi"));
+        heir.trial.receive_as(Route::Room(stage::room()), body, cause)
+    };
+    assert!(heard(&repeat(&mut heir)).is_empty());
+}
+
+#[test]
+fn a_message_of_no_archive_is_in_the_copy_until_it_has_reached_all() {
+    let mut stage = Stage::absent(crate::Config::default());
+    stage.made("<field var='muc#roomconfig_enablearchiving'><value>0</value></field>");
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    release(says(&mut stage, "crone@x.org/desktop", "reached"));
+    standby.learns(&mut stage);
+    stage.trial.receive(Route::Room(stage::room()), Body::Woken);
+    let under_way = says(&mut stage, "crone@x.org/desktop", "under way");
+    standby.learns(&mut stage);
+    let (_, sent) = heir(&stage, standby.0.take(), Vec::new());
+    assert_eq!(heard(&sent), heard(&under_way));
+    standby.learns(&mut stage);
+    let (heir, sent) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(heard(&sent), heard(&under_way), "a copy made anew has it too");
+    assert_eq!(heir.trial.entity.history.len(), 2);
+}
+
+#[test]
+fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently() {
+    let stage = Stage::persistent();
+    let jid = |text: &str| Jid::parse(text).unwrap();
+    let claim =
+        |who: &str, nick: &str| mirror::claim(&jid(who), &jid(&format!("coven@chat.x.org/{nick}")));
+    let claims = vec![
+        claim("hag@x.org/pda", "hag"),
+        claim("hag@x.org/laptop", "hag"),
+        claim("bat@x.org/cave", "hag"),
+        bytes::Bytes::from_static(b"<none/>"),
+    ];
+    let (heir, sent) = heir(&stage, None, claims);
+    assert!(sent.is_empty(), "{sent:?}");
+    let hag = heir.trial.entity.occupants.of_nick("hag").unwrap();
+    assert_eq!(
+        (hag.who.as_str(), hag.sessions.len(), hag.role),
+        ("hag@x.org", 2, Role::Participant)
+    );
+    assert_eq!(heir.trial.entity.occupants.len(), 1);
+}
