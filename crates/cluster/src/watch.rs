@@ -30,6 +30,12 @@ impl PlanHandle {
         Self::new(watch::channel(Arc::new(plan)).1)
     }
 
+    /// A plan that changes with what is sent, for tests that need no cluster.
+    pub fn changing(plan: Plan) -> (watch::Sender<Arc<Plan>>, Self) {
+        let (sender, receiver) = watch::channel(Arc::new(plan));
+        (sender, Self::new(receiver))
+    }
+
     /// The plan as this member knows it now.
     pub fn get(&mut self) -> &Arc<Plan> {
         // An error says that the cluster has stopped, not whether there was a last change.

@@ -3,12 +3,14 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `copy` | the second copy of the entity |
 //! | `rest` | the entity as data: frozen for another member, or asleep until something comes for it |
 //!
 //! Mailbox bound: [`Permits::MAX_STANZAS`] and [`Permits::MAX_BYTES`] per entity, counted here, since
 //! actix's own capacity grows with every clone of an address. Full: stanzas are refused with
 //! `resource-constraint`; words of control are always taken.
 
+pub(crate) mod copy;
 mod rest;
 
 use std::cell::Cell;
@@ -37,6 +39,7 @@ use crate::order::Awaited;
 use crate::refuse::Fault;
 use crate::repeats::Repeats;
 use crate::writer::{Commit, Done};
+use copy::Copied;
 #[cfg(debug_assertions)]
 pub(crate) use rest::DROWSY;
 pub(crate) use rest::{Act, Order, Packed, Standing};
@@ -133,6 +136,8 @@ pub(crate) struct EntityActor<E: Entity> {
     repeats: Option<Box<Repeats>>,
     /// The archive is asked for what a former owner has done.
     seeding: bool,
+    /// What the keeper of its second copy was told.
+    copied: Option<Copied>,
 }
 
 /// A timer that is set.
@@ -166,6 +171,7 @@ impl<E: Entity> EntityActor<E> {
             frozen,
             repeats: None,
             seeding: false,
+            copied: None,
         }
     }
 
@@ -213,13 +219,13 @@ impl<E: Entity> EntityActor<E> {
         let mut out = Vec::new();
         while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen && !self.seeding {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
-            if envelope.crossed && envelope.again && self.must_seed() {
+            if envelope.again && self.must_seed() {
                 self.backlog.push_front(envelope);
                 self.seed(ctx);
                 break;
             }
             self.permits.give_back(&envelope);
-            if envelope.crossed && self.has_come_before(&mut envelope) {
+            if (envelope.crossed || envelope.again) && self.has_come_before(&mut envelope) {
                 if let Some(receipt) = envelope.receipt {
                     receipt.release();
                 }
@@ -230,7 +236,8 @@ impl<E: Entity> EntityActor<E> {
             }
             let _span = trace::station(E::NAME, &mut envelope);
             let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
-            let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace };
+            let again = envelope.again;
+            let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace, again };
             let stanza = stanza_of(&envelope.body);
             let turn: Turn<E> = Box::new(move |entity, cx| entity.receive(envelope, cx));
             if !self.turn(turn, cause, &mut out, ctx) {
@@ -289,15 +296,23 @@ impl<E: Entity> EntityActor<E> {
     ) -> bool {
         let Some(entity) = &mut self.entity else { return true };
         let mut random = fill_random;
+        let keeper = self.desk.keeper(self.fence.bucket.shard());
         let surroundings = Surroundings {
             now: self.desk.now(),
             shared: &self.shared,
             hosts: self.desk.hosts(),
             fence: self.fence,
             waker: &self.waker,
+            place: (self.desk.member(), keeper.flatten().is_some()),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
-        let done = catch_unwind(AssertUnwindSafe(|| turn(entity, &mut context)));
+        let (route, copied) = (&self.route, &mut self.copied);
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            turn(entity, &mut context);
+            if let Some(keeper) = keeper {
+                copy::after_turn(entity, &mut context, (route, copied, keeper));
+            }
+        }));
         let effects = context.finish();
         if done.is_err() {
             return false;
@@ -316,10 +331,10 @@ impl<E: Entity> EntityActor<E> {
     ) {
         match effect {
             Effect::Send(envelope) => out.push(envelope),
-            Effect::Commit { writes, receipt, then, origin, trace } => {
+            Effect::Commit { writes, receipt, then, origin, trace, again } => {
                 let batch = store::Batch { fence: self.fence, writes };
                 let span = trace::below(trace.as_deref(), "store commit");
-                let cause = Cause { trace, ..Cause::own(origin) };
+                let cause = Cause { trace, again, ..Cause::own(origin) };
                 let done = then.map(|then| self.follow(then, cause, ctx));
                 self.desk.writer().push(Commit { batch, receipt, done, span });
             }
@@ -419,6 +434,7 @@ impl<E: Entity> EntityActor<E> {
             ctx.cancel_future(alarm.handle);
         }
         self.entity = None;
+        self.copied.iter_mut().for_each(Copied::avoid);
         self.load(ctx);
     }
 

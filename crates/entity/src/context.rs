@@ -25,6 +25,10 @@ pub struct Context<'a, E: Entity> {
     pub hosts: &'a Hosts,
     /// By what right the entity acts.
     pub fence: Fence,
+    /// Where it acts.
+    pub member: MemberId,
+    /// Whether another member keeps its second copy ([`Entity::mirror`]).
+    pub has_standby: bool,
     waker: &'a Waker,
     cause: Cause,
     random: &'a mut dyn FnMut(&mut [u8]),
@@ -41,6 +45,8 @@ pub(crate) struct Cause {
     pub(crate) parts: u16,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) trace: Option<Box<TraceContext>>,
+    /// It was acted on before, perhaps, by a process that is gone.
+    pub(crate) again: bool,
 }
 
 /// What a turn causes.
@@ -59,6 +65,8 @@ pub enum Effect<E: Entity> {
         origin: Origin,
         /// The trace that it belongs to.
         trace: Option<Box<TraceContext>>,
+        /// What caused it may have been acted on before.
+        again: bool,
     },
     /// Rows to read; then the rest.
     Read(ReadCall<E>),
@@ -93,8 +101,10 @@ impl<'a, E: Entity> Context<'a, E> {
         cause: Cause,
         random: &'a mut dyn FnMut(&mut [u8]),
     ) -> Self {
-        let Surroundings { now, shared, hosts, fence, waker } = surroundings;
-        Self { now, shared, hosts, fence, waker, cause, random, effects: Vec::new() }
+        let Surroundings { now, shared, hosts, fence, waker, place } = surroundings;
+        let (member, has_standby) = place;
+        let effects = Vec::new();
+        Self { now, shared, hosts, fence, member, has_standby, waker, cause, random, effects }
     }
 
     /// Ends the turn: what it caused; its own share of the responsibility is released, since everything
@@ -149,7 +159,8 @@ impl<'a, E: Entity> Context<'a, E> {
         receipt: Option<Receipt>,
         act: impl FnOnce(&mut Self),
     ) {
-        let cause = Cause { receipt, trace: self.cause.trace.clone(), ..Cause::own(origin) };
+        let (trace, again) = (self.cause.trace.clone(), self.cause.again);
+        let cause = Cause { receipt, trace, again, ..Cause::own(origin) };
         let before = std::mem::replace(&mut self.cause, cause);
         act(self);
         let own = std::mem::replace(&mut self.cause, before);
@@ -191,10 +202,11 @@ impl<'a, E: Entity> Context<'a, E> {
         let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
         let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
         self.cause.parts = self.cause.parts.wrapping_add(most);
-        Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
+        let mut envelope = Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
             .with_receipt(receipt)
-            .with_trace(self.cause.trace.clone())
-            .with_recipients(targets, self.hosts)
+            .with_trace(self.cause.trace.clone());
+        envelope.again = self.cause.again;
+        envelope.with_recipients(targets, self.hosts)
     }
 
     /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since
@@ -224,9 +236,10 @@ impl<'a, E: Entity> Context<'a, E> {
     pub fn tell(&mut self, to: Route, body: Body) {
         let receipt = self.cause.receipt.clone();
         let origin = self.next_origin();
-        let envelope = Envelope::new(to, body, origin, self.fence.epoch)
+        let mut envelope = Envelope::new(to, body, origin, self.fence.epoch)
             .with_receipt(receipt)
             .with_trace(self.cause.trace.clone());
+        envelope.again = self.cause.again;
         self.effects.push(Effect::Send(envelope));
     }
 
@@ -243,7 +256,8 @@ impl<'a, E: Entity> Context<'a, E> {
         let receipt = self.cause.receipt.clone();
         let origin = self.next_origin();
         let trace = self.cause.trace.clone();
-        self.effects.push(Effect::Commit { writes, receipt, then: None, origin, trace });
+        let again = self.cause.again;
+        self.effects.push(Effect::Commit { writes, receipt, then: None, origin, trace, again });
     }
 
     /// Keeps rows, then goes on; `then` decides what a refusal by the store means, and the stanza that
@@ -256,7 +270,8 @@ impl<'a, E: Entity> Context<'a, E> {
         let receipt = self.cause.receipt.clone();
         let (origin, then) = (self.branch_origin(), Some(Box::new(then) as Then<E, _>));
         let trace = self.cause.trace.clone();
-        self.effects.push(Effect::Commit { writes, receipt, then, origin, trace });
+        let again = self.cause.again;
+        self.effects.push(Effect::Commit { writes, receipt, then, origin, trace, again });
     }
 
     /// Asks the store and goes on with the answer in a later turn.
@@ -340,6 +355,8 @@ pub(crate) struct Surroundings<'a, E: Entity> {
     pub(crate) hosts: &'a Hosts,
     pub(crate) fence: Fence,
     pub(crate) waker: &'a Waker,
+    /// The member, and whether another one keeps a copy.
+    pub(crate) place: (MemberId, bool),
 }
 
 /// Where the parts of a later turn begin, by the part at which it branches off: a first one gets a run of 256
@@ -354,11 +371,11 @@ fn branch(part: u16) -> u16 {
 impl Cause {
     pub(crate) fn share(&self) -> Self {
         let (receipt, trace) = (self.receipt.clone(), self.trace.clone());
-        Self { origin: self.origin, parts: self.parts, receipt, trace }
+        Self { origin: self.origin, parts: self.parts, receipt, trace, again: self.again }
     }
 
     /// What nobody asked for, and nothing is owed for.
     pub(crate) fn own(origin: Origin) -> Self {
-        Self { origin, parts: 0, receipt: None, trace: None }
+        Self { origin, parts: 0, receipt: None, trace: None, again: false }
     }
 }

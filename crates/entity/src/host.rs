@@ -3,8 +3,14 @@
 //! | module | owns |
 //! |---|---|
 //! | [`handoff`] | a part of them frozen, as data, given away, and taken in |
+//! | `takeover` | what happens when the owner of a shard is gone |
+//! | `gates` | what waits until all have said what they hold of it (pure) |
+//! | `copies` | second copies of entities (pure) |
 
+mod copies;
+mod gates;
 pub mod handoff;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +21,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix::{Actor, Addr};
-use proto::{Body, Envelope, Hosts, MemberId, Now, Route};
+use cluster::Plan;
+use cluster::plan::{Member, Status};
+use proto::{Announced, Body, Envelope, Hosts, MemberId, Now, Route};
 use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
-use xmpp::{Fence, Origin};
+use xmpp::{Fence, Origin, Shard};
 
+use crate::actor::copy::Keeper;
 use crate::actor::{Batch, EntityActor, Nap, Order, Packed, Permits};
 use crate::context::Waker;
 use crate::entity::Entity;
@@ -27,6 +36,7 @@ use crate::figures::Figures;
 use crate::refuse::{self, Fault};
 use crate::writer::Writer;
 use handoff::Hold;
+use takeover::Takeover;
 
 /// How often idle entities are looked for.
 const NAP_EVERY: Duration = Duration::from_secs(60);
@@ -38,6 +48,11 @@ pub struct Host {
     desk: Rc<Desk>,
     /// What comes for parts that are frozen, or about to be.
     holds: RefCell<Vec<Hold>>,
+    takeover: RefCell<Takeover>,
+    /// There are ways to other members.
+    linked: Cell<bool>,
+    /// The index of the plan that it goes by.
+    seen: Cell<u64>,
 }
 
 struct Entry {
@@ -54,6 +69,8 @@ pub(crate) struct Desk {
     figures: Arc<Figures>,
     started: Instant,
     counter: Cell<u64>,
+    /// None while there is no other member.
+    plan: RefCell<Option<Arc<Plan>>>,
     /// Entities sleep between their turns, for tests.
     drowsy: bool,
 }
@@ -148,10 +165,13 @@ impl Host {
             figures,
             started: now_instant(),
             counter: Cell::new(0),
+            plan: RefCell::default(),
             drowsy,
         });
-        let (table, holds) = Default::default();
-        let host = Rc::new(Self { table, starters, desk: Rc::clone(&desk), holds });
+        let (table, holds, takeover, linked, seen) = Default::default();
+        let desk_of_host = Rc::clone(&desk);
+        let host =
+            Rc::new(Self { table, starters, desk: desk_of_host, holds, takeover, linked, seen });
         *desk.host.borrow_mut() = Rc::downgrade(&host);
         host
     }
@@ -216,6 +236,10 @@ impl Host {
 
     /// Hands a run of envelopes for one route over.
     fn hand_over(&self, route: &Route, run: Vec<Envelope>) {
+        if let Route::Copy(copy) = route {
+            return self.take_copies(copy, run);
+        }
+        let run = self.pass_gates(route, run);
         let mut run = self.hold_back(route, run);
         if run.is_empty() {
             return;
@@ -251,6 +275,7 @@ impl Host {
 
 impl LocalHost for Host {
     fn deliver(&self, batch: Vec<Envelope>) {
+        self.keep_up();
         let mut batch = batch.into_iter().peekable();
         while let Some(first) = batch.next() {
             let route = first.to.clone();
@@ -263,6 +288,7 @@ impl LocalHost for Host {
     }
 
     fn refuse(&self, envelope: Envelope, refusal: Refusal) {
+        self.note_lost_copy(&envelope);
         self.desk.refuse(envelope, Fault::Way(refusal));
     }
 
@@ -271,6 +297,24 @@ impl LocalHost for Host {
     }
 
     fn member_gone(&self, member: MemberId) {
+        self.note_gone(member);
+        self.tell_gone(member);
+    }
+
+    fn plan_changed(&self) {
+        self.linked.set(true);
+        self.keep_up();
+        self.speak();
+    }
+
+    fn announced(&self, word: Announced) {
+        self.hear_announced(word);
+    }
+}
+
+impl Host {
+    /// Tells every session of the loss of sockets.
+    fn tell_gone(&self, member: MemberId) {
         let table = self.table.borrow();
         let sessions = table.keys().filter(|route| matches!(route, Route::Session(_)));
         let word = |route: &Route| {
@@ -281,7 +325,7 @@ impl LocalHost for Host {
         };
         let words: Vec<Envelope> = sessions.filter_map(word).collect();
         drop(table);
-        self.deliver(words);
+        LocalHost::deliver(self, words);
     }
 }
 
@@ -292,6 +336,34 @@ impl Desk {
 
     pub(crate) fn writer(&self) -> &Writer {
         &self.writer
+    }
+
+    /// The host, unless it has ended.
+    pub(crate) fn host(&self) -> Option<Rc<Host>> {
+        self.host.borrow().upgrade()
+    }
+
+    pub(crate) fn member(&self) -> MemberId {
+        self.router.member()
+    }
+
+    /// Goes by this plan from now on.
+    fn follow(&self, plan: Arc<Plan>) {
+        let me = self.member();
+        let is_other = |member: &Member| member.info.id != me && member.status != Status::Expelled;
+        let others = plan.members().any(is_other);
+        *self.plan.borrow_mut() = others.then_some(plan);
+    }
+
+    /// Who keeps the second copies of a shard; the outer one is none while there is no other member.
+    pub(crate) fn keeper(&self, shard: Shard) -> Option<Option<Keeper>> {
+        let plan = self.plan.borrow();
+        let plan = plan.as_ref()?;
+        let standby = plan.ownership(shard).and_then(|held| held.standby);
+        let member = standby.filter(|it| *it != self.member()).and_then(|it| plan.member(it));
+        let member = member.filter(|member| member.status != Status::Expelled);
+        let info = member.map(|member| &member.info);
+        Some(info.map(|info| Keeper { member: info.id, incarnation: info.incarnation }))
     }
 
     pub(crate) fn hosts(&self) -> &Hosts {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use proto::{Body, Envelope, Hosts, Now, Receipt, Route};
+use proto::snapshot::SnapshotError;
+use proto::{Body, Envelope, Hosts, MemberId, Now, Receipt, Route};
 use store::{Row, SharedStore};
 use xmpp::{Epoch, Fence, Origin, Shard};
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
 use crate::entity::{Entity, LoadError};
+use crate::mirror::{Copy, Mirror};
 
 /// An entity on trial.
 pub struct Trial<E: Entity> {
@@ -38,6 +40,8 @@ pub struct Trial<E: Entity> {
     counter: u64,
     /// Writes whose answer a test holds back; none: they are answered at once.
     held: Option<Vec<Effect<E>>>,
+    /// Another member keeps the second copy.
+    has_standby: bool,
 }
 
 impl<E: Entity> Trial<E> {
@@ -82,6 +86,7 @@ impl<E: Entity> Trial<E> {
             sent: Vec::new(),
             counter: 0,
             held: None,
+            has_standby: false,
         })
     }
 
@@ -177,6 +182,26 @@ impl<E: Entity> Trial<E> {
         std::mem::take(&mut self.sent)
     }
 
+    /// As at the end of a turn where another member keeps the second copy.
+    pub fn mirror(&mut self, anew: bool) -> (Mirror, Vec<Envelope>) {
+        self.has_standby = true;
+        let mut mirror = Mirror::Nothing;
+        let cause = Cause::own(self.next_origin());
+        self.turn(cause, |entity, cx| mirror = entity.mirror(anew, cx));
+        (mirror, std::mem::take(&mut self.sent))
+    }
+
+    /// Goes on from second copies, newest first; what it sends.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn take_over(&mut self, copies: Vec<Copy>) -> Result<Vec<Envelope>, SnapshotError> {
+        let mut result = Ok(());
+        let cause = Cause::own(self.next_origin());
+        self.turn(cause, |entity, cx| result = entity.take_over(copies, Vec::new(), cx));
+        result.map(|()| std::mem::take(&mut self.sent))
+    }
+
     /// As after receipts were released elsewhere: lets the entity look.
     pub fn settle(&mut self, to: Route) -> Vec<Envelope> {
         self.wake_up(&to);
@@ -238,6 +263,7 @@ impl<E: Entity> Trial<E> {
             hosts: &self.hosts,
             fence: self.fence,
             waker: &self.waker,
+            place: (MemberId(1), self.has_standby),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         turn(&mut self.entity, &mut context);

@@ -61,9 +61,12 @@ pub trait Edge {
     /// Writes what was taken to the socket, as far as it goes.
     fn write(&self);
 
+    /// What was held back since the lease did not hold may go on.
+    fn thaw(&self) {}
+
     /// The shards of some accounts have new owners, since the ones before are gone: what the socket's session must
-    /// know to go on there. Its words from now on come from a socket of another name, so that nobody takes what
-    /// is still on its way for what comes next.
+    /// know to go on there. Where it says again what it has said, its words come from a socket of another name from
+    /// now on, so that nobody takes what is still on its way for what comes next.
     fn announce(self: Rc<Self>, _owner: &dyn Fn(&BareJid) -> Option<MemberId>) -> Vec<Envelope> {
         Vec::new()
     }
@@ -100,6 +103,8 @@ struct Local {
     waits: Cell<bool>,
     flush: Rc<Notify>,
     stopped: Cell<bool>,
+    /// Something is to leave, and must not, since the lease does not hold.
+    frozen: Cell<bool>,
 }
 
 /// What leaves for one lane at the end of the turn.
@@ -148,6 +153,7 @@ pub fn install(
         waits: Cell::new(false),
         flush: Rc::new(Notify::new()),
         stopped: Cell::new(false),
+        frozen: Cell::new(false),
     });
     LOCAL.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&local)));
     (receive(Rc::clone(&local), inbox), flush(local))
@@ -235,6 +241,12 @@ pub fn mark_dirty(connection: ConnectionId) {
         local.dirty.borrow_mut().push(connection.number);
         local.flush.notify_one();
     }
+}
+
+/// Whether nothing may leave this arbiter for now: the member's lease does not hold. Whoever reads sockets waits until
+/// [`Edge::thaw`], so that their clients wait too.
+pub fn is_frozen() -> bool {
+    LOCAL.with(|slot| slot.borrow().as_ref().is_some_and(|local| local.frozen.get()))
 }
 
 /// Has [`LocalHost::flush`] called at the end of the turn.
@@ -553,9 +565,14 @@ async fn flush(local: Rc<Local>) {
         tokio::task::yield_now().await;
         // Rule A: an effect leaves only while the lease holds.
         let lease = local.router.lease();
-        if !lease.holds() && lease.until_valid().await.is_err() {
-            // Expelled or stopping: nothing may leave any more.
-            return;
+        if !lease.holds() {
+            local.frozen.set(true);
+            if lease.until_valid().await.is_err() {
+                // Expelled or stopping: nothing may leave any more.
+                return;
+            }
+            local.frozen.set(false);
+            edges().iter().for_each(|edge| edge.thaw());
         }
         local.flush_once();
     }

@@ -219,6 +219,11 @@ impl Router {
         self.with_plan(|plan| plan.index())
     }
 
+    /// The index of the plan that the ways to other members go by.
+    pub fn linked_plan_index(&self) -> u64 {
+        self.links().map_or(0, |links| links.plan_index())
+    }
+
     /// The cluster's UUID, in halves.
     pub(crate) fn cluster(&self) -> [u64; 2] {
         let uuid = self.with_plan(|plan| plan.cluster()).0;

@@ -94,7 +94,7 @@ impl Lease {
     }
 
     /// Ends it for good.
-    pub(crate) fn end_for_good(&self) {
+    pub fn end_for_good(&self) {
         self.shared.end.store(OVER.0, Ordering::Release);
         self.shared.moved.send_replace(());
     }

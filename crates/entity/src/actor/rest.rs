@@ -7,7 +7,9 @@
 //! snapshot and its timers.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{
@@ -15,27 +17,37 @@ use actix::{
     WrapFuture,
 };
 use bytes::Bytes;
+use cluster::HashKey;
+use proto::MemberId;
 use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
 use tokio::sync::oneshot;
+use xmpp::{BareJid, Shard};
 
-use super::{Cause, Commit, Done, EntityActor, Timer, Turn};
+use super::copy::Copied;
+use super::{Cause, Commit, Context, Done, EntityActor, Timer, Turn};
 use crate::entity::Entity;
+use crate::mirror::{Copy, Taken};
 
 /// The environment variable that keeps entities asleep between their turns; debug builds only.
 #[cfg(debug_assertions)]
 pub(crate) const DROWSY: &str = "ROOKERY_DROWSY";
 
 /// What an entity goes on from, beside its rows.
+#[derive(Default)]
 pub(crate) struct Packed {
     /// None: rows and timers are all.
     pub(crate) state: Option<Bytes>,
     pub(crate) timers: Vec<TimerSnapshot>,
+    /// Its former owner is gone: copies, newest first.
+    pub(crate) copies: Vec<Copy>,
+    /// And what others have with it.
+    pub(crate) claims: Vec<Bytes>,
     /// Told whether it goes on.
     pub(crate) restored: Option<oneshot::Sender<bool>>,
 }
 
 /// What the host wants of an actor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// Say how things stand.
     Look,
@@ -45,6 +57,10 @@ pub(crate) enum Act {
     Thaw,
     /// Be over, whatever waits.
     End,
+    /// See to its second copy; true: the keeper may have missed something.
+    Mirror(bool),
+    /// Say to the new owners of these shards what it has with entities there.
+    Announce(Arc<HashMap<Shard, MemberId>>, HashKey),
 }
 
 /// A word from the host, to be answered.
@@ -101,7 +117,7 @@ impl<E: Entity> EntityActor<E> {
             ctx.run_later(after, |actor, ctx| actor.rise(ctx))
         });
         self.asleep = Some(alarm);
-        self.packed = Some(Packed { state, timers, restored: None });
+        self.packed = Some(Packed { state, timers, ..Packed::default() });
         if let Some(mut entity) = self.entity.take() {
             entity.rest();
         }
@@ -125,9 +141,13 @@ impl<E: Entity> EntityActor<E> {
 
     /// What a loaded entity was packed with is given back to it.
     pub(super) fn unpack(&mut self, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
-        let Some(Packed { state, timers, restored }) = self.packed.take() else { return Ok(()) };
+        let Some(packed) = self.packed.take() else { return Ok(()) };
+        let Packed { state, timers, copies, claims, restored } = packed;
         if let Some(state) = state {
-            self.restore(state, ctx)?;
+            self.continue_from(move |entity, cx| entity.restore(&state, cx), ctx)?;
+        }
+        if !copies.is_empty() || !claims.is_empty() {
+            self.continue_from(move |entity, cx| entity.take_over(copies, claims, cx), ctx)?;
         }
         let now = self.desk.now();
         for TimerSnapshot { name, number, due } in timers {
@@ -145,17 +165,49 @@ impl<E: Entity> EntityActor<E> {
         Ok(())
     }
 
-    fn restore(&mut self, state: Bytes, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
+    fn continue_from(
+        &mut self,
+        from: impl FnOnce(&mut E, &mut Context<'_, E>) -> Result<(), SnapshotError> + 'static,
+        ctx: &mut ActixContext<Self>,
+    ) -> Result<(), SnapshotError> {
         let result = Rc::new(Cell::new(Err(SnapshotError("turn"))));
         let told = Rc::clone(&result);
-        let turn: Turn<E> = Box::new(move |entity, cx| told.set(entity.restore(&state, cx)));
+        self.turn_of_its_own(Box::new(move |entity, cx| told.set(from(entity, cx))), ctx);
+        result.get()
+    }
+
+    /// A turn that nothing else has caused.
+    fn turn_of_its_own(&mut self, turn: Turn<E>, ctx: &mut ActixContext<Self>) {
         let cause = Cause::own(self.desk.next_origin(self.fence));
         let mut out = Vec::new();
         if !self.turn(turn, cause, &mut out, ctx) {
             self.desk.count_panic();
         }
         router::local::route(out);
-        result.get()
+    }
+
+    fn mirror(&mut self, anew: bool, ctx: &mut ActixContext<Self>) {
+        if anew {
+            self.copied.iter_mut().for_each(Copied::avoid);
+        }
+        if self.entity.is_some() && !self.frozen {
+            self.turn_of_its_own(Box::new(|_, _| ()), ctx);
+        }
+    }
+
+    fn announce(
+        &mut self,
+        (taken, key): (Arc<HashMap<Shard, MemberId>>, HashKey),
+        ctx: &mut ActixContext<Self>,
+    ) {
+        if self.entity.is_none() || self.frozen {
+            return;
+        }
+        let turn: Turn<E> = Box::new(move |entity, cx| {
+            let owner = |jid: &BareJid| taken.get(&key.bucket(jid).shard()).copied();
+            entity.announce(&Taken { owner: &owner }, cx);
+        });
+        self.turn_of_its_own(turn, ctx);
     }
 
     fn timers_as_data(&self) -> Vec<TimerSnapshot> {
@@ -215,6 +267,14 @@ impl<E: Entity> Handler<Order> for EntityActor<E> {
         let snapshot = match act {
             Act::Freeze if !busy => self.freeze(ctx),
             Act::Freeze | Act::Look => None,
+            Act::Mirror(anew) => {
+                self.mirror(anew, ctx);
+                None
+            }
+            Act::Announce(taken, key) => {
+                self.announce((taken, key), ctx);
+                None
+            }
             Act::Thaw => {
                 self.thaw(ctx);
                 None

@@ -132,7 +132,7 @@ impl Hold {
 
 /// Whether an envelope comes from within an account: from a session to its user, from a user to its session,
 /// from an entity to itself.
-fn is_within(envelope: &Envelope) -> bool {
+pub(super) fn is_within(envelope: &Envelope) -> bool {
     match (&envelope.to, &envelope.body) {
         (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_)) => true,
         (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_) | Body::MemberGone(_)) => false,
@@ -211,7 +211,7 @@ impl Host {
             let snapshots = standings.into_iter().filter_map(|standing| standing.snapshot);
             self.with_hold(part, |hold| hold.snapshots = snapshots.collect());
         } else {
-            self.tell(part, Act::Thaw);
+            self.tell(part, &Act::Thaw);
             let within = self.with_hold(part, Hold::open).unwrap_or_default();
             self.go_on(within);
         }
@@ -226,7 +226,7 @@ impl Host {
     /// A part goes on as if it had not been frozen.
     pub fn thaw(&self, part: Part) {
         let waiting = self.take_hold(part);
-        self.tell(part, Act::Thaw);
+        self.tell(part, &Act::Thaw);
         self.go_on(waiting);
     }
 
@@ -234,7 +234,7 @@ impl Host {
     /// back is given back, in order, to be sent after them.
     #[must_use = "whoever owns the part now must get what waited for it"]
     pub fn release(&self, part: Part) -> Vec<Envelope> {
-        self.tell(part, Act::End);
+        self.tell(part, &Act::End);
         let gone = self.entities(part);
         for route in gone {
             self.forget(&route);
@@ -255,7 +255,7 @@ impl Host {
         }
         let (restored, done) = oneshot::channel();
         let state = Some(state).filter(|state| !state.is_empty());
-        let packed = Packed { state, timers, restored: Some(restored) };
+        let packed = Packed { state, timers, restored: Some(restored), ..Packed::default() };
         self.plant(&route, fence, Some(packed)).ok_or(StartError::NoKind)?;
         done.await.ok().filter(|done| *done).map(|_| ()).ok_or(StartError::Unreadable)
     }
@@ -313,26 +313,26 @@ impl Host {
         router::LocalHost::deliver(self, waiting);
     }
 
-    fn mailboxes(&self, part: Part) -> Vec<Rc<dyn Mailbox>> {
+    pub(super) fn mailboxes(&self, part: Part) -> Vec<Rc<dyn Mailbox>> {
         let table = self.table.borrow();
         let of_part = table.iter().filter(|(route, _)| self.is_in(route, part));
         of_part.map(|(_, entry)| Rc::clone(&entry.mailbox)).collect()
     }
 
     /// Has every actor of a part do something; what those say that are still there.
-    async fn order(&self, part: Part, act: Act) -> Vec<Standing> {
+    pub(super) async fn order(&self, part: Part, act: Act) -> Vec<Standing> {
         let answers = self.mailboxes(part).into_iter().filter_map(|mailbox| {
             let (reply, answer) = oneshot::channel();
-            mailbox.order(Order { act, reply }).then_some(answer)
+            mailbox.order(Order { act: act.clone(), reply }).then_some(answer)
         });
         let answers: Vec<_> = answers.collect();
         join_all(answers).await.into_iter().filter_map(Result::ok).collect()
     }
 
-    fn tell(&self, part: Part, act: Act) {
+    fn tell(&self, part: Part, act: &Act) {
         for mailbox in self.mailboxes(part) {
             // One that has ended needs no word.
-            mailbox.order(Order { act, reply: oneshot::channel().0 });
+            mailbox.order(Order { act: act.clone(), reply: oneshot::channel().0 });
         }
     }
 }

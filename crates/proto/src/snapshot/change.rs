@@ -2,8 +2,8 @@
 //! sees itself.
 //!
 //! A change is a snapshot as well. Its counts and settings are as they are; its `queue` and `held` have only what is
-//! new, its `entry` is there only if it is another one, and `handed` says nothing: a connection knows itself what it
-//! was given, and whoever goes on without a connection takes everything for given.
+//! new, its `entry` is there only if it is another one, and `handed` is 0: a connection knows itself what it was
+//! given, and whoever goes on without a connection takes everything for given.
 
 use xmpp::{Kind, Stanza};
 
@@ -24,6 +24,11 @@ impl SessionSnapshot {
             self.stream = Some(change);
             return;
         };
+        if begins && change.handed > 0 {
+            // The connection may not have kept what it was given.
+            (stream.acked, stream.handed) = (change.acked, change.handed);
+            stream.queue.clear();
+        }
         if begins {
             let handed = usize::try_from(stream.handed).unwrap_or(usize::MAX);
             stream.queue.truncate(handed);

@@ -1,0 +1,137 @@
+//! Owns second copies: those that this member keeps as the standby of shards, and those that others bring to it as
+//! the new owner. Pure; what is in them is the entities' own.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proto::{CopyWord, Route};
+use xmpp::Epoch;
+
+use crate::mirror::Copy;
+
+/// Copies of entities, by their addresses.
+#[derive(Default)]
+pub(super) struct Copies {
+    kept: HashMap<Route, Copy>,
+}
+
+/// What a new owner was told of an entity.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) copies: Vec<Copy>,
+    pub(super) claims: Vec<Bytes>,
+}
+
+impl Copies {
+    /// Takes what an owner of this epoch says. A former owner is not heard.
+    pub(super) fn take(&mut self, of: Route, epoch: Epoch, word: CopyWord) {
+        let known = self.kept.get_mut(&of).filter(|known| known.epoch <= epoch);
+        match (word, known) {
+            (CopyWord::Whole(whole), known) => {
+                if known.is_some() || !self.kept.contains_key(&of) {
+                    self.kept.insert(of, Copy { epoch, whole, changes: Vec::new() });
+                }
+            }
+            (CopyWord::Change(change), Some(known)) if known.epoch == epoch => {
+                known.changes.push(change);
+            }
+            (CopyWord::Forget, Some(_)) => drop(self.kept.remove(&of)),
+            // What the change belongs to was never here: a whole one comes.
+            (CopyWord::Change(_) | CopyWord::Forget, _) => {}
+            (CopyWord::Kept { .. } | CopyWord::Claim(_), _) => {}
+        }
+    }
+
+    /// Removes the copies of these entities, for whoever goes on from them.
+    pub(super) fn remove(&mut self, of: impl Fn(&Route) -> bool) -> Vec<(Route, Copy)> {
+        self.kept.extract_if(|route, _| of(route)).collect()
+    }
+
+    /// The entities that there are copies of.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.kept.keys()
+    }
+
+    /// The copy of an entity.
+    pub(super) fn get(&self, of: &Route) -> Option<&Copy> {
+        self.kept.get(of)
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+}
+
+impl Told {
+    /// Takes what somebody says to a new owner.
+    pub(super) fn take(&mut self, word: CopyWord) {
+        match word {
+            CopyWord::Kept { epoch, whole, changes } => {
+                self.add(Copy { epoch, whole, changes });
+            }
+            CopyWord::Claim(what) => self.claims.push(what),
+            CopyWord::Whole(_) | CopyWord::Change(_) | CopyWord::Forget => {}
+        }
+    }
+
+    /// Adds a copy; the newest is the first.
+    pub(super) fn add(&mut self, copy: Copy) {
+        let at = self.copies.iter().position(|it| it.epoch < copy.epoch);
+        self.copies.insert(at.unwrap_or(self.copies.len()), copy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xmpp::BareJid;
+
+    use super::*;
+
+    fn route(name: &str) -> Route {
+        Route::Room(BareJid::parse(&format!("{name}@rooms.x")).unwrap())
+    }
+
+    fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    #[test]
+    fn a_copy_is_the_last_whole_and_what_changed_since() {
+        let mut copies = Copies::default();
+        copies.take(route("a"), Epoch(1), CopyWord::Change(bytes("lost")));
+        for whole in ["1", "2"] {
+            copies.take(route("a"), Epoch(1), CopyWord::Whole(bytes(whole)));
+            copies.take(route("a"), Epoch(1), CopyWord::Change(bytes("x")));
+        }
+        let copy = Copy { epoch: Epoch(1), whole: bytes("2"), changes: vec![bytes("x")] };
+        assert_eq!(copies.get(&route("a")), Some(&copy));
+        copies.take(route("a"), Epoch(1), CopyWord::Forget);
+        assert_eq!(copies.len(), 0);
+    }
+
+    #[test]
+    fn a_former_owner_is_not_heard() {
+        let mut copies = Copies::default();
+        copies.take(route("a"), Epoch(2), CopyWord::Whole(bytes("new")));
+        for word in [CopyWord::Whole(bytes("old")), CopyWord::Change(bytes("x")), CopyWord::Forget]
+        {
+            copies.take(route("a"), Epoch(1), word);
+        }
+        copies.take(route("a"), Epoch(3), CopyWord::Change(bytes("of a whole that is lost")));
+        let copy = Copy { epoch: Epoch(2), whole: bytes("new"), changes: Vec::new() };
+        assert_eq!(copies.get(&route("a")), Some(&copy));
+    }
+
+    #[test]
+    fn of_several_copies_the_newest_is_the_first() {
+        let mut told = Told::default();
+        for epoch in [1, 3, 2, 3] {
+            let word = CopyWord::Kept { epoch: Epoch(epoch), whole: Bytes::new(), changes: vec![] };
+            told.take(word);
+        }
+        let epochs: Vec<u64> = told.copies.iter().map(|copy| copy.epoch.0).collect();
+        assert_eq!(epochs, [3, 3, 2, 1]);
+    }
+}

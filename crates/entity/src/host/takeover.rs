@@ -1,0 +1,382 @@
+//! Owns the unplanned takeover on one arbiter: shuts the gates of shards whose owner is gone, tells new owners what is
+//! held here, and lets entities go on from their second copies when all have spoken.
+//!
+//! ```text
+//! a plan -> gates shut (at once, before anything for the shards is delivered)
+//!        -> told: copies kept here, sockets, claims; then "all said" to each member whose shards have changed
+//! all members have said so -> entities start from the best copy -> what waited is delivered
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::Plan;
+use futures_util::future::join_all;
+use proto::{Announced, Body, CopyId, CopyWord, Envelope, MemberId, Route};
+use tokio::sync::oneshot;
+use xmpp::{BareJid, Epoch, Origin, Shard};
+
+use super::Host;
+use super::copies::{Copies, Told};
+use super::gates::{Gates, Passage, taken, to_tell};
+use super::handoff::{Part, is_within};
+use crate::actor::{Act, Order, Packed};
+use crate::refuse::Fault;
+
+/// So many are told in a row before others have their turn.
+const STEP: usize = 64;
+/// How often to look whether there is room on the way to a member.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Before a keeper for whom there was no room is told again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What an arbiter knows of takeovers.
+#[derive(Default)]
+pub(super) struct Takeover {
+    /// The plan of the last look.
+    plan: Option<Arc<Plan>>,
+    gates: Gates,
+    /// What this member keeps as a standby.
+    copies: Copies,
+    /// What was told of shards that wait.
+    told: HashMap<Route, Told>,
+    /// The plan up to which everything was told from here.
+    said: Option<Arc<Plan>>,
+    speaking: bool,
+    /// Members that died while gates were shut.
+    gone: Vec<MemberId>,
+}
+
+impl Host {
+    /// Looks at the plan where there is another one. Cheap enough to be asked before each delivery.
+    pub(super) fn keep_up(&self) {
+        if !self.linked.get() || self.desk.router.plan_index() == self.seen.get() {
+            return;
+        }
+        let now = self.desk.router.plan();
+        self.seen.set(now.index());
+        let before = self.takeover.borrow_mut().plan.replace(Arc::clone(&now));
+        self.desk.follow(Arc::clone(&now));
+        let me = self.desk.router.member();
+        let lost = lost(before.as_deref(), &now, me);
+        if !lost.is_empty() {
+            self.give_up(&lost, &now);
+        }
+        let since = now.member(me).map_or(0, |member| member.shards_changed);
+        let mut takeover = self.takeover.borrow_mut();
+        for (shard, owner) in taken(before.as_deref(), &now) {
+            if owner == me {
+                takeover.gates.shut(shard, since);
+            }
+        }
+        drop(takeover);
+        self.open_ready();
+        if before.is_some_and(|before| standbys_differ(&before, &now, me)) {
+            self.mirror_again();
+        }
+    }
+
+    /// Somebody else owns these shards, or another right is needed for them: what is here of them says nothing more.
+    fn give_up(&self, lost: &HashSet<Shard>, plan: &Plan) {
+        let is_lost = |route: &&Route| {
+            let key = route.key().filter(|_| has_shard(route));
+            key.is_some_and(|key| lost.contains(&plan.hash_key().bucket(key).shard()))
+        };
+        let routes: Vec<Route> = self.table.borrow().keys().filter(is_lost).cloned().collect();
+        for route in routes {
+            if let Some(entry) = self.table.borrow().get(&route) {
+                entry.mailbox.order(Order { act: Act::End, reply: oneshot::channel().0 });
+            }
+            self.forget(&route);
+        }
+        let mut waiting = Vec::new();
+        for shard in lost {
+            waiting.extend(self.takeover.borrow_mut().gates.open(*shard));
+        }
+        if !waiting.is_empty() {
+            actix_rt::spawn(async move { router::local::route(waiting) });
+        }
+    }
+
+    /// What was to be told a keeper has found no room on the way: it is told all, a little later.
+    pub(super) fn note_lost_copy(&self, envelope: &Envelope) {
+        let (Route::Copy(id), Body::Copy(word)) = (&envelope.to, &envelope.body) else { return };
+        if !matches!(word, CopyWord::Whole(_) | CopyWord::Change(_)) {
+            return;
+        }
+        let (host, of) = (self.desk.host(), id.of.clone());
+        actix_rt::spawn(async move {
+            tokio::time::sleep(PAUSE).await;
+            let Some(host) = host else { return };
+            if let Some(entry) = host.table.borrow().get(&*of) {
+                entry.mailbox.order(Order { act: Act::Mirror(true), reply: oneshot::channel().0 });
+            }
+        });
+    }
+
+    /// Lets pass what need not wait for its shard.
+    pub(super) fn pass_gates(&self, route: &Route, run: Vec<Envelope>) -> Vec<Envelope> {
+        if self.takeover.borrow().gates.is_empty() || !has_shard(route) {
+            return run;
+        }
+        let Some(key) = route.key() else { return run };
+        let shard = self.desk.router.bucket(key).shard();
+        let (mut pass, mut full) = (Vec::new(), Vec::new());
+        let mut takeover = self.takeover.borrow_mut();
+        for envelope in run {
+            let within = is_within(&envelope);
+            match takeover.gates.pass(shard, envelope, within) {
+                Passage::Passes(envelope) => pass.push(envelope),
+                Passage::Waits => {}
+                Passage::Full(envelope) => full.push(envelope),
+            }
+        }
+        drop(takeover);
+        for envelope in full {
+            self.desk.refuse(envelope, Fault::Mailbox);
+        }
+        pass
+    }
+
+    /// Takes what is said about a copy: kept for its owner, or told to a new one.
+    pub(super) fn take_copies(&self, id: &CopyId, run: Vec<Envelope>) {
+        let Some(key) = id.of.key() else { return };
+        let shard = self.desk.router.bucket(key).shard();
+        let mut takeover = self.takeover.borrow_mut();
+        for envelope in run {
+            let Body::Copy(word) = envelope.body else { continue };
+            match word {
+                CopyWord::Kept { .. } | CopyWord::Claim(_) => {
+                    if takeover.gates.is_shut(shard) {
+                        takeover.told.entry((*id.of).clone()).or_default().take(word);
+                    }
+                }
+                word => takeover.copies.take((*id.of).clone(), envelope.epoch, word),
+            }
+            if let Some(receipt) = envelope.receipt {
+                receipt.release();
+            }
+        }
+    }
+
+    /// A thread of a member has said all it holds.
+    pub(super) fn hear_announced(&self, word: Announced) {
+        self.keep_up();
+        self.takeover.borrow_mut().gates.hear(word);
+        self.open_ready();
+    }
+
+    /// While gates are shut, sessions may come back whose sockets have died meanwhile.
+    pub(super) fn note_gone(&self, member: MemberId) {
+        let mut takeover = self.takeover.borrow_mut();
+        if !takeover.gates.is_empty() {
+            takeover.gone.push(member);
+        }
+    }
+
+    fn open_ready(&self) {
+        let Some(host) = self.desk.host() else { return };
+        let mut takeover = self.takeover.borrow_mut();
+        let Some(plan) = takeover.plan.clone() else { return };
+        let shards = takeover.gates.ready(&plan);
+        if shards.is_empty() {
+            return;
+        }
+        let is_of = |route: &Route| {
+            route.key().is_some_and(|key| shards.contains(&plan.hash_key().bucket(key).shard()))
+        };
+        let mut told: HashMap<Route, Told> =
+            takeover.told.extract_if(|route, _| is_of(route)).collect();
+        for (route, copy) in takeover.copies.remove(is_of) {
+            told.entry(route).or_default().add(copy);
+        }
+        drop(takeover);
+        actix_rt::spawn(async move {
+            host.go_on_from(told).await;
+            host.open(&shards);
+        });
+    }
+
+    /// Entities start from what there is of them.
+    async fn go_on_from(&self, told: HashMap<Route, Told>) {
+        let mut all = Vec::new();
+        for (route, Told { copies, claims }) in told {
+            let fence = route.key().and_then(|key| self.desk.router.fence(key));
+            let Some(fence) = fence.filter(|_| !self.table.borrow().contains_key(&route)) else {
+                continue;
+            };
+            let (restored, done) = oneshot::channel();
+            let packed = Packed { copies, claims, restored: Some(restored), ..Packed::default() };
+            if self.plant(&route, fence, Some(packed)).is_some() {
+                all.push(done);
+            }
+        }
+        if all.is_empty() {
+            return;
+        }
+        let count = all.len();
+        let gone_on = join_all(all).await.into_iter().filter(|done| *done == Ok(true)).count();
+        tracing::info!("{gone_on} of {count} entities go on from their copies");
+    }
+
+    fn open(&self, shards: &[Shard]) {
+        let mut waiting = Vec::new();
+        let mut takeover = self.takeover.borrow_mut();
+        for shard in shards {
+            waiting.extend(takeover.gates.open(*shard));
+        }
+        let gone = match takeover.gates.is_empty() {
+            true => std::mem::take(&mut takeover.gone),
+            false => takeover.gone.clone(),
+        };
+        drop(takeover);
+        for member in gone {
+            self.tell_gone(member);
+        }
+        router::LocalHost::deliver(self, waiting);
+    }
+
+    /// Tells new owners what is held here, where there is something new to tell.
+    pub(super) fn speak(&self) {
+        let Some(host) = self.desk.host() else { return };
+        if std::mem::replace(&mut self.takeover.borrow_mut().speaking, true) {
+            return;
+        }
+        actix_rt::spawn(async move {
+            while let Some((before, now)) = host.unsaid() {
+                host.say_all(before.as_deref(), &now).await;
+                host.takeover.borrow_mut().said = Some(now);
+            }
+            host.takeover.borrow_mut().speaking = false;
+        });
+    }
+
+    fn unsaid(&self) -> Option<(Option<Arc<Plan>>, Arc<Plan>)> {
+        let takeover = self.takeover.borrow();
+        let now = takeover.plan.clone()?;
+        let is_new = takeover.said.as_ref().is_none_or(|said| said.index() < now.index());
+        // The ways follow the plan a little later.
+        let is_linked = self.desk.router.linked_plan_index() >= now.index();
+        (is_new && is_linked).then(|| (takeover.said.clone(), now))
+    }
+
+    async fn say_all(&self, before: Option<&Plan>, now: &Plan) {
+        // Before the first plan nothing was held here.
+        let taken = if before.is_some() { taken(before, now) } else { HashMap::new() };
+        let owner = |jid: &BareJid| taken.get(&now.hash_key().bucket(jid).shard()).copied();
+        if !taken.is_empty() {
+            self.say_copies(now, &owner).await;
+            self.say_sockets(now, &owner).await;
+            self.say_claims(&Arc::new(taken.clone()), now).await;
+        }
+        for member in to_tell(before, now) {
+            if self.has_way(member, now).await {
+                router::local::tell_announced(member, now.index());
+            }
+        }
+    }
+
+    /// What is kept here of entities that have a new owner. This member's own are where they are needed.
+    async fn say_copies(&self, now: &Plan, owner: &dyn Fn(&BareJid) -> Option<MemberId>) {
+        let me = self.desk.router.member();
+        let owner = |route: &Route| route.key().and_then(owner).filter(|owner| *owner != me);
+        let routes: Vec<Route> = self
+            .takeover
+            .borrow()
+            .copies
+            .routes()
+            .filter(|it| owner(it).is_some())
+            .cloned()
+            .collect();
+        for (place, route) in routes.into_iter().enumerate() {
+            let Some(member) = owner(&route) else { continue };
+            if place.is_multiple_of(STEP) {
+                self.has_way(member, now).await;
+            }
+            let Some(copy) = self.takeover.borrow().copies.get(&route).cloned() else { continue };
+            let (epoch, whole, changes) = (copy.epoch, copy.whole, copy.changes);
+            self.say(member, route, CopyWord::Kept { epoch, whole, changes });
+        }
+        // Its new owner has them, and gives them to a standby of its own.
+        self.takeover.borrow_mut().copies.remove(|route| owner(route).is_some());
+    }
+
+    async fn say_sockets(&self, now: &Plan, owner: &dyn Fn(&BareJid) -> Option<MemberId>) {
+        for (place, edge) in router::local::edges().into_iter().enumerate() {
+            let words = edge.announce(owner);
+            let to = words.iter().find_map(|word| match &word.to {
+                Route::Copy(copy) => Some(copy.member),
+                _ => None,
+            });
+            router::local::route(words);
+            if let Some(member) = to.filter(|_| place.is_multiple_of(STEP)) {
+                self.has_way(member, now).await;
+            }
+        }
+    }
+
+    async fn say_claims(&self, taken: &Arc<HashMap<Shard, MemberId>>, now: &Plan) {
+        let act = Act::Announce(Arc::clone(taken), *now.hash_key());
+        self.order(Part::Whole, act).await;
+    }
+
+    fn say(&self, member: MemberId, of: Route, word: CopyWord) {
+        let Some(key) = of.key() else { return };
+        let shard = self.desk.router.bucket(key).shard();
+        let origin = Origin::Shard { shard, epoch: Epoch::default(), counter: 0 };
+        let to = Route::Copy(CopyId { member, of: Box::new(of) });
+        router::local::route(vec![Envelope::new(to, Body::Copy(word), origin, Epoch::default())]);
+    }
+
+    /// Waits until there is a way to a member with room on it; false if there will be none.
+    async fn has_way(&self, member: MemberId, now: &Plan) -> bool {
+        while router::local::is_busy_with_copies(member) != Some(false) {
+            if self.desk.router.plan_index() > now.index() && self.is_out(member) {
+                return false;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        true
+    }
+
+    fn is_out(&self, member: MemberId) -> bool {
+        let plan = self.desk.router.plan();
+        plan.member(member).is_none_or(|it| it.status == cluster::plan::Status::Expelled)
+    }
+
+    /// Every entity whose standby is another one now gives it a copy.
+    fn mirror_again(&self) {
+        let Some(host) = self.desk.host() else { return };
+        actix_rt::spawn(async move {
+            for mailboxes in host.mailboxes(Part::Whole).chunks(STEP) {
+                for mailbox in mailboxes {
+                    mailbox.order(Order { act: Act::Mirror(false), reply: oneshot::channel().0 });
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+    }
+}
+
+fn has_shard(route: &Route) -> bool {
+    matches!(route, Route::User(_) | Route::Session(_) | Route::Room(_))
+}
+
+/// The shards that were this member's.
+fn lost(before: Option<&Plan>, now: &Plan, me: MemberId) -> HashSet<Shard> {
+    let Some(before) = before else { return HashSet::new() };
+    let mine = before.ownerships().filter(|(_, held)| held.owner == me);
+    let gone = |shard: &Shard| before.owner(*shard) != now.owner(*shard);
+    mine.map(|(shard, _)| shard).filter(gone).collect()
+}
+
+fn standbys_differ(before: &Plan, now: &Plan, me: MemberId) -> bool {
+    let process = |plan: &Plan, id: Option<MemberId>| {
+        id.and_then(|id| plan.member(id)).map(|member| (member.info.id, member.info.incarnation))
+    };
+    now.ownerships().any(|(shard, held)| {
+        let was = before.ownership(shard).and_then(|was| was.standby);
+        held.owner == me && process(before, was) != process(now, held.standby)
+    })
+}
