@@ -52,6 +52,9 @@ pub struct Rules {
     pub keepalive_seconds: u64,
     /// Seconds that a client has to answer the end of a stream (RFC 6120 §4.4). Default 5.
     pub close_seconds: u64,
+    /// Seconds that a member which is cut off from the others keeps its clients waiting, before it sends them
+    /// elsewhere. Default 10.
+    pub isolation_seconds: u64,
     /// Most connections at a time. Default 100,000.
     pub connections: usize,
     /// Most connections at a time from one address, or from one /64 of IPv6, before log-in. Default 256.
@@ -203,6 +206,7 @@ impl Default for Rules {
             idle_seconds: 0,
             keepalive_seconds: 300,
             close_seconds: 5,
+            isolation_seconds: 10,
             connections: 100_000,
             connections_per_address: 256,
         }

@@ -11,6 +11,7 @@
 //! | [`read`] | from the socket to the bytes of the stream |
 //! | [`hear`] | what the client says |
 //! | [`obey`] | what the session says |
+//! | [`mod@copy`] | the second copy of a session that is on another member |
 //! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
 //! | [`clock`] | when something must happen though nothing came |
 //! | [`mod@line`] | the way from the router to the connection |
@@ -18,6 +19,7 @@
 
 mod clock;
 mod confirm;
+mod copy;
 mod core;
 mod hear;
 mod line;

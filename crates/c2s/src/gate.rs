@@ -17,6 +17,7 @@ use crate::accounts::Accounts;
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::connection::registry;
+use crate::isolation;
 use crate::listener::{self, Kind};
 use crate::metrics::{self, Metrics};
 use crate::signin::Desk;
@@ -68,7 +69,6 @@ const BIND_FAILURES_MAX: u32 = 5;
 /// The client gate. Dropping it stops it.
 pub struct Gate {
     shared: Arc<Shared>,
-    arbiters: Vec<ArbiterHandle>,
     stop: watch::Sender<bool>,
     addresses: Vec<(Kind, SocketAddr)>,
 }
@@ -126,6 +126,9 @@ impl Gate {
             config,
         });
         let (stop, stopped) = watch::channel(false);
+        if let Some(first) = arbiters.first() {
+            first.spawn(isolation::watch(Arc::clone(&shared), stopped.clone()));
+        }
         let addresses = listening.iter().map(|listening| (listening.kind, listening.address));
         let addresses = addresses.collect();
         for listening in listening {
@@ -133,7 +136,7 @@ impl Gate {
             tracing::info!("listens on {} ({transport})", listening.address);
             listening.serve(Arc::clone(&shared), arbiters.clone(), stopped.clone());
         }
-        Ok(Self { shared, arbiters, stop, addresses })
+        Ok(Self { shared, stop, addresses })
     }
 
     /// The addresses of streams that begin in the clear, with the ports that were given.
@@ -179,10 +182,7 @@ impl Gate {
     }
 
     fn everywhere(&self, act: impl Fn(u64) + Send + Clone + 'static) {
-        for arbiter in &self.arbiters {
-            let (act, gate) = (act.clone(), self.shared.id);
-            arbiter.spawn_fn(move || act(gate));
-        }
+        self.shared.everywhere(act);
     }
 }
 
@@ -193,6 +193,14 @@ impl Drop for Gate {
 }
 
 impl Shared {
+    /// Does something on every thread, for this gate's connections.
+    pub(crate) fn everywhere(&self, act: impl Fn(u64) + Send + Clone + 'static) {
+        for arbiter in &self.arbiters {
+            let (act, gate) = (act.clone(), self.id);
+            arbiter.spawn_fn(move || act(gate));
+        }
+    }
+
     /// What streams of this kind have in common.
     pub(crate) fn stream(&self, kind: Kind) -> Arc<machine::Config> {
         let [clear, direct] = &self.streams;

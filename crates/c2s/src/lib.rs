@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`gate`] | the gate as a whole: started, drained, stopped |
 //! | [`config`] | its settings |
+//! | `isolation` | what clients hear while the member may not act |
 //! | `listener` | taking connections in |
 //! | `admission` | how many there may be |
 //! | `proxy` | what a load balancer says about them |
@@ -25,6 +26,7 @@ mod admission;
 pub mod config;
 mod connection;
 pub mod gate;
+mod isolation;
 mod listener;
 pub mod metrics;
 mod outbox;

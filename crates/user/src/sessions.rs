@@ -25,6 +25,8 @@ pub struct SessionEntry {
     pub takes_since: Option<u64>,
     /// What extensions keep of it.
     pub slots: Slots,
+    /// The session does not know of it as it is now, for its second copy.
+    pub(crate) is_new: bool,
 }
 
 /// The sessions of an account, oldest first. Few: bounded by
@@ -47,7 +49,13 @@ impl SessionEntry {
             attached: true,
             takes_since: None,
             slots: Slots::default(),
+            is_new: true,
         }
+    }
+
+    fn changing(&mut self) -> &mut Self {
+        self.is_new = true;
+        self
     }
 
     /// Whether it has sent initial presence and not taken it back (RFC 6121 §4.2).
@@ -64,7 +72,7 @@ impl Sessions {
 
     /// Every session, oldest first.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SessionEntry> {
-        self.entries.iter_mut()
+        self.entries.iter_mut().map(SessionEntry::changing)
     }
 
     /// The sessions that are available (RFC 6121 §4.2).
@@ -79,7 +87,14 @@ impl Sessions {
 
     /// By the session's number.
     pub fn get_mut(&mut self, uid: u64) -> Option<&mut SessionEntry> {
-        self.entries.iter_mut().find(|entry| entry.id.uid == uid)
+        self.entries.iter_mut().find(|entry| entry.id.uid == uid).map(SessionEntry::changing)
+    }
+
+    /// The sessions that have changed since this was asked last.
+    pub(crate) fn take_changed(&mut self) -> Vec<u64> {
+        let changed =
+            |entry: &mut SessionEntry| std::mem::take(&mut entry.is_new).then_some(entry.id.uid);
+        self.entries.iter_mut().filter_map(changed).collect()
     }
 
     /// By resource.

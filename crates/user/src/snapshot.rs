@@ -1,8 +1,9 @@
 //! Owns the way of a user into a snapshot and back (proto/session.proto): what is not in its rows.
 
 use entity::{Context, Slots};
-use proto::SessionId;
+use proto::session::UserWord;
 use proto::snapshot::{EntrySnapshot, SessionSnapshot, SlotSnapshot, SnapshotError, UserSnapshot};
+use proto::{Body, Route, SessionId};
 use store::ArchiveId;
 use xmpp::{Head, Kind, PresenceType, Stanza, StreamCondition};
 
@@ -86,6 +87,15 @@ fn insert(
         offline::go_on_with(user, (uid, drain), cx);
     }
     Ok(())
+}
+
+/// Tells the sessions of which something has changed what the account keeps of them, for their second copies.
+pub(crate) fn keep(user: &mut User, cx: &mut Context<'_, User>) {
+    for uid in user.sessions.take_changed() {
+        let Some(entry) = user.sessions.get(uid) else { continue };
+        let word = UserWord::Kept(Box::new(session(user, entry)));
+        cx.tell(Route::Session(entry.id.clone()), Body::User(word));
+    }
 }
 
 /// A session has come back from its second copy. Nobody is told: whoever saw it sees it still.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth::Account;
 use bytes::Bytes;
 use entity::extension::SessionEvent;
-use entity::{Context, Entity, LoadError, Slots, Taken, Timer};
+use entity::{Context, Entity, LoadError, Mirror, Slots, Taken, Timer};
 use proto::session::{EdgeWord, UserWord};
 use proto::snapshot::{SnapshotError, UserSnapshot};
 use proto::{Body, Envelope, Now, Route};
@@ -130,6 +130,12 @@ impl Entity for User {
 
     fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
         presence::directed::claim(self, taken, cx);
+    }
+
+    /// What it must know of its sessions is with them.
+    fn mirror(&mut self, _: bool, cx: &mut Context<'_, Self>) -> Mirror {
+        snapshot::keep(self, cx);
+        Mirror::Nothing
     }
 
     fn is_settled(&self) -> bool {

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use proto::session::EdgeWord;
+
 /// With more unconfirmed than this, reading stops.
 const STANZAS_MAX: usize = 256;
 /// Or with more bytes.
@@ -15,6 +17,8 @@ const UNTOLD_MAX: u32 = 16;
 pub(super) struct Unconfirmed {
     /// Bytes of each, oldest first.
     sizes: VecDeque<u32>,
+    /// The stanzas themselves, where the session is on another member.
+    words: VecDeque<EdgeWord>,
     bytes: usize,
     /// h, modulo 2^32.
     confirmed: u32,
@@ -29,8 +33,9 @@ impl Unconfirmed {
         Self { confirmed: h, told: h, ..Self::default() }
     }
 
-    /// The client sent a stanza.
-    pub(super) fn push(&mut self, bytes: usize) {
+    /// The client sent a stanza; the word is there where it must be kept.
+    pub(super) fn push(&mut self, bytes: usize, word: Option<EdgeWord>) {
+        self.words.extend(word);
         self.bytes += bytes;
         self.sizes.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
@@ -41,9 +46,10 @@ impl Unconfirmed {
         let risen = usize::try_from(risen).unwrap_or(usize::MAX).min(self.sizes.len());
         let bytes: usize = self.sizes.drain(..risen).map(|bytes| bytes as usize).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
+        self.words.drain(..risen.min(self.words.len()));
         self.confirmed = h;
         if self.sizes.is_empty() {
-            self.sizes = VecDeque::new();
+            (self.sizes, self.words) = (VecDeque::new(), VecDeque::new());
         }
     }
 
@@ -71,6 +77,16 @@ impl Unconfirmed {
         Some(self.confirmed)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// What was kept of them, oldest first.
+    pub(super) fn words(&self) -> impl Iterator<Item = &EdgeWord> {
+        self.words.iter()
+    }
+
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
         self.sizes.len() <= STANZAS_MAX && self.bytes <= BYTES_MAX
@@ -86,15 +102,15 @@ mod tests {
         let mut few = Unconfirmed::default();
         for _ in 0..=STANZAS_MAX {
             assert!(few.has_room());
-            few.push(1);
+            few.push(1, None);
         }
         assert!(!few.has_room());
         few.confirm(1);
         assert!(few.has_room());
         let mut large = Unconfirmed::default();
-        large.push(BYTES_MAX);
+        large.push(BYTES_MAX, None);
         assert!(large.has_room());
-        large.push(1);
+        large.push(1, None);
         assert!(!large.has_room());
         large.confirm(1);
         assert_eq!((large.has_room(), large.bytes), (true, 1));
@@ -103,14 +119,14 @@ mod tests {
     #[test]
     fn a_client_that_asked_is_told_of_every_rise_until_all_is_confirmed() {
         let mut unconfirmed = Unconfirmed::from(u32::MAX);
-        (0..3).for_each(|_| unconfirmed.push(10));
+        (0..3).for_each(|_| unconfirmed.push(10, None));
         assert_eq!(unconfirmed.asked(), u32::MAX);
         assert_eq!(unconfirmed.news(), None);
         unconfirmed.confirm(1);
         assert_eq!((unconfirmed.news(), unconfirmed.news()), (Some(1), None));
         unconfirmed.confirm(2);
         assert_eq!(unconfirmed.news(), Some(2));
-        unconfirmed.push(10);
+        unconfirmed.push(10, None);
         unconfirmed.confirm(3);
         assert_eq!(unconfirmed.news(), None, "what came behind the question was not asked for");
     }
@@ -118,7 +134,7 @@ mod tests {
     #[test]
     fn a_client_that_never_asks_is_told_now_and_then() {
         let mut unconfirmed = Unconfirmed::default();
-        (0..UNTOLD_MAX).for_each(|_| unconfirmed.push(10));
+        (0..UNTOLD_MAX).for_each(|_| unconfirmed.push(10, None));
         unconfirmed.confirm(UNTOLD_MAX - 1);
         assert_eq!(unconfirmed.news(), None);
         unconfirmed.confirm(UNTOLD_MAX);
@@ -128,7 +144,7 @@ mod tests {
     #[test]
     fn a_count_beyond_what_was_sent_does_no_harm() {
         let mut unconfirmed = Unconfirmed::default();
-        unconfirmed.push(10);
+        unconfirmed.push(10, None);
         unconfirmed.confirm(77);
         assert_eq!((unconfirmed.bytes, unconfirmed.asked()), (0, 77));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use proto::session::Gone;
+use proto::snapshot::SessionSnapshot;
 use proto::{ConnectionId, Envelope};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -77,7 +78,17 @@ impl Core {
 
     /// A session was asked for and will answer.
     pub(super) fn asks(&self) -> bool {
-        self.state.asks
+        self.state.asks.is_some()
+    }
+
+    /// The account of the client, once that is known.
+    pub(super) fn account(&self) -> Option<&BareJid> {
+        self.state.machine.account()
+    }
+
+    /// The copy of the session that was lost with the connection.
+    pub(super) fn take_orphan(&mut self) -> Option<Box<SessionSnapshot>> {
+        self.state.orphan.take()
     }
 
     /// The connection has its name; none where this thread is no arbiter.
@@ -180,6 +191,15 @@ impl Core {
         let _continues = self.perform(&mut effects, words);
     }
 
+    /// This member may not act for so long that its clients are better off elsewhere: they are told so, unless
+    /// something is on its way to them that must not leave; then the socket alone ends.
+    pub(super) fn isolate(&mut self, words: &mut Vec<Envelope>) {
+        if !self.state.out.is_empty() || self.socket.has_unsent() {
+            return self.lose(words);
+        }
+        self.close(Some(StreamCondition::SystemShutdown.into()), words);
+    }
+
     /// The socket is gone, or given up: the session is told that it is lost.
     pub(super) fn lose(&mut self, words: &mut Vec<Envelope>) {
         self.state.closing = Closing::Over;
@@ -199,7 +219,9 @@ impl Core {
             || state.login.starts_tls
             || state.login.settles.is_some();
         let sm = state.bound.as_ref().and_then(|bound| bound.sm.as_ref());
+        let frozen = state.id.is_some() && router::local::is_frozen();
         !waits
+            && !frozen
             && state.clock.may_read()
             && state.out.len() <= outbox::HIGH
             && sm.is_none_or(|sm| sm.unconfirmed.has_room())

@@ -84,7 +84,7 @@ impl Core {
                     self.restart();
                     return ControlFlow::Break(());
                 }
-                Effect::Sasl { mechanism, initial } => self.begin(mechanism, initial),
+                Effect::Sasl { mechanism, initial } => self.begin(mechanism, initial, &mut more),
                 Effect::SaslResponse(response) => self.respond(response, &mut more),
                 Effect::SaslAbort => self.state.login.talk = None,
                 Effect::Bind { resource, iq_id } => self.bind(resource, iq_id, words),
@@ -117,10 +117,19 @@ impl Core {
         state.login = Login { settles: state.machine.account().cloned(), ..Login::default() };
     }
 
-    fn begin(&mut self, mechanism: String, initial: String) {
+    fn refuse_for_now(&mut self, more: &mut Vec<Effect>) {
+        let condition = auth::Failure::TemporaryAuthFailure.name().into();
+        self.state.machine.sasl_outcome(SaslOutcome::Failure { condition, text: None }, more);
+    }
+
+    fn begin(&mut self, mechanism: String, initial: String, more: &mut Vec<Effect>) {
         let state = &mut self.state;
         let domain = state.machine.domain().cloned();
         let (Some(domain), Some(offer)) = (domain, state.login.offer.clone()) else { return };
+        if !state.gate.router.lease().holds() {
+            // Whoever cannot act cannot look after a client; another member may.
+            return self.refuse_for_now(more);
+        }
         let caller = Caller { address: state.address(), domain, offer };
         let desk = Arc::clone(&state.gate.desk);
         state.login.work = Some(Box::pin(desk.begin(caller, mechanism, initial)));
@@ -140,8 +149,7 @@ impl Core {
     fn bind(&mut self, resource: Option<String>, iq_id: Arc<str>, words: &mut Vec<Envelope>) {
         let Some(account) = self.state.machine.account().cloned() else { return };
         let word = EdgeWord::Bind { resource: resource.map(Arc::from), iq_id };
-        self.state.asks = true;
-        self.state.ask(Route::User(account), word, words);
+        self.state.ask_for_session(Route::User(account), word, words);
     }
 
     /// XEP-0198 §5: an id that we never made names no session.
@@ -154,8 +162,7 @@ impl Core {
             return state.machine.resume_refused(StanzaCondition::ItemNotFound, None, more);
         };
         let to = Route::Session(SessionId { account, uid: id.uid });
-        state.asks = true;
-        state.ask(to, EdgeWord::Resume { secret: id.secret, h }, words);
+        state.ask_for_session(to, EdgeWord::Resume { secret: id.secret, h }, words);
     }
 
     /// RFC 6120 §8.1.2.1: a client may name itself by its full or its bare address, and nobody else.
@@ -167,10 +174,12 @@ impl Core {
         if !stanza.head().from.as_ref().is_none_or(own) {
             return self.close(Some(StreamCondition::InvalidFrom.into()), words);
         }
-        bound.count(stanza.len());
+        let bytes = stanza.len();
         let stanza = stanza.with_from(bound.from.clone());
         let span = trace::begin(&stanza);
-        self.state.say(EdgeWord::Stanza(stanza), words);
+        let word = EdgeWord::Stanza(stanza);
+        bound.count(bytes, &word);
+        self.state.say(word, words);
         if let (Some(span), Some(word)) = (span, words.last_mut()) {
             span.note("jid", self.state.machine.account().map_or("", |jid| jid.as_str()));
             span.adopt(word);
@@ -181,9 +190,9 @@ impl Core {
     /// gets for it (XEP-0198 §4).
     fn answer(&mut self, answer: Option<Stanza>, words: &mut Vec<Envelope>) {
         let Some(bound) = &mut self.state.bound else { return };
-        bound.count(0);
-        let answer = answer.map(|answer| answer.with_to(bound.from.clone()));
-        self.state.say(EdgeWord::Answered(answer), words);
+        let word = EdgeWord::Answered(answer.map(|answer| answer.with_to(bound.from.clone())));
+        bound.count(0, &word);
+        self.state.say(word, words);
     }
 
     /// Registration is not offered on the stream; who asks all the same is told so.
@@ -197,13 +206,21 @@ impl Core {
         match element.ns() {
             ns::SM => self.manage(element, words),
             ns::CSI => match element.name() {
-                "active" => self.state.say(EdgeWord::ClientState(ClientState::Active), words),
-                "inactive" => self.state.say(EdgeWord::ClientState(ClientState::Inactive), words),
+                "active" => self.turn_to(ClientState::Active, words),
+                "inactive" => self.turn_to(ClientState::Inactive, words),
                 _ => self.close(Some(StreamCondition::UnsupportedStanzaType.into()), words),
             },
             // RFC 6120 §4.9.3.24
             _ => self.close(Some(StreamCondition::UnsupportedStanzaType.into()), words),
         }
+    }
+
+    /// XEP-0352
+    fn turn_to(&mut self, state: ClientState, words: &mut Vec<Envelope>) {
+        let Some(bound) = &mut self.state.bound else { return };
+        let word = EdgeWord::ClientState(state);
+        bound.follow_client(&word);
+        self.state.say(word, words);
     }
 
     /// XEP-0198, once a session is bound.
@@ -213,15 +230,20 @@ impl Core {
         let out = self.state.out.end();
         match (request, &mut bound.sm) {
             (Ok(Request::Enable { resume, max }), sm @ None) => {
-                *sm = Some(Sm::default());
                 let max = max.map(|seconds| Duration::from_secs(seconds.into()));
-                self.state.say(EdgeWord::Enable { resume, max }, words);
+                let wish = EdgeWord::Enable { resume, max };
+                *sm = Some(Sm { wish: Some(wish.clone()), ..Sm::default() });
+                self.state.say(wish, words);
             }
             (Ok(Request::Ask), Some(sm)) if sm.enabled => {
                 sm::handled(sm.unconfirmed.asked()).write(out, "");
             }
             (Ok(Request::Ask), Some(sm)) => sm.asked_early = true,
-            (Ok(Request::Handled(h)), Some(_)) => self.state.say(EdgeWord::Ack { h }, words),
+            (Ok(Request::Handled(h)), Some(_)) => {
+                let word = EdgeWord::Ack { h };
+                bound.follow_client(&word);
+                self.state.say(word, words);
+            }
             // Enabled twice, resumed when bound, counted where nobody counts (§3, §4).
             (Ok(_), _) => sm::failed(StanzaCondition::UnexpectedRequest, None).write(out, ""),
             (Err(_), _) if matches!(element.name(), "enable" | "resume") => {

@@ -9,13 +9,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use proto::session::{EdgeWord, Gone, HomeWord};
-use proto::{ArbiterId, Body, ConnectionId, Envelope, Route, SessionId};
+use proto::snapshot::SessionSnapshot;
+use proto::{ArbiterId, Body, ConnectionId, Envelope, MemberId, Route, SessionId};
 use router::{Edge, Place};
 use tokio::time::Instant;
 use xmpp::{BareJid, Epoch, Origin, StreamError};
 
 use super::core::{Core, Turn};
-use super::{arrive, registry};
+use super::{arrive, copy, registry};
 
 /// How long a connection that is gone waits for the answer to a binding that it had asked for.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -28,6 +29,8 @@ pub(super) struct Line {
     id: Cell<Option<ConnectionId>>,
     waker: RefCell<Option<Waker>>,
     broken: Cell<bool>,
+    /// The copy of the session that was lost with the connection, until somebody else has it.
+    orphan: RefCell<Option<Box<SessionSnapshot>>>,
 }
 
 impl Line {
@@ -39,6 +42,7 @@ impl Line {
             id: Cell::new(None),
             waker: RefCell::default(),
             broken: Cell::new(false),
+            orphan: RefCell::default(),
         })
     }
 
@@ -89,6 +93,17 @@ impl Line {
         }
     }
 
+    /// Gives the connection another name: whatever it has said by the former one is said again by this one.
+    fn rename(self: &Rc<Self>) {
+        let Some(before) = self.id.get() else { return };
+        self.attach();
+        router::local::detach(before);
+        if let Some(id) = self.id.get() {
+            // What was to be written is marked by the former name.
+            router::local::mark_dirty(id);
+        }
+    }
+
     /// Gives the connection its name on this arbiter. The client is known.
     pub(super) fn attach(self: &Rc<Self>) {
         let id = router::local::attach(Rc::clone(self) as Rc<dyn Edge>);
@@ -122,6 +137,16 @@ impl Line {
         self.wake();
     }
 
+    /// The member is cut off from the others.
+    pub(super) fn isolate(&self) {
+        let mut words = Vec::new();
+        if let Some(core) = self.core.borrow_mut().as_mut() {
+            core.isolate(&mut words);
+        }
+        self.depart(words, false);
+        self.wake();
+    }
+
     /// Drops the connection as soon as its task runs.
     pub(super) fn break_off(&self) {
         self.broken.set(true);
@@ -146,12 +171,14 @@ impl Line {
         core.lose(&mut words);
         tracing::debug!(peer = %core.peer(), "a connection is over");
         let asks = core.asks();
+        let orphan = core.take_orphan();
         drop(core);
         let Some(id) = self.id.get() else { return };
-        if !asks {
+        if !asks && orphan.is_none() {
             router::local::detach(id);
         } else {
-            // The answer must find somebody who says that it comes too late.
+            // The answer must find somebody who says that it comes too late, and who asks for the copy must find it.
+            self.orphan.replace(orphan);
             actix_rt::spawn(async move {
                 tokio::time::sleep(ANSWER).await;
                 router::local::detach(id);
@@ -206,6 +233,7 @@ impl Edge for Line {
             let mut core = self.core.borrow_mut();
             let Some(core) = core.as_mut() else {
                 return match word {
+                    HomeWord::Close(_) => drop(self.orphan.take()),
                     HomeWord::Bound { session, .. } | HomeWord::Resumed { session, .. } => {
                         self.decline(session);
                     }
@@ -229,6 +257,32 @@ impl Edge for Line {
                 self.wake();
             }
         });
+    }
+
+    fn thaw(&self) {
+        self.wake();
+    }
+
+    fn announce(self: Rc<Self>, owner: &dyn Fn(&BareJid) -> Option<MemberId>) -> Vec<Envelope> {
+        if let Some(session) = self.orphan.borrow().as_deref() {
+            let account = session.jid.bare();
+            let to = owner(&account);
+            return to.map(|to| copy::kept(to, account, session.clone())).into_iter().collect();
+        }
+        let account = self.core.borrow().as_ref().and_then(|core| core.account().cloned());
+        let Some(owner) = account.as_ref().and_then(owner) else { return Vec::new() };
+        if self.core.borrow().as_ref().is_some_and(Core::says_again) {
+            self.rename();
+        }
+        let words = self.guarded(|| {
+            let mut words = Vec::new();
+            if let Some(core) = self.core.borrow_mut().as_mut() {
+                core.announce(owner, &mut words);
+            }
+            words
+        });
+        self.wake();
+        words
     }
 
     fn write(&self) {

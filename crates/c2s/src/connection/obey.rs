@@ -2,14 +2,17 @@
 //! turns: nothing is routed here, what comes about waits for the connection's own turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::session::HomeWord;
-use proto::{Envelope, SessionId};
+use proto::{Envelope, Route, SessionId};
+use router::Place;
 use stream::sm::{self, Enabled};
 use tokio::time::Instant;
 use xmpp::{FullJid, Kind, StanzaCondition};
 
 use super::confirm::Unconfirmed;
+use super::copy;
 use super::core::Core;
 use super::state::{Bound, Closing, Sm};
 use crate::outbox;
@@ -17,6 +20,9 @@ use crate::outbox;
 impl Core {
     /// Takes a word.
     pub(super) fn obey(&mut self, word: HomeWord) {
+        if let Some(bound) = &mut self.state.bound {
+            bound.follow(&word);
+        }
         match word {
             HomeWord::Stanza(stanza) => self.give(|out| stanza.write(out), Some(stanza.kind())),
             HomeWord::Nonza(bytes) => self.give(|out| out.extend_from_slice(&bytes), None),
@@ -27,13 +33,13 @@ impl Core {
             }
             HomeWord::Bound { session, jid, iq_id } => self.bound(session, jid, iq_id),
             HomeWord::BindRefused { error, iq_id } => {
-                self.state.asks = false;
+                self.state.asks = None;
                 self.go_on(|core, more| core.state.machine.bind_refused(&error, iq_id, more));
             }
             HomeWord::Resumed { session, jid, h, previd } => {
-                self.hold(session, jid);
+                self.hold(session, jid, Some(h));
                 let unconfirmed = Unconfirmed::from(h);
-                let sm = Sm { unconfirmed, enabled: true, asked_early: false };
+                let sm = Sm { unconfirmed, enabled: true, ..Sm::default() };
                 if let Some(bound) = &mut self.state.bound {
                     bound.sm = Some(sm);
                 }
@@ -41,15 +47,20 @@ impl Core {
                 self.go_on(|core, more| core.state.machine.resumed(more));
             }
             HomeWord::ResumeFailed { h } => {
-                self.state.asks = false;
+                self.state.asks = None;
                 let condition = StanzaCondition::ItemNotFound;
                 self.go_on(|core, more| core.state.machine.resume_refused(condition, h, more));
             }
-            HomeWord::Enabled { id, max } => self.enabled(id.as_deref(), max.as_secs()),
-            HomeWord::Keep(_) => {}
+            HomeWord::Enabled { id, max } => self.enabled(id.as_deref(), max),
+            HomeWord::Keep(session) => {
+                if let Some(bound) = &mut self.state.bound {
+                    let begin = || copy::begin(&bound.session, bound.jid.clone(), None);
+                    bound.copy.get_or_insert_with(begin).absorb(*session);
+                }
+            }
             HomeWord::Close(error) => {
                 // The session knows: it said so itself.
-                self.state.asks = false;
+                self.state.asks = None;
                 if self.state.bound.take().is_some() {
                     let transport = self.state.permit.transport();
                     self.state.gate.metrics.sessions.of(transport).take_one();
@@ -90,13 +101,13 @@ impl Core {
     }
 
     fn bound(&mut self, session: SessionId, jid: FullJid, iq_id: Arc<str>) {
-        self.hold(session, jid.clone());
+        self.hold(session, jid.clone(), None);
         self.go_on(|core, more| core.state.machine.bound(&jid, iq_id, more));
     }
 
-    fn hold(&mut self, session: SessionId, jid: FullJid) {
+    fn hold(&mut self, session: SessionId, jid: FullJid, h: Option<u32>) {
         let state = &mut self.state;
-        state.asks = false;
+        state.asks = None;
         if state.bound.is_none() {
             state.gate.metrics.sessions.of(state.permit.transport()).add_one();
         }
@@ -104,15 +115,19 @@ impl Core {
         let from = jid.clone().into();
         let directory = state.gate.router.directory();
         let entered = directory.enter(session.clone(), jid.clone(), state.peer.to_string());
-        state.bound = Some(Bound { session, jid, from, sm: None, clogged: false, entered });
+        let place = state.gate.router.place(&Route::Session(session.clone()));
+        let copy = matches!(place, Place::Member(_)).then(|| copy::begin(&session, jid.clone(), h));
+        let (sm, said, clogged) = (None, h.unwrap_or_default().into(), false);
+        state.bound = Some(Bound { session, jid, from, sm, said, copy, clogged, entered });
         state.clock.settle(Instant::now(), &state.gate.config.c2s);
     }
 
-    fn enabled(&mut self, id: Option<&str>, max: u64) {
+    fn enabled(&mut self, id: Option<&str>, max: Duration) {
         let Some(bound) = &mut self.state.bound else { return };
+        bound.begin_to_count(id, max);
         let sm = bound.sm.get_or_insert_default();
-        sm.enabled = true;
-        let max = id.map(|_| u32::try_from(max).unwrap_or(u32::MAX));
+        (sm.enabled, sm.wish) = (true, None);
+        let max = id.map(|_| u32::try_from(max.as_secs()).unwrap_or(u32::MAX));
         let out = self.state.out.end();
         Enabled { id, max, location: None }.to_element().write(out, "");
         if std::mem::take(&mut sm.asked_early) {

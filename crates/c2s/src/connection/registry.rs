@@ -33,6 +33,13 @@ pub(crate) fn end_all(gate: u64, error: &StreamError) {
     }
 }
 
+/// Ends the streams of a gate's connections, since the member is cut off from the others.
+pub(crate) fn isolate_all(gate: u64) {
+    for line in of(gate) {
+        line.isolate();
+    }
+}
+
 /// Drops a gate's connections as if their sockets had broken.
 pub(crate) fn drop_all(gate: u64) {
     for line in of(gate) {

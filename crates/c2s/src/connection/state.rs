@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Offer;
 use proto::session::{EdgeWord, Gone};
+use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
 use stream::{Limits, Machine, Parser, SaslOffer, machine};
 use tokio::time::Instant;
@@ -43,7 +44,9 @@ pub(super) struct State {
     spoken: u64,
     pub(super) bound: Option<Bound>,
     /// A session has been asked for and has not answered.
-    pub(super) asks: bool,
+    pub(super) asks: Option<(Route, EdgeWord)>,
+    /// The copy of the session that was lost with the connection.
+    pub(super) orphan: Option<Box<SessionSnapshot>>,
     pub(super) closing: Closing,
     /// The socket took less than it was given.
     pub(super) short: bool,
@@ -88,6 +91,10 @@ pub(super) struct Bound {
     /// The address as stanzas carry it.
     pub(super) from: Jid,
     pub(super) sm: Option<Sm>,
+    /// Stanzas of the client, from the first one on.
+    pub(super) said: u64,
+    /// The second copy of a session that is on another member.
+    pub(super) copy: Option<Box<SessionSnapshot>>,
     /// The session was told to give no more for now.
     pub(super) clogged: bool,
     /// Its line in the directory.
@@ -97,9 +104,10 @@ pub(super) struct Bound {
 
 impl Bound {
     /// The client sent a stanza.
-    pub(super) fn count(&mut self, bytes: usize) {
+    pub(super) fn count(&mut self, bytes: usize, word: &EdgeWord) {
+        self.said += 1;
         if let Some(sm) = &mut self.sm {
-            sm.unconfirmed.push(bytes);
+            sm.unconfirmed.push(bytes, self.copy.as_ref().map(|_| word.clone()));
         }
     }
 }
@@ -111,6 +119,8 @@ pub(super) struct Sm {
     /// `<enabled/>` has been sent; an `<r/>` before is answered behind it.
     pub(super) enabled: bool,
     pub(super) asked_early: bool,
+    /// With what it was asked for.
+    pub(super) wish: Option<EdgeWord>,
 }
 
 /// How far the end has come.
@@ -159,7 +169,8 @@ impl State {
             origin,
             spoken: 0,
             bound: None,
-            asks: false,
+            asks: None,
+            orphan: None,
             closing: Closing::Open,
             short: false,
             awaits_room: false,
@@ -199,6 +210,12 @@ impl State {
         words.push(Envelope::new(to, Body::Edge(id, word), origin, epoch));
     }
 
+    /// Asks for a session, which will answer.
+    pub(super) fn ask_for_session(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
+        self.asks = Some((to.clone(), word.clone()));
+        self.ask(to, word, words);
+    }
+
     /// Says something to the session, if there is one.
     pub(super) fn say(&mut self, word: EdgeWord, words: &mut Vec<Envelope>) {
         if let Some(bound) = &self.bound {
@@ -210,7 +227,10 @@ impl State {
     /// Takes leave of the session.
     pub(super) fn part(&mut self, gone: Gone, words: &mut Vec<Envelope>) {
         self.say(EdgeWord::Gone(gone), words);
-        if self.bound.take().is_some() {
+        if let Some(bound) = self.bound.take() {
+            if gone == Gone::Lost {
+                self.orphan = bound.orphan();
+            }
             self.gate.metrics.sessions.of(self.permit.transport()).take_one();
         }
     }

@@ -73,6 +73,7 @@ pub(crate) fn taken(user: &mut User, session: u64, mark: u64, cx: &mut Context<'
     if drain.caught_up && drain.under_way.is_empty() {
         user.offline.drain = None;
     }
+    has_changed(user, session);
     remove(user, &ids, size, cx);
     go_on(user, cx);
 }
@@ -120,6 +121,11 @@ pub(crate) fn go_on_with(
     let under_way = under_way.into_iter().map(|(id, bytes)| (id, size(bytes))).collect();
     user.offline.drain = Some(Drain { session, after, under_way, reading: false, caught_up });
     go_on(user, cx);
+}
+
+/// What is on its way belongs to what is kept of the session.
+fn has_changed(user: &mut User, session: u64) {
+    user.sessions.get_mut(session);
 }
 
 /// Reads on where there is something to read and room for it.
@@ -184,6 +190,7 @@ fn hand_on(
     if drain.caught_up && drain.under_way.is_empty() {
         user.offline.drain = None;
     }
+    has_changed(user, session);
     drop_unreadable(user, &unreadable, cx);
     if !waits {
         go_on(user, cx);

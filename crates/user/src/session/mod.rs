@@ -7,11 +7,13 @@
 //! | [`csi`] | what waits while nobody looks (XEP-0352) |
 //! | [`queue`] | stanzas that the client does not have yet |
 //! | [`snapshot`] | the session as data |
+//! | [`keep`] | its second copy |
 //!
 //! A stanza is safe with a session as soon as the session has it: it reaches the client, or goes back to
 //! the user when the session ends ([`UserWord::Ended`]).
 
 mod csi;
+mod keep;
 mod queue;
 mod sm;
 mod snapshot;
@@ -21,7 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use entity::{Context, Entity, Extensions, LoadError, Timer};
+use entity::{Context, Copy, Entity, Extensions, LoadError, Mirror, Timer};
 use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
 use proto::snapshot::{SessionState, SnapshotError};
@@ -31,6 +33,7 @@ use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamE
 
 use crate::config::Config;
 use csi::Held;
+use keep::Copied;
 use queue::{Item, Limits, Queue};
 use sm::{Expired, Management};
 
@@ -60,6 +63,12 @@ struct Live {
     queue: Queue,
     sm: Option<Management>,
     counted: Counted,
+    /// None while there is no other member.
+    copied: Option<Box<Copied>>,
+    /// The connection has kept what it was given, from when it got the session.
+    is_followed: bool,
+    /// It has gone on from its second copy, and its client may have been given more than that knew.
+    is_from_copy: bool,
 }
 
 /// What the session contributes to [`crate::Figures`].
@@ -163,6 +172,23 @@ impl Entity for Session {
         Ok(())
     }
 
+    fn mirror(&mut self, anew: bool, cx: &mut Turn<'_>) -> Mirror {
+        match &mut self.live {
+            Some(live) => live.mirror(anew, cx),
+            None => Mirror::Nothing,
+        }
+    }
+
+    fn take_over(
+        &mut self,
+        copies: Vec<Copy>,
+        _: Vec<Bytes>,
+        cx: &mut Turn<'_>,
+    ) -> Result<(), SnapshotError> {
+        self.live = Some(Box::new(Live::taken_over(&self.id, copies, cx)?));
+        Ok(())
+    }
+
     fn is_settled(&self) -> bool {
         let sm = self.live.as_ref().and_then(|live| live.sm.as_ref());
         sm.is_none_or(Management::is_settled)
@@ -195,6 +221,9 @@ impl Session {
             queue: Queue::default(),
             sm: None,
             counted: Counted::of(cx),
+            copied: None,
+            is_followed: true,
+            is_from_copy: false,
         }));
     }
 
@@ -262,6 +291,10 @@ impl Live {
             Body::MemberGone(member) if self.is_at(member) => self.lose(cx),
             Body::MemberGone(_) => Ok(()),
             Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
+            Body::User(UserWord::Kept(session)) => {
+                self.copied.get_or_insert_default().take_entry(session.entry);
+                Ok(())
+            }
             Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
             Body::User(_) | Body::Home(_) | Body::Copy(_) | Body::Announced(_) => {
@@ -351,9 +384,15 @@ impl Live {
         let mut item = Item { stanza, at: cx.now.unix_micros, mark };
         if self.is_quiet() && mark.is_none() && csi::may_wait(&item.stanza) {
             item.stanza = item.stanza.detached();
+            if let Some(copied) = &mut self.copied {
+                copied.hold(&item);
+            }
             match self.held.hold(item) {
                 None => return Ok(()),
                 Some(back) => item = back,
+            }
+            if let Some(copied) = &mut self.copied {
+                copied.take_back();
             }
         }
         if !self.held.is_empty() {
@@ -368,6 +407,9 @@ impl Live {
     }
 
     fn let_out(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        if let Some(copied) = &mut self.copied {
+            copied.let_out();
+        }
         let mut held = self.held.take().into_iter();
         while let Some(item) = held.next() {
             if let Err(ending) = self.enqueue(item, cx) {

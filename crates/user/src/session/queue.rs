@@ -37,6 +37,8 @@ pub(super) struct Queue {
     items: VecDeque<Item>,
     /// How many of the first ones the connection has been given.
     handed: usize,
+    /// How many of the first ones the second copy knows.
+    copied: usize,
     bytes: usize,
     /// How many the client has acknowledged before these.
     acked: u64,
@@ -119,12 +121,36 @@ impl Queue {
     /// A queue as it stood in a snapshot.
     pub(super) fn restored(items: Vec<Item>, handed: usize, acked: u64) -> Self {
         let bytes = items.iter().map(Item::cost).sum();
-        Self { handed: handed.min(items.len()), bytes, acked, items: items.into() }
+        Self { handed: handed.min(items.len()), copied: 0, bytes, acked, items: items.into() }
     }
 
     /// Everything, oldest first.
     pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
         self.items.iter()
+    }
+
+    /// What the second copy does not know, each with whether the connection has not been given it.
+    pub(super) fn uncopied(&self) -> impl Iterator<Item = (&Item, bool)> {
+        let all = self.items.iter().enumerate().skip(self.copied);
+        all.map(|(index, item)| (item, index >= self.handed))
+    }
+
+    /// How many of the first ones the second copy knows.
+    pub(super) fn len_copied(&self) -> usize {
+        self.copied
+    }
+
+    /// The second copy knows everything now.
+    pub(super) fn copied(&mut self) {
+        self.copied = self.items.len();
+    }
+
+    /// The client has more than the session knows of, since it was given that by a process that is gone: it has all
+    /// that is here, and counts from `h`.
+    pub(super) fn catch_up(&mut self, h: u32) -> Option<u64> {
+        let news = h.wrapping_sub(wrapped(self.acked));
+        self.acked += u64::from(news);
+        self.forget(self.items.len())
     }
 
     /// How many the client has acknowledged.
@@ -146,6 +172,7 @@ impl Queue {
         }
         self.bytes = self.bytes.saturating_sub(bytes);
         self.handed = self.handed.saturating_sub(count);
+        self.copied = self.copied.saturating_sub(count);
         mark
     }
 }

@@ -36,7 +36,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// A resumption waits at most so long until the client's former stanzas are safe.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-const EXPIRE: Timer = Timer("expire", 0);
+pub(super) const EXPIRE: Timer = Timer("expire", 0);
 const LISTEN: Timer = Timer("listen", 0);
 const SETTLE: Timer = Timer("settle", 0);
 
@@ -69,6 +69,11 @@ impl Management {
     /// The receipt of the client's next stanza.
     pub(super) fn open(&self) -> Receipt {
         self.ledger.open()
+    }
+
+    /// Of the client's stanzas since it counts those that are handled.
+    pub(super) fn handled(&self) -> u64 {
+        self.ledger.standing().handled
     }
 }
 
@@ -242,15 +247,36 @@ impl Live {
             };
         }
         let open = sm.ledger.open_count();
+        let safe = self.safe_to_tell(standing.handled, cx);
         match self.edge {
             Edge::Attached(connection) => {
-                let word = HomeWord::Handled { h: wrapped(standing.handled), open };
-                cx.tell(Route::Connection(connection), Body::Home(word));
+                if let Some(handled) = safe {
+                    let word = HomeWord::Handled { h: wrapped(handled), open };
+                    cx.tell(Route::Connection(connection), Body::Home(word));
+                }
                 Ok(())
             }
-            Edge::Resuming { .. } if open == 0 => self.finish_resuming(cx),
+            Edge::Resuming { .. } if self.is_settled() => self.finish_resuming(cx),
             Edge::Resuming { .. } | Edge::Detached => Ok(()),
         }
+    }
+
+    /// What the client may hear of: with a copy at the standby, what that knows.
+    fn safe_to_tell(&mut self, handled: u64, cx: &Turn<'_>) -> Option<u64> {
+        let Some(copied) = &mut self.copied else { return Some(handled) };
+        match self.edge {
+            Edge::Attached(connection) if connection.member != cx.member => Some(handled),
+            _ if cx.has_standby => copied.owe(handled),
+            _ => {
+                copied.owe_nothing();
+                Some(handled)
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let copied = self.copied.as_ref().is_none_or(|copied| copied.is_settled());
+        copied && self.sm.as_ref().is_none_or(Management::is_settled)
     }
 
     /// What is not handled comes again, in the same places of the count.
@@ -273,13 +299,13 @@ impl Live {
             .sm
             .as_ref()
             .filter(|sm| sm.resume.is_some() && bool::from(sm.secret[..].ct_eq(&secret[..])));
-        let Some(sm) = proved else {
+        let Some(_) = proved else {
             cx.shared.figures.resumes.of("wrong_secret").add_one();
             let word = HomeWord::ResumeFailed { h: None };
             cx.tell(Route::Connection(connection), Body::Home(word));
             return Ok(());
         };
-        let settled = sm.ledger.open_count() == 0;
+        let settled = self.is_settled();
         if let Edge::Attached(other) | Edge::Resuming { connection: other, .. } = self.edge {
             let error = StreamCondition::Conflict.into();
             cx.tell(Route::Connection(other), Body::Home(HomeWord::Close(Some(error))));
@@ -301,6 +327,7 @@ impl Live {
         cx.cancel_timer(SETTLE);
         let mark = match self.queue.acknowledge(h) {
             Ok(mark) => mark,
+            Err(AckError::TooHigh { .. }) if self.is_from_copy => self.queue.catch_up(h),
             Err(AckError::TooHigh { sent }) => {
                 cx.shared.figures.resumes.of("too_high").add_one();
                 return Err(Ending(Some(too_high(h, sent))));
@@ -331,6 +358,7 @@ impl Live {
         cx.shared.figures.resumes.of("ok").add_one();
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is resumed");
         self.edge = Edge::Attached(connection);
+        (self.is_followed, self.is_from_copy) = (true, false);
         self.tell_user(UserWord::Attached { session: self.id.uid, attached: true }, cx);
         self.taken(mark, cx);
         self.queue.rewind();

@@ -71,6 +71,9 @@ impl Live {
             queue: Queue::restored(items(stream.queue), handed, stream.acked),
             sm,
             counted: Counted::of(cx),
+            copied: None,
+            is_followed: false,
+            is_from_copy: false,
         };
         live.publish();
         live.set_timers(cx);
@@ -78,7 +81,7 @@ impl Live {
     }
 }
 
-fn queued(item: &Item) -> QueuedStanza {
+pub(super) fn queued(item: &Item) -> QueuedStanza {
     QueuedStanza { stanza: item.stanza.clone(), at: item.at, mark: item.mark }
 }
 

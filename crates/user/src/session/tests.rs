@@ -1,5 +1,6 @@
 //! A session on trial: its words, its client's state, stored messages.
 
+mod copies;
 mod management;
 
 use std::sync::Arc;
@@ -180,13 +181,20 @@ impl Stage {
             UserWord::Attached { attached: false, .. } => "detached".into(),
             UserWord::ClientState { state, .. } => format!("{state:?}"),
             UserWord::Taken { mark, .. } => format!("taken {mark}"),
+            UserWord::Kept(session) => {
+                let entry = session.entry.expect("it says what was kept");
+                let attached = if entry.attached { "attached" } else { "waits" };
+                format!("kept, priority {}, {attached}", entry.priority)
+            }
             other => panic!("unexpected {other:?}"),
         }
     }
 }
 
+/// From 100 on they are on another member.
 fn connection(number: u64) -> ConnectionId {
-    ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number }
+    let member = MemberId(if number < 100 { 1 } else { 2 });
+    ConnectionId { member, arbiter: ArbiterId(0), number }
 }
 
 /// The text of the body, or kind and type.

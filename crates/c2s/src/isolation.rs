@@ -1,0 +1,34 @@
+//! Owns what a gate does while its member is cut off from the others: it waits for a while, since the lease may come
+//! back, and then sends its clients elsewhere. Until then arbiters let nothing out, and connections do not read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::connection::registry;
+use crate::gate::Shared;
+
+/// How often to look at the lease.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Looks at the lease until the gate stops.
+pub(crate) async fn watch(gate: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let patience = Duration::from_secs(gate.config.c2s.isolation_seconds);
+    let mut since = None;
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = sleep(LOOK_EVERY) => {}
+        }
+        if gate.router.lease().holds() {
+            since = None;
+            continue;
+        }
+        let since = *since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= patience {
+            gate.everywhere(registry::isolate_all);
+        }
+    }
+}

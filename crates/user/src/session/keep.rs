@@ -1,0 +1,316 @@
+//! Owns the second copy of a session (proto/session.proto): where it is, what it must learn, and how the session goes
+//! on from it.
+//!
+//! Where the connection is on another member, that connection keeps it: it sees itself what the client is given and
+//! acknowledges, so that little more has to be said ([`HomeWord::Keep`]). The standby then has a stub. Otherwise the
+//! standby has all of it, and the client hears of an h only when the standby knows it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::{Copy, Mirror};
+use proto::session::{HomeWord, UserWord};
+use proto::snapshot::{
+    EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, StreamSnapshot, Term,
+};
+use proto::{Body, ConnectionId, Ledger, Route, SessionId};
+
+use super::queue::Item;
+use super::snapshot::queued;
+use super::{Edge, Live, Turn, sm};
+
+/// What a session knows of its second copy.
+#[derive(Default)]
+pub(super) struct Copied {
+    at: Option<(Place, Term)>,
+    /// What the user keeps of the session.
+    entry: Option<EntrySnapshot>,
+    entry_is_new: bool,
+    /// The copy knows whether the client counts.
+    counts: bool,
+    acked: u64,
+    /// Held back since the copy last heard.
+    held: Vec<Item>,
+    let_out: bool,
+    /// Stanzas of the client that are handled, as the standby was told last.
+    handled: u64,
+    /// It is to be told more.
+    owes: bool,
+    /// Each time that the standby was told, and how much.
+    told: VecDeque<u64>,
+    ledger: Option<Arc<Ledger>>,
+    /// How often it has confirmed.
+    confirmed: u64,
+}
+
+/// Where a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Connection(ConnectionId),
+    Standby,
+}
+
+impl Copied {
+    /// The user says what it keeps.
+    pub(super) fn take_entry(&mut self, entry: Option<EntrySnapshot>) {
+        (self.entry, self.entry_is_new) = (entry, true);
+    }
+
+    /// Something is held back.
+    pub(super) fn hold(&mut self, item: &Item) {
+        self.held.push(item.clone());
+    }
+
+    /// That was not held back after all.
+    pub(super) fn take_back(&mut self) {
+        self.held.pop();
+    }
+
+    /// What was held back goes on.
+    pub(super) fn let_out(&mut self) {
+        self.held.clear();
+        self.let_out = true;
+    }
+
+    /// So many stanzas of the client are handled: how many the client may hear of, once the standby knows.
+    pub(super) fn owe(&mut self, handled: u64) -> Option<u64> {
+        if handled > self.handled {
+            (self.handled, self.owes) = (handled, true);
+        }
+        let confirmed = self.ledger.as_ref().map_or(0, |ledger| ledger.standing().handled);
+        let mut safe = None;
+        while self.confirmed < confirmed {
+            self.confirmed += 1;
+            safe = self.told.pop_front().or(safe);
+        }
+        safe
+    }
+
+    /// Nobody is to be told any more.
+    pub(super) fn owe_nothing(&mut self) {
+        self.owes = false;
+        self.told.clear();
+    }
+
+    /// Whether the standby knows all that is handled.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.owes && self.told.is_empty()
+    }
+}
+
+impl Live {
+    /// What the copies must learn after this turn.
+    pub(super) fn mirror(&mut self, anew: bool, cx: &mut Turn<'_>) -> Mirror {
+        let mut copied = self.copied.take().unwrap_or_default();
+        let place = match self.edge {
+            Edge::Attached(connection) if connection.member != cx.member => {
+                Place::Connection(connection)
+            }
+            _ => Place::Standby,
+        };
+        let epoch = cx.fence.epoch;
+        let known = copied.at.filter(|(at, term)| *at == place && term.epoch == epoch);
+        let term =
+            known.map_or_else(|| Term { epoch, since: micros(cx.now.elapsed) }, |(_, term)| term);
+        copied.at = Some((place, term));
+        let begins = known.is_none();
+        let of_all = begins || copied.entry_is_new || copied.counts != self.sm.is_some();
+        let mirror = match place {
+            Place::Connection(connection) => {
+                if of_all || self.has_news(&copied, |item, waits| waits || item.mark.is_some()) {
+                    let change = self.for_connection(&copied, (begins, term), cx);
+                    let word = HomeWord::Keep(Box::new(change));
+                    cx.tell(Route::Connection(connection), Body::Home(word));
+                }
+                match anew || of_all {
+                    true => Mirror::Whole(live(self.for_standby(&copied, term, cx).stub())),
+                    false => Mirror::Same,
+                }
+            }
+            Place::Standby if anew || begins => {
+                copied.expect_confirmation(self, cx);
+                Mirror::Whole(live(self.for_standby(&copied, term, cx)))
+            }
+            Place::Standby => {
+                let acked = copied.acked != self.queue.acknowledged();
+                if of_all || copied.owes || acked || self.has_news(&copied, |_, _| true) {
+                    copied.expect_confirmation(self, cx);
+                    Mirror::Change(self.change(&copied, term, cx).encode())
+                } else {
+                    Mirror::Same
+                }
+            }
+        };
+        copied.acked = self.queue.acknowledged();
+        (copied.counts, copied.entry_is_new, copied.let_out) = (self.sm.is_some(), false, false);
+        copied.held.clear();
+        self.queue.copied();
+        self.copied = Some(copied);
+        mirror
+    }
+
+    fn has_news(&self, copied: &Copied, counts: impl Fn(&Item, bool) -> bool) -> bool {
+        !copied.held.is_empty()
+            || copied.let_out
+            || self.queue.uncopied().any(|(item, waits)| counts(item, waits))
+    }
+
+    /// All that there is, for a standby: nobody holds the session when it is needed.
+    fn for_standby(&self, copied: &Copied, term: Term, cx: &Turn<'_>) -> SessionSnapshot {
+        let whole = self.snapshot(cx.now);
+        SessionSnapshot { entry: copied.entry.clone(), ..at_nobody(whole, term) }
+    }
+
+    /// What is new, for a standby.
+    fn change(&self, copied: &Copied, term: Term, cx: &Turn<'_>) -> SessionSnapshot {
+        let mut change = at_nobody(self.frame(cx), term);
+        change.entry = copied.entry.clone().filter(|_| copied.entry_is_new);
+        if let Some(stream) = &mut change.stream {
+            stream.queue = self.queue.uncopied().map(|(item, _)| queued(item)).collect();
+            stream.held = copied.held.iter().map(queued).collect();
+            stream.let_out = copied.let_out;
+        }
+        change
+    }
+
+    /// What a connection must know beside what it sees: all of that where it begins, or what is new.
+    fn for_connection(
+        &self,
+        copied: &Copied,
+        (begins, term): (bool, Term),
+        cx: &Turn<'_>,
+    ) -> SessionSnapshot {
+        let mut change = SessionSnapshot { term: Some(term), ..self.frame(cx) };
+        change.entry = copied.entry.clone().filter(|_| begins || copied.entry_is_new);
+        let Some(stream) = &mut change.stream else { return change };
+        if begins && !self.is_followed {
+            stream.queue = self.queue.items().map(queued).collect();
+            stream.handed = u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX);
+            stream.held = self.held.items().map(queued).collect();
+            return change;
+        }
+        let handed = self.queue.unacknowledged();
+        let places = (self.queue.acknowledged() + 1..).zip(self.queue.items().enumerate());
+        let known = if begins { 0 } else { self.queue.len_copied() };
+        for (place, (index, item)) in places.skip(known) {
+            match item.mark {
+                _ if index >= handed => stream.queue.push(queued(item)),
+                Some(mark) => stream.marks.push((place, mark)),
+                None => {}
+            }
+        }
+        stream.let_out = copied.let_out;
+        stream.held = match begins {
+            true => self.held.items().map(queued).collect(),
+            false => copied.held.iter().map(queued).collect(),
+        };
+        change
+    }
+
+    /// The counts and settings alone.
+    fn frame(&self, cx: &Turn<'_>) -> SessionSnapshot {
+        let whole = self.snapshot(cx.now);
+        let stream = whole.stream.map(|stream| StreamSnapshot {
+            queue: Vec::new(),
+            held: Vec::new(),
+            handed: 0,
+            ..stream
+        });
+        SessionSnapshot { stream, ..whole }
+    }
+
+    /// The session goes on from the best of its copies; what its user kept of it is told the user. Of a session of
+    /// which only a stub is left nobody can resume anything; it is there until its time is over, so that whoever saw
+    /// it hears of its end then, and not before.
+    pub(super) fn taken_over(
+        id: &SessionId,
+        copies: Vec<Copy>,
+        cx: &mut Turn<'_>,
+    ) -> Result<Self, SnapshotError> {
+        let copies = copies.into_iter().filter_map(|copy| read(copy).ok());
+        let best = copies.max_by_key(|copy| (copy.term, copy.stream.is_some()));
+        let mut session = best.ok_or(SnapshotError("form"))?;
+        let is_stub = session.stream.is_none();
+        let stream = session.stream.get_or_insert_default();
+        for item in stream.queue.iter_mut().chain(&mut stream.held).filter(|item| item.at == 0) {
+            item.at = cx.now.unix_micros;
+        }
+        let max = session.resumption.map(|resumption| resumption.max);
+        if session.edge.is_none() {
+            // Whoever resumes it says what it has of all that.
+            stream.handed = u32::try_from(stream.queue.len()).unwrap_or(u32::MAX);
+            if let Some(resumption) = &mut session.resumption {
+                resumption.deadline =
+                    Some(cx.now.unix_micros.saturating_add(micros(resumption.max)));
+            }
+        }
+        session.resumption.take_if(|_| is_stub);
+        let attached = session.edge.is_some();
+        let entry = EntrySnapshot { attached, ..session.entry.take().unwrap_or_default() };
+        let told = SessionSnapshot { entry: Some(entry.clone()), ..session.stub() };
+        let mut live = Self::restored(id, session, cx)?;
+        live.copied = Some(Box::new(Copied { entry: Some(entry), ..Copied::default() }));
+        (live.is_followed, live.is_from_copy) = (attached, true);
+        if is_stub {
+            cx.set_timer(sm::EXPIRE, max.unwrap_or_default());
+        }
+        live.tell_user(UserWord::Kept(Box::new(told)), cx);
+        live.hand_over(cx);
+        live.ask((0, 0), cx);
+        Ok(live)
+    }
+}
+
+impl Copied {
+    /// The standby is told now; the client hears of what is handled when the standby has confirmed.
+    fn expect_confirmation(&mut self, live: &Live, cx: &mut Turn<'_>) {
+        if !cx.has_standby || !std::mem::take(&mut self.owes) {
+            return;
+        }
+        let handled = live.sm.as_ref().map_or(0, sm::Management::handled);
+        self.handled = handled;
+        self.told.push_back(handled);
+        let ledger = self.ledger.get_or_insert_with(|| {
+            let wake = cx.waker();
+            Ledger::new(0, move || wake())
+        });
+        // Nothing else has caused a turn in which a session looks at what is handled.
+        cx.set_cause(cx.origin(), Some(ledger.open()));
+    }
+}
+
+fn live(session: SessionSnapshot) -> bytes::Bytes {
+    SessionState::Live(Box::new(session)).encode()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// As whoever goes on with it finds it: whoever holds the session now is gone then.
+fn at_nobody(session: SessionSnapshot, term: Term) -> SessionSnapshot {
+    let stream = session.stream.map(|mut stream| {
+        (stream.clogged, stream.resuming) = (false, None);
+        if let Some(counts) = &mut stream.counts {
+            (counts.asked, counts.unasked, counts.listening) = (None, (0, 0), false);
+        }
+        stream
+    });
+    let resumption = session.resumption.map(|mut resumption| {
+        resumption.deadline = None;
+        resumption
+    });
+    SessionSnapshot { edge: None, term: Some(term), stream, resumption, ..session }
+}
+
+fn read(copy: Copy) -> Result<SessionSnapshot, SnapshotError> {
+    let SessionState::Live(session) = SessionState::decode(&copy.whole)? else {
+        return Err(SnapshotError("form"));
+    };
+    let mut session = *session;
+    for change in &copy.changes {
+        session.absorb(SessionSnapshot::decode(change)?);
+    }
+    Ok(session)
+}

@@ -1,0 +1,231 @@
+//! Second copies of a session: what they learn, and how a session goes on from them.
+
+use bytes::Bytes;
+use entity::{Copy, Mirror};
+use proto::snapshot::{EntrySnapshot, SessionSnapshot, SessionState, Term};
+use xmpp::Epoch;
+
+use super::*;
+
+const FAR: u64 = 100;
+
+/// As a standby keeps it, or a connection.
+#[derive(Default)]
+struct Kept {
+    whole: Option<Bytes>,
+    changes: Vec<Bytes>,
+    /// What the connection was told.
+    words: Vec<SessionSnapshot>,
+}
+
+impl Stage {
+    /// As [`Stage::managed`], by a connection of this number.
+    fn managed_by(number: u64) -> Self {
+        let mut stage = Self::unstarted("a@x.org", Config::default());
+        stage.trial.drowsy = false;
+        let jid = FullJid::parse("a@x.org/r").unwrap();
+        let connection = connection(number);
+        stage.hears(Body::User(UserWord::Start { connection, jid, iq_id: "b".into() }));
+        stage.client(number, EdgeWord::Enable { resume: true, max: None });
+        stage
+    }
+
+    /// The end of a turn.
+    fn mirrors(&mut self, kept: &mut Kept) {
+        let (mirror, sent) = self.trial.mirror(kept.whole.is_none());
+        for envelope in sent {
+            match envelope.body {
+                Body::Home(HomeWord::Keep(session)) => kept.words.push(*session),
+                body => panic!("unexpected {body:?}"),
+            }
+        }
+        match mirror {
+            Mirror::Whole(whole) => *kept = Kept { whole: Some(whole), ..std::mem::take(kept) },
+            Mirror::Change(change) => kept.changes.push(change),
+            Mirror::Same => {}
+            Mirror::Nothing => panic!("a session that lives has a copy"),
+        }
+    }
+
+    /// Another session that goes on from copies.
+    fn taking_over(copies: Vec<Copy>) -> Self {
+        let mut stage = Self::unstarted("a@x.org", Config::default());
+        stage.trial.drowsy = false;
+        let sent = stage.trial.take_over(copies).unwrap();
+        stage.note(sent);
+        stage
+    }
+}
+
+impl Kept {
+    fn copy(self) -> Copy {
+        let whole = self.whole.expect("there is a copy");
+        Copy { epoch: Epoch(1), whole, changes: self.changes }
+    }
+}
+
+fn copy_of(session: SessionSnapshot) -> Copy {
+    let whole = SessionState::Live(Box::new(session)).encode();
+    Copy { epoch: Epoch(1), whole, changes: Vec::new() }
+}
+
+fn entry() -> Body {
+    let entry = EntrySnapshot { available: true, priority: 3, ..EntrySnapshot::default() };
+    let jid = FullJid::parse("a@x.org/r").unwrap();
+    let (edge, resumption, stream, term) = Default::default();
+    let session =
+        SessionSnapshot { uid: UID, jid, edge, resumption, stream, entry: Some(entry), term };
+    Body::User(UserWord::Kept(Box::new(session)))
+}
+
+#[test]
+fn a_standby_learns_turn_by_turn_what_a_session_needs_to_be_resumed() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    for text in ["one", "two", "three"] {
+        stage.gets(message(text));
+        stage.mirrors(&mut kept);
+    }
+    stage.hears(entry());
+    stage.mirrors(&mut kept);
+    stage.client(1, EdgeWord::Ack { h: 1 });
+    stage.mirrors(&mut kept);
+    assert_eq!(kept.changes.len(), 5, "each turn is a change");
+    let id = stage.id;
+    let mut stage = Stage::taking_over(vec![kept.copy()]);
+    assert_eq!(stage.said, ["user: kept, priority 3, waits"]);
+    stage.id = id;
+    stage.resumes(2, 2);
+    assert_eq!(stage.said, ["2: resumed 0", "user: attached", "2: three", "2: r"]);
+}
+
+#[test]
+fn a_turn_that_changes_nothing_says_nothing() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.client(1, EdgeWord::Ack { h: 0 });
+    stage.mirrors(&mut kept);
+    assert!(kept.changes.is_empty());
+}
+
+#[test]
+fn a_connection_elsewhere_is_told_only_what_it_does_not_see() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    stage.mirrors(&mut kept);
+    assert_eq!(kept.words.len(), 1, "where it begins");
+    stage.gets(message("seen"));
+    stage.client(FAR, EdgeWord::Ack { h: 1 });
+    stage.mirrors(&mut kept);
+    assert_eq!(kept.words.len(), 1, "it sees that itself");
+    stage.client(FAR, EdgeWord::Clogged);
+    stage.gets(message("waits"));
+    stage.mirrors(&mut kept);
+    let stream = kept.words[1].stream.as_ref().unwrap();
+    assert_eq!((kept.words.len(), stream.queue.len()), (2, 1));
+    stage.hears(entry());
+    stage.mirrors(&mut kept);
+    assert_eq!((kept.words.len(), kept.words[2].entry.is_some()), (3, true));
+    assert!(kept.words[2].stream.as_ref().unwrap().queue.is_empty());
+    let SessionState::Live(stub) = SessionState::decode(&kept.whole.unwrap()).unwrap() else {
+        panic!("it lives");
+    };
+    assert!(stub.stream.is_none() && stub.entry.unwrap().available, "the standby has a stub");
+}
+
+#[test]
+fn the_client_hears_of_what_is_handled_when_the_standby_knows_it() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.client(1, EdgeWord::Stanza(message("out")));
+    stage.settles();
+    assert!(stage.said.is_empty(), "{:?}", stage.said);
+    stage.mirrors(&mut kept);
+    assert_eq!(kept.changes.len(), 1);
+    // The trial confirms at once what the copy was told.
+    stage.settles();
+    assert_eq!(stage.said, ["1: handled 1, 0 open"]);
+}
+
+#[test]
+fn what_a_connection_announces_goes_on_where_it_was() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    stage.mirrors(&mut kept);
+    let mut copy = kept.words.remove(0);
+    copy.given(&message("given"), 0);
+    copy.edge = Some(connection(FAR + 1));
+    if let Some(stream) = &mut copy.stream {
+        stream.queue.push(proto::snapshot::QueuedStanza {
+            stanza: message("waits"),
+            at: 5,
+            mark: None,
+        });
+    }
+    let mut stage = Stage::taking_over(vec![copy_of(copy)]);
+    assert_eq!(stage.said, ["user: kept, priority 0, attached", "101: waits", "101: r"]);
+    stage.client(FAR + 1, EdgeWord::Stanza(message("out")));
+    assert_eq!(stage.origins, [Origin::Client { session: UID, seq: 1, part: 0 }]);
+    // Whatever comes of the connection's former name is late.
+    stage.client(FAR, EdgeWord::Stanza(message("late")));
+    assert_eq!(stage.said, ["100: close conflict"]);
+}
+
+#[test]
+fn of_two_copies_the_one_with_the_later_term_counts() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    stage.mirrors(&mut kept);
+    let id = stage.id;
+    let copy = |since, text: &str, edge| {
+        let mut copy = kept.words[0].clone();
+        copy.term = Some(Term { epoch: Epoch(1), since });
+        copy.edge = edge;
+        copy.given(&message(text), 0);
+        copy_of(copy)
+    };
+    let old = copy(5, "old", Some(connection(FAR)));
+    let mut stage = Stage::taking_over(vec![old, copy(6, "new", None)]);
+    assert_eq!(stage.said, ["user: kept, priority 0, waits"]);
+    stage.id = id;
+    stage.resumes(2, 0);
+    assert_eq!(stage.said, ["2: resumed 0", "user: attached", "2: new", "2: r"]);
+}
+
+#[test]
+fn a_session_of_which_a_stub_is_left_is_there_until_its_time_is_over() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    stage.hears(entry());
+    stage.mirrors(&mut kept);
+    let id = stage.id;
+    let mut stage = Stage::taking_over(vec![kept.copy()]);
+    assert_eq!(stage.said, ["user: kept, priority 3, waits"]);
+    stage.id = id;
+    stage.resumes(2, 0);
+    assert_eq!(stage.said, ["2: not resumed"]);
+    let max = Config::default().resume;
+    stage.waits(max - Duration::from_secs(1));
+    assert!(stage.said.is_empty());
+    stage.gets(message("for later"));
+    stage.waits(Duration::from_secs(1));
+    assert_eq!(stage.said, ["user: ended [for later]"]);
+}
+
+#[test]
+fn a_client_that_has_more_than_its_copy_knew_is_resumed_all_the_same() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.gets(message("one"));
+    stage.mirrors(&mut kept);
+    let id = stage.id;
+    let mut stage = Stage::taking_over(vec![kept.copy()]);
+    stage.id = id;
+    stage.resumes(2, 2);
+    assert_eq!(stage.said, ["2: resumed 0", "user: attached"]);
+    stage.gets(message("three"));
+    stage.client(2, EdgeWord::Ack { h: 3 });
+    assert!(stage.said.is_empty(), "{:?}", stage.said);
+}
+
+#[test]
+fn copies_that_cannot_be_read_are_no_session() {
+    let copy = Copy { epoch: Epoch(1), whole: Bytes::from_static(b"x"), changes: Vec::new() };
+    let mut stage = Stage::unstarted("a@x.org", Config::default());
+    assert!(stage.trial.take_over(vec![copy]).is_err());
+}
