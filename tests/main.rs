@@ -11,6 +11,7 @@ mod restarts;
 mod rfc;
 mod security;
 mod stage;
+mod takeover;
 mod telemetry;
 mod tidy;
 mod xep;

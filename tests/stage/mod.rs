@@ -7,7 +7,7 @@
 
 pub(crate) mod held;
 
-mod pair;
+mod crew;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
+use town::story::Act;
 use town::{Fate, Story, Town};
+
+use crew::Crew;
 
 /// The password of every account on a stage.
 pub(crate) const PASSWORD: &str = "pencil";
@@ -237,10 +240,40 @@ pub(crate) fn play_alone(story: &str) {
 
 /// Plays a story on two members, each client on another one than the client before.
 fn play_across(story: &str) {
-    let pair = pair::Pair::shared();
+    let pair = Crew::shared();
     let (story, town) = (Story::read(story), town(pair.c2s.clone()));
     pair.add_accounts(&town.accounts(&story));
     town.play(&story);
+}
+
+/// Plays a story on three members of its own, in which members die. Accounts live where the story says.
+pub(crate) fn play_over_deaths(story: &str) {
+    let story = Story::read(story);
+    let crew = Crew::start(3);
+    let homes: Vec<(&str, usize)> = story
+        .steps
+        .iter()
+        .filter_map(|(_, step)| match step.act {
+            Act::LivesOn(member) => Some((step.who.as_str(), member)),
+            _ => None,
+        })
+        .collect();
+    let town = loop {
+        let town = town(crew.c2s.clone());
+        let is_home =
+            |(name, home): &(&str, usize)| crew.home(&format!("{name}{}", town.suffix)) == *home;
+        if homes.iter().all(is_home) {
+            break town;
+        }
+    };
+    crew.add_accounts(&town.accounts(&story));
+    town.play_with(&story, &mut |fate| {
+        match fate {
+            Fate::MemberDies(number) => crew.kill(number),
+            other => panic!("nobody knows how to do {other:?} here"),
+        }
+        crew.c2s.clone()
+    });
 }
 
 /// Whether this test's server is one whose entities sleep between their turns.
@@ -279,6 +312,7 @@ pub(crate) fn play_over_restarts(stage: &mut Stage, story: &str) {
             Fate::IsStopped => stage.stop(),
             Fate::Dies => stage.child.kill().unwrap(),
             Fate::StartsAgain => stage.start_again(),
+            Fate::MemberDies(_) => panic!("there is one server"),
         }
         vec![stage.c2s]
     });

@@ -32,6 +32,9 @@
 //! | `server is stopped` | the server is asked to stop, and ends its streams |
 //! | `server dies` | the server ends as by a power cut |
 //! | `server starts again` | when it has ended, on the same data |
+//! | `server a dies` | the first of several members ends as by a power cut |
+//! | `lives on b` | the account's home is to be the second member |
+//! | `connects on c` | as `connects`, at the third member; so for whatever logs in |
 //!
 //! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain, `{room coven}` a
 //! room of its service; `{$x}` takes any

@@ -31,6 +31,8 @@ pub struct Player<'a> {
     /// Does what happens to the server; its addresses then.
     fate: &'a mut dyn FnMut(Fate) -> Vec<SocketAddr>,
     clients: BTreeMap<String, Client>,
+    /// Where the next log-in goes, if not in turn.
+    member: Option<usize>,
     /// Full addresses of clients, as the server bound them.
     addresses: BTreeMap<String, String>,
     /// Rooms that clients have written to: they have sent what they had to send when they answer a ping.
@@ -69,6 +71,7 @@ impl Town {
             servers: self.addresses.clone(),
             fate,
             clients: BTreeMap::new(),
+            member: None,
             addresses: BTreeMap::new(),
             rooms: BTreeMap::new(),
             taken: Taken::new(),
@@ -89,6 +92,12 @@ fn name_of(who: &str) -> &str {
 impl Player<'_> {
     fn step(&mut self, who: &str, act: &Act) -> Result<(), String> {
         match act {
+            Act::LivesOn(_) => {}
+            Act::On(member, act) => {
+                self.member = Some(*member);
+                self.step(who, act)?;
+                self.member = None;
+            }
             Act::LogsIn => self.log_in(who),
             Act::Dials => self.dial(who),
             Act::StartsOver => self.client(who).restart(),
@@ -126,7 +135,7 @@ impl Player<'_> {
     }
 
     fn log_in(&mut self, who: &str) {
-        let turn = self.clients.len() % self.servers.len();
+        let turn = self.member.unwrap_or(self.clients.len() % self.servers.len());
         let name = format!("{}{}", name_of(who), self.town.suffix);
         let login = Login {
             address: self.servers[turn],

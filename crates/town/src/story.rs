@@ -19,6 +19,10 @@ pub struct Step {
 /// What a client does, or what happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
+    /// The account's home is to be this member, of several.
+    LivesOn(usize),
+    /// What a client does at this member, of several: whatever begins with a log-in.
+    On(usize, Box<Act>),
     /// Logs in, binds, sends initial presence.
     Connects,
     /// Logs in and binds.
@@ -62,6 +66,8 @@ pub enum Fate {
     Dies,
     /// It has ended, and starts again.
     StartsAgain,
+    /// This member ends as by a power cut, of several.
+    MemberDies(usize),
 }
 
 impl Story {
@@ -99,6 +105,15 @@ impl Step {
             Some(at) => (rest[..at].trim(), rest[at..].to_owned()),
             None => (rest.trim(), String::new()),
         };
+        if let Some((words, member)) = words.rsplit_once(" on ") {
+            let act = match words {
+                "lives" => Act::LivesOn(member_of(member)),
+                _ => {
+                    Act::On(member_of(member), Box::new(Self::read(&format!("{who} {words}")).act))
+                }
+            };
+            return Self { who: who.to_owned(), act };
+        }
         let act = match words {
             "connects" => Act::Connects,
             "binds" => Act::Binds,
@@ -117,10 +132,19 @@ impl Step {
             "is stopped" => Act::Server(Fate::IsStopped),
             "dies" => Act::Server(Fate::Dies),
             "starts again" => Act::Server(Fate::StartsAgain),
+            other if other.ends_with(" dies") => {
+                Act::Server(Fate::MemberDies(member_of(other.trim_end_matches(" dies"))))
+            }
             other => panic!("nobody knows how to do {other:?} in: {line}"),
         };
         Self { who: who.to_owned(), act }
     }
+}
+
+/// Members are called a, b, c …
+fn member_of(letter: &str) -> usize {
+    let number = letter.bytes().next().and_then(|letter| letter.checked_sub(b'a'));
+    number.filter(|_| letter.len() == 1).unwrap_or_else(|| panic!("no member: {letter}")).into()
 }
 
 fn bytes_of(hexadecimal: &str) -> Vec<u8> {
@@ -146,6 +170,20 @@ mod tests {
         let acts: Vec<_> = story.steps.into_iter().map(|(_, step)| step.act).collect();
         let heard = vec!["<a/>".to_owned(), "<b/>".to_owned()];
         assert_eq!(acts, [Act::Connects, Act::Hears(heard), Act::IsQuiet]);
+    }
+
+    #[test]
+    fn what_happens_at_a_member_names_it_by_a_letter() {
+        let story = Story::read(
+            "
+            romeo       lives on b
+            romeo/phone logs in on c
+            server      a dies
+            ",
+        );
+        let acts: Vec<_> = story.steps.into_iter().map(|(_, step)| step.act).collect();
+        let log_in = Act::On(2, Box::new(Act::LogsIn));
+        assert_eq!(acts, [Act::LivesOn(1), log_in, Act::Server(Fate::MemberDies(0))]);
     }
 
     #[test]

@@ -1,0 +1,331 @@
+//! Owns the crew: members in this process with one store and a plan that splits the shards between them, each with a
+//! gate of its own. In the pair that most stories share clients take turns, so that nearly everything that they do
+//! crosses members. What carries frames between members delays them, says them twice, and cuts connections, by
+//! chance. A member that dies says nothing more to anybody, and is expelled at once.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc as channel};
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use auth::{Account, Credentials};
+use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
+use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, Status, heirs};
+use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
+use domain::Domain;
+use entity::Figures;
+use entity::host::{Host, Spawn, Start};
+use futures_util::future::BoxFuture;
+use proto::{ArbiterId, MemberId, Route};
+use room::{Directory, Room};
+use router::link::carrier::PIPE_DEPTH;
+use router::link::{Address, Carrier, Cut, Links, Pipe};
+use router::{Inbox, Router};
+use server::config::Config;
+use server::extensions::domain_shared;
+use server::wiring::load_tls;
+use store::{Batch, Key, Kind, Memory, SharedStore, Write};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{mpsc, watch};
+use user::{Session, User};
+use xmpp::{BareJid, Fence, Shard};
+
+use super::PASSWORD;
+
+/// Members that run.
+pub(crate) struct Crew {
+    /// Streams that begin in the clear, of each.
+    pub(crate) c2s: Vec<SocketAddr>,
+    members: Vec<Life>,
+    store: SharedStore,
+    plan: Mutex<Plan>,
+    changes: watch::Sender<Arc<Plan>>,
+    /// The row of every account: all have the same password.
+    account: Vec<u8>,
+    _links: Runtime,
+}
+
+/// What a member's life hangs on.
+struct Life {
+    id: MemberId,
+    gate: Gate,
+    lease: Lease,
+    is_alive: Arc<AtomicBool>,
+}
+
+/// As long as it starts.
+struct Begun {
+    id: MemberId,
+    lease: Lease,
+    is_alive: Arc<AtomicBool>,
+}
+
+/// Carries frames of a member to others of this process.
+#[derive(Clone)]
+struct Wires {
+    runtime: Handle,
+    is_alive: Arc<AtomicBool>,
+    members: Arc<Mutex<Others>>,
+}
+
+type Others = HashMap<MemberId, (Weak<Links>, Arc<AtomicBool>)>;
+
+impl Carrier for Wires {
+    fn open(&self, to: Address, lane: u32) -> BoxFuture<'static, Result<Pipe, Cut>> {
+        let there = self.members.lock().unwrap().get(&to.member).cloned();
+        let (runtime, here) = (self.runtime.clone(), Arc::clone(&self.is_alive));
+        Box::pin(async move {
+            let there = there.and_then(|(links, there)| Some((links.upgrade()?, there)));
+            let (links, there) = there.ok_or_else(|| Cut("nobody is there".to_owned()))?;
+            let alive = move || here.load(Ordering::SeqCst) && there.load(Ordering::SeqCst);
+            if !alive() {
+                return Err(Cut("nobody is there".to_owned()));
+            }
+            let (frames, theirs) = wire(&runtime, u64::from(lane) + 1, alive.clone());
+            let (replies, ours) = wire(&runtime, u64::from(lane) + 11, alive);
+            runtime.spawn(async move { links.serve(theirs, replies).await });
+            Ok(Pipe { frames, replies: ours })
+        })
+    }
+}
+
+/// One direction of a connection: late, sometimes twice, and now and then cut.
+fn wire<T: Clone + Send + 'static>(
+    runtime: &Handle,
+    seed: u64,
+    alive: impl Fn() -> bool + Send + 'static,
+) -> (mpsc::Sender<T>, mpsc::Receiver<T>) {
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+    let count = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    let mut chance = (count * 31 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let (sender, mut from) = mpsc::channel::<T>(PIPE_DEPTH);
+    let (to, receiver) = mpsc::channel(PIPE_DEPTH);
+    runtime.spawn(async move {
+        while let Some(item) = from.recv().await {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            let late = Duration::from_micros(chance >> 20 & 0x7ff);
+            tokio::time::timeout(late, std::future::pending::<()>()).await.unwrap_err();
+            if chance >> 32 & 0xff == 0 || !alive() {
+                return;
+            }
+            if chance >> 40 & 7 == 0 && to.send(item.clone()).await.is_err() {
+                return;
+            }
+            if to.send(item).await.is_err() {
+                return;
+            }
+        }
+    });
+    (sender, receiver)
+}
+
+impl Crew {
+    /// The pair that all stories share.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Crew> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(2))
+    }
+
+    /// Starts so many members. Each shard has a standby.
+    pub(crate) fn start(count: u64) -> Self {
+        let text = include_str!("stage.toml");
+        let mut config = Config::parse(text, "stage.toml", &[]).unwrap();
+        static CREWS: AtomicUsize = AtomicUsize::new(0);
+        let number = CREWS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rookery-crew-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        config.data_dir = dir.clone();
+        let store: SharedStore = Arc::new(Memory::new());
+        let links = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        let plan = plan(count);
+        let (changes, handle) = PlanHandle::changing(plan.clone());
+        let tls = load_tls(&config).unwrap();
+        let others: Arc<Mutex<Others>> = Arc::default();
+        let start = |id: MemberId| {
+            let (config, tls, handle) = (config.clone(), tls.clone(), handle.clone());
+            let (store, lease) = (Arc::clone(&store), Lease::always());
+            let is_alive = Arc::new(AtomicBool::new(true));
+            let (runtime, members) = (links.handle().clone(), Arc::clone(&others));
+            let wires = Wires { runtime, members, is_alive: Arc::clone(&is_alive) };
+            let (tell, told) = channel::channel();
+            let of_member = lease.clone();
+            std::thread::spawn(move || {
+                actix_rt::System::new().block_on(async move {
+                    let place = (id, handle, of_member);
+                    let (gate, _kept) = start_member(place, (&config, tls), store, wires).await;
+                    tell.send(gate).unwrap();
+                    std::future::pending::<()>().await;
+                });
+            });
+            (told, Begun { id, lease, is_alive })
+        };
+        let started: Vec<_> = (1..=count).map(MemberId).map(start).collect();
+        let live = |(told, life): (channel::Receiver<Gate>, Begun)| {
+            let gate = told.recv_timeout(Duration::from_secs(60)).expect("a member starts");
+            Life { id: life.id, gate, lease: life.lease, is_alive: life.is_alive }
+        };
+        let members: Vec<Life> = started.into_iter().map(live).collect();
+        let c2s = members.iter().map(|life| life.gate.c2s_addresses().next().unwrap()).collect();
+        drop(std::fs::remove_dir_all(Path::new(&dir)));
+        let credentials = Credentials::derive(PASSWORD, 10_000, [[7; 16]; 3]).unwrap();
+        let account = Account::new(credentials).encode();
+        Self { c2s, members, store, plan: Mutex::new(plan), changes, account, _links: links }
+    }
+
+    /// The number of the member that owns the home of an account.
+    pub(crate) fn home(&self, name: &str) -> usize {
+        let plan = self.plan.lock().unwrap();
+        let jid = BareJid::parse(&format!("{name}@localhost")).unwrap();
+        let (owner, _) = plan.owner(plan.hash_key().bucket(&jid).shard()).unwrap();
+        self.members.iter().position(|life| life.id == owner).unwrap()
+    }
+
+    /// Nothing leaves a member any more, its sockets are gone, and the others know.
+    pub(crate) fn kill(&self, number: usize) {
+        let Life { id, gate, lease, is_alive } = &self.members[number];
+        is_alive.store(false, Ordering::SeqCst);
+        lease.end_for_good();
+        gate.stop();
+        let mut plan = self.plan.lock().unwrap();
+        let heirs = heirs(&plan, *id).unwrap();
+        let expel = Entry::Expel { member: *id, incarnation: 1, heirs };
+        let index = plan.index() + 1;
+        plan.apply(index, expel).unwrap();
+        let index = plan.index() + 1;
+        let standbys = standbys(&plan);
+        plan.apply(index, Entry::SetStandby(standbys)).unwrap();
+        self.changes.send_replace(Arc::new(plan.clone()));
+    }
+
+    /// Adds accounts of `localhost`, all with [`PASSWORD`].
+    pub(crate) fn add_accounts(&self, names: &[String]) {
+        for name in names {
+            let jid = BareJid::parse(&format!("{name}@localhost")).unwrap();
+            let plan = self.plan.lock().unwrap();
+            let bucket = plan.hash_key().bucket(&jid);
+            let fence = Fence { bucket, epoch: plan.epoch_of(bucket.shard()).unwrap() };
+            let write = Write::Put(Key::new(jid, Kind::Account, ""), self.account.clone().into());
+            // What was committed stays, whoever waits for the answer.
+            drop(self.store.commit(vec![Batch::new(fence).with(write)]));
+        }
+    }
+}
+
+async fn start_member(
+    (id, handle, lease): (MemberId, PlanHandle, Lease),
+    (config, tls): (&Config, Tls),
+    store: SharedStore,
+    wires: Wires,
+) -> (Gate, (Vec<Arbiter>, Arc<Links>)) {
+    let shared = Arc::new(domain_shared(config));
+    let hosts = config.hosts().unwrap();
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
+    let router = Router::new(id, handle.clone(), lease, hosts, inboxes);
+    let links = Links::start(&router, wires.clone(), (handle, wires.runtime.clone()));
+    let entry = (Arc::downgrade(&links), Arc::clone(&wires.is_alive));
+    wires.members.lock().unwrap().insert(id, entry);
+    let mut arbiters = Vec::new();
+    for (number, inbox) in receivers.into_iter().enumerate() {
+        let arbiter = Arbiter::new();
+        let (router, store) = (router.clone(), Arc::clone(&store));
+        let starters = starters(config, &shared);
+        let id = ArbiterId(u16::try_from(number).unwrap());
+        arbiter.spawn_fn(move || {
+            let host = Host::new(router.clone(), store, Arc::<Figures>::default(), starters());
+            let idle = Host::look_for_idle(Rc::downgrade(&host));
+            let (receive, flush) = router::local::install(id, router, host, inbox);
+            actix_rt::spawn(receive);
+            actix_rt::spawn(flush);
+            actix_rt::spawn(idle);
+        });
+        arbiters.push(arbiter);
+    }
+    let services = Services {
+        router: router.clone(),
+        accounts: Arc::new(StoredAccounts::new(store, router)),
+        decoy_secret: vec![7; 32],
+        features: domain::stream_features(&shared),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+    let gate = Gate::start(config.gate(), tls, services, handles).unwrap();
+    (gate, (arbiters, links))
+}
+
+fn starters(
+    config: &Config,
+    domain: &Arc<domain::Shared>,
+) -> impl FnOnce() -> Vec<Box<dyn Start>> + Send + 'static {
+    let (user, domain) = (Arc::new(config.user()), Arc::clone(domain));
+    let room = Arc::new(room::Shared::new(config.room().unwrap()));
+    move || {
+        vec![
+            Box::new(Spawn::<Session> {
+                shared: Arc::clone(&user),
+                is_for: |route| matches!(route, Route::Session(_)),
+            }),
+            Box::new(Spawn::<User> {
+                shared: user,
+                is_for: |route| matches!(route, Route::User(_)),
+            }),
+            Box::new(Spawn::<Room> {
+                shared: Arc::clone(&room),
+                is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_some()),
+            }),
+            Box::new(Spawn::<Directory> {
+                shared: room,
+                is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
+            }),
+            Box::new(Spawn::<Domain> {
+                shared: domain,
+                is_for: |route| matches!(route, Route::Domain(_)),
+            }),
+        ]
+    }
+}
+
+/// The members share the shards, and each shard has a standby.
+fn plan(count: u64) -> Plan {
+    let mut plan = Plan::new();
+    let info = |id: MemberId| MemberInfo {
+        incarnation: 1,
+        ..MemberInfo::new(id, format!("member{}", id.0))
+    };
+    let bootstrap = Bootstrap {
+        cluster: ClusterUuid(7),
+        generation: 1,
+        hash_key: HashKey::new([7; 16]),
+        feature_level: FEATURE_LEVEL,
+        members: (1..=count).map(MemberId).map(info).collect(),
+    };
+    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
+    let standbys = standbys(&plan);
+    plan.apply(2, Entry::SetStandby(standbys)).unwrap();
+    plan
+}
+
+/// For each shard without a standby, the member after its owner.
+fn standbys(plan: &Plan) -> Vec<(Shard, Option<MemberId>)> {
+    let members: Vec<MemberId> = plan
+        .members()
+        .filter(|member| member.status != Status::Expelled)
+        .map(|member| member.info.id)
+        .collect();
+    let next = |owner: MemberId| {
+        let place = members.iter().position(|id| *id == owner)?;
+        members.iter().cycle().nth(place + 1).copied().filter(|next| *next != owner)
+    };
+    let lacking = plan.ownerships().filter(|(_, held)| held.standby.is_none());
+    lacking.map(|(shard, held)| (shard, next(held.owner))).collect()
+}
