@@ -18,6 +18,7 @@ mod retraction;
 mod self_ping;
 mod slow_mode;
 mod speaking;
+mod surviving;
 mod versions;
 
 /// Makes an instant room: `who` is its owner, under this nick.
