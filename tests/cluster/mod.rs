@@ -2,6 +2,7 @@
 //! from one that dies, and keep strangers out.
 
 mod faults;
+mod history;
 mod operators;
 mod quarters;
 mod strangers;

@@ -1,0 +1,185 @@
+//! Pairs of people who talk over three members and one Redis while a member is killed, stands still, or is stopped in
+//! order; and the judge of what each of them saw and of what their archives have.
+
+mod speaker;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use cluster::plan::Status as MemberStatus;
+
+use super::quarters::{Quarters, member, until, until_acts};
+use town::Client;
+use town::client::Login;
+
+use crate::redis::{self, archive};
+use crate::stage::{PASSWORD, Stage};
+use speaker::{History, Scene, Speaker};
+
+/// Pairs that talk.
+const PAIRS: usize = 6;
+
+/// What happens to a member.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// Its process is killed, and started again.
+    Dies,
+    /// It stands still for longer than its lease lasts.
+    Pauses,
+    /// It is stopped in order, and started again.
+    IsStopped,
+}
+
+/// The members and everybody who talks over them.
+struct Play {
+    stages: Vec<Stage>,
+    scene: Arc<Scene>,
+    names: Vec<String>,
+    speakers: Vec<thread::JoinHandle<History>>,
+    _quarters: Quarters,
+    _redis: redis::Server,
+}
+
+impl Play {
+    fn begin() -> Self {
+        let (redis, store) = redis::redis();
+        let quarters = Quarters::of(3, 3);
+        let stages = quarters.start_all(3, &store);
+        stages.iter().for_each(until_acts);
+        let names: Vec<String> = (0..PAIRS * 2).map(|number| format!("person{number}")).collect();
+        stages[0].add_accounts(&names);
+        let scene = Arc::new(Scene {
+            members: Mutex::new(stages.iter().map(|stage| stage.c2s).collect()),
+            ends: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            acknowledged: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+        });
+        let speaker = |(at, name): (usize, &String)| {
+            let speaker = Speaker::new(&scene, (name, &names[at ^ 1]), at);
+            thread::spawn(move || speaker.talk())
+        };
+        let speakers = names.iter().enumerate().map(speaker).collect();
+        Self { stages, scene, names, speakers, _quarters: quarters, _redis: redis }
+    }
+
+    /// Waits until so much more was acknowledged: everybody talks.
+    fn go_on(&self, messages: u64) {
+        let acknowledged = || self.scene.acknowledged.load(Ordering::Acquire);
+        let so_far = acknowledged();
+        until("acknowledgements", || acknowledged() >= so_far + messages);
+    }
+
+    fn suffer(&mut self, fault: Fault, victim: usize) {
+        let name = format!("m{}", victim + 1);
+        let other = (victim + 1) % 3;
+        let is = |stages: &[Stage], status| member(&stages[other], &name).status == status;
+        match fault {
+            Fault::Dies => {
+                self.stages[victim].kill();
+                until("the takeover", || is(&self.stages, MemberStatus::Expelled));
+                self.go_on(100);
+                self.stages[victim].restart();
+            }
+            Fault::Pauses => {
+                self.stages[victim].signal("STOP");
+                until("the takeover", || is(&self.stages, MemberStatus::Expelled));
+                self.go_on(100);
+                self.stages[victim].signal("CONT");
+            }
+            Fault::IsStopped => {
+                self.stages[victim].terminate();
+                self.go_on(100);
+                self.stages[victim].restart();
+            }
+        }
+        self.scene.members.lock().unwrap()[victim] = self.stages[victim].c2s;
+        until("its return", || is(&self.stages, MemberStatus::Up));
+        self.stages.iter().for_each(until_acts);
+        self.go_on(100);
+    }
+
+    /// Lets everybody come to an end, and judges.
+    fn end(self) -> Verdict {
+        self.scene.ends.store(true, Ordering::Release);
+        let all = self.names.len() as u64;
+        until("the last acknowledgement", || self.scene.done.load(Ordering::Acquire) == all);
+        self.scene.over.store(true, Ordering::Release);
+        let histories: Vec<History> =
+            self.speakers.into_iter().map(|speaker| speaker.join().unwrap()).collect();
+        let mut verdict = Verdict::default();
+        for (at, name) in self.names.iter().enumerate() {
+            let address = self.stages[at % 3].c2s;
+            let login = Login { address, domain: "localhost", name, password: PASSWORD };
+            let mut reader = Client::log_in(&login);
+            reader.bind("reader");
+            verdict.add(&archive(&mut reader), &histories[at], &histories[at ^ 1]);
+        }
+        verdict
+    }
+}
+
+/// What all saw, added up.
+#[derive(Debug, Default)]
+struct Verdict {
+    acknowledged: usize,
+    /// Acknowledged, and not in the recipient's archive.
+    lost: usize,
+    /// More than once in an archive, or before a client.
+    doubled: usize,
+    /// Streams that were resumed, and sessions that could not be.
+    resumed: usize,
+    begun_anew: usize,
+    /// Words that the partner is gone, who never goes.
+    absences: usize,
+    bounced: usize,
+}
+
+impl Verdict {
+    /// Adds what one got of what the partner said. An archive has what both said, by the same numbers.
+    fn add(&mut self, kept: &[String], own: &History, partner: &History) {
+        let kept: Vec<u64> = kept.iter().map(|body| body.parse().unwrap()).collect();
+        let count = |list: &[u64], of: u64| list.iter().filter(|number| **number == of).count();
+        let said = |who: &History, of: u64| usize::from(who.acknowledged.contains(&of));
+        for number in partner.acknowledged.iter().copied() {
+            let due = said(partner, number) + said(own, number);
+            self.acknowledged += 1;
+            self.lost += usize::from(count(&kept, number) < due);
+            self.doubled += usize::from(count(&own.received, number) > 1);
+        }
+        self.resumed += own.resumed;
+        self.begun_anew += own.lost_sessions;
+        self.absences += own.absences;
+        self.bounced += own.bounced;
+    }
+}
+
+#[test]
+fn what_is_acknowledged_is_there_whichever_member_is_killed() {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    let mut play = Play::begin();
+    play.go_on(300);
+    for victim in 0..3 {
+        play.suffer(Fault::Dies, victim);
+    }
+    let verdict = play.end();
+    println!("{verdict:?}");
+    assert_eq!(verdict.lost, 0, "{verdict:?}");
+    assert!(verdict.acknowledged > 600 && verdict.resumed > 0, "{verdict:?}");
+}
+
+#[test]
+fn clients_go_on_after_a_member_stood_still_or_was_stopped() {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    let mut play = Play::begin();
+    play.suffer(Fault::IsStopped, 1);
+    play.suffer(Fault::Pauses, 2);
+    let verdict = play.end();
+    println!("{verdict:?}");
+    assert_eq!(verdict.lost, 0, "{verdict:?}");
+}

@@ -1,0 +1,248 @@
+//! Owns one client that talks through every fault: it numbers what it says, keeps what is not acknowledged
+//! (XEP-0198 §4), and when its stream is lost resumes on whichever member answers (§5).
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cluster::clock::BootTime;
+use town::Client;
+use town::client::Login;
+use xmpp::{Element, ns};
+
+use crate::stage::PASSWORD;
+
+/// Most messages that are said and not acknowledged.
+const WINDOW: usize = 10;
+
+/// A server that answers nothing for so long is as good as gone.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Between attempts to reach a member.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What all speakers of a history share.
+pub(super) struct Scene {
+    /// Where the members are now.
+    pub(super) members: Mutex<Vec<SocketAddr>>,
+    /// Nothing new is said any more; what was said is brought to its end.
+    pub(super) ends: AtomicBool,
+    /// Everybody may leave.
+    pub(super) over: AtomicBool,
+    /// Messages acknowledged, by all.
+    pub(super) acknowledged: AtomicU64,
+    /// Speakers with nothing unacknowledged after the end.
+    pub(super) done: AtomicU64,
+}
+
+/// One client.
+pub(super) struct Speaker {
+    name: String,
+    partner: String,
+    scene: Arc<Scene>,
+    /// Which member it tries next.
+    at: usize,
+    resumption: Option<String>,
+    /// Stanzas that have come on this session.
+    handled: u32,
+    /// Stanzas of this session that the server has acknowledged.
+    confirmed: u32,
+    unacknowledged: VecDeque<Said>,
+    next: u64,
+    history: History,
+}
+
+/// A stanza that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Presence,
+    Message(u64),
+}
+
+/// What a speaker saw.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) acknowledged: Vec<u64>,
+    pub(super) received: Vec<u64>,
+    pub(super) resumed: usize,
+    /// Sessions that could not be resumed.
+    pub(super) lost_sessions: usize,
+    /// Words of absence from the partner, who never goes.
+    pub(super) absences: usize,
+    pub(super) bounced: usize,
+}
+
+impl Speaker {
+    pub(super) fn new(scene: &Arc<Scene>, (name, partner): (&str, &str), at: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            partner: partner.to_owned(),
+            scene: Arc::clone(scene),
+            at,
+            resumption: None,
+            handled: 0,
+            confirmed: 0,
+            unacknowledged: VecDeque::new(),
+            next: 1,
+            history: History::default(),
+        }
+    }
+
+    /// Talks until the scene is over.
+    pub(super) fn talk(mut self) -> History {
+        let mut told = false;
+        while !self.scene.over.load(Ordering::Acquire) {
+            let Some(mut client) = self.come_in() else {
+                std::thread::park_timeout(PAUSE);
+                continue;
+            };
+            let mut heard = BootTime::now();
+            while !client.ended && !self.scene.over.load(Ordering::Acquire) {
+                self.say_more(&mut client);
+                if self.unacknowledged.is_empty() || BootTime::now().since(heard) > SILENCE {
+                    if !self.unacknowledged.is_empty() {
+                        // As any client does whose pings are not answered.
+                        client.vanish();
+                    }
+                    heard = BootTime::now();
+                }
+                while let Some(element) = client.poll() {
+                    heard = BootTime::now();
+                    self.hear(&mut client, &element);
+                }
+                let ends = self.scene.ends.load(Ordering::Acquire);
+                if ends && !told && self.unacknowledged.is_empty() {
+                    told = true;
+                    self.scene.done.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        }
+        self.history
+    }
+
+    fn say_more(&mut self, client: &mut Client) {
+        if self.scene.ends.load(Ordering::Acquire) || self.unacknowledged.len() >= WINDOW {
+            return;
+        }
+        let number = self.next;
+        self.next += 1;
+        self.unacknowledged.push_back(Said::Message(number));
+        self.say(client, Said::Message(number));
+        client.send(format!("<r xmlns='{}'/>", ns::SM));
+    }
+
+    fn say(&self, client: &mut Client, said: Said) {
+        match said {
+            Said::Presence => client.send("<presence/>"),
+            Said::Message(number) => client.send(format!(
+                "<message to='{}@localhost' type='chat' id='{number}'><body>{number}</body></message>",
+                self.partner
+            )),
+        }
+    }
+
+    fn hear(&mut self, client: &mut Client, element: &Element) {
+        match (element.name(), element.ns()) {
+            ("r", ns::SM) => client.send(format!("<a xmlns='{}' h='{}'/>", ns::SM, self.handled)),
+            ("a", ns::SM) => self.acknowledge(element),
+            ("message" | "presence" | "iq", _) => {
+                self.handled = self.handled.wrapping_add(1);
+                self.note(element);
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, stanza: &Element) {
+        let from_partner =
+            stanza.attr("from").is_some_and(|from| from.starts_with(&format!("{}@", self.partner)));
+        match (stanza.name(), stanza.attr("type")) {
+            ("message", Some("error")) => self.history.bounced += 1,
+            ("message", _) => {
+                if let Some(number) = number(stanza) {
+                    self.history.received.push(number);
+                }
+            }
+            ("presence", Some("unavailable")) if from_partner => self.history.absences += 1,
+            _ => {}
+        }
+    }
+
+    fn acknowledge(&mut self, element: &Element) {
+        let Some(h) = element.attr("h").and_then(|h| h.parse::<u32>().ok()) else { return };
+        while self.confirmed < h {
+            self.confirmed += 1;
+            let said = self.unacknowledged.pop_front();
+            if let Said::Message(number) = said.expect("more was acknowledged than said") {
+                self.history.acknowledged.push(number);
+                self.scene.acknowledged.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    /// Comes in at the next member: resumes, or begins anew.
+    fn come_in(&mut self) -> Option<Client> {
+        let address = {
+            let members = self.scene.members.lock().unwrap();
+            members[self.at % members.len()]
+        };
+        self.at += 1;
+        let login = Login { address, domain: "localhost", name: &self.name, password: PASSWORD };
+        let mut client = Client::try_log_in(&login).ok()?;
+        if let Some(resumption) = &self.resumption {
+            client.send(format!(
+                "<resume xmlns='{}' previd='{resumption}' h='{}'/>",
+                ns::SM,
+                self.handled
+            ));
+            let answer = client.await_next().ok()??;
+            if answer.is("resumed", ns::SM) {
+                self.history.resumed += 1;
+                self.acknowledge(&answer);
+                self.repeat(&mut client);
+                return Some(client);
+            }
+            if !answer.is("failed", ns::SM) {
+                return None;
+            }
+            self.acknowledge(&answer);
+            self.history.lost_sessions += 1;
+            self.resumption = None;
+        }
+        self.begin(client)
+    }
+
+    fn begin(&mut self, mut client: Client) -> Option<Client> {
+        client.send(format!(
+            "<iq type='set' id='bind'><bind xmlns='{}'><resource>x</resource></bind></iq>\
+             <enable xmlns='{}' resume='true'/>",
+            ns::BIND,
+            ns::SM
+        ));
+        let bound = client.await_next().ok()??;
+        if bound.attr("type") != Some("result") {
+            return None;
+        }
+        let enabled = client.await_next().ok()??;
+        self.resumption = Some(enabled.attr("id")?.to_owned());
+        (self.handled, self.confirmed) = (0, 0);
+        self.unacknowledged.retain(|said| *said != Said::Presence);
+        self.unacknowledged.push_front(Said::Presence);
+        self.repeat(&mut client);
+        Some(client)
+    }
+
+    fn repeat(&self, client: &mut Client) {
+        for said in &self.unacknowledged {
+            self.say(client, *said);
+        }
+        client.send(format!("<r xmlns='{}'/>", ns::SM));
+    }
+}
+
+/// The number that a message says.
+fn number(message: &Element) -> Option<u64> {
+    message.child("body", "")?.text().parse().ok()
+}
