@@ -244,7 +244,7 @@ impl<E: Entity> EntityActor<E> {
                 self.panicked(stanza, ctx);
             }
         }
-        router::local::route(out);
+        self.let_out(out);
         self.end_if_closing(ctx);
         self.doze(ctx);
     }
@@ -284,6 +284,11 @@ impl<E: Entity> EntityActor<E> {
             actor.pending = actor.pending.saturating_sub(1);
             actor.work(ctx);
         }));
+    }
+
+    /// Sends what turns have caused.
+    pub(super) fn let_out(&self, out: Vec<Envelope>) {
+        router::local::route_from(self.fence.bucket.shard(), out);
     }
 
     /// One turn; false if it panicked.
@@ -386,7 +391,7 @@ impl<E: Entity> EntityActor<E> {
                 self.panicked(None, ctx);
             }
         }
-        router::local::route(out);
+        self.let_out(out);
         self.work(ctx);
     }
 
@@ -409,7 +414,7 @@ impl<E: Entity> EntityActor<E> {
         if !self.turn(turn, cause, &mut out, ctx) {
             self.panicked(None, ctx);
         }
-        router::local::route(out);
+        self.let_out(out);
         self.end_if_closing(ctx);
         self.doze(ctx);
     }

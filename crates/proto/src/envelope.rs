@@ -207,6 +207,15 @@ impl Envelope {
         self
     }
 
+    /// Whether it stays within an account: from a session to its user, from a user to its session, from an entity to
+    /// itself.
+    pub fn is_within(&self) -> bool {
+        matches!(
+            (&self.to, &self.body),
+            (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_))
+        )
+    }
+
     /// Whether a full mailbox may refuse it. Words of control have a reserve and are never refused.
     pub fn may_be_refused(&self) -> bool {
         matches!(self.body, Body::Stanza(_))

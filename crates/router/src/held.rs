@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use proto::Envelope;
 use xmpp::Bucket;
 
+use crate::link::outputs::Sent;
+
 /// An envelope that waits.
 pub(crate) struct Waiting {
     pub(crate) envelope: Envelope,
@@ -16,6 +18,8 @@ pub(crate) struct Waiting {
     /// It was sent before, in this place of all that the arbiter ever sent, and came back: it goes again when all
     /// others of its bucket are back too.
     pub(crate) returned: Option<u64>,
+    /// It counts as sent by the shard of the entity that sends it.
+    pub(crate) sent: Option<Sent>,
 }
 
 /// Envelopes that wait, in the order in which they were sent: what came back was sent before the rest.
@@ -92,7 +96,7 @@ mod tests {
         let origin = Origin::Client { session: 1, seq, part: 0 };
         let to = Route::User(BareJid::parse("a@x").unwrap());
         let envelope = Envelope::new(to, Body::Woken, origin, Epoch(0));
-        Waiting { envelope, bucket: Bucket::of_hash(bucket), plan: 0, returned: None }
+        Waiting { envelope, bucket: Bucket::of_hash(bucket), plan: 0, returned: None, sent: None }
     }
 
     fn seq(waiting: &Waiting) -> u64 {

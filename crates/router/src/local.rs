@@ -22,11 +22,12 @@ use proto::session::HomeWord;
 use proto::wire::Crossing;
 use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Route};
 use tokio::sync::Notify;
-use xmpp::{BareJid, Bucket, Epoch, Origin};
+use xmpp::{BareJid, Bucket, Epoch, Origin, Shard};
 
 use crate::held::{Held, Waiting};
 use crate::inbox::{Post, Receiver};
 use crate::link::Links;
+use crate::link::outputs::Sent;
 use crate::link::peer::Peer;
 use crate::link::sender::{Departure, Why};
 use crate::router::{Place, Router};
@@ -101,6 +102,8 @@ struct Local {
     held: RefCell<Held>,
     /// The barrier knows that something is held.
     waits: Cell<bool>,
+    /// The shard of the entity whose turn it is.
+    sender: Cell<Option<Shard>>,
     flush: Rc<Notify>,
     stopped: Cell<bool>,
     /// Something is to leave, and must not, since the lease does not hold.
@@ -122,6 +125,7 @@ struct Target {
     anew: bool,
     /// Its place in the order, if it was sent before.
     order: Option<u64>,
+    sent: Option<Sent>,
 }
 
 thread_local! {
@@ -151,6 +155,7 @@ pub fn install(
         order: Cell::new(1),
         held: RefCell::default(),
         waits: Cell::new(false),
+        sender: Cell::new(None),
         flush: Rc::new(Notify::new()),
         stopped: Cell::new(false),
         frozen: Cell::new(false),
@@ -187,6 +192,17 @@ pub fn route(envelopes: Vec<Envelope>) {
     if !stay.is_empty() {
         local.host.deliver(stay);
     }
+}
+
+/// As [`route`], for an entity of this shard.
+pub fn route_from(shard: Shard, envelopes: Vec<Envelope>) {
+    if envelopes.is_empty() {
+        return;
+    }
+    let Some(local) = local() else { return };
+    let before = local.sender.replace(Some(shard));
+    route(envelopes);
+    local.sender.set(before);
 }
 
 /// Gives a socket of this arbiter its number, and a way for its session to reach it.
@@ -311,39 +327,56 @@ impl Local {
     /// Behind what waits for the same bucket.
     fn send_linked(&self, envelope: Envelope, links: &Links, stay: &mut Vec<Envelope>) {
         let (place, bucket) = self.router.locate(&envelope.to);
+        if matches!(place, Place::Here(_)) && envelope.is_within() {
+            // What waits is from others: it does not wait behind that, also where its shard is closed.
+            return self.send_here(envelope, place, stay);
+        }
+        let sent = || self.counted();
         if let Some(bucket) = bucket
             && self.held.borrow().holds(bucket)
         {
-            return self.hold(Waiting { envelope, bucket, plan: 0, returned: None }, links);
+            let sent = sent();
+            return self.hold(Waiting { envelope, bucket, plan: 0, returned: None, sent }, links);
         }
-        let target = Target { place, bucket, anew: false, order: None };
+        let crosses = matches!(place, Place::Member(_));
+        let counted = if crosses { sent() } else { None };
+        let target = Target { place, bucket, anew: false, order: None, sent: counted };
         let back = self.try_send(envelope, target, links, stay);
-        if let (Some(envelope), Some(bucket)) = (back, bucket) {
-            self.hold(Waiting { envelope, bucket, plan: 0, returned: None }, links);
+        if let (Some((envelope, counted)), Some(bucket)) = (back, bucket) {
+            let sent = counted.or_else(sent);
+            self.hold(Waiting { envelope, bucket, plan: 0, returned: None, sent }, links);
         }
+    }
+
+    /// Counts an envelope as sent by the shard whose entity has its turn.
+    fn counted(&self) -> Option<Sent> {
+        let shard = self.sender.get()?;
+        self.router.links().map(|links| links.outputs.count(shard))
     }
 
     /// Gives back what must wait until its way is free.
     fn try_send(
         &self,
         envelope: Envelope,
-        Target { place, bucket, anew, order }: Target,
+        Target { place, bucket, anew, order, sent }: Target,
         links: &Links,
         stay: &mut Vec<Envelope>,
-    ) -> Option<Envelope> {
+    ) -> Option<(Envelope, Option<Sent>)> {
         let Place::Member(member) = place else {
-            let free = bucket.is_none_or(|bucket| links.barrier.is_free(bucket));
+            let free = bucket.is_none_or(|bucket| {
+                links.barrier.is_free(bucket) && !self.router.is_closed(bucket)
+            });
             if !free {
-                return Some(envelope);
+                return Some((envelope, sent));
             }
             self.send_here(envelope, place, stay);
             return None;
         };
         let Some(peer) = links.peer(member).filter(|peer| !peer.is_over()) else {
-            return self.has_no_way(envelope, bucket);
+            return self.has_no_way(envelope, bucket).map(|envelope| (envelope, sent));
         };
         if bucket.is_some_and(|bucket| !links.barrier.enter(bucket, peer.way)) {
-            return Some(envelope);
+            return Some((envelope, sent));
         }
         // What an actor tells itself has no meaning where it no longer is.
         if matches!(envelope.body, Body::Woken | Body::MemberGone(_)) {
@@ -355,7 +388,7 @@ impl Local {
         let crossing = Crossing { anew, ..self.router.crossing(&envelope, bucket) };
         let lane = self.router.lane_of(&envelope, bucket);
         let order = order.unwrap_or_else(|| self.order.replace(self.order.get() + 1));
-        self.depart(peer, lane, Departure { envelope, crossing, from: self.id, order });
+        self.depart(peer, lane, Departure { envelope, crossing, from: self.id, order, sent });
         None
     }
 
@@ -403,7 +436,7 @@ impl Local {
         // The first of a lane says so, since its receiver turns away what follows what it has turned away.
         let (mut running, mut begun) = (HashSet::new(), HashSet::new());
         held.retry(|waiting| {
-            let Waiting { bucket, plan, returned, .. } = waiting;
+            let (bucket, plan, returned) = (waiting.bucket, waiting.plan, waiting.returned);
             let back = returned.is_some();
             let ready = !back || running.contains(&bucket) || links.barrier.is_free(bucket);
             if plan > index || !ready {
@@ -415,9 +448,10 @@ impl Local {
                 running.insert(bucket);
             }
             let (place, _) = self.router.locate(&waiting.envelope.to);
-            let target = Target { place, bucket: Some(bucket), anew, order: returned };
-            let envelope = self.try_send(waiting.envelope, target, links, &mut stay)?;
-            Some(Waiting { envelope, bucket, plan, returned })
+            let Waiting { envelope, sent, .. } = waiting;
+            let target = Target { place, bucket: Some(bucket), anew, order: returned, sent };
+            let (envelope, sent) = self.try_send(envelope, target, links, &mut stay)?;
+            Some(Waiting { envelope, bucket, plan, returned, sent })
         });
         if held.is_empty() && self.waits.replace(false) {
             links.barrier.end_waiting();
@@ -436,7 +470,7 @@ impl Local {
                 earlier.extend(self.take_back_many(departure, plan, links));
                 continue;
             }
-            let Departure { envelope, crossing, order, .. } = departure;
+            let Departure { envelope, crossing, order, sent, .. } = departure;
             let Some(bucket) = crossing.bucket else {
                 // For a socket of a process that is gone: nobody waits for it there.
                 self.has_no_way(envelope, None);
@@ -444,7 +478,7 @@ impl Local {
             };
             links.barrier.leave(bucket);
             if let Some(envelope) = self.begin(envelope) {
-                earlier.push(Waiting { envelope, bucket, plan, returned: Some(order) });
+                earlier.push(Waiting { envelope, bucket, plan, returned: Some(order), sent });
             }
         }
         self.held.borrow_mut().take_back(earlier);
@@ -463,16 +497,14 @@ impl Local {
                     self.was_not_taken(departure, why, links);
                     continue;
                 }
-                let Departure { envelope, crossing, order, .. } = departure;
+                let Departure { envelope, crossing, order, sent, .. } = departure;
                 if let Some(bucket) = crossing.bucket {
                     links.barrier.leave(bucket);
                 }
                 match (why, crossing.bucket) {
                     (Why::Over, Some(bucket)) => {
-                        self.hold(
-                            Waiting { envelope, bucket, plan: 0, returned: Some(order) },
-                            links,
-                        );
+                        let returned = Some(order);
+                        self.hold(Waiting { envelope, bucket, plan: 0, returned, sent }, links);
                     }
                     (_, None) => drop(self.has_no_way(envelope, None)),
                     (Why::Full, _) => self.host.refuse(envelope, Refusal::Full),

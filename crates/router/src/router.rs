@@ -4,17 +4,21 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use cluster::{Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
 use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
-use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin};
+use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard};
 
 use crate::directory::Directory;
 use crate::inbox::{Inbox, Post};
 use crate::link::{Links, lane_of};
 use crate::local;
+
+/// How often it is looked whether others have taken what was sent.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Shared by all threads of the process.
 #[derive(Clone)]
@@ -36,7 +40,11 @@ struct Shared {
     /// In the place of a session's number in what operators cause: like those, no other has it.
     operator: u64,
     orders: AtomicU64,
+    /// Shards that nothing from outside gets into: a bit for each.
+    closed: [AtomicU64; CLOSED_WORDS],
 }
+
+const CLOSED_WORDS: usize = Shard::COUNT as usize / 64;
 
 /// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +87,7 @@ impl Router {
             links: OnceLock::new(),
             operator: RandomState::new().hash_one(member),
             orders: AtomicU64::new(1),
+            closed: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -229,6 +238,38 @@ impl Router {
         let uuid = self.with_plan(|plan| plan.cluster()).0;
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         [half(uuid >> 64), half(uuid)]
+    }
+
+    /// From now on nothing gets into a shard of this member's but what its entities say to each other: it waits at
+    /// whoever sends it, or goes to whom the next plan names.
+    pub fn close(&self, shard: Shard) {
+        let (word, bit) = self.closed(shard);
+        word.fetch_or(bit, Ordering::SeqCst);
+    }
+
+    /// What waits for a shard goes on.
+    pub fn open(&self, shard: Shard) {
+        let (word, bit) = self.closed(shard);
+        word.fetch_and(!bit, Ordering::SeqCst);
+        self.tell_all(|| Post::Look);
+    }
+
+    /// Whether nothing from outside gets into a bucket's shard.
+    pub(crate) fn is_closed(&self, bucket: Bucket) -> bool {
+        let (word, bit) = self.closed(bucket.shard());
+        word.load(Ordering::SeqCst) & bit != 0
+    }
+
+    fn closed(&self, shard: Shard) -> (&AtomicU64, u64) {
+        let number = usize::from(shard.number());
+        (&self.shared.closed[number / 64], 1 << (number % 64))
+    }
+
+    /// Waits until others have taken all that the entities of a shard have sent.
+    pub async fn sent_all(&self, shard: Shard) {
+        while self.links().is_some_and(|links| !links.outputs.is_none(shard)) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// From now on there is a way to other members.

@@ -183,7 +183,7 @@ impl<E: Entity> EntityActor<E> {
         if !self.turn(turn, cause, &mut out, ctx) {
             self.desk.count_panic();
         }
-        router::local::route(out);
+        self.let_out(out);
     }
 
     fn mirror(&mut self, anew: bool, ctx: &mut ActixContext<Self>) {

@@ -32,6 +32,7 @@ use xmpp::{Fence, Shard};
 use super::{Host, Mailbox};
 use crate::actor::{Act, Order, Packed, Standing};
 use crate::refuse::Fault;
+use crate::writer::{Commit, Done};
 
 /// Most stanzas that are held back for a part.
 pub const WAITING_STANZAS: usize = 8_192;
@@ -111,7 +112,7 @@ impl Hold {
     fn open(&mut self) -> Vec<Envelope> {
         self.closed = false;
         let (within, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(is_within);
+            std::mem::take(&mut self.waiting).into_iter().partition(Envelope::is_within);
         self.waiting = waiting.into();
         within
     }
@@ -130,19 +131,9 @@ impl Hold {
     }
 }
 
-/// Whether an envelope comes from within an account: from a session to its user, from a user to its session,
-/// from an entity to itself.
-pub(super) fn is_within(envelope: &Envelope) -> bool {
-    match (&envelope.to, &envelope.body) {
-        (_, Body::User(_) | Body::Woken) | (Route::Session(_), Body::Stanza(_)) => true,
-        (_, Body::Stanza(_) | Body::Edge(..) | Body::Home(_) | Body::MemberGone(_)) => false,
-        (_, Body::Copy(_) | Body::Announced(_)) => false,
-    }
-}
-
-/// As [`is_within`], where something is said and not only a look asked for.
+/// Whether an envelope stays within an account, and something is said and not only a look asked for.
 fn is_word_within(envelope: &Envelope) -> bool {
-    is_within(envelope) && !matches!(envelope.body, Body::Woken)
+    envelope.is_within() && !matches!(envelope.body, Body::Woken)
 }
 
 thread_local! {
@@ -218,6 +209,21 @@ impl Host {
         all
     }
 
+    /// Whether nothing waits for a frozen part.
+    pub fn is_nothing_held_back(&self, part: Part) -> bool {
+        self.with_hold(part, |hold| hold.waiting.is_empty()).unwrap_or(true)
+    }
+
+    /// Waits until all that entities here have written so far is answered. Says whether the store still answers.
+    pub async fn written(&self, fence: Fence) -> bool {
+        // Writes are kept in order, so an empty one behind them is answered after them.
+        let batch = store::Batch { fence, writes: Vec::new() };
+        let (sender, answer) = oneshot::channel();
+        let done: Done = Box::new(move |result, _| drop(sender.send(result)));
+        self.desk.writer().push(Commit { batch, receipt: None, done: Some(done), span: None });
+        matches!(answer.await, Ok(Ok(())))
+    }
+
     /// The entities of a frozen part as data; those whose rows are all are not among them.
     pub fn take_snapshots(&self, part: Part) -> Vec<EntitySnapshot> {
         self.with_hold(part, |hold| std::mem::take(&mut hold.snapshots)).unwrap_or_default()
@@ -271,7 +277,7 @@ impl Host {
         };
         let (mut pass, mut full) = (Vec::new(), Vec::new());
         for envelope in run {
-            if !hold.closed && is_within(&envelope) {
+            if !hold.closed && envelope.is_within() {
                 hold.passed = true;
                 pass.push(envelope);
             } else {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::COPIES;
 use super::barrier::{Barrier, Way};
 use super::carrier::{self, Address, Carrier};
+use super::outputs::Outputs;
 use super::pb::{Frame, Hello, Outcome, Reply};
 use super::peer::{Lane, Peer};
 use super::receiver::{Arrival, LaneError, Receiver};
@@ -31,6 +32,7 @@ pub struct Links {
     runtime: Handle,
     peers: RwLock<HashMap<MemberId, Arc<Peer>>>,
     pub(crate) barrier: Barrier,
+    pub(crate) outputs: Arc<Outputs>,
     ways: AtomicU32,
     connections: AtomicU64,
     plan_index: AtomicU64,
@@ -67,6 +69,7 @@ impl Links {
             runtime: runtime.clone(),
             peers: RwLock::default(),
             barrier: Barrier::new(),
+            outputs: Outputs::new(),
             ways: AtomicU32::new(1),
             connections: AtomicU64::new(1),
             plan_index: AtomicU64::new(0),
@@ -228,6 +231,11 @@ impl Links {
                 receiver.give_back(arrival, Outcome::Moved, index);
                 continue;
             };
+            if arrival.crossing.bucket.is_some_and(|bucket| self.router.is_closed(bucket)) {
+                // By the next plan it is known whose it is.
+                receiver.give_back(arrival, Outcome::Moved, index + 1);
+                continue;
+            }
             if arrival.envelope.may_be_refused() && !self.router.has_room(arbiter) {
                 receiver.give_back(arrival, Outcome::Full, index);
                 continue;
@@ -252,10 +260,11 @@ impl Links {
     ) {
         let buckets = self.router.buckets_of(&arrival.envelope);
         let hosts = self.router.hosts();
+        let closed = buckets.iter().any(|bucket| self.router.is_closed(*bucket));
         let here = |target: Target| {
             let to = Route::of(&target.jid, hosts);
             match self.router.place(&to) {
-                Place::Here(arbiter) if self.router.has_room(arbiter) => {
+                Place::Here(arbiter) if !closed && self.router.has_room(arbiter) => {
                     Some((arbiter, arrival.envelope.copy_for(target, to)))
                 }
                 _ => None,
@@ -265,7 +274,8 @@ impl Links {
         let copies: Option<Vec<_>> = arrival.envelope.recipients().map(here).collect();
         let Some(copies) = copies.filter(|_| !turned) else {
             receiver.turn(&buckets);
-            return receiver.give_back(arrival, Outcome::Moved, self.plan_index());
+            let index = self.plan_index() + u64::from(closed);
+            return receiver.give_back(arrival, Outcome::Moved, index);
         };
         for (arbiter, envelope) in copies {
             put(batches, arbiter, envelope);

@@ -12,6 +12,7 @@
 //! | [`receiver`] | the receiving half (pure) |
 //! | `confirms` | the receipts that a lane opens for what came over it |
 //! | `barrier` | order while a shard changes its owner |
+//! | `outputs` | what the entities of each shard have sent and nobody has taken |
 //! | `peer` | the lanes to and from one process of a peer |
 //! | [`links`] | all peers, as the plan names them |
 //! | [`grpc`] | frames over gRPC |
@@ -22,6 +23,7 @@ pub mod carrier;
 mod confirms;
 pub mod grpc;
 pub mod links;
+pub mod outputs;
 pub(crate) mod peer;
 pub mod receiver;
 pub mod sender;

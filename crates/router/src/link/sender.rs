@@ -14,6 +14,7 @@ use proto::session::{EdgeWord, HomeWord, UserWord};
 use proto::wire::{self, Crossing};
 use proto::{ArbiterId, Body, CopyWord, Envelope};
 
+use super::outputs::Sent;
 use super::pb::{Frame, Notice, Outcome, Reply};
 
 /// Most envelopes that a lane keeps before it refuses stanzas.
@@ -40,6 +41,8 @@ pub struct Departure {
     pub from: ArbiterId,
     /// Its place among all that this thread ever sent: it keeps it when it is sent again.
     pub order: u64,
+    /// It counts as sent by the shard of the entity that sends it.
+    pub sent: Option<Sent>,
 }
 
 /// What became of an envelope that is kept no longer.

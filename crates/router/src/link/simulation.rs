@@ -209,12 +209,19 @@ impl World {
         if self.held.holds(bucket(to)) {
             assert!(
                 self.held
-                    .push(Waiting { envelope, bucket: bucket(to), plan: 0, returned: None })
+                    .push(Waiting {
+                        envelope,
+                        bucket: bucket(to),
+                        plan: 0,
+                        returned: None,
+                        sent: None
+                    })
                     .is_none()
             );
-        } else if let Some(waiting) =
-            self.route(Waiting { envelope, bucket: bucket(to), plan: 0, returned: None }, false)
-        {
+        } else if let Some(waiting) = self.route(
+            Waiting { envelope, bucket: bucket(to), plan: 0, returned: None, sent: None },
+            false,
+        ) {
             assert!(self.held.push(waiting).is_none());
         }
     }
@@ -234,8 +241,10 @@ impl World {
         let order = returned.unwrap_or(self.order);
         let receipt = envelope.receipt.is_some();
         let crossing = Crossing { bucket: Some(bucket), epoch: Epoch(1), receipt, anew };
-        let pushed =
-            line.sender.push(Departure { envelope, crossing, from: ArbiterId(0), order }, self.now);
+        let pushed = line.sender.push(
+            Departure { envelope, crossing, from: ArbiterId(0), order, sent: None },
+            self.now,
+        );
         if let Err((departure, _)) = pushed {
             // Stuck or full: its sender is told, and it counts as handled.
             self.barrier.leave(bucket);
@@ -357,6 +366,7 @@ impl World {
                         bucket,
                         plan,
                         returned: Some(it.order),
+                        sent: None,
                     });
                 }
                 other => panic!("{other:?}"),
@@ -423,6 +433,7 @@ impl World {
                     bucket,
                     plan: 0,
                     returned: Some(departure.order),
+                    sent: None,
                 });
             }
             self.held.take_back(earlier);

@@ -74,13 +74,14 @@ impl Local {
         let crossing = Crossing { receipt: true, ..crossing };
         let lane = self.router.lane_of(&copy, Some(bucket));
         let order = self.order.replace(self.order.get() + 1);
-        self.depart(peer, lane, Departure { envelope: copy, crossing, from: self.id, order });
+        let sent = self.counted();
+        self.depart(peer, lane, Departure { envelope: copy, crossing, from: self.id, order, sent });
     }
 
     /// An envelope for many has come back: from now on each copy finds its way alone.
     pub(super) fn take_back_many(
         &self,
-        Departure { envelope, order, .. }: Departure,
+        Departure { envelope, order, sent, .. }: Departure,
         plan: u64,
         links: &Links,
     ) -> Vec<Waiting> {
@@ -89,7 +90,8 @@ impl Local {
             let Some(bucket) = self.router.locate(&envelope.to).1 else { continue };
             links.barrier.leave(bucket);
             if let Some(envelope) = self.begin(envelope) {
-                all.push(Waiting { envelope, bucket, plan, returned: Some(order) });
+                let (returned, sent) = (Some(order), sent.clone());
+                all.push(Waiting { envelope, bucket, plan, returned, sent });
             }
         }
         all
@@ -97,13 +99,14 @@ impl Local {
 
     /// A lane did not take an envelope for many.
     pub(super) fn was_not_taken(&self, departure: Departure, why: Why, links: &Links) {
-        let order = departure.order;
+        let (order, sent) = (departure.order, departure.sent);
         for envelope in departure.envelope.expand(self.router.hosts()) {
             let Some(bucket) = self.router.locate(&envelope.to).1 else { continue };
             links.barrier.leave(bucket);
             match why {
                 Why::Over => {
-                    self.hold(Waiting { envelope, bucket, plan: 0, returned: Some(order) }, links);
+                    let (returned, sent) = (Some(order), sent.clone());
+                    self.hold(Waiting { envelope, bucket, plan: 0, returned, sent }, links);
                 }
                 Why::Full => self.host.refuse(envelope, Refusal::Full),
             }
