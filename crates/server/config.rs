@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
-pub use self::cluster::{Cluster, Lease};
+pub use self::cluster::{Cluster, Dns, Lease};
 pub use store::{Durability, Engine, Store};
 
 /// Where a configuration is looked for, in this order, if none is named.
@@ -54,6 +54,8 @@ pub struct Config {
     pub archive: Archive,
     /// Stream management (XEP-0198).
     pub sm: StreamManagement,
+    /// Who is asked for names.
+    pub dns: Dns,
     /// Other members.
     pub cluster: Cluster,
     /// The member lease.
@@ -194,6 +196,7 @@ impl Default for Config {
                 retention_days: 0,
             },
             sm: StreamManagement::default(),
+            dns: Dns::default(),
             cluster: Cluster::default(),
             lease: Lease::default(),
             telemetry: Telemetry {

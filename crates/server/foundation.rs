@@ -4,10 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use cluster::Cluster;
+use cluster::bulk::Hands;
 use hmac::{Hmac, Mac};
 use proto::Hosts;
+use router::Router;
 use sha2::Sha256;
 use store::{Embedded, Measured, Memory, Redis, SharedStore};
 use web::Accounts;
@@ -15,6 +18,7 @@ use xmpp::{BareJid, Bucket, Fence};
 
 use crate::claims;
 use crate::config::{Config, Engine};
+use crate::handoff::{Ground, Handoff};
 
 /// Store and cluster of one process.
 pub struct Foundation {
@@ -26,6 +30,8 @@ pub struct Foundation {
     pub cluster: Cluster,
     /// The served domains.
     pub hosts: Hosts,
+    /// Shards that move.
+    pub(crate) handoff: Handoff,
 }
 
 impl Foundation {
@@ -35,9 +41,10 @@ impl Foundation {
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = start_cluster(config).await?;
+        let handoff = Handoff::default();
+        let cluster = start_cluster(config, &handoff).await?;
         let store = open_store(config, &cluster).inspect_err(|_| cluster.stop())?;
-        Self::build(config, cluster, store).await
+        Self::build(config, (cluster, handoff), store).await
     }
 
     /// As [`Foundation::lay`], on a store that is open.
@@ -46,14 +53,19 @@ impl Foundation {
     /// As there.
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
-        let cluster = start_cluster(config).await?;
-        Self::build(config, cluster, store).await
+        let handoff = Handoff::default();
+        let cluster = start_cluster(config, &handoff).await?;
+        Self::build(config, (cluster, handoff), store).await
     }
 
-    async fn build(config: &Config, cluster: Cluster, store: SharedStore) -> anyhow::Result<Self> {
+    async fn build(
+        config: &Config,
+        (cluster, handoff): (Cluster, Handoff),
+        store: SharedStore,
+    ) -> anyhow::Result<Self> {
         let measured = Arc::default();
         let store = Measured::around(store, Arc::clone(&measured));
-        let foundation = Self { store, measured, cluster, hosts: config.hosts()? };
+        let foundation = Self { store, measured, cluster, hosts: config.hosts()?, handoff };
         foundation.claim().await?;
         Ok(foundation)
     }
@@ -94,6 +106,18 @@ impl Foundation {
         Ok(())
     }
 
+    /// From now on what lives in shards that move moves with them.
+    pub(crate) fn take_part_in_moves(&self, router: &Router, arbiters: &[ArbiterHandle]) {
+        let Some(peers) = self.cluster.peers() else { return };
+        self.handoff.begin(Ground {
+            peers: peers.clone(),
+            hands: Hands::new(peers.clone()),
+            arbiters: arbiters.to_vec(),
+            router: router.clone(),
+            store: Arc::clone(&self.store),
+        });
+    }
+
     /// Claims what this member comes to own, as long as the cluster runs.
     pub fn claim_on(&self) -> impl Future<Output = ()> + 'static {
         claims::follow(self.cluster.plan(), self.cluster.member_id(), Arc::clone(&self.store))
@@ -111,8 +135,11 @@ impl Foundation {
 
 /// Starts this process as a member. On a thread of its own: it waits for other members, and a signal must be
 /// able to end that.
-async fn start_cluster(config: &Config) -> anyhow::Result<Cluster> {
-    let (settings, dir) = (config.cluster()?, config.data_dir.clone());
+async fn start_cluster(config: &Config, handoff: &Handoff) -> anyhow::Result<Cluster> {
+    let (mut settings, dir) = (config.cluster()?, config.data_dir.clone());
+    if let Some(mesh) = &mut settings.mesh {
+        mesh.moves = Arc::new(handoff.clone());
+    }
     let (sender, started) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("rookery-start".to_owned()).spawn(move || {
         // Nobody waits any more: the process ends.

@@ -7,6 +7,8 @@
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | `claims` | the right to write for what comes to this member |
+//! | `handoff` | what lives in shards that move |
+//! | `draining` | the end of a member's part in a cluster |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
 //! | `canary` | how late arbiters are |
 //! | `readiness` | whether clients should come here, and why not |
@@ -21,8 +23,10 @@ mod canary;
 mod claims;
 pub mod command;
 pub mod config;
+mod draining;
 pub mod extensions;
 pub mod foundation;
+mod handoff;
 mod metrics;
 mod readiness;
 mod retention;

@@ -22,6 +22,7 @@ use user::{Session, User};
 
 use crate::canary::Canaries;
 use crate::config::Config;
+use crate::draining;
 use crate::extensions::domain_shared;
 use crate::foundation::Foundation;
 use crate::metrics::Sources;
@@ -44,6 +45,8 @@ pub struct Server {
     web: web::Handle,
     tls: Tls,
     rooms: Arc<room::Shared>,
+    /// How long clients of a member that is drained are let go, a few at a time.
+    lets_go_over: Duration,
 }
 
 /// What every arbiter's actors share; made once.
@@ -103,7 +106,7 @@ impl Server {
         };
         let waiting = Waiting { arbiters: &handles, router: &router, store: &foundation.store };
         waiting.bring_back().await?;
-        let links = open_links(&foundation, &router);
+        let links = open_links(&foundation, &router, &handles);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let signs = Arc::new(Signs {
             canaries: shared.canaries,
@@ -127,6 +130,7 @@ impl Server {
             },
             dead: Arc::new(move || signs.dead()),
             cluster: foundation.cluster.operator(),
+            connections: Arc::new(gate.counter()),
         };
         let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
         actix_rt::spawn(foundation.claim_on());
@@ -135,7 +139,8 @@ impl Server {
             actix_rt::spawn(retention::keep(store, config.archive.retention_days));
         }
         web.set_ready(true);
-        Ok(Self { foundation, router, links, arbiters, gate, web, tls, rooms })
+        let lets_go_over = config.cluster.lets_go_over();
+        Ok(Self { foundation, router, links, arbiters, gate, web, tls, rooms, lets_go_over })
     }
 
     /// The client gate, for the addresses that it listens on.
@@ -176,10 +181,18 @@ impl Server {
         self.foundation.cluster.peers().map(cluster::Peers::address)
     }
 
-    /// Ends every stream in order, finishes what was accepted, stores the sessions that may be resumed, and
-    /// stops.
+    /// Waits until an operator has drained this member, and lets its clients go.
+    pub async fn let_go_when_drained(&self) {
+        draining::follow(&self.foundation.cluster, &self.gate, self.lets_go_over).await;
+    }
+
+    /// Gives what lives here to other members, if there are any. Ends every stream in order, finishes what was
+    /// accepted, stores the sessions that may be resumed, and stops.
     pub async fn drain(self) {
         self.web.set_ready(false);
+        if draining::give_shards_away(&self.foundation.cluster).await {
+            self.gate.drip(self.lets_go_over).await;
+        }
         crate::rooms::stop(&self.rooms, &self.router).await;
         self.gate.drain(PATIENCE).await;
         let arbiters: Vec<_> = self.arbiters.iter().map(Arbiter::handle).collect();
@@ -255,12 +268,17 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
 }
 
 /// Lets this member and others hand each other envelopes.
-fn open_links(foundation: &Foundation, router: &Router) -> Option<Arc<Links>> {
+fn open_links(
+    foundation: &Foundation,
+    router: &Router,
+    arbiters: &[ArbiterHandle],
+) -> Option<Arc<Links>> {
     let peers = foundation.cluster.peers()?;
     let carrier = Grpc::new(peers.clone());
     let plan = foundation.cluster.plan();
     let links = Links::start(router, carrier.clone(), (plan, peers.runtime().clone()));
     carrier.serve(&links);
+    foundation.take_part_in_moves(router, arbiters);
     Some(links)
 }
 

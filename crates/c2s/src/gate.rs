@@ -63,6 +63,9 @@ pub enum GateError {
 /// How long dropped connections may take to say so to their sessions.
 const DROPPED: Duration = Duration::from_secs(1);
 
+/// How often a few streams are ended where a gate drips.
+const STEP: Duration = Duration::from_millis(100);
+
 /// Failed attempts to bind a resource before the stream is closed (RFC 6120 §7.7.3).
 const BIND_FAILURES_MAX: u32 = 5;
 
@@ -154,6 +157,12 @@ impl Gate {
         self.shared.admission.count()
     }
 
+    /// Counts connections, for whoever outlives no gate.
+    pub fn counter(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.admission.count()
+    }
+
     /// Takes no more connections, ends every stream with `<system-shutdown/>`, and waits until all are
     /// closed, for `patience` at most. Sessions that can be resumed wait for their clients.
     pub async fn drain(&self, patience: Duration) {
@@ -168,6 +177,25 @@ impl Gate {
             let empty = self.shared.admission.empty();
             // Whoever is still there then has no connection that could say anything.
             tokio::time::timeout(DROPPED, empty).await.ok();
+        }
+    }
+
+    /// Takes no more connections, and ends streams with `<system-shutdown/>` a few at a time, so that their clients do
+    /// not all come back elsewhere at the same moment. Takes about as long as `over`.
+    pub async fn drip(&self, over: Duration) {
+        self.stop.send_replace(true);
+        let error = StreamError::from(StreamCondition::SystemShutdown);
+        let steps =
+            usize::try_from(over.as_millis() / STEP.as_millis()).unwrap_or(usize::MAX).max(1);
+        let arbiters = self.arbiters.len().max(1);
+        let each = self.connections().div_ceil(steps).div_ceil(arbiters);
+        // Whoever does not close ends by the clock of its connection.
+        for _ in 0..steps.saturating_mul(2) {
+            let error = error.clone();
+            self.everywhere(move |gate| registry::end_some(gate, each, &error));
+            if tokio::time::timeout(STEP, self.shared.admission.empty()).await.is_ok() {
+                return;
+            }
         }
     }
 

@@ -29,6 +29,13 @@ pub(crate) enum Ask {
         /// For which moves.
         moves: Vec<MoveId>,
     },
+    /// An owner cannot let go of shards now.
+    CallOff {
+        /// Who.
+        owner: MemberId,
+        /// Which moves.
+        moves: Vec<MoveId>,
+    },
 }
 
 /// What became of it.

@@ -50,6 +50,8 @@ pub struct Mesh {
     pub seeds: Vec<String>,
     /// A name of the form `host:port` whose addresses are all members, such as a headless service's.
     pub dns: Option<String>,
+    /// Who is asked for it; empty: the system's name servers.
+    pub name_servers: Vec<SocketAddr>,
     /// How many members begin the cluster together: 1, 3 or 5. With 1, the first of the seeds begins it.
     pub bootstrap_expect: usize,
     /// A member that had no lease for so long ends. Default: 10 s.

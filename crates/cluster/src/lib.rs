@@ -14,6 +14,7 @@
 //! | [`raft`] | how the plan is replicated and kept |
 //! | [`control`] | what members say to each other about the cluster |
 //! | `ask` | what one asks the leader for |
+//! | [`bulk`] | what lives in a shard on its way to another member |
 //! | [`peer`] | the way to other members, and who they are |
 //! | [`status`] | what an operator sees |
 //! | [`operator`] | what an operator may do |
@@ -24,6 +25,7 @@
 //! | `threads` | the control threads |
 
 mod ask;
+pub mod bulk;
 pub mod clock;
 pub mod config;
 pub mod control;
@@ -63,7 +65,7 @@ pub use raft::{GroupError, LogError};
 pub use status::Status;
 pub use watch::{PlanHandle, Stopped};
 
-/// The messages of proto/cluster.proto and proto/control.proto.
+/// The messages of proto/cluster.proto, proto/control.proto and proto/bulk.proto.
 #[expect(
     unreachable_pub,
     unnameable_types,

@@ -8,7 +8,7 @@ use cluster::Status;
 use cluster::operator::ShardRow;
 use cluster::status::MemberRow;
 use serde::Serialize;
-use web::cluster::Drain;
+use web::cluster::{Connections, Drain};
 
 use super::client::{Client, segment};
 use crate::config::Config;
@@ -38,7 +38,7 @@ pub(super) enum Command {
     Drain {
         /// Name or id [default: the member asked]
         member: Option<String>,
-        /// Wait until it owns nothing
+        /// Wait until it owns nothing, and where it is the member asked, until its clients have gone
         #[arg(long)]
         wait: bool,
         /// How long to wait
@@ -121,14 +121,21 @@ fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
 fn await_drained(config: &Config, member: &str, timeout: u64) -> anyhow::Result<()> {
     let rounds = timeout.saturating_mul(1000) / 500;
     for _ in 0..=rounds {
-        let members = status(config)?.members;
-        let row = members.iter().find(|row| row.name == member || row.id == member);
-        if row.is_none_or(|row| row.shards == 0) {
+        let status = status(config)?;
+        let row = status.members.iter().find(|row| row.name == member || row.id == member);
+        let is_asked = row.is_some_and(|row| row.id == status.member);
+        if row.is_none_or(|row| row.shards == 0) && (!is_asked || connections(config)? == 0) {
             return Ok(());
         }
         std::thread::sleep(PACE);
     }
-    anyhow::bail!("{member} still owns shards after {timeout} s")
+    anyhow::bail!("{member} still has shards or clients after {timeout} s")
+}
+
+/// Clients of the member that is asked.
+fn connections(config: &Config) -> anyhow::Result<usize> {
+    let answer: Connections = client(config)?.get("/api/v1/cluster/connections")?;
+    Ok(answer.connections)
 }
 
 fn report(json: bool, member: &str, what: &str) -> anyhow::Result<()> {

@@ -21,22 +21,32 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         () = stop_signal(&mut signals) => anyhow::bail!("stopped before it could serve"),
     };
     greet(config, &server)?;
-    loop {
-        let signal = tokio::select! {
-            signal = signals.next() => signal,
-            error = server.until_out() => return Err(error),
-        };
-        match signal {
-            Signal::Stop => break,
-            Signal::Reload => reload(&server),
-        }
-    }
+    serve_until_stopped(&server, &mut signals).await?;
     tracing::info!("draining; a second signal stops at once");
     tokio::select! {
         () = server.drain() => {}
         () = stop_signal(&mut signals) => tracing::warn!("stopped before everything was drained"),
     }
     Ok(())
+}
+
+async fn serve_until_stopped(server: &Server, signals: &mut Signals) -> anyhow::Result<()> {
+    let mut letting_go = std::pin::pin!(server.let_go_when_drained());
+    let mut has_clients = true;
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            error = server.until_out() => return Err(error),
+            () = &mut letting_go, if has_clients => {
+                has_clients = false;
+                continue;
+            }
+        };
+        match signal {
+            Signal::Stop => return Ok(()),
+            Signal::Reload => reload(server),
+        }
+    }
 }
 
 fn reload(server: &Server) {

@@ -1,4 +1,4 @@
-//! Owns the tables `[cluster]` and `[lease]`: how this server meets other members, and how long one may act
+//! Owns the tables `[cluster]`, `[dns]` and `[lease]`: how this server meets other members, and how long one may act
 //! without having heard from the others.
 
 use std::net::SocketAddr;
@@ -55,6 +55,16 @@ pub struct Cluster {
     pub weight: u32,
     /// Seconds without a lease after which it ends, so that clients find another member. Default 10.
     pub isolation_grace_seconds: u64,
+    /// Seconds over which the clients of a drained member are let go. Default 50.
+    pub drain_seconds: u64,
+}
+
+/// Who is asked for names.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dns {
+    /// Name servers. Default: the system's.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// What a member may be used for.
@@ -111,6 +121,7 @@ impl Default for Cluster {
             roles: vec![Role::Edge, Role::Home, Role::S2sEdge, Role::Voter],
             weight: 100,
             isolation_grace_seconds: 10,
+            drain_seconds: 50,
         }
     }
 }
@@ -130,6 +141,11 @@ impl Cluster {
     /// Whether this server meets other members.
     pub fn has_others(&self) -> bool {
         self.listen.is_some()
+    }
+
+    /// Over how long the clients of a drained member are let go.
+    pub fn lets_go_over(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
     }
 
     fn roles(&self) -> Roles {
@@ -251,6 +267,7 @@ impl Config {
             security: own.security().map_err(wrong)?,
             seeds: own.seeds.clone(),
             dns: own.dns.clone(),
+            name_servers: self.dns.servers.clone(),
             bootstrap_expect: own.bootstrap_expect.unwrap_or(1),
             isolation_grace: Duration::from_secs(own.isolation_grace_seconds),
             marker: None,

@@ -50,9 +50,11 @@
 //! | [`player`] | doing them |
 //! | [`client`] | one scripted client on a socket |
 //! | [`compare`] | XML compared as XML |
+//! | [`names`] | a name server on loopback |
 
 pub mod client;
 pub mod compare;
+pub mod names;
 pub mod player;
 pub mod story;
 

@@ -16,10 +16,18 @@ pub struct Drain {
     pub member: Option<String>,
 }
 
+/// Clients of one member.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Connections {
+    /// How many are connected.
+    pub connections: usize,
+}
+
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v1/cluster", web::get().to(status))
         .route("/api/v1/cluster/shards", web::get().to(shards))
+        .route("/api/v1/cluster/connections", web::get().to(connections))
         .route("/api/v1/cluster/drain", web::post().to(drain))
         .route("/api/v1/cluster/members/{member}", web::delete().to(remove));
 }
@@ -30,6 +38,11 @@ async fn status(shared: web::Data<Shared>) -> HttpResponse {
 
 async fn shards(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().json(shared.services.cluster.shards())
+}
+
+/// To this member alone.
+async fn connections(shared: web::Data<Shared>) -> HttpResponse {
+    HttpResponse::Ok().json(Connections { connections: (shared.services.connections)() })
 }
 
 async fn drain(shared: web::Data<Shared>, drain: web::Json<Drain>) -> HttpResponse {

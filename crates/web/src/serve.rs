@@ -44,6 +44,8 @@ pub struct Services {
     pub dead: Check,
     /// The cluster in an operator's hands.
     pub cluster: cluster::Operator,
+    /// Counts the connections of clients to this member.
+    pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
 }
 
 /// Looks for conditions that are not met.

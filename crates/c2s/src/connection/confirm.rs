@@ -87,6 +87,13 @@ impl Unconfirmed {
         self.words.iter()
     }
 
+    /// The h that the client has not been told of, if there is one.
+    pub(super) fn last(&mut self) -> Option<u32> {
+        let untold = self.told != self.confirmed;
+        self.told = self.confirmed;
+        untold.then_some(self.confirmed)
+    }
+
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
         self.sizes.len() <= STANZAS_MAX && self.bytes <= BYTES_MAX
@@ -139,6 +146,15 @@ mod tests {
         assert_eq!(unconfirmed.news(), None);
         unconfirmed.confirm(UNTOLD_MAX);
         assert_eq!(unconfirmed.news(), Some(UNTOLD_MAX));
+    }
+
+    #[test]
+    fn a_stream_that_ends_has_told_all_that_is_confirmed() {
+        let mut unconfirmed = Unconfirmed::from(5);
+        assert_eq!(unconfirmed.last(), None);
+        unconfirmed.push(10);
+        unconfirmed.confirm(6);
+        assert_eq!((unconfirmed.last(), unconfirmed.last()), (Some(6), None));
     }
 
     #[test]

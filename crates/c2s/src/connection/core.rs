@@ -72,6 +72,10 @@ impl Core {
         &self.state.gate
     }
 
+    pub(super) fn is_ending(&self) -> bool {
+        self.state.closing != Closing::Open
+    }
+
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.state.clock.next_wake()
     }

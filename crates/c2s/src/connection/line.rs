@@ -127,10 +127,16 @@ impl Line {
         }
     }
 
-    /// Ends the stream with an error.
+    /// Whether the stream is on its way to its end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.core.borrow().as_ref().is_none_or(Core::is_ending)
+    }
+
+    /// Ends the stream with an error, behind a last acknowledgement of what the client sent (XEP-0198 §4).
     pub(super) fn end(&self, error: StreamError) {
         let mut words = Vec::new();
         if let Some(core) = self.core.borrow_mut().as_mut() {
+            core.state.tell_last();
             core.close(Some(error), &mut words);
         }
         self.depart(words, true);

@@ -40,6 +40,13 @@ pub(crate) fn isolate_all(gate: u64) {
     }
 }
 
+/// Ends so many of a gate's streams that are not ending yet.
+pub(crate) fn end_some(gate: u64, most: usize, error: &StreamError) {
+    for line in of(gate).into_iter().filter(|line| !line.is_ending()).take(most) {
+        line.end(error.clone());
+    }
+}
+
 /// Drops a gate's connections as if their sockets had broken.
 pub(crate) fn drop_all(gate: u64) {
     for line in of(gate) {

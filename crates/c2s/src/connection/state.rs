@@ -260,6 +260,16 @@ impl State {
         }
     }
 
+    /// Tells the client the last h that it hears on this stream.
+    pub(super) fn tell_last(&mut self) {
+        let sm = self.bound.as_mut().and_then(|bound| bound.sm.as_mut());
+        if let Some(sm) = sm.filter(|sm| sm.enabled && self.closing == Closing::Open)
+            && let Some(h) = sm.unconfirmed.last()
+        {
+            stream::sm::handled(h).write(self.out.end(), "");
+        }
+    }
+
     /// Tells the session when to stop giving, and when to go on.
     pub(super) fn tell_load(&mut self, words: &mut Vec<Envelope>) {
         let Some(bound) = &mut self.bound else { return };

@@ -9,6 +9,7 @@ use proto::MemberId;
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
+use super::names::Names;
 use super::net::{CallError, Net, PATIENCE, call, client};
 use crate::Error;
 use crate::clock::BootTime;
@@ -43,9 +44,10 @@ const MAX_ADDRESSES: usize = 256;
 /// The store that members share failed, or belongs to another cluster.
 pub(crate) async fn find(net: &Net, remembered: Option<Remembered>) -> Result<Beginning, Error> {
     let mut told = String::new();
+    let names = names(net);
     loop {
         let mut pause = PAUSE;
-        for (channel, info, greeting) in greet_all(net).await {
+        for (channel, info, greeting) in greet_all(net, names.as_ref()).await {
             if !greeting.cluster_uuid.is_empty() {
                 check_cluster(&greeting, remembered)?;
                 match join(net, channel).await {
@@ -88,8 +90,8 @@ fn lock(net: &Net) -> std::sync::MutexGuard<'_, super::founding::Founding> {
 }
 
 /// Says hello to everybody at the configured addresses.
-async fn greet_all(net: &Net) -> Vec<(Channel, MemberInfo, wire::Greeting)> {
-    let addresses = addresses(net).await;
+async fn greet_all(net: &Net, names: Option<&Names>) -> Vec<(Channel, MemberInfo, wire::Greeting)> {
+    let addresses = addresses(net, names).await;
     let greetings = addresses.iter().map(|address| async move {
         match timeout(PATIENCE, net.hello(address)).await {
             Ok(Ok((_, info, _))) if info.id == net.me().id => None,
@@ -107,13 +109,21 @@ async fn greet_all(net: &Net) -> Vec<(Channel, MemberInfo, wire::Greeting)> {
     met
 }
 
+/// Who looks the common name up, where there is one.
+fn names(net: &Net) -> Option<Names> {
+    net.shared.mesh.dns.as_ref()?;
+    let names = Names::new(&net.shared.mesh.name_servers);
+    let names = names.inspect_err(|error| tracing::error!(%error, "no name can be looked up"));
+    names.ok()
+}
+
 /// The configured addresses but this member's own.
-async fn addresses(net: &Net) -> BTreeSet<String> {
+async fn addresses(net: &Net, names: Option<&Names>) -> BTreeSet<String> {
     let mesh = &net.shared.mesh;
     let mut addresses: BTreeSet<String> = mesh.seeds.iter().cloned().collect();
-    if let Some(name) = &mesh.dns {
-        match tokio::net::lookup_host(name.as_str()).await {
-            Ok(found) => addresses.extend(found.map(|address| address.to_string())),
+    if let Some((name, names)) = mesh.dns.as_ref().zip(names) {
+        match names.addresses(name).await {
+            Ok(found) => addresses.extend(found.iter().map(ToString::to_string)),
             Err(error) => {
                 tracing::debug!(peer = name, %error, "the name of all members has no address")
             }

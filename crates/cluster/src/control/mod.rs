@@ -9,6 +9,7 @@
 //! | `transport` | Raft messages and heartbeats on their way out |
 //! | `founding` | how members that have no cluster agree to begin one; pure |
 //! | `discovery` | how a member finds its cluster, or begins one |
+//! | `names` | the name of which every address is a member's |
 //! | `membership` | a member that comes up, comes back, or is cut off |
 //! | `follow` | the plan of a member that Raft does not speak to |
 //! | [`moves`] | shards on their way to another member |
@@ -18,6 +19,7 @@ pub(crate) mod follow;
 pub(crate) mod founding;
 pub(crate) mod membership;
 pub mod moves;
+pub(crate) mod names;
 pub(crate) mod net;
 pub(crate) mod service;
 #[cfg(test)]

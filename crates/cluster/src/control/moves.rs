@@ -22,6 +22,9 @@ pub trait Moves: fmt::Debug + Send + Sync {
 
     /// The move of a shard was called off: it stays this member's, also if it has let go of it.
     fn called_off(&self, shard: Shard);
+
+    /// A shard that was to move is not this member's any more.
+    fn moved(&self, shard: Shard);
 }
 
 /// Where nothing lives in any shard: they are let go of at once.
@@ -34,27 +37,52 @@ impl Moves for Empty {
     }
 
     fn called_off(&self, _: Shard) {}
+
+    fn moved(&self, _: Shard) {}
 }
 
-/// The word of an owner that it has let go of a shard. Dropped unsaid, the shard stays.
+/// The word of an owner that it has let go of a shard. Dropped unsaid, the shard stays, and the leader is told.
 #[derive(Debug)]
 pub struct LetGo {
     moved: MoveId,
-    released: mpsc::Sender<MoveId>,
+    done: bool,
+    words: mpsc::Sender<Word>,
+}
+
+/// What an owner says of a move.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Released(MoveId),
+    Stays(MoveId),
 }
 
 impl LetGo {
+    /// Which move it is about.
+    pub fn moved(&self) -> MoveId {
+        self.moved
+    }
+
     /// This member does not act for the shard any more.
-    pub fn done(self) {
-        // The member stops, or is behind by far: the leader calls the move off.
-        self.released.try_send(self.moved).ok();
+    pub fn done(mut self) {
+        self.done = true;
     }
 }
 
-/// The most releases that wait to be said; a leader has 32 under way for a member.
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        let word = match self.done {
+            true => Word::Released(self.moved),
+            false => Word::Stays(self.moved),
+        };
+        // The member stops, or is behind by far: the leader calls the move off.
+        self.words.try_send(word).ok();
+    }
+}
+
+/// The most words that wait to be said; a leader has 32 under way for a member.
 const MAX_WAITING: usize = 64;
 
-/// Releases that come within this travel together.
+/// Words that come within this travel together.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// How long the leader is asked.
@@ -62,7 +90,7 @@ const ASK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tells whoever hosts actors of moves, and the leader of what was let go, for ever.
 pub(crate) async fn run(net: Net) {
-    let (released, mut let_go) = mpsc::channel(MAX_WAITING);
+    let (words, mut said) = mpsc::channel(MAX_WAITING);
     let mut plan = net.shared.plan.clone();
     let mut told: BTreeSet<(Shard, u64)> = BTreeSet::new();
     plan.mark_changed();
@@ -72,9 +100,9 @@ pub(crate) async fn run(net: Net) {
                 if changed.is_err() {
                     return;
                 }
-                told = tell(&net, told, &released);
+                told = tell(&net, told, &words);
             }
-            Some(first) = let_go.recv() => release(&net, first, &mut let_go).await,
+            Some(first) = said.recv() => pass_on(&net, first, &mut said).await,
         }
     }
 }
@@ -83,37 +111,49 @@ pub(crate) async fn run(net: Net) {
 fn tell(
     net: &Net,
     told: BTreeSet<(Shard, u64)>,
-    released: &mpsc::Sender<MoveId>,
+    words: &mpsc::Sender<Word>,
 ) -> BTreeSet<(Shard, u64)> {
     let (plan, me, moves) = (net.plan(), net.me().id, &net.shared.mesh.moves);
     let mut under_way = BTreeSet::new();
     for (shard, held) in plan.ownerships().filter(|(_, held)| held.owner == me) {
         let Phase::Moving { to, since } = held.phase else { continue };
         if !told.contains(&(shard, since)) {
-            let let_go = LetGo { moved: MoveId { shard, since }, released: released.clone() };
+            let moved = MoveId { shard, since };
+            let let_go = LetGo { moved, done: false, words: words.clone() };
             moves.prepare(shard, to, let_go);
         }
         under_way.insert((shard, since));
     }
     for (shard, _) in told.difference(&under_way) {
-        if plan.owner(*shard).is_some_and(|(owner, _)| owner == me) {
-            moves.called_off(*shard);
+        match plan.owner(*shard) {
+            Some((owner, _)) if owner == me => moves.called_off(*shard),
+            _ => moves.moved(*shard),
         }
     }
     under_way
 }
 
-async fn release(net: &Net, first: MoveId, let_go: &mut mpsc::Receiver<MoveId>) {
-    let mut moves = vec![first];
-    while let Ok(Some(next)) = timeout(GATHER, let_go.recv()).await {
-        moves.push(next);
-        if moves.len() >= MAX_WAITING {
+async fn pass_on(net: &Net, first: Word, said: &mut mpsc::Receiver<Word>) {
+    let mut words = vec![first];
+    while let Ok(Some(next)) = timeout(GATHER, said.recv()).await {
+        words.push(next);
+        if words.len() >= MAX_WAITING {
             break;
         }
     }
+    let (mut released, mut stay) = (Vec::new(), Vec::new());
+    for word in words {
+        match word {
+            Word::Released(moved) => released.push(moved),
+            Word::Stays(moved) => stay.push(moved),
+        }
+    }
     let owner = net.me().id;
-    if let Err(error) = net.ask(Ask::Release { owner, moves }, ASK_PATIENCE).await {
-        // The leader calls the moves off.
-        tracing::debug!(%error, "could not say that shards were let go of");
+    for ask in [Ask::Release { owner, moves: released }, Ask::CallOff { owner, moves: stay }] {
+        let empty = matches!(&ask, Ask::Release { moves, .. } | Ask::CallOff { moves, .. } if moves.is_empty());
+        if !empty && let Err(error) = net.ask(ask, ASK_PATIENCE).await {
+            // The leader calls the moves off.
+            tracing::debug!(%error, "could not say what became of shards that were to move");
+        }
     }
 }

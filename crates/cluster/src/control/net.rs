@@ -288,6 +288,9 @@ fn to_wire(ask: &Ask) -> wire::Asking {
         Ask::Release { owner, moves } => {
             What::Release(wire::Releasing { owner: owner.0, moves: moves_to_wire(moves) })
         }
+        Ask::CallOff { owner, moves } => {
+            What::CallOff(wire::Releasing { owner: owner.0, moves: moves_to_wire(moves) })
+        }
     };
     wire::Asking { what: Some(what) }
 }

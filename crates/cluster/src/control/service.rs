@@ -207,6 +207,10 @@ impl Service {
                 owner: own(MemberId(released.owner))?,
                 moves: moves_from_wire(&released.moves).map_err(|error| invalid(&error))?,
             },
+            What::CallOff(stay) => Ask::CallOff {
+                owner: own(MemberId(stay.owner))?,
+                moves: moves_from_wire(&stay.moves).map_err(|error| invalid(&error))?,
+            },
         })
     }
 }

@@ -60,6 +60,7 @@ fn members(count: usize, expect: usize) -> Vec<Member> {
                 security: Security::InsecureDev,
                 seeds: seeds.clone(),
                 dns: None,
+                name_servers: Vec::new(),
                 bootstrap_expect: expect,
                 isolation_grace: Duration::from_secs(10),
                 marker: None,

@@ -187,6 +187,11 @@ impl Peers {
         &self.shared.name
     }
 
+    /// The plan by which it knows others.
+    pub fn plan(&self) -> PlanHandle {
+        self.shared.plan.clone()
+    }
+
     /// Where this member listens, with the port that was given.
     pub fn address(&self) -> SocketAddr {
         self.shared.address

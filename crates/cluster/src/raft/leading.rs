@@ -129,6 +129,12 @@ impl Group {
                 moves.retain(|moved| owns(moved.shard));
                 Ok((!moves.is_empty()).then_some(Entry::Release(moves)))
             }
+            Ask::CallOff { owner, moves } => {
+                let owns = |shard| self.plan.owner(shard).is_some_and(|(id, _)| id == owner);
+                let own = moves.into_iter().filter(|moved| owns(moved.shard));
+                self.duties.steward.call_off(own);
+                Ok(None)
+            }
         };
         match entry {
             Ok(None) => answered(Verdict::Done),

@@ -27,6 +27,8 @@ use crate::plan::{Entry, MoveId, Phase, Plan};
 pub(crate) struct Steward {
     /// When each move that is under way was seen first.
     begun: BTreeMap<(Shard, u64), BootTime>,
+    /// Moves whose owners cannot let go now.
+    stay: Vec<MoveId>,
     /// Shards whose move was called off are left in peace until then.
     resting: BTreeMap<Shard, BootTime>,
     /// The index of the plan for which something was proposed, and when: what came of it is awaited.
@@ -37,7 +39,7 @@ pub(crate) struct Steward {
 const MOVE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a shard stays where it is after a move that was called off.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(10);
 
 /// After so long without a new plan, what was proposed is taken for lost.
 const PROPOSAL_PATIENCE: Duration = Duration::from_secs(1);
@@ -60,6 +62,11 @@ impl Steward {
         entry
     }
 
+    /// An owner cannot let go of shards now: their moves are called off.
+    pub(crate) fn call_off(&mut self, moves: impl IntoIterator<Item = MoveId>) {
+        self.stay.extend(moves);
+    }
+
     /// Notes which moves are under way, and which shards have rested.
     fn watch(&mut self, plan: &Plan, now: BootTime) {
         let moving = plan.ownerships().filter_map(|(shard, held)| match held.phase {
@@ -74,7 +81,10 @@ impl Steward {
 
     fn aborts(&mut self, now: BootTime) -> Option<Entry> {
         let late = self.begun.iter().filter(|(_, begun)| now.since(**begun) > MOVE_PATIENCE);
-        let late: Vec<_> = late.map(|(&(shard, since), _)| MoveId { shard, since }).collect();
+        let mut late: Vec<_> = late.map(|(&(shard, since), _)| MoveId { shard, since }).collect();
+        let under_way = |moved: &MoveId| self.begun.contains_key(&(moved.shard, moved.since));
+        let stay = std::mem::take(&mut self.stay).into_iter().filter(under_way);
+        late.extend(stay.filter(|moved| !late.contains(moved)).collect::<Vec<_>>());
         self.resting.extend(late.iter().map(|moved| (moved.shard, now + REST)));
         (!late.is_empty()).then_some(Entry::Abort(late))
     }

@@ -179,12 +179,27 @@ fn a_move_whose_owner_does_not_let_go_is_called_off_and_its_shard_left_in_peace(
     }
     assert_eq!(aborted, Some(moves.clone()));
     let shards: Vec<Shard> = moves.iter().map(|moved| moved.shard).collect();
-    for _ in 0..500 {
+    for _ in 0..90 {
         town.step();
         let again: Vec<_> = town.moving().iter().map(|moved| moved.shard).collect();
         assert!(shards.iter().all(|shard| !again.contains(shard)));
         town.apply(Entry::Release(town.moving()));
     }
+}
+
+#[test]
+fn a_move_whose_owner_cannot_let_go_now_is_called_off_at_once() {
+    let mut town = Town::of(1);
+    town.settle();
+    town.join(2);
+    while town.moving().is_empty() {
+        assert!(town.step().is_some());
+    }
+    let stays = town.moving()[0];
+    let unknown = MoveId { since: 1, ..town.moving()[1] };
+    town.steward.call_off([stays, unknown]);
+    assert_eq!(town.step(), Some(Entry::Abort(vec![stays])));
+    assert!(!town.moving().contains(&stays));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use xmpp::{BareJid, Epoch, Origin, Shard};
 use super::Host;
 use super::copies::{Copies, Told};
 use super::gates::{Gates, Passage, taken, to_tell};
-use super::handoff::{Part, is_within};
+use super::handoff::Part;
 use crate::actor::{Act, Order, Packed};
 use crate::refuse::Fault;
 
@@ -125,7 +125,7 @@ impl Host {
         let (mut pass, mut full) = (Vec::new(), Vec::new());
         let mut takeover = self.takeover.borrow_mut();
         for envelope in run {
-            let within = is_within(&envelope);
+            let within = envelope.is_within();
             match takeover.gates.pass(shard, envelope, within) {
                 Passage::Passes(envelope) => pass.push(envelope),
                 Passage::Waits => {}

@@ -1,0 +1,66 @@
+//! Owns the end of a member's part in a cluster while it still runs: its shards go to others, then its clients, a few
+//! at a time. By an operator's word (`rookery cluster drain`) or by SIGTERM; both the same.
+
+use std::time::Duration;
+
+use c2s::Gate;
+use cluster::plan::Status;
+use cluster::{Cluster, Plan};
+use proto::MemberId;
+use tokio::time::timeout;
+
+/// How long a member that is to end waits for others to take its shards.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whether nothing is left of a member that others were to take.
+fn is_empty(plan: &Plan, member: MemberId) -> bool {
+    plan.ownerships().all(|(_, held)| held.owner != member)
+}
+
+/// Whether another member can take shards.
+fn has_others(plan: &Plan, member: MemberId) -> bool {
+    plan.members().any(|other| other.info.id != member && other.takes_shards())
+}
+
+/// Gives this member's shards to others, if there are any: what lives in them goes on there. Returns when it owns none,
+/// or when that takes too long; says whether others have them.
+pub(crate) async fn give_shards_away(cluster: &Cluster) -> bool {
+    let (member, mut plan) = (cluster.member_id(), cluster.plan());
+    if !has_others(plan.get(), member) || is_empty(plan.get(), member) {
+        return has_others(plan.get(), member);
+    }
+    if let Err(error) = cluster.operator().drain(None).await {
+        tracing::warn!(%error, "others cannot take this member's shards; they take over when it has left");
+        return false;
+    }
+    let emptied = async {
+        while !is_empty(plan.get(), member) && has_others(plan.get(), member) {
+            if plan.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if timeout(PATIENCE, emptied).await.is_err() {
+        let left = plan.get().ownerships().filter(|(_, held)| held.owner == member).count();
+        tracing::warn!(
+            "{left} shards were not taken in time; others take over when this member has left"
+        );
+    }
+    is_empty(plan.get(), member)
+}
+
+/// Lets clients go, a few at a time over `over`, as soon as an operator has drained this member.
+pub(crate) async fn follow(cluster: &Cluster, gate: &Gate, over: Duration) {
+    let (member, mut plan) = (cluster.member_id(), cluster.plan());
+    loop {
+        let drains = plan.get().member(member).is_some_and(|own| own.status == Status::Draining);
+        if drains && is_empty(plan.get(), member) {
+            break;
+        }
+        if plan.changed().await.is_err() {
+            return;
+        }
+    }
+    tracing::info!("is drained: its clients are let go");
+    gate.drip(over).await;
+}

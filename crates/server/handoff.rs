@@ -1,0 +1,305 @@
+//! Owns shards on their way between members while everything runs: frozen here and handed over, or taken in and
+//! thawed. What is decided is decided by the leader (`cluster::control::moves`); entities are frozen and started by
+//! their hosts (`entity::host::handoff`).
+//!
+//! The owner's side, one task for each shard:
+//!
+//! ```text
+//! nothing new is let in -> at rest -> what it has sent and written is safe elsewhere -> snapshots handed over
+//!   -> "let go" -> the plan: moved  -> gone here; what waited goes to the new owner
+//!                          called off -> as if nothing had been
+//! ```
+//!
+//! One shard at a time comes to rest: two that wait for each other's receipts would wait for ever. Two members'
+//! may: then both give up soon, and try again at different times.
+
+mod taking;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use actix_rt::ArbiterHandle;
+use cluster::bulk::{self, HandError, Hands};
+use cluster::plan::MoveId;
+use cluster::{LetGo, Moves, Peers};
+use entity::Host;
+use entity::host::handoff::{Part, Patience};
+use futures_util::future::join_all;
+use proto::MemberId;
+use router::Router;
+use store::SharedStore;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+use xmpp::{Bucket, Fence, Shard};
+
+use taking::Taking;
+
+/// How long a shard may take to come to rest before what waits for it goes on for a while. Without receipts it is not at
+/// rest: nobody but this member has what they stand for.
+const REST: Patience =
+    Patience { turns: Duration::from_millis(600), receipts: Duration::from_secs(3_600) };
+
+/// So often it is tried.
+const ATTEMPTS: u32 = 4;
+
+/// How long what a shard has sent may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
+/// Shards that move, once there are arbiters. A clone is the same.
+#[derive(Clone, Default)]
+pub(crate) struct Handoff {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    ground: OnceLock<Ground>,
+    /// What became of each move that is under way from here, as soon as it is known.
+    leaving: Mutex<BTreeMap<Shard, watch::Sender<Fate>>>,
+    /// One shard at a time comes to rest.
+    resting: tokio::sync::Mutex<()>,
+}
+
+/// What handing over needs.
+pub(crate) struct Ground {
+    pub(crate) peers: Peers,
+    pub(crate) hands: Hands,
+    pub(crate) arbiters: Vec<ArbiterHandle>,
+    pub(crate) router: Router,
+    pub(crate) store: SharedStore,
+}
+
+/// What became of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Unknown,
+    CalledOff,
+    Moved,
+}
+
+/// Why a shard stays.
+#[derive(Debug, thiserror::Error)]
+enum Stays {
+    #[error("it does not come to rest")]
+    Restless,
+    #[error("what it has sent does not arrive")]
+    Unsent,
+    #[error("it was called off")]
+    CalledOff,
+    #[error("an entity cannot be written down")]
+    Unwritable,
+    #[error(transparent)]
+    Hand(#[from] HandError),
+}
+
+impl Handoff {
+    /// From now on there is something to hand over, and room to take in.
+    pub(crate) fn begin(&self, ground: Ground) {
+        let taking = Taking::start(&ground);
+        bulk::serve(&ground.peers, Arc::new(taking));
+        // It is begun once.
+        drop(self.shared.ground.set(ground));
+    }
+
+    fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeMap<Shard, watch::Sender<Fate>>> {
+        self.shared.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, shard: Shard, fate: Fate) {
+        if let Some(task) = self.leaving().remove(&shard) {
+            task.send_replace(fate);
+        }
+    }
+}
+
+impl fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handoff").finish_non_exhaustive()
+    }
+}
+
+impl Moves for Handoff {
+    fn prepare(&self, shard: Shard, to: MemberId, let_go: LetGo) {
+        let Some(ground) = self.shared.ground.get() else {
+            // What lives here is being brought back: not now.
+            return;
+        };
+        let (told, fate) = watch::channel(Fate::Unknown);
+        self.leaving().insert(shard, told);
+        let (shared, runtime) = (Arc::clone(&self.shared), ground.peers.runtime().clone());
+        runtime.spawn(async move {
+            if let Some(ground) = shared.ground.get() {
+                let leaving = Leaving { ground, shard, fate };
+                leaving.run(&shared.resting, to, let_go).await;
+            }
+        });
+    }
+
+    fn called_off(&self, shard: Shard) {
+        self.tell(shard, Fate::CalledOff);
+    }
+
+    fn moved(&self, shard: Shard) {
+        self.tell(shard, Fate::Moved);
+    }
+}
+
+/// One shard on its way from here.
+struct Leaving<'a> {
+    ground: &'a Ground,
+    shard: Shard,
+    fate: watch::Receiver<Fate>,
+}
+
+impl Leaving<'_> {
+    async fn run(mut self, resting: &tokio::sync::Mutex<()>, to: MemberId, let_go: LetGo) {
+        let handed = self.hand_over(resting, to, let_go.moved()).await;
+        match handed {
+            Ok(()) => let_go.done(),
+            Err(error) => {
+                tracing::debug!(%error, "shard {} stays", self.shard.number());
+                drop(let_go);
+                return self.go_on().await;
+            }
+        }
+        // Frozen until it is known who acts for it.
+        let fate = self.fate.wait_for(|fate| *fate != Fate::Unknown).await;
+        match fate.map(|fate| *fate) {
+            Ok(Fate::Moved) => self.leave().await,
+            Ok(_) | Err(_) => self.go_on().await,
+        }
+    }
+
+    async fn hand_over(
+        &mut self,
+        resting: &tokio::sync::Mutex<()>,
+        to: MemberId,
+        moved: MoveId,
+    ) -> Result<(), Stays> {
+        self.come_to_rest(resting).await?;
+        self.settle().await?;
+        let mut entities = Vec::new();
+        for arbiter in self.arbiters() {
+            let part = self.part();
+            let taken = on(arbiter, async move |host: &Host| host.take_snapshots(part)).await;
+            for entity in taken.unwrap_or_default() {
+                entities.push(entity.encode().ok_or(Stays::Unwritable)?);
+            }
+        }
+        if entities.is_empty() {
+            // Whatever lived here goes on from its rows.
+            return Ok(());
+        }
+        Ok(self.ground.hands.hand(to, moved, entities).await?)
+    }
+
+    /// Freezes what lives in the shard, with nothing before it.
+    async fn come_to_rest(&self, resting: &tokio::sync::Mutex<()>) -> Result<(), Stays> {
+        for attempt in 0..ATTEMPTS {
+            if *self.fate.borrow() != Fate::Unknown {
+                return Err(Stays::CalledOff);
+            }
+            let one_at_a_time = resting.lock().await;
+            self.ground.router.close(self.shard);
+            let rest = self.arbiters().map(|arbiter| freeze(arbiter, self.part()));
+            let rest = join_all(rest).await.into_iter().all(|rest| rest);
+            if rest {
+                return Ok(());
+            }
+            drop(one_at_a_time);
+            self.go_on().await;
+            // Another member's shard may have waited for this one: they are not to meet again.
+            let odd = u32::from(self.shard.number() % 7);
+            sleep(Duration::from_millis(10) * (attempt + 1) * (odd + 1)).await;
+        }
+        Err(Stays::Restless)
+    }
+
+    /// Waits until what the shard has sent has arrived and what it has written is kept.
+    async fn settle(&self) -> Result<(), Stays> {
+        let arrived = timeout(ARRIVAL, self.ground.router.sent_all(self.shard)).await;
+        arrived.map_err(|_| Stays::Unsent)?;
+        let plan = self.ground.peers.plan().latest();
+        let Some(epoch) = plan.epoch_of(self.shard) else { return Err(Stays::CalledOff) };
+        let writing = buckets(self.shard).filter_map(|bucket| {
+            let number = usize::from(self.ground.router.arbiter_of(bucket).0);
+            let arbiter = self.ground.arbiters.get(number)?;
+            let fence = Fence { bucket, epoch };
+            Some(on(arbiter, async move |host: &Host| host.written(fence).await))
+        });
+        match timeout(ARRIVAL, join_all(writing)).await {
+            Ok(written) if written.iter().all(|written| *written == Some(true)) => Ok(()),
+            _ => Err(Stays::Unsent),
+        }
+    }
+
+    /// It stays: as if nothing had been.
+    async fn go_on(&self) {
+        for arbiter in self.arbiters() {
+            let part = self.part();
+            on(arbiter, async move |host: &Host| host.thaw(part)).await;
+        }
+        self.ground.router.open(self.shard);
+    }
+
+    /// It is somebody else's: what waited goes there.
+    async fn leave(&self) {
+        for arbiter in self.arbiters() {
+            let part = self.part();
+            on(arbiter, async move |host: &Host| router::local::route(host.release(part))).await;
+        }
+        self.ground.router.open(self.shard);
+    }
+
+    fn part(&self) -> Part {
+        Part::Shard(self.shard)
+    }
+
+    fn arbiters(&self) -> impl Iterator<Item = &ArbiterHandle> {
+        arbiters_of(&self.ground.router, &self.ground.arbiters, self.shard)
+    }
+}
+
+/// The arbiters on which a shard's entities live.
+fn arbiters_of<'a>(
+    router: &Router,
+    arbiters: &'a [ArbiterHandle],
+    shard: Shard,
+) -> impl Iterator<Item = &'a ArbiterHandle> {
+    let numbers = buckets(shard).map(|bucket| usize::from(router.arbiter_of(bucket).0));
+    let numbers: BTreeSet<usize> = numbers.collect();
+    numbers.into_iter().filter_map(|number| arbiters.get(number))
+}
+
+/// The buckets of a shard.
+fn buckets(shard: Shard) -> impl Iterator<Item = Bucket> {
+    let each = Bucket::COUNT / Shard::COUNT;
+    let first = shard.number() * each;
+    (first..first + each).filter_map(Bucket::new)
+}
+
+/// Freezes a part with nothing before it; what slipped in is acted on first.
+async fn freeze(arbiter: &ArbiterHandle, part: Part) -> bool {
+    let frozen = on(arbiter, async move |host: &Host| {
+        let rests = host.freeze(part, REST).await.is_ok();
+        rests && host.is_nothing_held_back(part)
+    });
+    frozen.await.unwrap_or(false)
+}
+
+/// Has the host of an arbiter do something; none where the arbiter or its host has ended.
+pub(crate) async fn on<T: Send + 'static>(
+    arbiter: &ArbiterHandle,
+    act: impl AsyncFnOnce(&Host) -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    arbiter.spawn_fn(move || {
+        actix_rt::spawn(async move {
+            let host = Host::here()?;
+            sender.send(act(&host).await).ok()
+        });
+    });
+    receiver.await.ok()
+}

@@ -1,0 +1,230 @@
+//! Owns the receiver's side of a move: what lives in a shard that is to be this member's is kept, with whatever comes
+//! for it, until the plan says what becomes of it.
+//!
+//! The member that had it acts for it until then, so nothing that is kept here has said a word. If the plan makes this
+//! member the owner the entities go on; if the move was called off they are forgotten.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_rt::ArbiterHandle;
+use bytes::Bytes;
+use cluster::bulk::Takes;
+use cluster::plan::{MoveId, Phase};
+use cluster::{Plan, PlanHandle};
+use entity::Host;
+use entity::host::handoff::{Part, Patience};
+use futures_util::future::{BoxFuture, join_all};
+use proto::snapshot::EntitySnapshot;
+use proto::{MemberId, Route};
+use router::Router;
+use store::SharedStore;
+use xmpp::{Epoch, Fence, Shard};
+
+use super::{Ground, buckets, on};
+
+/// The most shards that are kept at a time; a leader has 32 under way to a member.
+const MOST: usize = 64;
+
+/// Shards that may come. A clone is the same.
+#[derive(Clone)]
+pub(super) struct Taking {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    member: MemberId,
+    arbiters: Vec<ArbiterHandle>,
+    router: Router,
+    store: SharedStore,
+    kept: Mutex<BTreeMap<Shard, Kept>>,
+    plan: PlanHandle,
+}
+
+/// What lives in a shard that may come.
+struct Kept {
+    since: u64,
+    /// As many as there are arbiters.
+    entities: BTreeMap<usize, Vec<EntitySnapshot>>,
+}
+
+/// What the plan says of a shard that is kept.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Open,
+    Ours(Epoch),
+    CalledOff,
+}
+
+impl Taking {
+    /// Takes in from now on.
+    pub(super) fn start(ground: &Ground) -> Self {
+        let shared = Shared {
+            member: ground.router.member(),
+            arbiters: ground.arbiters.clone(),
+            router: ground.router.clone(),
+            store: Arc::clone(&ground.store),
+            kept: Mutex::default(),
+            plan: ground.peers.plan(),
+        };
+        let taking = Self { shared: Arc::new(shared) };
+        ground.peers.runtime().spawn(taking.clone().follow());
+        taking
+    }
+
+    /// Lets what is kept go on, or forgets it, as the plan changes.
+    async fn follow(self) {
+        let (this, mut plan) = (&self, self.shared.plan.clone());
+        while plan.changed().await.is_ok() {
+            let settled = this.settled(plan.get());
+            join_all(settled.into_iter().map(|(shard, kept, outcome)| async move {
+                match outcome {
+                    Outcome::Ours(epoch) => this.go_on(shard, epoch, kept).await,
+                    Outcome::Open | Outcome::CalledOff => this.forget(shard).await,
+                }
+            }))
+            .await;
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<Shard, Kept>> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept no longer.
+    fn settled(&self, plan: &Plan) -> Vec<(Shard, Kept, Outcome)> {
+        let mut kept = self.kept();
+        let outcomes: Vec<_> = kept
+            .iter()
+            .map(|(shard, kept)| (*shard, outcome(plan, self.shared.member, *shard, kept.since)))
+            .filter(|(_, outcome)| *outcome != Outcome::Open)
+            .collect();
+        let take = |(shard, outcome)| Some((shard, kept.remove(&shard)?, outcome));
+        outcomes.into_iter().filter_map(take).collect()
+    }
+
+    async fn keep(&self, moved: MoveId, entities: Vec<Bytes>) -> Result<(), String> {
+        let decoded: Result<Vec<_>, _> =
+            entities.iter().map(|bytes| EntitySnapshot::decode(bytes)).collect();
+        let decoded = decoded.map_err(|error| error.to_string())?;
+        let mut by_arbiter: BTreeMap<usize, Vec<EntitySnapshot>> = BTreeMap::new();
+        for entity in decoded {
+            let key = entity.route.key().ok_or("an entity has no address")?;
+            let bucket = self.shared.router.bucket(key);
+            if bucket.shard() != moved.shard {
+                return Err("an entity is of another shard".to_owned());
+            }
+            let arbiter = usize::from(self.shared.router.arbiter_of(bucket).0);
+            by_arbiter.entry(arbiter).or_default().push(entity);
+        }
+        if self.kept().len() >= MOST {
+            return Err("too many shards are on their way here".to_owned());
+        }
+        // Whatever comes for it waits from now on, behind those that are to come.
+        let part = Part::Shard(moved.shard);
+        // Nothing lives here that would have to come to rest.
+        let still = Patience { turns: Duration::ZERO, receipts: Duration::ZERO };
+        for arbiter in self.arbiters_of(moved.shard) {
+            let frozen = on(arbiter, async move |host: &Host| host.freeze(part, still).await);
+            if !matches!(frozen.await, Some(Ok(()))) {
+                self.forget(moved.shard).await;
+                return Err("something lives here in its place".to_owned());
+            }
+        }
+        let kept = Kept { since: moved.since, entities: by_arbiter };
+        self.kept().insert(moved.shard, kept);
+        // The plan may have changed before it was kept.
+        let plan = self.shared.plan.latest();
+        match outcome(&plan, self.shared.member, moved.shard, moved.since) {
+            Outcome::Open => Ok(()),
+            Outcome::Ours(_) | Outcome::CalledOff => {
+                self.kept().remove(&moved.shard);
+                self.forget(moved.shard).await;
+                Err("it does not move here any more".to_owned())
+            }
+        }
+    }
+
+    /// The shard is this member's.
+    async fn go_on(&self, shard: Shard, epoch: Epoch, kept: Kept) {
+        let claims = buckets(shard).map(|bucket| self.shared.store.claim(Fence { bucket, epoch }));
+        for fault in join_all(claims).await.into_iter().filter_map(Result::err) {
+            // Its first write raises the fence as well.
+            tracing::warn!(error = %fault, "could not claim a bucket");
+        }
+        let part = Part::Shard(shard);
+        for (number, entities) in kept.entities {
+            let Some(arbiter) = self.shared.arbiters.get(number) else { continue };
+            let router = self.shared.router.clone();
+            let started =
+                on(arbiter, async move |host: &Host| start(host, &router, entities, epoch).await);
+            if started.await.is_none() {
+                tracing::error!(
+                    "what lived in shard {} is lost: an arbiter has ended",
+                    shard.number()
+                );
+            }
+        }
+        for arbiter in self.arbiters_of(shard) {
+            on(arbiter, async move |host: &Host| host.thaw(part)).await;
+        }
+    }
+
+    /// The shard is somebody else's: what came for it in vain goes there.
+    async fn forget(&self, shard: Shard) {
+        let part = Part::Shard(shard);
+        for arbiter in self.arbiters_of(shard) {
+            on(arbiter, async move |host: &Host| router::local::route(host.release(part))).await;
+        }
+    }
+
+    fn arbiters_of(&self, shard: Shard) -> impl Iterator<Item = &ArbiterHandle> {
+        super::arbiters_of(&self.shared.router, &self.shared.arbiters, shard)
+    }
+}
+
+impl fmt::Debug for Taking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taking").finish_non_exhaustive()
+    }
+}
+
+impl Takes for Taking {
+    fn take(&self, moved: MoveId, entities: Vec<Bytes>) -> BoxFuture<'static, Result<(), String>> {
+        let taking = self.clone();
+        Box::pin(async move { taking.keep(moved, entities).await })
+    }
+}
+
+fn outcome(plan: &Plan, member: MemberId, shard: Shard, since: u64) -> Outcome {
+    if plan.index() < since {
+        return Outcome::Open;
+    }
+    let Some(held) = plan.ownership(shard) else { return Outcome::CalledOff };
+    match held.phase {
+        _ if held.owner == member => Outcome::Ours(held.epoch),
+        Phase::Moving { to, since: now } if to == member && now == since => Outcome::Open,
+        _ => Outcome::CalledOff,
+    }
+}
+
+/// Users first, so that there is somebody whom their sessions can tell.
+async fn start(host: &Host, router: &Router, entities: Vec<EntitySnapshot>, epoch: Epoch) {
+    let (sessions, others): (Vec<_>, Vec<_>) =
+        entities.into_iter().partition(|entity| matches!(entity.route, Route::Session(_)));
+    for entities in [others, sessions] {
+        let starting = entities.into_iter().map(|entity| async {
+            let (jid, name) = (entity.route.key().cloned(), entity.route.name());
+            let bucket = jid.as_ref().map(|jid| router.bucket(jid))?;
+            let started = host.start(entity, Fence { bucket, epoch }).await;
+            if let Err(error) = started {
+                let jid = jid.as_ref().map(tracing::field::display);
+                tracing::error!(route = name, jid, %error, "an entity does not go on here");
+            }
+            Some(())
+        });
+        join_all(starting).await;
+    }
+}
