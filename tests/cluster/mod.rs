@@ -1,9 +1,12 @@
 //! Three processes of the binary on loopback are one cluster: they find each other, share the plan, take over
 //! from one that dies, and keep strangers out.
 
+mod drain;
 mod faults;
 mod history;
+mod names;
 mod operators;
 mod quarters;
 mod strangers;
+mod talk;
 mod together;

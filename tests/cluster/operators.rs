@@ -4,6 +4,7 @@ use cluster::plan::Status as MemberStatus;
 use town::{Story, Town};
 
 use super::quarters::{PATIENT, Quarters, leader, member, status, until, until_led};
+use crate::redis::{fixture, redis};
 use crate::stage::{PASSWORD, Stage, rookery};
 
 #[test]
@@ -59,8 +60,12 @@ fn a_member_is_drained_stopped_and_forgotten_and_the_last_can_go_on_alone() {
 
 #[test]
 fn clients_talk_without_a_word_in_the_log() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (_redis, store) = redis();
     let quarters = Quarters::of(3, 3);
-    let stages = quarters.start_all(3, PATIENT);
+    let stages = quarters.start_all(3, &format!("{PATIENT}{store}"));
     until("standbys", || status(&stages[0]).members.iter().all(|row| row.standby_shards > 0));
     let names = names_at(&stages[0]);
     let (one, other) = (&names[0], &names[1]);

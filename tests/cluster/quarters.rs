@@ -29,6 +29,15 @@ pub(super) struct Quarters {
     pub(super) certificates: PathBuf,
     pub(super) addresses: Vec<SocketAddr>,
     expect: usize,
+    found_by: Found,
+}
+
+/// How members find each other.
+enum Found {
+    /// The first three know each other.
+    Seeds,
+    /// Every address of this name is a member's, as this name server says.
+    Name(String, SocketAddr),
 }
 
 impl Quarters {
@@ -47,16 +56,33 @@ impl Quarters {
         let sockets: Vec<_> =
             (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        Self { certificates, addresses, expect }
+        Self { certificates, addresses, expect, found_by: Found::Seeds }
+    }
+
+    /// As [`Quarters::of`], for members that find each other by a name: with one port at addresses of their own.
+    pub(super) fn by_name(count: usize, name: &str, server: SocketAddr) -> Self {
+        let mut quarters = Self::of(count, count);
+        let port = quarters.addresses[0].port();
+        let host = |number| std::net::Ipv4Addr::new(127, 0, 0, number);
+        let numbers = (1..=u8::MAX).take(count);
+        quarters.addresses = numbers.map(|number| (host(number), port).into()).collect();
+        quarters.found_by = Found::Name(format!("{name}:{port}"), server);
+        quarters
     }
 
     /// The configuration of the member of this number, from 1, with this laid over.
     pub(super) fn config(&self, number: usize, more: &str) -> String {
         let listen = self.addresses[number - 1];
         let seeds: Vec<_> = self.addresses.iter().take(3).map(|a| format!("'{a}'")).collect();
-        let (dir, expect, seeds) = (self.certificates.display(), self.expect, seeds.join(", "));
+        let (servers, found_by) = match &self.found_by {
+            Found::Seeds => (String::new(), format!("seeds = [{}]", seeds.join(", "))),
+            Found::Name(name, server) => {
+                (format!("[dns]\nservers = ['{server}']\n"), format!("dns = '{name}'"))
+            }
+        };
+        let (dir, expect) = (self.certificates.display(), self.expect);
         format!(
-            "[cluster]\nname = 'm{number}'\nlisten = '{listen}'\nseeds = [{seeds}]\n\
+            "{servers}[cluster]\nname = 'm{number}'\nlisten = '{listen}'\n{found_by}\n\
              bootstrap_expect = {expect}\nca = '{dir}/cluster-ca.crt'\n\
              certificate = '{dir}/m{number}.crt'\nkey = '{dir}/m{number}.key'\n{more}"
         )
@@ -66,6 +92,11 @@ impl Quarters {
     pub(super) fn start(&self, number: usize, more: &str) -> JoinHandle<Stage> {
         let config = self.config(number, more);
         thread::spawn(move || Stage::start(&config))
+    }
+
+    /// Whether somebody listens at the address of the member of this number, from 1.
+    pub(super) fn listens(&self, number: usize) -> bool {
+        TcpStream::connect(self.addresses[number - 1]).is_ok()
     }
 
     /// Starts the first so many members together.

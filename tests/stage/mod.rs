@@ -26,8 +26,9 @@ use crew::Crew;
 /// The password of every account on a stage.
 pub(crate) const PASSWORD: &str = "pencil";
 
-/// A start takes some hundred milliseconds; longer than this, and it has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A start takes some hundred milliseconds, that of a cluster some seconds; longer than this, and it has failed, also
+/// on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running server.
 pub(crate) struct Stage {

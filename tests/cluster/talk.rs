@@ -1,0 +1,309 @@
+//! Owns a conversation that goes on whatever happens to members: clients with stream management (XEP-0198) that
+//! number what they say, come back elsewhere when their stream ends, and count what they hear.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use cluster::clock::BootTime;
+use town::Client;
+use town::client::Login;
+use xmpp::{Element, ns};
+
+use super::quarters::PATIENCE;
+use crate::stage::PASSWORD;
+
+const SM: &str = "urn:xmpp:sm:3";
+
+/// The most stanzas that wait for an acknowledgement before somebody says more.
+const MOST_UNACKNOWLEDGED: usize = 16;
+
+/// Stands for the client's presence among what is not acknowledged.
+const PRESENCE: usize = usize::MAX;
+
+/// Conversations between pairs.
+pub(super) struct Talk {
+    shared: Arc<Shared>,
+    talkers: Vec<JoinHandle<Report>>,
+}
+
+struct Shared {
+    /// Where clients may connect.
+    addresses: Mutex<Vec<SocketAddr>>,
+    /// Nothing new is said.
+    ends: AtomicBool,
+    /// What was heard by all.
+    heard: AtomicUsize,
+    /// What happened to clients, for whoever must find out why nothing comes.
+    notes: Mutex<Vec<String>>,
+}
+
+/// What became of one client's conversation.
+#[derive(Default)]
+struct Report {
+    said: usize,
+    heard: Vec<usize>,
+    /// It could not resume, and began anew.
+    begun_anew: usize,
+}
+
+/// What went wrong with what all said, and how often clients resumed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) lost: usize,
+    pub(super) doubled: usize,
+    pub(super) reordered: usize,
+    pub(super) begun_anew: usize,
+}
+
+impl Talk {
+    /// Lets each pair talk; clients connect to one address after the other.
+    pub(super) fn begin(pairs: &[(&str, &str)], addresses: Vec<SocketAddr>) -> Self {
+        let shared = Arc::new(Shared {
+            addresses: Mutex::new(addresses),
+            ends: AtomicBool::new(false),
+            heard: AtomicUsize::new(0),
+            notes: Mutex::default(),
+        });
+        let both = pairs.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]);
+        let talker = |(number, (name, peer)): (usize, (&str, &str))| {
+            let talker = Talker {
+                shared: Arc::clone(&shared),
+                name: name.to_owned(),
+                peer: peer.to_owned(),
+                at: number,
+                ..Talker::default()
+            };
+            thread::spawn(move || talker.run())
+        };
+        let talkers = both.enumerate().map(talker).collect();
+        Self { shared, talkers }
+    }
+
+    /// Waits until so much more was heard.
+    pub(super) fn go_on_for(&self, messages: usize) {
+        let (begun, heard) = (BootTime::now(), || self.shared.heard.load(Ordering::Relaxed));
+        let begin = heard();
+        while heard() < begin + messages {
+            let (waited, more) = (BootTime::now().since(begun), heard() - begin);
+            let notes = || self.shared.notes.lock().unwrap().join("\n");
+            assert!(waited < PATIENCE, "only {more} messages were heard\n{}", notes());
+            thread::park_timeout(Duration::from_millis(25));
+        }
+    }
+
+    /// From now on clients connect here.
+    pub(super) fn move_to(&self, addresses: Vec<SocketAddr>) {
+        *self.shared.addresses.lock().unwrap() = addresses;
+    }
+
+    /// Ends it when all was heard that was said, or nothing comes any more.
+    pub(super) fn end(self) -> (Count, String) {
+        self.shared.ends.store(true, Ordering::Relaxed);
+        let reports: Vec<Report> =
+            self.talkers.into_iter().map(|talker| talker.join().unwrap()).collect();
+        // Those of a pair stand side by side.
+        let mut count = Count::default();
+        for pair in reports.chunks(2) {
+            for (from, to) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                count.add(from.said, &to.heard);
+                count.begun_anew += from.begun_anew;
+            }
+        }
+        let notes = self.shared.notes.lock().unwrap().join("\n");
+        (count, notes)
+    }
+}
+
+impl Count {
+    fn add(&mut self, said: usize, heard: &[usize]) {
+        let mut times = vec![0_usize; said];
+        for number in heard {
+            times[*number] += 1;
+        }
+        self.lost += times.iter().filter(|times| **times == 0).count();
+        self.doubled += times.iter().filter(|times| **times > 1).count();
+        self.reordered += heard.windows(2).filter(|two| two[0] > two[1]).count();
+    }
+}
+
+struct Talker {
+    shared: Arc<Shared>,
+    name: String,
+    peer: String,
+    /// Which address is next.
+    at: usize,
+    report: Report,
+    /// Numbers that the server has not acknowledged, oldest first.
+    unacknowledged: VecDeque<usize>,
+    /// Stanzas that it has acknowledged.
+    acknowledged: u32,
+    /// Stanzas that came.
+    h: u32,
+    resumption: Option<String>,
+}
+
+impl Default for Talker {
+    fn default() -> Self {
+        let shared = Shared {
+            addresses: Mutex::default(),
+            ends: AtomicBool::new(false),
+            heard: AtomicUsize::new(0),
+            notes: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            name: String::new(),
+            peer: String::new(),
+            at: 0,
+            report: Report::default(),
+            unacknowledged: VecDeque::new(),
+            acknowledged: 0,
+            h: 0,
+            resumption: None,
+        }
+    }
+}
+
+impl Talker {
+    fn run(mut self) -> Report {
+        let mut silent = 0;
+        loop {
+            let Some(mut client) = self.connect() else {
+                thread::park_timeout(Duration::from_millis(50));
+                continue;
+            };
+            while !client.ended {
+                let ends = self.shared.ends.load(Ordering::Relaxed);
+                if !ends && self.unacknowledged.len() < MOST_UNACKNOWLEDGED {
+                    self.say(&mut client);
+                }
+                match client.poll() {
+                    Some(element) => {
+                        silent = 0;
+                        self.hear(&element, &mut client);
+                    }
+                    None => silent += 1,
+                }
+                // Whoever has lost something will not hear it later than this.
+                if ends && self.unacknowledged.is_empty() && silent > 500 {
+                    client.leave();
+                    return self.report;
+                }
+            }
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.shared.notes.lock().unwrap().push(format!("{}: {what}", self.name));
+    }
+
+    fn say(&mut self, client: &mut Client) {
+        let number = self.report.said;
+        self.report.said += 1;
+        self.unacknowledged.push_back(number);
+        self.write(client, number);
+    }
+
+    fn write(&self, client: &mut Client, number: usize) {
+        let peer = &self.peer;
+        client.send(format!(
+            "<message to='{peer}@localhost' type='chat' id='{number}'><body>{number}</body>\
+             </message><r xmlns='{SM}'/>"
+        ));
+    }
+
+    fn hear(&mut self, element: &Element, client: &mut Client) {
+        let of_stream = element.ns() == SM;
+        match element.name() {
+            "r" if of_stream => client.send(format!("<a xmlns='{SM}' h='{}'/>", self.h)),
+            "a" if of_stream => self.acknowledge(element),
+            "message" => {
+                self.h = self.h.wrapping_add(1);
+                let body = element.child("body", "").map(Element::text);
+                if let Some(number) = body.and_then(|body| body.parse().ok()) {
+                    self.report.heard.push(number);
+                    self.shared.heard.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            "iq" | "presence" => self.h = self.h.wrapping_add(1),
+            _ => self.note(format!("{element:?}")),
+        }
+    }
+
+    fn acknowledge(&mut self, element: &Element) {
+        let Some(h) = element.attr("h").and_then(|h| h.parse::<u32>().ok()) else { return };
+        let news = h.wrapping_sub(self.acknowledged);
+        for _ in 0..news {
+            self.unacknowledged.pop_front();
+        }
+        self.acknowledged = h;
+    }
+
+    /// Connects to the next address, and goes on where it was. None: nobody is there, or the stream ended.
+    fn connect(&mut self) -> Option<Client> {
+        let addresses = self.shared.addresses.lock().unwrap().clone();
+        let address = addresses[self.at % addresses.len()];
+        self.at += 1;
+        let login = Login { address, domain: "localhost", name: &self.name, password: PASSWORD };
+        let mut client = match Client::try_log_in(&login) {
+            Ok(client) => client,
+            Err(why) => {
+                self.note(why);
+                return None;
+            }
+        };
+        match self.resumption.clone() {
+            Some(id) => self.resume(&mut client, &id)?,
+            None => self.bind(&mut client)?,
+        }
+        Some(client)
+    }
+
+    fn resume(&mut self, client: &mut Client, id: &str) -> Option<()> {
+        client.send(format!("<resume xmlns='{SM}' h='{}' previd='{id}'/>", self.h));
+        let answer = client.await_next().ok()??;
+        match answer.name() {
+            "resumed" => {
+                self.note(format!("resumed with {}", self.unacknowledged.len()));
+                self.acknowledge(&answer);
+                self.write_again(client);
+                Some(())
+            }
+            "failed" => {
+                self.note(format!("{answer:?}"));
+                self.report.begun_anew += 1;
+                self.bind(client)
+            }
+            _ => None,
+        }
+    }
+
+    fn bind(&mut self, client: &mut Client) -> Option<()> {
+        client.send(format!(
+            "<iq type='set' id='bind'><bind xmlns='{}'><resource>talk</resource></bind></iq>\
+             <enable xmlns='{SM}' resume='true'/>",
+            ns::BIND
+        ));
+        client.await_next().ok()??;
+        let enabled = client.await_next().ok()??;
+        self.resumption = enabled.attr("id").map(str::to_owned);
+        (self.h, self.acknowledged) = (0, 0);
+        self.unacknowledged.retain(|number| *number != PRESENCE);
+        self.unacknowledged.push_front(PRESENCE);
+        self.write_again(client);
+        Some(())
+    }
+
+    fn write_again(&self, client: &mut Client) {
+        for number in &self.unacknowledged {
+            match *number {
+                PRESENCE => client.send("<presence/>"),
+                number => self.write(client, number),
+            }
+        }
+    }
+}
