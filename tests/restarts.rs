@@ -24,7 +24,7 @@ fn a_client_resumes_over_a_restart_with_its_count_and_what_it_had_not_acknowledg
         juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m3'><body>3</body></message>
         romeo/phone   receives <message id='m3'><body>3</body>…</message>
         server        is stopped
-        romeo/phone   receives {stream-error system-shutdown}
+        romeo/phone   finds    {stream-error system-shutdown}
         romeo/phone   loses the stream
         romeo/phone   vanishes
         juliet/garden receives {stream-error system-shutdown}
@@ -110,7 +110,7 @@ fn who_does_not_come_back_in_time_is_gone_and_the_next_client_gets_the_messages(
         server        starts again
         juliet/garden logs in
         romeo/laptop  connects
-        romeo/laptop  receives <message id='m1'><body>1</body><delay xmlns='urn:xmpp:delay' from='{domain}'>…</delay>…</message>
+        romeo/laptop  finds    <message id='m1'><body>1</body><delay xmlns='urn:xmpp:delay' from='{domain}'>…</delay>…</message>
         romeo/phone   logs in
         romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
         romeo/phone   receives <failed xmlns='urn:xmpp:sm:3'>…</failed>

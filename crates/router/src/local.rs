@@ -10,6 +10,7 @@
 //! | `many` | envelopes that many are to get |
 
 mod many;
+mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -161,7 +162,7 @@ pub fn install(
         frozen: Cell::new(false),
     });
     LOCAL.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&local)));
-    (receive(Rc::clone(&local), inbox), flush(local))
+    (tasks::receive(Rc::clone(&local), inbox), tasks::flush(local))
 }
 
 /// Whether this thread is an arbiter.
@@ -581,31 +582,5 @@ impl Local {
                 edge.write();
             }
         }
-    }
-}
-
-async fn receive(local: Rc<Local>, mut inbox: Receiver) {
-    while let Some(post) = inbox.next().await {
-        local.hear(post);
-    }
-}
-
-async fn flush(local: Rc<Local>) {
-    while !local.stopped.get() {
-        local.flush.notified().await;
-        // Behind all tasks that are ready now.
-        tokio::task::yield_now().await;
-        // Rule A: an effect leaves only while the lease holds.
-        let lease = local.router.lease();
-        if !lease.holds() {
-            local.frozen.set(true);
-            if lease.until_valid().await.is_err() {
-                // Expelled or stopping: nothing may leave any more.
-                return;
-            }
-            local.frozen.set(false);
-            edges().iter().for_each(|edge| edge.thaw());
-        }
-        local.flush_once();
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     fn a_stream_that_ends_has_told_all_that_is_confirmed() {
         let mut unconfirmed = Unconfirmed::from(5);
         assert_eq!(unconfirmed.last(), None);
-        unconfirmed.push(10);
+        unconfirmed.push(10, None);
         unconfirmed.confirm(6);
         assert_eq!((unconfirmed.last(), unconfirmed.last()), (Some(6), None));
     }

@@ -139,7 +139,7 @@ fn what_no_archive_brings_back_goes_along_and_the_order_goes_on() {
     assert!(!stage.trial.entity.settings.archived);
     says(&mut stage, "crone@x.org/desktop", "by the pricking");
     let last = stage.trial.entity.last_id;
-    stage.trial.drowsy = true;
+    stage.trial.nap();
     let said = stage.gets("<presence xmlns='jabber:client' from='hag@x.org/pda' to='coven@chat.x.org/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
     assert!(said.contains(&"hag@x.org/pda: by the pricking".to_owned()), "{said:?}");
     assert_eq!(stage.trial.entity.last_id, last);
