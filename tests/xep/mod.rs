@@ -5,6 +5,7 @@ mod blocking;
 mod caps;
 mod carbons;
 mod client_state;
+mod commands;
 mod contact;
 mod delay;
 mod disco;

@@ -7,6 +7,7 @@ use proto::session::ClientState;
 use store::Write;
 use xmpp::{Element, IqType, Stanza, StanzaError};
 
+use crate::command::Command;
 use crate::context::Context;
 use crate::entity::Entity;
 use crate::slot::SlotKind;
@@ -23,6 +24,8 @@ pub struct Extension<E: Entity> {
     pub features: &'static [&'static str],
     /// The IQ requests that it answers.
     pub iqs: &'static [Iq<E>],
+    /// The commands that it has (XEP-0050).
+    pub commands: &'static [Command<E>],
     /// Sees what the entity's owner sends.
     pub outbound: Option<Stage<E>>,
     /// Sees what others send to the entity.
@@ -129,6 +132,7 @@ impl<E: Entity> Extension<E> {
         version: "",
         features: &[],
         iqs: &[],
+        commands: &[],
         outbound: None,
         inbound: None,
         session: None,
@@ -161,6 +165,11 @@ impl<E: Entity> Extensions<E> {
             }
         }
         features
+    }
+
+    /// Every command in order.
+    pub fn commands(&self) -> impl Iterator<Item = &'static Command<E>> + use<E> {
+        self.list.iter().flat_map(|extension| extension.commands)
     }
 
     /// The types of all slots.

@@ -6,6 +6,7 @@
 //! | [`entity`] | the trait: a pure state machine with an address |
 //! | [`context`] | one turn: time, chance, right, cause, and what the turn causes |
 //! | [`extension`] | what one XEP adds to one kind of entity |
+//! | [`command`] | ad-hoc commands of an entity: found, permitted, run |
 //! | [`slot`] | the private state of extensions |
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
 //! | [`host`] | the actors of one arbiter |
@@ -19,6 +20,7 @@
 //! | [`trial`] | an entity without an actor, for tests |
 
 pub mod actor;
+pub mod command;
 pub mod context;
 pub mod entity;
 pub mod extension;
@@ -33,6 +35,7 @@ pub mod table;
 pub mod trial;
 pub mod writer;
 
+pub use command::Command;
 pub use context::{Context, Effect, Timer};
 pub use entity::{Entity, LoadError};
 pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};

@@ -188,7 +188,7 @@ fn come_in(
     let news = News::of(room, occupant);
     presence::tell_others(room, occupant, &news, cx);
     for other in occupant.sessions.iter().filter(|other| other.jid != knock.session) {
-        presence::tell_self(occupant, &other.jid, &news, cx);
+        presence::tell_self(room, occupant, &other.jid, &news, cx);
     }
 }
 
@@ -241,7 +241,7 @@ pub(crate) fn welcome(
         .collect();
     let id = stanza.head().id.clone();
     let news = News { id, own_codes: &own_codes, versions, ..News::of(room, occupant) };
-    presence::tell_self(occupant, session, &news, cx);
+    presence::tell_self(room, occupant, session, &news, cx);
     for line in room.history.shown(&knock.wish, room.settings.history, cx.now) {
         cx.send(line.clone().with_to(session.clone().into()));
     }

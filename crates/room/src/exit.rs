@@ -64,7 +64,7 @@ fn take_out(
     let news = News { content, codes, real, ..News::gone(room, &occupant) };
     let was_shown = occupant.shown().is_some_and(|shown| shown.jid == session);
     if room.occupants.remove_session(number, from) {
-        presence::tell_self(&occupant, &session, &news, cx);
+        presence::tell_self(room, &occupant, &session, &news, cx);
         // Of the others, the newest is shown now.
         if let Some(rest) = room.occupants.get(number).filter(|_| was_shown) {
             let news = News::of(room, rest);
@@ -103,7 +103,7 @@ pub(crate) fn stop(room: &mut Room, cx: &mut Context<'_, Room>) {
     for occupant in room.occupants.clear() {
         let news = News { codes: &[332], ..News::gone(room, &occupant) };
         for session in &occupant.sessions {
-            presence::tell_self(&occupant, &session.jid, &news, cx);
+            presence::tell_self(room, &occupant, &session.jid, &news, cx);
         }
     }
     room.count();

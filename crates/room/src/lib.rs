@@ -31,7 +31,7 @@
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
 //! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`nick`],
-//! [`rules`], [`settings`], [`form`], [`rate`], [`birth`].
+//! [`rules`], [`settings`], [`form`], [`rate`], [`birth`], [`hats`].
 
 pub mod admin;
 pub mod affiliate;
@@ -47,6 +47,7 @@ pub mod exit;
 pub mod extensions;
 pub mod fan_out;
 pub mod form;
+pub mod hats;
 pub mod history;
 pub mod invite;
 pub mod iq;

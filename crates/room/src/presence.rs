@@ -59,6 +59,7 @@ enum View {
 struct Written<'a> {
     news: &'a News<'a>,
     marks: &'a Bytes,
+    hats: Bytes,
     views: [Option<Bytes>; 3],
 }
 
@@ -122,14 +123,18 @@ impl<'a> News<'a> {
 }
 
 impl<'a> Written<'a> {
-    fn new(news: &'a News<'a>, marks: &'a Bytes) -> Self {
-        Self { news, marks, views: [None, None, None] }
+    fn new(room: &Room, occupant: &'a Occupant, news: &'a News<'a>) -> Self {
+        let hats = match news.kind {
+            PresenceType::Available => room.hats.of(&occupant.who),
+            _ => Bytes::new(),
+        };
+        Self { news, marks: &occupant.marks, hats, views: [None, None, None] }
     }
 
     fn content(&mut self, view: View) -> Bytes {
-        let (news, marks) = (self.news, self.marks);
+        let (news, marks, hats) = (self.news, self.marks, &self.hats);
         let written = self.views[view as usize].get_or_insert_with(|| {
-            let mut bytes = [&news.content[..], &marks[..]].concat();
+            let mut bytes = [&news.content[..], &marks[..], &hats[..]].concat();
             news.x(view).write(&mut bytes, "");
             bytes.into()
         });
@@ -188,7 +193,7 @@ pub(crate) fn tell_all(
     before: Role,
     cx: &mut Context<'_, Room>,
 ) {
-    let mut written = Written::new(news, &occupant.marks);
+    let mut written = Written::new(room, occupant, news);
     for session in &occupant.sessions {
         written.send(View::Own, &session.jid, cx);
     }
@@ -206,7 +211,7 @@ pub(crate) fn tell_others(
     news: &News<'_>,
     cx: &mut Context<'_, Room>,
 ) {
-    let mut written = Written::new(news, &occupant.marks);
+    let mut written = Written::new(room, occupant, news);
     if !room.settings.broadcast.has(occupant.role) {
         return;
     }
@@ -215,12 +220,13 @@ pub(crate) fn tell_others(
 
 /// Tells one session of himself.
 pub(crate) fn tell_self(
+    room: &Room,
     occupant: &Occupant,
     session: &FullJid,
     news: &News<'_>,
     cx: &mut Context<'_, Room>,
 ) {
-    Written::new(news, &occupant.marks).send(View::Own, session, cx);
+    Written::new(room, occupant, news).send(View::Own, session, cx);
 }
 
 /// Tells one session of everybody else who is in the room (§7.2.2).
@@ -234,7 +240,7 @@ pub(crate) fn tell_of_others(
     for other in room.occupants.iter().filter(|other| other.number != newcomer.number) {
         if room.settings.broadcast.has(other.role) {
             let news = News::of(room, other);
-            Written::new(&news, &other.marks).send(view, session, cx);
+            Written::new(room, other, &news).send(view, session, cx);
         }
     }
 }

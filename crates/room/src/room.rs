@@ -15,6 +15,7 @@ use crate::affiliations::Affiliations;
 use crate::birth::{self, Birth, Tombstone};
 use crate::create::Asking;
 use crate::fan_out::FanOuts;
+use crate::hats::Hats;
 use crate::history::History;
 use crate::occupant::{Occupant, Occupants};
 use crate::queue::{Queue, Waiting};
@@ -37,6 +38,8 @@ pub struct Room {
     pub settings: Settings,
     /// Who is what to it for long.
     pub affiliations: Affiliations,
+    /// Who wears which hat (XEP-0317).
+    pub hats: Hats,
     /// The subject as it is shown to newcomers.
     pub subject: Option<Stanza>,
     /// Who is in it.
@@ -99,6 +102,7 @@ impl Entity for Room {
             room.settings = settings.and_then(|row| form::from_bytes(row)).ok_or(unreadable)?;
             let affiliations = Affiliations::load(&rows);
             room.affiliations = affiliations.ok_or(LoadError { kind: RowKind::Affiliation })?;
+            room.hats = Hats::load(&rows).ok_or(unreadable)?;
             room.subject = birth::find(&rows, birth::SUBJECT).and_then(|row| kept::read(row));
             let avatar = birth::find(&rows, birth::AVATAR).and_then(|row| str::from_utf8(row).ok());
             room.avatar =
@@ -193,6 +197,7 @@ impl Room {
             birth: None,
             settings: Settings::default(),
             affiliations: Affiliations::default(),
+            hats: Hats::default(),
             subject: None,
             avatar: Vec::new(),
             occupants: Occupants::default(),

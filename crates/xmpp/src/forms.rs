@@ -44,6 +44,8 @@ pub enum FormKind {
 /// Several results with the same fields (§3.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
+    /// A name for people.
+    pub title: Option<String>,
     /// The columns; each with a type and a label, without values.
     pub reported: Vec<Field>,
     /// The rows; each has every column.
@@ -176,8 +178,11 @@ impl Table {
         let row = |name: &'static str, fields: &[Field]| {
             Element::new(name, ns::DATA_FORMS).with_children(fields.iter().map(Field::to_element))
         };
+        let title = self.title.as_deref();
+        let title = title.map(|title| Element::new("title", ns::DATA_FORMS).with_text(title));
         Element::new("x", ns::DATA_FORMS)
             .with_attr("type", FormKind::Result.as_str())
+            .with_children(title)
             .with_child(row("reported", &self.reported))
             .with_children(self.items.iter().map(|item| row("item", item)))
     }

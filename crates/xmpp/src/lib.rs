@@ -19,10 +19,12 @@
 //! | [`origin`] | which stanza of which session caused something |
 //! | [`delay`] | the note that a stanza comes late (XEP-0203) |
 //! | [`forward`] | one stanza inside another (XEP-0297) |
+//! | [`command`] | ad-hoc commands, asked and answered (XEP-0050) |
 //! | [`forms`] | data forms (XEP-0004) |
 //! | [`rsm`] | pages of result sets (XEP-0059) |
 //! | [`stanza_id`] | ids that an account or a room gives to messages (XEP-0359) |
 
+pub mod command;
 pub mod datetime;
 pub mod delay;
 pub mod element;

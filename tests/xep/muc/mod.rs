@@ -7,6 +7,7 @@ mod creating;
 mod destroying;
 mod discovery;
 mod entering;
+mod hats;
 mod inviting;
 mod leaving;
 mod moderation;

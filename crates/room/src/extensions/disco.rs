@@ -2,14 +2,14 @@
 //! somebody has reserved (§7.12). With the form of XEP-0128, version 1.0.1.
 
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
+use entity::{Answer, Context, Extension, Iq, Request, command};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::rsm;
 use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
-use crate::extensions::EXTENSIONS;
+use crate::extensions::{EXTENSIONS, hats};
 use crate::room::Phase;
 
 /// Discovery of a room.
@@ -51,7 +51,10 @@ fn info(
         Some(NICK_NODE) => Ok(Answer::Result(own_nick(room, from))),
         // §18.1.1: nothing is discarded.
         Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::ServiceUnavailable.into()),
-        Some(_) => Err(StanzaCondition::ItemNotFound.into()),
+        Some(node) => {
+            let command = command::info(&EXTENSIONS, room, node, from);
+            command.unwrap_or_else(|| Err(StanzaCondition::ItemNotFound.into())).map(Answer::Result)
+        }
     }
 }
 
@@ -112,6 +115,9 @@ fn form(room: &Room, role: Role) -> Form {
     if !settings.lang.is_empty() {
         form = form.with(text("muc#roominfo_lang", settings.lang.clone()));
     }
+    if let Some(hash) = hats::hash(room) {
+        form = form.with(text("hats#hash", hash));
+    }
     if !room.avatar.is_empty() {
         let hashes = room.avatar.iter();
         form = form
@@ -147,11 +153,16 @@ fn items(
     request: &Request,
     _: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
-    if request.payload.attr("node").is_some() {
-        return Err(StanzaCondition::ItemNotFound.into());
+    let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+    match request.payload.attr("node") {
+        None => {}
+        Some(ns::COMMANDS) => {
+            let commands = command::items(&EXTENSIONS, room, room.jid.as_str(), from);
+            return Ok(Answer::Result(commands));
+        }
+        Some(_) => return Err(StanzaCondition::ItemNotFound.into()),
     }
     let query = Element::new("query", ns::DISCO_ITEMS);
-    let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     if room.standing_of(from).role == Role::None {
         return Ok(Answer::Result(query));
     }

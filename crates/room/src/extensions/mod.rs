@@ -8,8 +8,10 @@
 pub mod affiliation_versions;
 pub mod archive;
 pub mod avatar;
+pub mod commands;
 pub mod delay;
 pub mod disco;
+pub mod hats;
 pub mod moderation;
 pub mod muc;
 pub mod occupant_id;
@@ -42,6 +44,8 @@ const LIST: &[Extension<Room>] = &[
     archive::EXTENSION,
     affiliation_versions::EXTENSION,
     disco::EXTENSION,
+    commands::EXTENSION,
+    hats::EXTENSION,
     register::EXTENSION,
     ping::EXTENSION,
     self_ping::EXTENSION,
@@ -52,7 +56,7 @@ const LIST: &[Extension<Room>] = &[
 /// A stanza of an occupant without what only the room may say.
 pub(crate) fn clean(room: &BareJid, stanza: &Stanza) -> Stanza {
     let clean = muc::strip(stanza);
-    let clean = occupant_id::strip(&clean);
+    let clean = hats::strip(&occupant_id::strip(&clean));
     delay::strip(room, &stanza_id::strip(room, &clean))
 }
 

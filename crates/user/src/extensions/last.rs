@@ -24,6 +24,7 @@ pub const EXTENSION: Extension<User> = Extension {
     inbound: Some(guard_resources),
     session: Some(session),
     slots: &[SlotKind::of::<Left>(), SlotKind::of::<Farewell>()],
+    ..Extension::NONE
 };
 
 /// The row of [`Kind::Setting`]: eight bytes of Unix time in microseconds, then the status.

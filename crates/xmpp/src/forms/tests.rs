@@ -201,6 +201,7 @@ fn a_form_with_too_many_fields_is_refused() {
 #[test]
 fn a_table_has_its_header_first() {
     let table = Table {
+        title: None,
         reported: vec![Field::new(FieldType::TextSingle, "name").with_label("Name")],
         items: vec![vec![Field {
             var: "name".to_owned(),
