@@ -1,5 +1,5 @@
 //! Owns the crew: members in this process with one store and a plan that splits the shards between them, each with a
-//! gate of its own. In the pair that most stories share clients take turns, so that nearly everything that they do
+//! gate of its own. In the crew that all stories share clients take turns, so that nearly everything that they do
 //! crosses members. What carries frames between members delays them, says them twice, and cuts connections, by
 //! chance. A member that dies says nothing more to anybody, and is expelled at once.
 
@@ -126,10 +126,10 @@ fn wire<T: Clone + Send + 'static>(
 }
 
 impl Crew {
-    /// The pair that all stories share.
+    /// The three that all stories share.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Crew> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(2))
+        SHARED.get_or_init(|| Self::start(3))
     }
 
     /// Starts so many members. Each shard has a standby.

@@ -234,7 +234,7 @@ pub(crate) fn rookery(dir: &Path) -> Command {
     command
 }
 
-/// Plays a story on a server that all stories share, and then on two members that all stories share.
+/// Plays a story on a server that all stories share, and then on three members that all stories share.
 pub(crate) fn play(story: &str) {
     play_alone(story);
     play_across(story);
@@ -248,11 +248,11 @@ pub(crate) fn play_alone(story: &str) {
     play_on(shared.get_or_init(|| Stage::start("")), story);
 }
 
-/// Plays a story on two members, each client on another one than the client before.
+/// Plays a story on three members, each client on another one than the client before.
 fn play_across(story: &str) {
-    let pair = Crew::shared();
-    let (story, town) = (Story::read(story), town(pair.c2s.clone()));
-    pair.add_accounts(&town.accounts(&story));
+    let crew = Crew::shared();
+    let (story, town) = (Story::read(story), town(crew.c2s.clone()));
+    crew.add_accounts(&town.accounts(&story));
     town.play(&story);
 }
 
