@@ -51,12 +51,7 @@ pub fn without_forged(stanza: &Stanza, by: &Jid) -> Stanza {
     if !stanza.features().any(Features::DELAY) {
         return stanza.clone();
     }
-    stanza.without(|child| {
-        child.ns == ns::DELAY
-            && child.parse().is_some_and(|delay| {
-                delay.attr("from").and_then(|from| Jid::parse(from).ok()).as_ref() == Some(by)
-            })
-    })
+    stanza.without(|child| child.ns == ns::DELAY && child.has_address("from", by))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What travels is only what [`crate::writer`] wrote. Nothing edits in place: a change returns a new stanza
 //! by splicing byte ranges, and a clone shares the buffer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -240,6 +241,32 @@ impl Stanza {
 }
 
 impl Child<'_> {
+    /// An attribute without a namespace, read off the canonical opening tag: no tree is made, unless the
+    /// value has something escaped in it.
+    pub fn attr(&self, name: &str) -> Option<Cow<'_, str>> {
+        let tag = &self.bytes[..memchr::memchr(b'>', self.bytes)?];
+        let mut rest = &tag[memchr::memchr(b' ', tag)?..];
+        // In canonical bytes `'` stands around values and nowhere else.
+        while let Some(equals) = memchr::memchr(b'=', rest) {
+            let value = rest.get(equals + 2..)?;
+            let value = &value[..memchr::memchr(b'\'', value)?];
+            if &rest[1..equals] == name.as_bytes() {
+                return match memchr::memchr(b'&', value) {
+                    Some(_) => Some(self.parse()?.attr(name)?.to_owned().into()),
+                    None => str::from_utf8(value).ok().map(Cow::Borrowed),
+                };
+            }
+            rest = &rest[equals + 3 + value.len()..];
+        }
+        None
+    }
+
+    /// Whether an attribute is this address. Addresses are compared as addresses, however they are spelt.
+    pub fn has_address(&self, name: &str, jid: &Jid) -> bool {
+        let value = self.attr(name);
+        value.is_some_and(|it| it == jid.as_str() || Jid::parse(&it).is_ok_and(|it| it == *jid))
+    }
+
     /// The child as a tree; none only for bytes that our writer did not write.
     pub fn parse(&self) -> Option<Element> {
         Element::parse(self.bytes).ok()
@@ -311,6 +338,19 @@ mod tests {
         let mut out = Vec::new();
         stanza.write(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn an_attribute_is_read_off_the_opening_tag() {
+        let inner = "<a xmlns='urn:x' by='b=c' id='1 by=' no='a&lt;&apos;b'><b to='x'/></a><c/>";
+        let stanza = Stanza::new(head(Kind::Message(MessageType::Chat)), inner);
+        let child = stanza.find("a", "urn:x").unwrap();
+        let attr = |name| child.attr(name).map(Cow::into_owned);
+        assert_eq!(attr("by").as_deref(), Some("b=c"));
+        assert_eq!(attr("id").as_deref(), Some("1 by="));
+        assert_eq!(attr("no").as_deref(), Some("a<'b"));
+        assert_eq!((attr("to"), attr("y")), (None, None));
+        assert_eq!(stanza.find("c", "").unwrap().attr("x"), None);
     }
 
     #[test]

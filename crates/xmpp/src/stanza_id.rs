@@ -1,6 +1,9 @@
 //! XEP-0359: Unique and Stable Stanza IDs, version 0.7.0. Only who assigns an id may be named in
 //! `by`; what others put there in that name is taken out.
 
+use std::borrow::Cow;
+
+use crate::stanza::Child;
 use crate::{BareJid, Element, Features, Jid, Stanza, ns};
 
 /// The note that `by` (the account for one-to-one messages, the room for groupchat) knows a message
@@ -17,8 +20,7 @@ pub fn find(stanza: &Stanza, by: &Jid) -> Option<String> {
     if !stanza.features().any(Features::STANZA_ID) {
         return None;
     }
-    let mut ids = stanza.children().filter(|child| child.ns == ns::STANZA_ID);
-    ids.find_map(|child| child.parse().filter(|id| is_by(id, by))?.attr("id").map(str::to_owned))
+    stanza.children().find(|child| is_by(child, by))?.attr("id").map(Cow::into_owned)
 }
 
 /// The id that the sender of a message gave to it (§2.2). Anybody may write anything here (§6).
@@ -36,9 +38,7 @@ pub fn without_forged(stanza: &Stanza, by: &Jid) -> Stanza {
     if !stanza.features().any(Features::STANZA_ID) {
         return stanza.clone();
     }
-    stanza.without(|child| {
-        child.ns == ns::STANZA_ID && child.parse().is_some_and(|id| is_by(&id, by))
-    })
+    stanza.without(|child| is_by(child, by))
 }
 
 /// The stanza with the id that `by` gives to it, and with no other in that name (§3 rule 4).
@@ -47,10 +47,8 @@ pub fn with_id(stanza: &Stanza, id: &str, by: &BareJid) -> Stanza {
     without_forged(stanza, by).with_child(&element(id, by))
 }
 
-/// Addresses are compared as addresses, however they are spelt (§3 rule 7).
-fn is_by(element: &Element, by: &Jid) -> bool {
-    element.is("stanza-id", ns::STANZA_ID)
-        && element.attr("by").and_then(|text| Jid::parse(text).ok()).as_ref() == Some(by)
+fn is_by(child: &Child<'_>, by: &Jid) -> bool {
+    child.ns == ns::STANZA_ID && child.name == "stanza-id" && child.has_address("by", by)
 }
 
 #[cfg(test)]
