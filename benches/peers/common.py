@@ -48,6 +48,7 @@ class Server:
     name = ""
     mechanism = "SCRAM-SHA-1"
     has_archive = True
+    has_rooms = True
 
     def __init__(self, work, accounts):
         self.base = Path(work).resolve()
@@ -72,6 +73,10 @@ class Server:
     def command(self, data, archive):
         """Writes the configuration; gives the command and its environment."""
         raise NotImplementedError
+
+    def room_options(self, archive):
+        """What `load room` must be told so that a room has an archive, or none."""
+        return []
 
     # What is the same for all.
 

@@ -48,6 +48,7 @@ modules:
   mod_disco: {{}}
   mod_http_api: {{}}
   mod_last: {{}}
+  mod_muc: {{max_users: 1000, default_room_options: {{max_users: 1000, mam: {mam}}}}}
 {archive}
   mod_offline: {{}}
   mod_ping: {{}}
@@ -107,7 +108,8 @@ class Ejabberd(Server):
         file = self.work / "ejabberd.yml"
         file.write_text(CONFIGURATION.format(
             domain=DOMAIN, both=both, port=self.port, tls_port=self.tls_port, http=http,
-            archive="  mod_mam: {default: always}" if archive else ""))
+            archive="  mod_mam: {default: always}" if archive else "",
+            mam="true" if archive else "false"))
         environment = {
             "EJABBERD_CONFIG_PATH": str(file),
             "EJABBERD_LOG_PATH": str(self.work / "ejabberd.log"),

@@ -33,6 +33,9 @@ modules_enabled = {{
 default_archive_policy = true
 archive_expires_after = "never"
 VirtualHost "{domain}"
+Component "conference.{domain}" "muc"
+modules_enabled = {{ {room_archive} }}
+muc_log_by_default = true
 """
 
 ITERATIONS = 10000
@@ -71,5 +74,6 @@ class Prosody(Server):
         file = self.work / "prosody.cfg.lua"
         file.write_text(CONFIGURATION.format(
             data=data, port=self.port, tls_port=self.tls_port, chain=chain, key=key,
-            archive='"mam",' if archive else "", domain=DOMAIN))
+            archive='"mam",' if archive else "", room_archive='"muc_mam"' if archive else "",
+            domain=DOMAIN))
         return ["prosody", "--config", str(file), "-F"], {}

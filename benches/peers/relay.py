@@ -7,6 +7,7 @@ class Relay(Server):
     name = "floor"
     mechanism = "PLAIN"
     has_archive = False
+    has_rooms = False
 
     def __init__(self, work, accounts, load):
         super().__init__(work, accounts)

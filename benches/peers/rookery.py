@@ -63,6 +63,9 @@ class Rookery(Server):
              str(self.work / "rookery.toml")],
             check=True, stdout=subprocess.DEVNULL)
 
+    def room_options(self, archive):
+        return ["--configure", f"muc#roomconfig_enablearchiving={int(archive)}"]
+
     def command(self, data, archive):
         chain, key, _ = certificate(self.base)
         file = self.work / "rookery.toml"

@@ -21,6 +21,8 @@ class Row:
     archive: bool = False
     tls: bool = False
     needs_archive: bool = False
+    # Whether it needs a service of rooms, which the floor has not.
+    rooms: bool = False
     # How often at most; memory hardly moves from run to run.
     repetitions: int = 99
     problems: object = field(default=lambda report: [])
@@ -29,6 +31,8 @@ class Row:
 US_PER_MESSAGE = Figure("us/msg", lambda r: r["server_us_per_message"], 2)
 PER_SECOND = Figure("msg/s", lambda r: r["per_second"], 0)
 MS_PER_LOGIN = Figure("ms", lambda r: r["server_ms_per_login"], 3)
+US_PER_COPY = Figure("us/copy", lambda r: r["server_us_per_copy"], 2)
+US_PER_PRESENCE = Figure("us/presence", lambda r: r["entering"]["server_us_per_presence"], 2)
 KIB = Figure("KiB", lambda r: r["server_kib_per_session"], 1)
 
 
@@ -55,6 +59,12 @@ def chat_problems(report):
     return problems
 
 
+def room_problems(report):
+    found = {what: report["tally"][what] for what in ("lost", "duplicated", "reordered")}
+    found |= {"errors": report["errors"], "sessions lost": report["sessions_lost"]}
+    return [f"{count} {what}" for what, count in found.items() if count]
+
+
 def login_problems(report):
     return [f"{report['failed']} failed"] if report["failed"] else []
 
@@ -78,6 +88,13 @@ def rows(quick):
     login = ["login", "--count", logins, "--accounts", "100"]
     idle = ["idle", "--sessions", sessions, "--settle", "2", "--hold", "1"]
     talk = {"problems": chat_problems}
+
+    def room(name, title, occupants, archive=False):
+        action = ["room", "--seconds", seconds, "--warm-up", warm_up, "--occupants", occupants]
+        return Row(name, f"room of {occupants}, 10 speak, {title}", action,
+                   [US_PER_COPY, US_PER_PRESENCE], archive=archive, rooms=True,
+                   problems=room_problems)
+
     return [
         Row("chat-50x10", "chat, 50 pairs, window 10, archive off", few, [US_PER_MESSAGE], **talk),
         Row("chat-500x1", "chat, 500 pairs, window 1, archive off", many, [US_PER_MESSAGE], **talk),
@@ -89,6 +106,9 @@ def rows(quick):
             [*few, "--ack"], [US_PER_MESSAGE, PER_SECOND], archive=True, needs_archive=True, **talk),
         Row("rate-5000", "open loop, 5,000 msg/s over 250 pairs, archive off", rate,
             [latency("p50_ms"), latency("p99_ms"), US_PER_MESSAGE], **talk),
+        room("room-100", "archive off", "100"),
+        room("room-500", "archive off", "500"),
+        room("room-500-archive", "archive on", "500", archive=True),
         Row("login-plain", "log-in, SCRAM-SHA-1, plain TCP", login, [MS_PER_LOGIN],
             problems=login_problems),
         Row("login-tls", "log-in, SCRAM-SHA-1, TLS 1.3", login, [MS_PER_LOGIN], tls=True,
