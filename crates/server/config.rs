@@ -10,6 +10,7 @@ pub mod example;
 pub mod rooms;
 pub mod store;
 pub mod suggest;
+pub mod turn;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub struct Config {
     pub accounts: user::config::Accounts,
     /// Multi-user chat (XEP-0045).
     pub room: rooms::Rooms,
+    /// Relays for calls, which people are told of (XEP-0215). Default: none.
+    pub turn: Vec<turn::Turn>,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -189,6 +192,7 @@ impl Default for Config {
             limits: c2s::config::Limits::default(),
             accounts: user::config::Accounts::default(),
             room: rooms::Rooms::default(),
+            turn: Vec::new(),
             store: Store::default(),
             archive: Archive {
                 default: ArchiveDefault::Always,
@@ -321,6 +325,7 @@ impl Config {
         }
         self.services_of_rooms()?;
         self.room()?;
+        self.turn.iter().try_for_each(turn::Turn::check)?;
         self.check_cluster()?;
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),

@@ -1,7 +1,7 @@
 //! Owns the lists of all entities together: the published table of extensions, and what the server's
 //! address announces in the name of all.
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use entity::table::{Line, lines, table as merged};
 
 /// Every extension of every entity, by number.
@@ -18,16 +18,19 @@ pub fn table() -> Vec<Line> {
 
 /// What the server's answers are made from: clients look for the features of accounts and sessions at the
 /// server's address.
-#[must_use]
-pub fn domain_shared(config: &Config) -> domain::Shared {
+///
+/// # Errors
+/// A secret cannot be read.
+pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
     let mut features = user::extensions::EXTENSIONS.features();
     features.extend(user::session::EXTENSIONS.features());
-    domain::Shared {
+    Ok(domain::Shared {
         config: domain::Config { contact: config.contact.clone(), ..domain::Config::default() },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
+        external: config.external_services()?,
         services: config.services(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -45,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_server_announces_what_accounts_and_sessions_can_do() {
-        let features = domain_shared(&Config::default()).features;
+        let features = domain_shared(&Config::default()).unwrap().features;
         for feature in [xmpp::ns::CARBONS, xmpp::ns::BLOCKING, xmpp::ns::MAM, xmpp::ns::VCARD] {
             assert!(features.contains(&feature), "{feature}");
         }

@@ -79,7 +79,7 @@ impl Server {
         let shared = Shared {
             user: Arc::new(config.user()),
             room: Arc::new(room::Shared::new(config.room()?)),
-            domain: Arc::new(domain_shared(config)),
+            domain: Arc::new(domain_shared(config)?),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
             figures,
         };

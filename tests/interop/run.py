@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import coturn_cases
 import extension_cases
 import profanity_cases
 import room_cases
@@ -16,7 +17,7 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
+MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
 RUN_SECONDS = 900
 
 

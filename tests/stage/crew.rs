@@ -228,7 +228,7 @@ async fn start_member(
     store: SharedStore,
     wires: Wires,
 ) -> (Gate, (Vec<Arbiter>, Arc<Links>)) {
-    let shared = Arc::new(domain_shared(config));
+    let shared = Arc::new(domain_shared(config).unwrap());
     let hosts = config.hosts().unwrap();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
     let router = Router::new(id, handle.clone(), lease, hosts, inboxes);

@@ -9,6 +9,7 @@ mod commands;
 mod contact;
 mod delay;
 mod disco;
+mod external_services;
 mod forward;
 mod hints;
 mod last;

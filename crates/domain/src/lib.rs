@@ -6,10 +6,12 @@
 //! |---|---|
 //! | [`domain`] | the Domain entity: what becomes of a stanza to the server |
 //! | [`shared`] | what the answers are made from |
+//! | [`external`] | services outside of XMPP, and credentials for them |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 
 pub mod domain;
 pub mod extensions;
+pub mod external;
 pub mod shared;
 
 pub use domain::Domain;

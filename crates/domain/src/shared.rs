@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
+use crate::external::ExternalService;
+
 /// What all served domains share.
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
@@ -13,6 +15,8 @@ pub struct Shared {
     /// What accounts and gates can do, which clients look for at the server's address (XEP-0191 §3.1,
     /// XEP-0280 §3).
     pub features: Vec<&'static str>,
+    /// Services outside of XMPP, such as relays for calls (XEP-0215).
+    pub external: Vec<ExternalService>,
     /// The services of the server, such as rooms.
     pub services: Vec<Service>,
 }

@@ -48,8 +48,18 @@ fn values_that_make_no_sense_are_refused() {
     assert!(error("[archive]\npage_messages = 251").contains("between 1 and 250"));
     assert!(error("[telemetry]\notlp = 'collector:4317'").contains("begin with http://"));
     assert!(error("[telemetry]\nsample_ratio = 1.5").contains("from 0 to 1"));
+    assert!(error("[[turn]]\nport = 1").contains("needs a host"));
+    assert!(error("[[turn]]\nhost = 'x'\ntype = 'tun'").contains("not turn, turns"));
+    assert!(error("[[turn]]\nhost = 'x'\ntransport = 'tls'").contains("not udp or tcp"));
     assert!(error("domain = []").contains("no [[domain]]"));
     assert!(error("[listen]\nc2s = ['nowhere']").contains("line 2"));
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_named() {
+    let config = parsed("[[turn]]\nhost = 'x'\nsecret_file = '/no/such/file'").unwrap();
+    let error = config.external_services().unwrap_err().to_string();
+    assert!(error.contains("/no/such/file"), "{error}");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub const SM: &str = "urn:xmpp:sm:3"; // XEP-0198
 pub const PING: &str = "urn:xmpp:ping"; // XEP-0199
 pub const TIME: &str = "urn:xmpp:time"; // XEP-0202
 pub const DELAY: &str = "urn:xmpp:delay"; // XEP-0203
+pub const EXTERNAL_SERVICES: &str = "urn:xmpp:extdisco:2"; // XEP-0215
 pub const ATTENTION: &str = "urn:xmpp:attention:0"; // XEP-0224
 pub const CONFERENCE: &str = "jabber:x:conference"; // XEP-0249
 pub const CARBONS: &str = "urn:xmpp:carbons:2"; // XEP-0280

@@ -20,6 +20,7 @@ fn shared() -> Shared {
         config: Config::default(),
         version: "0.1.0".into(),
         features: vec![ns::CARBONS, ns::BLOCKING, ns::PING],
+        external: Vec::new(),
         services: vec![Service {
             jid: bare("rooms.capulet.lit"),
             identity: ("conference", "text"),

@@ -49,6 +49,7 @@ impl Info {
     /// What the server says of itself.
     pub(super) fn of_server(shared: &Shared) -> Self {
         let mut features = EXTENSIONS.features();
+        features.retain(|it| *it != ns::EXTERNAL_SERVICES || !shared.external.is_empty());
         features.extend(&shared.features);
         let forms = contact::form(&shared.config.contact).into_iter().collect();
         Self::new(("server", "im"), "Rookery", features, forms)

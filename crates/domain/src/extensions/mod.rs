@@ -3,6 +3,7 @@
 pub mod caps;
 pub mod contact;
 pub mod disco;
+pub mod external_services;
 pub mod last;
 pub mod ping;
 pub mod time;
@@ -19,6 +20,7 @@ const LIST: &[Extension<Domain>] = &[
     disco::EXTENSION,
     caps::EXTENSION,
     contact::EXTENSION,
+    external_services::EXTENSION,
     last::EXTENSION,
     ping::EXTENSION,
     time::EXTENSION,
