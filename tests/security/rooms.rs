@@ -216,3 +216,36 @@ fn nobody_makes_rooms_without_end() {
     assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
     bystander.was_not_hurt("a flood of rooms");
 }
+
+// §14.6: coming and going costs everybody who is inside, and gives nobody a new start.
+#[test]
+fn a_flood_of_entries_is_slowed() {
+    const ENTRIES: usize = 400;
+    let stage = Stage::start(
+        "[room]\nstanzas_per_second = 5\nstanzas_burst = 50\n[limits]\nenabled = true\nstanzas_per_second = 100000\nstanzas_burst = 100000",
+    );
+    stage.add_accounts(&["crone", "tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut crone = coven(&stage, &[]);
+    let mut tybalt = Wire::bound(&stage, "tybalt", "x");
+    let mut refusals = 0;
+    for number in 0..ENTRIES {
+        tybalt.say(&format!(
+            "<presence id='e{number}' to='{ROOM}/tybalt'>{X}</presence><presence type='unavailable' to='{ROOM}/tybalt'/>"
+        ));
+        if number % 50 == 49 {
+            tybalt
+                .say("<iq type='get' id='mark' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
+            refusals += tybalt.until("id='mark'").matches("<policy-violation ").count();
+            tybalt.say(&format!(
+                "<iq type='get' id='mark' to='{ROOM}'><ping xmlns='urn:xmpp:ping'/></iq>"
+            ));
+            refusals += tybalt.until("id='mark'").matches("<policy-violation ").count();
+        }
+    }
+    assert!(refusals > ENTRIES / 2, "{refusals} of {ENTRIES} were refused");
+    crone.say(&format!("<iq type='get' id='last' to='{ROOM}'><ping xmlns='urn:xmpp:ping'/></iq>"));
+    let heard = crone.until("id='last'").matches("from='coven@conference.localhost/tybalt").count();
+    assert!(heard < ENTRIES, "{heard} reached an occupant");
+    bystander.was_not_hurt("a flood of entries");
+}

@@ -1,5 +1,6 @@
 //! XEP-0191 Blocking Command.
 
+use super::muc::{enters, made};
 use crate::stage::play;
 
 // XEP-0191 §3.3, §3.5
@@ -121,4 +122,29 @@ fn one_resource_can_be_blocked_and_the_others_not() {
         romeo/phone   receives <message from='{juliet/window}' id='m2'><body>hi</body>…</message>
         everyone      is quiet
     ");
+}
+
+// XEP-0191 §3.3; a room would take a client for gone that bounces what it says (XEP-0045 §18.1.2).
+#[test]
+fn who_blocks_an_occupant_stays_in_the_room() {
+    let block = "<block xmlns='urn:xmpp:blocking'><item jid='{room coven}/first'/></block>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       sends    <iq type='set' id='b1'>{block}</iq>
+        hag/pda       receives <iq type='result' id='b1'/>
+        crone/desktop sends    <message type='groupchat' id='m1' to='{{room coven}}'><body>to all</body></message>
+        crone/desktop receives <message type='groupchat' id='m1'>…</message>
+        crone/desktop sends    <message type='chat' id='m2' to='{{room coven}}/hag'><body>to one</body></message>
+        hag/pda       sends    <message type='groupchat' id='m3' to='{{room coven}}'><body>still here</body></message>
+        hag/pda       receives <message type='groupchat' id='m3'>…</message>
+        crone/desktop receives <message type='groupchat' id='m3'>…</message>
+        everyone      is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
 }

@@ -114,6 +114,7 @@ fn follow(
         room.occupants.of_account(&change.who).map(|occupant| occupant.number).collect();
     let bans_a_domain = change.to == Affiliation::Outcast && change.who.localpart().is_none();
     if bans_a_domain {
+        tell_of_absent(room, change, versions, cx);
         return remove_banned(room, change, actor, cx);
     }
     if inside.is_empty() && before != now {

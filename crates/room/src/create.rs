@@ -169,12 +169,17 @@ fn write(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
             room.affiliations = affiliations;
             room.phase = Phase::Locked;
             enter::knock(room, &knock, &[201], cx);
-            cx.set_timer(UNCONFIGURED, room.shared.config.unconfigured);
+            await_configuration(room, cx);
             room.queue.unblock();
             room.drain(cx);
         }
         Err(error) => failed(room, &knock, &error, cx),
     });
+}
+
+/// It does not wait for its first configuration for ever (§10.1.1).
+pub(crate) fn await_configuration(room: &Room, cx: &mut Context<'_, Room>) {
+    cx.set_timer(UNCONFIGURED, room.shared.config.unconfigured);
 }
 
 fn failed(room: &mut Room, knock: &Stanza, error: &store::Error, cx: &mut Context<'_, Room>) {

@@ -14,7 +14,6 @@ use crate::history::Wish;
 use crate::nick::{folded, occupant_jid};
 use crate::occupant::{Occupant, Session};
 use crate::presence::{self, News};
-use crate::rate::Bucket;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
 use crate::voices;
@@ -80,6 +79,10 @@ pub(crate) fn session(room: &Room, jid: &FullJid, stanza: &Stanza) -> Session {
 /// Lets somebody in, or says why not. `codes`: what else he is told of himself (§10.1.1).
 pub(crate) fn knock(room: &mut Room, stanza: &Stanza, codes: &[u16], cx: &mut Context<'_, Room>) {
     let admitted = Knock::read(room, stanza).and_then(|knock| {
+        if !room.may_enter(&knock.session.bare(), cx) {
+            let error = StanzaError::from(StanzaCondition::PolicyViolation);
+            return Err(error.with_type(ErrorType::Wait).with_text("too many entries"));
+        }
         let (jid, codes_of_nick) = admit(room, &knock)?;
         Ok((knock, jid, codes_of_nick))
     });
@@ -196,7 +199,7 @@ fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) 
     let who = session.jid.bare();
     let role = voices::role_on_entering(room, &who);
     let marks = extensions::marks(room, &who);
-    let rate = Bucket::full(room.shared.config.rates.occupant, cx.now.elapsed);
+    let rate = room.absent.take(&who, room.shared.config.rates.occupant, cx.now.elapsed);
     room.occupants.add(|number| Occupant {
         number,
         jid,
@@ -209,15 +212,22 @@ fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) 
 }
 
 /// Somebody is inside, and nobody is told: he was before the former owner died.
-pub(crate) fn silently(room: &mut Room, stanza: &Stanza, cx: &Context<'_, Room>) {
-    let Ok(knock) = Knock::read(room, stanza) else { return };
-    let who = knock.session.bare();
-    let Ok(jid) = nick_of(room, &knock, &who) else { return };
+///
+/// # Errors
+/// Why he cannot be.
+pub(crate) fn silently(
+    room: &mut Room,
+    stanza: &Stanza,
+    cx: &Context<'_, Room>,
+) -> Result<(), StanzaError> {
+    let knock = Knock::read(room, stanza)?;
+    let jid = nick_of(room, &knock, &knock.session.bare())?;
     let session = knock.session(room, stanza);
     match room.occupants.of_nick(jid.resource()).map(|inside| inside.number) {
         Some(number) => room.occupants.show(number, session),
         None => drop(add(room, jid, session, cx)),
     }
+    Ok(())
 }
 
 /// Everything that a newcomer is told, in order (§7.1); also said to a client that has lost track

@@ -6,7 +6,7 @@ use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondit
 use crate::enter;
 use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
-use crate::{destroy, extensions};
+use crate::{destroy, extensions, private};
 
 /// Why somebody has to go.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,7 @@ pub(crate) fn ghost(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Conte
         StanzaCondition::ServiceUnavailable,
     ];
     let Some(error) = stanza.child("error", "") else { return };
+    private::give_back(room, stanza, from, cx);
     let is_gone =
         |condition: &StanzaCondition| error.child(condition.name(), ns::STANZAS).is_some();
     if GONE.iter().any(is_gone) {
@@ -73,7 +74,7 @@ fn take_out(
         return;
     }
     presence::tell_all(room, &occupant, &news, occupant.role, cx);
-    room.occupants.remove(number);
+    room.remove_occupant(number, cx);
     gone(room, cx);
 }
 
@@ -94,7 +95,7 @@ pub(crate) fn remove(
         ..News::gone(room, &occupant)
     };
     presence::tell_all(room, &occupant, &news, occupant.role, cx);
-    room.occupants.remove(number);
+    room.remove_occupant(number, cx);
     gone(room, cx);
 }
 

@@ -27,7 +27,7 @@ use xmpp::{Origin, Stanza, kept};
 use crate::affiliation::{Affiliation, Role};
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
-use crate::{enter, presence, voices};
+use crate::{create, enter, exit, presence, voices};
 
 /// Most messages that are looked through for those that have not reached all.
 pub(crate) const UNFINISHED_MOST: usize = 1_000;
@@ -102,6 +102,9 @@ pub(crate) fn take_over(
     for claim in claims {
         claimed(room, claim, cx);
     }
+    if matches!(room.phase, Phase::Locked) {
+        create::await_configuration(room, cx);
+    }
     inheritance.said.retain(|(id, _)| *id > finished);
     room.fan_outs.inherit(finished, inheritance);
     room.count();
@@ -149,9 +152,8 @@ fn inherit(
     Ok(())
 }
 
-/// Somebody says that he is inside: a presence as he sent it to enter. Whoever may not be inside any more finds out
-/// when he speaks.
-fn claimed(room: &mut Room, claim: &[u8], cx: &Context<'_, Room>) {
+/// Somebody says that he is inside: a presence as he sent it to enter. Whoever may not be inside any more is told.
+fn claimed(room: &mut Room, claim: &[u8], cx: &mut Context<'_, Room>) {
     let Some(stanza) = kept::read(claim) else { return };
     let Some(from) = stanza.head().from.clone() else { return };
     if room.occupants.of_session(&from).is_some() {
@@ -159,8 +161,9 @@ fn claimed(room: &mut Room, claim: &[u8], cx: &Context<'_, Room>) {
     }
     let is_member = room.affiliation_of(&from.bare()) >= Affiliation::Member;
     let may = is_member || !room.settings.members_only;
-    if may && voices::role_on_entering(room, &from.bare()) > Role::None {
-        enter::silently(room, &stanza, cx);
+    let may = may && voices::role_on_entering(room, &from.bare()) > Role::None;
+    if !may || enter::silently(room, &stanza, cx).is_err() {
+        exit::not_inside(room, &stanza, cx);
     }
 }
 

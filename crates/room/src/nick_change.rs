@@ -122,7 +122,7 @@ pub(crate) fn assign(room: &mut Room, number: u64, nick: &str, cx: &mut Context<
     presence::tell_all(room, &before, &farewell, before.role, cx);
     room.occupants.rename(number, jid);
     let Some(occupant) = room.occupants.get(number) else { return };
-    let news = News { own_codes: &[210], ..News::of(room, occupant) };
+    let news = News { codes: &[210], ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, occupant.role, cx);
 }
 

@@ -201,6 +201,7 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
         // Everybody has a voice where none is needed (§5.1.1, note to table 3).
         give_voice_to_all(room, cx);
     }
+    presence::show_and_hide(room, before.broadcast, cx);
     if room.settings.nicks_locked && !before.nicks_locked {
         let registered = room.occupants.iter().filter_map(|occupant| {
             let entry = room.affiliations.get(&occupant.who)?;

@@ -10,6 +10,7 @@ use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, ns};
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
 use crate::occupant::Occupant;
+use crate::settings::Roles;
 
 /// One piece of news of one occupant.
 #[derive(Clone, Debug)]
@@ -198,10 +199,28 @@ pub(crate) fn tell_all(
         written.send(View::Own, &session.jid, cx);
     }
     let broadcast = room.settings.broadcast;
-    if !broadcast.has(occupant.role) && !broadcast.has(before) {
-        return;
+    match (broadcast.has(before), broadcast.has(occupant.role)) {
+        (false, false) => {}
+        (true, false) => hide(room, occupant, cx),
+        (_, true) => written.send_to_others(room, occupant.number, cx),
     }
-    written.send_to_others(room, occupant.number, cx);
+}
+
+/// To all others he is not there any more.
+fn hide(room: &Room, occupant: &Occupant, cx: &mut Context<'_, Room>) {
+    let gone = News::gone(room, occupant);
+    Written::new(room, occupant, &gone).send_to_others(room, occupant.number, cx);
+}
+
+/// Other roles are broadcast than before: some people appear, some disappear (§16.5.3).
+pub(crate) fn show_and_hide(room: &Room, before: Roles, cx: &mut Context<'_, Room>) {
+    for occupant in room.occupants.iter() {
+        match (before.has(occupant.role), room.settings.broadcast.has(occupant.role)) {
+            (true, false) => hide(room, occupant, cx),
+            (false, true) => tell_others(room, occupant, &News::of(room, occupant), cx),
+            _ => {}
+        }
+    }
 }
 
 /// Tells everybody but himself.

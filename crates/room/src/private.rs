@@ -46,6 +46,20 @@ fn may_send(
     Ok((from, to))
 }
 
+/// What somebody's client could not take comes back to the occupant who sent it.
+pub(crate) fn give_back(room: &Room, error: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
+    let nick = error.head().to.as_ref().and_then(Jid::resourcepart);
+    let Some(sender) = nick.and_then(|nick| room.occupants.of_nick(nick)) else { return };
+    let Some(recipient) = room.occupants.of_session(from) else { return };
+    if error.kind() != Kind::Message(MessageType::Error) || sender.number == recipient.number {
+        return;
+    }
+    let clean = extensions::clean(&room.jid, error).with_from(recipient.jid.clone().into());
+    for session in &sender.sessions {
+        cx.send(clean.clone().with_to(session.jid.clone().into()));
+    }
+}
+
 /// To all clients of the recipient (§7.2.8), with the mark of a private message.
 fn deliver(room: &Room, stanza: &Stanza, (from, to): (u64, u64), cx: &mut Context<'_, Room>) {
     let (Some(from), Some(to)) = (room.occupants.get(from), room.occupants.get(to)) else {

@@ -19,7 +19,7 @@ use crate::hats::Hats;
 use crate::history::History;
 use crate::occupant::{Occupant, Occupants};
 use crate::queue::{Queue, Waiting};
-use crate::rate::Bucket;
+use crate::rate::{self, Bucket};
 use crate::refuse::{refuse, refuse_for_good};
 use crate::rules::Standing;
 use crate::settings::Settings;
@@ -57,6 +57,8 @@ pub struct Room {
     pub fan_outs: FanOuts,
     /// What all together may still send.
     pub rate: Bucket,
+    /// What those may still send who have left.
+    pub absent: rate::Absent,
     /// What extensions keep of it.
     pub slots: Slots,
     /// What all rooms share.
@@ -206,6 +208,7 @@ impl Room {
             queue: Queue::default(),
             fan_outs: FanOuts::default(),
             rate,
+            absent: rate::Absent::default(),
             slots: Slots::default(),
             shared,
             opened: false,
@@ -316,7 +319,13 @@ impl Room {
             Kind::Presence(_) => {}
             Kind::Message(_) => refuse(self, &stanza, StanzaCondition::ItemNotFound, cx),
             Kind::Iq(ty) if ty.is_request() => {
-                refuse(self, &stanza, StanzaCondition::ItemNotFound, cx);
+                // Whoever believes to be inside must hear that he is not (XEP-0410 §3.2).
+                let to_occupant = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
+                let condition = match to_occupant {
+                    true => StanzaCondition::NotAcceptable,
+                    false => StanzaCondition::ItemNotFound,
+                };
+                refuse(self, &stanza, condition, cx);
             }
             Kind::Iq(_) => {}
         }
@@ -410,6 +419,30 @@ impl Room {
         let now = cx.now.elapsed;
         let own = self.occupants.rate_of(number);
         own.is_some_and(|own| own.take(rates.occupant, now)) && self.rate.take(rates.room, now)
+    }
+
+    /// Takes one entry out of what somebody may send; false where it is too much.
+    pub(crate) fn may_enter(&mut self, who: &BareJid, cx: &Context<'_, Self>) -> bool {
+        let (rates, now) = (self.shared.config.rates, cx.now.elapsed);
+        if !rates.enabled {
+            return true;
+        }
+        let inside = self.occupants.of_account(who).next().map(|it| it.number);
+        if let Some(own) = inside.and_then(|number| self.occupants.rate_of(number)) {
+            return own.take(rates.occupant, now);
+        }
+        let mut bucket = self.absent.take(who, rates.occupant, now);
+        let may = bucket.take(rates.occupant, now);
+        self.absent.put(who.clone(), bucket, rates.occupant, now);
+        may
+    }
+
+    /// Somebody is not inside any more.
+    pub(crate) fn remove_occupant(&mut self, number: u64, cx: &Context<'_, Self>) {
+        if let Some(gone) = self.occupants.remove(number) {
+            let rate = self.shared.config.rates.occupant;
+            self.absent.put(gone.who, gone.rate, rate, cx.now.elapsed);
+        }
     }
 
     /// Tells the figures how many are here.

@@ -147,6 +147,12 @@ impl PrivateMessages {
         (Self::Nobody, "none"),
     ];
 
+    /// The value of the field.
+    #[must_use]
+    pub fn value(self) -> &'static str {
+        Self::ALL.iter().find(|(it, _)| *it == self).map_or("anyone", |(_, value)| value)
+    }
+
     /// Whether an occupant of this role may send some.
     #[must_use]
     pub fn allow(self, role: Role) -> bool {

@@ -32,3 +32,16 @@ fn the_room_says_whether_a_client_is_still_inside() {
         enters("hag/pda", "coven", "hag", &["crone/desktop"]),
     ));
 }
+
+// XEP-0410 §3.2: anything but these errors means "not inside"; `item-not-found` would mean "another nick".
+#[test]
+fn a_room_that_is_no_more_says_that_nobody_is_inside() {
+    play("
+        hag/pda connects
+        hag/pda sends    <iq type='get' id='1' to='{room cave}/hag'><ping xmlns='urn:xmpp:ping'/></iq>
+        hag/pda receives <iq type='error' id='1' from='{room cave}/hag'>{error modify not-acceptable}…</iq>
+        hag/pda sends    <iq type='get' id='2' to='{room cave}'><ping xmlns='urn:xmpp:ping'/></iq>
+        hag/pda receives <iq type='error' id='2'>{error cancel item-not-found}…</iq>
+        everyone is quiet
+    ");
+}

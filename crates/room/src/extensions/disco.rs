@@ -50,7 +50,7 @@ fn info(
         None => Ok(Answer::Result(about(room, standing.role))),
         Some(NICK_NODE) => Ok(Answer::Result(own_nick(room, from))),
         // §18.1.1: nothing is discarded.
-        Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::ServiceUnavailable.into()),
+        Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::FeatureNotImplemented.into()),
         Some(node) => {
             let command = command::info(&EXTENSIONS, room, node, from);
             command.unwrap_or_else(|| Err(StanzaCondition::ItemNotFound.into())).map(Answer::Result)
@@ -99,6 +99,7 @@ fn types(room: &Room) -> [&'static str; 6] {
 fn form(room: &Room, role: Role) -> Form {
     let settings = &room.settings;
     let text = |var: &str, value: String| Field::new(FieldType::TextSingle, var).with_value(value);
+    let may_invite = !settings.members_only || settings.allow_invites;
     let closed = settings.members_only || settings.password.is_some();
     let subject = room.subject.as_ref().and_then(|it| it.child("subject", ""));
     let subject = subject.filter(|_| !closed || role > Role::None).map(|it| it.text());
@@ -107,7 +108,10 @@ fn form(room: &Room, role: Role) -> Form {
         .with(text("muc#roominfo_occupants", room.occupants.len().to_string()))
         .with(text("muc#maxhistoryfetch", settings.history.to_string()))
         .with(Field::boolean("muc#roominfo_subjectmod", settings.change_subject))
+        .with(Field::boolean("muc#roominfo_changesubject", settings.change_subject))
         .with(Field::boolean("muc#roomconfig_changesubject", settings.change_subject))
+        .with(text("muc#roomconfig_allowpm", settings.private_messages.value().to_owned()))
+        .with(Field::boolean("muc#roomconfig_allowinvites", may_invite))
         .with(text("muc#roominfo_slow_mode_duration", settings.slow_seconds.to_string()));
     if let Some(subject) = subject {
         form = form.with(text("muc#roominfo_subject", subject));

@@ -175,7 +175,7 @@ fn a_message_of_no_archive_is_in_the_copy_until_it_has_reached_all() {
 }
 
 #[test]
-fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently() {
+fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently_if_he_may() {
     let stage = Stage::persistent();
     let jid = |text: &str| Jid::parse(text).unwrap();
     let claim =
@@ -187,7 +187,10 @@ fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently() {
         bytes::Bytes::from_static(b"<none/>"),
     ];
     let (heir, sent) = heir(&stage, None, claims);
-    assert!(sent.is_empty(), "{sent:?}");
+    // Whoever cannot be inside is told.
+    let [Envelope { body: Body::Stanza(told), .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(told.head().to, Some(jid("bat@x.org/cave")));
+    assert_eq!(told.kind(), xmpp::Kind::Presence(xmpp::PresenceType::Unavailable));
     let hag = heir.trial.entity.occupants.of_nick("hag").unwrap();
     assert_eq!(
         (hag.who.as_str(), hag.sessions.len(), hag.role),

@@ -8,8 +8,8 @@ use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
 use xmpp::{
-    BareJid, Element, Head, IqType, Jid, Kind as StanzaKind, MessageType, PresenceType, Stanza,
-    StanzaCondition, StanzaError, ns,
+    BareJid, Element, Features, Head, IqType, Jid, Kind as StanzaKind, MessageType, PresenceType,
+    Stanza, StanzaCondition, StanzaError, ns,
 };
 
 use crate::User;
@@ -229,7 +229,8 @@ fn names_domain(named: &Jid, jid: &Jid) -> bool {
     named.is_domain() && named.domainpart() == jid.domainpart()
 }
 
-/// What a blocked sender meets (§3.3): presence and answers vanish, messages and requests bounce.
+/// What a blocked sender meets (§3.3): presence and answers vanish, messages and requests bounce. What a room
+/// passes on vanishes too: if it bounced, the room would take the user for gone (XEP-0045 §18.1.2).
 fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
     let head = passage.stanza.head();
     if !head.from.as_ref().is_some_and(|from| is_blocked(user, from)) {
@@ -237,9 +238,12 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
     }
     cx.shared.figures.drops.of("blocked").add_one();
     match head.kind {
-        StanzaKind::Message(MessageType::Error)
+        StanzaKind::Message(MessageType::Error | MessageType::Groupchat)
         | StanzaKind::Presence(_)
         | StanzaKind::Iq(IqType::Result | IqType::Error) => Verdict::Stop,
+        StanzaKind::Message(_) if passage.stanza.features().any(Features::MUC_USER) => {
+            Verdict::Stop
+        }
         StanzaKind::Message(_) | StanzaKind::Iq(_) => {
             Verdict::Refuse(StanzaCondition::ServiceUnavailable.into())
         }

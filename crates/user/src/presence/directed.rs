@@ -4,7 +4,8 @@
 use entity::{Context, Taken};
 use proto::Route;
 use xmpp::{
-    Element, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, kept, ns,
+    Element, Features, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, kept,
+    ns,
 };
 
 use super::{may_see, refuse};
@@ -49,15 +50,31 @@ fn note(entry: &mut SessionEntry, to: Jid, most: usize) -> bool {
 }
 
 /// Whoever says that it is gone need not be told more (§4.6.1). Unavailable presence of a bare address is
-/// of all its resources (§4.5.4).
+/// of all its resources (§4.5.4). An occupant of a room who has another nick is there under that.
 pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     let gone = |jid: &Jid| jid == from || (from.is_bare() && jid.bare_str() == from.as_str());
+    let renamed = renamed(stanza, from);
     for entry in user.sessions.iter_mut() {
         if resource.is_none_or(|resource| resource == entry.jid.resource()) {
-            entry.directed.retain(|jid| !gone(jid));
+            match (&renamed, entry.directed.iter().position(|jid| jid == from)) {
+                (Some(now), Some(at)) => entry.directed[at] = now.clone(),
+                _ => entry.directed.retain(|jid| !gone(jid)),
+            }
         }
     }
+}
+
+/// The occupant's address from now on, where a room says that his nick has changed (XEP-0045 §7.6).
+fn renamed(stanza: &Stanza, from: &Jid) -> Option<Jid> {
+    if !stanza.features().any(Features::MUC_USER) {
+        return None;
+    }
+    let x = stanza.child("x", ns::MUC_USER)?;
+    let mut codes = x.children().filter(|it| it.is("status", ns::MUC_USER));
+    codes.find(|it| it.attr("code") == Some("303"))?;
+    let nick = x.child("item", ns::MUC_USER)?.attr("nick")?;
+    Jid::from_parts(from.localpart(), from.domainpart(), Some(nick)).ok()
 }
 
 /// Says to rooms that have new owners which sessions are inside: the presence by which each would enter.
