@@ -161,3 +161,31 @@ fn a_session_waits_over_two_restarts() {
         everyone      is quiet
     ");
 }
+
+// XEP-0045 §6.3, §10.1.1: rooms that do not stay end with those who were in them, and are not listed any more.
+#[test]
+fn a_temporary_room_ends_with_the_server_and_a_persistent_one_is_there_again() {
+    use crate::xep::muc::{made, made_with};
+    let list = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+    play_over_restarts(&mut stage(0), &format!("
+        crone/desktop connects
+        {}
+        {}
+        crone/desktop sends    <iq type='get' id='1' to='conference.{{domain}}'>{list}</iq>
+        crone/desktop receives <iq type='result' id='1'><query xmlns='http://jabber.org/protocol/disco#items'><item jid='{{room coven}}'/><item jid='{{room heath}}'/></query></iq>
+        server        dies
+        crone/desktop vanishes
+        server        starts again
+        crone/desktop connects
+        crone/desktop sends    <iq type='get' id='2' to='conference.{{domain}}'>{list}</iq>
+        crone/desktop receives <iq type='result' id='2'>…</iq>
+        crone/desktop sends    <iq type='get' id='3' to='{{room coven}}'><ping xmlns='urn:xmpp:ping'/></iq>
+        crone/desktop receives <iq type='error' id='3'>{{error cancel item-not-found}}</iq>
+        crone/desktop sends    <iq type='get' id='4' to='conference.{{domain}}'>{list}</iq>
+        crone/desktop receives <iq type='result' id='4'><query xmlns='http://jabber.org/protocol/disco#items'><item jid='{{room heath}}'/></query></iq>
+        everyone      is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        made_with("crone/desktop", "heath", "first", &[("muc#roomconfig_persistentroom", "1")]),
+    ));
+}

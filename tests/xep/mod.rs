@@ -14,7 +14,7 @@ mod forward;
 mod hints;
 mod last;
 mod markers;
-mod muc;
+pub(crate) mod muc;
 mod offline;
 mod ping;
 mod preferences;

@@ -89,6 +89,9 @@ pub(crate) fn hear(room: &mut Room, word: &Stanza, cx: &mut Context<'_, Room>) {
             None => {}
         };
     }
+    if word.find("look", NS).is_some() {
+        return tell_again(room, cx);
+    }
     // It did not take what it was told: again, when it may have room.
     if word.kind() == Kind::Message(MessageType::Error) {
         cx.set_timer(TELL_AGAIN, PATIENCE);

@@ -1,7 +1,8 @@
 //! Owns the Directory entity: a room service at its own address (XEP-0045 §6.1 to §6.3). It knows which rooms
 //! there are and who made them, lists those that are public, and says whether one more may be made. Rooms
 //! tell it of their beginning, their settings and their end, in words that only addresses of the service can
-//! send.
+//! send. All that it knows is in its rows. Rooms that do not stay may have ended with a member: it looks after
+//! them when it is loaded.
 
 mod answers;
 mod disco;
@@ -32,6 +33,8 @@ pub struct Directory {
     rooms: BTreeMap<BareJid, Listing>,
     /// How many rooms each has made that are still there.
     made: HashMap<BareJid, usize>,
+    /// It has looked after rooms that do not stay.
+    looked: bool,
 }
 
 /// What the directory knows of a room.
@@ -119,7 +122,8 @@ impl Entity for Directory {
     fn load(route: &Route, rows: Vec<Row>, _: &Arc<Shared>) -> Result<Self, LoadError> {
         let unreadable = LoadError { kind: RowKind::Listing };
         let Route::Room(jid) = route else { return Err(unreadable) };
-        let mut directory = Self { jid: jid.clone(), rooms: BTreeMap::new(), made: HashMap::new() };
+        let mut directory =
+            Self { jid: jid.clone(), rooms: BTreeMap::new(), made: HashMap::new(), looked: false };
         for row in rows {
             let room = str::from_utf8(&row.item).ok().and_then(|text| BareJid::parse(text).ok());
             let listing = Element::parse(&row.value).ok().as_ref().and_then(Listing::read);
@@ -134,6 +138,9 @@ impl Entity for Directory {
             debug_assert!(false, "a word for somebody else came to a room service");
             return;
         };
+        if !std::mem::replace(&mut self.looked, true) {
+            self.look(cx);
+        }
         if let Some(room) = self.room_that_speaks(&stanza) {
             return self.hear(&room, &stanza, cx);
         }
@@ -152,8 +159,7 @@ impl Entity for Directory {
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
     fn may_sleep(&self) -> bool {
-        // Rooms that do not stay are known here alone.
-        self.rooms.values().all(|listing| listing.persistent)
+        true
     }
 }
 
@@ -173,7 +179,7 @@ impl Directory {
                 Ok(()) => {
                     let listing =
                         Listing { creator, name: String::new(), public: false, persistent: false };
-                    self.place(room.clone(), listing);
+                    self.keep(room, listing, cx);
                     let from = self.jid.clone().into();
                     cx.send(word(from, room.clone().into(), Element::new("created", NS)));
                 }
@@ -181,16 +187,7 @@ impl Directory {
             };
         }
         if let Some(listing) = stanza.child("listed", NS).as_ref().and_then(Listing::read) {
-            let before = self.rooms.get(room).is_some_and(|before| before.persistent);
-            match (before, listing.persistent) {
-                (_, true) => {
-                    let value = listing.to_element().to_bytes();
-                    cx.commit(vec![Write::Put(self.key(room), value.into())]);
-                }
-                (true, false) => cx.commit(vec![Write::Delete(self.key(room))]),
-                (false, false) => {}
-            }
-            self.place(room.clone(), listing);
+            self.keep(room, listing, cx);
         } else if stanza.find("ended", NS).is_some() {
             self.forget(room);
             cx.commit(vec![Write::Delete(self.key(room))]);
@@ -214,6 +211,22 @@ impl Directory {
         match made < shared.config.rooms_per_account {
             true => Ok(()),
             false => Err(StanzaCondition::NotAllowed.into()),
+        }
+    }
+
+    /// A room that has ended says so, and one that is there and empty ends.
+    fn look(&self, cx: &mut Context<'_, Self>) {
+        for (room, _) in self.rooms.iter().filter(|(_, listing)| !listing.persistent) {
+            let look = Element::new("look", NS);
+            cx.send(word(self.jid.clone().into(), room.clone().into(), look));
+        }
+    }
+
+    fn keep(&mut self, room: &BareJid, listing: Listing, cx: &mut Context<'_, Self>) {
+        if self.rooms.get(room) != Some(&listing) {
+            let value = listing.to_element().to_bytes();
+            cx.commit(vec![Write::Put(self.key(room), value.into())]);
+            self.place(room.clone(), listing);
         }
     }
 

@@ -123,7 +123,8 @@ fn what_waits_in_a_room_is_bounded() {
 
 #[test]
 fn an_occupant_and_a_room_send_no_more_than_they_may() {
-    let rates = Rates { enabled: true, occupant: (1, 3), room: (1, 5) };
+    // Entering takes one.
+    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 5) };
     let mut stage = Stage::with(Config { rates, ..Config::default() });
     stage.enters("hag@x.org/pda", "hag");
     let mut say = |who: &str| {

@@ -108,3 +108,34 @@ fn what_is_under_way_when_the_owner_dies_is_heard_by_all_once() {
         all_hear("2"),
     ));
 }
+
+// §6.3: also rooms that do not stay.
+#[test]
+fn the_service_knows_its_rooms_whoever_of_the_members_dies() {
+    let asks = |id: &str| {
+        let items: String = ["coven", "dell", "heath", "moor"]
+            .map(|room| format!("<item jid='{{room {room}}}'/>"))
+            .concat();
+        format!(
+            "
+            hag/pda sends    <iq type='get' id='{id}' to='conference.{{domain}}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>
+            hag/pda receives <iq type='result' id='{id}'><query xmlns='http://jabber.org/protocol/disco#items'>{items}</query></iq>
+            "
+        )
+    };
+    play_over_deaths(&format!(
+        "
+        {}
+        {}
+        server a dies
+        {}
+        server b dies
+        {}
+        everyone is quiet
+        ",
+        all_inside(('c', 'c'), ('c', 'c'), ('c', 'c')),
+        asks("1"),
+        asks("2"),
+        asks("3"),
+    ));
+}
