@@ -45,6 +45,8 @@ pub struct Config {
     pub contact: domain::Contact,
     /// How much of anything a client may send.
     pub limits: c2s::config::Limits,
+    /// What services for push notifications are told (XEP-0357).
+    pub push: user::config::Push,
     /// How much an account may have of anything.
     pub accounts: user::config::Accounts,
     /// Multi-user chat (XEP-0045).
@@ -190,6 +192,7 @@ impl Default for Config {
             auth: c2s::config::Auth::default(),
             contact: domain::Contact::default(),
             limits: c2s::config::Limits::default(),
+            push: user::config::Push::default(),
             accounts: user::config::Accounts::default(),
             room: rooms::Rooms::default(),
             turn: Vec::new(),
@@ -371,6 +374,7 @@ impl Config {
     pub fn user(&self) -> user::Config {
         user::Config {
             accounts: self.accounts.clone(),
+            push: self.push,
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,
                 ArchiveDefault::Roster => user::config::ArchiveDefault::Roster,

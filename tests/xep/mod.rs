@@ -19,6 +19,7 @@ mod offline;
 mod ping;
 mod preferences;
 mod private;
+mod push;
 mod receipts;
 mod stanza_id;
 mod stream_management;

@@ -22,6 +22,8 @@ pub struct Config {
     pub queue_stanzas: usize,
     /// Most bytes of them.
     pub queue_bytes: usize,
+    /// What services for push notifications are told (XEP-0357).
+    pub push: Push,
     /// Where they count.
     pub figures: Arc<Figures>,
 }
@@ -52,6 +54,19 @@ pub struct Accounts {
     pub vcard_bytes: usize,
     /// Most addresses in both lists of archiving preferences together (XEP-0441). Default 500.
     pub archive_preferences: usize,
+    /// Most services for push notifications (XEP-0357). Default 20.
+    pub push_services: usize,
+}
+
+/// What services for push notifications, which belong to others, are told of a message beside that there is one.
+/// Default: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Push {
+    /// From whom it is.
+    pub sender: bool,
+    /// Its text, where it is not encrypted.
+    pub body: bool,
 }
 
 /// What is archived of an account whose owner has not said (XEP-0441).
@@ -74,6 +89,7 @@ impl Default for Config {
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
+            push: Push::default(),
             figures: Arc::default(),
         }
     }
@@ -93,6 +109,7 @@ impl Default for Accounts {
             private_bytes: 1 << 20,
             vcard_bytes: 128 << 10,
             archive_preferences: 500,
+            push_services: 20,
         }
     }
 }

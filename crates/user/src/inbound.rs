@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 use store::Write;
 use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
 
-use crate::extensions::deliver;
 use crate::extensions::hints::may_keep_for_later;
+use crate::extensions::{deliver, push};
 use crate::rules::{self, Fate, Target};
 use crate::sessions::SessionEntry;
 use crate::{User, iq, offline, presence, stages};
@@ -122,6 +122,8 @@ fn request(user: &mut User, ty: IqType, stanza: Stanza, cx: &mut Context<'_, Use
     if stanza.head().to.as_ref().is_none_or(|to| to.is_bare()) {
         if ty.is_request() {
             iq::answer(user, None, stanza, cx);
+        } else {
+            push::answered(user, &stanza, cx);
         }
         return;
     }

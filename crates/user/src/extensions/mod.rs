@@ -3,7 +3,8 @@
 //! The order is the order in which a stanza meets the stages:
 //! 1. `blocking` stands before everything that keeps or copies;
 //! 2. `stanza_id` and `delay` take out what others forged before it is kept;
-//! 3. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5).
+//! 3. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5);
+//! 4. `push` stands last: it tells of what is delivered.
 
 pub mod archive;
 pub mod blocking;
@@ -15,6 +16,7 @@ pub mod last;
 pub mod ping;
 pub mod preferences;
 pub mod private;
+pub mod push;
 pub mod stanza_id;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ const LIST: &[Extension<User>] = &[
     ping::EXTENSION,
     private::EXTENSION,
     vcard::EXTENSION,
+    push::EXTENSION,
 ];
 
 /// Lets every extension take its rows out of [`User::rows`].
@@ -54,7 +57,8 @@ const LIST: &[Extension<User>] = &[
 pub fn load(user: &mut User) -> Result<(), entity::LoadError> {
     blocking::load(user)?;
     last::load(user)?;
-    preferences::load(user)
+    preferences::load(user)?;
+    push::load(user)
 }
 
 /// Takes a row of [`Kind::Setting`] out of [`User::rows`].

@@ -6,6 +6,7 @@ mod carbons;
 mod kept;
 mod known;
 mod preferences;
+mod push;
 
 use std::sync::Arc;
 use std::time::Duration;
