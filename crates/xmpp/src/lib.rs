@@ -21,12 +21,14 @@
 //! | [`forward`] | one stanza inside another (XEP-0297) |
 //! | [`command`] | ad-hoc commands, asked and answered (XEP-0050) |
 //! | [`forms`] | data forms (XEP-0004) |
+//! | [`disco`] | answers to disco#info, and what capability hashes are made from (XEP-0115, XEP-0390) |
 //! | [`rsm`] | pages of result sets (XEP-0059) |
 //! | [`stanza_id`] | ids that an account or a room gives to messages (XEP-0359) |
 
 pub mod command;
 pub mod datetime;
 pub mod delay;
+pub mod disco;
 pub mod element;
 pub mod error;
 pub mod feature;

@@ -6,10 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use entity::Extension;
 use sha1::{Digest, Sha1};
 use stream::features::{Caps, Features};
-use xmpp::forms::Form;
+use xmpp::disco::Info;
 use xmpp::ns;
 
-use crate::extensions::disco::Info;
+use crate::extensions::disco::of_server;
 use crate::{Domain, Shared};
 
 /// Capabilities of the server.
@@ -41,7 +41,7 @@ pub fn stream_features(shared: &Shared) -> Features {
 
 /// The capabilities of the server; the hash is SHA-1 (§9.1).
 pub(crate) fn caps(shared: &Shared) -> Caps {
-    Caps { node: NODE.to_owned(), ver: verification(&Info::of_server(shared)) }
+    Caps { node: NODE.to_owned(), ver: verification(&of_server(shared)) }
 }
 
 /// Whether a disco node is that of these capabilities.
@@ -53,55 +53,15 @@ pub(super) fn is_node(node: &str, info: &Info) -> bool {
 
 /// §5.1. All sorting is by octets.
 fn verification(info: &Info) -> String {
-    STANDARD.encode(Sha1::digest(hashed(info)))
-}
-
-fn hashed(info: &Info) -> String {
-    let mut identities = info.identities.clone();
-    identities.sort_unstable();
-    let mut features: Vec<&str> = info.features.iter().map(String::as_str).collect();
-    features.sort_unstable();
-    let mut forms: Vec<&Form> =
-        info.forms.iter().filter(|form| form.form_type().is_some()).collect();
-    forms.sort_unstable_by_key(|form| form.form_type());
-    let mut text = String::new();
-    for identity in &identities {
-        let parts = [&identity.category, &identity.ty, &identity.lang, &identity.name];
-        text += &parts.map(String::as_str).join("/");
-        text.push('<');
-    }
-    for feature in features {
-        text += feature;
-        text.push('<');
-    }
-    for form in forms {
-        push_form(&mut text, form);
-    }
-    text
-}
-
-fn push_form(text: &mut String, form: &Form) {
-    let mut words = vec![form.form_type().unwrap_or_default()];
-    let mut fields: Vec<_> = form.fields.iter().filter(|field| field.var != "FORM_TYPE").collect();
-    fields.sort_unstable_by_key(|field| &field.var);
-    for field in fields {
-        let mut values: Vec<&str> = field.values.iter().map(String::as_str).collect();
-        values.sort_unstable();
-        words.push(&field.var);
-        words.append(&mut values);
-    }
-    for word in words {
-        *text += word;
-        text.push('<');
-    }
+    STANDARD.encode(Sha1::digest(info.caps().unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
-    use xmpp::forms::{Field, FieldType, FormKind};
+    use xmpp::disco::Identity;
+    use xmpp::forms::{Field, FieldType, Form, FormKind};
 
     use super::*;
-    use crate::extensions::disco::Identity;
 
     fn identity(lang: &str, name: &str) -> Identity {
         Identity {
@@ -119,7 +79,7 @@ mod tests {
     #[test]
     fn the_simple_example_of_section_5_2_has_its_hash() {
         let identities = vec![identity("", "Exodus 0.9.1")];
-        let info = Info { identities, features: features(), forms: Vec::new() };
+        let info = Info { identities, features: features(), ..Info::default() };
         assert_eq!(verification(&info), "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 
@@ -138,6 +98,7 @@ mod tests {
             identities: vec![identity("en", "Psi 0.11"), identity("el", "Ψ 0.11")],
             features: features(),
             forms: vec![form],
+            ..Info::default()
         };
         assert_eq!(verification(&info), "q07IKJEyjvHSyhy//CH0CxmKi8w=");
     }

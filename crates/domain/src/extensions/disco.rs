@@ -3,7 +3,7 @@
 
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request};
-use xmpp::forms::Form;
+use xmpp::disco::Info;
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, caps, contact};
@@ -28,72 +28,19 @@ pub const EXTENSION: Extension<Domain> = Extension {
     ..Extension::NONE
 };
 
-/// An answer to disco#info, before it is written.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Info {
-    pub(super) identities: Vec<Identity>,
-    pub(super) features: Vec<String>,
-    pub(super) forms: Vec<Form>,
+/// What the server says of itself.
+pub(super) fn of_server(shared: &Shared) -> Info {
+    let mut features = EXTENSIONS.features();
+    features.retain(|it| *it != ns::EXTERNAL_SERVICES || !shared.external.is_empty());
+    features.extend(&shared.features);
+    let forms = contact::form(&shared.config.contact).into_iter().collect();
+    Info::new(("server", "im"), "Rookery", &features, forms)
 }
 
-/// What an entity is (§3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    pub(super) category: String,
-    pub(super) ty: String,
-    pub(super) lang: String,
-    pub(super) name: String,
-}
-
-impl Info {
-    /// What the server says of itself.
-    pub(super) fn of_server(shared: &Shared) -> Self {
-        let mut features = EXTENSIONS.features();
-        features.retain(|it| *it != ns::EXTERNAL_SERVICES || !shared.external.is_empty());
-        features.extend(&shared.features);
-        let forms = contact::form(&shared.config.contact).into_iter().collect();
-        Self::new(("server", "im"), "Rookery", features, forms)
-    }
-
-    fn of_service(service: &Service) -> Self {
-        let mut features = vec![ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
-        features.extend(&service.features);
-        Self::new(service.identity, &service.name, features, Vec::new())
-    }
-
-    fn new(
-        (category, ty): (&str, &str),
-        name: &str,
-        mut features: Vec<&'static str>,
-        forms: Vec<Form>,
-    ) -> Self {
-        features.sort_unstable();
-        features.dedup();
-        let identity = Identity {
-            category: category.to_owned(),
-            ty: ty.to_owned(),
-            lang: String::new(),
-            name: name.to_owned(),
-        };
-        let features = features.into_iter().map(str::to_owned).collect();
-        Self { identities: vec![identity], features, forms }
-    }
-
-    fn to_element(&self, node: Option<&str>) -> Element {
-        let identity = |identity: &Identity| {
-            Element::new("identity", ns::DISCO_INFO)
-                .with_attr("category", &identity.category)
-                .with_attr("type", &identity.ty)
-                .with_attr("name", &identity.name)
-        };
-        let feature =
-            |var: &String| Element::new("feature", ns::DISCO_INFO).with_attr("var", var.as_str());
-        Element::new("query", ns::DISCO_INFO)
-            .with_attr_opt("node", node)
-            .with_children(self.identities.iter().map(identity))
-            .with_children(self.features.iter().map(feature))
-            .with_children(self.forms.iter().map(Form::to_element))
-    }
+fn of_service(service: &Service) -> Info {
+    let mut features = vec![ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
+    features.extend(&service.features);
+    Info::new(service.identity, &service.name, &features, Vec::new())
 }
 
 /// §3.1; the one node is that of the server's capabilities, mirrored in the answer (§3.2, XEP-0115 §6.2).
@@ -104,8 +51,8 @@ fn info(
 ) -> Result<Answer, StanzaError> {
     let node = request.payload.attr("node");
     let info = match cx.shared.service(&domain.jid) {
-        Some(service) => Info::of_service(service),
-        None => Info::of_server(cx.shared),
+        Some(service) => of_service(service),
+        None => of_server(cx.shared),
     };
     let is_server = cx.shared.service(&domain.jid).is_none();
     match node {
