@@ -17,6 +17,12 @@ const SMALL: &str = "
     private_bytes = 300
     vcard_bytes = 300
     archive_preferences = 2
+    nodes = 2
+    items_of_node = 2
+    items = 3
+    item_bytes = 100
+    items_bytes = 250
+    people_of_node = 1
     [archive]
     page_messages = 2
 ";
@@ -186,4 +192,41 @@ fn messages_of_a_page_are_bounded() {
         romeo/phone   receives <iq type='result' id='q'><fin xmlns='urn:xmpp:mam:2' complete='{{none}}'>…</fin></iq>
         romeo/phone   is quiet
     ", result(1), result(2)));
+}
+
+// XEP-0060 §7.1.2.5, §7.1.3.5, §6.1.3.9; XEP-0163
+#[test]
+fn nodes_items_and_subscriptions_are_bounded() {
+    play("
+        romeo/phone   connects
+        romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='a'><item id='1'><e xmlns='urn:e'>x</e></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'><field var='pubsub#max_items'><value>max</value></field><field var='pubsub#access_model'><value>open</value></field></x></publish-options></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        romeo/phone   sends    <iq type='set' id='p2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='a'><item id='2'><e xmlns='urn:e'>x</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p2'>…</iq>
+        romeo/phone   sends    <iq type='set' id='p3'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='a'><item id='3'><e xmlns='urn:e'>x</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p3'>…</iq>
+        romeo/phone   sends    <iq type='get' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='a'/></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='a'><item id='2'>…</item><item id='3'>…</item></items></pubsub></iq>
+        romeo/phone   sends    <iq type='set' id='p4'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='b'><item id='1'><e xmlns='urn:e'>x</e></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'><field var='pubsub#max_items'><value>max</value></field><field var='pubsub#access_model'><value>open</value></field></x></publish-options></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p4'>…</iq>
+        romeo/phone   sends    <iq type='set' id='p5'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='b'><item id='2'><e xmlns='urn:e'>x</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='p5'>{error cancel resource-constraint}…</iq>
+        romeo/phone   sends    <iq type='set' id='p6'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='c'><item id='1'><e xmlns='urn:e'>x</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='p6'>{error cancel resource-constraint}…</iq>
+        romeo/phone   sends    <iq type='set' id='p7'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='b'><item id='1'><e xmlns='urn:e'>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='p7'>{error modify not-acceptable}…</iq>
+        romeo/phone   sends    <iq type='set' id='p8'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='b'><item id='1'><e xmlns='urn:e'>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p8'>…</iq>
+        romeo/phone   sends    <iq type='set' id='p9'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='a'><item id='2'><e xmlns='urn:e'>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p9'>…</iq>
+        romeo/phone   sends    <iq type='set' id='p10'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='a'><item id='3'><e xmlns='urn:e'>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx</e></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='p10'>{error cancel resource-constraint}…</iq>
+        juliet/garden connects
+        juliet/garden sends    <iq type='set' to='{romeo}' id='s1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='a' jid='{juliet}'/></pubsub></iq>
+        juliet/garden hears    <iq type='result' id='s1'>…</iq>
+                               <message from='{romeo}'>…</message>
+        juliet/garden sends    <iq type='set' to='{romeo}' id='s2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='a' jid='{juliet/garden}'/></pubsub></iq>
+        juliet/garden receives <iq type='error' id='s2'>{error modify policy-violation}…</iq>
+        everyone      is quiet
+    ");
 }

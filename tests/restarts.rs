@@ -189,3 +189,34 @@ fn a_temporary_room_ends_with_the_server_and_a_persistent_one_is_there_again() {
         made_with("crone/desktop", "heath", "first", &[("muc#roomconfig_persistentroom", "1")]),
     ));
 }
+
+// XEP-0060: nodes of an account and of a service, with their items and subscriptions.
+#[test]
+fn nodes_outlive_a_restart() {
+    play_over_restarts(&mut stage(600), "
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:n'><item id='a'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        romeo/phone   sends    <iq type='set' to='pubsub.{domain}' id='p2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='news'><item id='a'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p2'>…</iq>
+        juliet/garden sends    <iq type='set' to='pubsub.{domain}' id='s1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='news' jid='{juliet}'/></pubsub></iq>
+        juliet/garden hears    <iq type='result' id='s1'>…</iq>
+                               <message from='pubsub.{domain}'>…</message>
+        server        is stopped
+        romeo/phone   finds    {stream-error system-shutdown}
+        romeo/phone   loses the stream
+        romeo/phone   vanishes
+        juliet/garden receives {stream-error system-shutdown}
+        juliet/garden vanishes
+        server        starts again
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='get' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:n'/></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:n'><item id='a'><e xmlns='urn:x'/></item></items></pubsub></iq>
+        romeo/phone   sends    <iq type='set' to='pubsub.{domain}' id='p3'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='news'><item id='b'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p3'>…</iq>
+        juliet/garden receives <message from='pubsub.{domain}'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='news'><item id='b'>…</item></items></event></message>
+        everyone      is quiet
+    ");
+}

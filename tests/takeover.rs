@@ -178,3 +178,27 @@ fn nobody_sees_presence_flap_and_the_copy_knows_carbons() {
         juliet/garden receives <presence from='{romeo/desk}' type='unavailable'/>
     ");
 }
+
+// XEP-0163: nodes are rows, so that the next owner has them.
+#[test]
+fn an_account_whose_home_dies_has_its_nodes_still() {
+    play_over_deaths("
+        romeo lives on a
+        juliet lives on c
+        romeo/phone   connects on b
+        juliet/garden connects on c
+        romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:n'><item id='a'><e xmlns='urn:x'/></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>open</value></field></x></publish-options></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        juliet/garden sends    <iq type='set' to='{romeo}' id='s1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='urn:x:n' jid='{juliet}'/></pubsub></iq>
+        juliet/garden hears    <iq type='result' id='s1'>…</iq>
+                               <message from='{romeo}'>…</message>
+        server        a dies
+        juliet/garden sends    <iq type='get' to='{romeo}' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:n'/></pubsub></iq>
+        juliet/garden receives <iq type='result' from='{romeo}' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:n'><item id='a'><e xmlns='urn:x'/></item></items></pubsub></iq>
+        romeo/phone   sends    <iq type='set' id='p2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:n'><item id='b'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p2'>…</iq>
+        juliet/garden receives <message from='{romeo}'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:x:n'><item id='b'>…</item></items></event></message>
+        everyone      is quiet
+    ");
+}

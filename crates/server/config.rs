@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod environment;
 pub mod example;
+pub mod pubsub;
 pub mod rooms;
 pub mod store;
 pub mod suggest;
@@ -53,6 +54,8 @@ pub struct Config {
     pub room: rooms::Rooms,
     /// Relays for calls, which people are told of (XEP-0215). Default: none.
     pub turn: Vec<turn::Turn>,
+    /// Publish-subscribe (XEP-0060).
+    pub pubsub: pubsub::PubSub,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -196,6 +199,7 @@ impl Default for Config {
             accounts: user::config::Accounts::default(),
             room: rooms::Rooms::default(),
             turn: Vec::new(),
+            pubsub: pubsub::PubSub::default(),
             store: Store::default(),
             archive: Archive {
                 default: ArchiveDefault::Always,
@@ -329,6 +333,8 @@ impl Config {
         self.services_of_rooms()?;
         self.room()?;
         self.turn.iter().try_for_each(turn::Turn::check)?;
+        self.services_of_pubsub()?;
+        self.pubsub()?;
         self.check_cluster()?;
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),

@@ -13,6 +13,7 @@ pub fn table() -> Vec<Line> {
         lines(&domain::EXTENSIONS),
         lines(&room::EXTENSIONS),
         lines(&room::directory::EXTENSIONS),
+        lines(&pubsub::EXTENSIONS),
     ])
 }
 
@@ -23,6 +24,8 @@ pub fn table() -> Vec<Line> {
 /// A secret cannot be read.
 pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
     let mut features = user::extensions::EXTENSIONS.features();
+    // What only an account answers is not the server's.
+    features.retain(|feature| !feature.starts_with(xmpp::ns::PUBSUB));
     features.extend(user::session::EXTENSIONS.features());
     Ok(domain::Shared {
         config: domain::Config { contact: config.contact.clone(), ..domain::Config::default() },

@@ -11,6 +11,7 @@ use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use proto::{ArbiterId, Route};
+use pubsub::Service;
 use room::{Directory, Room};
 use router::inbox::Receiver;
 use router::link::Links;
@@ -54,9 +55,23 @@ pub struct Server {
 struct Shared {
     user: Arc<user::Config>,
     room: Arc<room::Shared>,
+    pubsub: Arc<pubsub::Config>,
     domain: Arc<domain::Shared>,
     figures: Arc<Figures>,
     canaries: Arc<Canaries>,
+}
+
+impl Shared {
+    fn new(config: &Config, figures: Arc<Figures>) -> anyhow::Result<Self> {
+        Ok(Self {
+            user: Arc::new(config.user()),
+            room: Arc::new(room::Shared::new(config.room()?)),
+            pubsub: Arc::new(config.pubsub()?),
+            domain: Arc::new(domain_shared(config)?),
+            canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
+            figures,
+        })
+    }
 }
 
 impl Server {
@@ -76,13 +91,7 @@ impl Server {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
         let figures = Arc::<Figures>::default();
-        let shared = Shared {
-            user: Arc::new(config.user()),
-            room: Arc::new(room::Shared::new(config.room()?)),
-            domain: Arc::new(domain_shared(config)?),
-            canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
-            figures,
-        };
+        let shared = Shared::new(config, figures)?;
         let rooms = Arc::clone(&shared.room);
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
@@ -340,6 +349,10 @@ fn starters(shared: &Shared) -> Vec<Box<dyn Start>> {
         Box::new(Spawn::<Directory> {
             shared: Arc::clone(&shared.room),
             is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
+        }),
+        Box::new(Spawn::<Service> {
+            shared: Arc::clone(&shared.pubsub),
+            is_for: |route| matches!(route, Route::Nodes(_)),
         }),
         Box::new(Spawn::<Domain> {
             shared: Arc::clone(&shared.domain),

@@ -269,6 +269,7 @@ fn starters(
 ) -> impl FnOnce() -> Vec<Box<dyn Start>> + Send + 'static {
     let (user, domain) = (Arc::new(config.user()), Arc::clone(domain));
     let room = Arc::new(room::Shared::new(config.room().unwrap()));
+    let pubsub = Arc::new(config.pubsub().unwrap());
     move || {
         vec![
             Box::new(Spawn::<Session> {
@@ -286,6 +287,10 @@ fn starters(
             Box::new(Spawn::<Directory> {
                 shared: room,
                 is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
+            }),
+            Box::new(Spawn::<pubsub::Service> {
+                shared: pubsub,
+                is_for: |route| matches!(route, Route::Nodes(_)),
             }),
             Box::new(Spawn::<Domain> {
                 shared: domain,

@@ -1,8 +1,14 @@
 //! Stories of the extensions, one file each. The first line of a file says whose it is.
 
 mod archive;
+mod avatar;
+mod avatar_conversion;
+mod avatar_in_card;
 mod blocking;
+mod bookmarks;
+mod bookmarks_old;
 mod caps;
+mod caps2;
 mod carbons;
 mod client_state;
 mod commands;
@@ -15,14 +21,21 @@ mod hints;
 mod last;
 mod markers;
 pub(crate) mod muc;
+mod nick;
 mod offline;
+mod omemo;
+mod pep;
 mod ping;
 mod preferences;
 mod private;
+mod private_data;
+mod public_data;
+mod pubsub;
 mod push;
 mod receipts;
 mod stanza_id;
 mod stream_management;
 mod time;
 mod vcard;
+mod vcard4;
 mod version;

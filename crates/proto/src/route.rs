@@ -15,6 +15,8 @@ pub enum Route {
     Session(SessionId),
     /// A room of a local room service; the service itself, without localpart, keeps their directory.
     Room(BareJid),
+    /// A local publish-subscribe service, which has all its nodes.
+    Nodes(BareJid),
     /// A served domain, which has no state of its own.
     Domain(BareJid),
     /// Another server's domain.
@@ -61,6 +63,7 @@ pub struct ConnectionId {
 pub struct Hosts {
     domains: Arc<[BareJid]>,
     rooms: Arc<[BareJid]>,
+    pubsub: Arc<[BareJid]>,
 }
 
 impl Hosts {
@@ -69,7 +72,14 @@ impl Hosts {
         domains: impl IntoIterator<Item = BareJid>,
         rooms: impl IntoIterator<Item = BareJid>,
     ) -> Self {
-        Self { domains: domains.into_iter().collect(), rooms: rooms.into_iter().collect() }
+        let (domains, rooms) = (domains.into_iter().collect(), rooms.into_iter().collect());
+        Self { domains, rooms, pubsub: Arc::default() }
+    }
+
+    /// With publish-subscribe services.
+    #[must_use]
+    pub fn with_pubsub(self, services: impl IntoIterator<Item = BareJid>) -> Self {
+        Self { pubsub: services.into_iter().collect(), ..self }
     }
 
     /// Whether accounts of this domain live here.
@@ -80,6 +90,10 @@ impl Hosts {
     /// The served domains in the order of the configuration.
     pub fn domains(&self) -> &[BareJid] {
         &self.domains
+    }
+
+    fn is_pubsub_service(&self, domain: &str) -> bool {
+        self.pubsub.iter().any(|service| service.as_str() == domain)
     }
 
     fn is_room_service(&self, domain: &str) -> bool {
@@ -98,13 +112,15 @@ impl Route {
             (true, _, Some(_)) => Self::User(bare),
             (_, true, _) => Self::Room(bare),
             (true, _, None) => Self::Domain(bare),
+            // An address at such a service is nobody's; the service says so.
+            (false, false, _) if hosts.is_pubsub_service(domain) => Self::Nodes(bare.domain()),
             (false, false, _) => Self::Remote(bare.domain()),
         }
     }
 
     /// Every kind, as logs, traces and metrics name it.
-    pub const NAMES: [&'static str; 8] =
-        ["user", "session", "room", "domain", "remote", "connection", "copy", "member"];
+    pub const NAMES: [&'static str; 9] =
+        ["user", "session", "room", "nodes", "domain", "remote", "connection", "copy", "member"];
 
     /// The kind, as logs, traces and metrics name it: one of [`Route::NAMES`].
     pub fn name(&self) -> &'static str {
@@ -112,6 +128,7 @@ impl Route {
             Self::User(_) => "user",
             Self::Session(_) => "session",
             Self::Room(_) => "room",
+            Self::Nodes(_) => "nodes",
             Self::Domain(_) => "domain",
             Self::Remote(_) => "remote",
             Self::Connection(_) => "connection",
@@ -123,7 +140,11 @@ impl Route {
     /// The bare JID whose hash places the actor; none where the route itself says which member is meant.
     pub fn key(&self) -> Option<&BareJid> {
         match self {
-            Self::User(jid) | Self::Room(jid) | Self::Domain(jid) | Self::Remote(jid) => Some(jid),
+            Self::User(jid)
+            | Self::Room(jid)
+            | Self::Nodes(jid)
+            | Self::Domain(jid)
+            | Self::Remote(jid) => Some(jid),
             Self::Session(session) => Some(&session.account),
             Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
         }
@@ -138,6 +159,7 @@ mod tests {
     fn addresses_resolve_as_section_10_says() {
         let bare = |text: &str| BareJid::parse(text).unwrap();
         let hosts = Hosts::new([bare("x.org")], [bare("conference.x.org")]);
+        let hosts = hosts.with_pubsub([bare("pubsub.x.org")]);
         let cases = [
             ("x.org", Route::Domain(bare("x.org"))),
             ("x.org/r", Route::Domain(bare("x.org"))),
@@ -145,6 +167,8 @@ mod tests {
             ("a@x.org/r", Route::User(bare("a@x.org"))),
             ("conference.x.org", Route::Room(bare("conference.x.org"))),
             ("r@conference.x.org/nick", Route::Room(bare("r@conference.x.org"))),
+            ("pubsub.x.org", Route::Nodes(bare("pubsub.x.org"))),
+            ("a@pubsub.x.org/r", Route::Nodes(bare("pubsub.x.org"))),
             ("a@y.org/r", Route::Remote(bare("y.org"))),
             ("y.org", Route::Remote(bare("y.org"))),
             ("sub.x.org", Route::Remote(bare("sub.x.org"))),

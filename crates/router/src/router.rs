@@ -161,7 +161,7 @@ impl Router {
             Route::Connection(connection) => (self.place_connection(connection), None),
             Route::Domain(_) => (Place::Anywhere, None),
             Route::Remote(_) => (Place::Remote, None),
-            Route::User(jid) | Route::Room(jid) => self.place_jid(jid),
+            Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) => self.place_jid(jid),
             Route::Session(session) => self.place_jid(&session.account),
             Route::Copy(copy) => (self.place_copy(copy), None),
             Route::Member(member) if *member == self.shared.member => (Place::Anywhere, None),

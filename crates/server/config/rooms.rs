@@ -104,18 +104,26 @@ impl Config {
     /// # Errors
     /// A name that is no domain.
     pub fn hosts(&self) -> Result<Hosts, ConfigError> {
-        Ok(Hosts::new(self.domains()?, self.services_of_rooms()?))
+        Ok(Hosts::new(self.domains()?, self.services_of_rooms()?)
+            .with_pubsub(self.services_of_pubsub()?))
     }
 
     /// The services that the server's address lists (XEP-0030 §4).
     pub fn services(&self) -> Vec<domain::Service> {
-        let service = |jid| domain::Service {
+        let room = |jid| domain::Service {
             jid,
             identity: ("conference", "text"),
             name: "Rooms".to_owned(),
             features: vec![ns::MUC],
         };
-        self.services_of_rooms().unwrap_or_default().into_iter().map(service).collect()
+        let pubsub = |jid| domain::Service {
+            jid,
+            identity: ("pubsub", "service"),
+            name: "Publish-Subscribe".to_owned(),
+            features: vec![ns::PUBSUB],
+        };
+        let rooms = self.services_of_rooms().unwrap_or_default().into_iter().map(room);
+        rooms.chain(self.services_of_pubsub().unwrap_or_default().into_iter().map(pubsub)).collect()
     }
 
     /// The settings of rooms.

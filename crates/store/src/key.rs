@@ -26,6 +26,14 @@ pub enum Kind {
     /// Sessions that wait to be resumed over a restart (XEP-0198 §5). Their end is in them: somebody
     /// must be told of it.
     Session = 9,
+    /// One row per pubsub node: its configuration and affiliations (XEP-0060).
+    Node = 10,
+    /// One row per subscription of a node, by node and JID.
+    Subscription = 11,
+    /// The index of a node's items, by node and id; the payload is in [`Kind::Payload`].
+    Item = 12,
+    /// Payloads of items, by node and id. Large, and never loaded together.
+    Payload = 13,
     /// What a room is: its birth, settings, subject, tombstone (XEP-0045).
     Room = 20,
     /// One row per affiliation of a room, by bare JID (XEP-0045 §5.2).
@@ -68,6 +76,10 @@ impl Kind {
         Self::Setting,
         Self::Pending,
         Self::Session,
+        Self::Node,
+        Self::Subscription,
+        Self::Item,
+        Self::Payload,
         Self::Room,
         Self::Affiliation,
         Self::Listing,

@@ -91,6 +91,18 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> Reply<()>;
 }
 
+/// Several rows, in order.
+pub fn get_all(store: &dyn Store, fence: Fence, keys: Vec<Key>) -> Reply<Vec<Option<Bytes>>> {
+    let replies: Vec<_> = keys.into_iter().map(|key| store.get(fence, key)).collect();
+    Box::pin(async move {
+        let mut rows = Vec::with_capacity(replies.len());
+        for reply in replies {
+            rows.push(reply.await?);
+        }
+        Ok(rows)
+    })
+}
+
 /// A store, shared by all threads.
 pub type SharedStore = Arc<dyn Store>;
 

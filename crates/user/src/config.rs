@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::figures::Figures;
+use crate::pep::caps::Cache;
 
 /// Settings of accounts and sessions. Shared by all of them, never changed while they live.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub queue_bytes: usize,
     /// What services for push notifications are told (XEP-0357).
     pub push: Push,
+    /// What capability hashes stand for.
+    pub caps: Arc<Cache>,
     /// Where they count.
     pub figures: Arc<Figures>,
 }
@@ -56,6 +59,18 @@ pub struct Accounts {
     pub archive_preferences: usize,
     /// Most services for push notifications (XEP-0357). Default 20.
     pub push_services: usize,
+    /// Most nodes (XEP-0163). Default 256.
+    pub nodes: usize,
+    /// Most items of a node; what `max` means in its configuration. Default 1,000.
+    pub items_of_node: usize,
+    /// Most items of all nodes together. Default 5,000.
+    pub items: usize,
+    /// Most bytes of an item. Default 192 KiB.
+    pub item_bytes: usize,
+    /// Most bytes of all items together. Default 16 MiB.
+    pub items_bytes: usize,
+    /// Most subscriptions, and most affiliations, of a node. Default 1,000.
+    pub people_of_node: usize,
 }
 
 /// What services for push notifications, which belong to others, are told of a message beside that there is one.
@@ -90,6 +105,7 @@ impl Default for Config {
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
             push: Push::default(),
+            caps: Arc::default(),
             figures: Arc::default(),
         }
     }
@@ -110,6 +126,28 @@ impl Default for Accounts {
             vcard_bytes: 128 << 10,
             archive_preferences: 500,
             push_services: 20,
+            nodes: 256,
+            items_of_node: 1_000,
+            items: 5_000,
+            item_bytes: 192 << 10,
+            items_bytes: 16 << 20,
+            people_of_node: 1_000,
+        }
+    }
+}
+
+impl Accounts {
+    /// How much the engine of nodes may take in.
+    #[must_use]
+    pub fn of_nodes(&self) -> nodes::Limits {
+        nodes::Limits {
+            nodes: self.nodes,
+            nodes_of_one: self.nodes,
+            items: self.items,
+            items_of_node: self.items_of_node,
+            payload_bytes: self.item_bytes,
+            bytes: self.items_bytes,
+            people_of_node: self.people_of_node,
         }
     }
 }

@@ -19,6 +19,7 @@
 //! | [`roster`] | the roster (RFC 6121 §2) |
 //! | [`subscription`] | the state tables (RFC 6121 §3, appendix A); pure |
 //! | [`presence`] | presence (RFC 6121 §4) |
+//! | [`pep`] | the account's nodes, and who wants events of them (XEP-0163) |
 //! | [`offline`] | messages that nobody took yet (XEP-0160) |
 //! | [`figures`] | what is counted |
 //! | [`extensions`] | the ordered list of extensions, one file each |
@@ -31,6 +32,7 @@ pub mod inbound;
 mod iq;
 pub mod offline;
 pub mod outbound;
+pub mod pep;
 pub mod presence;
 pub mod roster;
 mod rules;

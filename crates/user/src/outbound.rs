@@ -9,6 +9,7 @@ use proto::session::UserWord;
 use proto::{Body, Route, SessionId};
 use xmpp::{Kind, Stanza, StanzaCondition, StanzaError, StreamCondition};
 
+use crate::pep::interest;
 use crate::{User, inbound, iq, presence, stages};
 
 /// A stanza of one of the account's sessions, stamped with its full address.
@@ -19,8 +20,12 @@ pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'
     let own = stanza.head().to.as_ref().is_none_or(|to| *to == *user.jid);
     match stanza.kind() {
         Kind::Iq(ty) if own && ty.is_request() => iq::answer(user, Some(session), stanza, cx),
-        // The account has asked nothing that its clients could answer (§10.3.3 rule 3).
-        Kind::Iq(_) if own => inbound::nobody_there(cx),
+        // An answer to nothing that the account has asked is ignored (§10.3.3 rule 3).
+        Kind::Iq(_) if own => {
+            if !interest::answered(user, &stanza, cx) {
+                inbound::nobody_there(cx);
+            }
+        }
         Kind::Message(_) if stanza.head().to.is_none() => {
             let to = user.jid.clone().into();
             onward(user, session, stanza.with_to(to), cx);

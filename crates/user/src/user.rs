@@ -43,8 +43,16 @@ pub struct User {
 impl Entity for User {
     type Shared = Config;
 
-    const KINDS: &'static [Kind] =
-        &[Kind::Account, Kind::Roster, Kind::Block, Kind::Setting, Kind::Pending];
+    const KINDS: &'static [Kind] = &[
+        Kind::Account,
+        Kind::Roster,
+        Kind::Block,
+        Kind::Setting,
+        Kind::Pending,
+        Kind::Node,
+        Kind::Subscription,
+        Kind::Item,
+    ];
     const NAME: &'static str = "user";
     const TIMERS: &'static [&'static str] = &[outbox::AGAIN.0, refused::AGAIN.0];
 

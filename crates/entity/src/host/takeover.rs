@@ -360,7 +360,7 @@ impl Host {
 }
 
 fn has_shard(route: &Route) -> bool {
-    matches!(route, Route::User(_) | Route::Session(_) | Route::Room(_))
+    matches!(route, Route::User(_) | Route::Session(_) | Route::Room(_) | Route::Nodes(_))
 }
 
 /// The shards that were this member's.

@@ -36,6 +36,7 @@ fn route(address: pb::entity_snapshot::Address) -> Read<Route> {
     Ok(match address {
         Address::User(jid) => Route::User(bare(&jid)?),
         Address::Room(jid) => Route::Room(bare(&jid)?),
+        Address::Nodes(jid) => Route::Nodes(bare(&jid)?),
         Address::Session(pb::SessionAddress { account, uid }) => {
             Route::Session(SessionId { account: bare(&account)?, uid })
         }

@@ -15,6 +15,7 @@ pub(super) fn address(route: &Route) -> Option<pb::entity_snapshot::Address> {
     match route {
         Route::User(jid) => Some(Address::User(jid.to_string())),
         Route::Room(jid) => Some(Address::Room(jid.to_string())),
+        Route::Nodes(jid) => Some(Address::Nodes(jid.to_string())),
         Route::Session(id) => Some(Address::Session(pb::SessionAddress {
             account: id.account.to_string(),
             uid: id.uid,

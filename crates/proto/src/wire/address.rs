@@ -16,6 +16,7 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::User(jid) => To::User(encode_text(jid.as_str())),
         Route::Session(session) => To::Session(encode_session(session)),
         Route::Room(jid) => To::Room(encode_text(jid.as_str())),
+        Route::Nodes(jid) => To::Nodes(encode_text(jid.as_str())),
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
         Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
@@ -29,6 +30,7 @@ fn encode_copy(CopyId { member, of }: &CopyId) -> pb::Copy {
         Route::User(jid) => Some(Of::User(encode_text(jid.as_str()))),
         Route::Session(session) => Some(Of::Session(encode_session(session))),
         Route::Room(jid) => Some(Of::Room(encode_text(jid.as_str()))),
+        Route::Nodes(jid) => Some(Of::Nodes(encode_text(jid.as_str()))),
         // Nothing else has a copy.
         _ => None,
     };
@@ -40,6 +42,7 @@ fn decode_copy(pb::Copy { member, of }: pb::Copy) -> Result<CopyId, WireError> {
         Of::User(jid) => Route::User(decode_bare(&jid)?),
         Of::Session(session) => Route::Session(decode_session(session)?),
         Of::Room(jid) => Route::Room(decode_bare(&jid)?),
+        Of::Nodes(jid) => Route::Nodes(decode_bare(&jid)?),
     };
     Ok(CopyId { member: MemberId(member), of: Box::new(of) })
 }
@@ -54,6 +57,7 @@ pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireErro
         To::User(jid) => Route::User(bare(jid)?),
         To::Session(session) => Route::Session(decode_session(session)?),
         To::Room(jid) => Route::Room(bare(jid)?),
+        To::Nodes(jid) => Route::Nodes(bare(jid)?),
         To::Domain(jid) => Route::Domain(bare(jid)?),
         To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
         To::Connection(connection) => Route::Connection(decode_connection(&connection)?),

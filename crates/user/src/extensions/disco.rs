@@ -2,10 +2,10 @@
 
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request};
-use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, IqType, StanzaCondition, StanzaError, ns};
 
-use crate::User;
 use crate::extensions::{EXTENSIONS, may_know};
+use crate::{User, pep};
 
 /// Discovery of an account.
 pub const EXTENSION: Extension<User> = Extension {
@@ -26,43 +26,61 @@ pub const EXTENSION: Extension<User> = Extension {
     ..Extension::NONE
 };
 
-/// §3.1, §8 rule 1: strangers learn no more than of an account that is not there.
+/// §3.1, §8 rule 1: strangers learn no more than of an account that is not there, but of nodes that they may read.
 fn info(
     user: &mut User,
     request: &Request,
     _: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
+    if let Some(node) = request.payload.attr("node") {
+        let who = asker(user, request);
+        return match pep::collection(user).filter(|_| user.exists) {
+            Some(nodes) => Ok(Answer::Result(nodes.info(node, &who, &pep::people(user))?)),
+            None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
+            None => Err(StanzaCondition::ServiceUnavailable.into()),
+        };
+    }
     if !may_know(user, request) {
         return Err(StanzaCondition::ServiceUnavailable.into());
     }
-    if request.payload.attr("node").is_some() {
-        return Err(StanzaCondition::ItemNotFound.into());
-    }
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
-    let identity =
-        word("identity").with_attr("category", "account").with_attr("type", "registered");
+    let identities = [("account", "registered"), ("pubsub", "pep")];
+    let identities = identities.map(|(category, ty)| {
+        word("identity").with_attr("category", category).with_attr("type", ty)
+    });
     let features = EXTENSIONS.features().into_iter();
     let features = features.map(|feature| word("feature").with_attr("var", feature));
-    Ok(Answer::Result(word("query").with_child(identity).with_children(features)))
+    Ok(Answer::Result(word("query").with_children(identities).with_children(features)))
 }
 
-/// §4.1, §8 rule 2: the available resources, for those who may see presence; for all others nothing.
+fn asker(user: &User, request: &Request) -> BareJid {
+    let from = request.stanza.head().from.as_ref();
+    from.map_or_else(|| user.jid.clone(), |from| from.bare())
+}
+
+/// §4.1, §8 rule 2: the available resources, for those who may see presence; the nodes that one may read
+/// (XEP-0163 §6.2); of a node its items.
 fn items(
     user: &mut User,
     request: &Request,
     _: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     let query = Element::new("query", ns::DISCO_ITEMS);
+    let (who, people) = (asker(user, request), pep::people(user));
+    let nodes = pep::collection(user).filter(|_| user.exists);
     if let Some(node) = request.payload.attr("node") {
-        return match may_know(user, request) {
-            true => Err(StanzaCondition::ItemNotFound.into()),
-            false => Ok(Answer::Result(query.with_attr("node", node))),
+        return match nodes {
+            Some(nodes) => {
+                let names = nodes.item_names(node, &request.payload, (&who, &people))?;
+                Ok(Answer::Result(names))
+            }
+            None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
+            None => Ok(Answer::Result(query.with_attr("node", node))),
         };
     }
-    if !may_know(user, request) {
-        return Ok(Answer::Result(query));
-    }
     let item = |jid: &str| Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid);
-    let resources = user.sessions.available().map(|entry| item(entry.jid.as_str()));
-    Ok(Answer::Result(query.with_children(resources)))
+    let known = user.sessions.available().filter(|_| may_know(user, request));
+    let resources = known.map(|entry| item(entry.jid.as_str()));
+    let nodes = nodes.into_iter().flat_map(|nodes| nodes.readable(&who, &people));
+    Ok(Answer::Result(query.with_children(resources).with_children(nodes)))
 }

@@ -3,16 +3,22 @@
 //! The order is the order in which a stanza meets the stages:
 //! 1. `blocking` stands before everything that keeps or copies;
 //! 2. `stanza_id` and `delay` take out what others forged before it is kept;
-//! 3. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5);
-//! 4. `push` stands last: it tells of what is delivered.
+//! 3. `pep` takes out what is for the account's nodes before it is kept;
+//! 4. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5);
+//! 5. `push` stands last: it tells of what is delivered.
 
 pub mod archive;
+pub mod avatar;
 pub mod blocking;
+pub mod bookmarks;
+pub mod caps;
 pub mod carbons;
 pub mod delay;
 pub mod disco;
 pub mod hints;
+pub mod known;
 pub mod last;
+pub mod pep;
 pub mod ping;
 pub mod preferences;
 pub mod private;
@@ -37,6 +43,7 @@ const LIST: &[Extension<User>] = &[
     stanza_id::EXTENSION,
     delay::EXTENSION,
     hints::EXTENSION,
+    pep::EXTENSION,
     archive::EXTENSION,
     preferences::EXTENSION,
     carbons::EXTENSION,
@@ -47,6 +54,19 @@ const LIST: &[Extension<User>] = &[
     ping::EXTENSION,
     private::EXTENSION,
     vcard::EXTENSION,
+    avatar::EXTENSION,
+    avatar::PUBLISHED,
+    avatar::IN_CARD,
+    bookmarks::EXTENSION,
+    bookmarks::OLD,
+    known::NICK,
+    known::PUBLIC,
+    known::PRIVATE,
+    known::VCARD4,
+    known::OMEMO,
+    pep::PUBSUB,
+    caps::EXTENSION,
+    caps::SECOND,
     push::EXTENSION,
 ];
 
@@ -55,8 +75,10 @@ const LIST: &[Extension<User>] = &[
 /// # Errors
 /// When a row cannot be read.
 pub fn load(user: &mut User) -> Result<(), entity::LoadError> {
+    avatar::load(user)?;
     blocking::load(user)?;
     last::load(user)?;
+    crate::pep::load(user)?;
     preferences::load(user)?;
     push::load(user)
 }

@@ -7,7 +7,7 @@ use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::User;
 use crate::config::Accounts;
-use crate::extensions::{again, reply, store_error};
+use crate::extensions::{again, bookmarks, reply, store_error};
 
 /// Private XML of an account.
 pub const EXTENSION: Extension<User> = Extension {
@@ -83,6 +83,10 @@ fn set(
 fn keep(request: Request, puts: Vec<(Key, Vec<u8>)>, cx: &mut Context<'_, User>) {
     let writes = puts.into_iter().map(|(key, value)| Write::Put(key, value.into())).collect();
     cx.commit_then(writes, move |user, cx, result| {
+        let storage = request.payload.child("storage", ns::BOOKMARKS_OLD).cloned();
+        if let Some(storage) = storage.filter(|_| result.is_ok()) {
+            bookmarks::spread(user, (storage, bookmarks::Origin::Private), cx);
+        }
         reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
     });
 }

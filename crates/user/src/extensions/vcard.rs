@@ -6,7 +6,7 @@ use store::{Key, Kind, Write};
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::User;
-use crate::extensions::{again, reply, store_error};
+use crate::extensions::{again, avatar, reply, store_error};
 
 /// The vCard of an account.
 pub const EXTENSION: Extension<User> = Extension {
@@ -34,20 +34,25 @@ fn get(
     let (key, request) = (key(user), again(request));
     cx.read(
         move |store, fence| store.get(fence, key),
-        move |user, cx, answer| {
-            let absent = match request.session {
-                Some(_) => StanzaCondition::ItemNotFound,
-                None => StanzaCondition::ServiceUnavailable,
-            };
-            let answer = match answer {
-                Ok(Some(bytes)) => Element::parse(&bytes).map(Some).map_err(|_| absent.into()),
-                Ok(None) => Err(absent.into()),
-                Err(error) => Err(store_error(&error)),
-            };
-            reply(user, &request, answer, cx);
+        move |user, cx, answer| match answer {
+            Ok(card) => show(user, request, card.and_then(|it| Element::parse(&it).ok()), cx),
+            Err(error) => reply(user, &request, Err(store_error(&error)), cx),
         },
     );
     Ok(Answer::Later)
+}
+
+/// With the avatar that was published (XEP-0398 §3.1).
+fn show(user: &User, request: Request, card: Option<Element>, cx: &mut Context<'_, User>) {
+    let from = request.stanza.head().from.as_ref();
+    let who = from.map_or_else(|| user.jid.clone(), |from| from.bare());
+    avatar::show_in_card(user, (card, &who), cx, move |user, cx, card| {
+        let absent = match request.session {
+            Some(_) => StanzaCondition::ItemNotFound,
+            None => StanzaCondition::ServiceUnavailable,
+        };
+        reply(user, &request, card.map(Some).ok_or_else(|| absent.into()), cx);
+    });
 }
 
 /// §3.2. The whole card at a time.
@@ -67,6 +72,9 @@ fn set(
     };
     let request = again(request);
     cx.commit_then(vec![write], move |user, cx, result| {
+        if result.is_ok() {
+            avatar::publish_photo(user, &request.payload, cx);
+        }
         reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
     });
     Ok(Answer::Later)

@@ -5,6 +5,7 @@ mod blocking;
 mod carbons;
 mod kept;
 mod known;
+mod pep;
 mod preferences;
 mod push;
 

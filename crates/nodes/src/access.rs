@@ -1,0 +1,105 @@
+//! Owns who may read, subscribe and publish, and which error it is else (XEP-0060 §4.5, §6.1.3, §6.5.9, §7.1.3).
+
+use xmpp::{BareJid, ErrorType, StanzaCondition, StanzaError};
+
+use crate::affiliation::Affiliation;
+use crate::config::{AccessModel, PublishModel};
+use crate::errors::{error, forbidden, unsupported};
+use crate::node::Node;
+
+/// What the engine must know of people beside its own rows.
+pub trait People {
+    /// Whether he owns everything here: the account's owner, an administrator of the service.
+    fn owns_all(&self, who: &BareJid) -> bool;
+
+    /// Whether he is subscribed to the presence of the address whose nodes these are.
+    fn sees_presence(&self, who: &BareJid) -> bool;
+
+    /// Whether he is in one of these groups of its roster.
+    fn is_in_group(&self, who: &BareJid, groups: &[String]) -> bool;
+
+    /// Whether he may make nodes.
+    fn may_create(&self, who: &BareJid) -> bool;
+}
+
+/// How somebody stands to a node.
+#[must_use]
+pub fn affiliation(node: &Node, who: &BareJid, people: &dyn People) -> Affiliation {
+    match people.owns_all(who) {
+        true => Affiliation::Owner,
+        false => node.affiliations.get(who).copied().unwrap_or_default(),
+    }
+}
+
+/// Whether somebody may do what only owners may.
+///
+/// # Errors
+/// `forbidden`.
+pub fn owner(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+    match affiliation(node, who, people) {
+        Affiliation::Owner => Ok(()),
+        _ => Err(forbidden()),
+    }
+}
+
+/// Whether somebody may read (§6.5.9).
+///
+/// # Errors
+/// As the access model says.
+pub fn read(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+    match affiliation(node, who, people).may_read() {
+        Some(true) => Ok(()),
+        Some(false) => Err(forbidden()),
+        None if node.config.access == AccessModel::Authorize => match node.is_subscribed(who) {
+            true => Ok(()),
+            false => Err(error(StanzaCondition::NotAuthorized, "not-subscribed")),
+        },
+        None => model(node, who, people),
+    }
+}
+
+/// Whether somebody may subscribe (§6.1.3); with [`AccessModel::Authorize`] an owner must still say yes.
+///
+/// # Errors
+/// As the access model says.
+pub fn subscribe(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+    let affiliation = affiliation(node, who, people);
+    if !node.config.subscribe && affiliation != Affiliation::Owner {
+        return Err(unsupported("subscribe"));
+    }
+    match affiliation.may_read() {
+        Some(true) => Ok(()),
+        Some(false) => Err(forbidden()),
+        None => model(node, who, people),
+    }
+}
+
+/// Whether somebody may publish (§7.1.3.1).
+///
+/// # Errors
+/// `forbidden`.
+pub fn publish(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+    let by_model = || match node.config.publish {
+        PublishModel::Open => true,
+        PublishModel::Subscribers => node.is_subscribed(who),
+        PublishModel::Publishers => false,
+    };
+    match affiliation(node, who, people).may_publish().unwrap_or_else(by_model) {
+        true => Ok(()),
+        false => Err(forbidden()),
+    }
+}
+
+fn model(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+    let unauthorized = |detail| Err(error(StanzaCondition::NotAuthorized, detail));
+    match node.config.access {
+        AccessModel::Open | AccessModel::Authorize => Ok(()),
+        AccessModel::Presence if people.sees_presence(who) => Ok(()),
+        AccessModel::Presence => unauthorized("presence-subscription-required"),
+        AccessModel::Roster if people.is_in_group(who, &node.config.roster_groups) => Ok(()),
+        AccessModel::Roster => unauthorized("not-in-roster-group"),
+        AccessModel::Whitelist => {
+            Err(error(StanzaCondition::NotAllowed, "closed-node").with_type(ErrorType::Cancel))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! XEP-0030 Service Discovery, version 2.5.0: what a service is, which nodes it has, and what a node is (XEP-0060 §5.1
+//! to §5.5). Nodes that one may not read are not listed.
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::{BareJid, Element, IqType, StanzaCondition, StanzaError, ns};
+
+use crate::people::Known;
+use crate::service::Service;
+
+/// Discovery of a service.
+pub(super) const EXTENSION: Extension<Service> = Extension {
+    number: "0030",
+    title: "Service Discovery",
+    version: "2.5.0",
+    features: &[
+        ns::DISCO_INFO,
+        ns::DISCO_ITEMS,
+        ns::RSM,
+        "http://jabber.org/protocol/pubsub#access-open",
+    ],
+    iqs: &[
+        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
+        Iq {
+            ty: IqType::Get,
+            name: "query",
+            ns: ns::DISCO_ITEMS,
+            who: Who::Anybody,
+            handle: items,
+        },
+    ],
+    ..Extension::NONE
+};
+
+fn asker(request: &Request) -> Result<BareJid, StanzaError> {
+    let from = request.stanza.head().from.as_ref().map(|from| from.bare());
+    from.ok_or_else(|| StanzaCondition::BadRequest.into())
+}
+
+fn info(
+    service: &mut Service,
+    request: &Request,
+    cx: &mut Context<'_, Service>,
+) -> Result<Answer, StanzaError> {
+    let people = Known { config: cx.shared, hosts: cx.hosts };
+    if let Some(node) = request.payload.attr("node") {
+        return Ok(Answer::Result(service.collection.info(node, &asker(request)?, &people)?));
+    }
+    let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
+    let identity = word("identity")
+        .with_attr("category", "pubsub")
+        .with_attr("type", "service")
+        .with_attr("name", "Publish-Subscribe");
+    let features = super::EXTENSIONS.features().into_iter();
+    let features = features.map(|var| word("feature").with_attr("var", var));
+    Ok(Answer::Result(word("query").with_child(identity).with_children(features)))
+}
+
+fn items(
+    service: &mut Service,
+    request: &Request,
+    cx: &mut Context<'_, Service>,
+) -> Result<Answer, StanzaError> {
+    let people = Known { config: cx.shared, hosts: cx.hosts };
+    let (who, query) = (asker(request)?, &request.payload);
+    Ok(Answer::Result(match query.attr("node") {
+        Some(node) => service.collection.item_names(node, query, (&who, &people))?,
+        None => service.collection.node_names(query, &who, &people)?,
+    }))
+}

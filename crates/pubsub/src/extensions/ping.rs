@@ -1,0 +1,21 @@
+//! XEP-0199 XMPP Ping, version 2.0.1: the service is there.
+
+use entity::extension::Who;
+use entity::{Answer, Context, Extension, Iq, Request};
+use xmpp::{IqType, StanzaError, ns};
+
+use crate::service::Service;
+
+/// Pings to a service.
+pub(super) const EXTENSION: Extension<Service> = Extension {
+    number: "0199",
+    title: "XMPP Ping",
+    version: "2.0.1",
+    features: &[ns::PING],
+    iqs: &[Iq { ty: IqType::Get, name: "ping", ns: ns::PING, who: Who::Anybody, handle: ping }],
+    ..Extension::NONE
+};
+
+fn ping(_: &mut Service, _: &Request, _: &mut Context<'_, Service>) -> Result<Answer, StanzaError> {
+    Ok(Answer::Done)
+}

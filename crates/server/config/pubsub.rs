@@ -1,0 +1,106 @@
+//! Owns the settings of publish-subscribe services: the table `[pubsub]`, and the services that follow from it.
+
+use serde::{Deserialize, Serialize};
+use xmpp::BareJid;
+
+use super::rooms::Create;
+use super::{Config, ConfigError};
+
+/// Publish-subscribe (XEP-0060).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PubSub {
+    /// The address of a domain's service; empty: there is none. Default `pubsub.{domain}`.
+    pub service: String,
+    /// Who may make nodes. Default `local`.
+    pub create: Create,
+    /// Accounts that own every node.
+    pub admins: Vec<String>,
+    /// Most nodes of a service. Default 10,000.
+    pub nodes: usize,
+    /// Most nodes that one account has made and that are still there. Default 100.
+    pub nodes_per_account: usize,
+    /// Most items of all nodes together. Default 200,000.
+    pub items: usize,
+    /// Most items of a node; what `max` means in its configuration. Default 1,000.
+    pub items_of_node: usize,
+    /// Most bytes of an item. Default 192 KiB.
+    pub item_bytes: usize,
+    /// Most subscriptions, and most affiliations, of a node. Default 10,000.
+    pub people_of_node: usize,
+}
+
+impl Default for PubSub {
+    fn default() -> Self {
+        let limits = pubsub::Config::default().limits;
+        Self {
+            service: "pubsub.{domain}".to_owned(),
+            create: Create::Local,
+            admins: Vec::new(),
+            nodes: limits.nodes,
+            nodes_per_account: limits.nodes_of_one,
+            items: limits.items,
+            items_of_node: limits.items_of_node,
+            item_bytes: limits.payload_bytes,
+            people_of_node: limits.people_of_node,
+        }
+    }
+}
+
+impl Config {
+    /// The publish-subscribe services, one for each domain.
+    ///
+    /// # Errors
+    /// A name that is no domain, or is served already.
+    pub fn services_of_pubsub(&self) -> Result<Vec<BareJid>, ConfigError> {
+        let mut services: Vec<BareJid> = Vec::new();
+        if self.pubsub.service.is_empty() {
+            return Ok(services);
+        }
+        let (domains, rooms) = (self.domains()?, self.services_of_rooms()?);
+        for domain in &domains {
+            let name = self.pubsub.service.replace("{domain}", domain.as_str());
+            let jid = BareJid::parse(&name).ok().filter(|jid| jid.localpart().is_none());
+            match jid.filter(|jid| !domains.contains(jid) && !rooms.contains(jid)) {
+                Some(jid) if services.contains(&jid) => {}
+                Some(jid) => services.push(jid),
+                None => {
+                    let what = "write it as a domain of its own, such as pubsub.{domain}";
+                    return Err(ConfigError::Value(format!("pubsub.service is {name:?}: {what}")));
+                }
+            }
+        }
+        Ok(services)
+    }
+
+    /// The settings of services.
+    ///
+    /// # Errors
+    /// An admin whose address is none.
+    pub fn pubsub(&self) -> Result<pubsub::Config, ConfigError> {
+        let set = &self.pubsub;
+        let admin = |text: &String| {
+            let jid = BareJid::parse(text).ok().filter(|jid| jid.localpart().is_some());
+            let what = || format!("pubsub.admins has {text:?}: write it as name@domain");
+            jid.ok_or_else(|| ConfigError::Value(what()))
+        };
+        let usual = pubsub::Config::default().limits;
+        Ok(pubsub::Config {
+            create: match set.create {
+                Create::Local => pubsub::Create::Local,
+                Create::Admins => pubsub::Create::Admins,
+                Create::Anyone => pubsub::Create::Anyone,
+            },
+            admins: set.admins.iter().map(admin).collect::<Result<_, _>>()?,
+            limits: nodes::Limits {
+                nodes: set.nodes,
+                nodes_of_one: set.nodes_per_account,
+                items: set.items,
+                items_of_node: set.items_of_node,
+                payload_bytes: set.item_bytes,
+                people_of_node: set.people_of_node,
+                ..usual
+            },
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! XEP-0398 User Avatar to vCard-Based Avatars Conversion, version 1.0.0, of XEP-0084, version 1.1.4, and XEP-0153,
+//! version 1.1.1: a published avatar is seen in the card by all who may read it, a photo in a card is published, and
+//! presence says the hash.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use entity::{Context, Extension, LoadError, Passage, Slot, SlotKind, Verdict};
+use nodes::collection::{Source, keys, payloads};
+use nodes::{Collection, Outcome, Turn, access};
+use sha1::{Digest, Sha1};
+use store::{Key, Kind, Write, get_all};
+use xmpp::{BareJid, Element, IqType, Kind as StanzaKind, PresenceType, StanzaError, ns};
+
+use crate::User;
+use crate::extensions::store_error;
+use crate::pep;
+
+/// The conversion, which its owner sees nothing of.
+pub const EXTENSION: Extension<User> = Extension {
+    number: "0398",
+    title: "User Avatar to vCard-Based Avatars Conversion",
+    version: "1.0.0",
+    features: &[ns::AVATAR_CONVERSION],
+    outbound: Some(outbound),
+    slots: &[SlotKind::of::<Hash>()],
+    ..Extension::NONE
+};
+
+/// Avatars as items.
+pub const PUBLISHED: Extension<User> =
+    Extension { number: "0084", title: "User Avatar", version: "1.1.4", ..Extension::NONE };
+
+/// Avatars in cards, their hash in presence.
+pub const IN_CARD: Extension<User> =
+    Extension { number: "0153", title: "vCard-Based Avatars", version: "1.1.1", ..Extension::NONE };
+
+/// The row of [`Kind::Setting`]: the hash of the avatar that holds.
+const ITEM: &str = "avatar";
+
+/// The SHA-1 of the avatar, in hexadecimal. Comes out of the rows.
+struct Hash(String);
+
+impl Slot for Hash {
+    const NAME: &'static str = "avatar";
+
+    fn encode(&self) -> Option<Bytes> {
+        None
+    }
+
+    fn decode(_: &[u8]) -> Option<Self> {
+        None
+    }
+}
+
+/// Takes the account's row.
+pub(super) fn load(user: &mut User) -> Result<(), LoadError> {
+    let Some(row) = super::take_setting(user, ITEM) else { return Ok(()) };
+    let hash = str::from_utf8(&row.value).map_err(|_| LoadError { kind: Kind::Setting })?;
+    user.slots.get_or_make(|| Hash(hash.to_owned()));
+    Ok(())
+}
+
+/// §4: presence says the hash, unless it says that there is no photo.
+fn outbound(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
+    let stanza = &passage.stanza;
+    if stanza.kind() != StanzaKind::Presence(PresenceType::Available) {
+        return Verdict::Pass;
+    }
+    let Some(Hash(hash)) = user.slots.get::<Hash>() else { return Verdict::Pass };
+    let said = stanza.child("x", ns::VCARD_UPDATE);
+    let photo = said.as_ref().and_then(|x| x.child("photo", ns::VCARD_UPDATE));
+    match photo.map(|photo| photo.text()) {
+        Some(text) if text.is_empty() || text == *hash => {}
+        _ => {
+            let photo = Element::new("photo", ns::VCARD_UPDATE).with_text(hash);
+            let x = Element::new("x", ns::VCARD_UPDATE).with_child(photo);
+            let is_x =
+                |child: &xmpp::stanza::Child<'_>| child.name == "x" && child.ns == ns::VCARD_UPDATE;
+            passage.stanza = stanza.without(is_x).with_child(&x);
+        }
+    }
+    Verdict::Pass
+}
+
+/// Something was changed on the node of metadata: another hash holds, or none.
+pub(crate) fn changed(user: &mut User, verb: &Element, cx: &mut Context<'_, User>) {
+    if verb.attr("node") != Some(ns::AVATAR_METADATA) {
+        return;
+    }
+    let item = verb.child("item", ns::PUBSUB).filter(|_| verb.name() == "publish");
+    let info = item.and_then(|item| item.child("metadata", ns::AVATAR_METADATA)).and_then(own_info);
+    let hash = info.and_then(|info| info.attr("id"));
+    if hash.is_none() && user.slots.get::<Hash>().is_some() {
+        strip_card(user, cx);
+    }
+    set_hash(user, hash, cx);
+}
+
+/// An avatar that was taken back does not go on in the card.
+fn strip_card(user: &User, cx: &mut Context<'_, User>) {
+    let key = Key::new(user.jid.clone(), Kind::Vcard, Bytes::new());
+    let wanted = key.clone();
+    cx.read(
+        move |store, fence| store.get(fence, wanted),
+        move |_, cx, card| {
+            let card = card.ok().flatten().and_then(|card| Element::parse(&card).ok());
+            let Some(card) = card.filter(|card| card.child("PHOTO", ns::VCARD).is_some()) else {
+                return;
+            };
+            cx.commit(vec![Write::Put(key, without_photo(Some(&card)).to_bytes().into())]);
+        },
+    );
+}
+
+fn without_photo(card: Option<&Element>) -> Element {
+    let others = card.into_iter().flat_map(Element::children);
+    let others = others.filter(|child| !child.is("PHOTO", ns::VCARD)).cloned();
+    Element::new("vCard", ns::VCARD).with_children(others)
+}
+
+/// The image that is an item here, and not somewhere on the web (§3.1).
+fn own_info(metadata: &Element) -> Option<&Element> {
+    let infos = metadata.children().filter(|child| child.is("info", ns::AVATAR_METADATA));
+    infos.into_iter().find(|info| info.attr("url").is_none())
+}
+
+fn set_hash(user: &mut User, hash: Option<&str>, cx: &mut Context<'_, User>) {
+    let is_hash = |hash: &&str| hash.len() == 40 && hash.bytes().all(|it| it.is_ascii_hexdigit());
+    let hash = hash.filter(is_hash).map(str::to_ascii_lowercase);
+    let before = user.slots.get::<Hash>().map(|Hash(hash)| hash);
+    if before == hash.as_ref() {
+        return;
+    }
+    user.slots.clear::<Hash>();
+    let key = Key::new(user.jid.clone(), Kind::Setting, ITEM);
+    let write = match hash {
+        Some(hash) => {
+            let value = Bytes::from(hash.clone());
+            user.slots.get_or_make(|| Hash(hash));
+            Write::Put(key, value)
+        }
+        None => Write::Delete(key),
+    };
+    cx.commit_then(vec![write], |_, _, kept| {
+        if let Err(error) = kept {
+            drop(store_error(&error));
+        }
+    });
+}
+
+/// The rows that show the avatar to somebody: data, then metadata; none where there is none, or he may not read it (§7).
+fn rows(user: &User, who: &BareJid) -> Option<[Source; 2]> {
+    let Hash(hash) = user.slots.get::<Hash>()?;
+    let collection = pep::collection(user)?;
+    let people = pep::people(user);
+    let of = |name: &str, id: Option<&str>| {
+        let node = collection.get(name)?;
+        access::read(node, who, &people).ok()?;
+        let head = match id {
+            Some(id) => node.item(id),
+            None => node.items.last(),
+        };
+        Some(collection.source(name, head?))
+    };
+    Some([of(ns::AVATAR_DATA, Some(hash))?, of(ns::AVATAR_METADATA, None)?])
+}
+
+/// §3.1: the card as somebody sees it, with the published avatar as its photo. `card`: as it is kept, if it is.
+pub(crate) fn show_in_card(
+    user: &User,
+    (card, who): (Option<Element>, &BareJid),
+    cx: &mut Context<'_, User>,
+    then: impl FnOnce(&mut User, &mut Context<'_, User>, Option<Element>) + 'static,
+) {
+    let Some(sources) = rows(user, who) else {
+        // Who may not read the avatar sees none that it has replaced.
+        let hidden = user.slots.get::<Hash>().is_some() && *who != user.jid;
+        let card = if hidden { card.map(|card| without_photo(Some(&card))) } else { card };
+        return cx.read(|_, _| Box::pin(async { Ok(()) }), move |user, cx, _| then(user, cx, card));
+    };
+    let wanted = keys(&sources);
+    cx.read(
+        move |store, fence| get_all(store, fence, wanted),
+        move |user, cx, rows| {
+            let photo = rows.ok().and_then(|rows| photo(&payloads(&sources, rows)));
+            let card = match photo {
+                Some(photo) => Some(with_photo(card, photo)),
+                None => card,
+            };
+            then(user, cx, card);
+        },
+    );
+}
+
+fn photo(read: &[Option<Bytes>]) -> Option<Element> {
+    let [Some(data), Some(metadata)] = read else { return None };
+    let data = Element::parse(data).ok().filter(|data| data.is("data", ns::AVATAR_DATA))?;
+    let metadata = Element::parse(metadata).ok()?;
+    let ty = own_info(&metadata)?.attr("type").unwrap_or("image/png").to_owned();
+    let word = |name: &'static str, text: String| Element::new(name, ns::VCARD).with_text(text);
+    let photo = Element::new("PHOTO", ns::VCARD).with_child(word("TYPE", ty));
+    Some(photo.with_child(word("BINVAL", data.text())))
+}
+
+fn with_photo(card: Option<Element>, photo: Element) -> Element {
+    without_photo(card.as_ref()).with_child(photo)
+}
+
+/// §3.2: the photo of a card that was written is published, unless it is the avatar already.
+pub(crate) fn publish_photo(user: &mut User, card: &Element, cx: &mut Context<'_, User>) {
+    let Some(photo) = card.child("PHOTO", ns::VCARD) else { return };
+    let text = |name| photo.child(name, ns::VCARD).map(Element::text).unwrap_or_default();
+    let data: String = text("BINVAL").split_ascii_whitespace().collect();
+    let Ok(image) = STANDARD.decode(&data) else { return };
+    if image.is_empty() {
+        return;
+    }
+    let id: String = Sha1::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+    if user.slots.get::<Hash>().is_some_and(|Hash(hash)| *hash == id) {
+        return;
+    }
+    let data = Element::new("data", ns::AVATAR_DATA).with_text(data);
+    let info = Element::new("info", ns::AVATAR_METADATA)
+        .with_attr("bytes", image.len().to_string())
+        .with_attr("id", &id)
+        .with_attr("type", text("TYPE"));
+    let metadata = Element::new("metadata", ns::AVATAR_METADATA).with_child(info);
+    let from = user.jid.clone().into();
+    let outcome = pep::act(user, &from, cx, |collection, turn| {
+        let mut both = publish(collection, (ns::AVATAR_DATA, &id, data), turn)?;
+        let second = publish(collection, (ns::AVATAR_METADATA, &id, metadata), turn)?;
+        both.writes.extend(second.writes);
+        both.notices.extend(second.notices);
+        both.held.extend(second.held);
+        Ok(both)
+    });
+    match outcome {
+        Ok(outcome) => {
+            set_hash(user, Some(&id), cx);
+            pep::finish(user, (outcome, None), cx);
+        }
+        Err(error) => tracing::debug!(?error, "the photo of a card is not published"),
+    }
+}
+
+/// A node that is made by this is as public as a card is.
+fn publish(
+    collection: &mut Collection,
+    (node, id, payload): (&'static str, &str, Element),
+    turn: &mut Turn<'_>,
+) -> Result<Outcome, StanzaError> {
+    let item = Element::new("item", ns::PUBSUB).with_attr("id", id).with_child(payload);
+    let publish = Element::new("publish", ns::PUBSUB).with_attr("node", node).with_child(item);
+    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish);
+    if collection.get(node).is_none() {
+        pubsub.push(pep::options(&[("pubsub#access_model", "open")]));
+    }
+    collection.act(IqType::Set, &pubsub, turn)
+}
