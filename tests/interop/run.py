@@ -9,6 +9,7 @@ from pathlib import Path
 import coturn_cases
 import extension_cases
 import profanity_cases
+import pubsub_cases
 import room_cases
 import slixmpp_cases
 import stranger_cases
@@ -17,7 +18,8 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases, stranger_cases]
+MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases,
+           pubsub_cases, stranger_cases]
 RUN_SECONDS = 900
 
 
