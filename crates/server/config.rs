@@ -44,6 +44,10 @@ pub struct Config {
     pub auth: c2s::config::Auth,
     /// Whom people may turn to, as URIs (XEP-0157).
     pub contact: domain::Contact,
+    /// What becomes of people's data, as everybody may read (XEP-0504).
+    pub data_policy: domain::DataPolicy,
+    /// Who is told of spam and abuse that people report (XEP-0377).
+    pub report: Report,
     /// How much of anything a client may send.
     pub limits: c2s::config::Limits,
     /// What services for push notifications are told (XEP-0357).
@@ -122,6 +126,14 @@ pub enum ArchiveDefault {
     Never,
 }
 
+/// Reports of spam and abuse (XEP-0377).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
+    /// Addresses that get a message for each. Default: none; reports are accepted all the same.
+    pub to: Vec<String>,
+}
+
 /// Stream management (XEP-0198).
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -194,6 +206,8 @@ impl Default for Config {
             c2s: c2s::config::Rules::default(),
             auth: c2s::config::Auth::default(),
             contact: domain::Contact::default(),
+            data_policy: domain::DataPolicy::default(),
+            report: Report::default(),
             limits: c2s::config::Limits::default(),
             push: user::config::Push::default(),
             accounts: user::config::Accounts::default(),
@@ -330,6 +344,10 @@ impl Config {
                 "contact {address:?} is no URI, such as mailto:abuse@example.org"
             ));
         }
+        if let Some(fault) = self.data_policy.fault() {
+            return wrong(format!("data_policy.{fault} is no value of XEP-0504"));
+        }
+        self.report.jids()?;
         self.services_of_rooms()?;
         self.room()?;
         self.turn.iter().try_for_each(turn::Turn::check)?;
@@ -381,6 +399,7 @@ impl Config {
         user::Config {
             accounts: self.accounts.clone(),
             push: self.push,
+            report_to: self.report.jids().unwrap_or_default(),
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,
                 ArchiveDefault::Roster => user::config::ArchiveDefault::Roster,
@@ -402,6 +421,16 @@ impl Config {
             0 => cores - 1,
             count => count,
         }
+    }
+}
+
+impl Report {
+    fn jids(&self) -> Result<Vec<BareJid>, ConfigError> {
+        let read = |text: &String| {
+            let wrong = |_| ConfigError::Value(format!("report.to {text:?} is no address"));
+            BareJid::parse(text).map_err(wrong)
+        };
+        self.to.iter().map(read).collect()
     }
 }
 

@@ -28,7 +28,11 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
     features.retain(|feature| !feature.starts_with(xmpp::ns::PUBSUB));
     features.extend(user::session::EXTENSIONS.features());
     Ok(domain::Shared {
-        config: domain::Config { contact: config.contact.clone(), ..domain::Config::default() },
+        config: domain::Config {
+            contact: config.contact.clone(),
+            data_policy: config.data_policy.clone(),
+            ..domain::Config::default()
+        },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
         external: config.external_services()?,

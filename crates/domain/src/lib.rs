@@ -17,4 +17,5 @@ pub mod shared;
 pub use domain::Domain;
 pub use extensions::EXTENSIONS;
 pub use extensions::caps::stream_features;
+pub use extensions::data_policy::DataPolicy;
 pub use shared::{Config, Contact, Service, Shared};

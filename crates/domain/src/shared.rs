@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
+use crate::extensions::data_policy::DataPolicy;
 use crate::external::ExternalService;
 
 /// What all served domains share.
@@ -41,6 +42,8 @@ pub struct Config {
     pub os: Option<String>,
     /// Whom people may turn to. Default: nobody is named.
     pub contact: Contact,
+    /// What becomes of people's data. Default: nothing is said.
+    pub data_policy: DataPolicy,
 }
 
 /// Addresses as URIs, such as `mailto:` and `xmpp:` (XEP-0157).
@@ -55,13 +58,16 @@ pub struct Contact {
     pub security: Vec<String>,
     pub status: Vec<String>,
     pub support: Vec<String>,
+    /// Files elsewhere that say how the service is (XEP-0455).
+    pub external_status: Vec<String>,
 }
 
 impl Contact {
     /// Every address in every list.
     pub fn all(&self) -> impl Iterator<Item = &str> {
-        let Self { abuse, admin, feedback, sales, security, status, support } = self;
-        let lists = [abuse, admin, feedback, sales, security, status, support];
+        let Self { abuse, admin, feedback, sales, security, status, support, external_status } =
+            self;
+        let lists = [abuse, admin, feedback, sales, security, status, support, external_status];
         lists.into_iter().flatten().map(String::as_str)
     }
 }

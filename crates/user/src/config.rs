@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xmpp::BareJid;
 
 use crate::figures::Figures;
 use crate::pep::caps::Cache;
@@ -27,6 +28,8 @@ pub struct Config {
     pub push: Push,
     /// What capability hashes stand for.
     pub caps: Arc<Cache>,
+    /// Who is told of reports of spam and abuse (XEP-0377).
+    pub report_to: Vec<BareJid>,
     /// Where they count.
     pub figures: Arc<Figures>,
 }
@@ -106,6 +109,7 @@ impl Default for Config {
             queue_bytes: 1 << 20,
             push: Push::default(),
             caps: Arc::default(),
+            report_to: Vec::new(),
             figures: Arc::default(),
         }
     }

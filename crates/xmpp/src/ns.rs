@@ -87,6 +87,7 @@ pub const CSI: &str = "urn:xmpp:csi:0"; // XEP-0352
 pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0"; // XEP-0353
 pub const PUSH: &str = "urn:xmpp:push:0"; // XEP-0357
 pub const PUSH_SUMMARY: &str = "urn:xmpp:push:summary"; // XEP-0357
+pub const REPORTING: &str = "urn:xmpp:reporting:1"; // XEP-0377
 pub const STANZA_ID: &str = "urn:xmpp:sid:0"; // XEP-0359
 pub const CAPS2: &str = "urn:xmpp:caps"; // XEP-0390
 pub const AVATAR_CONVERSION: &str = "urn:xmpp:pep-vcard-conversion:0"; // XEP-0398

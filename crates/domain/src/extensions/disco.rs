@@ -6,8 +6,8 @@ use entity::{Answer, Context, Extension, Iq, Request};
 use xmpp::disco::Info;
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
-use crate::extensions::{EXTENSIONS, caps, contact};
-use crate::{Domain, Service, Shared};
+use crate::extensions::{EXTENSIONS, caps, contact, outage};
+use crate::{Config, Domain, Service, Shared};
 
 /// Discovery of the server.
 pub const EXTENSION: Extension<Domain> = Extension {
@@ -33,7 +33,9 @@ pub(super) fn of_server(shared: &Shared) -> Info {
     let mut features = EXTENSIONS.features();
     features.retain(|it| *it != ns::EXTERNAL_SERVICES || !shared.external.is_empty());
     features.extend(&shared.features);
-    let forms = contact::form(&shared.config.contact).into_iter().collect();
+    let Config { contact, data_policy, .. } = &shared.config;
+    let forms = [contact::form(contact), outage::form(contact), data_policy.form()];
+    let forms = forms.into_iter().flatten().collect();
     Info::new(("server", "im"), "Rookery", &features, forms)
 }
 

@@ -2,9 +2,11 @@
 
 pub mod caps;
 pub mod contact;
+pub mod data_policy;
 pub mod disco;
 pub mod external_services;
 pub mod last;
+pub mod outage;
 pub mod ping;
 pub mod time;
 pub mod version;
@@ -20,6 +22,8 @@ const LIST: &[Extension<Domain>] = &[
     disco::EXTENSION,
     caps::EXTENSION,
     contact::EXTENSION,
+    outage::EXTENSION,
+    data_policy::EXTENSION,
     external_services::EXTENSION,
     last::EXTENSION,
     ping::EXTENSION,

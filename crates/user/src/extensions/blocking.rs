@@ -13,7 +13,9 @@ use xmpp::{
 };
 
 use crate::User;
-use crate::extensions::{again, deliver, is_subscriber, reply, store_error, subscribers};
+use crate::extensions::{
+    again, deliver, is_subscriber, reply, reporting, store_error, subscribers,
+};
 
 /// Blocking for an account.
 pub const EXTENSION: Extension<User> = Extension {
@@ -117,6 +119,7 @@ fn block(
     if jids.is_empty() {
         return Err(StanzaCondition::BadRequest.into());
     }
+    let reports = reporting::read(&request.payload)?;
     let list = &mut user.slots.get_or_make(Blocklist::default).0;
     let fresh: Vec<Jid> = jids.iter().filter(|jid| !list.contains(*jid)).cloned().collect();
     if list.len() + fresh.len() > cx.shared.accounts.blocked_addresses {
@@ -126,7 +129,7 @@ fn block(
     let hidden = audience(user, &fresh);
     user.slots.get_or_make(Blocklist::default).0.extend(fresh.iter().cloned());
     let writes = jids.iter().map(|jid| Write::Put(key(user, jid), Bytes::new())).collect();
-    let change = Change { name: "block", jids, undo: fresh, audience: hidden };
+    let change = Change { name: "block", jids, undo: fresh, audience: hidden, reports };
     change.keep(request, writes, cx);
     Ok(Answer::Later)
 }
@@ -145,7 +148,7 @@ fn unblock(
     };
     let audience = audience(user, &gone);
     let writes = gone.iter().map(|jid| Write::Delete(key(user, jid))).collect();
-    let change = Change { name: "unblock", jids, undo: gone, audience };
+    let change = Change { name: "unblock", jids, undo: gone, audience, reports: Vec::new() };
     change.keep(request, writes, cx);
     Ok(Answer::Later)
 }
@@ -160,6 +163,8 @@ struct Change {
     undo: Vec<Jid>,
     /// Who may see presence and sees it change.
     audience: Vec<Jid>,
+    /// Items with reports (XEP-0377).
+    reports: Vec<Element>,
 }
 
 impl Change {
@@ -176,6 +181,7 @@ impl Change {
 
     fn announce(self, user: &mut User, request: &Request, cx: &mut Context<'_, User>) {
         reply(user, request, Ok(None), cx);
+        reporting::tell(user, &self.reports, cx);
         push(user, &items(self.name, &self.jids), cx);
         for session in user.sessions.available() {
             let presence = match (&session.presence, self.name) {

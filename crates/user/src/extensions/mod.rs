@@ -23,6 +23,7 @@ pub mod ping;
 pub mod preferences;
 pub mod private;
 pub mod push;
+pub mod reporting;
 pub mod stanza_id;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
 
 const LIST: &[Extension<User>] = &[
     blocking::EXTENSION,
+    reporting::EXTENSION,
     stanza_id::EXTENSION,
     delay::EXTENSION,
     hints::EXTENSION,
