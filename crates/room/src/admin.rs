@@ -11,6 +11,7 @@ use crate::affiliations::Entry;
 use crate::exit::{self, Removal};
 use crate::iq::reply;
 use crate::nick::{folded, occupant_jid};
+use crate::occupant::Occupant;
 use crate::presence::{self, News};
 use crate::room::{Phase, Room};
 use crate::rules::{self, Standing};
@@ -29,33 +30,42 @@ pub(crate) fn get(
 ) -> Result<Answer, StanzaError> {
     let asker = asker(room, request)?;
     let item = request.payload.child("item", ns::MUC_ADMIN).ok_or(StanzaCondition::BadRequest)?;
-    let list = match (read_affiliation(item)?, read_role(item)?) {
-        (Some(affiliation), None) => affiliation_list(room, asker, affiliation)?,
-        (None, Some(role)) => role_list(room, asker, role)?,
+    let answer = match (read_affiliation(item)?, read_role(item)?) {
+        (Some(affiliation), None) => affiliation_list(room, asker, affiliation, request)?,
+        (None, Some(role)) => role_list(room, asker, role, request)?,
         _ => return Err(StanzaCondition::BadRequest.into()),
     };
+    Ok(Answer::Result(answer))
+}
+
+/// The page that is asked for; only its items are made.
+fn page<T>(
+    request: &Request,
+    list: &[T],
+    uid: impl Fn(&T) -> &str,
+    item: impl Fn(&T) -> Element,
+) -> Result<Element, StanzaError> {
     let asked = rsm::Request::parse(&request.payload)?;
     let is_partial = list.len() > PAGE_MOST as usize;
-    let page = asked.clone().unwrap_or_default();
-    let (range, set) = page.page(&list, |(uid, _)| uid, PAGE_MOST)?;
+    let (range, set) = asked.clone().unwrap_or_default().page(list, uid, PAGE_MOST)?;
     let query = Element::new("query", ns::MUC_ADMIN);
-    let items = list.into_iter().skip(range.start).take(range.len()).map(|(_, item)| item);
-    let answer = query.with_children(items);
-    Ok(Answer::Result(match asked.is_some() || is_partial {
+    let answer = query.with_children(list[range].iter().map(item));
+    Ok(match asked.is_some() || is_partial {
         true => answer.with_child(set.to_element()),
         false => answer,
-    }))
+    })
 }
 
 fn affiliation_list(
     room: &Room,
     asker: Standing,
     affiliation: Affiliation,
-) -> Result<Vec<(String, Element)>, StanzaError> {
+    request: &Request,
+) -> Result<Element, StanzaError> {
     if !may_list(room, asker, affiliation) {
         return Err(StanzaCondition::Forbidden.into());
     }
-    let item = |(jid, entry): (&BareJid, &Entry)| {
+    let item = |(jid, entry): &(&BareJid, &Entry)| {
         let mut item = Element::new("item", ns::MUC_ADMIN)
             .with_attr("affiliation", affiliation.as_str())
             .with_attr("jid", jid.as_str())
@@ -63,9 +73,10 @@ fn affiliation_list(
         if let Some(reason) = &entry.reason {
             item.push(Element::new("reason", ns::MUC_ADMIN).with_text(&**reason));
         }
-        (jid.to_string(), item)
+        item
     };
-    Ok(room.affiliations.of_affiliation(affiliation).map(item).collect())
+    let list: Vec<(&BareJid, &Entry)> = room.affiliations.of_affiliation(affiliation).collect();
+    page(request, &list, |(jid, _)| jid.as_str(), item)
 }
 
 /// Whether somebody may see the list of an affiliation: of admins and owners others than these only where
@@ -88,21 +99,21 @@ fn role_list(
     room: &Room,
     asker: Standing,
     role: Role,
-) -> Result<Vec<(String, Element)>, StanzaError> {
+    request: &Request,
+) -> Result<Element, StanzaError> {
     if !rules::may_list_role(asker) {
         return Err(StanzaCondition::Forbidden.into());
     }
-    let inside = room.occupants.iter().filter(|occupant| occupant.role == role);
-    let item = |occupant: &crate::occupant::Occupant| {
+    let item = |occupant: &&Occupant| {
         let real = occupant.shown().map(|session| session.jid.as_str());
-        let item = Element::new("item", ns::MUC_ADMIN)
+        Element::new("item", ns::MUC_ADMIN)
             .with_attr("affiliation", room.affiliation_of(&occupant.who).as_str())
             .with_attr_opt("jid", real)
             .with_attr("nick", occupant.nick())
-            .with_attr("role", role.as_str());
-        (occupant.nick().to_owned(), item)
+            .with_attr("role", role.as_str())
     };
-    Ok(inside.map(item).collect())
+    let list: Vec<&Occupant> = room.occupants.iter().filter(|it| it.role == role).collect();
+    page(request, &list, |occupant| occupant.nick(), item)
 }
 
 /// A delta.

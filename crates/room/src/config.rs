@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use xmpp::BareJid;
 
+use crate::settings::Settings;
+
 /// Settings of the operator. Never changed while rooms live.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,6 +29,8 @@ pub struct Config {
     pub history: usize,
     /// Most characters of a nick.
     pub nick_chars: usize,
+    /// What a new room is like before its owner says otherwise.
+    pub defaults: Settings,
     /// How long a room may wait for its first configuration.
     pub unconfigured: Duration,
     /// What one occupant, and what all of a room together, may send.
@@ -67,6 +71,7 @@ impl Default for Config {
             affiliations: 100_000,
             history: 100,
             nick_chars: 64,
+            defaults: Settings::default(),
             unconfigured: Duration::from_secs(600),
             rates: Rates { enabled: true, occupant: (10, 100), room: (1_000, 10_000) },
         }

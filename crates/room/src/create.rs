@@ -162,7 +162,9 @@ fn write(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
     let mut plan = affiliations.plan(&room.jid, vec![(creator, entry)]);
     let mut writes = std::mem::take(&mut plan.writes);
     affiliations.apply(&room.jid, plan);
-    let settings = Settings { history: room.shared.config.history.min(20), ..Settings::default() };
+    let config = &room.shared.config;
+    let history = config.history.min(config.defaults.history);
+    let settings = Settings { history, ..config.defaults.clone() };
     writes.push(birth::put(&room.jid, birth::BIRTH, birth.to_bytes()));
     writes.push(birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings)));
     cx.commit_then(writes, move |room, cx, result| match result {

@@ -9,7 +9,7 @@ use xmpp::{
 };
 
 use crate::affiliation::Affiliation;
-use crate::extensions::{self, affiliation_versions};
+use crate::extensions::{self, affiliation_versions, register};
 use crate::history::Wish;
 use crate::nick::{folded, occupant_jid};
 use crate::occupant::{Occupant, Session};
@@ -256,6 +256,9 @@ pub(crate) fn welcome(
         cx.send(line.clone().with_to(session.clone().into()));
     }
     cx.send(subject(room).with_to(session.clone().into()));
+    if room.affiliation_of(&occupant.who) >= Affiliation::Admin {
+        register::remind(room, session, cx);
+    }
 }
 
 /// The subject, empty where there is none (§7.2.15).

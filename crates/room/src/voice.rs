@@ -3,7 +3,7 @@
 
 use entity::Context;
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{FullJid, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliation::{Affiliation, Role};
 use crate::extensions::register;
@@ -85,21 +85,25 @@ pub(crate) fn ask(
     decides: impl Fn(Role, Affiliation) -> bool,
     cx: &mut Context<'_, Room>,
 ) {
+    for occupant in room.occupants.iter() {
+        if decides(occupant.role, room.affiliation_of(&occupant.who)) {
+            for session in &occupant.sessions {
+                ask_one(room, form, &session.jid, cx);
+            }
+        }
+    }
+}
+
+/// Sends a form to one client of somebody who may decide.
+pub(crate) fn ask_one(room: &Room, form: &Form, client: &FullJid, cx: &mut Context<'_, Room>) {
     let head = Head {
         kind: Kind::Message(MessageType::Normal),
         id: None,
         from: Some(Jid::from(room.jid.clone())),
-        to: None,
+        to: Some(client.clone().into()),
         lang: None,
     };
-    let question = Stanza::build(head, &[form.to_element()]);
-    for occupant in room.occupants.iter() {
-        if decides(occupant.role, room.affiliation_of(&occupant.who)) {
-            for session in &occupant.sessions {
-                cx.send(question.clone().with_to(session.jid.clone().into()));
-            }
-        }
-    }
+    cx.send(Stanza::build(head, &[form.to_element()]));
 }
 
 /// §8.6

@@ -30,12 +30,72 @@ pub struct Rooms {
     pub history: usize,
     /// Most characters of a nick. Default 64.
     pub nick_chars: usize,
+    /// What a new room is like before its owner says otherwise.
+    pub defaults: Defaults,
     /// Seconds that a new room may wait for its configuration. Default 600.
     pub unconfigured_seconds: u64,
     /// Stanzas a second that one occupant may send to a room, on average.
     pub stanzas_per_second: u32,
     /// Stanzas that he may send at once above that.
     pub stanzas_burst: u32,
+}
+
+/// What a new room is like; each is named as in the form of its configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    /// It stays when the last one leaves. Default false.
+    pub persistentroom: bool,
+    /// It is listed. Default true.
+    pub publicroom: bool,
+    /// Only members may enter. Default false.
+    pub membersonly: bool,
+    /// Newcomers only listen. Default false.
+    pub moderatedroom: bool,
+    /// Everybody sees real addresses, not moderators alone. Default false.
+    pub nonanonymous: bool,
+    /// Participants may change the subject. Default false.
+    pub changesubject: bool,
+    /// Members of a members-only room may invite. Default false.
+    pub allowinvites: bool,
+    /// What is said is archived. Default true.
+    pub enablearchiving: bool,
+    /// Messages that newcomers are shown. Default 20.
+    pub historylength: usize,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        let usual = room::settings::Settings::default();
+        Self {
+            persistentroom: usual.persistent,
+            publicroom: usual.public,
+            membersonly: usual.members_only,
+            moderatedroom: usual.moderated,
+            nonanonymous: usual.addresses_shown,
+            changesubject: usual.change_subject,
+            allowinvites: usual.allow_invites,
+            enablearchiving: usual.archived,
+            historylength: usual.history,
+        }
+    }
+}
+
+impl Defaults {
+    fn settings(&self) -> room::settings::Settings {
+        room::settings::Settings {
+            persistent: self.persistentroom,
+            public: self.publicroom,
+            members_only: self.membersonly,
+            moderated: self.moderatedroom,
+            addresses_shown: self.nonanonymous,
+            change_subject: self.changesubject,
+            allow_invites: self.allowinvites,
+            archived: self.enablearchiving,
+            history: self.historylength,
+            ..room::settings::Settings::default()
+        }
+    }
 }
 
 /// Who may make rooms.
@@ -64,6 +124,7 @@ impl Default for Rooms {
             affiliations: room.affiliations,
             history: room.history,
             nick_chars: room.nick_chars,
+            defaults: Defaults::default(),
             unconfigured_seconds: room.unconfigured.as_secs(),
             stanzas_per_second,
             stanzas_burst,
@@ -156,6 +217,7 @@ impl Config {
             affiliations: rooms.affiliations,
             history: rooms.history,
             nick_chars: rooms.nick_chars,
+            defaults: rooms.defaults.settings(),
             unconfigured: Duration::from_secs(rooms.unconfigured_seconds),
             rates,
             ..usual

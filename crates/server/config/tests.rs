@@ -20,11 +20,21 @@ fn the_example_names_every_key_with_its_default() {
     let example = parsed(example::EXAMPLE).unwrap();
     let default = Config { domain: example.domain.clone(), ..Config::default() };
     assert_eq!(example, default);
-    let written = toml::Table::try_from(&default).unwrap();
-    for (table, value) in &written {
-        assert!(example::EXAMPLE.contains(table.as_str()), "{table} is missing");
-        for key in value.as_table().into_iter().flat_map(toml::Table::keys) {
-            assert!(example::EXAMPLE.contains(&format!("{key} = ")), "{table}.{key} is missing");
+    named(&toml::Table::try_from(&default).unwrap(), "");
+}
+
+/// Every key of a table is in the example, and every table has its head.
+fn named(table: &toml::Table, path: &str) {
+    for (key, value) in table {
+        let inner = value.as_table();
+        let written = match inner {
+            Some(_) => format!("[{path}{key}]"),
+            None if value.is_array() && path.is_empty() => format!("[[{key}]]"),
+            None => format!("{key} = "),
+        };
+        assert!(example::EXAMPLE.contains(&written), "{written} is missing");
+        if let Some(inner) = inner {
+            named(inner, &format!("{path}{key}."));
         }
     }
 }

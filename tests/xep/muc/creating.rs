@@ -157,3 +157,21 @@ fn a_room_that_nobody_configures_opens_after_a_while() {
         ),
     );
 }
+
+#[test]
+fn a_new_room_is_as_the_operator_says() {
+    let stage = Stage::start("[room.defaults]\nmembersonly = true\nnonanonymous = true");
+    play_on(&stage, &format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        hag/pda       sends    <iq type='get' id='1' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>
+        hag/pda       receives <iq type='result' id='1'><query xmlns='http://jabber.org/protocol/disco#info'>…<feature var='muc_membersonly'/><feature var='muc_unmoderated'/><feature var='muc_nonanonymous'/>…</query></iq>
+        hag/pda       sends    <presence to='{{room coven}}/hag' id='2'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/pda       receives <presence type='error' id='2'>…{{error auth registration-required}}</presence>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+    ));
+}

@@ -100,3 +100,31 @@ fn in_a_members_only_room_an_admin_decides() {
         enters("hag/pda", "coven", "third", &["crone/desktop"]),
     ));
 }
+
+// XEP-0045 §9.9: whoever may decide is asked when he comes.
+#[test]
+fn a_registration_waits_for_an_admin_to_come() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        {}
+        crone/desktop receives <message from='{{room coven}}'><x xmlns='jabber:x:data' type='form'>…<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>
+                               <field var='muc#register_roomnick'><value>third</value></field>…</x>…</message>
+        everyone is quiet
+    ",
+        made_with(
+            "crone/desktop",
+            "coven",
+            "first",
+            &[("muc#roomconfig_membersonly", "1"), ("muc#roomconfig_persistentroom", "1")]
+        ),
+        register("hag/pda", "1", "third"),
+        enters("crone/desktop", "coven", "first", &[]),
+    ));
+}

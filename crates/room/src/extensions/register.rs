@@ -8,7 +8,7 @@ use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request, Slot, SlotKind};
 use prost::Message;
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{BareJid, Element, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::Affiliation;
@@ -143,12 +143,22 @@ fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, 
         waiting.pop_front();
     }
     waiting.push_back((who.clone(), nick.clone()));
-    let question = Form::new(FormKind::Form, ns::MUC_REGISTER)
+    voice::ask(room, &question(&who, &nick), |_, it| it >= Affiliation::Admin, cx);
+}
+
+/// An admin who comes is asked what waits.
+pub(crate) fn remind(room: &Room, admin: &FullJid, cx: &mut Context<'_, Room>) {
+    let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else { return };
+    for (who, nick) in waiting {
+        voice::ask_one(room, &question(who, nick), admin, cx);
+    }
+}
+
+fn question(who: &BareJid, nick: &str) -> Form {
+    Form::new(FormKind::Form, ns::MUC_REGISTER)
         .with_title("Registration request", "Tick the box to let this person become a member.")
         .with(
-            Field::new(FieldType::TextSingle, NICK)
-                .with_label("Desired nickname")
-                .with_value(&*nick),
+            Field::new(FieldType::TextSingle, NICK).with_label("Desired nickname").with_value(nick),
         )
         .with(
             Field::new(FieldType::JidSingle, "muc#jid")
@@ -158,8 +168,7 @@ fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, 
         .with(
             Field::boolean("muc#register_allow", false)
                 .with_label("Allow this person to register with the room?"),
-        );
-    voice::ask(room, &question, |_, affiliation| affiliation >= Affiliation::Admin, cx);
+        )
 }
 
 /// An admin decides.
