@@ -17,6 +17,7 @@ key = "{key}"
 c2s = ["127.0.0.1:{port}"]
 c2s_tls = ["127.0.0.1:{tls_port}"]
 http = []
+https = []
 
 [c2s]
 require_tls = false

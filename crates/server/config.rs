@@ -38,6 +38,8 @@ pub struct Config {
     pub domain: Vec<Domain>,
     /// Where to listen.
     pub listen: Listen,
+    /// What clients find over HTTP.
+    pub web: web::clients::Config,
     /// What client connections must do and may not.
     pub c2s: c2s::config::Rules,
     /// How clients prove who they are.
@@ -98,8 +100,10 @@ pub struct Listen {
     pub c2s: Vec<SocketAddr>,
     /// Clients, TLS from the first byte (XEP-0368). Default `[::]:5223`.
     pub c2s_tls: Vec<SocketAddr>,
-    /// Health and metrics over HTTP. Default `127.0.0.1:5280`.
+    /// HTTP without TLS: health and metrics, and WebSocket for what comes by a proxy. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
+    /// HTTPS for clients: WebSocket. Default `[::]:5443`.
+    pub https: Vec<SocketAddr>,
 }
 
 /// What is archived, and for how long (XEP-0313, XEP-0441).
@@ -203,6 +207,7 @@ impl Default for Config {
             arbiters: 0,
             domain: vec![Domain { name: "localhost".to_owned(), ..Domain::default() }],
             listen: Listen::default(),
+            web: web::clients::Config::default(),
             c2s: c2s::config::Rules::default(),
             auth: c2s::config::Auth::default(),
             contact: domain::Contact::default(),
@@ -253,6 +258,7 @@ impl Default for Listen {
             c2s: vec![any(5222)],
             c2s_tls: vec![any(5223)],
             http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
+            https: vec![any(5443)],
         }
     }
 }
@@ -272,7 +278,12 @@ impl Config {
     /// What holds without any file: loopback only.
     pub fn built_in() -> Self {
         let loopback = |port| vec![SocketAddr::from(([127, 0, 0, 1], port))];
-        let listen = Listen { c2s: loopback(5222), c2s_tls: loopback(5223), http: loopback(5280) };
+        let listen = Listen {
+            c2s: loopback(5222),
+            c2s_tls: loopback(5223),
+            http: loopback(5280),
+            https: loopback(5443),
+        };
         Self { listen, ..Self::default() }
     }
 

@@ -14,7 +14,15 @@ pub fn table() -> Vec<Line> {
         lines(&room::EXTENSIONS),
         lines(&room::directory::EXTENSIONS),
         lines(&pubsub::EXTENSIONS),
+        gates(),
     ])
+}
+
+/// What gates speak.
+fn gates() -> Vec<Line> {
+    let line = |(number, title, version)| Line { number, title, version, entities: vec!["gate"] };
+    let spoken = [("7395", "XMPP over WebSocket", "2014-10")];
+    spoken.map(line).into()
 }
 
 /// What the server's answers are made from: clients look for the features of accounts and sessions at the

@@ -14,6 +14,7 @@
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
 //! | `retention` | the end of old archived messages |
+//! | `websockets` | from the gate that speaks HTTP to the one that speaks XMPP |
 //! | `waiting` | sessions that wait to be resumed over a restart |
 //! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
@@ -34,4 +35,5 @@ mod rooms;
 pub mod signal;
 pub mod telemetry;
 mod waiting;
+mod websockets;
 pub mod wiring;

@@ -31,6 +31,7 @@ use crate::readiness::Signs;
 use crate::retention;
 use crate::rooms::Held;
 use crate::waiting::Waiting;
+use crate::websockets::WebSockets;
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -140,13 +141,11 @@ impl Server {
             dead: Arc::new(move || signs.dead()),
             cluster: foundation.cluster.operator(),
             connections: Arc::new(gate.counter()),
+            clients: for_clients(config, &gate, &tls),
         };
-        let web = web::start(&config.listen.http, &socket_path(&config.data_dir), services)?;
+        let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
         actix_rt::spawn(foundation.claim_on());
-        if config.archive.retention_days > 0 {
-            let store = Arc::clone(&foundation.store);
-            actix_rt::spawn(retention::keep(store, config.archive.retention_days));
-        }
+        retain(config, &foundation.store);
         web.set_ready(true);
         let lets_go_over = config.cluster.lets_go_over();
         Ok(Self { foundation, router, links, arbiters, gate, web, tls, rooms, lets_go_over })
@@ -157,9 +156,14 @@ impl Server {
         &self.gate
     }
 
-    /// The addresses of health and metrics.
+    /// The addresses of HTTP, without TLS.
     pub fn http_addresses(&self) -> &[std::net::SocketAddr] {
-        self.web.addresses()
+        self.web.http_addresses()
+    }
+
+    /// The addresses of HTTPS.
+    pub fn https_addresses(&self) -> &[std::net::SocketAddr] {
+        self.web.https_addresses()
     }
 
     /// The way to actors.
@@ -227,6 +231,26 @@ impl Server {
             Some(foundation) => foundation.close().await,
             None => tracing::error!("something still holds on to the store"),
         }
+    }
+}
+
+fn retain(config: &Config, store: &SharedStore) {
+    if config.archive.retention_days > 0 {
+        actix_rt::spawn(retention::keep(Arc::clone(store), config.archive.retention_days));
+    }
+}
+
+fn listening(config: &Config) -> web::Listen<'_> {
+    web::Listen { http: &config.listen.http, https: &config.listen.https }
+}
+
+/// What clients that speak HTTP find.
+fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Services {
+    let tls = tls.clone();
+    web::clients::Services {
+        config: config.web.clone(),
+        websockets: Arc::new(WebSockets(gate.handover())),
+        tls: Arc::new(move || tls.https()),
     }
 }
 

@@ -14,11 +14,12 @@ import room_cases
 import slixmpp_cases
 import stranger_cases
 import stream_cases
+import strophe_cases
 import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, profanity_cases,
+MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
            pubsub_cases, stranger_cases]
 RUN_SECONDS = 900
 

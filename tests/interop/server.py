@@ -18,6 +18,7 @@ name = "localhost"
 c2s = ["127.0.0.1:0"]
 c2s_tls = ["127.0.0.1:0"]
 http = ["127.0.0.1:0"]
+https = ["127.0.0.1:0"]
 """
 
 
@@ -63,6 +64,7 @@ class Server:
         assert self._greeted.wait(START_SECONDS), "no greeting"
         self.starttls = self._port(r"\(STARTTLS\)")
         self.tls = self._port(r"\(TLS\)")
+        self.https = self._port(r"\(HTTPS\)")
 
     def _read_log(self):
         for line in self.process.stderr:

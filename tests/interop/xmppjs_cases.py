@@ -13,20 +13,28 @@ HERE = Path(__file__).parent
 class Peer:
     """An xmpp.js client: takes deeds and gives events."""
 
+    script = "xmppjs_client.mjs"
+    ways = {
+        "starttls": "xmpp://localhost:{starttls}",
+        "tls": "xmpps://localhost:{tls}",
+        "websocket": "wss://localhost:{https}/xmpp-websocket",
+    }
+
     def __init__(self, process):
         self._process = process
         self._heard = []
 
     @classmethod
-    async def start(cls, stage, address, resource="js", tls=False, password=PASSWORD):
+    async def start(cls, stage, address, resource="js", way="starttls", password=PASSWORD):
         """Starts the process, which logs in by itself."""
-        port = stage.server.tls if tls else stage.server.starttls
+        server = stage.server
+        service = cls.ways[way].format(starttls=server.starttls, tls=server.tls, https=server.https)
         process = await asyncio.create_subprocess_exec(
-            "node", "--dns-result-order=ipv4first", "--no-network-family-autoselection", HERE / "xmppjs_client.mjs",
+            "node", "--dns-result-order=ipv4first", "--no-network-family-autoselection", HERE / cls.script,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             env=environment(
                 MODULES=str(await stage.tool("node")),
-                SERVICE=f"{'xmpps' if tls else 'xmpp'}://localhost:{port}",
+                SERVICE=service,
                 NAME=address.split("@")[0], PASSWORD=password, RESOURCE=resource,
                 NODE_EXTRA_CA_CERTS=str(stage.server.certificate),
             ),
@@ -91,8 +99,18 @@ async def two_clients_chat_over_starttls(stage):
 
 
 async def two_clients_chat_over_direct_tls(stage):
-    one = await Peer.online(stage, await stage.account(), tls=True)
-    await chat(one, await Peer.online(stage, await stage.account(), tls=True))
+    one = await Peer.online(stage, await stage.account(), way="tls")
+    await chat(one, await Peer.online(stage, await stage.account(), way="tls"))
+
+
+async def two_clients_chat_over_websocket(stage):
+    one = await Peer.online(stage, await stage.account(), way="websocket")
+    await chat(one, await Peer.online(stage, await stage.account(), way="websocket"))
+
+
+async def clients_over_websocket_and_starttls_chat(stage):
+    one = await Peer.online(stage, await stage.account(), way="websocket")
+    await chat(one, await Peer.online(stage, await stage.account()))
 
 
 async def wrong_password_is_refused(stage):
@@ -145,6 +163,8 @@ async def it_resumes_after_a_lost_connection(stage):
 CASES = [
     two_clients_chat_over_starttls,
     two_clients_chat_over_direct_tls,
+    two_clients_chat_over_websocket,
+    clients_over_websocket_and_starttls_chat,
     wrong_password_is_refused,
     it_befriends_slixmpp_and_they_chat,
     it_resumes_after_a_lost_connection,

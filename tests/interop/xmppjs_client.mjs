@@ -8,6 +8,9 @@ const { MODULES, SERVICE, NAME, PASSWORD, RESOURCE } = process.env;
 const require = createRequire(`${MODULES}/package.json`);
 const { client, xml } = await import(pathToFileURL(require.resolve("@xmpp/client")));
 
+// What the library wants of a browser.
+globalThis.WebSocket ??= require("ws");
+
 const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 
 const why = (error) => ({ condition: error.condition ?? `${error.name}: ${error.message}` });

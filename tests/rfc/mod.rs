@@ -1,4 +1,4 @@
-//! Stories of RFC 6120 and RFC 6121, one file a chapter.
+//! Stories of RFC 6120 and RFC 6121, one file a chapter, and of RFC 7395.
 
 mod binding;
 mod messages;
@@ -8,3 +8,4 @@ mod sasl;
 mod stanzas;
 mod streams;
 mod subscriptions;
+mod websocket;

@@ -14,6 +14,7 @@ mod sasl;
 pub(crate) mod secure;
 mod sessions;
 mod tls;
+mod websocket;
 pub(crate) mod wire;
 mod xml;
 

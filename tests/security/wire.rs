@@ -89,12 +89,16 @@ impl Wire {
 
     /// What comes up to this mark, with it.
     pub(super) fn until(&mut self, mark: &str) -> String {
+        text(self.until_bytes(mark.as_bytes()))
+    }
+
+    /// As [`Wire::until`], where not all is text.
+    pub(super) fn until_bytes(&mut self, mark: &[u8]) -> Vec<u8> {
         loop {
-            let found = find(&self.unread, mark.as_bytes());
-            if let Some(end) = found {
-                return text(self.unread.drain(..end).collect());
+            if let Some(end) = find(&self.unread, mark) {
+                return self.unread.drain(..end).collect();
             }
-            let more = self.read();
+            let (more, mark) = (self.read(), String::from_utf8_lossy(mark));
             assert!(more, "{mark} never came, but: {}", String::from_utf8_lossy(&self.unread));
         }
     }

@@ -38,8 +38,10 @@ pub(crate) struct Stage {
     pub(crate) c2s: SocketAddr,
     /// Streams over TLS.
     pub(crate) c2s_tls: SocketAddr,
-    /// Health and metrics.
+    /// HTTP without TLS.
     pub(crate) http: SocketAddr,
+    /// HTTP with TLS.
+    pub(crate) https: SocketAddr,
     /// Everything that it has logged.
     pub(crate) log: Arc<Mutex<String>>,
     /// Wakes whoever waits for a line of it.
@@ -93,12 +95,13 @@ impl Stage {
                 break found.unwrap_or_else(|| panic!("no address in {line:?}"));
             }
         };
-        let (c2s, c2s_tls, http) = (address("(STARTTLS)"), address("(TLS)"), address("  health "));
+        let (c2s, c2s_tls) = (address("(STARTTLS)"), address("(TLS)"));
+        let (https, http) = (address("(HTTPS)"), address("  health "));
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
         let guardian = guardian(dir, child.id());
-        Self { dir: dir.to_owned(), c2s, c2s_tls, http, log, news, child, guardian }
+        Self { dir: dir.to_owned(), c2s, c2s_tls, http, https, log, news, child, guardian }
     }
 
     /// The server's process.
@@ -242,10 +245,21 @@ pub(crate) fn play(story: &str) {
 
 /// Plays a story on a server that all stories share: one that is sure only where no stanza crosses members.
 pub(crate) fn play_alone(story: &str) {
+    play_on(shared(), story);
+}
+
+/// A server that all stories share.
+pub(crate) fn shared() -> &'static Stage {
     static AWAKE: OnceLock<Stage> = OnceLock::new();
     static DROWSY: OnceLock<Stage> = OnceLock::new();
     let shared = if is_drowsy() { &DROWSY } else { &AWAKE };
-    play_on(shared.get_or_init(|| Stage::start("")), story);
+    shared.get_or_init(|| Stage::start(""))
+}
+
+/// Plays a story in which clients come over WebSockets too.
+pub(crate) fn play_on_the_web(stage: &Stage, story: &str) {
+    let (story, town) = set(stage, story);
+    town.play_with_web(&story, vec![stage.http]);
 }
 
 /// Plays a story on three members, each client on another one than the client before.

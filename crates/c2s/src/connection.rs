@@ -9,7 +9,9 @@
 //! | [`core`] | what happens in which order |
 //! | [`state`] | what a connection knows, and how it speaks to its session |
 //! | [`read`] | from the socket to the bytes of the stream |
+//! | [`reader`] | from there to events |
 //! | [`hear`] | what the client says |
+//! | [`websocket`] | what is different in messages of a WebSocket (RFC 7395) |
 //! | [`obey`] | what the session says |
 //! | [`mod@copy`] | the second copy of a session that is on another member |
 //! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
@@ -25,8 +27,10 @@ mod hear;
 mod line;
 mod obey;
 mod read;
+mod reader;
 pub(crate) mod registry;
 mod state;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -44,6 +48,7 @@ use self::core::{Core, Luggage, Turn};
 use self::line::Line;
 use crate::admission::Permit;
 use crate::gate::Shared;
+use crate::handover::Upgraded;
 use crate::listener::Kind;
 
 /// A connection that was just accepted.
@@ -62,6 +67,18 @@ pub(crate) struct Newcomer {
 pub(crate) fn welcome(newcomer: Newcomer, gate: Arc<Shared>) {
     let peer = newcomer.peer;
     match Core::new(newcomer, gate) {
+        Ok(core) => {
+            tracing::debug!(%peer, "a connection begins");
+            start(Line::new(core));
+        }
+        Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
+    }
+}
+
+/// Begins a connection on this thread that came by way of HTTP.
+pub(crate) fn welcome_upgraded(upgraded: Upgraded, permit: Permit, gate: Arc<Shared>) {
+    let peer = upgraded.peer;
+    match Core::upgraded(upgraded, permit, gate) {
         Ok(core) => {
             tracing::debug!(%peer, "a connection begins");
             start(Line::new(core));

@@ -17,6 +17,7 @@ use crate::accounts::Accounts;
 use crate::admission::Admission;
 use crate::config::{Config, ConfigError};
 use crate::connection::registry;
+use crate::handover::Handover;
 use crate::isolation;
 use crate::listener::{self, Kind};
 use crate::metrics::{self, Metrics};
@@ -84,7 +85,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Tls,
     pub(crate) router: Router,
     pub(crate) desk: Arc<Desk>,
-    streams: [Arc<machine::Config>; 2],
+    streams: [Arc<machine::Config>; 3],
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Arc<Admission>,
     /// By the number of each arbiter, as the router counts them.
@@ -113,7 +114,7 @@ impl Gate {
             true => (config.c2s.connections, config.c2s.connections_per_address),
             false => (usize::MAX, usize::MAX),
         };
-        let streams = [Kind::Clear, Kind::Direct];
+        let streams = [Kind::Clear, Kind::Direct, Kind::WebSocket];
         let streams =
             streams.map(|kind| Arc::new(stream_config(&config, &router, &features, kind)));
         let listening = listen_all(&config)?;
@@ -150,6 +151,12 @@ impl Gate {
     /// The addresses of streams over TLS (XEP-0368), with the ports that were given.
     pub fn c2s_tls_addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.addresses_of(Kind::Direct)
+    }
+
+    /// The way in for clients that come by way of HTTP.
+    pub fn handover(&self) -> Handover {
+        let (shared, stopped) = (Arc::clone(&self.shared), self.stop.subscribe());
+        Handover { shared, stopped, next: Arc::default() }
     }
 
     /// Connections now.
@@ -231,10 +238,11 @@ impl Shared {
 
     /// What streams of this kind have in common.
     pub(crate) fn stream(&self, kind: Kind) -> Arc<machine::Config> {
-        let [clear, direct] = &self.streams;
+        let [clear, direct, websocket] = &self.streams;
         Arc::clone(match kind {
             Kind::Clear => clear,
             Kind::Direct => direct,
+            Kind::WebSocket => websocket,
         })
     }
 }
@@ -254,8 +262,13 @@ fn stream_config(
             (Kind::Direct, _) => machine::Tls::Direct,
             (Kind::Clear, true) => machine::Tls::Required,
             (Kind::Clear, false) => machine::Tls::Optional,
+            // RFC 7395 §3.9
+            (Kind::WebSocket, _) => machine::Tls::Absent,
         },
-        framing: Framing::Tcp,
+        framing: match kind {
+            Kind::Clear | Kind::Direct => Framing::Tcp,
+            Kind::WebSocket => Framing::WebSocket,
+        },
         features: Features {
             limits_before_login: limits(config.limits.stanza_bytes_before_login, None),
             limits: limits(config.limits.stanza_bytes, idle_seconds),

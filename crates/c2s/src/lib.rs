@@ -14,6 +14,7 @@
 //! | `proxy` | what a load balancer says about them |
 //! | `connection` | the Connection actor |
 //! | `socket` | TCP, with TLS on top |
+//! | [`handover`] | clients that come by way of HTTP |
 //! | [`tls`] | certificates and the TLS of streams |
 //! | `signin` | SASL with accounts, throttle and clock |
 //! | [`accounts`] | who may sign in |
@@ -26,6 +27,7 @@ mod admission;
 pub mod config;
 mod connection;
 pub mod gate;
+pub mod handover;
 mod isolation;
 mod listener;
 pub mod metrics;
@@ -41,5 +43,6 @@ pub mod tls;
 pub use accounts::{Accounts, LookupError, StoredAccounts};
 pub use config::Config;
 pub use gate::{Gate, GateError, Services};
+pub use handover::{Handover, Upgraded};
 pub use metrics::Metrics;
 pub use tls::Tls;

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Clear,
     /// With TLS (XEP-0368).
     Direct,
+    /// In messages of a WebSocket (RFC 7395), with TLS beneath or not.
+    WebSocket,
 }
 
 /// Where the gate listens.

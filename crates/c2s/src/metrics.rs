@@ -12,9 +12,9 @@ use crate::listener::Kind as Transport;
 #[derive(Debug)]
 pub struct Metrics {
     /// Connections now, by transport.
-    pub connections: By<2>,
+    pub connections: By<3>,
     /// Bound sessions whose connection is here, now, by transport.
-    pub sessions: By<2>,
+    pub sessions: By<3>,
     /// Connections accepted.
     pub accepted: Counter,
     /// Connections refused: too many in all, from their address, or gone before anything was said.
@@ -54,8 +54,8 @@ pub struct Metrics {
     stream_errors: [Counter; StreamCondition::ALL.len()],
 }
 
-/// How a stream begins: in the clear, with TLS later on, or with TLS at once.
-const TRANSPORTS: [&str; 2] = ["starttls", "tls"];
+/// How a stream begins: in the clear, with TLS later on; with TLS at once; over a WebSocket.
+const TRANSPORTS: [&str; 3] = ["starttls", "tls", "websocket"];
 
 const REFUSALS: [&str; 3] = ["all", "address", "gone"];
 
@@ -106,6 +106,7 @@ pub(crate) fn transport(kind: Transport) -> &'static str {
     match kind {
         Transport::Clear => TRANSPORTS[0],
         Transport::Direct => TRANSPORTS[1],
+        Transport::WebSocket => TRANSPORTS[2],
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 
+use stream::{Framing, websocket};
+
 /// Above this many bytes unsent, the session is told to give no more for now.
 pub(crate) const HIGH: usize = 256 << 10;
 /// Below this many, it is told to go on.
@@ -23,6 +25,7 @@ thread_local! {
 /// Bytes on their way to a socket.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    framing: Framing,
     bytes: Vec<u8>,
     sent: usize,
 }
@@ -34,6 +37,27 @@ impl Drop for Outbox {
 }
 
 impl Outbox {
+    /// For the elements of a stream.
+    pub(crate) fn framed(framing: Framing) -> Self {
+        Self { framing, bytes: Vec::new(), sent: 0 }
+    }
+
+    /// How elements are laid down here.
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Appends one element, as its stream's framing wants it.
+    pub(crate) fn element(&mut self, write: impl FnOnce(Framing, &mut Vec<u8>)) {
+        let framing = self.framing;
+        let out = self.end();
+        let start = out.len();
+        write(framing, out);
+        if framing == Framing::WebSocket && out.len() > start {
+            websocket::seal(out, start);
+        }
+    }
+
     /// Where to append what is to be sent.
     pub(crate) fn end(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {

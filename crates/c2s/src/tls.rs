@@ -71,6 +71,7 @@ struct Shared {
 pub(crate) struct Generation {
     certificates: Arc<Certificates>,
     direct: Arc<ServerConfig>,
+    https: Arc<ServerConfig>,
     upgraded: HashMap<String, Arc<ServerConfig>>,
 }
 
@@ -117,17 +118,9 @@ impl Tls {
         Ok(())
     }
 
-    /// The server configuration for other protocols over TLS with the same certificates, such as HTTPS.
-    /// Ask again after [`Tls::reload`].
-    ///
-    /// # Errors
-    /// [`CertificateError::Setup`].
-    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertificateError> {
-        let certificates = Arc::clone(&self.current().certificates);
-        let fallback = certificates.first.clone();
-        let mut config = server_config(Resolver { certificates, fallback })?;
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        Ok(config)
+    /// HTTPS with the same certificates. Ask again for each connection: certificates change.
+    pub fn https(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current().https)
     }
 
     pub(crate) fn current(&self) -> Arc<Generation> {
@@ -151,11 +144,14 @@ impl Generation {
         };
         let mut direct = config(&certificates.first)?;
         direct.alpn_protocols = vec![ALPN.to_vec()];
+        let mut https = config(&certificates.first)?;
+        https.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut upgraded = HashMap::new();
         for domain in certificates.by_domain.keys() {
             upgraded.insert(domain.clone(), Arc::new(config(domain)?));
         }
-        Ok(Self { certificates, direct: Arc::new(direct), upgraded })
+        let (direct, https) = (Arc::new(direct), Arc::new(https));
+        Ok(Self { certificates, direct, https, upgraded })
     }
 
     /// TLS from the first byte (XEP-0368).

@@ -70,6 +70,11 @@ fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
     writeln!(out, "Rookery {} serves {}", env!("CARGO_PKG_VERSION"), domains.join(", "))?;
     writeln!(out, "  clients      {} (STARTTLS)", list(&mut server.gate().c2s_addresses()))?;
     writeln!(out, "               {} (TLS)", list(&mut server.gate().c2s_tls_addresses()))?;
+    writeln!(
+        out,
+        "  web          {} (HTTPS)",
+        list(&mut server.https_addresses().iter().copied())
+    )?;
     writeln!(out, "  health       {}", list(&mut server.http_addresses().iter().copied()))?;
     if let Some(address) = server.members_address() {
         writeln!(out, "  members      {address}")?;

@@ -9,15 +9,20 @@
 //! | [`machine`] | the server's side of a client's stream until a resource is bound |
 //! | [`features`] | what is offered on the way there |
 //! | [`framing`] | how a stream's own elements are laid down |
+//! | [`documents`] | the same events, where each element is a document of its own |
+//! | [`websocket`] | the frames that such documents travel in |
 //! | [`sm`] | stream management: counters, the queue of what is unacknowledged, its elements |
 
+pub mod documents;
 pub mod features;
 pub mod framing;
 pub mod limits;
 pub mod machine;
 pub mod parser;
 pub mod sm;
+pub mod websocket;
 
+pub use documents::Documents;
 pub use features::{Features, SaslOffer};
 pub use framing::Framing;
 pub use limits::Limits;

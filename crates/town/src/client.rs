@@ -5,8 +5,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use stream::{Event, Limits, Parser, StreamHeader};
-use xmpp::Element;
+use stream::{Documents, Event, Limits, Parser, StreamHeader};
+use xmpp::{Element, StreamError};
+
+use crate::websocket::{self, Incoming};
 
 /// Nothing that a story waits for takes longer; when it does, the test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,7 +19,7 @@ const GLANCE: Duration = Duration::from_millis(4);
 /// A client on a socket.
 pub struct Client {
     socket: TcpStream,
-    parser: Parser,
+    wire: Wire,
     inbox: VecDeque<Element>,
     /// Opening tags of the server are put into the inbox too.
     hears_headers: bool,
@@ -25,10 +27,16 @@ pub struct Client {
     pub ended: bool,
 }
 
+/// How a stream travels.
+enum Wire {
+    Stream(Box<Parser>),
+    WebSocket(Box<(Incoming, Documents)>),
+}
+
 /// Who logs in where.
 #[derive(Clone, Debug)]
 pub struct Login<'a> {
-    /// The server's address for streams that begin in the clear.
+    /// The server's address for streams that begin in the clear, or for HTTP.
     pub address: SocketAddr,
     /// The domain.
     pub domain: &'a str,
@@ -51,8 +59,22 @@ impl Client {
         let socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_nodelay(true)?;
-        let parser = Parser::new(Limits::default());
-        Ok(Self { socket, parser, inbox: VecDeque::new(), hears_headers: true, ended: false })
+        let wire = Wire::Stream(Box::new(Parser::new(Limits::default())));
+        Ok(Self { socket, wire, inbox: VecDeque::new(), hears_headers: true, ended: false })
+    }
+
+    /// Opens a WebSocket, and says nothing.
+    pub fn dial_websocket(address: SocketAddr) -> Self {
+        Self::connect(address).and_then(Self::upgrade).expect("the server agrees")
+    }
+
+    fn upgrade(mut self) -> std::io::Result<Self> {
+        let answer = websocket::shake_hands(&mut self.socket)?;
+        if !answer.starts_with("HTTP/1.1 101 ") {
+            return Err(std::io::Error::other(answer));
+        }
+        let documents = Documents::new(Limits::default());
+        Ok(Self { wire: Wire::WebSocket(Box::new((Incoming::default(), documents))), ..self })
     }
 
     /// Opens a stream, and stops there.
@@ -73,7 +95,17 @@ impl Client {
     /// Why nobody is logged in.
     pub fn try_log_in(login: &Login<'_>) -> Result<Self, String> {
         let connected = Self::connect(login.address).map_err(|error| error.to_string())?;
-        let mut client = Self { hears_headers: false, ..connected };
+        connected.prove(login)
+    }
+
+    /// As [`Client::log_in`], over a WebSocket.
+    pub fn log_in_by_websocket(login: &Login<'_>) -> Self {
+        let client = Self::dial_websocket(login.address);
+        client.prove(login).unwrap_or_else(|why| panic!("{}: {why}", login.name))
+    }
+
+    fn prove(self, login: &Login<'_>) -> Result<Self, String> {
+        let mut client = Self { hears_headers: false, ..self };
         client.open_stream(login.domain);
         client.expect_next("features", xmpp::ns::STREAM)?;
         let message = format!("\0{}\0{}", login.name, login.password);
@@ -107,11 +139,18 @@ impl Client {
 
     /// What comes now is a new stream.
     pub fn restart(&mut self) {
-        self.parser.reset();
+        match &mut self.wire {
+            Wire::Stream(parser) => parser.reset(),
+            Wire::WebSocket(wire) => wire.1.reset(),
+        }
     }
 
     /// Sends an opening tag.
     pub fn open_stream(&mut self, domain: &str) {
+        if let Wire::WebSocket(_) = self.wire {
+            let framing = "urn:ietf:params:xml:ns:xmpp-framing";
+            return self.send(format!("<open to='{domain}' version='1.0' xmlns='{framing}'/>"));
+        }
         self.send(format!(
             "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='{}' xmlns:stream='{}'>",
             xmpp::ns::CLIENT,
@@ -119,9 +158,14 @@ impl Client {
         ));
     }
 
-    /// Sends bytes as they stand. A socket that is gone shows when something is awaited.
+    /// Sends bytes as they stand, or as a message. A socket that is gone shows when something is awaited.
     pub fn send(&mut self, xml: impl AsRef<[u8]>) {
-        drop(self.socket.write_all(xml.as_ref()));
+        let bytes = xml.as_ref();
+        let sent = match (&self.wire, str::from_utf8(bytes)) {
+            (Wire::WebSocket(_), Ok(xml)) => self.socket.write_all(&websocket::message(xml)),
+            _ => self.socket.write_all(bytes),
+        };
+        drop(sent);
     }
 
     /// The next thing that comes; none when the stream has ended.
@@ -171,7 +215,10 @@ impl Client {
 
     /// Closes the stream and waits for the server to close its side.
     pub fn leave(&mut self) {
-        self.send("</stream:stream>");
+        match self.wire {
+            Wire::Stream(_) => self.send("</stream:stream>"),
+            Wire::WebSocket(_) => self.send("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"),
+        }
         while !self.ended {
             assert!(self.read(), "the server did not close its side for {PATIENCE:?}");
         }
@@ -196,7 +243,7 @@ impl Client {
             return true;
         }
         let mut events = Vec::new();
-        let result = self.parser.feed(&buffer[..read], &mut events);
+        let result = self.wire.feed(&buffer[..read], &mut events);
         for event in events {
             match event {
                 Event::Open(header) if self.hears_headers => self.inbox.push_back(tag(header)),
@@ -209,6 +256,24 @@ impl Client {
         }
         assert!(result.is_ok(), "the server's XML is wrong: {result:?}");
         true
+    }
+}
+
+impl Wire {
+    fn feed(&mut self, came: &[u8], events: &mut Vec<Event>) -> Result<(), StreamError> {
+        let (frames, documents) = match self {
+            Self::Stream(parser) => return parser.feed(came, events),
+            Self::WebSocket(wire) => &mut **wire,
+        };
+        frames.feed(came);
+        while let Some((opcode, payload)) = frames.next() {
+            match opcode {
+                1 => events.push(documents.read(&payload)?),
+                8 => events.push(Event::Close),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

@@ -33,6 +33,7 @@
 //! | `server dies` | the server ends as by a power cut |
 //! | `server starts again` | when it has ended, on the same data |
 //! | `server a dies` | the first of several members ends as by a power cut |
+//! | `connects by websocket` | as `connects`, over a WebSocket; so for whatever logs in |
 //! | `lives on b` | the account's home is to be the second member |
 //! | `connects on c` | as `connects`, at the third member; so for whatever logs in |
 //!
@@ -50,6 +51,7 @@
 //! | [`player`] | doing them |
 //! | [`client`] | one scripted client on a socket |
 //! | [`compare`] | XML compared as XML |
+//! | [`websocket`] | its frames, where it speaks over a WebSocket |
 //! | [`names`] | a name server on loopback |
 
 pub mod client;
@@ -57,6 +59,7 @@ pub mod compare;
 pub mod names;
 pub mod player;
 pub mod story;
+pub mod websocket;
 
 pub use client::Client;
 pub use player::{Player, Town};

@@ -28,11 +28,15 @@ pub struct Town {
 pub struct Player<'a> {
     town: &'a Town,
     servers: Vec<SocketAddr>,
+    /// The same servers' addresses of HTTP.
+    http: Vec<SocketAddr>,
     /// Does what happens to the server; its addresses then.
     fate: &'a mut dyn FnMut(Fate) -> Vec<SocketAddr>,
     clients: BTreeMap<String, Client>,
     /// Where the next log-in goes, if not in turn.
     member: Option<usize>,
+    /// Whether the next log-in is over a WebSocket.
+    by_websocket: bool,
     /// Full addresses of clients, as the server bound them.
     addresses: BTreeMap<String, String>,
     /// Rooms that clients have written to: they have sent what they had to send when they answer a ping.
@@ -66,21 +70,31 @@ impl Town {
     /// # Panics
     /// As [`Town::play`].
     pub fn play_with(&self, story: &Story, fate: &mut dyn FnMut(Fate) -> Vec<SocketAddr>) {
-        let mut player = Player {
+        self.player(fate).play(story);
+    }
+
+    /// Plays a story in which clients come over WebSockets to servers with these addresses of HTTP.
+    ///
+    /// # Panics
+    /// As [`Town::play`].
+    pub fn play_with_web(&self, story: &Story, http: Vec<SocketAddr>) {
+        let mut fate = |fate| panic!("nobody knows how to do {fate:?} here");
+        Player { http, ..self.player(&mut fate) }.play(story);
+    }
+
+    fn player<'a>(&'a self, fate: &'a mut dyn FnMut(Fate) -> Vec<SocketAddr>) -> Player<'a> {
+        Player {
             town: self,
             servers: self.addresses.clone(),
+            http: Vec::new(),
             fate,
             clients: BTreeMap::new(),
             member: None,
+            by_websocket: false,
             addresses: BTreeMap::new(),
             rooms: BTreeMap::new(),
             taken: Taken::new(),
             rounds: 0,
-        };
-        for (line, step) in &story.steps {
-            player.step(&step.who, &step.act).unwrap_or_else(|why| {
-                panic!("line {line}: {} {:?}\n  {why}", step.who, step.act);
-            });
         }
     }
 }
@@ -90,6 +104,14 @@ fn name_of(who: &str) -> &str {
 }
 
 impl Player<'_> {
+    fn play(mut self, story: &Story) {
+        for (line, step) in &story.steps {
+            self.step(&step.who, &step.act).unwrap_or_else(|why| {
+                panic!("line {line}: {} {:?}\n  {why}", step.who, step.act);
+            });
+        }
+    }
+
     fn step(&mut self, who: &str, act: &Act) -> Result<(), String> {
         match act {
             Act::LivesOn(_) => {}
@@ -97,6 +119,11 @@ impl Player<'_> {
                 self.member = Some(*member);
                 self.step(who, act)?;
                 self.member = None;
+            }
+            Act::ByWebSocket(act) => {
+                self.by_websocket = true;
+                self.step(who, act)?;
+                self.by_websocket = false;
             }
             Act::LogsIn => self.log_in(who),
             Act::Dials => self.dial(who),
@@ -138,19 +165,27 @@ impl Player<'_> {
         let turn = self.member.unwrap_or(self.clients.len() % self.servers.len());
         let name = format!("{}{}", name_of(who), self.town.suffix);
         let login = Login {
-            address: self.servers[turn],
+            address: if self.by_websocket { self.http[turn] } else { self.servers[turn] },
             domain: &self.town.domain,
             name: &name,
             password: &self.town.password,
         };
         self.addresses.remove(who);
-        self.clients.insert(who.to_owned(), Client::log_in(&login));
+        let client = match self.by_websocket {
+            true => Client::log_in_by_websocket(&login),
+            false => Client::log_in(&login),
+        };
+        self.clients.insert(who.to_owned(), client);
     }
 
     fn dial(&mut self, who: &str) {
         let turn = self.clients.len() % self.servers.len();
         self.addresses.remove(who);
-        self.clients.insert(who.to_owned(), Client::dial(self.servers[turn]));
+        let client = match self.by_websocket {
+            true => Client::dial_websocket(self.http[turn]),
+            false => Client::dial(self.servers[turn]),
+        };
+        self.clients.insert(who.to_owned(), client);
     }
 
     /// Behind a log-in, the stream that follows it.

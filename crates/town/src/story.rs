@@ -23,6 +23,8 @@ pub enum Act {
     LivesOn(usize),
     /// What a client does at this member, of several: whatever begins with a log-in.
     On(usize, Box<Act>),
+    /// What a client does over a WebSocket: whatever begins with a log-in.
+    ByWebSocket(Box<Act>),
     /// Logs in, binds, sends initial presence.
     Connects,
     /// Logs in and binds.
@@ -113,6 +115,10 @@ impl Step {
                 }
             };
             return Self { who: who.to_owned(), act };
+        }
+        if let Some(words) = words.strip_suffix(" by websocket") {
+            let act = Self::read(&format!("{who} {words}")).act;
+            return Self { who: who.to_owned(), act: Act::ByWebSocket(Box::new(act)) };
         }
         let act = match words {
             "connects" => Act::Connects,

@@ -1,11 +1,14 @@
-//! The gate for HTTP: health and metrics for operators, and the administration interface on a Unix socket.
-//! Knows no XMPP stream.
+//! The gate for HTTP: health and metrics for operators, the administration interface on a Unix socket, and what
+//! clients find over HTTP. Knows no XMPP stream: sockets of those are handed over.
 //!
 //! | module | owns |
 //! |---|---|
 //! | [`accounts`] | what may be done to accounts, with or without a running server |
 //! | [`administration`] | the same over HTTP on a Unix socket, and sessions |
+//! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
+//! | `door` | listeners for clients |
+//! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
 //! | [`members`] | what all members know together |
 //! | [`metrics`] | the text form of Prometheus |
@@ -14,7 +17,10 @@
 
 pub mod accounts;
 pub mod administration;
+pub mod clients;
 pub mod cluster;
+mod door;
+mod handshake;
 pub mod health;
 pub mod members;
 pub mod metrics;
@@ -25,4 +31,4 @@ pub use accounts::{AccountError, Accounts};
 pub use health::Unmet;
 pub use members::Members;
 pub use metrics::Text;
-pub use serve::{Handle, Services, WebError, start};
+pub use serve::{Handle, Listen, Services, WebError, start};

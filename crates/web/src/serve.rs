@@ -1,6 +1,6 @@
 //! Owns the listeners of HTTP: the small one for operators, and the Unix socket for administration.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use router::Router;
+use tokio::sync::watch;
 
 use crate::accounts::Accounts;
+use crate::clients::{self, Clients};
+use crate::door::{self, Door};
 use crate::health::Unmet;
 use crate::members::Members;
 use crate::rooms::{self, Rooms};
 use crate::{administration, health};
 
 /// Headers must be there within this.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes of a request's body.
 const BODY_BYTES: usize = 64 << 10;
@@ -46,6 +50,17 @@ pub struct Services {
     pub cluster: cluster::Operator,
     /// Counts the connections of clients to this member.
     pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
+    /// What clients find over HTTP.
+    pub clients: clients::Services,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen<'a> {
+    /// For operators and clients, without TLS.
+    pub http: &'a [SocketAddr],
+    /// For clients alone, with TLS.
+    pub https: &'a [SocketAddr],
 }
 
 /// Looks for conditions that are not met.
@@ -54,6 +69,7 @@ pub type Check = Arc<dyn Fn() -> Vec<Unmet> + Send + Sync>;
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) services: Services,
+    pub(crate) clients: Arc<Clients>,
     phase: Arc<AtomicU8>,
 }
 
@@ -64,9 +80,12 @@ const DRAINING: u8 = 2;
 
 /// Running listeners.
 pub struct Handle {
-    addresses: Vec<SocketAddr>,
+    /// Of HTTP, and of HTTPS.
+    addresses: [Vec<SocketAddr>; 2],
     phase: Arc<AtomicU8>,
-    servers: Vec<ServerHandle>,
+    server: ServerHandle,
+    stop: watch::Sender<bool>,
+    threads: Vec<Arbiter>,
     socket: PathBuf,
 }
 
@@ -84,17 +103,18 @@ pub enum WebError {
     },
 }
 
-/// Starts listening on these addresses and on the Unix socket. Runs on the calling thread's system.
+/// Starts listening on these addresses and on the Unix socket. The latter is served on the calling thread's system.
 ///
 /// # Errors
 /// An address or the socket cannot be listened on.
-pub fn start(
-    addresses: &[SocketAddr],
-    socket: &Path,
-    services: Services,
-) -> Result<Handle, WebError> {
+pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Handle, WebError> {
     let phase = Arc::new(AtomicU8::new(STARTING));
-    let shared = web::Data::new(Shared { services, phase: Arc::clone(&phase) });
+    let clients = Arc::new(Clients {
+        origins: services.clients.config.origins.clone(),
+        proxies: services.clients.config.proxies.clone(),
+        websockets: Arc::clone(&services.clients.websockets),
+    });
+    let shared = web::Data::new(Shared { services, clients, phase: Arc::clone(&phase) });
     let listener = private_socket(socket).map_err(at(socket.display().to_string()))?;
     let data = shared.clone();
     let administration = HttpServer::new(move || {
@@ -112,25 +132,44 @@ pub fn start(
     .listen_uds(listener)
     .map_err(at(socket.display().to_string()))?
     .run();
-    let mut servers = vec![administration.handle()];
+    let server = administration.handle();
     actix_rt::spawn(administration);
-    let mut bound = Vec::new();
-    if !addresses.is_empty() {
-        let mut server =
-            HttpServer::new(move || App::new().app_data(shared.clone()).configure(health::routes))
-                .workers(1)
-                .max_connections(1_024)
-                .disable_signals()
-                .client_request_timeout(REQUEST_TIMEOUT);
-        for address in addresses {
-            server = server.bind(address).map_err(at(address.to_string()))?;
-        }
-        bound = server.addrs();
-        let server = server.run();
-        servers.push(server.handle());
-        actix_rt::spawn(server);
+    let (stop, stopped) = watch::channel(false);
+    let shared_with = |config: &mut web::ServiceConfig, shared: &web::Data<Shared>| {
+        config.app_data(shared.clone()).configure(clients::routes);
+    };
+    let data = shared.clone();
+    let http = move |config: &mut web::ServiceConfig| {
+        shared_with(config, &data);
+        config.configure(health::routes);
+    };
+    let data = shared.clone();
+    let https = move |config: &mut web::ServiceConfig| shared_with(config, &data);
+    let (http_doors, http_addresses) = doors(listen.http, &shared, false)?;
+    let (https_doors, https_addresses) = doors(listen.https, &shared, true)?;
+    // Whoever watches over this process is not to wait for clients.
+    let threads =
+        vec![door::open(http_doors, http, &stopped), door::open(https_doors, https, &stopped)];
+    let addresses = [http_addresses, https_addresses];
+    Ok(Handle { addresses, phase, server, stop, threads, socket: socket.to_owned() })
+}
+
+/// Begins to listen.
+fn doors(
+    addresses: &[SocketAddr],
+    shared: &web::Data<Shared>,
+    is_secure: bool,
+) -> Result<(Vec<Door>, Vec<SocketAddr>), WebError> {
+    let (mut doors, mut bound) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let wrong = || at(address.to_string());
+        let listener = TcpListener::bind(address).map_err(wrong())?;
+        listener.set_nonblocking(true).map_err(wrong())?;
+        bound.push(listener.local_addr().map_err(wrong())?);
+        let tls = is_secure.then(|| Arc::clone(&shared.services.clients.tls));
+        doors.push(Door { listener, tls, clients: Arc::clone(&shared.clients) });
     }
-    Ok(Handle { addresses: bound, phase, servers, socket: socket.to_owned() })
+    Ok((doors, bound))
 }
 
 /// A Unix socket of mode 0600. The data directory is locked by the store, so one that is there is a dead
@@ -166,9 +205,14 @@ impl Shared {
 }
 
 impl Handle {
-    /// The addresses of health and metrics, with the ports that were given.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// The addresses of HTTP, with the ports that were given.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.addresses[0]
+    }
+
+    /// The addresses of HTTPS, with the ports that were given.
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.addresses[1]
     }
 
     /// Says whether clients should come here.
@@ -178,8 +222,12 @@ impl Handle {
 
     /// Stops listening, and takes the socket away.
     pub async fn stop(self) {
-        for server in self.servers {
-            server.stop(false).await;
+        self.stop.send_replace(true);
+        self.server.stop(false).await;
+        for thread in self.threads {
+            thread.stop();
+            // A thread that panicked has said so.
+            drop(thread.join());
         }
         if let Err(error) = std::fs::remove_file(&self.socket) {
             tracing::debug!(%error, "the administration socket was gone already");

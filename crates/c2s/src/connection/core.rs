@@ -14,8 +14,11 @@ use xmpp::{BareJid, StreamCondition, StreamError};
 
 use super::Newcomer;
 use super::clock::Due;
+use super::reader::Reader;
 use super::state::{Closing, State, Unread};
+use crate::admission::Permit;
 use crate::gate::Shared;
+use crate::handover::Upgraded;
 use crate::listener::Kind;
 use crate::outbox;
 use crate::socket::{LooseSocket, Socket, Written};
@@ -52,7 +55,31 @@ impl Core {
         if kind == Kind::Direct {
             socket.start_tls(Pump::direct(gate.tls.current()).map_err(io::Error::other)?);
         }
-        let state = State::new(Unread { peer, kind, permit }, gate)?;
+        let state = State::new(Unread { peer, kind, permit, secured: None }, gate)?;
+        Ok(Self { socket, state })
+    }
+
+    /// A WebSocket that whoever speaks HTTP has handed over.
+    pub(super) fn upgraded(
+        upgraded: Upgraded,
+        permit: Permit,
+        gate: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let Upgraded { tcp, tls, is_secure, peer, reply, mut unread } = upgraded;
+        let mut socket = Socket::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
+        let mut secured = is_secure.then(Vec::new);
+        if let Some(tls) = tls {
+            let (mut pump, plain) = Pump::taken_over(*tls, &gate.tls.current());
+            unread.extend_from_slice(&plain);
+            secured = Some(pump.take_bindings());
+            socket.start_tls(pump);
+        }
+        let newcomer = Unread { peer, kind: Kind::WebSocket, permit, secured };
+        let mut state = State::new(newcomer, gate)?;
+        state.out.end().extend_from_slice(&reply);
+        if let Reader::Messages(messages) = &mut state.reader {
+            messages.rest = unread;
+        }
         Ok(Self { socket, state })
     }
 
@@ -130,17 +157,17 @@ impl Core {
             self.state.login.work = None;
             self.answered(answer, words);
         }
-        if self.state.short {
-            match self.socket.poll_writable(cx) {
-                Poll::Ready(Ok(())) => self.state.short = false,
-                Poll::Ready(Err(_)) => self.state.closing = Closing::Over,
-                Poll::Pending => {}
-            }
-            self.state.awaits_room = self.state.short;
-        }
+        self.look_for_room(cx);
         // Once attached, the arbiter's flush does it for all.
         if self.state.id.is_none() || self.state.closing != Closing::Open {
             self.flush(words);
+        }
+        if self.state.short && !self.state.awaits_room {
+            // A socket that is new here may not know yet that it takes something.
+            self.look_for_room(cx);
+            if !self.state.short {
+                return Turn::Again;
+            }
         }
         if self.state.closing == Closing::Over {
             return Turn::Over;
@@ -156,6 +183,18 @@ impl Core {
             return Turn::Rest;
         }
         self.read(cx, words)
+    }
+
+    /// Where the socket took less than it was given: whether it takes more now. If not, it will wake the task.
+    fn look_for_room(&mut self, cx: &mut Context<'_>) {
+        if self.state.short {
+            match self.socket.poll_writable(cx) {
+                Poll::Ready(Ok(())) => self.state.short = false,
+                Poll::Ready(Err(_)) => self.state.closing = Closing::Over,
+                Poll::Pending => {}
+            }
+        }
+        self.state.awaits_room = self.state.short;
     }
 
     /// Writes what there is, as far as it goes.
@@ -236,7 +275,7 @@ impl Core {
         let gate = Arc::clone(&self.state.gate);
         while let Some(due) = self.state.clock.due(now, &gate.config.c2s) {
             match (due, self.state.closing) {
-                (Due::Silence, Closing::Open) => self.state.out.end().push(b' '),
+                (Due::Silence, Closing::Open) => self.probe(),
                 (Due::Silence, _) => {}
                 (_, Closing::Open) => self.time_out(words),
                 // The client had its time to close.

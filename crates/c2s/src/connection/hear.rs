@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use super::core::Core;
+use super::reader::Reader;
 use super::state::{Closing, Login, Sm};
 use crate::metrics::Tally;
 use crate::signin::{Answer, Caller};
@@ -21,8 +22,11 @@ use crate::socket::Scratch;
 impl Core {
     /// Takes what was read; answers how many stanzas were in it.
     pub(super) fn hear(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> Tally {
+        let Reader::Stream(parser) = &mut self.state.reader else {
+            return self.hear_messages(scratch.plain(), words);
+        };
         let (mut events, mut effects) = scratch.take_lists();
-        let fed = self.state.parser.feed(scratch.plain(), &mut events);
+        let fed = parser.feed(scratch.plain(), &mut events);
         let mut stanzas = Tally::default();
         let mut flow = ControlFlow::Continue(());
         for event in events.drain(..) {
@@ -40,6 +44,22 @@ impl Core {
             self.close(Some(error), words);
         }
         stanzas
+    }
+
+    /// Takes one event.
+    pub(super) fn hear_event(
+        &mut self,
+        event: Event,
+        stanzas: &mut Tally,
+        words: &mut Vec<Envelope>,
+    ) {
+        if let Event::Stanza(stanza) | Event::BadStanza { stanza, .. } = &event {
+            stanzas.count(stanza.kind());
+        }
+        let mut effects = Vec::new();
+        self.state.machine.handle(event, &mut effects);
+        // Whether what is behind may be heard, the state says.
+        let _continues = self.perform(&mut effects, words);
     }
 
     /// The account check has come to an answer.
@@ -74,9 +94,11 @@ impl Core {
             let mut more = Vec::new();
             match effect {
                 Effect::Stanza(stanza) => self.stamp(stanza, words),
-                Effect::Write(bytes) => self.state.out.end().extend_from_slice(&bytes),
+                Effect::Write(bytes) => {
+                    self.state.out.element(|_, out| out.extend_from_slice(&bytes))
+                }
                 Effect::StartTls => {
-                    self.state.parser.reset();
+                    self.state.reader.reset();
                     self.state.login.starts_tls = true;
                     return ControlFlow::Break(());
                 }
@@ -108,9 +130,9 @@ impl Core {
     fn restart(&mut self) {
         let state = &mut self.state;
         let limits = &state.gate.config.limits;
-        state.parser.reset();
+        state.reader.reset();
         state
-            .parser
+            .reader
             .set_limits(Limits { stanza_bytes: limits.stanza_bytes, ..Limits::AFTER_LOGIN });
         state.permit.becomes_known();
         state.clock.allow(Instant::now(), limits.login());
@@ -227,7 +249,7 @@ impl Core {
     fn manage(&mut self, element: &Element, words: &mut Vec<Envelope>) {
         let request = Request::parse(element);
         let Some(bound) = &mut self.state.bound else { return };
-        let out = self.state.out.end();
+        let out = &mut self.state.out;
         match (request, &mut bound.sm) {
             (Ok(Request::Enable { resume, max }), sm @ None) => {
                 let max = max.map(|seconds| Duration::from_secs(seconds.into()));
@@ -236,7 +258,8 @@ impl Core {
                 self.state.say(wish, words);
             }
             (Ok(Request::Ask), Some(sm)) if sm.enabled => {
-                sm::handled(sm.unconfirmed.asked()).write(out, "");
+                let h = sm.unconfirmed.asked();
+                out.element(|_, out| sm::handled(h).write(out, ""));
             }
             (Ok(Request::Ask), Some(sm)) => sm.asked_early = true,
             (Ok(Request::Handled(h)), Some(_)) => {
@@ -245,9 +268,13 @@ impl Core {
                 self.state.say(word, words);
             }
             // Enabled twice, resumed when bound, counted where nobody counts (§3, §4).
-            (Ok(_), _) => sm::failed(StanzaCondition::UnexpectedRequest, None).write(out, ""),
+            (Ok(_), _) => {
+                let failed = sm::failed(StanzaCondition::UnexpectedRequest, None);
+                out.element(|_, out| failed.write(out, ""));
+            }
             (Err(_), _) if matches!(element.name(), "enable" | "resume") => {
-                sm::failed(StanzaCondition::BadRequest, None).write(out, "");
+                let failed = sm::failed(StanzaCondition::BadRequest, None);
+                out.element(|_, out| failed.write(out, ""));
             }
             (Err(_), _) => self.close(Some(StreamCondition::InvalidXml.into()), words),
         }
@@ -265,6 +292,12 @@ impl Core {
             }
         };
         self.state.part(gone, words);
+        self.say_farewell();
+        self.begin_to_flush();
+    }
+
+    /// Nothing more is said but what stands in the out-buffer.
+    pub(super) fn begin_to_flush(&mut self) {
         self.state.closing = Closing::Flushing;
         self.state.login.work = None;
         self.state.limit_closing();

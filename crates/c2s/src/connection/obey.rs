@@ -7,6 +7,7 @@ use std::time::Duration;
 use proto::session::HomeWord;
 use proto::{Envelope, Route, SessionId};
 use router::Place;
+use stream::Framing;
 use stream::sm::{self, Enabled};
 use tokio::time::Instant;
 use xmpp::{FullJid, Kind, StanzaCondition};
@@ -24,8 +25,10 @@ impl Core {
             bound.follow(&word);
         }
         match word {
-            HomeWord::Stanza(stanza) => self.give(|out| stanza.write(out), Some(stanza.kind())),
-            HomeWord::Nonza(bytes) => self.give(|out| out.extend_from_slice(&bytes), None),
+            HomeWord::Stanza(stanza) => {
+                self.give(|framing, out| framing.stanza(&stanza, out), Some(stanza.kind()));
+            }
+            HomeWord::Nonza(bytes) => self.give(|_, out| out.extend_from_slice(&bytes), None),
             HomeWord::Handled { h, .. } => {
                 if let Some(sm) = self.sm() {
                     sm.unconfirmed.confirm(h);
@@ -43,7 +46,7 @@ impl Core {
                 if let Some(bound) = &mut self.state.bound {
                     bound.sm = Some(sm);
                 }
-                sm::resumed(&previd, h).write(self.state.out.end(), "");
+                self.state.out.element(|_, out| sm::resumed(&previd, h).write(out, ""));
                 self.go_on(|core, more| core.state.machine.resumed(more));
             }
             HomeWord::ResumeFailed { h } => {
@@ -73,14 +76,14 @@ impl Core {
     }
 
     /// Puts something for the client into the out-buffer.
-    fn give(&mut self, write: impl FnOnce(&mut Vec<u8>), stanza: Option<Kind>) {
+    fn give(&mut self, write: impl FnOnce(Framing, &mut Vec<u8>), stanza: Option<Kind>) {
         if self.state.closing != Closing::Open {
             if stanza.is_some() {
                 self.state.gate.metrics.closing.add_one();
             }
             return;
         }
-        write(self.state.out.end());
+        self.state.out.element(write);
         if let Some(kind) = stanza {
             self.state.given.count(kind);
         }
@@ -128,10 +131,11 @@ impl Core {
         let sm = bound.sm.get_or_insert_default();
         (sm.enabled, sm.wish) = (true, None);
         let max = id.map(|_| u32::try_from(max.as_secs()).unwrap_or(u32::MAX));
-        let out = self.state.out.end();
-        Enabled { id, max, location: None }.to_element().write(out, "");
+        let enabled = Enabled { id, max, location: None }.to_element();
+        self.state.out.element(|_, out| enabled.write(out, ""));
         if std::mem::take(&mut sm.asked_early) {
-            sm::handled(sm.unconfirmed.asked()).write(out, "");
+            let h = sm.unconfirmed.asked();
+            self.state.out.element(|_, out| sm::handled(h).write(out, ""));
         }
     }
 

@@ -34,6 +34,12 @@ impl Core {
     /// Reads once.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, words: &mut Vec<Envelope>) -> Turn {
         let mut scratch = Scratch::take();
+        if self.state.reader.has_rest() {
+            let stanzas = self.hear(&mut scratch, words);
+            self.state.count(0, stanzas);
+            scratch.give_back();
+            return Turn::Again;
+        }
         let turn = match self.socket.poll_read(cx, &mut scratch) {
             Poll::Pending => Turn::Rest,
             Poll::Ready(Ok(Read::Some)) => self.receive(&mut scratch, words),

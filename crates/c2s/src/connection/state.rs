@@ -7,16 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::Offer;
+use auth::{ChannelBinding, Offer};
 use proto::session::{EdgeWord, Gone};
 use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
-use stream::{Limits, Machine, Parser, SaslOffer, machine};
+use stream::{Framing, Limits, Machine, SaslOffer, machine};
 use tokio::time::Instant;
 use xmpp::{BareJid, Epoch, FullJid, Jid, Origin};
 
 use super::clock::Clock;
 use super::confirm::Unconfirmed;
+use super::reader::Reader;
 use crate::admission::Permit;
 use crate::gate::Shared;
 use crate::listener::Kind;
@@ -31,7 +32,7 @@ pub(super) struct State {
     pub(super) permit: Permit,
     /// The beginning of the header of a load balancer, as far as it has come.
     pub(super) proxy: Option<Vec<u8>>,
-    pub(super) parser: Parser,
+    pub(super) reader: Reader,
     pub(super) machine: Machine,
     /// What the machine is made anew from when a handshake comes first, as it shows what that led to.
     pub(super) unbegun: Option<(Arc<machine::Config>, Seeds)>,
@@ -67,6 +68,8 @@ pub(super) struct Unread {
     pub(super) peer: SocketAddr,
     pub(super) kind: Kind,
     pub(super) permit: Permit,
+    /// The channel bindings of TLS that is up already; none without TLS.
+    pub(super) secured: Option<Vec<ChannelBinding>>,
 }
 
 /// Signing in.
@@ -141,14 +144,20 @@ pub(super) enum Closing {
 impl State {
     /// What a connection begins with. Its socket waits for a load balancer's header where it is `proxied`.
     pub(super) fn new(newcomer: Unread, gate: Arc<Shared>) -> io::Result<Self> {
-        let Unread { peer, kind, mut permit } = newcomer;
+        let Unread { peer, kind, mut permit, secured } = newcomer;
         let address = peer.ip().to_canonical();
-        let proxied = gate.config.c2s.proxy_protocol_from.contains(&address);
+        let framing = match kind {
+            Kind::Clear | Kind::Direct => Framing::Tcp,
+            Kind::WebSocket => Framing::WebSocket,
+        };
+        // HTTP has its own way to say where a client is.
+        let proxied =
+            framing == Framing::Tcp && gate.config.c2s.proxy_protocol_from.contains(&address);
         if !proxied && !permit.comes_from(address) {
             return Err(io::Error::other("too many connections from this address"));
         }
         let (seeds, origin) = random()?;
-        let offer = gate.desk.offer(None);
+        let offer = gate.desk.offer(secured);
         let stream = gate.stream(kind);
         let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
         let machine = Machine::new(stream, names(&offer), seeds);
@@ -159,10 +168,10 @@ impl State {
             peer,
             permit,
             proxy: proxied.then(Vec::new),
-            parser: Parser::new(before_login),
+            reader: Reader::new(framing, before_login),
             machine,
             unbegun,
-            out: Outbox::default(),
+            out: Outbox::framed(framing),
             clock: Clock::new(Instant::now(), limits),
             login: Login { offer: Some(offer), ..Login::default() },
             id: None,
@@ -256,7 +265,7 @@ impl State {
         if let Some(sm) = sm.filter(|sm| sm.enabled)
             && let Some(h) = sm.unconfirmed.news()
         {
-            stream::sm::handled(h).write(self.out.end(), "");
+            self.out.element(|_, out| stream::sm::handled(h).write(out, ""));
         }
     }
 
@@ -266,7 +275,7 @@ impl State {
         if let Some(sm) = sm.filter(|sm| sm.enabled && self.closing == Closing::Open)
             && let Some(h) = sm.unconfirmed.last()
         {
-            stream::sm::handled(h).write(self.out.end(), "");
+            self.out.element(|_, out| stream::sm::handled(h).write(out, ""));
         }
     }
 

@@ -42,6 +42,21 @@ impl Pump {
         Self::new(generation.upgraded(domain), (generation, Some(domain.to_owned())))
     }
 
+    /// TLS whose handshake another has done; with what was read and said nothing to anybody yet.
+    pub(crate) fn taken_over(
+        mut tls: ServerConnection,
+        generation: &Generation,
+    ) -> (Self, Vec<u8>) {
+        tls.set_buffer_limit(None);
+        let ready = tls.process_new_packets().map_or(0, |state| state.plaintext_bytes_to_read());
+        let mut plain = vec![0; ready];
+        let read = tls.reader().read(&mut plain).unwrap_or(0);
+        plain.truncate(read);
+        let shown = generation.shown(tls.server_name(), None);
+        let bindings = binding::of(&tls, shown.end_point.as_deref());
+        (Self { tls, shown: None, bindings }, plain)
+    }
+
     fn new(
         config: Arc<ServerConfig>,
         shown: (Arc<Generation>, Option<String>),

@@ -1,0 +1,67 @@
+//! Owns the way in for clients that come by way of HTTP: whoever serves that does the handshake of a WebSocket
+//! (RFC 6455 §4), and hands its socket over.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustls::ServerConnection;
+use tokio::sync::watch;
+
+use crate::admission::Permit;
+use crate::connection;
+use crate::gate::Shared;
+use crate::listener::Kind;
+
+/// A WebSocket whose handshake is done but for the last answer.
+pub struct Upgraded {
+    /// The socket, of no thread.
+    pub tcp: std::net::TcpStream,
+    /// Its TLS, with the handshake done.
+    pub tls: Option<Box<ServerConnection>>,
+    /// Whether the client has TLS that ends elsewhere, at a proxy that is trusted.
+    pub is_secure: bool,
+    /// Where the client is.
+    pub peer: SocketAddr,
+    /// The last answer of the handshake, to be sent before anything else.
+    pub reply: Vec<u8>,
+    /// What the client has sent behind the handshake already.
+    pub unread: Vec<u8>,
+}
+
+/// Takes sockets.
+#[derive(Clone)]
+pub struct Handover {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) next: Arc<AtomicUsize>,
+}
+
+/// A place for one more client.
+pub struct Place {
+    handover: Handover,
+    permit: Permit,
+}
+
+impl Handover {
+    /// A place for a client from there; none where there are too many, or the gate takes no more.
+    pub fn place(&self, peer: SocketAddr) -> Option<Place> {
+        if *self.stopped.borrow() {
+            return None;
+        }
+        let mut permit = self.shared.admission.enter(Kind::WebSocket)?;
+        let has_room = permit.comes_from(peer.ip().to_canonical());
+        has_room.then(|| Place { handover: self.clone(), permit })
+    }
+}
+
+impl Place {
+    /// Begins the connection, on one arbiter after the other.
+    pub fn begin(self, upgraded: Upgraded) {
+        let Self { handover: Handover { shared, next, .. }, permit } = self;
+        let turn = next.fetch_add(1, Ordering::Relaxed) % shared.arbiters.len().max(1);
+        if let Some(arbiter) = shared.arbiters.get(turn).cloned() {
+            arbiter.spawn_fn(move || connection::welcome_upgraded(upgraded, permit, shared));
+        }
+    }
+}

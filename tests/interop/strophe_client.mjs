@@ -1,0 +1,87 @@
+// Owns the client of strophe.js: logs in over WebSocket or by BOSH, reports what it hears as lines of JSON, does what
+// lines of JSON ask for. Speaks as xmppjs_client.mjs does.
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const { MODULES, SERVICE, NAME, PASSWORD, RESOURCE } = process.env;
+const require = createRequire(`${MODULES}/package.json`);
+const place = dirname(require.resolve("strophe.js/package.json"));
+const { Strophe, $msg, $pres } = await import(pathToFileURL(join(place, "dist/strophe.node.esm.js")));
+
+// Standard output is for what is reported.
+for (const kind of ["debug", "info", "warn"]) console[kind] = console.error;
+
+// What the library wants of a browser for BOSH, made of what Node has.
+globalThis.XMLHttpRequest = class {
+  readyState = 0;
+  status = 0;
+  responseText = "";
+  responseXML = null;
+  #abort = new AbortController();
+
+  open(method, url) {
+    Object.assign(this, { method, url, readyState: 1 });
+  }
+
+  setRequestHeader(name, value) {
+    this.headers = { ...this.headers, [name]: value };
+  }
+
+  getAllResponseHeaders() {
+    return "";
+  }
+
+  abort() {
+    this.#abort.abort();
+  }
+
+  async send(body) {
+    const { method, headers } = this;
+    try {
+      const response = await fetch(this.url, { method, headers, body, signal: this.#abort.signal });
+      this.responseText = await response.text();
+      this.status = response.status;
+      this.responseXML = new DOMParser().parseFromString(this.responseText, "text/xml");
+    } catch {
+      this.status = 0;
+    }
+    this.readyState = 4;
+    this.onreadystatechange();
+  }
+};
+
+const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
+
+const user = new Strophe.Connection(SERVICE);
+user.addHandler((stanza) => {
+  const [type, from] = ["type", "from"].map((name) => stanza.getAttribute(name) ?? undefined);
+  const body = stanza.getElementsByTagName("body")[0]?.textContent;
+  report(stanza.tagName, { type, from, body });
+  return true;
+});
+
+const deeds = {
+  presence: () => user.send($pres()),
+  message: ({ to, body }) => user.send($msg({ type: "chat", to }).c("body").t(body)),
+  stop: () => user.disconnect("done"),
+};
+
+user.connect(`${NAME}@localhost/${RESOURCE}`, PASSWORD, (status, condition) => {
+  if (status === Strophe.Status.CONNECTED) {
+    report("online", { address: user.jid, secure: true });
+  } else if (status === Strophe.Status.AUTHFAIL) {
+    report("refused", { condition });
+  } else if (status === Strophe.Status.DISCONNECTED) {
+    report("disconnect");
+    process.exit(0);
+  }
+}, 20, 1);
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const deed = JSON.parse(line);
+    deeds[deed.do](deed);
+  })
+  .on("close", () => process.exit(0));
