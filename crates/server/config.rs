@@ -100,9 +100,9 @@ pub struct Listen {
     pub c2s: Vec<SocketAddr>,
     /// Clients, TLS from the first byte (XEP-0368). Default `[::]:5223`.
     pub c2s_tls: Vec<SocketAddr>,
-    /// HTTP without TLS: health and metrics, and WebSocket for what comes by a proxy. Default `127.0.0.1:5280`.
+    /// HTTP without TLS: health and metrics, and what clients find by way of a proxy. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
-    /// HTTPS for clients: WebSocket. Default `[::]:5443`.
+    /// HTTPS for clients: WebSocket, BOSH, and where to find them. Default `[::]:5443`.
     pub https: Vec<SocketAddr>,
 }
 

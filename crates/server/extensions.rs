@@ -21,7 +21,12 @@ pub fn table() -> Vec<Line> {
 /// What gates speak.
 fn gates() -> Vec<Line> {
     let line = |(number, title, version)| Line { number, title, version, entities: vec!["gate"] };
-    let spoken = [("7395", "XMPP over WebSocket", "2014-10")];
+    let spoken = [
+        ("0124", "Bidirectional-streams Over Synchronous HTTP (BOSH)", "1.11.2"),
+        ("0156", "Discovering Alternative XMPP Connection Methods", "1.4.0"),
+        ("0206", "XMPP Over BOSH", "1.4"),
+        ("7395", "XMPP over WebSocket", "2014-10"),
+    ];
     spoken.map(line).into()
 }
 

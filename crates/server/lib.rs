@@ -7,6 +7,7 @@
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
 //! | `claims` | the right to write for what comes to this member |
+//! | `clients` | the way of clients from the gate that speaks HTTP to the one that speaks XMPP |
 //! | `handoff` | what lives in shards that move |
 //! | `draining` | the end of a member's part in a cluster |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
@@ -14,7 +15,6 @@
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
 //! | `retention` | the end of old archived messages |
-//! | `websockets` | from the gate that speaks HTTP to the one that speaks XMPP |
 //! | `waiting` | sessions that wait to be resumed over a restart |
 //! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
@@ -22,6 +22,7 @@
 
 mod canary;
 mod claims;
+mod clients;
 pub mod command;
 pub mod config;
 mod draining;
@@ -35,5 +36,4 @@ mod rooms;
 pub mod signal;
 pub mod telemetry;
 mod waiting;
-mod websockets;
 pub mod wiring;

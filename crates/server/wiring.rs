@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use user::{Session, User};
 
 use crate::canary::Canaries;
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::draining;
 use crate::extensions::domain_shared;
@@ -31,7 +32,6 @@ use crate::readiness::Signs;
 use crate::retention;
 use crate::rooms::Held;
 use crate::waiting::Waiting;
-use crate::websockets::WebSockets;
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -249,7 +249,8 @@ fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Service
     let tls = tls.clone();
     web::clients::Services {
         config: config.web.clone(),
-        websockets: Arc::new(WebSockets(gate.handover())),
+        domains: config.domain.iter().map(|domain| domain.name.clone()).collect(),
+        gate: Arc::new(Clients(gate.handover())),
         tls: Arc::new(move || tls.https()),
     }
 }

@@ -7,11 +7,24 @@ class Peer(XmppJs):
     """A strophe.js client: as one of xmpp.js."""
 
     script = "strophe_client.mjs"
-    ways = {"websocket": "wss://localhost:{https}/xmpp-websocket"}
+    ways = {
+        "websocket": "wss://localhost:{https}/xmpp-websocket",
+        "bosh": "https://localhost:{https}/http-bind",
+    }
 
 
 async def two_clients_chat_over_websocket(stage):
     one = await Peer.online(stage, await stage.account(), roster=False, way="websocket")
+    await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="websocket"))
+
+
+async def two_clients_chat_by_bosh(stage):
+    one = await Peer.online(stage, await stage.account(), roster=False, way="bosh")
+    await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="bosh"))
+
+
+async def clients_by_bosh_and_websocket_chat(stage):
+    one = await Peer.online(stage, await stage.account(), roster=False, way="bosh")
     await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="websocket"))
 
 
@@ -22,5 +35,7 @@ async def wrong_password_is_refused(stage):
 
 CASES = [
     two_clients_chat_over_websocket,
+    two_clients_chat_by_bosh,
+    clients_by_bosh_and_websocket_chat,
     wrong_password_is_refused,
 ]

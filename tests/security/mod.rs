@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of a process measure its time")]
 
 mod before_login;
+mod bosh;
 mod bystander;
 pub(crate) mod durability;
 mod floods;

@@ -11,6 +11,7 @@
 //! | [`read`] | from the socket to the bytes of the stream |
 //! | [`reader`] | from there to events |
 //! | [`hear`] | what the client says |
+//! | [`mod@bosh`] | what is different in requests of HTTP (XEP-0206) |
 //! | [`websocket`] | what is different in messages of a WebSocket (RFC 7395) |
 //! | [`obey`] | what the session says |
 //! | [`mod@copy`] | the second copy of a session that is on another member |
@@ -19,6 +20,7 @@
 //! | [`mod@line`] | the way from the router to the connection |
 //! | [`registry`] | the connections of a thread |
 
+mod bosh;
 mod clock;
 mod confirm;
 mod copy;
@@ -47,6 +49,7 @@ use tokio::time::{Sleep, sleep_until};
 use self::core::{Core, Luggage, Turn};
 use self::line::Line;
 use crate::admission::Permit;
+use crate::bosh::Beginning;
 use crate::gate::Shared;
 use crate::handover::Upgraded;
 use crate::listener::Kind;
@@ -81,6 +84,18 @@ pub(crate) fn welcome_upgraded(upgraded: Upgraded, permit: Permit, gate: Arc<Sha
     match Core::upgraded(upgraded, permit, gate) {
         Ok(core) => {
             tracing::debug!(%peer, "a connection begins");
+            start(Line::new(core));
+        }
+        Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
+    }
+}
+
+/// Begins a connection on this thread that is none of TCP.
+pub(crate) fn welcome_bosh(beginning: Beginning, permit: Permit, gate: Arc<Shared>) {
+    let peer = beginning.peer;
+    match Core::of_bosh(beginning, permit, gate) {
+        Ok(core) => {
+            tracing::debug!(%peer, "a session of BOSH begins");
             start(Line::new(core));
         }
         Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),

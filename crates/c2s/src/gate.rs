@@ -9,12 +9,13 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 use router::Router;
 use stream::features::StreamLimits;
-use stream::{Features, Framing, machine};
+use stream::{Features, machine};
 use tokio::sync::watch;
 use xmpp::{StreamCondition, StreamError};
 
 use crate::accounts::Accounts;
 use crate::admission::Admission;
+use crate::bosh::Sessions;
 use crate::config::{Config, ConfigError};
 use crate::connection::registry;
 use crate::handover::Handover;
@@ -85,7 +86,8 @@ pub(crate) struct Shared {
     pub(crate) tls: Tls,
     pub(crate) router: Router,
     pub(crate) desk: Arc<Desk>,
-    streams: [Arc<machine::Config>; 3],
+    streams: [Arc<machine::Config>; 4],
+    pub(crate) bosh: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Arc<Admission>,
     /// By the number of each arbiter, as the router counts them.
@@ -114,7 +116,7 @@ impl Gate {
             true => (config.c2s.connections, config.c2s.connections_per_address),
             false => (usize::MAX, usize::MAX),
         };
-        let streams = [Kind::Clear, Kind::Direct, Kind::WebSocket];
+        let streams = [Kind::Clear, Kind::Direct, Kind::WebSocket, Kind::Bosh];
         let streams =
             streams.map(|kind| Arc::new(stream_config(&config, &router, &features, kind)));
         let listening = listen_all(&config)?;
@@ -124,6 +126,7 @@ impl Gate {
             router,
             desk: Arc::new(desk),
             streams,
+            bosh: Arc::default(),
             admission: Admission::new(most, per_address, Arc::clone(&metrics)),
             metrics,
             arbiters: arbiters.clone(),
@@ -238,11 +241,12 @@ impl Shared {
 
     /// What streams of this kind have in common.
     pub(crate) fn stream(&self, kind: Kind) -> Arc<machine::Config> {
-        let [clear, direct, websocket] = &self.streams;
+        let [clear, direct, websocket, bosh] = &self.streams;
         Arc::clone(match kind {
             Kind::Clear => clear,
             Kind::Direct => direct,
             Kind::WebSocket => websocket,
+            Kind::Bosh => bosh,
         })
     }
 }
@@ -263,12 +267,9 @@ fn stream_config(
             (Kind::Clear, true) => machine::Tls::Required,
             (Kind::Clear, false) => machine::Tls::Optional,
             // RFC 7395 §3.9
-            (Kind::WebSocket, _) => machine::Tls::Absent,
+            (Kind::WebSocket | Kind::Bosh, _) => machine::Tls::Absent,
         },
-        framing: match kind {
-            Kind::Clear | Kind::Direct => Framing::Tcp,
-            Kind::WebSocket => Framing::WebSocket,
-        },
+        framing: kind.framing(),
         features: Features {
             limits_before_login: limits(config.limits.stanza_bytes_before_login, None),
             limits: limits(config.limits.stanza_bytes, idle_seconds),

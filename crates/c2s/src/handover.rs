@@ -49,7 +49,11 @@ impl Handover {
         if *self.stopped.borrow() {
             return None;
         }
-        let mut permit = self.shared.admission.enter(Kind::WebSocket)?;
+        self.place_for(peer, Kind::WebSocket)
+    }
+
+    pub(crate) fn place_for(&self, peer: SocketAddr, kind: Kind) -> Option<Place> {
+        let mut permit = self.shared.admission.enter(kind)?;
         let has_room = permit.comes_from(peer.ip().to_canonical());
         has_room.then(|| Place { handover: self.clone(), permit })
     }
@@ -58,10 +62,14 @@ impl Handover {
 impl Place {
     /// Begins the connection, on one arbiter after the other.
     pub fn begin(self, upgraded: Upgraded) {
+        self.spawn(move |permit, shared| connection::welcome_upgraded(upgraded, permit, shared));
+    }
+
+    pub(crate) fn spawn(self, welcome: impl FnOnce(Permit, Arc<Shared>) + Send + 'static) {
         let Self { handover: Handover { shared, next, .. }, permit } = self;
         let turn = next.fetch_add(1, Ordering::Relaxed) % shared.arbiters.len().max(1);
         if let Some(arbiter) = shared.arbiters.get(turn).cloned() {
-            arbiter.spawn_fn(move || connection::welcome_upgraded(upgraded, permit, shared));
+            arbiter.spawn_fn(move || welcome(permit, shared));
         }
     }
 }

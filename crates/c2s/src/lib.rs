@@ -13,7 +13,8 @@
 //! | `admission` | how many there may be |
 //! | `proxy` | what a load balancer says about them |
 //! | `connection` | the Connection actor |
-//! | `socket` | TCP, with TLS on top |
+//! | `socket` | TCP, with TLS on top, or requests of HTTP |
+//! | [`bosh`] | sessions of BOSH, and the way of a request to its own |
 //! | [`handover`] | clients that come by way of HTTP |
 //! | [`tls`] | certificates and the TLS of streams |
 //! | `signin` | SASL with accounts, throttle and clock |
@@ -24,6 +25,7 @@
 
 pub mod accounts;
 mod admission;
+pub mod bosh;
 pub mod config;
 mod connection;
 pub mod gate;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 use futures_util::future::{Either, select};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use stream::Framing;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -33,6 +34,19 @@ pub(crate) enum Kind {
     Direct,
     /// In messages of a WebSocket (RFC 7395), with TLS beneath or not.
     WebSocket,
+    /// In requests of HTTP (XEP-0206), with TLS beneath or not.
+    Bosh,
+}
+
+impl Kind {
+    /// How elements are laid down there.
+    pub(crate) fn framing(self) -> Framing {
+        match self {
+            Self::Clear | Self::Direct => Framing::Tcp,
+            Self::WebSocket => Framing::WebSocket,
+            Self::Bosh => Framing::Bosh,
+        }
+    }
 }
 
 /// Where the gate listens.

@@ -12,9 +12,9 @@ use crate::listener::Kind as Transport;
 #[derive(Debug)]
 pub struct Metrics {
     /// Connections now, by transport.
-    pub connections: By<3>,
+    pub connections: By<4>,
     /// Bound sessions whose connection is here, now, by transport.
-    pub sessions: By<3>,
+    pub sessions: By<4>,
     /// Connections accepted.
     pub accepted: Counter,
     /// Connections refused: too many in all, from their address, or gone before anything was said.
@@ -54,8 +54,9 @@ pub struct Metrics {
     stream_errors: [Counter; StreamCondition::ALL.len()],
 }
 
-/// How a stream begins: in the clear, with TLS later on; with TLS at once; over a WebSocket.
-const TRANSPORTS: [&str; 3] = ["starttls", "tls", "websocket"];
+/// How a stream begins: in the clear, with TLS later on; with TLS at once; over a WebSocket; by
+/// requests of HTTP.
+const TRANSPORTS: [&str; 4] = ["starttls", "tls", "websocket", "bosh"];
 
 const REFUSALS: [&str; 3] = ["all", "address", "gone"];
 
@@ -107,6 +108,7 @@ pub(crate) fn transport(kind: Transport) -> &'static str {
         Transport::Clear => TRANSPORTS[0],
         Transport::Direct => TRANSPORTS[1],
         Transport::WebSocket => TRANSPORTS[2],
+        Transport::Bosh => TRANSPORTS[3],
     }
 }
 

@@ -1,47 +1,44 @@
-//! Owns a connection's socket: TCP, with TLS on top where there is TLS. Bytes of the stream in and out;
-//! knows nothing of what they mean.
+//! Owns what a connection's stream comes and goes by: a socket of TCP, or the requests of BOSH. Knows nothing of
+//! what is said.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`tcp`] | TCP, with TLS on top where there is TLS |
+//! | [`bosh`] | requests of HTTP, and their responses |
+
+pub(crate) mod bosh;
+mod tcp;
 
 use std::cell::RefCell;
 use std::io;
-use std::net::Shutdown;
 use std::ops::Range;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use socket2::SockRef;
 use stream::{Effect, Event};
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::tls::Pump;
-use crate::tls::pump::Pumped;
+
+pub(crate) use bosh::Bosh;
+pub(crate) use tcp::Tcp;
 
 /// Bytes of one read.
 pub(crate) const READ_BYTES: usize = 64 << 10;
-/// Ciphertext is gathered up to this many bytes before it is sent.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// Entries that the lists of a thread keep room for.
 const LISTED: usize = 256;
 
-/// A socket, on the thread that it is registered with.
-pub(crate) struct Socket {
-    tcp: TcpStream,
-    tls: Option<Box<Pump>>,
-    /// Ciphertext that the socket has not taken yet.
-    cipher: Outbox,
-    metrics: Arc<Metrics>,
+/// What a stream comes and goes by, on the thread that it is registered with.
+pub(crate) enum Socket {
+    Tcp(Tcp),
+    Bosh(Box<Bosh>),
 }
 
 /// A socket on its way to another thread.
-pub(crate) struct LooseSocket {
-    tcp: std::net::TcpStream,
-    tls: Option<Box<Pump>>,
-    cipher: Outbox,
-    metrics: Arc<Metrics>,
+pub(crate) enum LooseSocket {
+    Tcp(tcp::LooseTcp),
+    Bosh(Box<Bosh>),
 }
 
 /// What a read led to.
@@ -125,123 +122,70 @@ impl Scratch {
 }
 
 impl Socket {
-    /// Takes a connected socket of this thread.
-    pub(crate) fn new(tcp: TcpStream, metrics: Arc<Metrics>) -> Self {
-        Self { tcp, tls: None, cipher: Outbox::default(), metrics }
-    }
-
-    /// What comes and goes from here on is ciphertext.
-    pub(crate) fn start_tls(&mut self, pump: Pump) {
-        self.tls = Some(Box::new(pump));
-    }
-
-    /// The TLS of the connection.
+    /// The TLS of the connection, where it is done here.
     pub(crate) fn tls(&mut self) -> Option<&mut Pump> {
-        self.tls.as_deref_mut()
-    }
-
-    /// Reads once into `scratch`, as it comes.
-    pub(crate) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Poll<io::Result<Read>> {
-        scratch.came = 0..0;
-        let mut room = ReadBuf::new(&mut scratch.raw);
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut room))?;
-        let count = room.filled().len();
-        scratch.came = 0..count;
-        self.metrics.bytes_in.add(count as u64);
-        Poll::Ready(Ok(if count == 0 { Read::End } else { Read::Some }))
-    }
-
-    /// Decrypts what was read. Call [`Socket::write`] afterwards, after an error too: TLS may have to
-    /// answer.
-    pub(crate) fn decrypt(&mut self, scratch: &mut Scratch) -> Result<Read, rustls::Error> {
-        let Scratch { raw, came, plain, .. } = scratch;
-        let came = raw.get(came.clone()).unwrap_or_default();
-        plain.clear();
-        let Some(tls) = &mut self.tls else {
-            plain.extend_from_slice(came);
-            return Ok(Read::Some);
-        };
-        let was_handshaking = tls.is_handshaking();
-        let pumped = tls.read(came, plain);
-        // Writing into memory does not fail.
-        tls.take_output(self.cipher.end()).unwrap_or_default();
-        match &pumped {
-            Ok(_) if was_handshaking && !tls.is_handshaking() => self.metrics.handshakes.add_one(),
-            Err(_) if was_handshaking => self.metrics.handshakes_failed.add_one(),
-            _ => {}
-        }
-        pumped.map(|pumped| if pumped == Pumped::Ended { Read::End } else { Read::Some })
-    }
-
-    /// Writes `out` as far as it goes.
-    pub(crate) fn write(&mut self, out: &mut Outbox) -> io::Result<Written> {
-        let Some(tls) = &mut self.tls else {
-            return drain(&self.tcp, out, &self.metrics);
-        };
-        loop {
-            while !out.is_empty() && !tls.is_handshaking() && self.cipher.len() < WRITE_BYTES {
-                let taken = tls.write(out.unsent(), self.cipher.end())?;
-                out.advance(taken);
-            }
-            let written = drain(&self.tcp, &mut self.cipher, &self.metrics)?;
-            if written == Written::Short || out.is_empty() || tls.is_handshaking() {
-                return Ok(written);
-            }
+        match self {
+            Self::Tcp(tcp) => tcp.tls(),
+            Self::Bosh(_) => None,
         }
     }
 
-    /// Whether there is ciphertext that the socket has not taken.
+    /// Writes `out` as far as it goes. What is the last goes with the end, where both go in one.
+    pub(crate) fn write_or_keep(&mut self, out: &mut Outbox, is_last: bool) -> io::Result<Written> {
+        match self {
+            Self::Tcp(tcp) => tcp.write(out),
+            Self::Bosh(_) if is_last => Ok(Written::All),
+            Self::Bosh(bosh) => Ok(bosh.write(out)),
+        }
+    }
+
+    /// Whether there is something below the out-buffer that has not been taken.
     pub(crate) fn has_unsent(&self) -> bool {
-        !self.cipher.is_empty()
+        matches!(self, Self::Tcp(tcp) if tcp.has_unsent())
     }
 
     /// Waits until the socket takes more.
     pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tcp.poll_write_ready(cx)
+        match self {
+            Self::Tcp(tcp) => tcp.poll_writable(cx),
+            // Whatever comes wakes the task.
+            Self::Bosh(bosh) if bosh.can_write() => Poll::Ready(Ok(())),
+            Self::Bosh(_) => Poll::Pending,
+        }
     }
 
-    /// Says that nothing more will be sent; [`Socket::write`] must have come to the end.
-    pub(crate) fn end(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close();
-            tls.take_output(self.cipher.end()).unwrap_or_default();
-            // A peer that takes not even this is gone.
-            let _rest = drain(&self.tcp, &mut self.cipher, &self.metrics);
+    /// Says that nothing more will be sent than what is left in `out`: nothing is, but for BOSH, where
+    /// `condition` says why.
+    pub(crate) fn end(&mut self, out: &mut Outbox, condition: Option<&str>) {
+        match self {
+            Self::Tcp(tcp) => tcp.end(),
+            Self::Bosh(bosh) => bosh.end(out, condition),
         }
-        SockRef::from(&self.tcp).shutdown(Shutdown::Write).unwrap_or_default();
+    }
+
+    /// When something is due though nothing came.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Bosh(bosh) => bosh.deadline(),
+        }
     }
 
     /// Takes the socket off this thread.
     pub(crate) fn loosen(self) -> io::Result<LooseSocket> {
-        let Self { tcp, tls, cipher, metrics } = self;
-        Ok(LooseSocket { tcp: tcp.into_std()?, tls, cipher, metrics })
+        Ok(match self {
+            Self::Tcp(tcp) => LooseSocket::Tcp(tcp.loosen()?),
+            Self::Bosh(bosh) => LooseSocket::Bosh(bosh),
+        })
     }
 }
 
 impl LooseSocket {
     /// Puts the socket on this thread.
     pub(crate) fn fasten(self) -> io::Result<Socket> {
-        let Self { tcp, tls, cipher, metrics } = self;
-        Ok(Socket { tcp: TcpStream::from_std(tcp)?, tls, cipher, metrics })
+        Ok(match self {
+            Self::Tcp(tcp) => Socket::Tcp(tcp.fasten()?),
+            Self::Bosh(bosh) => Socket::Bosh(bosh),
+        })
     }
-}
-
-fn drain(tcp: &TcpStream, out: &mut Outbox, metrics: &Metrics) -> io::Result<Written> {
-    while !out.is_empty() {
-        match tcp.try_write(out.unsent()) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                metrics.bytes_out.add(count as u64);
-                out.advance(count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Short),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Written::All)
 }

@@ -1,5 +1,5 @@
 //! Owns how a stream's own elements are laid down: in one long document (RFC 6120 §4.2), or each as a
-//! document of its own in a WebSocket message (RFC 7395 §3).
+//! document of its own in a WebSocket message (RFC 7395 §3), or in the bodies of HTTP (XEP-0206).
 
 use xmpp::{Element, Stanza, StreamError, ns, writer};
 
@@ -14,6 +14,8 @@ pub enum Framing {
     Tcp,
     /// A document for each element; each [`crate::machine::Effect::Write`] is one message.
     WebSocket,
+    /// Elements that declare what they use, in a wrapper that says itself what a header would.
+    Bosh,
 }
 
 /// What a response stream header says (RFC 6120 §4.7).
@@ -34,6 +36,7 @@ impl Framing {
                 writer::attribute(&mut out, "xmlns:stream", ns::STREAM);
             }
             Self::WebSocket => writer::open_start(&mut out, "open", WEBSOCKET_NS, ""),
+            Self::Bosh => return out,
         }
         writer::attribute(&mut out, "from", response.from);
         if let Some(to) = response.to {
@@ -46,7 +49,7 @@ impl Framing {
         writer::attribute(&mut out, "xml:lang", "en");
         match self {
             Self::Tcp => writer::open_end(&mut out),
-            Self::WebSocket => writer::empty_end(&mut out),
+            Self::WebSocket | Self::Bosh => writer::empty_end(&mut out),
         }
         out
     }
@@ -54,7 +57,7 @@ impl Framing {
     pub(crate) fn features(self, features: &[Element]) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(b"<stream:features");
-        if self == Self::WebSocket {
+        if self != Self::Tcp {
             writer::attribute(&mut out, "xmlns:stream", ns::STREAM);
         }
         writer::open_end(&mut out);
@@ -69,7 +72,7 @@ impl Framing {
         let mut out = Vec::new();
         error.write(&mut out);
         match (self, out.strip_prefix(b"<stream:error")) {
-            (Self::WebSocket, Some(rest)) => {
+            (Self::WebSocket | Self::Bosh, Some(rest)) => {
                 let mut declared = b"<stream:error".to_vec();
                 writer::attribute(&mut declared, "xmlns:stream", ns::STREAM);
                 declared.extend_from_slice(rest);
@@ -88,7 +91,7 @@ impl Framing {
     pub fn stanza(self, stanza: &Stanza, out: &mut Vec<u8>) {
         match self {
             Self::Tcp => stanza.write(out),
-            Self::WebSocket => stanza.write_forwarded(out),
+            Self::WebSocket | Self::Bosh => stanza.write_forwarded(out),
         }
     }
 
@@ -96,6 +99,7 @@ impl Framing {
         match self {
             Self::Tcp => b"</stream:stream>".to_vec(),
             Self::WebSocket => Element::new("close", WEBSOCKET_NS).to_bytes(),
+            Self::Bosh => Vec::new(),
         }
     }
 }

@@ -11,8 +11,10 @@
 //! | [`framing`] | how a stream's own elements are laid down |
 //! | [`documents`] | the same events, where each element is a document of its own |
 //! | [`websocket`] | the frames that such documents travel in |
+//! | [`bosh`] | what they travel in over plain HTTP |
 //! | [`sm`] | stream management: counters, the queue of what is unacknowledged, its elements |
 
+pub mod bosh;
 pub mod documents;
 pub mod features;
 pub mod framing;

@@ -77,6 +77,14 @@ impl Parser {
         Self::for_content(limits, ns::CLIENT)
     }
 
+    /// A parser for one document whose root is not a stream: its opening tag comes as [`Event::Nonza`], without
+    /// content, and what is within it as on a client's stream.
+    pub fn for_bodies(limits: Limits) -> Self {
+        let mut parser = Self::new(limits);
+        parser.builder.expect_any_root();
+        parser
+    }
+
     /// A parser for a stream of another content namespace (RFC 6120 §4.8.3).
     pub fn for_content(limits: Limits, content: &'static str) -> Self {
         Self {

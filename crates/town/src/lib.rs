@@ -52,10 +52,12 @@
 //! | [`client`] | one scripted client on a socket |
 //! | [`compare`] | XML compared as XML |
 //! | [`websocket`] | its frames, where it speaks over a WebSocket |
+//! | [`http`] | requests of HTTP |
 //! | [`names`] | a name server on loopback |
 
 pub mod client;
 pub mod compare;
+pub mod http;
 pub mod names;
 pub mod player;
 pub mod story;

@@ -4,13 +4,23 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use futures_util::future::BoxFuture;
 use rustls::{ServerConfig, ServerConnection};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
-use crate::handshake;
+use crate::handshake::{self, may_ask};
+use crate::links::Links;
+use crate::serve::{REQUEST_TIMEOUT, Shared};
+
+/// Where XMPP is spoken by BOSH.
+pub(crate) const BOSH: &str = "/http-bind";
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Settings of what clients find over HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -22,6 +32,9 @@ pub struct Config {
     /// Proxies whose word is taken for where a client is (`X-Forwarded-For`), and whether it has TLS
     /// (`X-Forwarded-Proto`). Default none.
     pub proxies: Vec<IpAddr>,
+    /// What clients are told to go to (XEP-0156), such as `https://chat.example.org`. Default: the domain, and the
+    /// port of HTTPS.
+    pub url: String,
 }
 
 /// What doors for clients ask of others.
@@ -29,16 +42,32 @@ pub struct Config {
 pub struct Services {
     /// Settings.
     pub config: Config,
-    /// Who takes WebSockets over.
-    pub websockets: Arc<dyn WebSockets>,
+    /// The domains that are served.
+    pub domains: Vec<String>,
+    /// Who speaks XMPP.
+    pub gate: Arc<dyn Gate>,
     /// The TLS of HTTPS, as it is at this moment.
     pub tls: Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
 }
 
-/// Who takes clients over.
-pub trait WebSockets: Send + Sync {
+/// Who speaks XMPP with clients.
+pub trait Gate: Send + Sync {
     /// A place for a client from there; none where there is none.
     fn admit(&self, peer: SocketAddr) -> Option<Begin>;
+
+    /// The most bytes of a request of BOSH.
+    fn most_bytes(&self) -> usize;
+
+    /// Takes a request of BOSH (XEP-0124), and answers it.
+    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Posted>;
+}
+
+/// The response to a request of BOSH.
+pub struct Posted {
+    /// Its content type.
+    pub content: &'static str,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// Begins a connection.
@@ -64,17 +93,38 @@ pub struct Upgraded {
 pub(crate) struct Clients {
     pub(crate) origins: Vec<String>,
     pub(crate) proxies: Vec<IpAddr>,
-    pub(crate) websockets: Arc<dyn WebSockets>,
+    pub(crate) url: String,
+    /// The domains that are served; the first stands for hosts that are none.
+    pub(crate) domains: Vec<String>,
+    /// The port of HTTPS; none where there is none.
+    pub(crate) port: Option<u16>,
+    pub(crate) gate: Arc<dyn Gate>,
 }
 
 /// How a client comes here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
-    pub(crate) peer: SocketAddr,
-    pub(crate) is_secure: bool,
+pub struct Way {
+    /// From there.
+    pub peer: SocketAddr,
+    /// With TLS, here or at a proxy that is trusted.
+    pub is_secure: bool,
 }
 
+/// Whether requests come by TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsSecure(pub(crate) bool);
+
 impl Clients {
+    /// Where clients of a host are told to go.
+    pub(crate) fn links(&self, host: &str) -> Links {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(name));
+        let domain = domain.or(self.domains.first()).map_or("", String::as_str);
+        let own = self.port.map(|port| format!("https://{domain}:{port}"));
+        let url = Some(self.url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+        Links::new(url.or(own).as_deref())
+    }
+
     /// How a client comes here, by its socket or by the word of a trusted proxy.
     pub(crate) fn way(&self, socket: SocketAddr, is_secure: bool, headers: &HeaderMap) -> Way {
         let is_trusted = |address: IpAddr| self.proxies.contains(&address.to_canonical());
@@ -95,13 +145,103 @@ impl Clients {
 
 /// The paths of doors for clients.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    config.route(handshake::PATH, web::get().to(no_websocket));
+    config
+        .route("/", web::get().to(page))
+        .route("/.well-known/host-meta", web::get().to(host_meta_xml))
+        .route("/.well-known/host-meta.json", web::get().to(host_meta_json))
+        .route(handshake::PATH, web::get().to(no_websocket))
+        .service(
+            web::resource(BOSH)
+                .route(web::post().to(post))
+                .route(web::get().to(no_bosh))
+                .route(web::method(Method::OPTIONS).to(preflight)),
+        );
+}
+
+/// A request of BOSH.
+async fn post(
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let clients = &shared.clients;
+    let Some(socket) = request.peer_addr() else { return HttpResponse::BadRequest().finish() };
+    if !may_ask(request.headers(), &clients.origins) {
+        return HttpResponse::Forbidden().finish();
+    }
+    let is_secure = request.app_data::<IsSecure>().is_some_and(|secure| secure.0);
+    let way = clients.way(socket, is_secure, request.headers());
+    let body = payload.to_bytes_limited(clients.gate.most_bytes());
+    let body = match timeout(REQUEST_TIMEOUT, body).await {
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(_))) => return HttpResponse::BadRequest().finish(),
+        Ok(Err(_)) => return allow(&request, clients, StatusCode::PAYLOAD_TOO_LARGE).finish(),
+        Err(_) => return allow(&request, clients, StatusCode::REQUEST_TIMEOUT).finish(),
+    };
+    let Posted { content, body } = clients.gate.post(way, body).await;
+    allow(&request, clients, StatusCode::OK).content_type(content).body(body)
+}
+
+/// A response that pages may read, if they may ask (XEP-0124 §5, XEP-0156 §4). It has no use for credentials of the
+/// browser, and none are allowed.
+fn allow(request: &HttpRequest, clients: &Clients, status: StatusCode) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    let origin = request.headers().get(header::ORIGIN);
+    match origin.filter(|_| may_ask(request.headers(), &clients.origins)) {
+        Some(_) if clients.origins.is_empty() => {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+        }
+        Some(origin) => {
+            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+            response.insert_header((header::VARY, "Origin"));
+        }
+        None => {}
+    }
+    response
+}
+
+async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    allow(&request, &shared.clients, StatusCode::NO_CONTENT)
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "7200"))
+        .finish()
+}
+
+async fn no_bosh() -> HttpResponse {
+    HttpResponse::Ok().content_type(TEXT).body("XMPP is spoken here by BOSH (XEP-0206).\n")
+}
+
+/// What a person with a browser sees.
+async fn page(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    let links = shared.clients.links(request.connection_info().host());
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(links.page())
+}
+
+async fn host_meta_xml(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    let links = shared.clients.links(request.connection_info().host());
+    let response = &mut allow(&request, &shared.clients, StatusCode::OK);
+    response.content_type("application/xrd+xml; charset=utf-8").body(links.xml())
+}
+
+async fn host_meta_json(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    let links = shared.clients.links(request.connection_info().host());
+    allow(&request, &shared.clients, StatusCode::OK).json(links)
 }
 
 /// A request that asks for no WebSocket where there is nothing else.
 async fn no_websocket() -> HttpResponse {
     HttpResponse::build(StatusCode::UPGRADE_REQUIRED)
         .insert_header((header::UPGRADE, "websocket"))
+        .content_type(TEXT)
         .body("XMPP is spoken here over WebSocket (RFC 7395).\n")
 }
 
@@ -113,15 +253,29 @@ mod tests {
 
     struct Nobody;
 
-    impl WebSockets for Nobody {
+    impl Gate for Nobody {
         fn admit(&self, _: SocketAddr) -> Option<Begin> {
             None
         }
+
+        fn most_bytes(&self) -> usize {
+            0
+        }
+
+        fn post(&self, _: Way, _: Bytes) -> BoxFuture<'static, Posted> {
+            Box::pin(async { Posted { content: TEXT, body: Vec::new() } })
+        }
+    }
+
+    fn clients(proxies: Vec<IpAddr>, url: &str, port: Option<u16>) -> Clients {
+        let domains = vec!["first.example".to_owned(), "second.example".to_owned()];
+        let (origins, url) = (Vec::new(), url.to_owned());
+        Clients { origins, proxies, url, domains, port, gate: Arc::new(Nobody) }
     }
 
     fn way(socket: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {
         let proxies = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 0, 0, 9])];
-        let clients = Clients { origins: Vec::new(), proxies, websockets: Arc::new(Nobody) };
+        let clients = clients(proxies, "", None);
         let pair = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
@@ -136,6 +290,19 @@ mod tests {
         assert_eq!(way("127.0.0.1:9", &headers), ("192.0.2.1".to_owned(), true));
         assert_eq!(way("192.0.2.9:9", &headers), ("192.0.2.9".to_owned(), false));
         assert_eq!(way("127.0.0.1:9", &[]), ("127.0.0.1".to_owned(), false));
+    }
+
+    #[test]
+    fn clients_are_sent_to_the_domain_that_they_ask_or_where_the_operator_says() {
+        let own = clients(Vec::new(), "", Some(5443));
+        let links = |clients: &Clients, host: &str| clients.links(host).xml();
+        assert!(
+            links(&own, "Second.example:5443").contains("wss://second.example:5443/xmpp-websocket")
+        );
+        assert!(links(&own, "evil.example").contains("https://first.example:5443/http-bind"));
+        let told = clients(Vec::new(), "https://chat.example/", None);
+        assert!(links(&told, "x").contains("'wss://chat.example/xmpp-websocket'"));
+        assert!(!links(&clients(Vec::new(), "", None), "x").contains("<Link"));
     }
 
     #[test]

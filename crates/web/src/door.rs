@@ -166,7 +166,7 @@ async fn hand_over(
     let judged = judge(&wish, &clients.origins).and_then(|reply| {
         let socket = request.peer_addr().ok_or(StatusCode::BAD_REQUEST)?;
         let way = clients.way(socket, is_secure, &head.headers);
-        let begin = clients.websockets.admit(way.peer).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+        let begin = clients.gate.admit(way.peer).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         Ok((reply, way, begin))
     });
     match judged {

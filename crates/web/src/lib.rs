@@ -10,6 +10,7 @@
 //! | `door` | listeners for clients |
 //! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
+//! | `links` | where clients are told to go |
 //! | [`members`] | what all members know together |
 //! | [`metrics`] | the text form of Prometheus |
 //! | [`rooms`] | what may be done to rooms |
@@ -22,6 +23,7 @@ pub mod cluster;
 mod door;
 mod handshake;
 pub mod health;
+mod links;
 pub mod members;
 pub mod metrics;
 pub mod rooms;

@@ -1,5 +1,6 @@
 //! Owns the listeners of HTTP: the small one for operators, and the Unix socket for administration.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -15,7 +16,7 @@ use router::Router;
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
-use crate::clients::{self, Clients};
+use crate::clients::{self, Clients, IsSecure};
 use crate::door::{self, Door};
 use crate::health::Unmet;
 use crate::members::Members;
@@ -109,10 +110,15 @@ pub enum WebError {
 /// An address or the socket cannot be listened on.
 pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Handle, WebError> {
     let phase = Arc::new(AtomicU8::new(STARTING));
+    let (http_listeners, http_addresses) = bind(listen.http)?;
+    let (https_listeners, https_addresses) = bind(listen.https)?;
     let clients = Arc::new(Clients {
         origins: services.clients.config.origins.clone(),
         proxies: services.clients.config.proxies.clone(),
-        websockets: Arc::clone(&services.clients.websockets),
+        url: services.clients.config.url.clone(),
+        domains: services.clients.domains.clone(),
+        port: https_addresses.first().map(SocketAddr::port),
+        gate: Arc::clone(&services.clients.gate),
     });
     let shared = web::Data::new(Shared { services, clients, phase: Arc::clone(&phase) });
     let listener = private_socket(socket).map_err(at(socket.display().to_string()))?;
@@ -135,41 +141,52 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let server = administration.handle();
     actix_rt::spawn(administration);
     let (stop, stopped) = watch::channel(false);
-    let shared_with = |config: &mut web::ServiceConfig, shared: &web::Data<Shared>| {
-        config.app_data(shared.clone()).configure(clients::routes);
-    };
-    let data = shared.clone();
+    let (data, data_of_https) = (shared.clone(), shared.clone());
     let http = move |config: &mut web::ServiceConfig| {
-        shared_with(config, &data);
-        config.configure(health::routes);
+        config.app_data(data.clone()).app_data(IsSecure(false));
+        config.configure(clients::routes).configure(health::routes);
     };
-    let data = shared.clone();
-    let https = move |config: &mut web::ServiceConfig| shared_with(config, &data);
-    let (http_doors, http_addresses) = doors(listen.http, &shared, false)?;
-    let (https_doors, https_addresses) = doors(listen.https, &shared, true)?;
+    let https = move |config: &mut web::ServiceConfig| {
+        config.app_data(data_of_https.clone()).app_data(IsSecure(true));
+        config.configure(clients::routes);
+    };
+    let door = |listener, tls| Door { listener, tls, clients: Arc::clone(&shared.clients) };
+    let tls = &shared.services.clients.tls;
+    let http_doors = http_listeners.into_iter().map(|listener| door(listener, None));
+    let https_doors =
+        https_listeners.into_iter().map(|listener| door(listener, Some(Arc::clone(tls))));
     // Whoever watches over this process is not to wait for clients.
-    let threads =
-        vec![door::open(http_doors, http, &stopped), door::open(https_doors, https, &stopped)];
+    let threads = vec![
+        door::open(http_doors.collect(), http, &stopped),
+        door::open(https_doors.collect(), https, &stopped),
+    ];
     let addresses = [http_addresses, https_addresses];
     Ok(Handle { addresses, phase, server, stop, threads, socket: socket.to_owned() })
 }
 
-/// Begins to listen.
-fn doors(
-    addresses: &[SocketAddr],
-    shared: &web::Data<Shared>,
-    is_secure: bool,
-) -> Result<(Vec<Door>, Vec<SocketAddr>), WebError> {
-    let (mut doors, mut bound) = (Vec::new(), Vec::new());
+/// Begins to listen; with the addresses, as they are. Where there is no IPv6, any address of it means any of IPv4.
+fn bind(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), WebError> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     for address in addresses {
         let wrong = || at(address.to_string());
-        let listener = TcpListener::bind(address).map_err(wrong())?;
+        let is_any = address.is_ipv6() && address.ip().is_unspecified();
+        let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
+        let listener = TcpListener::bind(address);
+        let has_no_ipv6 = |error: &io::Error| {
+            const EAFNOSUPPORT: i32 = 97;
+            error.kind() == io::ErrorKind::AddrNotAvailable
+                || error.raw_os_error() == Some(EAFNOSUPPORT)
+        };
+        let listener = match listener {
+            Err(error) if is_any && has_no_ipv6(&error) => TcpListener::bind(any),
+            listener => listener,
+        };
+        let listener = listener.map_err(wrong())?;
         listener.set_nonblocking(true).map_err(wrong())?;
         bound.push(listener.local_addr().map_err(wrong())?);
-        let tls = is_secure.then(|| Arc::clone(&shared.services.clients.tls));
-        doors.push(Door { listener, tls, clients: Arc::clone(&shared.clients) });
+        listeners.push(listener);
     }
-    Ok((doors, bound))
+    Ok((listeners, bound))
 }
 
 /// A Unix socket of mode 0600. The data directory is locked by the store, so one that is there is a dead

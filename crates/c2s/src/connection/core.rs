@@ -17,11 +17,12 @@ use super::clock::Due;
 use super::reader::Reader;
 use super::state::{Closing, State, Unread};
 use crate::admission::Permit;
+use crate::bosh::Beginning;
 use crate::gate::Shared;
 use crate::handover::Upgraded;
 use crate::listener::Kind;
 use crate::outbox;
-use crate::socket::{LooseSocket, Socket, Written};
+use crate::socket::{LooseSocket, Socket, Tcp, Written};
 use crate::tls::Pump;
 
 /// A connection's state: its socket, and all else.
@@ -51,12 +52,12 @@ pub(super) enum Turn {
 impl Core {
     pub(super) fn new(newcomer: Newcomer, gate: Arc<Shared>) -> io::Result<Self> {
         let Newcomer { tcp, peer, kind, permit } = newcomer;
-        let mut socket = Socket::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
+        let mut socket = Tcp::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
         if kind == Kind::Direct {
             socket.start_tls(Pump::direct(gate.tls.current()).map_err(io::Error::other)?);
         }
         let state = State::new(Unread { peer, kind, permit, secured: None }, gate)?;
-        Ok(Self { socket, state })
+        Ok(Self { socket: Socket::Tcp(socket), state })
     }
 
     /// A WebSocket that whoever speaks HTTP has handed over.
@@ -66,7 +67,7 @@ impl Core {
         gate: Arc<Shared>,
     ) -> io::Result<Self> {
         let Upgraded { tcp, tls, is_secure, peer, reply, mut unread } = upgraded;
-        let mut socket = Socket::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
+        let mut socket = Tcp::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
         let mut secured = is_secure.then(Vec::new);
         if let Some(tls) = tls {
             let (mut pump, plain) = Pump::taken_over(*tls, &gate.tls.current());
@@ -80,7 +81,18 @@ impl Core {
         if let Reader::Messages(messages) = &mut state.reader {
             messages.rest = unread;
         }
-        Ok(Self { socket, state })
+        Ok(Self { socket: Socket::Tcp(socket), state })
+    }
+
+    /// A client that comes by BOSH.
+    pub(super) fn of_bosh(
+        beginning: Beginning,
+        permit: Permit,
+        gate: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let Beginning { bosh, peer, is_secure } = beginning;
+        let newcomer = Unread { peer, kind: Kind::Bosh, permit, secured: is_secure.then(Vec::new) };
+        Ok(Self { socket: Socket::Bosh(bosh), state: State::new(newcomer, gate)? })
     }
 
     pub(super) fn pack(self) -> io::Result<Luggage> {
@@ -104,7 +116,7 @@ impl Core {
     }
 
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.state.clock.next_wake()
+        [self.state.clock.next_wake(), self.socket.deadline()].into_iter().flatten().min()
     }
 
     /// A session was asked for and will answer.
@@ -151,6 +163,9 @@ impl Core {
         self.state.epoch = None;
         words.append(&mut self.state.late);
         self.see_to_time(words);
+        if self.see_to_requests(cx) {
+            return Turn::Over;
+        }
         if let Some(work) = &mut self.state.login.work
             && let Poll::Ready(answer) = work.as_mut().poll(cx)
         {
@@ -206,14 +221,16 @@ impl Core {
             self.state.tell_news();
             self.state.clock.speak();
             self.state.publish();
-            match self.socket.write(&mut self.state.out) {
+            let is_last = self.state.closing == Closing::Flushing;
+            match self.socket.write_or_keep(&mut self.state.out, is_last) {
                 Ok(written) => self.state.short = written == Written::Short,
                 Err(_) => self.state.closing = Closing::Over,
             }
         }
         self.state.tell_load(words);
         if self.state.closing == Closing::Flushing && !self.state.short {
-            self.socket.end();
+            let condition = self.state.failed.then_some("remote-stream-error");
+            self.socket.end(&mut self.state.out, condition);
             self.state.closing = Closing::Lingering;
         }
     }

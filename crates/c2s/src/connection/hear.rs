@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::state::{Closing, Login, Sm};
 use crate::metrics::Tally;
 use crate::signin::{Answer, Caller};
-use crate::socket::Scratch;
+use crate::socket::{Scratch, Socket};
 
 impl Core {
     /// Takes what was read; answers how many stanzas were in it.
@@ -128,6 +128,7 @@ impl Core {
 
     /// The client has proved who it is; a new stream begins, with the limits of one who is known.
     fn restart(&mut self) {
+        self.widen_requests();
         let state = &mut self.state;
         let limits = &state.gate.config.limits;
         state.reader.reset();
@@ -291,6 +292,7 @@ impl Core {
                 Gone::Lost
             }
         };
+        self.state.failed = gone == Gone::Lost;
         self.state.part(gone, words);
         self.say_farewell();
         self.begin_to_flush();
@@ -299,6 +301,10 @@ impl Core {
     /// Nothing more is said but what stands in the out-buffer.
     pub(super) fn begin_to_flush(&mut self) {
         self.state.closing = Closing::Flushing;
+        if let Socket::Bosh(_) = self.socket {
+            // What is left goes with the end, whenever that goes.
+            self.state.short = false;
+        }
         self.state.login.work = None;
         self.state.limit_closing();
     }

@@ -8,7 +8,7 @@ use stream::Machine;
 use super::core::{Core, Turn};
 use super::state::{Closing, State, names};
 use crate::proxy;
-use crate::socket::{Read, Scratch};
+use crate::socket::{Read, Scratch, Socket};
 use crate::tls::Pump;
 
 impl Core {
@@ -21,7 +21,9 @@ impl Core {
         let domain = self.state.machine.domain().map_or("", |domain| domain.as_str());
         match Pump::upgraded(self.state.gate.tls.current(), domain) {
             Ok(pump) => {
-                self.socket.start_tls(pump);
+                if let Socket::Tcp(socket) = &mut self.socket {
+                    socket.start_tls(pump);
+                }
                 Turn::Again
             }
             Err(error) => {
@@ -40,7 +42,11 @@ impl Core {
             scratch.give_back();
             return Turn::Again;
         }
-        let turn = match self.socket.poll_read(cx, &mut scratch) {
+        let Socket::Tcp(socket) = &mut self.socket else {
+            scratch.give_back();
+            return self.hear_bodies(words);
+        };
+        let turn = match socket.poll_read(cx, &mut scratch) {
             Poll::Pending => Turn::Rest,
             Poll::Ready(Ok(Read::Some)) => self.receive(&mut scratch, words),
             Poll::Ready(Ok(Read::End) | Err(_)) => Turn::Over,
@@ -61,7 +67,8 @@ impl Core {
             Proxied::Refused => return Turn::Over,
         }
         let was_shaking = self.socket.tls().is_some_and(|tls| tls.is_handshaking());
-        let end = match self.socket.decrypt(scratch) {
+        let Socket::Tcp(socket) = &mut self.socket else { return Turn::Over };
+        let end = match socket.decrypt(scratch) {
             Ok(read) => read == Read::End,
             Err(error) => {
                 tracing::debug!(peer = %self.state.peer, %error, "TLS failed");

@@ -1,5 +1,5 @@
 //! Owns what a client's bytes go through before they are events: one parser for one long document, or frames
-//! and documents for messages of a WebSocket.
+//! and documents for messages of a WebSocket. What comes by BOSH is events already.
 
 use stream::websocket::Frames;
 use stream::{Documents, Framing, Limits, Parser};
@@ -10,6 +10,8 @@ pub(super) enum Reader {
     Stream(Box<Parser>),
     /// RFC 7395 §3
     Messages(Box<Messages>),
+    /// Requests of BOSH come as events already.
+    Bodies,
 }
 
 /// Reads messages of a WebSocket.
@@ -30,6 +32,7 @@ impl Reader {
                 documents: Documents::new(limits),
                 rest: Vec::new(),
             })),
+            Framing::Bosh => Self::Bodies,
         }
     }
 
@@ -38,6 +41,7 @@ impl Reader {
         match self {
             Self::Stream(parser) => parser.reset(),
             Self::Messages(messages) => messages.documents.reset(),
+            Self::Bodies => {}
         }
     }
 
@@ -49,6 +53,7 @@ impl Reader {
                 messages.frames.set_limit(limits.stanza_bytes);
                 messages.documents.set_limits(limits);
             }
+            Self::Bodies => {}
         }
     }
 

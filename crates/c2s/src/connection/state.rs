@@ -49,6 +49,8 @@ pub(super) struct State {
     /// The copy of the session that was lost with the connection.
     pub(super) orphan: Option<Box<SessionSnapshot>>,
     pub(super) closing: Closing,
+    /// The stream ended with an error.
+    pub(super) failed: bool,
     /// The socket took less than it was given.
     pub(super) short: bool,
     /// And whoever waits until it takes more is known.
@@ -146,10 +148,7 @@ impl State {
     pub(super) fn new(newcomer: Unread, gate: Arc<Shared>) -> io::Result<Self> {
         let Unread { peer, kind, mut permit, secured } = newcomer;
         let address = peer.ip().to_canonical();
-        let framing = match kind {
-            Kind::Clear | Kind::Direct => Framing::Tcp,
-            Kind::WebSocket => Framing::WebSocket,
-        };
+        let framing = kind.framing();
         // HTTP has its own way to say where a client is.
         let proxied =
             framing == Framing::Tcp && gate.config.c2s.proxy_protocol_from.contains(&address);
@@ -181,6 +180,7 @@ impl State {
             asks: None,
             orphan: None,
             closing: Closing::Open,
+            failed: false,
             short: false,
             awaits_room: false,
             held: false,

@@ -56,13 +56,15 @@ impl Core {
         match self.state.out.framing() {
             Framing::Tcp => self.state.out.end().push(b' '),
             Framing::WebSocket => websocket::ping(self.state.out.end()),
+            // Requests that are held show that (XEP-0124 §10).
+            Framing::Bosh => {}
         }
     }
 
     /// Says that the transport ends with the stream, where it has a way to say so.
     pub(super) fn say_farewell(&mut self) {
         match self.state.out.framing() {
-            Framing::Tcp => {}
+            Framing::Tcp | Framing::Bosh => {}
             Framing::WebSocket => websocket::close(self.state.out.end(), websocket::NORMAL),
         }
     }
@@ -75,7 +77,7 @@ impl Core {
         self.begin_to_flush();
     }
 
-    fn may_hear(&self) -> bool {
+    pub(super) fn may_hear(&self) -> bool {
         let login = &self.state.login;
         let waits = self.state.machine.is_waiting() || login.work.is_some();
         self.speaks() && !waits && login.settles.is_none()

@@ -48,6 +48,8 @@ enum Draft {
 pub(super) struct Builder {
     /// The content namespace of the stream (RFC 6120 §4.8.2).
     content: &'static str,
+    /// Whether the root need not be a stream.
+    takes_any_root: bool,
     /// The stream's `xml:lang`.
     lang: Option<Arc<str>>,
     scope: Scope,
@@ -66,6 +68,7 @@ impl Builder {
     pub(super) fn new(content: &'static str) -> Self {
         Self {
             content,
+            takes_any_root: false,
             lang: None,
             scope: Scope::default(),
             tag: None,
@@ -76,6 +79,11 @@ impl Builder {
             canonical: Vec::new(),
             drafts: Vec::new(),
         }
+    }
+
+    /// The root need not be a stream; what it is will be told.
+    pub(super) fn expect_any_root(&mut self) {
+        self.takes_any_root = true;
     }
 
     /// Between two first-level elements: reads a whole plain stanza, and says how long it was. None, where
@@ -223,7 +231,11 @@ impl Builder {
         let default = self.scope.name(self.scope.default_ns());
         let header = StreamHeader::read(&tag, &self.scope, default, self.content);
         self.lang = header.lang.as_deref().map(Arc::from);
-        self.drafts.push(Draft::Ready(Event::Open(header)));
+        let event = match self.takes_any_root {
+            true => Event::Nonza(root(&self.scope, &tag)),
+            false => Event::Open(header),
+        };
+        self.drafts.push(Draft::Ready(event));
         self.push_frame(tag, 0, false);
     }
 
@@ -342,6 +354,18 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn root(scope: &Scope, tag: &Tag) -> Element {
+    let name = tag.name.as_str().to_owned();
+    let root = Element::new(name, scope.name(tag.ns).to_owned());
+    tag.attributes.iter().fold(root, |root, attribute| {
+        let (name, value) = (attribute.name.as_str().to_owned(), attribute.value.clone());
+        match attribute.ns {
+            NameId::NONE => root.with_attr(name, value),
+            ns => root.with_attr_ns(name, scope.name(ns).to_owned(), value),
+        }
+    })
 }
 
 fn write_start(out: &mut Vec<u8>, scope: &Scope, tag: &Tag, parent_ns: &str) {

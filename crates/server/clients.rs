@@ -1,0 +1,33 @@
+//! Owns the way of clients from the gate that speaks HTTP to the one that speaks XMPP.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use c2s::Handover;
+use futures_util::future::BoxFuture;
+use web::clients::{Begin, Posted, Way};
+
+/// Hands sockets and requests over.
+pub(crate) struct Clients(pub(crate) Handover);
+
+impl web::clients::Gate for Clients {
+    fn admit(&self, peer: SocketAddr) -> Option<Begin> {
+        let place = self.0.place(peer)?;
+        Some(Box::new(move |upgraded| {
+            let web::clients::Upgraded { tcp, tls, is_secure, peer, reply, unread } = upgraded;
+            place.begin(c2s::Upgraded { tcp, tls, is_secure, peer, reply, unread });
+        }))
+    }
+
+    fn most_bytes(&self) -> usize {
+        self.0.most_bytes()
+    }
+
+    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Posted> {
+        let handover = self.0.clone();
+        Box::pin(async move {
+            let response = handover.post(way.peer, way.is_secure, &body).await;
+            Posted { content: response.content, body: response.body }
+        })
+    }
+}
