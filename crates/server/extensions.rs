@@ -25,6 +25,8 @@ fn gates() -> Vec<Line> {
         ("0124", "Bidirectional-streams Over Synchronous HTTP (BOSH)", "1.11.2"),
         ("0156", "Discovering Alternative XMPP Connection Methods", "1.4.0"),
         ("0206", "XMPP Over BOSH", "1.4"),
+        ("0386", "Bind 2", "1.1.0"),
+        ("0388", "Extensible SASL Profile", "1.0.4"),
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
     spoken.map(line).into()

@@ -32,7 +32,7 @@ fn a_stream_is_opened_by_an_element_and_offers_no_starttls() {
         romeo/web receives <stream xmlns='http://etherx.jabber.org/streams' from='{{domain}}' id='{{$id}}' version='1.0'/>
         romeo/web receives <features xmlns='http://etherx.jabber.org/streams'>
                              <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>…</mechanisms>
-                             <limits xmlns='urn:xmpp:stream-limits:0'>…</limits>
+                             <limits xmlns='urn:xmpp:stream-limits:0'>…</limits>…
                            </features>
         "
     ));

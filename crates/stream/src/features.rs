@@ -2,6 +2,8 @@
 
 use xmpp::{Element, ns};
 
+use crate::machine::profile::{BIND2, SASL2};
+
 /// The namespace of the feature of registration before login (XEP-0077 §8).
 const REGISTER: &str = "http://jabber.org/features/iq-register";
 
@@ -78,11 +80,36 @@ impl Features {
             StartTls::Absent => {}
         }
         offered.extend(sasl.to_elements());
+        offered.extend(self.authentication(sasl));
         if self.register {
             offered.push(Element::new("register", REGISTER));
         }
         offered.extend(self.limits_before_login.map(StreamLimits::to_element));
         offered
+    }
+
+    /// Logging in and what may come with it at once (XEP-0388 §2.1, XEP-0386 §3.1).
+    fn authentication(&self, sasl: &SaslOffer) -> Option<Element> {
+        if sasl.mechanisms.is_empty() {
+            return None;
+        }
+        let mechanism = |name: &String| Element::new("mechanism", SASL2).with_text(name.clone());
+        let inline_of_bind = [(self.sm, ns::SM), (self.csi, ns::CSI)].into_iter();
+        let inline_of_bind = inline_of_bind
+            .filter(|(on, _)| *on)
+            .map(|(_, var)| Element::new("feature", BIND2).with_attr("var", var));
+        let bind = Element::new("bind", BIND2)
+            .with_child(Element::new("inline", BIND2).with_children(inline_of_bind));
+        let inline = Element::new("inline", SASL2)
+            .with_child(bind)
+            .with_children(self.sm.then(|| Element::new("sm", ns::SM)));
+        let mechanisms = sasl.mechanisms.iter().map(mechanism);
+        Some(Element::new("authentication", SASL2).with_children(mechanisms).with_child(inline))
+    }
+
+    /// What is offered once a session is bound in the same stream: not what is `done` then, by its namespaces.
+    pub(crate) fn after_binding(&self, done: &[&str]) -> Vec<Element> {
+        self.after_login().into_iter().filter(|it| !done.contains(&it.ns())).collect()
     }
 
     /// What is offered after login, before binding.
@@ -177,6 +204,9 @@ mod tests {
              <channel-binding type='tls-exporter'/></sasl-channel-binding>\
              <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>\
+             <authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-1-PLUS</mechanism>\
+             <mechanism>SCRAM-SHA-1</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline/></bind>\
+             </inline></authentication>\
              <register xmlns='http://jabber.org/features/iq-register'/>\
              <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>16384</max-bytes></limits>"
         );

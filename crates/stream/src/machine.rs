@@ -7,6 +7,7 @@
 
 mod binding;
 mod opening;
+pub(crate) mod profile;
 mod signin;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,9 @@ pub enum Effect {
     SaslAbort,
     /// The client has proved who it is: reset the parser, and set the limits that hold after login.
     Restart,
+    /// The client has proved who it is, and goes on in the same stream: set the limits that hold after login, and
+    /// call [`Machine::settled`].
+    Recognise,
     /// A request for registration before login (XEP-0077); answer by [`Machine::answer`].
     Register(Stanza),
     /// Bind a resource and answer by [`Machine::bound`] or [`Machine::bind_refused`].
@@ -132,6 +136,8 @@ pub struct Machine {
     account: Option<BareJid>,
     sasl_failures: u32,
     bind_failures: u32,
+    /// What the client wants behind a log-in that is under way (XEP-0388).
+    wish: Option<Box<profile::Wish>>,
     held: VecDeque<Event>,
 }
 
@@ -178,6 +184,7 @@ impl Machine {
             account: None,
             sasl_failures: 0,
             bind_failures: 0,
+            wish: None,
             held: VecDeque::new(),
         }
     }

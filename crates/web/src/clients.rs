@@ -119,7 +119,7 @@ impl Clients {
     pub(crate) fn links(&self, host: &str) -> Links {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(name));
-        let domain = domain.or(self.domains.first()).map_or("", String::as_str);
+        let domain = domain.or_else(|| self.domains.first()).map_or("", String::as_str);
         let own = self.port.map(|port| format!("https://{domain}:{port}"));
         let url = Some(self.url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
         Links::new(url.or(own).as_deref())
@@ -175,8 +175,8 @@ async fn post(
     let body = match timeout(REQUEST_TIMEOUT, body).await {
         Ok(Ok(Ok(body))) => body,
         Ok(Ok(Err(_))) => return HttpResponse::BadRequest().finish(),
-        Ok(Err(_)) => return allow(&request, clients, StatusCode::PAYLOAD_TOO_LARGE).finish(),
-        Err(_) => return allow(&request, clients, StatusCode::REQUEST_TIMEOUT).finish(),
+        Ok(Err(_)) => return refuse(&request, clients, StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return refuse(&request, clients, StatusCode::REQUEST_TIMEOUT),
     };
     let Posted { content, body } = clients.gate.post(way, body).await;
     allow(&request, clients, StatusCode::OK).content_type(content).body(body)
@@ -199,6 +199,11 @@ fn allow(request: &HttpRequest, clients: &Clients, status: StatusCode) -> HttpRe
         None => {}
     }
     response
+}
+
+/// The rest of the request is not read.
+fn refuse(request: &HttpRequest, clients: &Clients, status: StatusCode) -> HttpResponse {
+    allow(request, clients, status).force_close().finish()
 }
 
 async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {

@@ -100,7 +100,7 @@ pub enum WebError {
         /// The address or socket.
         place: String,
         /// Why.
-        cause: std::io::Error,
+        cause: io::Error,
     },
 }
 
@@ -191,9 +191,9 @@ fn bind(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>),
 
 /// A Unix socket of mode 0600. The data directory is locked by the store, so one that is there is a dead
 /// process's.
-fn private_socket(path: &Path) -> std::io::Result<UnixListener> {
+fn private_socket(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
@@ -201,7 +201,7 @@ fn private_socket(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn at(place: String) -> impl FnOnce(std::io::Error) -> WebError {
+fn at(place: String) -> impl FnOnce(io::Error) -> WebError {
     |cause| WebError::Listen { place, cause }
 }
 

@@ -193,6 +193,11 @@ impl Core {
         if let Some(account) = self.state.login.settles.take() {
             return Turn::Settle(account);
         }
+        if self.state.id.is_some() && std::mem::take(&mut self.state.login.calls) {
+            let mut effects = Vec::new();
+            self.state.machine.settled(&mut effects);
+            let _continues = self.perform(&mut effects, words);
+        }
         self.state.held = !self.may_read();
         if self.state.held {
             return Turn::Rest;

@@ -106,6 +106,7 @@ impl Core {
                     self.restart();
                     return ControlFlow::Break(());
                 }
+                Effect::Recognise => self.recognise(),
                 Effect::Sasl { mechanism, initial } => self.begin(mechanism, initial, &mut more),
                 Effect::SaslResponse(response) => self.respond(response, &mut more),
                 Effect::SaslAbort => self.state.login.talk = None,
@@ -128,16 +129,23 @@ impl Core {
 
     /// The client has proved who it is; a new stream begins, with the limits of one who is known.
     fn restart(&mut self) {
+        self.state.reader.reset();
+        self.recognise();
+        self.state.login.calls = false;
+    }
+
+    /// The client has proved who it is: the limits of one who is known hold, and it goes where its account lives.
+    fn recognise(&mut self) {
         self.widen_requests();
         let state = &mut self.state;
         let limits = &state.gate.config.limits;
-        state.reader.reset();
         state
             .reader
             .set_limits(Limits { stanza_bytes: limits.stanza_bytes, ..Limits::AFTER_LOGIN });
         state.permit.becomes_known();
         state.clock.allow(Instant::now(), limits.login());
-        state.login = Login { settles: state.machine.account().cloned(), ..Login::default() };
+        let settles = state.machine.account().cloned();
+        state.login = Login { settles, calls: true, ..Login::default() };
     }
 
     fn refuse_for_now(&mut self, more: &mut Vec<Effect>) {
@@ -272,6 +280,10 @@ impl Core {
             (Ok(_), _) => {
                 let failed = sm::failed(StanzaCondition::UnexpectedRequest, None);
                 out.element(|_, out| failed.write(out, ""));
+            }
+            (Err(_), _) if self.state.machine.awaits_enabled() => {
+                let failed = sm::failed(StanzaCondition::BadRequest, None);
+                self.go_on(|core, more| core.state.machine.enabled(failed, more));
             }
             (Err(_), _) if matches!(element.name(), "enable" | "resume") => {
                 let failed = sm::failed(StanzaCondition::BadRequest, None);

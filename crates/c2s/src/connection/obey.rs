@@ -40,14 +40,14 @@ impl Core {
                 self.go_on(|core, more| core.state.machine.bind_refused(&error, iq_id, more));
             }
             HomeWord::Resumed { session, jid, h, previd } => {
-                self.hold(session, jid, Some(h));
+                self.hold(session, jid.clone(), Some(h));
                 let unconfirmed = Unconfirmed::from(h);
                 let sm = Sm { unconfirmed, enabled: true, ..Sm::default() };
                 if let Some(bound) = &mut self.state.bound {
                     bound.sm = Some(sm);
                 }
-                self.state.out.element(|_, out| sm::resumed(&previd, h).write(out, ""));
-                self.go_on(|core, more| core.state.machine.resumed(more));
+                let answer = sm::resumed(&previd, h);
+                self.go_on(|core, more| core.state.machine.resumed(&jid, answer, more));
             }
             HomeWord::ResumeFailed { h } => {
                 self.state.asks = None;
@@ -132,6 +132,10 @@ impl Core {
         (sm.enabled, sm.wish) = (true, None);
         let max = id.map(|_| u32::try_from(max.as_secs()).unwrap_or(u32::MAX));
         let enabled = Enabled { id, max, location: None }.to_element();
+        if self.state.machine.awaits_enabled() {
+            self.go_on(|core, more| core.state.machine.enabled(enabled, more));
+            return;
+        }
         self.state.out.element(|_, out| enabled.write(out, ""));
         if std::mem::take(&mut sm.asked_early) {
             let h = sm.unconfirmed.asked();
@@ -140,7 +144,7 @@ impl Core {
     }
 
     /// Tells the machine, and keeps what comes of it for the connection's own turn.
-    fn go_on(&mut self, tell: impl FnOnce(&mut Self, &mut Vec<stream::Effect>)) {
+    pub(super) fn go_on(&mut self, tell: impl FnOnce(&mut Self, &mut Vec<stream::Effect>)) {
         let mut more = Vec::new();
         tell(self, &mut more);
         let mut late: Vec<Envelope> = std::mem::take(&mut self.state.late);

@@ -87,6 +87,8 @@ pub(super) struct Login {
     pub(super) starts_tls: bool,
     /// The account, until the connection has moved to it.
     pub(super) settles: Option<BareJid>,
+    /// The machine is told when it has (XEP-0388).
+    pub(super) calls: bool,
 }
 
 /// The session that the connection holds.

@@ -16,6 +16,9 @@ impl Machine {
         if self.phase != Phase::Attaching {
             return;
         }
+        if self.is_profiled() {
+            return self.bound_as_wished(jid, effects);
+        }
         let jid = Element::new("jid", ns::BIND).with_text(jid.as_str());
         let bind = Element::new("bind", ns::BIND).with_child(jid);
         let result = Stanza::build(answer_head(IqType::Result, iq_id), &[bind]);
@@ -34,19 +37,27 @@ impl Machine {
         if self.phase != Phase::Attaching {
             return;
         }
+        if self.is_profiled() {
+            return self.bind_refused_as_wished(error, effects);
+        }
         self.phase = Phase::Binding;
         let head = answer_head(IqType::Error, iq_id);
         self.refuse_bind(Stanza::build(head, &[error.to_element()]), effects);
         self.release_held(effects);
     }
 
-    /// Takes the shell's answer to [`Effect::Resume`]: the session goes on here. The session itself sends
-    /// `<resumed/>` before this is called, and what it must send again (XEP-0198 §5).
-    pub fn resumed(&mut self, effects: &mut Vec<Effect>) {
-        if self.phase == Phase::Attaching {
-            self.phase = Phase::Open;
-            self.release_held(effects);
+    /// Takes the shell's answer to [`Effect::Resume`]: the session with this address goes on here, and `answer` says
+    /// so (XEP-0198 §5). What must be sent again comes behind it.
+    pub fn resumed(&mut self, jid: &FullJid, answer: Element, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Attaching {
+            return;
         }
+        if self.is_profiled() {
+            return self.resumed_as_wished(jid, answer, effects);
+        }
+        self.write_element(&answer, effects);
+        self.phase = Phase::Open;
+        self.release_held(effects);
     }
 
     /// Takes the shell's answer to [`Effect::Resume`]: the client may bind instead (XEP-0198 §5). `h` where the
@@ -57,11 +68,17 @@ impl Machine {
         h: Option<u32>,
         effects: &mut Vec<Effect>,
     ) {
-        if self.phase == Phase::Attaching {
-            self.phase = Phase::Binding;
-            self.write_element(&sm::failed(condition, h), effects);
-            self.release_held(effects);
+        if self.phase != Phase::Attaching {
+            return;
         }
+        let failed = sm::failed(condition, h);
+        if let Some(wish) = &mut self.wish {
+            wish.note(failed);
+            return self.bind_as_wished(effects);
+        }
+        self.phase = Phase::Binding;
+        self.write_element(&failed, effects);
+        self.release_held(effects);
     }
 
     /// A stanza after login: it can only be the request to bind (RFC 6120 §7.1).

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use xmpp::{BareJid, Element, IqType, Kind, Stanza, StreamCondition, StreamError, ns};
 
+use super::profile::SASL2;
 use super::{Effect, Machine, Phase};
 use crate::features::{SaslOffer, StartTls};
 
@@ -42,8 +43,11 @@ impl Machine {
         match outcome {
             SaslOutcome::Challenge(data) => {
                 self.phase = Phase::Challenged;
-                let challenge = Element::new("challenge", ns::SASL);
+                let challenge = Element::new("challenge", self.sasl_ns());
                 self.write_element(&with_data(challenge, &STANDARD.encode(data)), effects);
+            }
+            SaslOutcome::Success { data, account } if self.is_profiled() => {
+                return self.recognise(data, account, effects);
             }
             SaslOutcome::Success { data, account } => return self.succeed(data, account, effects),
             SaslOutcome::Failure { condition, text } => self.fail(condition, text, effects),
@@ -55,7 +59,8 @@ impl Machine {
     pub(super) fn sign_in(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         match element.ns() {
             ns::TLS => self.start_tls(element, effects),
-            ns::SASL => self.sasl(element, effects),
+            ns::SASL if !self.is_profiled() => self.sasl(element, effects),
+            SASL2 => self.extensible(element, effects),
             // Whatever else there is, nobody may use it yet (RFC 6120 §4.9.3.12).
             _ => self.refuse(StreamCondition::NotAuthorized, effects),
         }
@@ -140,19 +145,24 @@ impl Machine {
         effects.push(Effect::Restart);
     }
 
-    fn fail(
+    fn sasl_ns(&self) -> &'static str {
+        if self.is_profiled() { SASL2 } else { ns::SASL }
+    }
+
+    pub(super) fn fail(
         &mut self,
         condition: Cow<'static, str>,
         text: Option<String>,
         effects: &mut Vec<Effect>,
     ) {
         let text = text.map(|text| {
-            Element::new("text", ns::SASL).with_attr_ns("lang", ns::XML, "en").with_text(text)
+            Element::new("text", self.sasl_ns()).with_attr_ns("lang", ns::XML, "en").with_text(text)
         });
-        let failure = Element::new("failure", ns::SASL)
+        let failure = Element::new("failure", self.sasl_ns())
             .with_child(Element::new(condition, ns::SASL))
             .with_children(text);
         self.write_element(&failure, effects);
+        self.wish = None;
         self.phase = Phase::SignIn;
         self.count_failure(effects);
     }

@@ -1,6 +1,7 @@
 //! Tests of the machine: whole negotiations in literal XML, read by the parser, and what comes of them.
 
 mod binding;
+mod profile;
 mod signin;
 
 use std::fmt::Write as _;
@@ -177,7 +178,10 @@ fn a_client_goes_from_clear_text_to_a_bound_resource() {
         stage.send(HEADER),
         format!(
             "{}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
-             <mechanism>PLAIN</mechanism></mechanisms></stream:features>",
+             <mechanism>PLAIN</mechanism></mechanisms>\
+             <authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism><inline>\
+             <bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:sm:3'/></inline></bind>\
+             <sm xmlns='urn:xmpp:sm:3'/></inline></authentication></stream:features>",
             header("0b")
         )
     );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stream::machine::{Config, Effect, Machine, Tls};
 use stream::{Event, Features, Framing, Limits, Parser, SaslOffer, SaslOutcome};
-use xmpp::{BareJid, Element, Stanza, StreamCondition};
+use xmpp::{BareJid, Element, Stanza, StreamCondition, ns};
 
 /// A header that opens a stream of this test.
 const HEADER: &[u8] = b"<stream:stream to='x' version='1.0' xmlns='jabber:client' \
@@ -163,9 +163,11 @@ impl Shell {
     }
 
     fn perform(&mut self) {
-        for effect in std::mem::take(&mut self.effects) {
-            assert!(!self.closed, "{effect:?} behind the end");
-            self.perform_one(effect);
+        while !self.effects.is_empty() {
+            for effect in std::mem::take(&mut self.effects) {
+                assert!(!self.closed, "{effect:?} behind the end");
+                self.perform_one(effect);
+            }
         }
     }
 
@@ -183,6 +185,7 @@ impl Shell {
             Effect::Restart => self.restart(),
             Effect::Sasl { .. }
             | Effect::SaslResponse(_)
+            | Effect::Recognise
             | Effect::Bind { .. }
             | Effect::Resume { .. } => {
                 assert_eq!(self.question, None, "one question at a time");
@@ -191,6 +194,10 @@ impl Shell {
             Effect::Stanza(_) | Effect::BadStanza { .. } | Effect::Nonza(_) | Effect::Answer(_) => {
                 assert_eq!(self.question, None, "nothing overtakes a question");
                 assert!(self.machine.account().is_some(), "nobody is heard before login");
+                if self.machine.awaits_enabled() {
+                    let enabled = Element::new("enabled", ns::SM);
+                    self.machine.enabled(enabled, &mut self.effects);
+                }
             }
             Effect::Close(_) => self.closed = true,
             Effect::SaslAbort | Effect::Register(_) => {}
@@ -217,7 +224,12 @@ impl Shell {
                 let error = xmpp::StanzaCondition::Conflict.into();
                 self.machine.bind_refused(&error, iq_id, effects);
             }
-            Some(Effect::Resume { .. }) if bits > 0 => self.machine.resumed(effects),
+            Some(Effect::Recognise) => self.machine.settled(effects),
+            Some(Effect::Resume { .. }) if bits > 0 => {
+                let jid = self.machine.account().and_then(|jid| jid.with_resource("r").ok());
+                let jid = jid.expect("only who is known resumes");
+                self.machine.resumed(&jid, stream::sm::resumed("p", 0), effects);
+            }
             Some(_) => {
                 let condition = xmpp::StanzaCondition::ItemNotFound;
                 self.machine.resume_refused(condition, None, effects);

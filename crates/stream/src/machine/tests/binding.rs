@@ -70,8 +70,9 @@ fn a_session_is_resumed_in_place_of_binding() {
     let resume = "<resume xmlns='urn:xmpp:sm:3' previd='p' h='7'/>";
     let mut stage = Stage::at_binding();
     assert_eq!(stage.send(&format!("{resume}<presence/>")), "[Resume { previd: \"p\", h: 7 }]");
-    stage.machine.resumed(&mut stage.effects);
-    assert_eq!(stage.shown(), "[presence]");
+    let jid = account().with_resource("balcony").unwrap();
+    stage.machine.resumed(&jid, sm::resumed("p", 9), &mut stage.effects);
+    assert_eq!(stage.shown(), "<resumed xmlns='urn:xmpp:sm:3' previd='p' h='9'/>[presence]");
 
     let mut stage = Stage::at_binding();
     stage.send(&format!("{resume}{BIND}"));

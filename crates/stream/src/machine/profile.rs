@@ -1,0 +1,252 @@
+//! XEP-0388: Extensible SASL Profile, version 1.0.4, with XEP-0386: Bind 2, version 1.1.0: proving who one is, and
+//! having a session at once. A client says with its first element what it wants once it is known; what came of that
+//! stands in `<success/>`, and no stream restarts.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest as _, Sha1};
+use xmpp::{BareJid, Element, FullJid, StanzaCondition, StanzaError, StreamCondition, ns};
+
+use super::{Effect, Machine, Phase, sm};
+
+/// The namespace of the profile.
+pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
+/// The namespace of what binds.
+pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
+
+/// The longest name of software that becomes a part of a resource.
+const TAG_MAX: usize = 64;
+
+/// What a client wants behind its log-in.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    /// To go on with a session (XEP-0198 §5): its id, and how much was handled.
+    resume: Option<(String, u32)>,
+    bind: Option<Bind>,
+    /// What the answer says so far.
+    success: Vec<Element>,
+    /// The full address, once there is one.
+    jid: Option<FullJid>,
+    /// `<bound/>`, until it is complete.
+    bound: Option<Element>,
+}
+
+/// A wish for a new session (XEP-0386 §3.2).
+#[derive(Debug)]
+struct Bind {
+    resource: Option<String>,
+    enable: Option<Element>,
+    state: Option<Element>,
+}
+
+impl Machine {
+    /// Whether a log-in of this profile is under way.
+    pub(super) fn is_profiled(&self) -> bool {
+        self.wish.is_some()
+    }
+
+    /// An element of the profile before login.
+    pub(super) fn extensible(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let running = self.phase == Phase::Challenged;
+        match element.name() {
+            "authenticate" if !running => self.authenticate(element, effects),
+            "response" if running && self.is_profiled() => {
+                self.phase = Phase::Checking;
+                effects.push(Effect::SaslResponse(element.text()));
+            }
+            "abort" if running && self.is_profiled() => {
+                effects.push(Effect::SaslAbort);
+                self.fail("aborted".into(), None, effects);
+            }
+            // §2.4: nothing else may come.
+            _ => self.refuse(StreamCondition::NotAuthorized, effects),
+        }
+    }
+
+    fn authenticate(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        self.wish = Some(Box::new(Wish::read(element)));
+        let Some(mechanism) = element.attr("mechanism") else {
+            return self.fail("invalid-mechanism".into(), None, effects);
+        };
+        if self.offer.mechanisms.is_empty() {
+            return self.fail("encryption-required".into(), None, effects);
+        }
+        // An initial response that is there but empty is a single equals sign in RFC 6120 §6.4.2.
+        let initial = element.child("initial-response", SASL2).map(Element::text);
+        let initial = initial.map_or_else(String::new, |text| match text.is_empty() {
+            true => "=".to_owned(),
+            false => text,
+        });
+        self.phase = Phase::Checking;
+        effects.push(Effect::Sasl { mechanism: mechanism.to_owned(), initial });
+    }
+
+    /// The client is who it says. The shell calls [`Machine::settled`] when it is ready for more.
+    pub(super) fn recognise(
+        &mut self,
+        data: Option<Vec<u8>>,
+        account: BareJid,
+        effects: &mut Vec<Effect>,
+    ) {
+        let data = data.map(|data| STANDARD.encode(data));
+        let data = data.map(|data| Element::new("additional-data", SASL2).with_text(data));
+        if let Some(wish) = &mut self.wish {
+            wish.success.extend(data);
+        }
+        self.account = Some(account);
+        self.offer = crate::SaslOffer::default();
+        self.phase = Phase::Attaching;
+        effects.push(Effect::Recognise);
+    }
+
+    /// The shell is ready to look for sessions: answer to [`Effect::Recognise`].
+    pub fn settled(&mut self, effects: &mut Vec<Effect>) {
+        if self.phase != Phase::Attaching {
+            return;
+        }
+        let resume = self.wish.as_mut().and_then(|wish| wish.resume.take());
+        match resume {
+            Some((previd, h)) => effects.push(Effect::Resume { previd, h }),
+            None => self.bind_as_wished(effects),
+        }
+    }
+
+    /// Behind a resumption that was not wanted, or was not possible.
+    pub(super) fn bind_as_wished(&mut self, effects: &mut Vec<Effect>) {
+        let Some(wish) = &mut self.wish else { return };
+        let Some(bind) = &mut wish.bind else { return self.tell_success(effects) };
+        let wanted = bind.resource.take().filter(|wanted| {
+            // What cannot be a resource is left to the server.
+            self.account.as_ref().is_some_and(|account| account.with_resource(wanted).is_ok())
+        });
+        effects.push(Effect::Bind { resource: wanted, iq_id: "".into() });
+    }
+
+    /// The session goes on here.
+    pub(super) fn resumed_as_wished(
+        &mut self,
+        jid: &FullJid,
+        answer: Element,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(wish) = &mut self.wish {
+            wish.jid = Some(jid.clone());
+            wish.success.push(answer);
+            // What else was wanted does not matter then (XEP-0386 §3.2).
+            wish.bind = None;
+        }
+        self.tell_success(effects);
+    }
+
+    /// There is a session.
+    pub(super) fn bound_as_wished(&mut self, jid: &FullJid, effects: &mut Vec<Effect>) {
+        let Some(wish) = &mut self.wish else { return };
+        wish.jid = Some(jid.clone());
+        wish.bound = Some(Element::new("bound", BIND2));
+        match wish.bind.as_mut().and_then(|bind| bind.enable.take()) {
+            // Its answer belongs to `<bound/>`.
+            Some(enable) => effects.push(Effect::Nonza(enable)),
+            None => self.tell_success(effects),
+        }
+    }
+
+    /// Whether the answer to `<enable/>` is awaited here.
+    pub fn awaits_enabled(&self) -> bool {
+        self.phase == Phase::Attaching
+            && self.wish.as_ref().is_some_and(|wish| wish.bound.is_some())
+    }
+
+    /// Stream management is on, or not: the answer that the client is to get.
+    pub fn enabled(&mut self, answer: Element, effects: &mut Vec<Effect>) {
+        if let Some(bound) = self.wish.as_mut().and_then(|wish| wish.bound.as_mut()) {
+            bound.push(answer);
+        }
+        self.tell_success(effects);
+    }
+
+    /// The session could not be had. The client is known, but there is no way to say both (§2.6).
+    pub(super) fn bind_refused_as_wished(
+        &mut self,
+        error: &StanzaError,
+        effects: &mut Vec<Effect>,
+    ) {
+        let condition = match error.condition {
+            StanzaCondition::ResourceConstraint => StreamCondition::ResourceConstraint,
+            StanzaCondition::Conflict => StreamCondition::Conflict,
+            _ => StreamCondition::InternalServerError,
+        };
+        self.refuse(condition, effects);
+    }
+
+    /// Says what came of it all, and what is offered now (§2.6.1).
+    fn tell_success(&mut self, effects: &mut Vec<Effect>) {
+        let (Some(wish), Some(account)) = (self.wish.take(), &self.account) else { return };
+        let Wish { bind, success, jid, bound, .. } = *wish;
+        let who = jid.as_ref().map_or(account.as_str(), |jid| jid.as_str()).to_owned();
+        let who = Element::new("authorization-identifier", SASL2).with_text(who);
+        // Who sees stream management offered once more tries to resume once more.
+        let is_on =
+            |it: &Element| it.is("resumed", ns::SM) || it.child("enabled", ns::SM).is_some();
+        let counts = success.iter().chain(&bound).any(is_on);
+        let success = Element::new("success", SASL2)
+            .with_children(success)
+            .with_child(who)
+            .with_children(bound);
+        self.write_element(&success, effects);
+        let features = match jid {
+            Some(_) if counts => {
+                self.config.features.after_binding(&[ns::BIND, ns::SESSION, ns::SM])
+            }
+            Some(_) => self.config.features.after_binding(&[ns::BIND, ns::SESSION]),
+            None => self.config.features.after_login(),
+        };
+        self.write(self.config.framing.features(&features), effects);
+        self.phase = if jid.is_some() { Phase::Open } else { Phase::Binding };
+        effects.extend(bind.and_then(|bind| bind.state).map(Effect::Nonza));
+        self.release_held(effects);
+    }
+}
+
+impl Wish {
+    /// The answer says this too.
+    pub(super) fn note(&mut self, answer: Element) {
+        self.success.push(answer);
+    }
+
+    fn read(element: &Element) -> Self {
+        let resume = element.children().find_map(|child| match sm::Request::parse(child) {
+            Ok(sm::Request::Resume { previd, h }) => Some((previd, h)),
+            _ => None,
+        });
+        let device = element.child("user-agent", SASL2).and_then(|agent| agent.attr("id"));
+        let bind = element.child("bind", BIND2).map(|bind| Bind::read(bind, device));
+        Self { resume, bind, ..Self::default() }
+    }
+}
+
+impl Bind {
+    fn read(bind: &Element, device: Option<&str>) -> Self {
+        let tag = bind.child("tag", BIND2).map(Element::text).filter(|tag| tag.len() <= TAG_MAX);
+        let state = bind
+            .children()
+            .find(|child| child.is("inactive", ns::CSI) || child.is("active", ns::CSI));
+        Self {
+            resource: resource(tag.filter(|tag| !tag.is_empty()).as_deref(), device),
+            enable: bind.child("enable", ns::SM).cloned(),
+            state: state.cloned(),
+        }
+    }
+}
+
+/// A resource that is the same for the same client, so that it takes the place of its former session; the id of the
+/// device cannot be learned from it (XEP-0386 §3.2.1).
+fn resource(tag: Option<&str>, device: Option<&str>) -> Option<String> {
+    let hash = |device: &str| -> String {
+        Sha1::digest(device).iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+    };
+    match (tag, device) {
+        (Some(tag), Some(device)) => Some(format!("{tag}/{}", hash(&format!("{device}/{tag}")))),
+        (None, Some(device)) => Some(hash(device)),
+        (Some(_) | None, None) => None,
+    }
+}
