@@ -123,6 +123,16 @@ impl Tls {
         Arc::clone(&self.current().https)
     }
 
+    /// The certificate and key that a domain of ours shows, or a service beneath one; none where we serve neither. For
+    /// others who speak in its name, such as the gate to other servers. Ask again after [`Tls::reload`].
+    pub fn key_of(&self, domain: &str) -> Option<Arc<CertifiedKey>> {
+        let current = self.current();
+        let by_domain = &current.certificates.by_domain;
+        let parents = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
+        let known = std::iter::once(domain).chain(parents).find_map(|name| by_domain.get(name));
+        known.map(|certificate| Arc::clone(&certificate.key))
+    }
+
     pub(crate) fn current(&self) -> Arc<Generation> {
         Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -23,4 +23,4 @@ pub mod trace;
 
 pub use inbox::Inbox;
 pub use local::{Edge, LocalHost, Refusal};
-pub use router::{Place, Router};
+pub use router::{Place, RemoteGate, Router};

@@ -544,6 +544,12 @@ impl Local {
                     receipt.release();
                 }
             }
+            (to @ Route::Remote(_), body) => {
+                let envelope = Envelope { to, body, ..envelope };
+                if let Some((envelope, refusal)) = self.router.send_to_others(envelope) {
+                    self.host.refuse(envelope, refusal);
+                }
+            }
             (to, body) => stay.push(Envelope { to, body, ..envelope }),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use cluster::{Lease, Plan, PlanHandle};
+use cluster::{HashKey, Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
 use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
@@ -15,7 +15,7 @@ use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard};
 use crate::directory::Directory;
 use crate::inbox::{Inbox, Post};
 use crate::link::{Links, lane_of};
-use crate::local;
+use crate::local::{self, Refusal};
 
 /// How often it is looked whether others have taken what was sent.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -37,6 +37,8 @@ struct Shared {
     refused: Counter,
     gone: Counter,
     links: OnceLock<Weak<Links>>,
+    /// The gate to other servers, where there is one.
+    others: OnceLock<Weak<dyn RemoteGate>>,
     /// In the place of a session's number in what operators cause: like those, no other has it.
     operator: u64,
     orders: AtomicU64,
@@ -45,6 +47,13 @@ struct Shared {
 }
 
 const CLOSED_WORDS: usize = Shard::COUNT as usize / 64;
+
+/// Where envelopes for other servers' domains go that this member owns.
+pub trait RemoteGate: Send + Sync {
+    /// Takes an envelope whose route is [`Route::Remote`]; gives it back, with the reason, where it does not. Called
+    /// from any thread.
+    fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)>;
+}
 
 /// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +94,7 @@ impl Router {
             refused,
             gone,
             links: OnceLock::new(),
+            others: OnceLock::new(),
             operator: RandomState::new().hash_one(member),
             orders: AtomicU64::new(1),
             closed: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -160,7 +170,7 @@ impl Router {
         match route {
             Route::Connection(connection) => (self.place_connection(connection), None),
             Route::Domain(_) => (Place::Anywhere, None),
-            Route::Remote(_) => (Place::Remote, None),
+            Route::Remote(domain) => self.place_remote(domain),
             Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) => self.place_jid(jid),
             Route::Session(session) => self.place_jid(&session.account),
             Route::Copy(copy) => (self.place_copy(copy), None),
@@ -188,9 +198,22 @@ impl Router {
         }
     }
 
+    /// The way to another server's domain begins at the owner of its queue, if this member has a gate to others: then
+    /// its owner has one too.
+    fn place_remote(&self, domain: &BareJid) -> (Place, Option<Bucket>) {
+        match self.shared.others.get() {
+            Some(_) => self.place_hashed(|key| key.remote_bucket(domain, 0)),
+            None => (Place::Remote, None),
+        }
+    }
+
     fn place_jid(&self, jid: &BareJid) -> (Place, Option<Bucket>) {
+        self.place_hashed(|key| key.bucket(jid))
+    }
+
+    fn place_hashed(&self, bucket: impl Fn(&HashKey) -> Bucket) -> (Place, Option<Bucket>) {
         let (bucket, owner) = self.with_plan(|plan| {
-            let bucket = plan.hash_key().bucket(jid);
+            let bucket = bucket(plan.hash_key());
             (bucket, plan.owner(bucket.shard()))
         });
         let place = match owner {
@@ -269,6 +292,20 @@ impl Router {
     pub async fn sent_all(&self, shard: Shard) {
         while self.links().is_some_and(|links| !links.outputs.is_none(shard)) {
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// From now on there is a way to other servers, as long as the gate is there.
+    pub fn open_to_others(&self, gate: &Arc<dyn RemoteGate>) {
+        // As with links: a second time changes nothing.
+        drop(self.shared.others.set(Arc::downgrade(gate)));
+    }
+
+    /// Hands an envelope to the gate to other servers, which may give it back.
+    pub(crate) fn send_to_others(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
+        match self.shared.others.get().and_then(Weak::upgrade) {
+            Some(gate) => gate.take(envelope),
+            None => Some((envelope, Refusal::NoRemote)),
         }
     }
 

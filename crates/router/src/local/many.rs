@@ -58,6 +58,10 @@ impl Local {
 
     /// The member on which an address lives, if that is another one and the way there is free: it is counted then.
     fn way_to_all(&self, to: &Route, links: &Links) -> Option<(Arc<Peer>, Bucket)> {
+        // Those of other servers go by the bucket of their domain, each alone.
+        if matches!(to, Route::Remote(_)) {
+            return None;
+        }
         let (Place::Member(member), Some(bucket)) = self.router.locate(to) else { return None };
         if self.held.borrow().holds(bucket) {
             return None;
