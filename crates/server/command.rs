@@ -5,7 +5,9 @@ mod cert;
 mod client;
 mod cluster;
 mod config;
+mod dns;
 mod room;
+mod s2s;
 mod serve;
 mod session;
 mod store;
@@ -47,6 +49,12 @@ enum Command {
     /// Look at the cluster's members and shards, and change who takes part
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// List the streams with other servers, and try anew
+    #[command(subcommand)]
+    S2s(s2s::Command),
+    /// Say what DNS says of a domain
+    #[command(subcommand)]
+    Dns(dns::Command),
     /// Check, print and explain the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -93,6 +101,8 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Room(command)) => room::run(&config, command),
         Some(Command::Session(command)) => session::run(&config, command),
         Some(Command::Cluster(command)) => cluster::run(&config, command),
+        Some(Command::S2s(command)) => s2s::run(&config, command),
+        Some(Command::Dns(command)) => dns::run(&config, command),
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),
         Some(Command::Store(command)) => store::run(&config, command),

@@ -70,6 +70,8 @@ pub struct Config {
     pub sm: StreamManagement,
     /// Who is asked for names.
     pub dns: Dns,
+    /// Other servers.
+    pub s2s: s2s::Rules,
     /// Other members.
     pub cluster: Cluster,
     /// The member lease.
@@ -100,6 +102,10 @@ pub struct Listen {
     pub c2s: Vec<SocketAddr>,
     /// Clients, TLS from the first byte (XEP-0368). Default `[::]:5223`.
     pub c2s_tls: Vec<SocketAddr>,
+    /// Other servers, with STARTTLS. Default `[::]:5269`.
+    pub s2s: Vec<SocketAddr>,
+    /// Other servers, TLS from the first byte (XEP-0368). Default `[::]:5270`.
+    pub s2s_tls: Vec<SocketAddr>,
     /// HTTP without TLS: health and metrics, and what clients find by way of a proxy. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
     /// HTTPS for clients: WebSocket, BOSH, and where to find them. Default `[::]:5443`.
@@ -227,6 +233,7 @@ impl Default for Config {
             },
             sm: StreamManagement::default(),
             dns: Dns::default(),
+            s2s: s2s::Rules::default(),
             cluster: Cluster::default(),
             lease: Lease::default(),
             telemetry: Telemetry {
@@ -257,6 +264,8 @@ impl Default for Listen {
         Self {
             c2s: vec![any(5222)],
             c2s_tls: vec![any(5223)],
+            s2s: vec![any(5269)],
+            s2s_tls: vec![any(5270)],
             http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
             https: vec![any(5443)],
         }
@@ -275,16 +284,19 @@ impl Default for StreamManagement {
 }
 
 impl Config {
-    /// What holds without any file: loopback only.
+    /// What holds without any file: loopback only, and no other servers.
     pub fn built_in() -> Self {
         let loopback = |port| vec![SocketAddr::from(([127, 0, 0, 1], port))];
         let listen = Listen {
             c2s: loopback(5222),
             c2s_tls: loopback(5223),
+            s2s: Vec::new(),
+            s2s_tls: Vec::new(),
             http: loopback(5280),
             https: loopback(5443),
         };
-        Self { listen, ..Self::default() }
+        let s2s = s2s::Rules { policy: s2s::Policy::Off, ..s2s::Rules::default() };
+        Self { listen, s2s, ..Self::default() }
     }
 
     /// The configuration of this file, or of the first of [`PLACES`], or the built-in one; then what the
@@ -365,6 +377,7 @@ impl Config {
         self.services_of_pubsub()?;
         self.pubsub()?;
         self.check_cluster()?;
+        self.s2s.check().map_err(ConfigError::Value)?;
         let ranges = [
             ("accounts.sessions", self.accounts.sessions, 1, 100),
             (
@@ -403,6 +416,17 @@ impl Config {
             auth: self.auth.clone(),
             limits: self.limits.clone(),
         }
+    }
+
+    /// The settings of the gate to other servers; none where none is to be spoken with.
+    pub fn federation(&self) -> Option<s2s::Config> {
+        self.s2s.is_on().then(|| s2s::Config {
+            listen: self.listen.s2s.clone(),
+            listen_tls: self.listen.s2s_tls.clone(),
+            name_servers: self.dns.servers.clone(),
+            rules: self.s2s.clone(),
+            limits: self.limits.enabled,
+        })
     }
 
     /// The settings of accounts and sessions.

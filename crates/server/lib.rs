@@ -27,6 +27,7 @@ pub mod command;
 pub mod config;
 mod draining;
 pub mod extensions;
+mod federation;
 pub mod foundation;
 mod handoff;
 mod metrics;

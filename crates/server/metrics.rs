@@ -21,6 +21,7 @@ use crate::telemetry::panics::PANICS;
 /// Where figures come from.
 pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
+    pub(crate) federation: Arc<s2s::Metrics>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) user: Arc<user::Figures>,
     pub(crate) measured: Arc<store::measured::Figures>,
@@ -47,6 +48,7 @@ impl Sources {
         self.storage(&mut text);
         self.cluster(&mut text);
         self.links(&mut text);
+        self.federation(&mut text);
         self.telemetry(&mut text);
         process::write(&mut text);
         text.finish()
@@ -202,6 +204,27 @@ impl Sources {
         let kept = links.map_or(0, |links| links.kept().into_iter().map(|(_, kept)| kept).sum());
         let help = "Envelopes that other members have not confirmed now.";
         text.gauge("link_kept_envelopes", help, kept);
+    }
+
+    fn federation(&self, text: &mut Text) {
+        let federation = &self.federation;
+        let [out, into] = &federation.streams;
+        let streams = [("out", out.get()), ("in", into.get())];
+        text.gauges("federation_streams", "Streams with other servers now.", "direction", streams);
+        let stanzas = [("out", federation.stanzas_out.get()), ("in", federation.stanzas_in.get())];
+        let help = "Stanzas to and from other servers.";
+        text.counters("federation_stanzas_total", help, "direction", stanzas);
+        let help = "Attempts to open a stream to another server that failed.";
+        text.counters("federation_failures_total", help, "reason", federation.failures.each());
+        let help = "Stanzas for other servers that came back.";
+        text.counters("federation_bounced_total", help, "reason", federation.bounced.each());
+        let help = "Stanzas of other servers that were not taken.";
+        text.counters("federation_not_taken_total", help, "reason", federation.not_taken.each());
+        let refused = federation.turned_away.each();
+        let help = "Connections of other servers that were turned away.";
+        text.counters("federation_connections_refused_total", help, "reason", refused);
+        let help = "Dialback keys of other servers that were checked.";
+        text.counters("federation_keys_checked_total", help, "verdict", federation.verified.each());
     }
 
     fn telemetry(&self, text: &mut Text) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
-use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
+use c2s::{Gate, Services, StoredAccounts, Tls};
 use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
@@ -26,6 +26,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::draining;
 use crate::extensions::domain_shared;
+use crate::federation::Watched;
 use crate::foundation::Foundation;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
@@ -44,6 +45,8 @@ pub struct Server {
     links: Option<Arc<Links>>,
     arbiters: Vec<Arbiter>,
     gate: Gate,
+    /// To other servers, where any are spoken with.
+    others: Option<s2s::Gate>,
     web: web::Handle,
     tls: Tls,
     rooms: Arc<room::Shared>,
@@ -97,16 +100,7 @@ impl Server {
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let sources = Arc::new(Sources {
-            gate: Arc::new(Metrics::default()),
-            figures: Arc::clone(&shared.figures),
-            user: Arc::clone(&shared.user.figures),
-            measured: Arc::clone(&foundation.measured),
-            canaries: Arc::clone(&shared.canaries),
-            router: router.clone(),
-            store: Arc::clone(&foundation.store),
-            foundation: Arc::downgrade(&foundation),
-        });
+        let sources = make_sources(&foundation, &router, &shared);
         let services = Services {
             router: router.clone(),
             accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
@@ -118,12 +112,9 @@ impl Server {
         waiting.bring_back().await?;
         let links = open_links(&foundation, &router, &handles);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
-        let signs = Arc::new(Signs {
-            canaries: shared.canaries,
-            measured: Arc::clone(&foundation.measured),
-            foundation: Arc::downgrade(&foundation),
-        });
-        actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
+        let metrics = Arc::clone(&sources.federation);
+        let others = open_to_others(config, (&foundation, &router), &tls, metrics).await?;
+        let signs = read_signs(&foundation, &router, shared.canaries);
         let services = web::Services {
             accounts: foundation.accounts(config),
             rooms: Arc::new(Held {
@@ -142,18 +133,35 @@ impl Server {
             cluster: foundation.cluster.operator(),
             connections: Arc::new(gate.counter()),
             clients: for_clients(config, &gate, &tls),
+            federation: others.as_ref().map(|gate| Arc::new(Watched(gate.desk())) as _),
         };
         let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
         actix_rt::spawn(foundation.claim_on());
         retain(config, &foundation.store);
         web.set_ready(true);
         let lets_go_over = config.cluster.lets_go_over();
-        Ok(Self { foundation, router, links, arbiters, gate, web, tls, rooms, lets_go_over })
+        Ok(Self {
+            foundation,
+            router,
+            links,
+            arbiters,
+            gate,
+            others,
+            web,
+            tls,
+            rooms,
+            lets_go_over,
+        })
     }
 
     /// The client gate, for the addresses that it listens on.
     pub fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// The gate to other servers, if any are spoken with.
+    pub fn others(&self) -> Option<&s2s::Gate> {
+        self.others.as_ref()
     }
 
     /// The addresses of HTTP, without TLS.
@@ -208,6 +216,9 @@ impl Server {
         }
         crate::rooms::stop(&self.rooms, &self.router).await;
         self.gate.drain(PATIENCE).await;
+        if let Some(others) = &self.others {
+            others.drain(PATIENCE).await;
+        }
         let arbiters: Vec<_> = self.arbiters.iter().map(Arbiter::handle).collect();
         let (router, store) = (&self.router, &self.foundation.store);
         Waiting { arbiters: &arbiters, router, store }.store().await;
@@ -217,6 +228,9 @@ impl Server {
     /// Finishes what was accepted, and stops.
     pub async fn stop(self) {
         self.gate.stop();
+        if let Some(others) = self.others {
+            others.stop();
+        }
         self.web.stop().await;
         if let Some(links) = self.links {
             links.stop();
@@ -299,6 +313,51 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
     let hosts = foundation.hosts.clone();
     let router = Router::new(cluster.member_id(), cluster.plan(), cluster.lease(), hosts, inboxes);
     (router, receivers)
+}
+
+/// Where the page of metrics has its figures from.
+fn make_sources(foundation: &Arc<Foundation>, router: &Router, shared: &Shared) -> Arc<Sources> {
+    Arc::new(Sources {
+        gate: Arc::default(),
+        federation: Arc::default(),
+        figures: Arc::clone(&shared.figures),
+        user: Arc::clone(&shared.user.figures),
+        measured: Arc::clone(&foundation.measured),
+        canaries: Arc::clone(&shared.canaries),
+        router: router.clone(),
+        store: Arc::clone(&foundation.store),
+        foundation: Arc::downgrade(foundation),
+    })
+}
+
+/// Looks from now on whether clients should come here.
+fn read_signs(
+    foundation: &Arc<Foundation>,
+    router: &Router,
+    canaries: Arc<Canaries>,
+) -> Arc<Signs> {
+    let (measured, foundation) = (Arc::clone(&foundation.measured), Arc::downgrade(foundation));
+    let signs = Arc::new(Signs { canaries, measured, foundation });
+    actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
+    signs
+}
+
+/// Lets this server speak with others, if it shall.
+async fn open_to_others(
+    config: &Config,
+    (foundation, router): (&Foundation, &Router),
+    tls: &Tls,
+    metrics: Arc<s2s::Metrics>,
+) -> anyhow::Result<Option<s2s::Gate>> {
+    let Some(settings) = config.federation() else { return Ok(None) };
+    let tls = tls.clone();
+    let services = s2s::Services {
+        router: router.clone(),
+        certificates: Arc::new(move |domain| tls.key_of(domain)),
+        dialback_secret: foundation.secret(b"dialback"),
+        metrics,
+    };
+    Ok(Some(s2s::Gate::start(settings, services).await?))
 }
 
 /// Lets this member and others hand each other envelopes.

@@ -17,8 +17,12 @@ name = "localhost"
 [listen]
 c2s = ["127.0.0.1:0"]
 c2s_tls = ["127.0.0.1:0"]
+s2s = []
+s2s_tls = []
 http = ["127.0.0.1:0"]
 https = ["127.0.0.1:0"]
+[s2s]
+policy = "off"
 """
 
 

@@ -40,6 +40,8 @@ use super::PASSWORD;
 pub(crate) struct Crew {
     /// Streams that begin in the clear, of each.
     pub(crate) c2s: Vec<SocketAddr>,
+    /// Streams of other servers, of each that takes any.
+    pub(crate) s2s: Vec<SocketAddr>,
     members: Vec<Life>,
     store: SharedStore,
     plan: Mutex<Plan>,
@@ -53,9 +55,14 @@ pub(crate) struct Crew {
 struct Life {
     id: MemberId,
     gate: Gate,
+    /// To other servers.
+    others: Option<s2s::Gate>,
     lease: Lease,
     is_alive: Arc<AtomicBool>,
 }
+
+/// To clients, and to other servers.
+type Gates = (Gate, Option<s2s::Gate>);
 
 /// As long as it starts.
 struct Begun {
@@ -134,8 +141,14 @@ impl Crew {
 
     /// Starts so many members. Each shard has a standby.
     pub(crate) fn start(count: u64) -> Self {
-        let text = include_str!("stage.toml");
-        let mut config = Config::parse(text, "stage.toml", &[]).unwrap();
+        Self::start_with(count, "")
+    }
+
+    /// The same, with this laid over the stage's configuration.
+    pub(crate) fn start_with(count: u64, extra: &str) -> Self {
+        let base: toml::Table = include_str!("stage.toml").parse().unwrap();
+        let text = toml::to_string(&super::merge(base, extra.parse().unwrap())).unwrap();
+        let mut config = Config::parse(&text, "stage.toml", &[]).unwrap();
         static CREWS: AtomicUsize = AtomicUsize::new(0);
         let number = CREWS.fetch_add(1, Ordering::Relaxed);
         let name = format!("rookery-crew-{}-{number}", std::process::id());
@@ -163,24 +176,36 @@ impl Crew {
             std::thread::spawn(move || {
                 actix_rt::System::new().block_on(async move {
                     let place = (id, handle, of_member);
-                    let (gate, _kept) = start_member(place, (&config, tls), store, wires).await;
-                    tell.send(gate).unwrap();
+                    let (gates, _kept) = start_member(place, (&config, tls), store, wires).await;
+                    tell.send(gates).unwrap();
                     std::future::pending::<()>().await;
                 });
             });
             (told, Begun { id, lease, is_alive })
         };
         let started: Vec<_> = (1..=count).map(MemberId).map(start).collect();
-        let live = |(told, life): (channel::Receiver<Gate>, Begun)| {
-            let gate = told.recv_timeout(Duration::from_secs(60)).expect("a member starts");
-            Life { id: life.id, gate, lease: life.lease, is_alive: life.is_alive }
+        let live = |(told, life): (channel::Receiver<Gates>, Begun)| {
+            let (gate, others) =
+                told.recv_timeout(Duration::from_secs(60)).expect("a member starts");
+            Life { id: life.id, gate, others, lease: life.lease, is_alive: life.is_alive }
         };
         let members: Vec<Life> = started.into_iter().map(live).collect();
+        let reached = |life: &Life| life.others.as_ref().and_then(|gate| gate.addresses().next());
+        let s2s = members.iter().filter_map(reached).collect();
         let c2s = members.iter().map(|life| life.gate.c2s_addresses().next().unwrap()).collect();
         drop(std::fs::remove_dir_all(Path::new(&dir)));
         let credentials = Credentials::derive(PASSWORD, 10_000, [[7; 16]; 3]).unwrap();
         let account = Account::new(credentials).encode();
-        Self { c2s, members, store, plan: Mutex::new(plan), changes, account, _links: links }
+        Self { c2s, s2s, members, store, plan: Mutex::new(plan), changes, account, _links: links }
+    }
+
+    /// The number of the member that owns the queue to another domain.
+    pub(crate) fn gateway(&self, domain: &str) -> usize {
+        let plan = self.plan.lock().unwrap();
+        let jid = BareJid::parse(domain).unwrap();
+        let bucket = plan.hash_key().remote_bucket(&jid, 0);
+        let (owner, _) = plan.owner(bucket.shard()).unwrap();
+        self.members.iter().position(|life| life.id == owner).unwrap()
     }
 
     /// The number of the member that owns the home of an account.
@@ -193,10 +218,13 @@ impl Crew {
 
     /// Nothing leaves a member any more, its sockets are gone, and the others know.
     pub(crate) fn kill(&self, number: usize) {
-        let Life { id, gate, lease, is_alive } = &self.members[number];
+        let Life { id, gate, others, lease, is_alive } = &self.members[number];
         is_alive.store(false, Ordering::SeqCst);
         lease.end_for_good();
         gate.stop();
+        if let Some(others) = others {
+            others.end();
+        }
         let mut plan = self.plan.lock().unwrap();
         let heirs = heirs(&plan, *id).unwrap();
         let expel = Entry::Expel { member: *id, incarnation: 1, heirs };
@@ -227,7 +255,7 @@ async fn start_member(
     (config, tls): (&Config, Tls),
     store: SharedStore,
     wires: Wires,
-) -> (Gate, (Vec<Arbiter>, Arc<Links>)) {
+) -> (Gates, (Vec<Arbiter>, Arc<Links>)) {
     let shared = Arc::new(domain_shared(config).unwrap());
     let hosts = config.hosts().unwrap();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
@@ -253,14 +281,23 @@ async fn start_member(
     }
     let services = Services {
         router: router.clone(),
-        accounts: Arc::new(StoredAccounts::new(store, router)),
+        accounts: Arc::new(StoredAccounts::new(store, router.clone())),
         decoy_secret: vec![7; 32],
         features: domain::stream_features(&shared),
         metrics: Arc::new(Metrics::default()),
     };
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-    let gate = Gate::start(config.gate(), tls, services, handles).unwrap();
-    (gate, (arbiters, links))
+    let gate = Gate::start(config.gate(), tls.clone(), services, handles).unwrap();
+    let others = match config.federation() {
+        Some(settings) => Some(s2s::Gate::start(settings, to_others(router, tls)).await.unwrap()),
+        None => None,
+    };
+    ((gate, others), (arbiters, links))
+}
+
+fn to_others(router: Router, tls: Tls) -> s2s::Services {
+    let certificates = Arc::new(move |domain: &str| tls.key_of(domain));
+    s2s::Services { router, certificates, dialback_secret: vec![7; 32], metrics: Arc::default() }
 }
 
 fn starters(

@@ -7,7 +7,7 @@
 
 pub(crate) mod held;
 
-mod crew;
+pub(crate) mod crew;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -359,7 +359,7 @@ fn town(addresses: Vec<SocketAddr>) -> Town {
 }
 
 /// Tables of `over` are laid over those of `base`, key by key.
-fn merge(mut base: toml::Table, over: toml::Table) -> toml::Table {
+pub(crate) fn merge(mut base: toml::Table, over: toml::Table) -> toml::Table {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(toml::Value::Table(table)), toml::Value::Table(over)) => {

@@ -56,6 +56,12 @@ impl Client {
         Ok(serde_json::from_slice(&body)?)
     }
 
+    /// One request to take something away, whose answer is JSON.
+    pub(super) fn delete<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
+        let body = self.request("DELETE", path, None)?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
     /// One request whose answer says nothing.
     pub(super) fn send(
         self,

@@ -76,6 +76,10 @@ fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
         list(&mut server.https_addresses().iter().copied())
     )?;
     writeln!(out, "  health       {}", list(&mut server.http_addresses().iter().copied()))?;
+    if let Some(others) = server.others() {
+        writeln!(out, "  servers      {} (STARTTLS)", list(&mut others.addresses()))?;
+        writeln!(out, "               {} (TLS)", list(&mut others.addresses_tls()))?;
+    }
     if let Some(address) = server.members_address() {
         writeln!(out, "  members      {address}")?;
     }

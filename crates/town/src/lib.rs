@@ -63,6 +63,6 @@ pub mod player;
 pub mod story;
 pub mod websocket;
 
-pub use client::Client;
+pub use client::{Client, Login};
 pub use player::{Player, Town};
 pub use story::{Fate, Step, Story};

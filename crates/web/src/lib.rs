@@ -8,6 +8,7 @@
 //! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
 //! | `door` | listeners for clients |
+//! | [`federation`] | what operators see of other servers |
 //! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
 //! | `links` | where clients are told to go |
@@ -21,6 +22,7 @@ pub mod administration;
 pub mod clients;
 pub mod cluster;
 mod door;
+pub mod federation;
 mod handshake;
 pub mod health;
 mod links;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::accounts::Accounts;
 use crate::clients::{self, Clients, IsSecure};
 use crate::door::{self, Door};
+use crate::federation::Federation;
 use crate::health::Unmet;
 use crate::members::Members;
 use crate::rooms::{self, Rooms};
@@ -49,6 +50,8 @@ pub struct Services {
     pub dead: Check,
     /// The cluster in an operator's hands.
     pub cluster: cluster::Operator,
+    /// Streams with other servers; none where none are spoken with.
+    pub federation: Option<Arc<dyn Federation>>,
     /// Counts the connections of clients to this member.
     pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What clients find over HTTP.
@@ -130,6 +133,7 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
             .configure(administration::routes)
             .configure(rooms::routes)
             .configure(crate::cluster::routes)
+            .configure(crate::federation::routes)
             .configure(health::routes)
     })
     .workers(1)

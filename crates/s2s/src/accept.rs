@@ -1,0 +1,423 @@
+//! Owns streams of other servers: takes the connection in, does what the machine says, and hands stanzas to the router.
+//! A server that sends faster than it may is read more slowly; nobody else waits for it.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::{Body, Envelope, Ledger};
+use router::Router;
+use stream::{Limits, Parser};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StreamCondition, StreamError};
+
+use crate::admission::Permit;
+use crate::dial::Dialer;
+use crate::failure::Failure;
+use crate::guests::{Guest, Guests};
+use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
+use crate::metrics::Metrics;
+use crate::pairs::Pairs;
+use crate::rate::Rate;
+use crate::tls::{self, Start};
+use crate::wire::{self, Read, ReadError};
+
+/// Stanzas of one stream that are not safe yet; with more, it is not read.
+const UNSAFE_MAX: usize = 1_024;
+/// Keys that are asked about at a time, over all streams.
+const QUESTIONS: usize = 64;
+/// A server has this long to answer the end of its stream.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// What all streams of other servers share.
+pub(crate) struct Hall {
+    pub(crate) dialer: Rc<Dialer>,
+    pub(crate) pairs: Arc<Pairs>,
+    pub(crate) router: Router,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) guests: Arc<Guests>,
+    /// Before a domain is proved.
+    pub(crate) patience: Duration,
+    /// Bytes and stanzas a second; none without limits.
+    pub(crate) rates: Option<(u32, u32)>,
+    pub(crate) questions: Semaphore,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl Hall {
+    /// As many questions as may be asked at a time.
+    pub(crate) fn questions() -> Semaphore {
+        Semaphore::new(QUESTIONS)
+    }
+}
+
+/// One stream of another server.
+struct Visit {
+    hall: Rc<Hall>,
+    machine: Incoming,
+    parser: Parser,
+    guest: Guest,
+    permit: Permit,
+    /// Tells this stream's stanzas from all others.
+    session: u64,
+    seq: u64,
+    /// What the peer wants to know (XEP-0198); none while it does not.
+    ledger: Option<Arc<Ledger>>,
+    settled: Arc<Notify>,
+    /// The peer has asked, and has not been told all.
+    owes: bool,
+    answer: mpsc::Sender<(Question, Verdict)>,
+    answers: mpsc::Receiver<(Question, Verdict)>,
+    began: Instant,
+    rate: Rate,
+    /// How many stanzas the last read brought.
+    came: usize,
+}
+
+/// How far a visit came.
+enum Reached {
+    StartTls(BareJid),
+    End,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn welcome(
+    hall: Rc<Hall>,
+    tcp: TcpStream,
+    address: SocketAddr,
+    (start, permit): (Start, Permit),
+) {
+    if let Err(error) = wire::tune(&tcp) {
+        return tracing::debug!(peer = %address, %error, "a connection was gone at once");
+    }
+    hall.metrics.accepted.add_one();
+    hall.metrics.streams[1].add_one();
+    let metrics = Arc::clone(&hall.metrics);
+    if let Err(failure) = Box::pin(visit(hall, tcp, address, (start, permit))).await {
+        tracing::debug!(peer = %address, error = %failure, "a stream of another server ended");
+    }
+    metrics.streams[1].take_one();
+}
+
+async fn visit(
+    hall: Rc<Hall>,
+    mut tcp: TcpStream,
+    address: SocketAddr,
+    (start, permit): (Start, Permit),
+) -> Result<(), Failure> {
+    let patience = hall.patience;
+    if start == Start::Direct {
+        let io = timeout(patience, encrypt(&hall, tcp, "", start)).await;
+        let io = io.map_err(|_| Failure::Silent)??;
+        let peer = wire::judge(&io, &hall.dialer.trust);
+        let mut visit = Visit::new(hall, Some(peer), address, permit);
+        return visit.converse(io).await.map(|_| ());
+    }
+    let mut visit = Visit::new(hall, None, address, permit);
+    let Reached::StartTls(local) = visit.negotiate(&mut tcp).await? else { return Ok(()) };
+    let io = timeout(patience, encrypt(&visit.hall, tcp, local.as_str(), start)).await;
+    let io = io.map_err(|_| Failure::Silent)??;
+    visit.parser.reset();
+    let peer = wire::judge(&io, &visit.hall.dialer.trust);
+    visit.machine.tls_started(peer);
+    visit.converse(io).await.map(|_| ())
+}
+
+async fn encrypt(
+    hall: &Hall,
+    tcp: TcpStream,
+    local: &str,
+    start: Start,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let config = tls::server(&hall.dialer.certificates, local, start);
+    let config = config.map_err(|error| Failure::Tls(error.to_string()))?;
+    let io = TlsAcceptor::from(Arc::new(config)).accept(tcp).await;
+    Ok(TlsStream::Server(io.map_err(|error| Failure::Tls(error.to_string()))?))
+}
+
+impl Visit {
+    fn new(
+        hall: Rc<Hall>,
+        peer: Option<crate::trust::Peer>,
+        address: SocketAddr,
+        permit: Permit,
+    ) -> Self {
+        let ids = std::array::from_fn(|_| stream_id());
+        let machine = Incoming::new(Arc::clone(&hall.dialer.common), ids, peer);
+        let parser = wire::parser();
+        let session = getrandom::u64().unwrap_or_default();
+        let rate = Rate::new(hall.rates);
+        let (answer, answers) = mpsc::channel(QUESTIONS);
+        let guest = hall.guests.enter(address);
+        Self {
+            hall,
+            machine,
+            parser,
+            guest,
+            permit,
+            session,
+            seq: 0,
+            ledger: None,
+            settled: Arc::default(),
+            owes: false,
+            answer,
+            answers,
+            began: Instant::now(),
+            rate,
+            came: 0,
+        }
+    }
+
+    /// In the clear, up to TLS.
+    async fn negotiate(&mut self, tcp: &mut TcpStream) -> Result<Reached, Failure> {
+        self.converse(tcp).await
+    }
+
+    /// Does what the machine says, until it ends or wants TLS.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        mut io: S,
+    ) -> Result<Reached, Failure> {
+        let mut stopping = self.hall.stopping.clone();
+        let mut effects = Vec::new();
+        loop {
+            self.may_go_on().await?;
+            let mut events = Vec::new();
+            let settled = Arc::clone(&self.settled);
+            let came = {
+                let late = self.late();
+                let mut reading = pin!(wire::read(&mut io, &mut self.parser, &mut events));
+                tokio::select! {
+                    came = &mut reading => Came::Read(came),
+                    Some((question, verdict)) = self.answers.recv() => {
+                        Came::Verdict(question, verdict)
+                    }
+                    () = late => Came::Late,
+                    () = settled.notified(), if self.owes => Came::Settled,
+                    _ = stopping.wait_for(|stop| *stop) => Came::Stop,
+                }
+            };
+            let (mut wait, mut over) = (None, false);
+            match came {
+                Came::Read(came) => {
+                    self.came = events.len();
+                    for event in events {
+                        self.machine.handle(event, &mut effects);
+                    }
+                    match came {
+                        Ok(Read::Some(bytes)) => {
+                            wait = self.rate.count(self.began.elapsed(), bytes, self.came)
+                        }
+                        Ok(Read::End) => over = true,
+                        Err(ReadError::Lost(error)) => {
+                            return Err(Failure::Lost(error.to_string()));
+                        }
+                        Err(ReadError::Xml(error)) => self.machine.close(Some(error), &mut effects),
+                    }
+                }
+                Came::Verdict(question, verdict) => {
+                    self.hall.metrics.verified.of(word(&verdict)).add_one();
+                    self.machine.verified(&question, &verdict, &mut effects);
+                }
+                Came::Late => {
+                    self.hall.metrics.turned_away.of("late").add_one();
+                    let error = StreamError::from(StreamCondition::ConnectionTimeout);
+                    self.machine.close(Some(error), &mut effects);
+                }
+                Came::Settled => effects.push(Effect::Acknowledge),
+                Came::Stop => {
+                    let error = StreamError::from(StreamCondition::SystemShutdown);
+                    self.machine.close(Some(error), &mut effects);
+                }
+            }
+            let reached = self.perform(&mut io, std::mem::take(&mut effects)).await?;
+            if let Some(reached) = reached {
+                return Ok(reached);
+            }
+            if over {
+                return Ok(Reached::End);
+            }
+            if let Some(wait) = wait {
+                sleep(wait).await;
+            }
+        }
+    }
+
+    /// Waits as long as this member may not act, or too much of the peer is not safe yet.
+    async fn may_go_on(&self) -> Result<(), Failure> {
+        let lease = self.hall.router.lease();
+        if !lease.holds() && lease.until_valid().await.is_err() {
+            return Err(Failure::Closed);
+        }
+        while self.ledger.as_ref().is_some_and(|ledger| ledger.open_count() > UNSAFE_MAX) {
+            // Looked at again every so often: a wake-up may have come before.
+            timeout(CLOSING, self.settled.notified()).await.ok();
+        }
+        Ok(())
+    }
+
+    /// Ends when a stranger has had its time.
+    fn late(&self) -> impl Future<Output = ()> + use<> {
+        let left = self.hall.patience.saturating_sub(self.began.elapsed());
+        let proved = self.machine.is_proved();
+        async move {
+            if proved {
+                std::future::pending::<()>().await;
+            }
+            sleep(left).await;
+        }
+    }
+
+    async fn perform<S: AsyncWrite + AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        effects: Vec<Effect>,
+    ) -> Result<Option<Reached>, Failure> {
+        let (mut out, mut stanzas, mut reached) = (Vec::new(), Vec::new(), None);
+        for effect in effects {
+            match effect {
+                Effect::Write(bytes) => out.extend_from_slice(&bytes),
+                Effect::StartTls(local) => reached = Some(Reached::StartTls(local)),
+                Effect::Restart => self.parser.reset(),
+                Effect::Proved(remote) => self.proved(&remote),
+                Effect::Verify(question) => self.ask(question),
+                Effect::Stanza(stanza) => stanzas.push(self.envelope(stanza)),
+                Effect::Refuse(stanza, condition) => self.refuse(&stanza, condition),
+                Effect::Count => self.count(),
+                Effect::Acknowledge => {
+                    self.hand_over(std::mem::take(&mut stanzas));
+                    out.extend(handled(self.standing()?));
+                }
+                Effect::Close(error) => {
+                    if let Some(error) = &error {
+                        let peer = self.machine.claimed().map(tracing::field::display);
+                        let error = error.condition.name();
+                        tracing::info!(peer, error, "a stream of another server was ended");
+                    }
+                    reached = Some(Reached::End);
+                }
+            }
+        }
+        self.hand_over(stanzas);
+        let written = wire::write(io, &out).await;
+        if matches!(reached, Some(Reached::End)) {
+            timeout(CLOSING, tokio::io::AsyncWriteExt::shutdown(io)).await.ok();
+            return Ok(reached);
+        }
+        written.map_err(|error| Failure::Lost(error.to_string()))?;
+        Ok(reached)
+    }
+
+    fn proved(&mut self, remote: &BareJid) {
+        self.parser.set_limits(Limits::AFTER_LOGIN);
+        self.permit.becomes_known();
+        self.guest.is(self.machine.proved());
+        tracing::info!(peer = remote.as_str(), "a stream of another server is open");
+    }
+
+    /// Asks the server of a domain, beside everything else.
+    fn ask(&self, question: Question) {
+        let (hall, answer) = (Rc::clone(&self.hall), self.answer.clone());
+        actix_rt::spawn(async move {
+            let Ok(_turn) = hall.questions.acquire().await else { return };
+            let verdict = match Box::pin(hall.dialer.ask(question.clone())).await {
+                Ok(verdict) => verdict,
+                Err(failure) => {
+                    let peer = question.remote.as_str();
+                    tracing::info!(peer, error = %failure, "a dialback key cannot be checked");
+                    Verdict::Error(match failure {
+                        Failure::NotFound(_) => StanzaCondition::RemoteServerNotFound,
+                        _ => StanzaCondition::RemoteServerTimeout,
+                    })
+                }
+            };
+            // Whoever asked may be gone.
+            answer.send((question, verdict)).await.ok();
+        });
+    }
+
+    fn envelope(&mut self, stanza: Stanza) -> Envelope {
+        let origin = self.origin();
+        let to = stanza.head().to.as_ref().map(|to| self.hall.router.route_of(to));
+        let to = to.unwrap_or_else(|| proto::Route::Member(self.hall.router.member()));
+        let receipt = self.ledger.as_ref().map(Ledger::open);
+        Envelope::new(to, Body::Stanza(stanza), origin, Epoch::default()).with_receipt(receipt)
+    }
+
+    fn origin(&mut self) -> Origin {
+        self.seq += 1;
+        Origin::Client { session: self.session, seq: self.seq, part: 0 }
+    }
+
+    fn hand_over(&mut self, stanzas: Vec<Envelope>) {
+        self.hall.metrics.stanzas_in.add(stanzas.len() as u64);
+        for envelope in self.hall.router.post(stanzas) {
+            self.hall.metrics.not_taken.of("full").add_one();
+            let Envelope { body, receipt, origin, .. } = envelope;
+            if let Body::Stanza(stanza) = body {
+                self.hall.pairs.refuse(&stanza, StanzaCondition::ResourceConstraint, origin);
+            }
+            if let Some(receipt) = receipt {
+                receipt.release();
+            }
+        }
+    }
+
+    fn refuse(&mut self, stanza: &Stanza, condition: StanzaCondition) {
+        let why = match condition {
+            StanzaCondition::RemoteServerNotFound => "address",
+            _ => "malformed",
+        };
+        self.hall.metrics.not_taken.of(why).add_one();
+        if let Some(ledger) = &self.ledger {
+            ledger.open().release();
+        }
+        let origin = self.origin();
+        self.hall.pairs.refuse(stanza, condition, origin);
+    }
+
+    fn count(&mut self) {
+        let settled = Arc::clone(&self.settled);
+        self.ledger = Some(Ledger::new(0, move || settled.notify_one()));
+    }
+
+    /// How many stanzas are safe. Where one cannot become so, the stream ends, and the peer sends again.
+    fn standing(&mut self) -> Result<u64, Failure> {
+        let Some(ledger) = &self.ledger else { return Ok(0) };
+        let standing = ledger.standing();
+        self.owes = ledger.open_count() > 0;
+        if standing.faulty {
+            return Err(Failure::Closed);
+        }
+        Ok(standing.handled)
+    }
+}
+
+enum Came {
+    Read(Result<Read, ReadError>),
+    Verdict(Question, Verdict),
+    Late,
+    Settled,
+    Stop,
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Valid => "valid",
+        Verdict::Invalid => "invalid",
+        Verdict::Error(_) => "error",
+    }
+}
+
+/// 128 bits that nobody can guess (RFC 6120 §4.7.3).
+fn stream_id() -> String {
+    let (high, low) = (getrandom::u64(), getrandom::u64());
+    let half = |bits: Result<u64, _>| bits.expect("the system has random bytes");
+    format!("{:016x}{:016x}", half(high), half(low))
+}

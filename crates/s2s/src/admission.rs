@@ -1,0 +1,106 @@
+//! Owns which connections are taken: so many in all, and so many from one address that have not proved who they are.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Counts connections.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    most: usize,
+    most_per_address: usize,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    strangers: HashMap<IpAddr, usize>,
+}
+
+/// The place of one connection; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    admission: Arc<Admission>,
+    stranger: Option<IpAddr>,
+}
+
+impl Admission {
+    pub(crate) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_per_address, counts: Mutex::default() })
+    }
+
+    /// A place for a connection.
+    ///
+    /// # Errors
+    /// Which limit is reached.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Permit, &'static str> {
+        let network = network(address);
+        let mut counts = self.lock();
+        if counts.all >= self.most {
+            return Err("all");
+        }
+        let strangers = counts.strangers.entry(network).or_default();
+        if *strangers >= self.most_per_address {
+            return Err("address");
+        }
+        *strangers += 1;
+        counts.all += 1;
+        Ok(Permit { admission: Arc::clone(self), stranger: Some(network) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// It has proved who it is, and counts no longer for its address.
+    pub(crate) fn becomes_known(&mut self) {
+        let Some(network) = self.stranger.take() else { return };
+        let mut counts = self.admission.lock();
+        if let Some(count) = counts.strangers.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.strangers.remove(&network);
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.becomes_known();
+        self.admission.lock().all -= 1;
+    }
+}
+
+/// All of a /64 is one subscriber.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_takes_so_many_places_until_it_has_proved_who_it_is() {
+        let admission = Admission::new(3, 1);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut first = admission.enter(address("2001:db8::1")).unwrap();
+        assert_eq!(admission.enter(address("2001:db8::2")).err(), Some("address"));
+        let second = admission.enter(address("192.0.2.1")).unwrap();
+        first.becomes_known();
+        let _third = admission.enter(address("2001:db8::2")).unwrap();
+        assert_eq!(admission.enter(address("192.0.2.2")).err(), Some("all"));
+        drop(second);
+        assert!(admission.enter(address("192.0.2.2")).is_ok());
+    }
+}

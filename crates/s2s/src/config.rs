@@ -1,0 +1,186 @@
+//! Owns the settings of federation, with their defaults, and the rule which servers may be spoken with. Knows no file
+//! format.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the gate.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// For streams that begin in the clear and upgrade by STARTTLS.
+    pub listen: Vec<SocketAddr>,
+    /// For TLS from the first byte (XEP-0368).
+    pub listen_tls: Vec<SocketAddr>,
+    /// Name servers; empty: the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// Everything else.
+    pub rules: Rules,
+    /// False, for load tests: rates and numbers are not limited.
+    pub limits: bool,
+}
+
+/// Federation with other servers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// How other servers prove who they are. Default `secure`.
+    pub policy: Policy,
+    /// The same for single domains, by their name.
+    pub policies: BTreeMap<String, Policy>,
+    /// Where not empty: no others are spoken with.
+    pub allow: Vec<String>,
+    /// These are not spoken with; a domain stands for its subdomains too.
+    pub deny: Vec<String>,
+    /// PEM file of the authorities that are trusted to say who a server is. Default
+    /// `/etc/ssl/certs/ca-certificates.crt`.
+    pub ca_file: PathBuf,
+    /// Whether private and loopback addresses that DNS names are connected to. Default false.
+    pub allow_private: bool,
+    /// Where domains are, as `host:port`, instead of asking DNS.
+    pub route: BTreeMap<String, String>,
+    /// Seconds that a stanza may wait for its server before it comes back with an error. Default 30.
+    pub wait_seconds: u64,
+    /// Seconds that another server has to connect and to prove who it is. Default 30.
+    pub negotiation_seconds: u64,
+    /// Seconds without a stanza after which a stream of ours is closed. Default 600.
+    pub idle_seconds: u64,
+    /// Most stanzas that wait for one domain. Default 10,000.
+    pub queue_stanzas: usize,
+    /// Most bytes of them. Default 8 MiB.
+    pub queue_bytes: usize,
+    /// Most domains that are spoken with at a time. Default 10,000.
+    pub domains: usize,
+    /// Most streams of other servers at a time. Default 10,000.
+    pub connections: usize,
+    /// Most of them from one address that have not proved who they are. Default 64.
+    pub connections_per_address: usize,
+    /// Bytes a second that one stream of another server may send, on average. Default 1 MiB.
+    pub bytes_per_second: u32,
+    /// Stanzas a second that it may send, on average. Default 1,000.
+    pub stanzas_per_second: u32,
+}
+
+/// How another server must prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// By a certificate that names it (RFC 6120 §13.7, XEP-0178).
+    Secure,
+    /// By that, or by dialback (XEP-0220).
+    Dialback,
+    /// It is not spoken with.
+    Off,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Secure,
+            policies: BTreeMap::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
+            allow_private: false,
+            route: BTreeMap::new(),
+            wait_seconds: 30,
+            negotiation_seconds: 30,
+            idle_seconds: 600,
+            queue_stanzas: 10_000,
+            queue_bytes: 8 << 20,
+            domains: 10_000,
+            connections: 10_000,
+            connections_per_address: 64,
+            bytes_per_second: 1 << 20,
+            stanzas_per_second: 1_000,
+        }
+    }
+}
+
+impl Rules {
+    /// How a domain must prove who it is.
+    #[must_use]
+    pub fn policy_for(&self, domain: &str) -> Policy {
+        let is_within = |name: &String| {
+            domain == name || domain.strip_suffix(name.as_str()).is_some_and(|it| it.ends_with('.'))
+        };
+        let is_allowed = self.allow.is_empty() || self.allow.iter().any(|name| name == domain);
+        if !is_allowed || self.deny.iter().any(is_within) {
+            return Policy::Off;
+        }
+        self.policies.get(domain).copied().unwrap_or(self.policy)
+    }
+
+    /// Whether anybody at all may be spoken with.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.policy != Policy::Off || self.policies.values().any(|policy| *policy != Policy::Off)
+    }
+
+    /// What is wrong with the settings.
+    ///
+    /// # Errors
+    /// One line, with what to write instead.
+    pub fn check(&self) -> Result<(), String> {
+        for (domain, target) in &self.route {
+            let port = target.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none() {
+                return Err(format!("s2s.route of {domain} is {target:?}: write it as host:port"));
+            }
+        }
+        let least = [
+            ("wait_seconds", self.wait_seconds),
+            ("negotiation_seconds", self.negotiation_seconds),
+            ("idle_seconds", self.idle_seconds),
+            ("queue_stanzas", self.queue_stanzas as u64),
+            ("queue_bytes", self.queue_bytes as u64),
+            ("domains", self.domains as u64),
+            ("bytes_per_second", self.bytes_per_second.into()),
+            ("stanzas_per_second", self.stanzas_per_second.into()),
+        ];
+        match least.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(format!("s2s.{name} is 0, but must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_policies_of_single_domains_decide_before_the_policy_of_all() {
+        let rules = Rules {
+            policies: BTreeMap::from([("old.example".to_owned(), Policy::Dialback)]),
+            deny: vec!["bad.example".to_owned()],
+            ..Rules::default()
+        };
+        let cases = [
+            ("good.example", Policy::Secure),
+            ("old.example", Policy::Dialback),
+            ("bad.example", Policy::Off),
+            ("rooms.bad.example", Policy::Off),
+            ("notbad.example", Policy::Secure),
+        ];
+        for (domain, policy) in cases {
+            assert_eq!(rules.policy_for(domain), policy, "{domain}");
+        }
+        let closed = Rules { allow: vec!["old.example".to_owned()], ..rules };
+        assert_eq!(closed.policy_for("old.example"), Policy::Dialback);
+        assert_eq!(closed.policy_for("good.example"), Policy::Off);
+    }
+
+    #[test]
+    fn a_route_needs_a_port() {
+        let route = |target: &str| Rules {
+            route: BTreeMap::from([("a.example".to_owned(), target.to_owned())]),
+            ..Rules::default()
+        };
+        assert_eq!(route("127.0.0.1:5269").check(), Ok(()));
+        assert!(route("127.0.0.1").check().is_err());
+        assert!(Rules { wait_seconds: 0, ..Rules::default() }.check().is_err());
+    }
+}

@@ -1,0 +1,328 @@
+//! What another server must prove before anything of it is believed, and what it may not try.
+
+use stream::{Limits, Parser};
+
+use super::*;
+
+const US: [&str; 2] = ["us.example", "rooms.us.example"];
+
+fn bare(text: &str) -> BareJid {
+    BareJid::parse(text).unwrap()
+}
+
+fn common(policy: Policy) -> Arc<Common> {
+    let is_ours = |jid: &BareJid| US.contains(&jid.as_str());
+    let rules = Rules { policy, deny: vec!["bad.example".to_owned()], ..Rules::default() };
+    Arc::new(Common { is_ours: Box::new(is_ours), rules, keys: Keys::new(b"secret") })
+}
+
+/// A stream of another server, as it is played.
+struct Play {
+    machine: Incoming,
+    parser: Parser,
+    effects: Vec<Effect>,
+}
+
+impl Play {
+    fn begin(policy: Policy) -> Self {
+        let ids = ["id3", "id2", "id1"].map(str::to_owned);
+        let machine = Incoming::new(common(policy), ids, None);
+        let parser = Parser::for_content(Limits::AFTER_LOGIN, ns::SERVER);
+        Self { machine, parser, effects: Vec::new() }
+    }
+
+    /// Up to features under TLS, with a certificate for these domains.
+    fn secured(policy: Policy, from: &str, names: &[&str]) -> Self {
+        let mut play = Self::begin(policy);
+        play.open(from);
+        play.hear("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        assert_eq!(play.effects.last(), Some(&Effect::StartTls(bare("us.example"))));
+        play.parser.reset();
+        play.machine.tls_started(Peer::of(names));
+        play.open(from);
+        play
+    }
+
+    fn open(&mut self, from: &str) {
+        self.hear(&format!(
+            "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='{}' from='{from}' to='us.example' version='1.0'>",
+            ns::STREAM
+        ));
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.effects.clear();
+        let mut events = Vec::new();
+        let fed = self.parser.feed(text.as_bytes(), &mut events);
+        for event in events {
+            self.machine.handle(event, &mut self.effects);
+        }
+        if let Err(error) = fed {
+            self.machine.close(Some(error), &mut self.effects);
+        }
+    }
+
+    fn answer(&mut self, verdict: &Verdict) {
+        let question = self.question();
+        self.effects.clear();
+        self.machine.verified(&question, verdict, &mut self.effects);
+    }
+
+    fn question(&self) -> Question {
+        let question = self.effects.iter().find_map(|effect| match effect {
+            Effect::Verify(question) => Some(question.clone()),
+            _ => None,
+        });
+        question.expect("a key is asked about")
+    }
+
+    fn said(&self) -> String {
+        let bytes = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Write(bytes) => Some(String::from_utf8(bytes.clone()).unwrap()),
+            _ => None,
+        });
+        bytes.collect()
+    }
+
+    fn ended_with(&self) -> Option<StreamCondition> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Close(error) => error.as_ref().map(|error| error.condition),
+            _ => None,
+        })
+    }
+
+    fn authenticate(&mut self, from: &str) {
+        self.hear("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+        assert!(self.effects.contains(&Effect::Proved(bare(from))), "{:?}", self.effects);
+        self.parser.reset();
+        self.open(from);
+    }
+}
+
+fn message(from: &str, to: &str) -> String {
+    format!("<message from='{from}' to='{to}'><body>hi</body></message>")
+}
+
+#[test]
+fn in_the_clear_there_is_nothing_but_tls() {
+    let mut play = Play::begin(Policy::Dialback);
+    play.open("them.example");
+    assert!(play.said().contains("<required/>") && !play.said().contains("dialback/>"));
+    play.hear("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    assert_eq!(play.ended_with(), Some(StreamCondition::PolicyViolation));
+
+    let mut play = Play::begin(Policy::Dialback);
+    play.open("them.example");
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    assert!(play.said().contains("policy-violation"), "{}", play.said());
+    assert!(!play.machine.is_proved());
+    play.hear(&message("a@them.example", "b@us.example"));
+    assert_eq!(play.ended_with(), Some(StreamCondition::NotAuthorized));
+}
+
+#[test]
+fn headers_that_say_what_cannot_be_are_refused() {
+    let open = |from: &str, to: &str, version: &str| {
+        let mut play = Play::begin(Policy::Secure);
+        play.hear(&format!(
+            "<stream:stream xmlns='jabber:server' xmlns:stream='{}'{from}{to}{version}>",
+            ns::STREAM
+        ));
+        play.ended_with()
+    };
+    let (from, to, version) = (" from='them.example'", " to='us.example'", " version='1.0'");
+    assert_eq!(open(from, to, version), None);
+    assert_eq!(open(from, "", version), Some(StreamCondition::ImproperAddressing));
+    assert_eq!(open(from, " to='other.example'", version), Some(StreamCondition::HostUnknown));
+    assert_eq!(open(" from='us.example'", to, version), Some(StreamCondition::InvalidFrom));
+    assert_eq!(open(" from='a@b'", to, version), Some(StreamCondition::InvalidFrom));
+    assert_eq!(open(" from='x.bad.example'", to, version), Some(StreamCondition::PolicyViolation));
+    assert_eq!(open(from, to, ""), Some(StreamCondition::UnsupportedVersion));
+}
+
+#[test]
+fn a_certificate_that_names_the_other_end_is_proof() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    assert!(play.said().contains("<mechanism>EXTERNAL</mechanism>"));
+    play.authenticate("them.example");
+    assert!(!play.said().contains("EXTERNAL"), "once is enough");
+    play.hear(&message("a@them.example/r", "b@us.example"));
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+    play.hear(&message("room@them.example/nick", "room@rooms.us.example"));
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+}
+
+#[test]
+fn a_certificate_for_others_is_no_proof() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["other.example"]);
+    assert!(!play.said().contains("EXTERNAL"));
+    play.hear("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    assert!(play.said().contains("<not-authorized/>"), "{}", play.said());
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    assert!(play.said().contains("not-authorized"), "{}", play.said());
+    assert!(!play.machine.is_proved());
+}
+
+#[test]
+fn whoever_is_proved_speaks_for_no_other_domain_and_reaches_none_but_ours() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.authenticate("them.example");
+    play.hear(&message("a@them.example", "b@third.example"));
+    assert!(matches!(
+        &play.effects[..],
+        [Effect::Refuse(_, StanzaCondition::RemoteServerNotFound)]
+    ));
+    for from in ["a@us.example", "a@third.example", "a@sub.them.example"] {
+        let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+        play.authenticate("them.example");
+        play.hear(&message(from, "b@us.example"));
+        assert_eq!(play.ended_with(), Some(StreamCondition::InvalidFrom), "{from}");
+    }
+    play.hear("<message to='b@us.example'/>");
+    assert_eq!(play.ended_with(), Some(StreamCondition::ImproperAddressing));
+}
+
+#[test]
+fn an_identity_other_than_the_header_is_refused() {
+    let mut play =
+        Play::secured(Policy::Secure, "them.example", &["them.example", "third.example"]);
+    let other = auth::encoding::encode(b"third.example");
+    play.hear(&format!(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{other}</auth>"
+    ));
+    assert!(play.said().contains("<invalid-authzid/>"), "{}", play.said());
+    let same = auth::encoding::encode(b"them.example");
+    play.hear("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>");
+    assert!(play.said().contains("<challenge"));
+    play.hear(&format!("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{same}</response>"));
+    assert!(play.said().contains("<success"));
+    play.parser.reset();
+    play.open("third.example");
+    assert_eq!(play.ended_with(), Some(StreamCondition::InvalidFrom));
+}
+
+#[test]
+fn a_dialback_key_is_asked_about_and_only_a_good_one_proves() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'> key </db:result>");
+    let question = play.question();
+    assert_eq!((question.id.as_str(), question.key.as_str()), ("id2", "key"));
+    play.answer(&Verdict::Valid);
+    assert!(play.said().contains("type='valid'"));
+    play.hear(&message("a@them.example", "b@us.example"));
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'>forged</db:result>");
+    play.answer(&Verdict::Invalid);
+    assert!(play.said().contains("type='invalid'"));
+    assert_eq!(play.ended_with(), Some(StreamCondition::NotAuthorized));
+
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    play.answer(&Verdict::Error(StanzaCondition::RemoteServerTimeout));
+    assert!(play.said().contains("remote-server-timeout") && play.ended_with().is_none());
+    play.hear(&message("a@them.example", "b@us.example"));
+    assert_eq!(play.ended_with(), Some(StreamCondition::NotAuthorized));
+}
+
+#[test]
+fn verdicts_that_nobody_waits_for_prove_nothing() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    let question = play.question();
+    let wrong = [
+        Question { id: "id1".to_owned(), ..question.clone() },
+        Question { key: "other".to_owned(), ..question.clone() },
+        Question { remote: bare("third.example"), ..question },
+    ];
+    for question in wrong {
+        play.effects.clear();
+        play.machine.verified(&question, &Verdict::Valid, &mut play.effects);
+        assert_eq!(play.effects, [], "{question:?}");
+    }
+    // XEP-0220 §3.1: answers on a stream that asked for none.
+    for unsolicited in [
+        "<db:result from='them.example' to='us.example' type='valid'/>",
+        "<db:verify from='them.example' to='us.example' id='id2' type='valid'/>",
+    ] {
+        let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+        play.hear(unsolicited);
+        assert_eq!(play.ended_with(), Some(StreamCondition::PolicyViolation));
+        assert!(!play.machine.is_proved());
+    }
+}
+
+#[test]
+fn each_further_domain_on_a_stream_is_proved_by_itself() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    play.answer(&Verdict::Valid);
+    play.hear("<db:result from='rooms.them.example' to='us.example'>key2</db:result>");
+    play.answer(&Verdict::Valid);
+    play.hear(&message("r@rooms.them.example/n", "b@us.example"));
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+    play.hear("<db:result from='us.example' to='us.example'>key</db:result>");
+    assert!(play.said().contains("not-acceptable"), "{}", play.said());
+    play.hear("<db:result from='them.example' to='nobody.example'>key</db:result>");
+    assert!(play.said().contains("item-not-found"), "{}", play.said());
+    assert!(play.ended_with().is_none());
+}
+
+#[test]
+fn the_keys_of_our_own_streams_are_known_and_no_others() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    let key = Keys::new(b"secret").key("them.example", "us.example", "their-id");
+    let verify = |key: &str, id: &str, to: &str| {
+        format!("<db:verify from='them.example' to='{to}' id='{id}'>{key}</db:verify>")
+    };
+    play.hear(&verify(&key, "their-id", "us.example"));
+    assert!(play.said().contains("type='valid'"), "{}", play.said());
+    play.hear(&verify(&key, "another-id", "us.example"));
+    assert!(play.said().contains("type='invalid'"), "{}", play.said());
+    play.hear(&verify(&key, "their-id", "rooms.us.example"));
+    assert!(play.said().contains("type='invalid'"), "{}", play.said());
+    play.hear(&verify(&key, "their-id", "nobody.example"));
+    assert!(play.said().contains("item-not-found"), "{}", play.said());
+    assert!(!play.machine.is_proved(), "whoever asks has proved nothing");
+}
+
+#[test]
+fn guessing_ends_the_stream() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    let guess = "<db:verify from='them.example' to='us.example' id='x'>guess</db:verify>";
+    for _ in 1..FAILURES_MAX {
+        play.hear(guess);
+        assert_eq!(play.ended_with(), None);
+    }
+    play.hear(guess);
+    assert_eq!(play.ended_with(), Some(StreamCondition::PolicyViolation));
+}
+
+#[test]
+fn what_is_handled_is_told_to_whoever_has_proved_who_it_is() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.hear("<enable xmlns='urn:xmpp:sm:3'/>");
+    assert_eq!(play.ended_with(), Some(StreamCondition::UnsupportedStanzaType));
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.authenticate("them.example");
+    play.hear("<r xmlns='urn:xmpp:sm:3'/>");
+    assert!(play.said().contains("<failed"));
+    play.hear("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    assert!(play.said().contains("<enabled xmlns='urn:xmpp:sm:3'/>"), "{}", play.said());
+    assert!(play.effects.contains(&Effect::Count));
+    play.hear("<r xmlns='urn:xmpp:sm:3'/>");
+    assert_eq!(play.effects, [Effect::Acknowledge]);
+    assert_eq!(handled((1 << 32) + 5), b"<a xmlns='urn:xmpp:sm:3' h='5'/>");
+}
+
+#[test]
+fn a_closed_stream_is_closed_back() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.hear("</stream:stream>");
+    assert_eq!(play.said(), "</stream:stream>");
+    assert_eq!(play.effects.last(), Some(&Effect::Close(None)));
+    play.hear("<more/>");
+    assert_eq!(play.effects, []);
+}

@@ -1,0 +1,51 @@
+//! The gate to other servers: `client a - server A - server B - client b` (RFC 6120 §10.4).
+//!
+//! Pure machines decide; thin shells have the sockets. What an entity could decide is not decided here: a stanza whose
+//! sender is proved is handed to the router, and nothing of it is looked at but its addresses.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`config`] | settings; which servers may be spoken with |
+//! | [`gate`] | the gate as a whole |
+//! | `pairs` | what waits for other servers, and what is said of it |
+//! | `queue` | its order and bounds (pure) |
+//! | `send` | the way out of one pair |
+//! | `dial` | how a stream to another server comes about |
+//! | [`resolve`] | where a domain's servers are |
+//! | `outgoing` | our side of a stream that we open (pure) |
+//! | `accept` | streams of other servers |
+//! | `incoming` | our side of one of them (pure) |
+//! | `admission`, `rate` | how many, and how fast |
+//! | [`dialback`] | keys (pure) |
+//! | `trust` | what a certificate proves (pure) |
+//! | [`tls`] | TLS at both ends |
+//! | `words`, `wire` | elements and bytes |
+//! | [`failure`] | why it does not work |
+//! | `guests`, [`status`] | what operators see |
+//! | [`metrics`] | figures |
+
+mod accept;
+mod admission;
+pub mod config;
+mod dial;
+pub mod dialback;
+pub mod failure;
+pub mod gate;
+mod guests;
+mod incoming;
+pub mod metrics;
+mod outgoing;
+mod pairs;
+mod queue;
+mod rate;
+pub mod resolve;
+mod send;
+pub mod status;
+pub mod tls;
+mod trust;
+mod wire;
+mod words;
+
+pub use config::{Config, Policy, Rules};
+pub use gate::{Gate, GateError, Services};
+pub use metrics::Metrics;

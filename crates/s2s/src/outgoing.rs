@@ -1,0 +1,352 @@
+//! Owns our side of a stream that we open to another server (RFC 6120 §4 to §6, XEP-0178 §3, XEP-0220 §2.1): a plain
+//! state machine. Events of the parser and answers of the shell go in, effects come out.
+//!
+//! The other end's certificate is judged before anything is said that matters; then we prove who we are, by our
+//! certificate where that is offered, else by dialback.
+
+#[cfg(test)]
+mod tests;
+
+use stream::sm::{self, Request};
+use stream::{Event, StreamHeader};
+use xmpp::{BareJid, Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
+
+use crate::config::Policy;
+use crate::dialback::Keys;
+use crate::failure::Failure;
+use crate::incoming::{Question, Verdict};
+use crate::trust::Peer;
+use crate::words::{self, DIALBACK, EXTERNAL, Header, Saying, Step};
+
+/// What a stream is opened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Stanzas.
+    Deliver,
+    /// To ask about a key (XEP-0220 §2.1.2); we need not prove who we are for that.
+    Ask(Question),
+}
+
+/// What a stream is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) local: BareJid,
+    pub(crate) remote: BareJid,
+    pub(crate) policy: Policy,
+    pub(crate) purpose: Purpose,
+    pub(crate) keys: Keys,
+}
+
+/// What the shell must do, in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Send these bytes.
+    Write(Vec<u8>),
+    /// What was written must leave in the clear; drop what was received and not read, reset the parser, take the TLS
+    /// handshake, and call [`Outgoing::tls_started`].
+    StartTls,
+    /// A new stream follows: reset the parser.
+    Restart,
+    /// Stanzas may be sent; with stream management, where the other end offers it.
+    Open {
+        /// Whether every stanza is acknowledged (XEP-0198).
+        managed: bool,
+    },
+    /// The answer to what the stream was opened for.
+    Verdict(Verdict),
+    /// The peer has handled so many of ours (XEP-0198 §4).
+    Handled(u32),
+    /// The peer asks how many of its stanzas are handled: none, as it may send none.
+    Acknowledge,
+    /// The peer ends the stream, in order.
+    Ended,
+    /// It is over.
+    Failed(Failure),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The header of the peer is awaited.
+    Opening,
+    /// Its features are.
+    Features,
+    /// `<proceed/>` is.
+    Proceed,
+    Handshake,
+    /// What it says to our certificate.
+    External,
+    /// What it says to our key.
+    Dialback,
+    /// What it says about somebody else's key.
+    Question,
+    /// Whether it counts.
+    Enabling,
+    Open,
+    Over,
+}
+
+/// Our side of one connection that we have opened.
+pub(crate) struct Outgoing {
+    plan: Plan,
+    phase: Phase,
+    secure: bool,
+    authenticated: bool,
+    offers_management: bool,
+    id: String,
+}
+
+impl Outgoing {
+    /// Begins: `direct` where TLS is there already, with what the certificate says.
+    pub(crate) fn begin(plan: Plan, direct: Option<&Peer>, effects: &mut Vec<Effect>) -> Self {
+        let mut machine = Self {
+            plan,
+            phase: Phase::Opening,
+            secure: false,
+            authenticated: false,
+            offers_management: false,
+            id: String::new(),
+        };
+        match direct {
+            Some(peer) => machine.secured(peer, effects),
+            None => machine.open(effects),
+        }
+        machine
+    }
+
+    /// Takes what the peer sent.
+    pub(crate) fn handle(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        match (self.phase, event) {
+            (Phase::Over | Phase::Handshake, _) => {}
+            (_, Event::Nonza(element)) if element.is("error", ns::STREAM) => {
+                self.failed(Failure::Stream(words::stream_error(&element)), effects);
+            }
+            (Phase::Open, Event::Close) => {
+                self.phase = Phase::Over;
+                effects.push(Effect::Write(words::CLOSE.to_vec()));
+                effects.push(Effect::Ended);
+            }
+            (_, Event::Close) => self.failed(Failure::Closed, effects),
+            (Phase::Opening, Event::Open(header)) => self.opened(header, effects),
+            (_, Event::Nonza(element)) => self.nonza(&element, effects),
+            (_, Event::Stanza(stanza)) => self.stanza(&stanza, effects),
+            _ => self.break_off(StreamCondition::BadFormat, effects),
+        }
+    }
+
+    /// TLS is up, and the other end's certificate says this.
+    pub(crate) fn tls_started(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Handshake {
+            self.secured(peer, effects);
+        }
+    }
+
+    /// Ends the stream in order, or with an error.
+    pub(crate) fn close(&mut self, error: Option<&StreamError>) -> Vec<u8> {
+        if matches!(self.phase, Phase::Over | Phase::Handshake) {
+            return Vec::new();
+        }
+        self.phase = Phase::Over;
+        [error.map(words::error).unwrap_or_default(), words::CLOSE.to_vec()].concat()
+    }
+
+    fn secured(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
+        self.secure = true;
+        let vouched = peer.vouches_for(self.plan.remote.as_str());
+        match (self.plan.policy, vouched) {
+            (Policy::Off, _) => self.failed(Failure::Policy, effects),
+            (Policy::Secure, Err(why)) => self.failed(Failure::Certificate(why), effects),
+            _ => self.open(effects),
+        }
+    }
+
+    fn open(&mut self, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Opening;
+        let header = Header {
+            from: self.plan.local.as_str(),
+            to: Some(self.plan.remote.as_str()),
+            id: None,
+        };
+        effects.push(Effect::Write(words::header(&header)));
+    }
+
+    fn opened(&mut self, header: StreamHeader, effects: &mut Vec<Effect>) {
+        if let Some(fault) = header.fault {
+            return self.break_off(fault, effects);
+        }
+        let from = header.from.as_deref().map(BareJid::parse);
+        if matches!(&from, Some(from) if from.as_ref() != Ok(&self.plan.remote)) {
+            return self.break_off(StreamCondition::InvalidFrom, effects);
+        }
+        // Whoever is older than features has no TLS either (RFC 6120 §4.7.5).
+        if !header.version.as_deref().is_some_and(|version| version.starts_with("1.")) {
+            return self.failed(Failure::NoTls, effects);
+        }
+        self.id = header.id.unwrap_or_default();
+        self.phase = Phase::Features;
+    }
+
+    fn nonza(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        match (self.phase, element.ns(), element.name()) {
+            (Phase::Features, ns::STREAM, "features") => self.choose(element, effects),
+            (Phase::Proceed, ns::TLS, "proceed") => {
+                self.phase = Phase::Handshake;
+                effects.push(Effect::StartTls);
+            }
+            (Phase::Proceed, ns::TLS, "failure") => self.failed(Failure::NoTls, effects),
+            (Phase::External, ns::SASL, "success") => {
+                self.authenticated = true;
+                effects.push(Effect::Restart);
+                self.open(effects);
+            }
+            // An empty challenge to an initial response asks for nothing.
+            (Phase::External, ns::SASL, "challenge") => {
+                let response = Element::new("response", ns::SASL).with_text("=");
+                effects.push(Effect::Write(response.to_bytes()));
+            }
+            // Where the certificate is not enough, dialback may be (XEP-0178 §3, step 11).
+            (Phase::External, ns::SASL, "failure") => self.dial_back(effects),
+            (Phase::Dialback, DIALBACK, "result") => self.result(element, effects),
+            (Phase::Question, DIALBACK, "verify") => self.verdict(element, effects),
+            (Phase::Enabling, ns::SM, "enabled") => self.ready(true, effects),
+            (Phase::Enabling, ns::SM, "failed") => self.ready(false, effects),
+            (Phase::Open, ns::SM, _) => match Request::parse(element) {
+                Ok(Request::Handled(h)) => effects.push(Effect::Handled(h)),
+                Ok(Request::Ask) => effects.push(Effect::Acknowledge),
+                _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
+            },
+            // More features may come, as after dialback.
+            (_, ns::STREAM, "features") => {}
+            _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
+        }
+    }
+
+    fn choose(&mut self, features: &Element, effects: &mut Vec<Effect>) {
+        if !self.secure {
+            if features.child("starttls", ns::TLS).is_none() {
+                return self.failed(Failure::NoTls, effects);
+            }
+            self.phase = Phase::Proceed;
+            let starttls = Element::new("starttls", ns::TLS);
+            return effects.push(Effect::Write(starttls.to_bytes()));
+        }
+        self.offers_management = features.child("sm", ns::SM).is_some();
+        if let Purpose::Ask(question) = &self.plan.purpose {
+            self.phase = Phase::Question;
+            let pair = (question.local.as_str(), question.remote.as_str());
+            let key = Saying::Key(&question.key);
+            let asked = words::dialback(Step::Verify, pair, Some(&question.id), &key);
+            return effects.push(Effect::Write(asked));
+        }
+        if self.authenticated {
+            return self.enable(effects);
+        }
+        let offers = |mechanisms: &Element| {
+            mechanisms.children().any(|it| it.name() == "mechanism" && it.text().trim() == EXTERNAL)
+        };
+        if !features.child("mechanisms", ns::SASL).is_some_and(offers) {
+            return self.dial_back(effects);
+        }
+        self.phase = Phase::External;
+        let identity = auth::encoding::encode(self.plan.local.as_str().as_bytes());
+        let auth =
+            Element::new("auth", ns::SASL).with_attr("mechanism", EXTERNAL).with_text(identity);
+        effects.push(Effect::Write(auth.to_bytes()));
+    }
+
+    /// XEP-0220 §2.1.1.
+    fn dial_back(&mut self, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Dialback;
+        let (local, remote) = (self.plan.local.as_str(), self.plan.remote.as_str());
+        let key = self.plan.keys.key(remote, local, &self.id);
+        let result = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
+        effects.push(Effect::Write(result));
+    }
+
+    /// Only of the pair that we have asked for (XEP-0220 §3.1).
+    fn result(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let (local, remote) = (&self.plan.local, &self.plan.remote);
+        if !is_between(element, remote, local) {
+            return self.break_off(StreamCondition::PolicyViolation, effects);
+        }
+        match element.attr("type") {
+            Some("valid") => self.enable(effects),
+            Some("invalid") => self.failed(Failure::KeyInvalid, effects),
+            Some("error") => {
+                let condition = words::condition(element);
+                self.failed(Failure::Dialback(condition.map(StanzaCondition::name)), effects);
+            }
+            _ => self.break_off(StreamCondition::BadFormat, effects),
+        }
+    }
+
+    fn verdict(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let Purpose::Ask(question) = &self.plan.purpose else { return };
+        let is_ours = is_between(element, &question.remote, &question.local)
+            && element.attr("id") == Some(&question.id);
+        if !is_ours {
+            return self.break_off(StreamCondition::PolicyViolation, effects);
+        }
+        let verdict = match element.attr("type") {
+            Some("valid") => Verdict::Valid,
+            Some("invalid") => Verdict::Invalid,
+            _ => Verdict::Error(match words::condition(element) {
+                Some(StanzaCondition::ItemNotFound) => StanzaCondition::RemoteServerNotFound,
+                _ => StanzaCondition::RemoteServerTimeout,
+            }),
+        };
+        self.phase = Phase::Over;
+        effects.push(Effect::Write(words::CLOSE.to_vec()));
+        effects.push(Effect::Verdict(verdict));
+    }
+
+    fn enable(&mut self, effects: &mut Vec<Effect>) {
+        if !self.offers_management {
+            return self.ready(false, effects);
+        }
+        self.phase = Phase::Enabling;
+        effects.push(Effect::Write(Element::new("enable", ns::SM).to_bytes()));
+    }
+
+    fn ready(&mut self, managed: bool, effects: &mut Vec<Effect>) {
+        self.phase = Phase::Open;
+        effects.push(Effect::Open { managed });
+    }
+
+    /// On our own stream the other end may send nothing but answers (RFC 6120 §4.5): whatever comes, comes from nobody.
+    fn stanza(&mut self, stanza: &Stanza, effects: &mut Vec<Effect>) {
+        tracing::debug!(
+            peer = self.plan.remote.as_str(),
+            stanza = stanza.kind().name(),
+            "a stanza came where none may"
+        );
+        self.break_off(StreamCondition::NotAuthorized, effects);
+    }
+
+    /// The other end does what it may not.
+    pub(crate) fn break_off(&mut self, condition: StreamCondition, effects: &mut Vec<Effect>) {
+        let bytes = self.close(Some(&condition.into()));
+        effects.push(Effect::Write(bytes));
+        effects.push(Effect::Failed(Failure::Protocol(condition.name())));
+    }
+
+    fn failed(&mut self, failure: Failure, effects: &mut Vec<Effect>) {
+        let bytes = self.close(None);
+        if !bytes.is_empty() {
+            effects.push(Effect::Write(bytes));
+        }
+        self.phase = Phase::Over;
+        effects.push(Effect::Failed(failure));
+    }
+}
+
+/// An acknowledgement of nothing.
+pub(crate) fn none_handled() -> Vec<u8> {
+    sm::handled(0).to_bytes()
+}
+
+fn is_between(element: &Element, from: &BareJid, to: &BareJid) -> bool {
+    let is = |name, jid: &BareJid| {
+        element.attr(name).is_some_and(|text| BareJid::parse(text).as_ref() == Ok(jid))
+    };
+    is("from", from) && is("to", to)
+}

@@ -1,0 +1,220 @@
+//! How we prove who we are, what we want to see first, and what another server may not say on a stream of ours.
+
+use stream::{Limits, Parser};
+
+use super::*;
+
+struct Play {
+    machine: Outgoing,
+    parser: Parser,
+    effects: Vec<Effect>,
+}
+
+const TLS: &str =
+    "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>";
+const EXTERNAL_OFFERED: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+    <mechanism>EXTERNAL</mechanism></mechanisms><sm xmlns='urn:xmpp:sm:3'/></stream:features>";
+const NOTHING: &str = "<stream:features/>";
+
+fn plan(policy: Policy, purpose: Purpose) -> Plan {
+    let bare = |text| BareJid::parse(text).unwrap();
+    let keys = Keys::new(b"secret");
+    Plan { local: bare("us.example"), remote: bare("them.example"), policy, purpose, keys }
+}
+
+impl Play {
+    fn begin(plan: Plan) -> Self {
+        let mut effects = Vec::new();
+        let machine = Outgoing::begin(plan, None, &mut effects);
+        let parser = Parser::for_content(Limits::AFTER_LOGIN, ns::SERVER);
+        Self { machine, parser, effects }
+    }
+
+    /// Up to their header under TLS.
+    fn secured(plan: Plan, names: &[&str]) -> Self {
+        let mut play = Self::begin(plan);
+        play.open("id1");
+        play.hear(TLS);
+        assert!(play.said().contains("<starttls"));
+        play.hear("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        assert_eq!(play.effects, [Effect::StartTls]);
+        play.parser.reset();
+        play.effects.clear();
+        play.machine.tls_started(&Peer::of(names), &mut play.effects);
+        if play.failure().is_none() {
+            play.open("id2");
+        }
+        play
+    }
+
+    fn open(&mut self, id: &str) {
+        self.hear(&format!(
+            "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='{}' from='them.example' to='us.example' id='{id}' version='1.0'>",
+            ns::STREAM
+        ));
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.effects.clear();
+        let mut events = Vec::new();
+        self.parser.feed(text.as_bytes(), &mut events).unwrap();
+        for event in events {
+            self.machine.handle(event, &mut self.effects);
+        }
+    }
+
+    fn said(&self) -> String {
+        let bytes = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Write(bytes) => Some(String::from_utf8(bytes.clone()).unwrap()),
+            _ => None,
+        });
+        bytes.collect()
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Failed(failure) => Some(failure),
+            _ => None,
+        })
+    }
+}
+
+fn question() -> Question {
+    let bare = |text| BareJid::parse(text).unwrap();
+    let (local, remote) = (bare("us.example"), bare("them.example"));
+    Question { local, remote, id: "their-stream".to_owned(), key: "their-key".to_owned() }
+}
+
+#[test]
+fn a_server_without_tls_is_not_spoken_with() {
+    let mut play = Play::begin(plan(Policy::Dialback, Purpose::Deliver));
+    assert!(play.said().contains("from='us.example' to='them.example' version='1.0'"));
+    play.open("id1");
+    play.hear(NOTHING);
+    assert_eq!(play.failure(), Some(&Failure::NoTls));
+    assert!(!play.said().contains("db:result"));
+}
+
+#[test]
+fn a_server_that_is_not_proved_hears_nothing_more() {
+    let play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["other.example"]);
+    assert!(matches!(play.failure(), Some(Failure::Certificate(_))), "{:?}", play.effects);
+    assert!(!play.said().contains("stream:stream to"));
+    let play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &["other.example"]);
+    assert_eq!(play.failure(), None, "dialback is enough there");
+}
+
+#[test]
+fn our_certificate_proves_who_we_are_and_acknowledgements_are_asked_for() {
+    let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    play.hear(EXTERNAL_OFFERED);
+    let identity = auth::encoding::encode(b"us.example");
+    assert!(play.said().contains(&format!("mechanism='EXTERNAL'>{identity}</auth>")));
+    play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    assert!(play.effects.contains(&Effect::Restart) && play.said().contains("<stream:stream"));
+    play.parser.reset();
+    play.open("id3");
+    play.hear("<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>");
+    assert_eq!(play.said(), "<enable xmlns='urn:xmpp:sm:3'/>");
+    play.hear("<enabled xmlns='urn:xmpp:sm:3'/>");
+    assert_eq!(play.effects, [Effect::Open { managed: true }]);
+    play.hear("<a xmlns='urn:xmpp:sm:3' h='2'/>");
+    assert_eq!(play.effects, [Effect::Handled(2)]);
+    play.hear("</stream:stream>");
+    assert_eq!(play.effects.last(), Some(&Effect::Ended));
+}
+
+#[test]
+fn without_external_a_key_proves_it_and_so_it_does_where_external_fails() {
+    let key = Keys::new(b"secret").key("them.example", "us.example", "id2");
+    let result = format!("<db:result from='us.example' to='them.example'>{key}</db:result>");
+    let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+    play.hear(NOTHING);
+    assert_eq!(play.said(), result);
+    play.hear("<db:result from='them.example' to='us.example' type='valid'/>");
+    assert_eq!(play.effects, [Effect::Open { managed: false }]);
+
+    let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    play.hear(EXTERNAL_OFFERED);
+    play.hear("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>");
+    assert_eq!(play.said(), result);
+}
+
+#[test]
+fn what_dialback_says_is_heard_and_only_from_the_right_one() {
+    let cases = [
+        ("from='them.example' to='us.example' type='invalid'/>", Failure::KeyInvalid),
+        (
+            "from='them.example' to='us.example' type='error'><error type='cancel'>\
+             <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
+            Failure::Dialback(Some("item-not-found")),
+        ),
+        (
+            "from='third.example' to='us.example' type='valid'/>",
+            Failure::Protocol("policy-violation"),
+        ),
+        (
+            "from='them.example' to='other.example' type='valid'/>",
+            Failure::Protocol("policy-violation"),
+        ),
+    ];
+    for (said, failure) in cases {
+        let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+        play.hear(NOTHING);
+        play.hear(&format!("<db:result {said}"));
+        assert_eq!(play.failure(), Some(&failure), "{said}");
+    }
+    let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+    play.hear("<db:result from='them.example' to='us.example' type='valid'/>");
+    assert!(play.failure().is_some(), "nothing was asked yet");
+}
+
+#[test]
+fn somebody_elses_key_is_asked_about_and_the_answer_must_fit() {
+    let ask = || Play::secured(plan(Policy::Dialback, Purpose::Ask(question())), &[]);
+    let mut play = ask();
+    play.hear(EXTERNAL_OFFERED);
+    let asked =
+        "<db:verify from='us.example' to='them.example' id='their-stream'>their-key</db:verify>";
+    assert_eq!(play.said(), asked);
+    play.hear("<db:verify from='them.example' to='us.example' id='their-stream' type='valid'/>");
+    assert_eq!(play.effects.last(), Some(&Effect::Verdict(Verdict::Valid)));
+    for wrong in [
+        "from='them.example' to='us.example' id='another'",
+        "from='third.example' to='us.example' id='their-stream'",
+    ] {
+        let mut play = ask();
+        play.hear(NOTHING);
+        play.hear(&format!("<db:verify {wrong} type='valid'/>"));
+        assert!(play.failure().is_some(), "{wrong}");
+    }
+}
+
+#[test]
+fn nobody_sends_stanzas_on_a_stream_of_ours() {
+    let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+    play.hear(NOTHING);
+    play.hear("<db:result from='them.example' to='us.example' type='valid'/>");
+    play.hear("<message from='a@them.example' to='b@us.example'/>");
+    assert_eq!(play.failure(), Some(&Failure::Protocol("not-authorized")));
+}
+
+#[test]
+fn the_reason_of_an_end_is_kept() {
+    let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+    play.hear(
+        "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+    );
+    assert_eq!(play.failure(), Some(&Failure::Stream("host-unknown".to_owned())));
+}
+
+#[test]
+fn a_header_of_somebody_else_is_refused() {
+    let mut play = Play::begin(plan(Policy::Dialback, Purpose::Deliver));
+    play.hear(&format!(
+        "<stream:stream xmlns='jabber:server' xmlns:stream='{}' from='third.example' id='i' version='1.0'>",
+        ns::STREAM
+    ));
+    assert_eq!(play.failure(), Some(&Failure::Protocol("invalid-from")));
+}

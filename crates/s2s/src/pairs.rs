@@ -1,0 +1,328 @@
+//! Owns the queues to other servers: one for each pair of a domain of ours and one of theirs, shared by all threads.
+//! Whatever the router has for another domain is put here, or refused.
+//!
+//! **Responsibility.** What has a receipt keeps it until the other server has acknowledged the stanza (XEP-0198), or,
+//! where that one does not count, until the stanza is written to its stream; so a client is told that its message is
+//! handled when it has left, or when the error is on its way back. Presence, and what a room tells its occupants, is
+//! promised in memory only: its receipts are released here, so that a server that is not there holds up nobody.
+//!
+//! Bound: as the configuration says, for each pair, and 256 MiB for all; full: `resource-constraint`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::{Body, Envelope, Receipt, Route};
+use router::{Refusal, RemoteGate, Router};
+use tokio::sync::{Notify, mpsc};
+use xmpp::{BareJid, Epoch, Jid, Kind, MessageType, Origin, PresenceType, Stanza};
+
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::queue::{Bounds, Queue, Waiting};
+
+/// Bytes that a stanza counts for beside its content.
+const OVERHEAD: usize = 256;
+
+/// A domain of ours and one of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PairId {
+    pub(crate) local: BareJid,
+    pub(crate) remote: BareJid,
+}
+
+/// What is on its way from one domain to another.
+pub(crate) struct Pair {
+    pub(crate) id: PairId,
+    state: Mutex<State>,
+    /// Something has come.
+    pub(crate) news: Notify,
+    /// An operator wants it to begin anew.
+    pub(crate) reset: Notify,
+}
+
+struct State {
+    queue: Queue<Envelope>,
+    standing: Standing,
+}
+
+/// How a pair stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing was to be sent yet, or for long.
+    Idle,
+    /// Somebody is being looked for, connected to, or convinced.
+    Connecting(Option<Failure>),
+    /// Stanzas go.
+    Open { address: SocketAddr, managed: bool },
+    /// It failed, and is tried again later; a final failure is told to all who come until then.
+    Failed { failure: Failure, until: Duration },
+}
+
+/// All pairs.
+pub(crate) struct Pairs {
+    map: Mutex<HashMap<PairId, Arc<Pair>>>,
+    bounds: Bounds,
+    /// Most pairs.
+    most: usize,
+    router: Router,
+    clock: tokio::time::Instant,
+    /// Bytes of all queues.
+    bytes: Arc<AtomicUsize>,
+    /// To the thread that speaks with others.
+    begin: mpsc::UnboundedSender<Arc<Pair>>,
+    metrics: Arc<Metrics>,
+}
+
+impl RemoteGate for Pairs {
+    fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
+        let (Route::Remote(remote), Body::Stanza(stanza)) = (&envelope.to, &envelope.body) else {
+            return Some((envelope, Refusal::NoRemote));
+        };
+        let Some(from) = stanza.head().from.clone() else {
+            return Some((envelope, Refusal::NoRemote));
+        };
+        // Nobody speaks in another server's name.
+        if matches!(self.router.route_of(&from), Route::Remote(_)) {
+            return Some((envelope, Refusal::NoRemote));
+        }
+        let id = PairId { local: from.domain(), remote: remote.clone() };
+        self.push(&id, envelope)
+    }
+}
+
+impl Pairs {
+    pub(crate) fn new(
+        (bounds, most): (Bounds, usize),
+        router: Router,
+        metrics: Arc<Metrics>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Pair>>) {
+        let (begin, beginning) = mpsc::unbounded_channel();
+        let (map, bytes, clock) = (Mutex::default(), Arc::default(), tokio::time::Instant::now());
+        (Arc::new(Self { map, bounds, most, router, clock, bytes, begin, metrics }), beginning)
+    }
+
+    /// The time, by this gate's own clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// All pairs now.
+    pub(crate) fn all(&self) -> Vec<Arc<Pair>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// How many stanzas wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.all().iter().map(|pair| pair.lock().queue.len()).sum()
+    }
+
+    /// Gives back what there is no room for.
+    fn push(&self, id: &PairId, mut envelope: Envelope) -> Option<(Envelope, Refusal)> {
+        let mut map = self.lock();
+        let known = map.get(id).cloned();
+        let pair = match known {
+            Some(pair) => pair,
+            None if map.len() >= self.most => return Some((envelope, Refusal::Full)),
+            None => {
+                let pair = Arc::new(Pair::new(id.clone(), self.bounds, &self.bytes));
+                map.insert(id.clone(), Arc::clone(&pair));
+                // The thread is there as long as the gate; without it the stanza comes back by its time.
+                self.begin.send(Arc::clone(&pair)).ok();
+                pair
+            }
+        };
+        let mut state = pair.lock();
+        drop(map);
+        let now = self.now();
+        if let Standing::Failed { failure, until } = &state.standing
+            && *until > now
+            && failure.is_final()
+        {
+            let failure = failure.clone();
+            drop(state);
+            self.bounce(envelope, &failure);
+            return None;
+        }
+        let receipt = if self.must_arrive(&envelope) { None } else { envelope.receipt.take() };
+        let bytes = size(&envelope);
+        let pushed = state.queue.push(now, envelope, bytes);
+        drop(state);
+        pair.news.notify_one();
+        if let Some(receipt) = receipt {
+            receipt.release();
+        }
+        pushed.err().map(|envelope| (envelope, Refusal::Full))
+    }
+
+    /// Whether whoever sent it hears that it is handled only when it has left.
+    fn must_arrive(&self, envelope: &Envelope) -> bool {
+        let Body::Stanza(stanza) = &envelope.body else { return false };
+        match stanza.kind() {
+            Kind::Presence(ty) => is_subscription(ty),
+            Kind::Message(MessageType::Groupchat) => {
+                let from = stanza.head().from.as_ref();
+                !from.is_some_and(|from| matches!(self.router.route_of(from), Route::Room(_)))
+            }
+            Kind::Message(_) | Kind::Iq(_) => true,
+        }
+    }
+
+    /// Answers for a stanza that will not arrive.
+    pub(crate) fn bounce(&self, envelope: Envelope, failure: &Failure) {
+        self.metrics.bounced.of(failure.word()).add_one();
+        let Envelope { body, receipt, origin, .. } = envelope;
+        let Body::Stanza(stanza) = body else { return };
+        if let Kind::Presence(ty) = stanza.kind()
+            && is_subscription(ty)
+            && !failure.is_final()
+        {
+            // Its account keeps it, and says it again later.
+            return drop(receipt);
+        }
+        let silent = matches!(
+            stanza.kind(),
+            Kind::Presence(PresenceType::Unavailable | PresenceType::Probe)
+        );
+        let error = stanza.error(&failure.stanza_error()).filter(|_| !silent);
+        match error {
+            Some(error) => self.send(error, origin, receipt),
+            None => release(receipt),
+        }
+    }
+
+    /// Sends a stanza to whoever it is for.
+    pub(crate) fn send(&self, stanza: Stanza, origin: Origin, receipt: Option<Receipt>) {
+        let Some(to) = stanza.head().to.as_ref() else { return release(receipt) };
+        let route = self.router.route_of(to);
+        let envelope = Envelope::new(route, Body::Stanza(stanza), origin, Epoch::default());
+        let refused = self.router.post(vec![envelope.with_receipt(receipt)]);
+        // Where there is no room for the error, the receipt is dropped: whoever waits says it again.
+        self.metrics.refused.add(refused.len() as u64);
+    }
+
+    /// Answers a stanza of another server with an error.
+    pub(crate) fn refuse(&self, stanza: &Stanza, condition: xmpp::StanzaCondition, origin: Origin) {
+        if let Some(error) = stanza.error(&condition.into()) {
+            self.send(error, origin, None);
+        }
+    }
+
+    /// Stanzas that have waited long enough go back, as do those that another member's queue is for now; pairs that
+    /// nobody needs are forgotten.
+    pub(crate) fn sweep(&self) {
+        let now = self.now();
+        for pair in self.all() {
+            let expired = pair.lock().queue.expired(now);
+            if expired.is_empty() {
+                continue;
+            }
+            let failure = pair.failure().unwrap_or(Failure::Silent);
+            for envelope in expired {
+                self.bounce(envelope, &failure);
+            }
+        }
+        self.hand_over();
+    }
+
+    /// What another member owns now finds its way there.
+    fn hand_over(&self) {
+        for pair in self.all() {
+            let remote = Route::Remote(pair.id.remote.clone());
+            if matches!(self.router.place(&remote), router::Place::Member(_)) {
+                let waiting = pair.lock().queue.drain();
+                if !waiting.is_empty() {
+                    drop(self.router.post(waiting));
+                }
+            }
+        }
+    }
+
+    /// Forgets a pair, if nothing waits for it.
+    pub(crate) fn forget(&self, pair: &Pair) -> bool {
+        let mut map = self.lock();
+        // Whoever pushes holds the map until it has the pair.
+        if !pair.lock().queue.is_empty() {
+            return false;
+        }
+        map.remove(&pair.id);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PairId, Arc<Pair>>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pair {
+    fn new(id: PairId, bounds: Bounds, all: &Arc<AtomicUsize>) -> Self {
+        let queue = Queue::new(bounds, Arc::clone(all));
+        let state = State { queue, standing: Standing::Idle };
+        Self { id, state: Mutex::new(state), news: Notify::new(), reset: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next stanza.
+    pub(crate) fn pop(&self) -> Option<Waiting<Envelope>> {
+        self.lock().queue.pop()
+    }
+
+    /// What did not go.
+    pub(crate) fn put_back(&self, items: Vec<Waiting<Envelope>>) {
+        self.lock().queue.put_back(items.into_iter());
+    }
+
+    /// All that waits.
+    pub(crate) fn drain(&self) -> Vec<Envelope> {
+        self.lock().queue.drain()
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.lock().standing.clone()
+    }
+
+    pub(crate) fn stands(&self, standing: Standing) {
+        self.lock().standing = standing;
+    }
+
+    /// Why it does not go, if so.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match &self.lock().standing {
+            Standing::Failed { failure, .. } => Some(failure.clone()),
+            Standing::Connecting(failure) => failure.clone(),
+            Standing::Idle | Standing::Open { .. } => None,
+        }
+    }
+}
+
+fn is_subscription(ty: PresenceType) -> bool {
+    use PresenceType::{Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+    matches!(ty, Subscribe | Subscribed | Unsubscribe | Unsubscribed)
+}
+
+fn release(receipt: Option<Receipt>) {
+    if let Some(receipt) = receipt {
+        receipt.release();
+    }
+}
+
+fn size(envelope: &Envelope) -> usize {
+    match &envelope.body {
+        Body::Stanza(stanza) => stanza.len() + OVERHEAD + address(stanza.head().to.as_ref()),
+        _ => OVERHEAD,
+    }
+}
+
+fn address(jid: Option<&Jid>) -> usize {
+    jid.map_or(0, |jid| jid.as_str().len())
+}

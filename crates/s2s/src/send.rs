@@ -1,0 +1,367 @@
+//! Owns the way out of one pair: opens a stream when something waits, writes what comes as long as it stands, and tries
+//! again, ever later, when it does not.
+//!
+//! A stanza that may not have arrived goes first on the next stream: one that the other server has not acknowledged, or
+//! one whose writing did not come to its end. So where a connection breaks a stanza may come twice, but not never.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::{Body, Envelope};
+use stream::sm::{self, Bounds};
+use stream::{Event, Parser};
+use tokio::io::{ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsStream;
+use xmpp::StreamCondition;
+
+use crate::dial::{Dialer, Opened, random};
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::outgoing::{Effect, Outgoing, none_handled};
+use crate::pairs::{Pair, Pairs, Standing};
+use crate::queue::Waiting;
+use crate::wire::{self, Read, ReadError};
+
+/// Bytes that are written at once.
+const BATCH_BYTES: usize = 64 << 10;
+/// The first and the longest time before another attempt; each is drawn between half of it and the whole.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// As long as stanzas wait, another attempt comes at least this often.
+const BACK_OFF_BUSY: Duration = Duration::from_secs(5);
+/// A pair that nothing comes for is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+/// The other server has this long to acknowledge, or to answer the end of a stream.
+const UNANSWERED: Duration = Duration::from_secs(30);
+const CLOSING: Duration = Duration::from_secs(5);
+/// A space after this much silence, so that a dead connection shows (RFC 6120 §4.6.1).
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+/// What the tasks of all pairs share.
+pub(crate) struct Desk {
+    pub(crate) pairs: Arc<Pairs>,
+    pub(crate) dialer: Rc<Dialer>,
+    pub(crate) router: router::Router,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Streams without stanzas are closed after this long.
+    pub(crate) idle: Duration,
+    /// True: what waits goes, and then the streams end.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// Serves a pair until nothing has come for it for long.
+pub(crate) async fn serve(desk: Rc<Desk>, pair: Arc<Pair>) {
+    let mut failures = 0_u32;
+    loop {
+        if pair.waiting() == 0 {
+            let quiet = timeout(FORGOTTEN, pair.news.notified()).await.is_err();
+            if quiet && pair.waiting() == 0 && desk.pairs.forget(&pair) {
+                return;
+            }
+            continue;
+        }
+        pair.stands(Standing::Connecting(pair.failure()));
+        let opened = match desk.dialer.open(&pair.id.local, &pair.id.remote).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                failures = failures.saturating_add(1);
+                desk.fail(&pair, failure, failures).await;
+                continue;
+            }
+        };
+        tracing::info!(
+            jid = pair.id.local.as_str(),
+            peer = pair.id.remote.as_str(),
+            "a stream to another server is open"
+        );
+        failures = 0;
+        let (address, managed) = (opened.address, opened.managed);
+        pair.stands(Standing::Open { address, managed });
+        desk.metrics.streams[0].add_one();
+        let ended = Live::new(&pair, &opened, &desk).run(opened, &desk).await;
+        desk.metrics.streams[0].take_one();
+        match ended {
+            Ok(()) => pair.stands(Standing::Idle),
+            Err(failure) => {
+                failures = 1;
+                desk.fail(&pair, failure, failures).await;
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Tells whom it concerns, and waits before another attempt.
+    async fn fail(&self, pair: &Pair, failure: Failure, failures: u32) {
+        let (local, remote) = (pair.id.local.as_str(), pair.id.remote.as_str());
+        tracing::info!(jid = local, peer = remote, error = %failure, "cannot speak with another server");
+        self.metrics.failures.of(failure.word()).add_one();
+        let most = if failure.is_final() { BACK_OFF.1 } else { BACK_OFF_BUSY };
+        let wait = (BACK_OFF.0 * 2_u32.saturating_pow(failures.saturating_sub(1).min(8))).min(most);
+        let half = u32::try_from(wait.as_millis() / 2).unwrap_or(u32::MAX);
+        let wait = wait / 2 + Duration::from_millis(random(half.max(1)).into());
+        let until = self.pairs.now() + wait;
+        let is_final = failure.is_final();
+        pair.stands(Standing::Failed { failure: failure.clone(), until });
+        if is_final {
+            for envelope in pair.drain() {
+                self.pairs.bounce(envelope, &failure);
+            }
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = pair.reset.notified() => pair.stands(Standing::Idle),
+        }
+    }
+}
+
+/// An open stream.
+struct Live<'a> {
+    pair: &'a Pair,
+    metrics: &'a Metrics,
+    machine: RefCell<Option<Outgoing>>,
+    /// What is not acknowledged, where the other end counts.
+    unacked: Option<RefCell<sm::Outgoing<Waiting<Envelope>>>>,
+    /// What is being written.
+    in_flight: RefCell<Vec<Waiting<Envelope>>>,
+    /// What the reader has to say.
+    answers: RefCell<Vec<u8>>,
+    news: Notify,
+    acked: Notify,
+}
+
+impl<'a> Live<'a> {
+    fn new(pair: &'a Pair, opened: &Opened, desk: &'a Desk) -> Self {
+        // Looked at before one is pushed, so that a last one always fits.
+        let bounds = Bounds { bytes: usize::MAX, ..Bounds::default() };
+        Self {
+            pair,
+            metrics: &desk.metrics,
+            machine: RefCell::default(),
+            unacked: opened.managed.then(|| RefCell::new(sm::Outgoing::new(bounds))),
+            in_flight: RefCell::default(),
+            answers: RefCell::default(),
+            news: Notify::new(),
+            acked: Notify::new(),
+        }
+    }
+
+    /// Serves the stream until it ends; in order, or why not.
+    async fn run(self, opened: Opened, desk: &Desk) -> Result<(), Failure> {
+        let Opened { io, parser, machine, .. } = opened;
+        *self.machine.borrow_mut() = Some(machine);
+        let (mut reader, mut writer) = split(io);
+        let ended = {
+            let mut reading = pin!(self.read(&mut reader, parser));
+            let mut writing = pin!(self.write(&mut writer, desk));
+            tokio::select! {
+                ended = &mut reading => ended,
+                written = &mut writing => match written {
+                    // The other end closes too (RFC 6120 §4.4).
+                    Ok(()) => timeout(CLOSING, reading).await.unwrap_or(Ok(())),
+                    Err(failure) => Err(failure),
+                },
+            }
+        };
+        let last = self.farewell(ended.is_ok());
+        // Who is gone hears nothing.
+        timeout(CLOSING, wire::write(&mut writer, &last)).await.ok();
+        timeout(CLOSING, tokio::io::AsyncWriteExt::shutdown(&mut writer)).await.ok();
+        let mut back: Vec<Waiting<Envelope>> = Vec::new();
+        if let Some(unacked) = &self.unacked {
+            back.extend(unacked.borrow_mut().take_unacked());
+        }
+        back.append(&mut self.in_flight.borrow_mut());
+        self.pair.put_back(back);
+        ended
+    }
+
+    fn farewell(&self, in_order: bool) -> Vec<u8> {
+        let mut last = std::mem::take(&mut *self.answers.borrow_mut());
+        if in_order && let Some(machine) = &mut *self.machine.borrow_mut() {
+            last.extend(machine.close(None));
+        }
+        last
+    }
+
+    async fn read(
+        &self,
+        io: &mut ReadHalf<TlsStream<TcpStream>>,
+        mut parser: Parser,
+    ) -> Result<(), Failure> {
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        loop {
+            let came = wire::read(io, &mut parser, &mut events).await;
+            self.understand(&mut events, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Write(bytes) => self.say(&bytes),
+                    Effect::Handled(h) => self.handled(h)?,
+                    Effect::Acknowledge => self.say(&none_handled()),
+                    Effect::Ended => return Ok(()),
+                    Effect::Failed(failure) => return Err(failure),
+                    Effect::StartTls
+                    | Effect::Restart
+                    | Effect::Open { .. }
+                    | Effect::Verdict(_) => {}
+                }
+            }
+            match came {
+                Ok(Read::Some(_)) => {}
+                Ok(Read::End) => return Err(Failure::Lost("it was closed".to_owned())),
+                Err(ReadError::Lost(error)) => return Err(Failure::Lost(error.to_string())),
+                Err(ReadError::Xml(error)) => {
+                    return Err(Failure::Protocol(error.condition.name()));
+                }
+            }
+        }
+    }
+
+    fn understand(&self, events: &mut Vec<Event>, effects: &mut Vec<Effect>) {
+        if let Some(machine) = &mut *self.machine.borrow_mut() {
+            for event in events.drain(..) {
+                machine.handle(event, effects);
+            }
+        }
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        self.answers.borrow_mut().extend_from_slice(bytes);
+        self.news.notify_one();
+    }
+
+    /// Stanzas have arrived: nobody waits for them any more.
+    fn handled(&self, h: u32) -> Result<(), Failure> {
+        let Some(unacked) = &self.unacked else { return Ok(()) };
+        let mut unacked = unacked.borrow_mut();
+        match unacked.ack(h) {
+            Ok(acked) => acked.for_each(|waiting| released(waiting.item)),
+            Err(sm::AckError::TooLow { .. }) => {}
+            Err(sm::AckError::TooHigh { .. }) => {
+                return Err(Failure::Protocol(StreamCondition::UndefinedCondition.name()));
+            }
+        }
+        self.acked.notify_one();
+        Ok(())
+    }
+
+    /// Ends well when there is nothing to write for long, or the gate stops.
+    async fn write(
+        &self,
+        io: &mut WriteHalf<TlsStream<TcpStream>>,
+        desk: &Desk,
+    ) -> Result<(), Failure> {
+        let mut stopping = desk.stopping.clone();
+        let mut silent = Duration::ZERO;
+        let lost = |error: std::io::Error| Failure::Lost(error.to_string());
+        loop {
+            // Nothing leaves while others may act for this member.
+            if !desk.router.lease().holds() && desk.router.lease().until_valid().await.is_err() {
+                return Ok(());
+            }
+            let mut out = std::mem::take(&mut *self.answers.borrow_mut());
+            let count = self.gather(&mut out);
+            if !out.is_empty() {
+                wire::write(io, &out).await.map_err(lost)?;
+                self.written(count);
+                silent = if count > 0 { Duration::ZERO } else { silent };
+                continue;
+            }
+            if *stopping.borrow() || !self.is_ours(desk) || silent >= desk.idle {
+                return self.finish(io).await;
+            }
+            let quiet = KEEP_ALIVE.min(desk.idle.saturating_sub(silent));
+            tokio::select! {
+                () = self.pair.news.notified() => {}
+                () = self.news.notified() => {}
+                () = self.acked.notified() => {}
+                () = self.overdue() => return Err(Failure::Silent),
+                () = self.pair.reset.notified() => return Ok(()),
+                _ = stopping.changed() => {}
+                () = sleep(quiet) => {
+                    silent += quiet;
+                    wire::write(io, b" ").await.map_err(lost)?;
+                }
+            }
+        }
+    }
+
+    /// Takes as much as goes at once; how many stanzas.
+    fn gather(&self, out: &mut Vec<u8>) -> u64 {
+        let mut count = 0;
+        while out.len() < BATCH_BYTES && self.has_room() {
+            let Some(waiting) = self.pair.pop() else { break };
+            if let Body::Stanza(stanza) = &waiting.item.body {
+                stanza.write(out);
+                count += 1;
+            }
+            match &self.unacked {
+                Some(unacked) => self.keep(&mut unacked.borrow_mut(), waiting),
+                None => self.in_flight.borrow_mut().push(waiting),
+            }
+        }
+        if count > 0 && self.unacked.is_some() {
+            out.extend_from_slice(&sm::ask().to_bytes());
+        }
+        count
+    }
+
+    fn keep(&self, unacked: &mut sm::Outgoing<Waiting<Envelope>>, waiting: Waiting<Envelope>) {
+        // There is room: it was looked before.
+        let bytes = waiting.bytes;
+        if let Err(sm::Full(waiting)) = unacked.push(waiting, bytes) {
+            self.in_flight.borrow_mut().push(waiting);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let most = Bounds::default();
+        self.unacked.as_ref().is_none_or(|unacked| {
+            let unacked = unacked.borrow();
+            unacked.len() < most.stanzas && unacked.bytes() < most.bytes
+        })
+    }
+
+    fn written(&self, count: u64) {
+        self.metrics.stanzas_out.add(count);
+        for waiting in self.in_flight.borrow_mut().drain(..) {
+            released(waiting.item);
+        }
+    }
+
+    /// Waits until the other end has acknowledged all, and closes.
+    async fn finish(&self, io: &mut WriteHalf<TlsStream<TcpStream>>) -> Result<(), Failure> {
+        while self.unacked.as_ref().is_some_and(|unacked| !unacked.borrow().is_empty()) {
+            if timeout(CLOSING, self.acked.notified()).await.is_err() {
+                return Err(Failure::Silent);
+            }
+        }
+        let last = self.farewell(true);
+        wire::write(io, &last).await.map_err(|error| Failure::Lost(error.to_string()))
+    }
+
+    /// Waits until the other end has left stanzas unacknowledged for too long.
+    async fn overdue(&self) {
+        match &self.unacked {
+            Some(unacked) if !unacked.borrow().is_empty() => sleep(UNANSWERED).await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Whether the queue of the domain lives on this member still.
+    fn is_ours(&self, desk: &Desk) -> bool {
+        let remote = proto::Route::Remote(self.pair.id.remote.clone());
+        !matches!(desk.router.place(&remote), router::Place::Member(_))
+    }
+}
+
+fn released(envelope: Envelope) {
+    if let Some(receipt) = envelope.receipt {
+        receipt.release();
+    }
+}

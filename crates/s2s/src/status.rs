@@ -1,0 +1,82 @@
+//! Owns what operators see of federation and may do about it.
+
+use std::sync::Arc;
+
+use crate::gate::{inbound, outbound};
+use crate::guests::Guests;
+use crate::pairs::Pairs;
+
+/// A stream to another server, or what keeps it from being one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundLine {
+    /// The domain of ours.
+    pub local: String,
+    /// The other server's.
+    pub remote: String,
+    /// `idle`, `connecting`, `open`, `open, acknowledged`, `failed`.
+    pub state: &'static str,
+    /// Where it leads.
+    pub address: Option<String>,
+    /// Stanzas that wait.
+    pub waiting: usize,
+    /// Why the last attempt failed, in plain words.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    pub retry_seconds: Option<u64>,
+}
+
+/// A stream of another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundLine {
+    /// Where it comes from.
+    pub address: String,
+    /// The domains that it has proved to speak for.
+    pub domains: Vec<String>,
+}
+
+/// All streams of this member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// To other servers.
+    pub outbound: Vec<OutboundLine>,
+    /// Of other servers.
+    pub inbound: Vec<InboundLine>,
+}
+
+/// What can be asked of the gate.
+pub struct Status {
+    pairs: Arc<Pairs>,
+    guests: Arc<Guests>,
+}
+
+impl Status {
+    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>) -> Self {
+        Self { pairs, guests }
+    }
+
+    /// All streams, by name.
+    #[must_use]
+    pub fn streams(&self) -> Streams {
+        let now = self.pairs.now();
+        let mut streams = Streams {
+            outbound: self.pairs.all().iter().map(|pair| outbound(pair, now)).collect(),
+            inbound: self.guests.list().into_iter().map(inbound).collect(),
+        };
+        streams.outbound.sort_by(|a, b| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)));
+        streams.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
+        streams
+    }
+
+    /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once. How many.
+    pub fn reset(&self, remote: Option<&str>) -> usize {
+        let is_meant = |name: &str| remote.is_none_or(|remote| remote == name);
+        let pairs = self.pairs.all().into_iter().filter(|pair| is_meant(pair.id.remote.as_str()));
+        pairs.map(|pair| pair.reset.notify_one()).count()
+    }
+
+    /// Stanzas that wait for other servers.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pairs.waiting()
+    }
+}

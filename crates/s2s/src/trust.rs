@@ -1,0 +1,202 @@
+//! Owns what a certificate proves: which domains it speaks for, and whether anybody trusted says so (RFC 6120 §13.7,
+//! RFC 9525). Knows no sockets.
+//!
+//! Names are taken from the subjectAltName alone: dNSName, with `*` as the whole of the first label; SRVName of
+//! `_xmpp-server` (RFC 4985); XmppAddr (RFC 6120 §13.7.1.4). The common name says nothing (RFC 9525 §6.3). Revocation
+//! is not looked at, since few authorities still offer what could be asked; nor are DANE (RFC 6698) and POSH (RFC 7711).
+
+use rustls::RootCertStore;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::server::ParsedCertificate;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::der_parser::oid::Oid;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::resolve::ascii;
+
+/// The authorities that are trusted.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    roots: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// What the other end's certificate says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Why nobody trusted vouches for what it says; none where somebody does.
+    fault: Option<String>,
+    names: Vec<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    /// A domain, or one whose first label is `*`.
+    Dns(String),
+    /// A domain that is served by XMPP servers alone.
+    Xmpp(String),
+}
+
+const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
+const SRV_NAME: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 7];
+/// Most names of one certificate that are looked at.
+const NAMES_MAX: usize = 256;
+
+impl Trust {
+    /// Trusts the authorities in a PEM file; what cannot be read in it is left out.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn read(
+        file: &std::path::Path,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Self, rustls_pki_types::pem::Error> {
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
+        roots.add_parsable_certificates(certificates);
+        Ok(Self { roots, algorithms })
+    }
+
+    /// Trusts nobody.
+    pub(crate) fn nobody(algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self { roots: RootCertStore::empty(), algorithms }
+    }
+
+    /// What a chain says, the certificate of the peer first. The use that it was made for is that of a server, also
+    /// where the peer is the one that connects (XEP-0178 §3).
+    pub(crate) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Peer {
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Peer { fault: Some("it shows no certificate".to_owned()), names: Vec::new() };
+        };
+        let verified = ParsedCertificate::try_from(leaf).and_then(|parsed| {
+            let (roots, all) = (&self.roots, self.algorithms.all);
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, all)
+        });
+        Peer { fault: verified.err().map(|error| explain(&error)), names: names(leaf) }
+    }
+}
+
+impl Peer {
+    /// One whose certificate is good for these domains.
+    #[cfg(test)]
+    pub(crate) fn of(domains: &[&str]) -> Self {
+        let names = domains.iter().map(|name| Name::Dns((*name).to_owned())).collect();
+        Self { fault: None, names }
+    }
+
+    /// Whether it is proved to be the server of a domain.
+    ///
+    /// # Errors
+    /// Why not, in words for people.
+    pub(crate) fn vouches_for(&self, domain: &str) -> Result<(), String> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let wanted = ascii(domain);
+        let matches = |name: &Name| match name {
+            Name::Xmpp(name) => name == domain || Some(name) == wanted.as_ref(),
+            Name::Dns(pattern) => wanted.as_deref().is_some_and(|it| is_matched(it, pattern)),
+        };
+        if self.names.iter().any(matches) {
+            return Ok(());
+        }
+        Err(format!("its certificate is not for {domain}"))
+    }
+}
+
+fn explain(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Fault;
+    let rustls::Error::InvalidCertificate(fault) = error else {
+        return format!("its certificate cannot be used: {error}");
+    };
+    match fault {
+        Fault::Expired | Fault::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
+            "its certificate is not valid yet".to_owned()
+        }
+        // An authority of the same name, but another key.
+        Fault::UnknownIssuer | Fault::BadSignature => {
+            "its certificate is signed by nobody who is trusted here".to_owned()
+        }
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+            "its certificate is not for servers".to_owned()
+        }
+        other => format!("its certificate cannot be used: {other:?}"),
+    }
+}
+
+/// RFC 9525 §6.3: `*` stands for one whole label, the first, and not for one of a name that has only two.
+fn is_matched(domain: &str, pattern: &str) -> bool {
+    let Some(rest) = pattern.strip_prefix("*.") else {
+        return domain.eq_ignore_ascii_case(pattern);
+    };
+    domain.split_once('.').is_some_and(|(first, tail)| {
+        !first.is_empty() && tail.eq_ignore_ascii_case(rest) && rest.contains('.')
+    })
+}
+
+fn names(leaf: &CertificateDer<'_>) -> Vec<Name> {
+    let Ok((_, certificate)) = X509Certificate::from_der(leaf) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    names.value.general_names.iter().filter_map(name).take(NAMES_MAX).collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<Name> {
+    match name {
+        GeneralName::DNSName(name) => Some(Name::Dns((*name).to_owned())),
+        GeneralName::OtherName(oid, value) => other_name(oid, value),
+        _ => None,
+    }
+}
+
+/// The value is a string in an explicit tag: two headers of DER, then the text.
+fn other_name(oid: &Oid<'_>, value: &[u8]) -> Option<Name> {
+    let is = |known: &[u64]| oid.iter().is_some_and(|arcs| arcs.eq(known.iter().copied()));
+    if is(&XMPP_ADDR) {
+        let text = inner_text(value)?;
+        return Some(Name::Xmpp(text.to_owned()));
+    }
+    if is(&SRV_NAME) {
+        let text = inner_text(value)?;
+        return text.strip_prefix("_xmpp-server.").map(|name| Name::Xmpp(name.to_owned()));
+    }
+    None
+}
+
+/// The text of a UTF8String or IA5String, inside its explicit tag or bare.
+fn inner_text(value: &[u8]) -> Option<&str> {
+    const EXPLICIT: u8 = 0xa0;
+    const UTF8: u8 = 0x0c;
+    const IA5: u8 = 0x16;
+    let (tag, content) = element(value)?;
+    let (tag, content) = if tag == EXPLICIT { element(content)? } else { (tag, content) };
+    if !matches!(tag, UTF8 | IA5) {
+        return None;
+    }
+    str::from_utf8(content).ok().filter(|text| !text.contains('\0'))
+}
+
+/// The tag and the content of one element of DER that fills the bytes; long forms up to 65,535.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => {
+            let (&length, rest) = rest.split_first()?;
+            (usize::from(length), rest)
+        }
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk::<2>()?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        _ => return None,
+    };
+    (rest.len() == length).then_some((tag, rest))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Owns `rookery s2s`: streams with other servers, why one does not come about, and another attempt.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use web::federation::{OutboundLine, Reset, Streams};
+
+use super::client::{Client, segment};
+use crate::config::Config;
+
+/// What to do with streams to other servers.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the streams of this member, and why one does not come about
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the streams to a domain, or to all, and try anew at once
+    Reset {
+        /// The domain; none: all
+        domain: Option<String>,
+        /// Say so as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does it.
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
+    let client = Client::need(&config.data_dir)?;
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::List { json } => {
+            let streams: Streams = client.get("/api/v1/s2s")?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&streams)?)?;
+                return Ok(());
+            }
+            for line in streams.outbound {
+                writeln!(out, "{}", outbound(&line))?;
+            }
+            for line in streams.inbound {
+                let domains = match line.domains.is_empty() {
+                    true => "nobody yet".to_owned(),
+                    false => line.domains.join(", "),
+                };
+                writeln!(out, "from {domains}  {}", line.address)?;
+            }
+        }
+        Command::Reset { domain, json } => {
+            let path = match &domain {
+                Some(domain) => format!("/api/v1/s2s/{}", segment(domain)),
+                None => "/api/v1/s2s".to_owned(),
+            };
+            let done: Reset = client.delete(&path)?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&done)?)?;
+            } else {
+                writeln!(out, "{} begin anew", done.streams)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn outbound(line: &OutboundLine) -> String {
+    let mut words = vec![format!("{} to {}", line.local, line.remote), line.state.clone()];
+    words.extend(line.address.clone());
+    if line.waiting > 0 {
+        words.push(format!("{} waiting", line.waiting));
+    }
+    words.extend(line.reason.clone());
+    if let Some(seconds) = line.retry_seconds.filter(|_| line.state == "failed") {
+        words.push(format!("again in {seconds} s"));
+    }
+    words.join("  ")
+}

@@ -1,0 +1,101 @@
+//! Owns the administration of streams with other servers over HTTP: the words. What is done is known to who holds them.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::administration::Problem;
+use crate::serve::Shared;
+
+/// A stream to another server, or what keeps it from being one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboundLine {
+    /// The domain of ours.
+    pub local: String,
+    /// The other server's.
+    pub remote: String,
+    /// `idle`, `connecting`, `open`, `open, acknowledged`, `failed`.
+    pub state: String,
+    /// Where it leads.
+    pub address: Option<String>,
+    /// Stanzas that wait.
+    pub waiting: usize,
+    /// Why the last attempt failed, in plain words.
+    pub reason: Option<String>,
+    /// When it is tried again.
+    pub retry_seconds: Option<u64>,
+}
+
+/// A stream of another server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundLine {
+    /// Where it comes from.
+    pub address: String,
+    /// The domains that it has proved to speak for.
+    pub domains: Vec<String>,
+}
+
+/// All streams of this member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Streams {
+    /// To other servers.
+    pub outbound: Vec<OutboundLine>,
+    /// Of other servers.
+    pub inbound: Vec<InboundLine>,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    /// So many streams begin anew.
+    pub streams: usize,
+}
+
+/// Whoever holds the streams.
+pub trait Federation: Send + Sync {
+    /// All of this member.
+    fn streams(&self) -> Streams;
+
+    /// Ends the streams to a domain, or to all where none is named, and tries anew at once. How many.
+    fn reset(&self, domain: Option<&str>) -> usize;
+}
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/v1/s2s", web::get().to(list))
+        .route("/api/v1/s2s", web::delete().to(reset_all))
+        .route("/api/v1/s2s/{domain}", web::delete().to(reset));
+}
+
+fn off() -> HttpResponse {
+    let error = "this server speaks with no other ones: see [s2s] in the configuration".to_owned();
+    HttpResponse::Conflict().json(Problem { error })
+}
+
+async fn list(shared: web::Data<Shared>) -> HttpResponse {
+    match &shared.services.federation {
+        Some(federation) => HttpResponse::Ok().json(federation.streams()),
+        None => off(),
+    }
+}
+
+async fn reset_all(shared: web::Data<Shared>) -> HttpResponse {
+    begin_anew(&shared, None)
+}
+
+async fn reset(shared: web::Data<Shared>, domain: web::Path<String>) -> HttpResponse {
+    begin_anew(&shared, Some(&domain))
+}
+
+fn begin_anew(shared: &Shared, domain: Option<&str>) -> HttpResponse {
+    let Some(federation) = &shared.services.federation else { return off() };
+    match (federation.reset(domain), domain) {
+        (0, Some(domain)) => {
+            let error = format!("there is no stream to {domain}, nor anything that waits for it");
+            HttpResponse::NotFound().json(Problem { error })
+        }
+        (streams, _) => {
+            tracing::info!(peer = domain, "streams to other servers begin anew");
+            HttpResponse::Ok().json(Reset { streams })
+        }
+    }
+}
