@@ -5,6 +5,7 @@
 mod cluster;
 mod commands;
 mod docs;
+mod federation;
 mod limits;
 mod redis;
 mod restarts;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import coturn_cases
 import extension_cases
+import federation_cases
 import profanity_cases
 import pubsub_cases
 import room_cases
@@ -20,7 +21,7 @@ from cases import play
 from server import Server
 
 MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
-           pubsub_cases, stranger_cases]
+           pubsub_cases, stranger_cases, federation_cases]
 RUN_SECONDS = 900
 
 

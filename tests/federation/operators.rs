@@ -1,0 +1,126 @@
+//! What operators see of other servers, and what DNS has to say.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use super::land::{
+    Authority, Land, Proof, add, condition, free, hears, hears_body, log_in, settings,
+};
+use crate::stage::Stage;
+
+#[test]
+fn operators_see_each_stream_and_why_one_does_not_come_about() {
+    let mut land = Land::start(Proof::Certificate);
+    let (mut romeo, mut juliet) = land.lovers();
+    romeo.send("<message to='juliet@b.example' type='chat'><body>hi</body></message>");
+    hears_body(&mut juliet, "hi");
+    let list = land.a.run(&["s2s", "list"]).unwrap();
+    let open = format!("a.example to b.example  open, acknowledged  {}", land.s2s[1]);
+    assert!(list.contains(&open), "{list}");
+    let there = land.b.run(&["s2s", "list"]).unwrap();
+    assert!(there.contains("from a.example  127.0.0.1:"), "{there}");
+
+    let reset = land.a.run(&["s2s", "reset", "b.example"]).unwrap();
+    assert_eq!(reset, "1 begin anew\n");
+    romeo.send("<message to='juliet@b.example' type='chat'><body>anew</body></message>");
+    hears_body(&mut juliet, "anew");
+    let nothing = land.a.run(&["s2s", "reset", "c.example"]).unwrap_err();
+    assert!(nothing.contains("no stream to c.example"), "{nothing}");
+
+    land.b.terminate();
+    romeo.send("<message to='juliet@b.example' type='chat'><body>lost</body></message>");
+    let failed = loop {
+        let list = land.a.run(&["s2s", "list", "--json"]).unwrap();
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let line = list["outbound"][0].clone();
+        let reason = line["reason"].as_str().unwrap_or_default();
+        if reason.contains("cannot connect to 127.0.0.1") {
+            break line;
+        }
+    };
+    assert_eq!(failed["waiting"], 1, "{failed}");
+}
+
+/// A name server that knows where the servers of `b.example` are, and says that nothing else is there.
+fn names(server: SocketAddr) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut query = [0; 1024];
+        while let Ok((count, peer)) = socket.recv_from(&mut query) {
+            drop(socket.send_to(&answer(&query[..count], server.port()), peer));
+        }
+    });
+    address
+}
+
+fn answer(query: &[u8], port: u16) -> Vec<u8> {
+    const SRV: u8 = 33;
+    let (mut labels, mut at) = (Vec::new(), 12);
+    while query[at] > 0 {
+        let end = at + 1 + usize::from(query[at]);
+        labels.push(String::from_utf8(query[at + 1..end].to_vec()).unwrap().to_lowercase());
+        at = end;
+    }
+    let question = &query[12..at + 5];
+    let known = query[at + 2] == SRV && labels.join(".") == "_xmpp-server._tcp.b.example";
+    let head = [&query[..2], &[0x85, if known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(known)]];
+    let mut all = [&head.concat()[..], &[0, 0, 0, 0], question].concat();
+    if known {
+        let [high, low] = port.to_be_bytes();
+        all.extend([0xc0, 12, 0, SRV, 0, 1, 0, 0, 0, 60, 0, 17, 0, 10, 0, 5, high, low]);
+        all.extend(b"\x09localhost\x00");
+    }
+    all
+}
+
+/// A server that finds others by this name server.
+fn by_dns(authority: &Authority, names: SocketAddr, private: bool) -> Stage {
+    let files = authority.certify(&["a.example", "conference.a.example"]);
+    let own = ("a.example", Some(&files));
+    let settings = settings(own, free(), ("c.example", free()), &authority.file());
+    let private = format!("[s2s]\nallow_private = {private}\n");
+    let dns = format!("[dns]\nservers = ['{names}']\n");
+    let stage = Stage::start(&(settings.replace("[s2s]\n", &private) + &dns));
+    add(&stage, "romeo@a.example");
+    stage
+}
+
+#[test]
+fn servers_are_found_by_their_records_in_dns() {
+    let authority = Authority::new();
+    let b = free();
+    let names = names(b);
+    let a = by_dns(&authority, names, true);
+    let files = authority.certify(&["b.example"]);
+    let own = ("b.example", Some(&files));
+    let stage = Stage::start(&settings(own, b, ("a.example", free()), &authority.file()));
+    add(&stage, "juliet@b.example");
+    let mut juliet = log_in(&stage, "juliet@b.example");
+    let mut romeo = log_in(&a, "romeo@a.example");
+    romeo.send("<message to='juliet@b.example' type='chat'><body>found</body></message>");
+    hears_body(&mut juliet, "found");
+    let check = a.run(&["dns", "check", "b.example"]).unwrap();
+    let record = format!("localhost:{} (priority 10, weight 5)", b.port());
+    assert!(
+        check.contains(&record) && check.contains(&format!("127.0.0.1:{}", b.port())),
+        "{check}"
+    );
+    assert!(check.contains("_xmpps-server._tcp.b.example  no record"), "{check}");
+    let routed = a.run(&["dns", "check", "c.example", "--json"]).unwrap();
+    assert!(routed.contains("as s2s.route says"), "{routed}");
+}
+
+#[test]
+fn names_that_lead_to_private_addresses_are_not_followed() {
+    let authority = Authority::new();
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = by_dns(&authority, names(inside.local_addr().unwrap()), false);
+    let mut romeo = log_in(&a, "romeo@a.example");
+    for domain in ["b.example", "127.0.0.1", "nowhere.example"] {
+        romeo.send(format!("<message to='x@{domain}' id='m'><body>hi</body></message>"));
+        let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+        assert_eq!(condition(&error).as_deref(), Some("remote-server-not-found"), "{domain}");
+    }
+    inside.set_nonblocking(true).unwrap();
+    assert!(inside.accept().is_err(), "nobody has connected");
+}
