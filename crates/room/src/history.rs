@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn messages_are_stamped_once_by_the_room() {
         let history = history(1);
-        let delay = delay::find(&history.lines[0].stanza).unwrap();
-        assert_eq!(delay.from, Some(Jid::parse("coven@chat.x").unwrap()));
+        let room = Jid::parse("coven@chat.x").unwrap();
+        let delay = delay::of(&history.lines[0].stanza, &room).unwrap();
         assert_eq!(delay.unix_micros, 1_000_000);
     }
 

@@ -20,7 +20,7 @@ mod tests;
 
 use entity::{Context, Extension};
 use store::{Key, Kind as RowKind, Row, Write};
-use xmpp::{ErrorType, Features, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns};
+use xmpp::{ErrorType, Features, Jid, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns};
 
 use crate::extensions::deliver as hand_to;
 use crate::extensions::hints::may_keep_for_later;
@@ -154,7 +154,7 @@ fn is_own(user: &User, stanza: &Stanza) -> bool {
 /// A message to the account went to every session that took messages then; one to a resource only there.
 fn deliver_again(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
     let to_account = stanza.head().to.as_ref().is_none_or(|to| to.is_bare());
-    let at = delay::find(&stanza)
+    let at = delay::of(&stanza, &server_of(user))
         .map_or(cx.now.unix_micros, |delay| u64::try_from(delay.unix_micros).unwrap_or(0));
     let mut had = false;
     let mut to = Vec::new();
@@ -177,13 +177,17 @@ fn deliver_again(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
 
 /// With the time when it was to be delivered, unless it says so already (XEP-0203).
 fn late(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> Stanza {
-    let server = user.jid.domain().into();
-    let stamped = delay::find(stanza).is_some_and(|delay| delay.from.as_ref() == Some(&server));
-    if stamped {
+    let server = server_of(user);
+    if delay::of(stanza, &server).is_some() {
         return stanza.clone();
     }
     let note = delay::element(Some(&server), cx.now.unix_micros);
     stanza.with_child(&note.with_text("Offline Storage"))
+}
+
+/// In whose name the time is noted; what others say of it was taken out when the message came.
+fn server_of(user: &User) -> Jid {
+    user.jid.domain().into()
 }
 
 fn not_kept() -> StanzaError {

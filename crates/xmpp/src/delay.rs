@@ -36,13 +36,16 @@ pub fn parse(element: &Element) -> Option<Delay> {
     })
 }
 
-/// The first note of a delay that a stanza carries.
+/// The first note of a delay in the name of `by` that a stanza carries. It can be believed where those that
+/// others wrote in this name were taken out before ([`without_forged`]).
 #[must_use]
-pub fn find(stanza: &Stanza) -> Option<Delay> {
+pub fn of(stanza: &Stanza, by: &Jid) -> Option<Delay> {
     if !stanza.features().any(Features::DELAY) {
         return None;
     }
-    stanza.find("delay", ns::DELAY)?.parse().as_ref().and_then(parse)
+    let mut notes = stanza.children().filter(|child| child.ns == ns::DELAY);
+    let note = notes.find(|child| child.name == "delay" && child.has_address("from", by))?;
+    note.parse().as_ref().and_then(parse)
 }
 
 /// Takes out the notes that claim to be of `by`, which has not written them yet (§5).
@@ -101,8 +104,21 @@ mod tests {
         let server = Jid::parse("capulet.com").unwrap();
         let clean = without_forged(&stanza, &server);
         assert_eq!(clean.children().count(), 2);
-        assert_eq!(find(&clean).unwrap().from, Some(Jid::parse("other.example").unwrap()));
+        let other = Jid::parse("other.example").unwrap();
+        assert_eq!(of(&clean, &other).unwrap().from.as_ref(), Some(&other));
+        assert_eq!(of(&clean, &server), None);
         assert_eq!(without_forged(&clean, &server).inner().as_ptr(), clean.inner().as_ptr());
-        assert_eq!(find(&message("<body>hi</body>")), None);
+        assert_eq!(of(&message("<body>hi</body>"), &server), None);
+    }
+
+    #[test]
+    fn the_delay_of_one_is_found_behind_those_of_others() {
+        let stanza = message(
+            "<delay xmlns='urn:xmpp:delay' stamp='2099-01-01T00:00:00Z'/>\
+             <delay xmlns='urn:xmpp:delay' from='other.example' stamp='2003-09-10T23:08:25Z'/>\
+             <delay xmlns='urn:xmpp:delay' from='capulet.com' stamp='2002-09-10T23:08:25Z'/>",
+        );
+        let delay = of(&stanza, &Jid::parse("capulet.com").unwrap()).unwrap();
+        assert_eq!(delay.unix_micros.unsigned_abs(), STAMP);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::session::UserWord;
 use proto::{Body, Ledger};
 use store::Error;
-use xmpp::delay;
+use xmpp::{Jid, delay};
 
 use super::drain::WINDOW;
 use super::is_fleeting;
@@ -18,6 +18,20 @@ fn chat(text: &str) -> String {
     format!(
         "<message from='juliet@y.org/b' to='romeo@x.org' type='chat'><body>{text}</body></message>"
     )
+}
+
+fn server() -> Jid {
+    Jid::parse("x.org").unwrap()
+}
+
+/// With a note of a delay.
+fn noted(xml: &str, by: Option<&Jid>, unix_micros: u64) -> String {
+    let note = String::from_utf8(delay::element(by, unix_micros).to_bytes()).unwrap();
+    xml.replace("</message>", &format!("{note}</message>"))
+}
+
+fn messages(said: &[String]) -> Vec<&str> {
+    said.iter().map(String::as_str).filter(|said| !said.contains("presence")).collect()
 }
 
 fn taken(session: u64) -> Body {
@@ -78,9 +92,8 @@ fn a_stored_message_waits_for_a_session_that_takes_messages() {
         })
         .collect();
     assert_eq!(stored.iter().map(crate::stage::short).collect::<Vec<_>>(), ["one", "two"]);
-    let note = delay::find(&stored[0]).unwrap();
+    let note = delay::of(&stored[0], &server()).unwrap();
     assert_eq!(note.unix_micros.unsigned_abs(), came);
-    assert_eq!(note.from.unwrap().as_str(), "x.org");
 }
 
 #[test]
@@ -288,15 +301,31 @@ fn unacknowledged_messages_go_to_the_sessions_that_have_not_had_them() {
     let lost = stage.available("lost", 0);
     stage.available("before", 0);
     stage.trial.advance(Duration::from_secs(10));
-    let at = delay::element(None, stage.trial.now.unix_micros).to_bytes();
-    let note = String::from_utf8(at).unwrap();
-    let with_note = |xml: String| xml.replace("</message>", &format!("{note}</message>"));
+    let at = stage.trial.now.unix_micros;
     let to_lost = chat("two").replace("romeo@x.org", "romeo@x.org/lost");
     stage.trial.advance(Duration::from_secs(10));
     stage.available("after", 0);
-    let said = stage.ends(lost, &[&with_note(chat("one")), &with_note(to_lost)]);
-    let messages: Vec<_> = said.iter().filter(|said| !said.contains("presence")).collect();
-    assert_eq!(messages, ["after: one", "before: two", "after: two"]);
+    let with_note = |xml: &str| noted(xml, Some(&server()), at);
+    let said = stage.ends(lost, &[&with_note(&chat("one")), &with_note(&to_lost)]);
+    assert_eq!(messages(&said), ["after: one", "before: two", "after: two"]);
+}
+
+// XEP-0203 §5: the delay that a sender writes is no reason to believe that a session had the message or not.
+#[test]
+fn a_delay_that_the_sender_wrote_does_not_steer_who_gets_a_message_again() {
+    const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
+    for written in [-1, 1] {
+        let mut stage = Stage::new();
+        let lost = stage.available("lost", 0);
+        stage.available("before", 0);
+        stage.trial.advance(Duration::from_secs(10));
+        let at = stage.trial.now.unix_micros;
+        let forged = at.saturating_add_signed(written * i64::try_from(YEAR).unwrap());
+        stage.trial.advance(Duration::from_secs(10));
+        stage.available("after", 0);
+        let message = noted(&noted(&chat("one"), None, forged), Some(&server()), at);
+        assert_eq!(messages(&stage.ends(lost, &[&message])), ["after: one"], "{forged}");
+    }
 }
 
 // Acknowledged means kept: nothing is acknowledged before it is durable, neither stored nor archived.

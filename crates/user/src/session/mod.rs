@@ -474,10 +474,11 @@ impl Live {
         }
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is over");
         sm::cancel_timers(cx);
-        // XEP-0198 §4: with the time when they were to be delivered. What the user has in store is there.
+        // XEP-0198 §4: with the time when they were to be delivered, whatever others say of it. What the user
+        // has in store is there.
         let domain = self.jid.domain().into();
         let late = |Item { stanza, at, .. }: Item| match stanza.kind() {
-            StanzaKind::Message(_) if delay::find(&stanza).is_none() => {
+            StanzaKind::Message(_) if delay::of(&stanza, &domain).is_none() => {
                 stanza.with_child(&delay::element(Some(&domain), at))
             }
             _ => stanza,

@@ -245,10 +245,22 @@ fn a_session_that_nobody_resumes_gives_back_what_it_holds() {
     assert!(stage.said.is_empty());
     stage.waits(Duration::from_secs(1));
     assert_eq!(stage.said, ["user: ended [one iqget presence two]"]);
-    let note = delay::find(&stage.given_back[0]).unwrap();
+    let server = Jid::parse("x.org").unwrap();
+    let note = delay::of(&stage.given_back[0], &server).unwrap();
     assert_eq!(note.unix_micros.unsigned_abs(), came);
-    assert_eq!(note.from, Jid::parse("x.org").ok());
-    assert!(delay::find(&stage.given_back[1]).is_none());
+    assert!(delay::of(&stage.given_back[1], &server).is_none());
+}
+
+// What others say of a delay is theirs: by when the session had it, the user decides who else had it.
+#[test]
+fn a_message_is_given_back_with_the_servers_time_whatever_delay_its_sender_wrote() {
+    let mut stage = Stage::lost_with(Config::default());
+    let came = stage.trial.now.unix_micros;
+    let forged = delay::element(None, came + 1_000_000_000);
+    stage.gets(message("one").with_child(&forged));
+    stage.waits(Config::default().resume);
+    let note = delay::of(&stage.given_back[0], &Jid::parse("x.org").unwrap()).unwrap();
+    assert_eq!(note.unix_micros.unsigned_abs(), came);
 }
 
 // XEP-0198 §5: `h` in `<failed/>`.
