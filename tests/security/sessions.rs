@@ -81,6 +81,74 @@ fn nobody_speaks_as_somebody_else() {
     );
 }
 
+/// What a stranger may ask of an address, and the answer.
+const ASKED: &[(&str, &str, &str)] = &[
+    ("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", UNAVAILABLE),
+    ("get", "<query xmlns='http://jabber.org/protocol/disco#info' node='n'/>", UNAVAILABLE),
+    ("get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", NOTHING),
+    ("get", "<query xmlns='http://jabber.org/protocol/disco#items' node='n'/>", NOTHING_AT_N),
+    ("get", "<vCard xmlns='vcard-temp'/>", UNAVAILABLE),
+    ("set", "<vCard xmlns='vcard-temp'><FN>Tybalt</FN></vCard>", FORBIDDEN),
+    ("get", "<query xmlns='jabber:iq:last'/>", FORBIDDEN),
+    ("get", "<query xmlns='jabber:iq:version'/>", UNAVAILABLE),
+    ("get", "<time xmlns='urn:xmpp:time'/>", UNAVAILABLE),
+    ("get", "<ping xmlns='urn:xmpp:ping'/>", UNAVAILABLE),
+    (
+        "get",
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'/></pubsub>",
+        NOT_FOUND,
+    ),
+    ("get", "<unheard xmlns='urn:x:unheard'/>", UNAVAILABLE),
+    ("set", "<unheard xmlns='urn:x:unheard'/>", UNAVAILABLE),
+    ("get", "<query xmlns='jabber:iq:roster'/>", FORBIDDEN),
+    ("set", "<query xmlns='jabber:iq:roster'><item jid='a@x.example'/></query>", FORBIDDEN),
+    ("get", "<query xmlns='jabber:iq:private'><a xmlns='b'/></query>", FORBIDDEN),
+    ("get", "<blocklist xmlns='urn:xmpp:blocking'/>", FORBIDDEN),
+    ("set", "<enable xmlns='urn:xmpp:carbons:2'/>", FORBIDDEN),
+    ("get", "<query xmlns='urn:xmpp:mam:2'/>", FORBIDDEN),
+    ("set", "<query xmlns='urn:xmpp:mam:2'/>", FORBIDDEN),
+    ("get", "<metadata xmlns='urn:xmpp:mam:2'/>", FORBIDDEN),
+    ("get", "<prefs xmlns='urn:xmpp:mam:2'/>", FORBIDDEN),
+];
+
+const UNAVAILABLE: &str = "{error cancel service-unavailable}…";
+const NOT_FOUND: &str = "{error cancel item-not-found}…";
+const FORBIDDEN: &str = "{error auth forbidden}…";
+const NOTHING: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+const NOTHING_AT_N: &str = "<query xmlns='http://jabber.org/protocol/disco#items' node='n'/>";
+
+// XEP-0030 §8, XEP-0054 §3.3: names are not harvested by asking.
+#[test]
+fn a_stranger_who_asks_does_not_learn_who_has_an_account() {
+    let mut story = "
+        juliet/garden connects
+        paris/park    logs in
+        tybalt/street connects
+    "
+    .to_owned();
+    for (ty, payload, answer) in ASKED {
+        let to_resource = if payload.contains("iq:last") { FORBIDDEN } else { UNAVAILABLE };
+        for (to, answer) in [
+            ("{juliet}", *answer),
+            ("{paris}", answer),
+            ("{nobody}", answer),
+            ("{juliet/garden}", to_resource),
+            ("{paris}/park", to_resource),
+            ("{nobody}/garden", to_resource),
+        ] {
+            let result = if answer.starts_with('<') { "result" } else { "error" };
+            story.push_str(&format!(
+                "
+        tybalt/street sends    <iq type='{ty}' to='{to}' id='i'>{payload}</iq>
+        tybalt/street receives <iq type='{result}' from='{to}' id='i'>{answer}</iq>
+        "
+            ));
+        }
+    }
+    story.push_str("everyone is quiet");
+    attack("harvesting", &story);
+}
+
 // RFC 6121 §2.1; XEP-0049 §6; XEP-0191 §3; XEP-0313 §8.1
 #[test]
 fn what_is_somebody_elses_is_neither_read_nor_changed() {

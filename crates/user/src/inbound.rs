@@ -15,9 +15,11 @@ use crate::rules::{self, Fate, Target};
 use crate::sessions::SessionEntry;
 use crate::{User, iq, offline, presence, stages};
 
-/// A stanza to the account or to one of its resources.
+/// A stanza to the account or to one of its resources. A request is answered as a stranger's to an account,
+/// also where there is none: nobody can ask who is here (XEP-0030 §8).
 pub fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
-    if !user.exists {
+    let is_request = matches!(stanza.kind(), Kind::Iq(ty) if ty.is_request());
+    if !user.exists && !is_request {
         return answer_for_nobody(user, stanza, cx);
     }
     let passage = Passage { stanza, session: None, writes: Vec::new() };
@@ -51,7 +53,7 @@ fn answer_for_nobody(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>
     let refused = match stanza.kind() {
         Kind::Presence(_) => return presence::inbound(user, stanza, cx),
         Kind::Message(ty) => rules::fate_without_account(ty) == Fate::Refuse,
-        Kind::Iq(ty) => ty.is_request(),
+        Kind::Iq(_) => false,
     };
     match refused {
         true => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),

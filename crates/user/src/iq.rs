@@ -10,8 +10,9 @@ use crate::{User, stages};
 
 /// Answers a request. `session`: of the account's own, if it is one that asks.
 ///
-/// A request that only the owner may make is forbidden to others; that there is an account of this
-/// name is no secret, since messages to it are taken.
+/// A request that only the owner may make is forbidden to others (RFC 6121 §2.3.3), also where there is no such
+/// account: RFC 6121 §8.5.1 would have it unavailable there, but then it would tell who has an account here,
+/// which XEP-0030 §8 and XEP-0054 §3.3 want to be kept.
 pub(crate) fn answer(
     user: &mut User,
     session: Option<u64>,

@@ -79,7 +79,7 @@ impl People for Known<'_> {
 /// Takes the account's rows.
 pub(crate) fn load(user: &mut User) -> Result<(), LoadError> {
     let rows: Vec<Row> = user.rows.extract_if(.., |row| KINDS.contains(&row.kind)).collect();
-    if rows.is_empty() {
+    if rows.is_empty() || !user.exists {
         return Ok(());
     }
     let collection = read_rows(user, &rows)?;
@@ -149,14 +149,15 @@ pub(crate) fn remind(user: &mut User, session: u64, cx: &mut Context<'_, User>) 
     }
 }
 
-/// Has the engine do something in somebody's name. What comes of it must be finished.
+/// Has the engine do something in somebody's name. What comes of it must be finished. Where there is no account
+/// others are answered as by one without nodes.
 pub(crate) fn act(
     user: &mut User,
     from: &Jid,
     cx: &mut Context<'_, User>,
     act: impl FnOnce(&mut Collection, &mut Turn<'_>) -> Result<Outcome, StanzaError>,
 ) -> Result<Outcome, StanzaError> {
-    if !user.exists {
+    if !user.exists && from.bare() == user.jid {
         return Err(StanzaCondition::ServiceUnavailable.into());
     }
     let (limits, now) = (cx.shared.accounts.of_nodes(), cx.now.unix_micros);

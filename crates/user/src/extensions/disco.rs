@@ -34,10 +34,12 @@ fn info(
 ) -> Result<Answer, StanzaError> {
     if let Some(node) = request.payload.attr("node") {
         let who = asker(user, request);
-        return match pep::collection(user).filter(|_| user.exists) {
-            Some(nodes) => Ok(Answer::Result(nodes.info(node, &who, &pep::people(user))?)),
+        let nodes = pep::collection(user).filter(|_| user.exists);
+        return match nodes.map(|nodes| nodes.info(node, &who, &pep::people(user))) {
+            Some(Ok(info)) => Ok(Answer::Result(info)),
+            Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
-            None => Err(StanzaCondition::ServiceUnavailable.into()),
+            _ => Err(StanzaCondition::ServiceUnavailable.into()),
         };
     }
     if !may_know(user, request) {
@@ -69,13 +71,11 @@ fn items(
     let (who, people) = (asker(user, request), pep::people(user));
     let nodes = pep::collection(user).filter(|_| user.exists);
     if let Some(node) = request.payload.attr("node") {
-        return match nodes {
-            Some(nodes) => {
-                let names = nodes.item_names(node, &request.payload, (&who, &people))?;
-                Ok(Answer::Result(names))
-            }
+        return match nodes.map(|it| it.item_names(node, &request.payload, (&who, &people))) {
+            Some(Ok(names)) => Ok(Answer::Result(names)),
+            Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
-            None => Ok(Answer::Result(query.with_attr("node", node))),
+            _ => Ok(Answer::Result(query.with_attr("node", node))),
         };
     }
     let item = |jid: &str| Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid);

@@ -94,9 +94,6 @@ fn last(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    if !user.exists {
-        return Err(StanzaCondition::ServiceUnavailable.into());
-    }
     if !may_know(user, request) {
         return Err(StanzaCondition::Forbidden.into());
     }
@@ -124,7 +121,7 @@ fn guard_resources(user: &mut User, passage: &mut Passage, _: &mut Context<'_, U
     let asker = head.from.as_ref().map(|from| from.bare());
     let known = asker.is_some_and(|asker| asker == user.jid || is_subscriber(user, &asker));
     match passage.stanza.find("query", ns::LAST) {
-        Some(_) if !known && user.exists => Verdict::Refuse(StanzaCondition::Forbidden.into()),
+        Some(_) if !known || !user.exists => Verdict::Refuse(StanzaCondition::Forbidden.into()),
         _ => Verdict::Pass,
     }
 }
