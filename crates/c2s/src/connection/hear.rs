@@ -260,10 +260,11 @@ impl Core {
         let Some(bound) = &mut self.state.bound else { return };
         let out = &mut self.state.out;
         match (request, &mut bound.sm) {
-            (Ok(Request::Enable { resume, max }), sm @ None) => {
+            // The session ends the stream for a second one (§3).
+            (Ok(Request::Enable { resume, max }), sm) => {
                 let max = max.map(|seconds| Duration::from_secs(seconds.into()));
                 let wish = EdgeWord::Enable { resume, max };
-                *sm = Some(Sm { wish: Some(wish.clone()), ..Sm::default() });
+                sm.get_or_insert_with(|| Sm { wish: Some(wish.clone()), ..Sm::default() });
                 self.state.say(wish, words);
             }
             (Ok(Request::Ask), Some(sm)) if sm.enabled => {
@@ -276,7 +277,7 @@ impl Core {
                 bound.follow_client(&word);
                 self.state.say(word, words);
             }
-            // Enabled twice, resumed when bound, counted where nobody counts (§3, §4).
+            // Resumed when bound, counted where nobody counts (§3, §4).
             (Ok(_), _) => {
                 let failed = sm::failed(StanzaCondition::UnexpectedRequest, None);
                 out.element(|_, out| failed.write(out, ""));
