@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stream::Limits;
 use stream::bosh::{Body, Session, Terms, farewell};
 use tokio::sync::{mpsc, oneshot};
 
@@ -80,8 +79,7 @@ impl Handover {
 
     /// Takes a request of BOSH that came from there; answers when its session does.
     pub async fn post(&self, peer: SocketAddr, is_secure: bool, bytes: &[u8]) -> Response {
-        let stanza_bytes = self.shared.config.limits.stanza_bytes;
-        let parsed = Body::parse(bytes, Limits { stanza_bytes, ..Limits::AFTER_LOGIN });
+        let parsed = Body::parse(bytes, self.shared.config.limits.of_known());
         let Ok(body) = parsed else { return refusal("bad-request") };
         let (reply, answer) = oneshot::channel();
         let posted = |body| Posted { body, bytes: bytes.len(), reply };

@@ -83,6 +83,14 @@ pub struct Limits {
     pub stanza_bytes: usize,
     /// Most bytes of a stanza before log-in. Default 16,384.
     pub stanza_bytes_before_login: usize,
+    /// Most levels of elements in a stanza. Default 64.
+    pub stanza_depth: usize,
+    /// Most attributes of one element. Default 256.
+    pub element_attributes: usize,
+    /// Most declarations of namespaces in scope at one place. Default 256.
+    pub element_namespaces: usize,
+    /// Most bytes of the name of an element, an attribute or a namespace. Default 1,024.
+    pub name_bytes: usize,
     /// Seconds from the first byte to the proof of identity, and again from there to a bound resource.
     /// Default 30.
     pub login_seconds: u64,
@@ -129,14 +137,17 @@ impl Config {
     /// The first setting that makes no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.auth.allowed()?;
-        let Limits { stanza_bytes, stanza_bytes_before_login, login_seconds, .. } = self.limits;
+        let limits = &self.limits;
+        let before_login = limits.stanza_bytes_before_login as u64;
         let ranges: BTreeMap<&'static str, (u64, u64, u64)> = BTreeMap::from([
-            ("limits.stanza_bytes", (stanza_bytes as u64, 10_000, 16 << 20)),
-            (
-                "limits.stanza_bytes_before_login",
-                (stanza_bytes_before_login as u64, 1_000, 1 << 20),
-            ),
-            ("limits.login_seconds", (login_seconds, 1, 3_600)),
+            ("limits.stanza_bytes", (limits.stanza_bytes as u64, 10_000, 16 << 20)),
+            ("limits.stanza_bytes_before_login", (before_login, 1_000, 1 << 20)),
+            // No less than what the protocols themselves need; no more levels than can be read as a tree.
+            ("limits.stanza_depth", (limits.stanza_depth as u64, 16, 100)),
+            ("limits.element_attributes", (limits.element_attributes as u64, 16, 4_096)),
+            ("limits.element_namespaces", (limits.element_namespaces as u64, 16, 4_096)),
+            ("limits.name_bytes", (limits.name_bytes as u64, 256, 65_535)),
+            ("limits.login_seconds", (limits.login_seconds, 1, 3_600)),
             (
                 "auth.scram_iterations",
                 (
@@ -172,6 +183,25 @@ impl Auth {
 }
 
 impl Limits {
+    /// Of a stream whose client has not proved yet who it is.
+    pub(crate) fn of_strangers(&self) -> stream::Limits {
+        let stanza_bytes = self.stanza_bytes_before_login;
+        let total_bytes = stream::Limits::BEFORE_LOGIN.total_bytes;
+        stream::Limits { stanza_bytes, total_bytes, ..self.of_known() }
+    }
+
+    /// Of a stream whose client has.
+    pub(crate) fn of_known(&self) -> stream::Limits {
+        stream::Limits {
+            stanza_bytes: self.stanza_bytes,
+            depth: self.stanza_depth,
+            attributes: self.element_attributes,
+            namespaces: self.element_namespaces,
+            name_bytes: self.name_bytes,
+            total_bytes: None,
+        }
+    }
+
     /// From the first byte to the proof of identity.
     pub fn login(&self) -> Duration {
         Duration::from_secs(self.login_seconds)
@@ -229,6 +259,10 @@ impl Default for Limits {
             enabled: true,
             stanza_bytes: 262_144,
             stanza_bytes_before_login: 16_384,
+            stanza_depth: 64,
+            element_attributes: 256,
+            element_namespaces: 256,
+            name_bytes: 1_024,
             login_seconds: 30,
             bytes_per_second: 262_144,
             bytes_burst: 2_097_152,
@@ -269,9 +303,31 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
+        type Key = fn(&mut Limits) -> &mut usize;
         let mut config = Config::default();
         config.limits.stanza_bytes = 9_999;
         let error = config.check().expect_err("RFC 6120 §13.12 wants 10,000");
         assert!(error.to_string().starts_with("limits.stanza_bytes is 9999"), "{error}");
+        let cases: [(&str, Key, [usize; 2]); 4] = [
+            ("stanza_depth", |limits| &mut limits.stanza_depth, [15, 101]),
+            ("element_attributes", |limits| &mut limits.element_attributes, [15, 4_097]),
+            ("element_namespaces", |limits| &mut limits.element_namespaces, [15, 4_097]),
+            ("name_bytes", |limits| &mut limits.name_bytes, [255, 65_536]),
+        ];
+        for (name, key, values) in cases {
+            for value in values {
+                let mut config = Config::default();
+                *key(&mut config.limits) = value;
+                let error = config.check().expect_err("out of range").to_string();
+                assert!(error.starts_with(&format!("limits.{name} is {value}")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_are_the_limits_of_the_parser() {
+        let limits = Limits::default();
+        assert_eq!(limits.of_strangers(), stream::Limits::BEFORE_LOGIN);
+        assert_eq!(limits.of_known(), stream::Limits::AFTER_LOGIN);
     }
 }

@@ -8,7 +8,7 @@ use proto::session::{ClientState, EdgeWord, Gone};
 use proto::{Envelope, ResumptionId, Route, SessionId};
 use router::trace;
 use stream::sm::{self, Request};
-use stream::{Effect, Event, Limits, SaslOutcome};
+use stream::{Effect, Event, SaslOutcome};
 use tokio::time::Instant;
 use xmpp::{Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
@@ -139,9 +139,7 @@ impl Core {
         self.widen_requests();
         let state = &mut self.state;
         let limits = &state.gate.config.limits;
-        state
-            .reader
-            .set_limits(Limits { stanza_bytes: limits.stanza_bytes, ..Limits::AFTER_LOGIN });
+        state.reader.set_limits(limits.of_known());
         state.permit.becomes_known();
         state.clock.allow(Instant::now(), limits.login());
         let settles = state.machine.account().cloned();

@@ -11,7 +11,7 @@ use auth::{ChannelBinding, Offer};
 use proto::session::{EdgeWord, Gone};
 use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
-use stream::{Framing, Limits, Machine, SaslOffer, machine};
+use stream::{Framing, Machine, SaslOffer, machine};
 use tokio::time::Instant;
 use xmpp::{BareJid, Epoch, FullJid, Jid, Origin};
 
@@ -163,13 +163,11 @@ impl State {
         let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
         let machine = Machine::new(stream, names(&offer), seeds);
         let limits = &gate.config.limits;
-        let before_login =
-            Limits { stanza_bytes: limits.stanza_bytes_before_login, ..Limits::BEFORE_LOGIN };
         Ok(Self {
             peer,
             permit,
             proxy: proxied.then(Vec::new),
-            reader: Reader::new(framing, before_login),
+            reader: Reader::new(framing, limits.of_strangers()),
             machine,
             unbegun,
             out: Outbox::framed(framing),
