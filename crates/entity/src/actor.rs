@@ -134,8 +134,8 @@ pub(crate) struct EntityActor<E: Entity> {
     frozen: bool,
     /// None until something has come over a link.
     repeats: Option<Box<Repeats>>,
-    /// The archive is asked for what a former owner has done.
-    seeding: bool,
+    /// The archive is asked for its last rows, and nothing is received meanwhile.
+    asking: bool,
     /// What the keeper of its second copy was told.
     copied: Option<Copied>,
 }
@@ -170,7 +170,7 @@ impl<E: Entity> EntityActor<E> {
             asleep: None,
             frozen,
             repeats: None,
-            seeding: false,
+            asking: false,
             copied: None,
         }
     }
@@ -217,11 +217,11 @@ impl<E: Entity> EntityActor<E> {
     /// Receives what waits, as far as the entity is ready, and performs what that causes.
     fn work(&mut self, ctx: &mut ActixContext<Self>) {
         let mut out = Vec::new();
-        while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen && !self.seeding {
+        while self.entity.is_some() && self.pending < MAX_PENDING && !self.frozen && !self.asking {
             let Some(mut envelope) = self.backlog.pop_front() else { break };
-            if envelope.again && self.must_seed() {
+            if let Some(rows) = self.must_ask(&envelope) {
                 self.backlog.push_front(envelope);
-                self.seed(ctx);
+                self.ask(rows, ctx);
                 break;
             }
             self.permits.give_back(&envelope);
@@ -259,28 +259,37 @@ impl<E: Entity> EntityActor<E> {
         known
     }
 
-    fn must_seed(&self) -> bool {
+    /// How many of the last rows of the archive must be known before this is received: many where a former owner
+    /// may have acted on it, which the archive knows; one where the entity wants to know the last.
+    fn must_ask(&self, envelope: &Envelope) -> Option<usize> {
         let seeded = self.repeats.as_ref().is_some_and(|repeats| repeats.is_seeded);
-        matches!(self.route, Route::User(_)) && !seeded
+        if envelope.again && matches!(self.route, Route::User(_)) && !seeded {
+            return Some(Repeats::WINDOWS);
+        }
+        let entity = self.entity.as_ref();
+        entity.is_some_and(|entity| entity.needs_last(envelope)).then_some(1)
     }
 
-    /// Something comes that a former owner may have acted on: the archive says whether it has.
-    fn seed(&mut self, ctx: &mut ActixContext<Self>) {
+    fn ask(&mut self, limit: usize, ctx: &mut ActixContext<Self>) {
         let Some(owner) = self.route.key().cloned() else { return };
-        self.seeding = true;
+        self.asking = true;
         self.pending += 1;
-        let limit = Repeats::WINDOWS;
         let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
         let page = self.desk.store().query(self.fence, owner, query);
-        ctx.spawn(page.into_actor(self).map(|page, actor, ctx| {
+        ctx.spawn(page.into_actor(self).map(move |page, actor, ctx| {
             let rows = page.map(|page| page.rows).unwrap_or_else(|error| {
-                tracing::warn!(%error, "an archive cannot be asked for repeats");
+                tracing::warn!(%error, "an archive cannot be asked for its last rows");
                 Vec::new()
             });
-            let now = actor.desk.now().elapsed;
-            let rows = rows.into_iter().map(|row| (row.origin, row.peer.as_str().to_owned()));
-            actor.repeats.get_or_insert_default().seed(rows, now);
-            actor.seeding = false;
+            if let Some(entity) = &mut actor.entity {
+                entity.learn_last(rows.last().map(|row| row.id));
+            }
+            if limit >= Repeats::WINDOWS {
+                let now = actor.desk.now().elapsed;
+                let rows = rows.into_iter().map(|row| (row.origin, row.peer.as_str().to_owned()));
+                actor.repeats.get_or_insert_default().seed(rows, now);
+            }
+            actor.asking = false;
             actor.pending = actor.pending.saturating_sub(1);
             actor.work(ctx);
         }));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proto::snapshot::SnapshotError;
 use proto::{Envelope, Now, Route};
-use store::{Kind, Row};
+use store::{ArchiveId, Kind, Row};
 
 use crate::context::{Context, Timer};
 use crate::mirror::{Copy, Mirror, Taken};
@@ -33,6 +33,18 @@ pub trait Entity: Sized + Unpin + 'static {
 
     /// Acts on an envelope.
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>);
+
+    /// Whether it must know the last row of its archive before it acts on this. Then it is told first
+    /// ([`Entity::learn_last`]), and what comes meanwhile waits.
+    fn needs_last(&self, envelope: &Envelope) -> bool {
+        let _ = envelope;
+        false
+    }
+
+    /// The last row of its archive; none: there is no row, or none that could be read.
+    fn learn_last(&mut self, last: Option<ArchiveId>) {
+        let _ = last;
+    }
 
     /// Acts on a timer that it set.
     fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>);

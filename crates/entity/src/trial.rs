@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Hosts, MemberId, Now, Receipt, Route};
-use store::{Row, SharedStore};
+use store::{ArchiveQuery, Row, SharedStore, Slice};
 use xmpp::{Epoch, Fence, Origin, Shard};
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
@@ -105,6 +105,7 @@ impl<E: Entity> Trial<E> {
         let origin = self.next_origin();
         let envelope = Envelope::new(to.clone(), body, origin, self.fence.epoch);
         let cause = Cause { receipt, ..Cause::own(origin) };
+        self.tell_last(&envelope);
         self.turn(cause, |entity, cx| entity.receive(envelope, cx));
         self.wake_up(&to);
         self.doze();
@@ -114,6 +115,7 @@ impl<E: Entity> Trial<E> {
     /// Hands a body to the entity that has come with this origin before, or may have.
     pub fn receive_as(&mut self, to: Route, body: Body, origin: Origin) -> Vec<Envelope> {
         let envelope = Envelope::new(to, body, origin, self.fence.epoch);
+        self.tell_last(&envelope);
         self.turn(Cause::own(origin), |entity, cx| entity.receive(envelope, cx));
         std::mem::take(&mut self.sent)
     }
@@ -247,6 +249,16 @@ impl<E: Entity> Trial<E> {
     fn origin(&self, counter: u64) -> Origin {
         let shard = Shard::new(0).expect("there is a first shard");
         Origin::Shard { shard, epoch: self.fence.epoch, counter }
+    }
+
+    fn tell_last(&mut self, envelope: &Envelope) {
+        let Some(owner) = self.route.key().filter(|_| self.entity.needs_last(envelope)) else {
+            return;
+        };
+        let query = ArchiveQuery { slice: Slice::Last, limit: 1, ..ArchiveQuery::default() };
+        let page = self.runtime.block_on(self.store.query(self.fence, owner.clone(), query));
+        let last = page.ok().and_then(|page| page.rows.last().map(|row| row.id));
+        self.entity.learn_last(last);
     }
 
     fn turn(&mut self, cause: Cause, turn: impl FnOnce(&mut E, &mut Context<'_, E>)) {

@@ -10,7 +10,7 @@ use proto::session::{EdgeWord, UserWord};
 use proto::snapshot::{SnapshotError, UserSnapshot};
 use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, Key, Kind, Row};
-use xmpp::{BareJid, StreamCondition, StreamError};
+use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 
 use crate::config::Config;
 use crate::offline::{Offline, refused};
@@ -28,8 +28,12 @@ pub struct User {
     pub sessions: Sessions,
     /// Its roster and subscriptions (RFC 6121 §2, §3).
     pub roster: Roster,
-    /// The last id given to a row of its archive or offline store.
+    /// The last id given to a row of its archive or offline store, as far as is known.
     pub last_id: ArchiveId,
+    /// Whether the archive's last row has been looked at since it was loaded. It is before the first row is
+    /// written, so that ids grow also where the clock was set back meanwhile, or another member's is behind
+    /// (XEP-0313 §3.1); who does not chat pays nothing for it.
+    pub(crate) knows_last: bool,
     /// What it has in store for sessions to come (XEP-0160).
     pub offline: Offline,
     /// Whether it has said again to contacts what it had said when it was last loaded.
@@ -71,6 +75,7 @@ impl Entity for User {
             sessions: Sessions::default(),
             roster,
             last_id: offline.last_id(),
+            knows_last: false,
             offline,
             said_again: false,
             slots: Slots::default(),
@@ -105,6 +110,25 @@ impl Entity for User {
             // Whoever asks next finds the account that may be made or enabled meanwhile.
             cx.close();
         }
+    }
+
+    fn needs_last(&self, envelope: &Envelope) -> bool {
+        let is_message = |stanza: &Stanza| matches!(stanza.kind(), StanzaKind::Message(_));
+        let may_be_kept = match &envelope.body {
+            Body::Stanza(stanza) | Body::User(UserWord::Outbound { stanza, .. }) => {
+                is_message(stanza)
+            }
+            Body::User(UserWord::Ended { unacknowledged, .. }) => {
+                unacknowledged.iter().any(is_message)
+            }
+            _ => false,
+        };
+        may_be_kept && self.exists && !self.knows_last
+    }
+
+    fn learn_last(&mut self, last: Option<ArchiveId>) {
+        self.last_id = last.map_or(self.last_id, |last| last.max(self.last_id));
+        self.knows_last = true;
     }
 
     fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>) {

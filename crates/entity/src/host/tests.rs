@@ -8,7 +8,7 @@ use proto::session::{EdgeWord, Gone, UserWord};
 use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
 use proto::{ArbiterId, ConnectionId, Ledger, MemberId, Receipt, SessionId};
 use router::{Inbox, local};
-use store::{Key, Kind, Memory, Row, Write};
+use store::{ArchiveId, ArchiveRow, Key, Kind, Memory, Row, Write};
 use xmpp::{BareJid, Epoch, Head, Kind as StanzaKind, MessageType, Shard, Stanza};
 
 use super::handoff::{Part, Patience, StartError};
@@ -24,6 +24,8 @@ const PATIENCE: Patience =
 struct Counter {
     name: String,
     count: u8,
+    knows_last: bool,
+    last: Option<u64>,
     receipts: Vec<Receipt>,
 }
 
@@ -56,7 +58,7 @@ impl Entity for Counter {
             return Err(LoadError { kind: Kind::Setting });
         }
         heard.say(format!("{name} loaded with {}", rows.len()));
-        Ok(Self { name, count: 0, receipts: Vec::new() })
+        Ok(Self { name, count: 0, knows_last: false, last: None, receipts: Vec::new() })
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
@@ -69,6 +71,7 @@ impl Entity for Counter {
         match words.as_str() {
             "wake me" => cx.set_timer(RING, Duration::from_millis(30)),
             "keep" => self.keep(cx),
+            "append" => self.append(cx),
             "ask" => self.ask(cx),
             "hold" => self.receipts.extend(cx.receipt()),
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
@@ -78,6 +81,17 @@ impl Entity for Counter {
             }
             _ => {}
         }
+    }
+
+    fn needs_last(&self, envelope: &Envelope) -> bool {
+        let is_append = |stanza: &Stanza| stanza.child("body", "").unwrap().text() == "append";
+        let appends = matches!(&envelope.body, Body::Stanza(stanza) if is_append(stanza));
+        appends && !self.knows_last
+    }
+
+    fn learn_last(&mut self, last: Option<ArchiveId>) {
+        self.knows_last = true;
+        self.last = last.map(|last| last.0);
     }
 
     fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>) {
@@ -109,6 +123,17 @@ impl Counter {
         let row = Write::Put(Key::new(owner, Kind::Setting, "row"), Bytes::new());
         cx.commit_then(vec![row], |counter, cx, result| {
             cx.shared.say(format!("{} kept: {}", counter.name, result.is_ok()));
+        });
+    }
+
+    /// A row behind the last one.
+    fn append(&self, cx: &mut Context<'_, Self>) {
+        cx.shared.say(format!("{} has {:?}", self.name, self.last));
+        let owner = BareJid::parse(&format!("{}@x.org", self.name)).unwrap();
+        let id = ArchiveId(self.last.unwrap_or(0) + 1);
+        let row = ArchiveRow { id, peer: owner.clone(), origin: cx.origin(), stanza: Bytes::new() };
+        cx.commit_then(vec![Write::Append(owner, row)], |counter, cx, result| {
+            cx.shared.say(format!("{} appended: {}", counter.name, result.is_ok()));
         });
     }
 
@@ -228,6 +253,18 @@ fn a_drowsy_entity_goes_on_from_its_rows_its_snapshot_and_its_timers() {
         let rings = "romeo 2: rings Timer(\"ring\", 3)";
         assert_eq!(heard, ["romeo loaded with 1", "romeo goes on from 2", rings]);
         assert!(stage.hears_now().await.is_empty(), "it rang once");
+    });
+}
+
+#[test]
+fn an_entity_knows_the_last_row_of_its_archive_before_it_writes_the_next() {
+    Stage::play(true, |stage| async move {
+        stage.says("romeo", "append");
+        let heard = stage.hears("appended: true").await;
+        let order = ["romeo loaded with 0", "romeo 1: append", "romeo has None"];
+        assert_eq!(heard[..3], order);
+        stage.says("romeo", "append");
+        assert!(stage.hears("romeo has").await.contains(&"romeo has Some(1)".to_owned()));
     });
 }
 

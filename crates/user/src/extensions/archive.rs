@@ -9,9 +9,8 @@
 //! rows of the account that asks, and only there; that of another account is `item-not-found`. What ids tell
 //! is when a message came, and that is told with it.
 //!
-//! Ids are wall-clock microseconds, or one more than the last one. Where the clock was set back while
-//! the account slept, new ids may lie before old ones until it has caught up: order suffers, no row is
-//! lost.
+//! Ids are wall-clock microseconds, or one more than the last one, also where the clock was set back while
+//! the account slept ([`User::learn_last`](entity::Entity::learn_last)): the order is that in which rows came (§3.1).
 
 use std::time::Duration;
 

@@ -256,3 +256,23 @@ fn results_come_from_archives_and_not_from_clients() {
     assert_eq!(results(&account.hears(&message("tybalt@capulet.lit/sword"))), 0);
     assert_eq!(results(&account.hears(&message("room@muc.capulet.lit"))), 1);
 }
+
+// §3.1: the order in which messages came, whatever clocks say.
+#[test]
+fn order_is_kept_where_the_clock_is_set_back_while_the_account_sleeps() {
+    let mut account = account();
+    let last = query(&mut account, 1, "").ids[4].clone();
+    account.trial.now.unix_micros -= 3_600_000_000;
+    account.restart();
+    account.bind(1, "orchard");
+    hears(&mut account, "juliet@capulet.lit/balcony", "six");
+    account.trial.now.unix_micros -= 3_600_000_000;
+    account.restart();
+    account.bind(1, "orchard");
+    let message = "<message type='chat' to='juliet@capulet.lit'><body>seven</body></message>";
+    account.says(1, message);
+    let page = query(&mut account, 1, "");
+    assert_eq!(page.bodies, ["one", "two", "three", "four", "five", "six", "seven"]);
+    let behind = format!("<set xmlns='http://jabber.org/protocol/rsm'><after>{last}</after></set>");
+    assert_eq!(query(&mut account, 1, &behind).bodies, ["six", "seven"]);
+}
