@@ -43,8 +43,24 @@ pub(crate) fn open(address: SocketAddr) -> (Wire, Agreed) {
     (wire, agreed)
 }
 
+/// The certificate that is shown to who names this domain.
+pub(crate) fn certificate_for(address: SocketAddr, domain: &'static str) -> Vec<u8> {
+    let wire = Wire::connect(address);
+    let agreed = shake_hands_with(domain, wire, &VERSIONS, &[b"xmpp-client"]);
+    agreed.expect("a handshake").1.certificate
+}
+
 /// Begins TLS on a connection.
 pub(super) fn shake_hands(
+    wire: Wire,
+    versions: &[&'static SupportedProtocolVersion],
+    alpn: &[&[u8]],
+) -> Result<(Wire, Agreed), std::io::Error> {
+    shake_hands_with("localhost", wire, versions, alpn)
+}
+
+fn shake_hands_with(
+    domain: &'static str,
     wire: Wire,
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&[u8]],
@@ -56,7 +72,7 @@ pub(super) fn shake_hands(
         .with_custom_certificate_verifier(Arc::new(Anybody))
         .with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let name = ServerName::try_from("localhost").expect("a name");
+    let name = ServerName::try_from(domain).expect("a name");
     let tls = ClientConnection::new(Arc::new(config), name).expect("a configuration");
     let mut line = StreamOwned::new(tls, wire.tcp.try_clone().expect("a descriptor is free"));
     while line.conn.is_handshaking() {
