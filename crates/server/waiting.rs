@@ -11,8 +11,9 @@ use futures_util::stream;
 use proto::snapshot::EntitySnapshot;
 use router::Router;
 use store::{Batch, Kind, SharedStore, Write};
-use tokio::sync::oneshot;
 use xmpp::{BareJid, Fence};
+
+use crate::handoff::on;
 
 /// How long a server that stops waits for what is under way.
 const PATIENCE: Patience =
@@ -168,21 +169,6 @@ async fn start(
         host.start(entity, fence).await?;
     }
     Ok(count)
-}
-
-/// Has the host of an arbiter do something; none where the arbiter or its host has ended.
-async fn on<T: Send + 'static>(
-    arbiter: &ArbiterHandle,
-    act: impl AsyncFnOnce(&Host) -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        actix_rt::spawn(async move {
-            let host = Host::here()?;
-            sender.send(act(&host).await).ok()
-        });
-    });
-    receiver.await.ok()
 }
 
 #[expect(
