@@ -28,7 +28,7 @@ use proto::session::UserWord;
 use proto::{Body, Envelope, Route};
 use router::trace;
 use smallvec::SmallVec;
-use store::{ArchiveQuery, Row, Slice};
+use store::{ArchiveId, ArchiveQuery, Row, Slice};
 use tokio::sync::oneshot;
 use xmpp::Fence;
 
@@ -132,7 +132,7 @@ pub(crate) struct EntityActor<E: Entity> {
     asleep: Option<Option<SpawnHandle>>,
     /// Takes no turn, so that nothing of it changes.
     frozen: bool,
-    /// None until something has come over a link.
+    /// None until something has come over a link, or again.
     repeats: Option<Box<Repeats>>,
     /// The archive is asked for its last rows, and nothing is received meanwhile.
     asking: bool,
@@ -225,10 +225,7 @@ impl<E: Entity> EntityActor<E> {
                 break;
             }
             self.permits.give_back(&envelope);
-            if (envelope.crossed || envelope.again) && self.has_come_before(&mut envelope) {
-                if let Some(receipt) = envelope.receipt {
-                    receipt.release();
-                }
+            if self.is_judged(&envelope) && self.has_come_before(&mut envelope) {
                 continue;
             }
             if matches!(envelope.body, Body::Woken) {
@@ -237,7 +234,8 @@ impl<E: Entity> EntityActor<E> {
             let _span = trace::station(E::NAME, &mut envelope);
             let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
             let again = envelope.again;
-            let cause = Cause { origin: envelope.origin, parts: 0, receipt, trace, again };
+            let row = self.row_of(&envelope);
+            let cause = Cause { receipt, trace, again, row, ..Cause::own(envelope.origin) };
             let stanza = stanza_of(&envelope.body);
             let turn: Turn<E> = Box::new(move |entity, cx| entity.receive(envelope, cx));
             if !self.turn(turn, cause, &mut out, ctx) {
@@ -249,10 +247,19 @@ impl<E: Entity> EntityActor<E> {
         self.doze(ctx);
     }
 
+    /// Whether it is looked whether an envelope has come before. With other members every stanza is: what has come from
+    /// within this one may come again from without. What a user tells a session is the session's to judge, and what a
+    /// session tells its user is done once more, since it is not known how much of it was.
+    fn is_judged(&self, envelope: &Envelope) -> bool {
+        let watches = self.repeats.is_some() || self.desk.has_others();
+        let is_stanza = matches!(envelope.body, Body::Stanza(_));
+        let within = matches!(self.route, Route::Session(_) | Route::Domain(_));
+        envelope.crossed || (is_stanza && !within && (envelope.again || watches))
+    }
+
     /// What is sent between members may come twice; here it is acted on once.
     fn has_come_before(&mut self, envelope: &mut Envelope) -> bool {
-        let now = self.desk.now().elapsed;
-        let known = self.repeats.get_or_insert_default().has(envelope, now);
+        let known = self.repeats.get_or_insert_default().has(envelope);
         if known {
             self.desk.count_repeat();
         }
@@ -262,12 +269,17 @@ impl<E: Entity> EntityActor<E> {
     /// How many of the last rows of the archive must be known before this is received: many where a former owner
     /// may have acted on it, which the archive knows; one where the entity wants to know the last.
     fn must_ask(&self, envelope: &Envelope) -> Option<usize> {
-        let seeded = self.repeats.as_ref().is_some_and(|repeats| repeats.is_seeded);
-        if envelope.again && matches!(self.route, Route::User(_)) && !seeded {
-            return Some(Repeats::WINDOWS);
+        let knows = self.repeats.as_ref().is_some_and(|repeats| repeats.knows_rows());
+        if envelope.again && matches!(self.route, Route::User(_)) && !knows {
+            return Some(Repeats::ROWS);
         }
         let entity = self.entity.as_ref();
         entity.is_some_and(|entity| entity.needs_last(envelope)).then_some(1)
+    }
+
+    fn row_of(&mut self, envelope: &Envelope) -> Option<ArchiveId> {
+        let repeats = self.repeats.as_mut().filter(|_| envelope.again)?;
+        repeats.row_of(envelope.origin, self.desk.now().elapsed)
     }
 
     fn ask(&mut self, limit: usize, ctx: &mut ActixContext<Self>) {
@@ -284,10 +296,10 @@ impl<E: Entity> EntityActor<E> {
             if let Some(entity) = &mut actor.entity {
                 entity.learn_last(rows.last().map(|row| row.id));
             }
-            if limit >= Repeats::WINDOWS {
+            if limit >= Repeats::ROWS {
                 let now = actor.desk.now().elapsed;
-                let rows = rows.into_iter().map(|row| (row.origin, row.peer.as_str().to_owned()));
-                actor.repeats.get_or_insert_default().seed(rows, now);
+                let rows = rows.into_iter().map(|row| (row.origin, row.id));
+                actor.repeats.get_or_insert_default().take_rows(rows, now);
             }
             actor.asking = false;
             actor.pending = actor.pending.saturating_sub(1);

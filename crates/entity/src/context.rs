@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use proto::{
     Body, CopyId, CopyWord, Envelope, Hosts, MemberId, Now, Receipt, Route, Target, TraceContext,
 };
-use store::{Reply, Store, Write};
+use smallvec::SmallVec;
+use store::{ArchiveId, Reply, Store, Write};
 use xmpp::{BareJid, Fence, Jid, Origin, Stanza, StanzaError};
 
 use crate::entity::Entity;
@@ -47,6 +48,10 @@ pub(crate) struct Cause {
     pub(crate) trace: Option<Box<TraceContext>>,
     /// It was acted on before, perhaps, by a process that is gone.
     pub(crate) again: bool,
+    /// The row of the archive in which such a process has put it.
+    pub(crate) row: Option<ArchiveId>,
+    /// How much each session was told: what it gets has the same origin whoever else gets something.
+    pub(crate) told: SmallVec<[(u64, u16); 2]>,
 }
 
 /// What a turn causes.
@@ -119,6 +124,39 @@ impl<'a, E: Entity> Context<'a, E> {
     /// What caused the turn.
     pub fn origin(&self) -> Origin {
         self.cause.origin
+    }
+
+    /// Whether what caused the turn may have been acted on before, by a process that is gone.
+    pub fn is_again(&self) -> bool {
+        self.cause.again
+    }
+
+    /// The row of the archive in which a process that is gone has put what causes the turn. What else that process has
+    /// done about it nobody knows.
+    pub fn row(&self) -> Option<ArchiveId> {
+        self.cause.row
+    }
+
+    /// What caused the turn may have been acted on before.
+    pub fn set_again(&mut self) {
+        self.cause.again = true;
+    }
+
+    /// The origin of the next thing that a session is told, counted for each session by itself.
+    fn next_origin_for(&mut self, session: u64) -> Origin {
+        let told = &mut self.cause.told;
+        let known = told.iter_mut().find(|(of, _)| *of == session);
+        let part = match known {
+            Some((_, parts)) => {
+                *parts = parts.wrapping_add(1);
+                *parts
+            }
+            None => {
+                told.push((session, 0));
+                0
+            }
+        };
+        self.cause.origin.later(part)
     }
 
     /// The origin of the next thing that this turn causes: no other thing with the same cause has it, in whatever
@@ -235,7 +273,10 @@ impl<'a, E: Entity> Context<'a, E> {
     /// Sends something to an actor.
     pub fn tell(&mut self, to: Route, body: Body) {
         let receipt = self.cause.receipt.clone();
-        let origin = self.next_origin();
+        let origin = match &to {
+            Route::Session(session) => self.next_origin_for(session.uid),
+            _ => self.next_origin(),
+        };
         let mut envelope = Envelope::new(to, body, origin, self.fence.epoch)
             .with_receipt(receipt)
             .with_trace(self.cause.trace.clone());
@@ -325,6 +366,7 @@ impl<'a, E: Entity> Context<'a, E> {
     pub fn set_cause(&mut self, origin: Origin, receipt: Option<Receipt>) {
         let before = std::mem::replace(&mut self.cause.receipt, receipt);
         (self.cause.origin, self.cause.parts) = (origin, 0);
+        self.cause.told.clear();
         if let Some(receipt) = before {
             receipt.release();
         }
@@ -371,11 +413,14 @@ fn branch(part: u16) -> u16 {
 impl Cause {
     pub(crate) fn share(&self) -> Self {
         let (receipt, trace) = (self.receipt.clone(), self.trace.clone());
-        Self { origin: self.origin, parts: self.parts, receipt, trace, again: self.again }
+        let told = SmallVec::new();
+        let (parts, again, row) = (self.parts, self.again, self.row);
+        Self { origin: self.origin, parts, receipt, trace, again, row, told }
     }
 
     /// What nobody asked for, and nothing is owed for.
     pub(crate) fn own(origin: Origin) -> Self {
-        Self { origin, parts: 0, receipt: None, trace: None, again: false }
+        let (receipt, trace, row, told) = (None, None, None, SmallVec::new());
+        Self { origin, parts: 0, receipt, trace, again: false, row, told }
     }
 }

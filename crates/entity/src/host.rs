@@ -355,6 +355,11 @@ impl Desk {
         *self.plan.borrow_mut() = others.then_some(plan);
     }
 
+    /// Whether there are other members.
+    pub(crate) fn has_others(&self) -> bool {
+        self.plan.borrow().is_some()
+    }
+
     /// Who keeps the second copies of a shard; the outer one is none while there is no other member.
     pub(crate) fn keeper(&self, shard: Shard) -> Option<Option<Keeper>> {
         let plan = self.plan.borrow();

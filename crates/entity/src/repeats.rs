@@ -1,215 +1,155 @@
-//! Owns the question whether an envelope that came over a link has come before: at least once between members, once
-//! for the entity. Pure.
+//! Owns the question whether an envelope has come before: at least once between members, once for the entity. Pure.
 //!
-//! An envelope is known by its origin and its sender. For each pair of a cause and a sender there is a window: the
-//! highest number seen, and which of those before it. A receipt that is dropped takes the mark back, since what
-//! failed must be done when it comes again.
+//! An envelope is known by its origin and its sender ([`Seen`]). A receipt that is dropped takes the mark back, since
+//! what failed must be done when it comes again; the receipt of a repeat is settled as that of the first one is, since
+//! nobody may count on what is not safe yet. What a former owner of the entity has put into the archive is known by its
+//! row: that much of it is done, but nobody can tell what else was.
 //!
-//! Bounds: [`Repeats::WINDOWS`] windows of [`Repeats::WIDTH`] numbers, each for [`Repeats::MEMORY`] after its last
-//! use. What is older than its window is new, unless it says itself that it was sent before.
+//! Bounds: [`Repeats::WINDOWS`] windows; rows are kept in mind for [`Repeats::MEMORY`].
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use proto::receipt::Settle;
-use proto::{Body, Envelope, Receipt};
+use proto::{Body, Envelope, Mark, Receipt, Seen};
+use store::ArchiveId;
 use xmpp::Origin;
 
-const WORDS: usize = 5;
-
-/// What came over links for one entity of late.
+/// What came for one entity of late.
 #[derive(Default)]
 pub(crate) struct Repeats {
-    windows: Vec<Window>,
+    seen: Seen,
     /// Marks to take back.
     failed: Arc<Mutex<Vec<Mark>>>,
-    /// Whether it knows what a former owner has archived.
-    pub(crate) is_seeded: bool,
-}
-
-struct Window {
-    key: Key,
-    last: u64,
-    /// Bit n: `last - n` was seen.
-    seen: [u64; WORDS],
-    used: Duration,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
-    cause: (u64, u64),
-    part: u16,
-    sender: u64,
-}
-
-/// One envelope, as it is known again.
-#[derive(Clone, Copy)]
-struct Mark {
-    key: Key,
-    number: u64,
+    /// What is not settled yet.
+    open: Vec<(Mark, Weak<Watch>)>,
+    /// When it was told what a former owner has archived, and that.
+    rows: Option<(Duration, HashMap<Origin, ArchiveId>)>,
 }
 
 impl Repeats {
     /// Most windows. More senders at once, and the one that was used longest ago is forgotten.
     pub(crate) const WINDOWS: usize = 256;
-    /// Numbers that a window tells apart: more than a client may have unacknowledged.
-    pub(crate) const WIDTH: u64 = 64 * WORDS as u64;
-    /// How long a window lasts unused.
+    /// How long it is kept in mind what a former owner has archived.
     pub(crate) const MEMORY: Duration = Duration::from_secs(600);
+    /// Rows of an archive that are looked at.
+    pub(crate) const ROWS: usize = 256;
 
     /// Whether the envelope has come before; if not, it is marked, and the mark is taken back if its receipt
-    /// turns out to be dropped.
-    pub(crate) fn has(&mut self, envelope: &mut Envelope, now: Duration) -> bool {
+    /// turns out to be dropped. The receipt of one that has come before is taken.
+    pub(crate) fn has(&mut self, envelope: &mut Envelope) -> bool {
         self.take_back();
-        let mark = Mark::of(envelope);
-        if self.see(mark, envelope.again, now) {
+        let mark = mark_of(envelope);
+        if self.seen.see(mark, envelope.again, Self::WINDOWS) {
+            self.settle_with_first(mark, envelope.receipt.take());
             return true;
         }
         if let Some(receipt) = envelope.receipt.take() {
-            let watch = Watch {
-                receipt: Mutex::new(Some(receipt)),
-                failed: Arc::clone(&self.failed),
-                mark,
-            };
-            envelope.receipt = Some(Receipt::new(0, Arc::new(watch)));
+            let state = Mutex::new(State::Open(vec![receipt]));
+            let watch = Arc::new(Watch { state, failed: Arc::clone(&self.failed), mark });
+            if self.open.len() == self.open.capacity() {
+                self.open.retain(|(_, watch)| watch.strong_count() > 0);
+            }
+            self.open.push((mark, Arc::downgrade(&watch)));
+            envelope.receipt = Some(Receipt::new(0, watch));
         }
         false
     }
 
-    /// Marks what the archive has: a former owner has acted on it.
-    pub(crate) fn seed(&mut self, rows: impl Iterator<Item = (Origin, String)>, now: Duration) {
-        self.is_seeded = true;
-        for (origin, sender) in rows {
-            self.see(Mark::new(origin, Some(&sender)), false, now);
-        }
+    /// Whether it is known what a former owner has archived.
+    pub(crate) fn knows_rows(&self) -> bool {
+        self.rows.is_some()
     }
 
-    fn see(&mut self, Mark { key, number }: Mark, again: bool, now: Duration) -> bool {
-        match self.windows.iter_mut().find(|window| window.key == key) {
-            Some(window) => window.see(number, again, now),
-            None => {
-                self.make_room(now);
-                let seen = std::array::from_fn(|word| u64::from(word == 0));
-                self.windows.push(Window { key, last: number, seen, used: now });
-                false
-            }
-        }
+    /// A former owner has acted on these, as far as the archive goes.
+    pub(crate) fn take_rows(
+        &mut self,
+        rows: impl Iterator<Item = (Origin, ArchiveId)>,
+        now: Duration,
+    ) {
+        let of_clients = rows.filter(|(origin, _)| matches!(origin, Origin::Client { .. }));
+        self.rows = Some((now, of_clients.collect()));
     }
 
-    fn make_room(&mut self, now: Duration) {
-        if self.windows.len() < Self::WINDOWS {
-            return;
+    /// The row in which a former owner has put what comes again.
+    pub(crate) fn row_of(&mut self, origin: Origin, now: Duration) -> Option<ArchiveId> {
+        let (since, rows) = self.rows.as_mut()?;
+        if now.saturating_sub(*since) >= Self::MEMORY {
+            *rows = HashMap::new();
         }
-        self.windows.retain(|window| now.saturating_sub(window.used) < Self::MEMORY);
-        if self.windows.len() >= Self::WINDOWS {
-            let oldest = (0..self.windows.len()).min_by_key(|index| self.windows[*index].used);
-            if let Some(oldest) = oldest {
-                self.windows.swap_remove(oldest);
-            }
+        rows.get(&origin).copied()
+    }
+
+    fn settle_with_first(&self, mark: Mark, repeat: Option<Receipt>) {
+        let Some(repeat) = repeat else { return };
+        let first = self.open.iter().rev().find(|(of, _)| *of == mark);
+        match first.and_then(|(_, watch)| watch.upgrade()) {
+            Some(first) => first.add(repeat),
+            // What failed was taken back: this has not.
+            None => repeat.release(),
         }
     }
 
     fn take_back(&mut self) {
         let failed =
             std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
-        for Mark { key, number } in failed {
-            if let Some(window) = self.windows.iter_mut().find(|window| window.key == key) {
-                window.forget(number);
-            }
+        for mark in failed {
+            self.seen.forget(mark);
         }
     }
 }
 
-impl Window {
-    /// Whether the number was seen; if not, it is from now on.
-    fn see(&mut self, number: u64, again: bool, now: Duration) -> bool {
-        if now.saturating_sub(self.used) >= Repeats::MEMORY {
-            (self.last, self.seen) = (number, [0; WORDS]);
-        }
-        self.used = now;
-        if number > self.last {
-            self.shift(number - self.last);
-            self.last = number;
-        }
-        match self.bit(number) {
-            Some((word, bit)) => {
-                let known = self.seen[word] & bit != 0;
-                self.seen[word] |= bit;
-                known
-            }
-            None => again,
-        }
-    }
-
-    fn forget(&mut self, number: u64) {
-        if let Some((word, bit)) = self.bit(number) {
-            self.seen[word] &= !bit;
-        }
-    }
-
-    fn bit(&self, number: u64) -> Option<(usize, u64)> {
-        let back = self.last.checked_sub(number).filter(|back| *back < Repeats::WIDTH)?;
-        Some((usize::try_from(back / 64).ok()?, 1 << (back % 64)))
-    }
-
-    /// The numbers are further back now.
-    fn shift(&mut self, by: u64) {
-        let (words, bits) = (usize::try_from(by / 64).unwrap_or(WORDS), by % 64);
-        let old = self.seen;
-        let word = |index: usize| if index < WORDS { old[index] } else { 0 };
-        self.seen = std::array::from_fn(|index| {
-            let Some(from) = index.checked_sub(words) else { return 0 };
-            let carried = match (bits, from.checked_sub(1)) {
-                (0, _) | (_, None) => 0,
-                (_, Some(below)) => word(below) >> (64 - bits),
-            };
-            word(from) << bits | carried
-        });
-    }
-}
-
-impl Mark {
-    fn of(envelope: &Envelope) -> Self {
-        let sender = match &envelope.body {
-            Body::Stanza(stanza) => stanza.head().from.as_ref().map(|from| from.bare_str()),
-            _ => None,
-        };
-        Self::new(envelope.origin, sender)
-    }
-
-    fn new(origin: Origin, sender: Option<&str>) -> Self {
-        let sender =
-            sender.map_or(0, |it| BuildHasherDefault::<DefaultHasher>::default().hash_one(it));
-        match origin {
-            Origin::Client { session, seq, part } => {
-                Self { key: Key { cause: (session, 0), part, sender }, number: seq }
-            }
-            // A shard counts turns, and in the lowest bits the parts of each.
-            Origin::Shard { shard, epoch, counter } => {
-                let part = u16::try_from(counter & 0xffff).unwrap_or(0);
-                let cause = (epoch.0, u64::from(shard.number()) + 1);
-                Self { key: Key { cause, part, sender }, number: counter >> 16 }
-            }
-        }
+fn mark_of(envelope: &Envelope) -> Mark {
+    match &envelope.body {
+        Body::Stanza(stanza) => Mark::of(envelope.origin, stanza),
+        _ => Mark::new(envelope.origin, None),
     }
 }
 
 /// Sees what becomes of an envelope's receipt.
 struct Watch {
-    receipt: Mutex<Option<Receipt>>,
+    state: Mutex<State>,
     failed: Arc<Mutex<Vec<Mark>>>,
     mark: Mark,
 }
 
+enum State {
+    /// With its own receipt, and those of its repeats.
+    Open(Vec<Receipt>),
+    Settled {
+        faulty: bool,
+    },
+}
+
+impl Watch {
+    /// It has come once more.
+    fn add(&self, repeat: Receipt) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Open(receipts) => receipts.push(repeat),
+            State::Settled { faulty: false } => repeat.release(),
+            State::Settled { faulty: true } => drop(repeat),
+        }
+    }
+}
+
 impl Settle for Watch {
     fn settle(&self, _: u64, faulty: bool) {
-        let receipt = self.receipt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let settled = State::Settled { faulty };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *state, settled);
+        drop(state);
         if faulty {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(self.mark);
-            drop(receipt);
-        } else if let Some(receipt) = receipt {
-            receipt.release();
+        }
+        let State::Open(receipts) = before else { return };
+        for receipt in receipts {
+            if faulty {
+                drop(receipt);
+            } else {
+                receipt.release();
+            }
         }
     }
 }
@@ -221,48 +161,17 @@ mod tests {
 
     use super::*;
 
-    fn message(seq: u64, part: u16, from: &str) -> Envelope {
-        let from = Some(Jid::parse(from).unwrap());
+    fn message(seq: u64) -> Envelope {
+        let from = Some(Jid::parse("a@x/r").unwrap());
         let kind = Kind::Message(MessageType::Chat);
         let stanza = Stanza::new(Head { kind, id: None, from, to: None, lang: None }, "");
         let to = Route::User(BareJid::parse("b@x").unwrap());
-        let origin = Origin::Client { session: 7, seq, part };
+        let origin = Origin::Client { session: 7, seq, part: 0 };
         Envelope::new(to, Body::Stanza(stanza), origin, Epoch(1))
     }
 
     fn has(repeats: &mut Repeats, seq: u64) -> bool {
-        repeats.has(&mut message(seq, 0, "a@x/r"), Duration::ZERO)
-    }
-
-    #[test]
-    fn each_number_is_new_once_in_whatever_order_they_come() {
-        let mut repeats = Repeats::default();
-        let order = [5, 3, 4, 70, 1, 69, 200, 6, 319, 135, 2];
-        for number in order {
-            assert!(!has(&mut repeats, number), "{number}");
-        }
-        for number in order {
-            assert!(has(&mut repeats, number), "{number}");
-        }
-        assert!(!has(&mut repeats, 1_000) && has(&mut repeats, 1_000));
-    }
-
-    #[test]
-    fn what_is_older_than_its_window_is_new_unless_it_was_sent_before() {
-        let mut repeats = Repeats::default();
-        assert!(!has(&mut repeats, 1) && !has(&mut repeats, 1_000));
-        assert!(!has(&mut repeats, 1));
-        let mut again = Envelope { again: true, ..message(1, 0, "a@x/r") };
-        assert!(repeats.has(&mut again, Duration::ZERO));
-    }
-
-    #[test]
-    fn another_part_and_another_sender_are_no_repeat() {
-        let mut repeats = Repeats::default();
-        for mut envelope in [message(1, 0, "a@x/r"), message(1, 1, "a@x/r"), message(1, 0, "c@x/r")]
-        {
-            assert!(!repeats.has(&mut envelope, Duration::ZERO));
-        }
+        repeats.has(&mut message(seq))
     }
 
     #[test]
@@ -271,8 +180,8 @@ mod tests {
         for (faulty, known) in [(true, false), (false, true)] {
             let ledger = Ledger::new(0, || {});
             let seq = if faulty { 1 } else { 2 };
-            let mut envelope = message(seq, 0, "a@x/r").with_receipt(Some(ledger.open()));
-            assert!(!repeats.has(&mut envelope, Duration::ZERO));
+            let mut envelope = message(seq).with_receipt(Some(ledger.open()));
+            assert!(!repeats.has(&mut envelope));
             let receipt = envelope.receipt.unwrap();
             if faulty {
                 drop(receipt)
@@ -286,23 +195,39 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_bounded_and_forgotten_in_time() {
-        let mut repeats = Repeats::default();
-        for sender in 0..2 * Repeats::WINDOWS as u64 {
-            let mut envelope = message(1, 0, &format!("s{sender}@x/r"));
-            assert!(!repeats.has(&mut envelope, Duration::from_secs(sender)));
+    fn a_repeat_is_safe_when_the_first_one_is_and_not_before() {
+        for faulty in [false, true] {
+            let (mut repeats, ledger) = (Repeats::default(), Ledger::new(0, || {}));
+            let mut first = message(1).with_receipt(Some(Ledger::new(0, || {}).open()));
+            assert!(!repeats.has(&mut first));
+            for _ in 0..2 {
+                let mut repeat = message(1).with_receipt(Some(ledger.open()));
+                assert!(repeats.has(&mut repeat) && repeat.receipt.is_none());
+            }
+            assert_eq!((ledger.standing().handled, ledger.standing().faulty), (0, false));
+            let receipt = first.receipt.unwrap();
+            if faulty {
+                drop(receipt);
+                assert!(ledger.standing().faulty && !has(&mut repeats, 1));
+                continue;
+            }
+            receipt.release();
+            assert_eq!((ledger.standing().handled, ledger.standing().faulty), (2, false));
+            assert!(repeats.has(&mut message(1).with_receipt(Some(ledger.open()))));
+            assert_eq!(ledger.standing().handled, 3);
         }
-        assert_eq!(repeats.windows.len(), Repeats::WINDOWS);
-        let mut last = message(1, 0, "s511@x/r");
-        assert!(repeats.has(&mut last, Duration::from_secs(512)));
-        assert!(!repeats.has(&mut last, Duration::from_secs(512) + Repeats::MEMORY));
     }
 
     #[test]
-    fn what_a_former_owner_has_archived_is_a_repeat() {
+    fn what_a_former_owner_has_archived_is_known_for_a_while_by_its_row() {
         let mut repeats = Repeats::default();
-        let origin = Origin::Client { session: 7, seq: 3, part: 0 };
-        repeats.seed([(origin, "a@x".to_owned())].into_iter(), Duration::ZERO);
-        assert!(has(&mut repeats, 3) && !has(&mut repeats, 4));
+        let origin = |seq| Origin::Client { session: 7, seq, part: 0 };
+        assert!(!repeats.knows_rows());
+        repeats.take_rows([(origin(3), ArchiveId(30))].into_iter(), Duration::ZERO);
+        assert_eq!(repeats.row_of(origin(3), Duration::ZERO), Some(ArchiveId(30)));
+        assert_eq!(repeats.row_of(origin(4), Duration::ZERO), None);
+        assert!(!has(&mut repeats, 3), "what else was done nobody knows");
+        assert_eq!(repeats.row_of(origin(3), Repeats::MEMORY), None);
+        assert!(repeats.knows_rows());
     }
 }

@@ -120,6 +120,15 @@ impl<E: Entity> Trial<E> {
         std::mem::take(&mut self.sent)
     }
 
+    /// As [`Trial::receive_as`], marked as sent before to a process that is gone.
+    pub fn receive_again(&mut self, to: Route, body: Body, origin: Origin) -> Vec<Envelope> {
+        let envelope =
+            Envelope { again: true, ..Envelope::new(to, body, origin, self.fence.epoch) };
+        let cause = Cause { again: true, ..Cause::own(origin) };
+        self.turn(cause, |entity, cx| entity.receive(envelope, cx));
+        std::mem::take(&mut self.sent)
+    }
+
     /// The origin of what came last.
     pub fn last_origin(&self) -> Origin {
         self.origin(self.counter)

@@ -6,6 +6,7 @@
 //! | [`route`] | an address resolved to the kind of actor that answers for it (RFC 6120 §10) |
 //! | [`envelope`] | one thing on its way to one actor |
 //! | [`receipt`] | responsibility for a stanza, as a value |
+//! | [`seen`] | which stanzas have come before |
 //! | [`session`] | the words between connection, session and user |
 //! | [`resumption`] | the name by which a client asks for its session back (XEP-0198) |
 //! | [`snapshot`] | the live state of entities as data |
@@ -18,6 +19,7 @@ pub mod member;
 pub mod receipt;
 pub mod resumption;
 pub mod route;
+pub mod seen;
 pub mod session;
 pub mod snapshot;
 pub mod time;
@@ -28,4 +30,5 @@ pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;
 pub use route::{ConnectionId, CopyId, Hosts, Route, SessionId};
+pub use seen::{Mark, Seen};
 pub use time::Now;

@@ -121,9 +121,30 @@ impl Receipt {
         Self { share: Some(Arc::new(Share { seq, ledger, faulty: AtomicBool::new(false) })) }
     }
 
+    /// One for two: what becomes of it becomes of both.
+    pub fn both(one: Self, other: Self) -> Self {
+        Self::new(0, Arc::new(Both(Mutex::new(vec![one, other]))))
+    }
+
     /// The stanza's share is safe.
     pub fn release(mut self) {
         self.share = None;
+    }
+}
+
+/// Two receipts with one fate.
+struct Both(Mutex<Vec<Receipt>>);
+
+impl Settle for Both {
+    fn settle(&self, _: u64, faulty: bool) {
+        let receipts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for receipt in receipts {
+            if faulty {
+                drop(receipt);
+            } else {
+                receipt.release();
+            }
+        }
     }
 }
 
@@ -187,6 +208,26 @@ mod tests {
         assert_eq!((ledger.standing().handled, woken.load(Ordering::Relaxed)), (2, 1));
         third.release();
         assert_eq!((ledger.standing().handled, ledger.open_count()), (3, 0));
+    }
+
+    #[test]
+    fn of_two_in_one_both_are_released_or_dropped() {
+        for faulty in [false, true] {
+            let [one, other] = [(); 2].map(|()| ledger().0);
+            let both = Receipt::both(one.open(), other.open());
+            let share = both.clone();
+            both.release();
+            assert_eq!(one.standing(), Standing { handled: 0, faulty: false });
+            if faulty {
+                drop(share);
+            } else {
+                share.release();
+            }
+            for ledger in [&one, &other] {
+                let handled = u64::from(!faulty);
+                assert_eq!(ledger.standing(), Standing { handled, faulty });
+            }
+        }
     }
 
     #[test]

@@ -14,13 +14,16 @@ mod read;
 mod tests;
 mod write;
 
+pub use change::{NOBODY, WINDOWS, identity};
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use xmpp::{Epoch, FullJid, Jid, Stanza};
+use xmpp::{Epoch, FullJid, Jid, Origin, Stanza};
 
 use crate::route::{ConnectionId, Route};
+use crate::seen::Seen;
 use crate::session::ClientState;
 
 /// The messages of `proto/session.proto`.
@@ -151,6 +154,10 @@ pub struct StreamSnapshot {
     pub marks: Vec<(u64, u64)>,
     /// In a change: what was held back before is no longer.
     pub let_out: bool,
+    /// What was ever queued or held back, as far as it may come again; in a change only where it begins.
+    pub seen: Seen,
+    /// Stanzas of the client up to this one, as `seq` counts, may have been acted on by a process that is gone.
+    pub again_until: u64,
 }
 
 /// The counters of stream management (XEP-0198 §4).
@@ -175,6 +182,8 @@ pub struct QueuedStanza {
     pub at: u64,
     /// Its mark where the user has it in store too ([`crate::session::UserWord::Stored`]).
     pub mark: Option<u64>,
+    /// Its identity, where it may come again.
+    pub origin: Option<Origin>,
 }
 
 /// What a user keeps of one session.

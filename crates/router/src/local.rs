@@ -8,7 +8,9 @@
 //! | module | owns |
 //! |---|---|
 //! | `many` | envelopes that many are to get |
+//! | `former` | what a former self of the member has left |
 
+mod former;
 mod many;
 mod tasks;
 
@@ -57,8 +59,8 @@ pub trait LocalHost {
 
 /// A socket of this arbiter, as its sessions see it.
 pub trait Edge {
-    /// Takes a word for the client. Must not call back into the router but for [`mark_dirty`].
-    fn take(&self, word: HomeWord);
+    /// Takes a word for the client, with what has caused it. Must not call back into the router but for [`mark_dirty`].
+    fn take(&self, word: HomeWord, cause: Origin);
 
     /// Writes what was taken to the socket, as far as it goes.
     fn write(&self);
@@ -107,6 +109,9 @@ struct Local {
     sender: Cell<Option<Shard>>,
     flush: Rc<Notify>,
     stopped: Cell<bool>,
+    /// The index of the plan that was looked at for this process's incarnation, and that.
+    looked_at: Cell<u64>,
+    incarnation: Cell<u64>,
     /// Something is to leave, and must not, since the lease does not hold.
     frozen: Cell<bool>,
 }
@@ -159,6 +164,8 @@ pub fn install(
         sender: Cell::new(None),
         flush: Rc::new(Notify::new()),
         stopped: Cell::new(false),
+        looked_at: Cell::new(0),
+        incarnation: Cell::new(0),
         frozen: Cell::new(false),
     });
     LOCAL.with(|slot| *slot.borrow_mut() = Some(Rc::clone(&local)));
@@ -536,7 +543,7 @@ impl Local {
                 let edge = self.edges.borrow().get(&connection.number).cloned();
                 if let Some(edge) = edge {
                     let _span = trace::delivered(envelope.trace.as_deref(), &word);
-                    edge.take(word);
+                    edge.take(word, envelope.origin);
                 } else if matches!(word, HomeWord::Stanza(_)) {
                     self.router.count_gone();
                 }
@@ -562,8 +569,12 @@ impl Local {
     }
 
     fn flush_once(&self) {
+        let links = self.router.links();
+        if let Some(links) = &links {
+            self.forget_former(links);
+        }
         self.host.flush();
-        if let Some(links) = self.router.links() {
+        if let Some(links) = links {
             self.retry(&links);
             self.flush_departing(&links);
         }

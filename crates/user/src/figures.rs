@@ -6,11 +6,12 @@ use meter::{By, Counter};
 
 const RESUMES: [&str; 6] = ["ok", "no_session", "expired", "wrong_secret", "stale", "too_high"];
 
-const DROPS: [&str; 8] = [
+const DROPS: [&str; 9] = [
     "offline_full",
     "blocked",
     "nobody_there",
     "superseded",
+    "given_before",
     "session_queue_full",
     "not_archived",
     "not_stored",

@@ -70,7 +70,11 @@ fn message(
     match fate(user, ty, &stanza) {
         Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
         Fate::Store if may_keep_for_later(&stanza) => {
-            offline::store(user, offline::Entry { stanza, writes, taken: false }, cx);
+            let entry = offline::Entry { stanza, writes, taken: false };
+            match cx.row() {
+                Some(id) => offline::store_unless_stored(user, id, entry, cx),
+                None => offline::store(user, entry, cx),
+            }
         }
         Fate::Store if offline::is_fleeting(&stanza) => {
             nobody_there(cx);

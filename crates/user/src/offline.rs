@@ -19,8 +19,11 @@ pub(crate) mod refused;
 mod tests;
 
 use entity::{Context, Extension};
-use store::{Key, Kind as RowKind, Row, Write};
-use xmpp::{ErrorType, Features, Jid, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns};
+use store::{ArchiveId, Key, Kind as RowKind, Row, Write};
+use xmpp::{
+    ErrorType, Features, Jid, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns,
+    stanza_id,
+};
 
 use crate::extensions::deliver as hand_to;
 use crate::extensions::hints::may_keep_for_later;
@@ -71,7 +74,7 @@ impl Offline {
     }
 
     /// The id of the last message that was stored.
-    pub(crate) fn last_id(&self) -> store::ArchiveId {
+    pub(crate) fn last_id(&self) -> ArchiveId {
         self.meter.last
     }
 
@@ -127,6 +130,34 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
         }
         drain::go_on(user, cx);
     });
+}
+
+/// Rows that are looked through for a message that a former owner may have stored.
+const LOOKED_AT: usize = 256;
+
+/// A former owner has archived a message under this id and may have stored it in the same batch: then it carries the
+/// id, and nothing is to be done.
+pub(crate) fn store_unless_stored(
+    user: &mut User,
+    id: ArchiveId,
+    entry: Entry,
+    cx: &mut Context<'_, User>,
+) {
+    let (owner, by) = (user.jid.clone(), user.jid.clone());
+    cx.read(
+        move |store, fence| store.scan(fence, owner, RowKind::Offline, None, LOOKED_AT),
+        move |user, cx, rows: Result<Vec<Row>, _>| {
+            let id = id.to_string();
+            let is_it = |row: &Row| {
+                let stanza = kept::read(&row.value);
+                stanza
+                    .is_some_and(|stanza| stanza_id::find(&stanza, &by).is_some_and(|it| it == id))
+            };
+            if !rows.unwrap_or_default().iter().any(is_it) {
+                store(user, entry, cx);
+            }
+        },
+    );
 }
 
 /// What the client of a session that is over never acknowledged (XEP-0198 §4): requests are answered,

@@ -15,10 +15,8 @@ const UNTOLD_MAX: u32 = 16;
 /// The client's stanzas since it enabled stream management.
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
-    /// Bytes of each, oldest first.
-    sizes: VecDeque<u32>,
-    /// The stanzas themselves, where the session is on another member.
-    words: VecDeque<EdgeWord>,
+    /// Of each, oldest first: its bytes, and the stanza itself where the session is on another member.
+    stanzas: VecDeque<(u32, Option<EdgeWord>)>,
     bytes: usize,
     /// h, modulo 2^32.
     confirmed: u32,
@@ -35,27 +33,25 @@ impl Unconfirmed {
 
     /// The client sent a stanza; the word is there where it must be kept.
     pub(super) fn push(&mut self, bytes: usize, word: Option<EdgeWord>) {
-        self.words.extend(word);
         self.bytes += bytes;
-        self.sizes.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.stanzas.push_back((u32::try_from(bytes).unwrap_or(u32::MAX), word));
     }
 
     /// The session has handled `h` in all.
     pub(super) fn confirm(&mut self, h: u32) {
         let risen = h.wrapping_sub(self.confirmed);
-        let risen = usize::try_from(risen).unwrap_or(usize::MAX).min(self.sizes.len());
-        let bytes: usize = self.sizes.drain(..risen).map(|bytes| bytes as usize).sum();
+        let risen = usize::try_from(risen).unwrap_or(usize::MAX).min(self.stanzas.len());
+        let bytes: usize = self.stanzas.drain(..risen).map(|(bytes, _)| bytes as usize).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.words.drain(..risen.min(self.words.len()));
         self.confirmed = h;
-        if self.sizes.is_empty() {
-            (self.sizes, self.words) = (VecDeque::new(), VecDeque::new());
+        if self.stanzas.is_empty() {
+            self.stanzas = VecDeque::new();
         }
     }
 
     /// The client asks: the h to answer at once.
     pub(super) fn asked(&mut self) -> u32 {
-        self.curious = !self.sizes.is_empty();
+        self.curious = !self.stanzas.is_empty();
         self.told = self.confirmed;
         self.confirmed
     }
@@ -72,19 +68,19 @@ impl Unconfirmed {
         if !self.has_news() {
             return None;
         }
-        self.curious &= !self.sizes.is_empty();
+        self.curious &= !self.stanzas.is_empty();
         self.told = self.confirmed;
         Some(self.confirmed)
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.sizes.len()
+        self.stanzas.len()
     }
 
-    /// What was kept of them, oldest first.
-    pub(super) fn words(&self) -> impl Iterator<Item = &EdgeWord> {
-        self.words.iter()
+    /// The stanzas themselves, oldest first; none where one was not kept.
+    pub(super) fn words(&self) -> Option<Vec<EdgeWord>> {
+        self.stanzas.iter().map(|(_, word)| word.clone()).collect()
     }
 
     /// The h that the client has not been told of, if there is one.
@@ -96,12 +92,14 @@ impl Unconfirmed {
 
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.sizes.len() <= STANZAS_MAX && self.bytes <= BYTES_MAX
+        self.stanzas.len() <= STANZAS_MAX && self.bytes <= BYTES_MAX
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proto::session::ClientState;
+
     use super::*;
 
     #[test]
@@ -155,6 +153,18 @@ mod tests {
         unconfirmed.push(10, None);
         unconfirmed.confirm(6);
         assert_eq!((unconfirmed.last(), unconfirmed.last()), (Some(6), None));
+    }
+
+    #[test]
+    fn what_cannot_be_said_again_as_a_whole_is_not_said_again() {
+        let word = |state| Some(EdgeWord::ClientState(state));
+        let mut unconfirmed = Unconfirmed::default();
+        unconfirmed.push(1, None);
+        unconfirmed.push(1, word(ClientState::Active));
+        unconfirmed.push(1, word(ClientState::Inactive));
+        assert_eq!(unconfirmed.words(), None);
+        unconfirmed.confirm(2);
+        assert_eq!(unconfirmed.words(), word(ClientState::Inactive).map(|word| vec![word]));
     }
 
     #[test]

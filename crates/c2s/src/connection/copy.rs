@@ -44,11 +44,11 @@ impl Bound {
     }
 
     /// Follows what the session says.
-    pub(super) fn follow(&mut self, word: &HomeWord) {
+    pub(super) fn follow(&mut self, word: &HomeWord, cause: Origin) {
         let Some(copy) = &mut self.copy else { return };
         match word {
             // When it came is known where it comes from.
-            HomeWord::Stanza(stanza) => copy.given(stanza, 0),
+            HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
             HomeWord::Handled { h, .. } => copy.handled(*h),
             _ => {}
         }
@@ -112,15 +112,14 @@ impl Core {
             state.ask(to, word, words);
         }
         let Some(bound) = &state.bound else { return };
-        let Some(session) = bound.as_data(state.id) else {
-            // The session was on this member, which has lost it.
+        let sm = bound.sm.as_ref();
+        let wish = sm.and_then(|sm| sm.wish.clone().filter(|_| !sm.enabled));
+        let unconfirmed = sm.map_or_else(|| Some(Vec::new()), |sm| sm.unconfirmed.words());
+        let (Some(session), Some(unconfirmed)) = (bound.as_data(state.id), unconfirmed) else {
+            // The session was on this member, which has lost it, or is not all here yet.
             return self.close(Some(StreamCondition::ResourceConstraint.into()), words);
         };
         words.push(kept(owner, bound.session.account.clone(), session));
-        let sm = bound.sm.as_ref();
-        let wish = sm.and_then(|sm| sm.wish.clone().filter(|_| !sm.enabled));
-        let unconfirmed: Vec<EdgeWord> =
-            sm.map(|sm| sm.unconfirmed.words().cloned().collect()).unwrap_or_default();
         for word in wish.into_iter().chain(unconfirmed) {
             state.say(word, words);
             if let Some(word) = words.last_mut() {

@@ -234,7 +234,7 @@ impl Line {
 }
 
 impl Edge for Line {
-    fn take(&self, word: HomeWord) {
+    fn take(&self, word: HomeWord, cause: Origin) {
         self.guarded(|| {
             let mut core = self.core.borrow_mut();
             let Some(core) = core.as_mut() else {
@@ -252,7 +252,7 @@ impl Edge for Line {
                 };
             };
             let was_clean = !core.wants_flush();
-            core.obey(word);
+            core.obey(word, cause);
             if was_clean
                 && core.wants_flush()
                 && let Some(id) = self.id.get()

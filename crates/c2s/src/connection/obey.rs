@@ -10,7 +10,7 @@ use router::Place;
 use stream::Framing;
 use stream::sm::{self, Enabled};
 use tokio::time::Instant;
-use xmpp::{FullJid, Kind, StanzaCondition};
+use xmpp::{FullJid, Kind, Origin, StanzaCondition};
 
 use super::confirm::Unconfirmed;
 use super::copy;
@@ -19,10 +19,10 @@ use super::state::{Bound, Closing, Sm};
 use crate::outbox;
 
 impl Core {
-    /// Takes a word.
-    pub(super) fn obey(&mut self, word: HomeWord) {
+    /// Takes a word, with what has caused it.
+    pub(super) fn obey(&mut self, word: HomeWord, cause: Origin) {
         if let Some(bound) = &mut self.state.bound {
-            bound.follow(&word);
+            bound.follow(&word, cause);
         }
         match word {
             HomeWord::Stanza(stanza) => {

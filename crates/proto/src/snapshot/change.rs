@@ -5,9 +5,23 @@
 //! new, its `entry` is there only if it is another one, and `handed` is 0: a connection knows itself what it was
 //! given, and whoever goes on without a connection takes everything for given.
 
-use xmpp::{Kind, Stanza};
+use xmpp::{Kind, Origin, Stanza};
 
 use super::{QueuedStanza, SessionSnapshot, StreamSnapshot};
+use crate::seen::{Mark, Seen};
+
+/// Windows that a session keeps of what it has seen.
+pub const WINDOWS: usize = 64;
+
+/// The identity of a stanza that may come again; none for one of which nobody would know.
+#[must_use]
+pub fn identity(stanza: &Stanza, origin: Origin) -> Option<Origin> {
+    let is_known = !matches!(stanza.kind(), Kind::Presence(_)) && origin != NOBODY;
+    is_known.then_some(origin)
+}
+
+/// Where a stanza that cannot come again has its identity.
+pub const NOBODY: Origin = Origin::Client { session: 0, seq: 0, part: 0 };
 
 impl SessionSnapshot {
     /// Takes a change. One of another term begins anew: it has all that there is, but for what the connection was
@@ -42,12 +56,14 @@ impl SessionSnapshot {
 
     /// The client has been given this stanza: the first of those that wait, or one that never waited. Only a client
     /// that counts will acknowledge it.
-    pub fn given(&mut self, stanza: &Stanza, at: u64) {
+    pub fn given(&mut self, (stanza, origin): (&Stanza, Origin), at: u64) {
         let Some(stream) = &mut self.stream else { return };
+        let origin = identity(stanza, origin);
+        see(&mut stream.seen, stanza, origin);
         let handed = usize::try_from(stream.handed).unwrap_or(usize::MAX);
         if handed >= stream.queue.len() {
             let stanza = stanza.clone();
-            stream.queue.push(QueuedStanza { stanza, at, mark: None });
+            stream.queue.push(QueuedStanza { stanza, at, mark: None, origin });
         }
         stream.handed += 1;
         if stream.counts.is_none() {
@@ -86,6 +102,10 @@ impl StreamSnapshot {
         let news = change.acked.saturating_sub(self.acked);
         self.forget(u32::try_from(news).unwrap_or(u32::MAX));
         self.acked = self.acked.max(change.acked);
+        self.seen.join(&change.seen, WINDOWS);
+        for item in change.queue.iter().chain(&change.held) {
+            see(&mut self.seen, &item.stanza, item.origin);
+        }
         self.queue.extend(change.queue);
         for (place, mark) in change.marks {
             let index = place.checked_sub(self.acked + 1).and_then(|it| usize::try_from(it).ok());
@@ -101,6 +121,7 @@ impl StreamSnapshot {
         }
         (self.seq, self.counts) = (change.seq, change.counts);
         (self.state, self.clogged) = (change.state, change.clogged);
+        self.again_until = change.again_until;
     }
 
     /// Of each sender the last presence is held (XEP-0352 §3.2).
@@ -117,6 +138,12 @@ impl StreamSnapshot {
         let known = usize::try_from(count).unwrap_or(usize::MAX).min(self.queue.len());
         self.queue.drain(..known);
         self.handed = self.handed.saturating_sub(count);
+    }
+}
+
+fn see(seen: &mut Seen, stanza: &Stanza, origin: Option<Origin>) {
+    if let Some(origin) = origin {
+        seen.see(Mark::of(origin, stanza), false, WINDOWS);
     }
 }
 
@@ -138,7 +165,7 @@ mod tests {
 
     fn message(from: &str) -> QueuedStanza {
         let stanza = stanza(Kind::Message(MessageType::Chat), from);
-        QueuedStanza { stanza, at: 0, mark: None }
+        QueuedStanza { stanza, at: 0, mark: None, origin: None }
     }
 
     fn presence(from: &str, at: u64) -> QueuedStanza {
@@ -146,6 +173,7 @@ mod tests {
             stanza: stanza(Kind::Presence(PresenceType::Available), from),
             at,
             mark: None,
+            origin: None,
         }
     }
 
@@ -173,7 +201,7 @@ mod tests {
     fn a_copy_keeps_what_its_client_was_given_and_has_not_acknowledged() {
         let mut copy = session(counting(), 1);
         for from in ["1@x", "2@x", "3@x"] {
-            copy.given(&message(from).stanza, 0);
+            copy.given((&message(from).stanza, NOBODY), 0);
         }
         copy.acknowledged(2);
         copy.acknowledged(7);
@@ -182,12 +210,31 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_knows_what_its_client_was_given_when_that_is_acknowledged_and_forgotten() {
+        let origin = |seq| Origin::Client { session: 7, seq, part: 0 };
+        let mark = |seq| Mark::of(origin(seq), &message("1@x").stanza);
+        let mut copy = session(counting(), 1);
+        copy.given((&message("1@x").stanza, origin(1)), 0);
+        copy.acknowledged(1);
+        let waiting = vec![QueuedStanza { origin: Some(origin(2)), ..message("1@x") }];
+        copy.absorb(session(StreamSnapshot { queue: waiting, ..counting() }, 1));
+        let held = vec![QueuedStanza { origin: Some(origin(3)), ..message("1@x") }];
+        copy.absorb(session(StreamSnapshot { held, ..counting() }, 1));
+        let mut begun = session(StreamSnapshot { acked: 1, ..counting() }, 2);
+        begun.stream.as_mut().unwrap().seen.see(mark(5), false, WINDOWS);
+        copy.absorb(begun);
+        let mut seen = SessionSnapshot::decode(&copy.encode()).unwrap().stream.unwrap().seen;
+        let known = [1, 2, 3, 4, 5].map(|seq| seen.see(mark(seq), false, WINDOWS));
+        assert_eq!(known, [true, true, true, false, true]);
+    }
+
+    #[test]
     fn what_waits_is_kept_until_the_client_was_given_it() {
         let mut copy = session(counting(), 1);
-        copy.given(&message("1@x").stanza, 0);
+        copy.given((&message("1@x").stanza, NOBODY), 0);
         let waiting = vec![message("2@x"), message("3@x")];
         copy.absorb(session(StreamSnapshot { queue: waiting, ..counting() }, 1));
-        copy.given(&message("2@x").stanza, 0);
+        copy.given((&message("2@x").stanza, NOBODY), 0);
         let stream = copy.stream.unwrap();
         assert_eq!((senders(&stream.queue), stream.handed), (vec!["1@x", "2@x", "3@x"], 2));
     }
@@ -195,7 +242,7 @@ mod tests {
     #[test]
     fn a_copy_that_begins_counts_from_where_its_session_stands() {
         let mut copy = session(counting(), 0);
-        copy.given(&message("8@x").stanza, 0);
+        copy.given((&message("8@x").stanza, NOBODY), 0);
         let marks = vec![(8, 80)];
         copy.absorb(session(StreamSnapshot { acked: 7, marks, ..counting() }, 1));
         assert_eq!(copy.stream.as_ref().unwrap().queue[0].mark, Some(80));
@@ -209,11 +256,11 @@ mod tests {
     #[test]
     fn nothing_is_kept_for_a_client_that_does_not_count_but_what_waits() {
         let mut copy = session(StreamSnapshot::default(), 1);
-        copy.given(&message("1@x").stanza, 0);
+        copy.given((&message("1@x").stanza, NOBODY), 0);
         assert!(copy.stream.as_ref().unwrap().queue.is_empty());
         let queue = vec![message("2@x"), message("3@x")];
         copy.absorb(session(StreamSnapshot { queue, ..StreamSnapshot::default() }, 1));
-        copy.given(&message("2@x").stanza, 0);
+        copy.given((&message("2@x").stanza, NOBODY), 0);
         let stream = copy.stream.unwrap();
         assert_eq!((senders(&stream.queue), stream.handed), (vec!["3@x"], 0));
     }

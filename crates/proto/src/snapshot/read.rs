@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use xmpp::{BareJid, Element, Epoch, FullJid, Jid, Kind, PresenceType, Stanza, kept};
+use xmpp::{
+    BareJid, Element, Epoch, FullJid, Jid, Kind, Origin, PresenceType, Shard, Stanza, kept,
+};
 
 use super::{
     Counts, DrainSnapshot, EntitySnapshot, EntrySnapshot, QueuedStanza, Resumption,
@@ -11,6 +13,7 @@ use super::{
 };
 use crate::member::{ArbiterId, MemberId};
 use crate::route::{ConnectionId, Route, SessionId};
+use crate::seen::{Key, Seen};
 use crate::session::ClientState;
 
 type Read<T> = Result<T, SnapshotError>;
@@ -162,6 +165,8 @@ impl TryFrom<pb::Stream> for StreamSnapshot {
                 .map(|pb::Mark { place, mark }| (place, mark))
                 .collect(),
             let_out: message.let_out,
+            seen: seen(message.seen)?,
+            again_until: message.again_until,
         })
     }
 }
@@ -180,9 +185,39 @@ impl From<pb::Counts> for Counts {
 impl TryFrom<pb::Item> for QueuedStanza {
     type Error = SnapshotError;
 
-    fn try_from(pb::Item { stanza: bytes, at, mark }: pb::Item) -> Read<Self> {
-        Ok(Self { stanza: stanza(&bytes)?, at, mark })
+    fn try_from(pb::Item { stanza: bytes, at, mark, origin }: pb::Item) -> Read<Self> {
+        let origin = origin.map(TryInto::try_into).transpose()?;
+        Ok(Self { stanza: stanza(&bytes)?, at, mark, origin })
     }
+}
+
+impl TryFrom<pb::Origin> for Origin {
+    type Error = SnapshotError;
+
+    fn try_from(pb::Origin { cause, number, part, shard }: pb::Origin) -> Read<Self> {
+        let part = u16::try_from(part).map_err(|_| SnapshotError("origin"))?;
+        let Some(shard) = shard else {
+            return Ok(Self::Client { session: cause, seq: number, part });
+        };
+        let shard =
+            u16::try_from(shard).ok().and_then(Shard::new).ok_or(SnapshotError("origin"))?;
+        Ok(Self::Shard { shard, epoch: Epoch(cause), counter: number })
+    }
+}
+
+/// More windows than this are no session's.
+const WINDOWS: usize = 1_024;
+
+fn seen(windows: Vec<pb::Window>) -> Read<Seen> {
+    let read = |window: pb::Window| {
+        let part = u16::try_from(window.part).ok()?;
+        let key = Key { cause: (window.cause, window.shard), part, sender: window.sender };
+        Some((key, window.last, window.bits.try_into().ok()?))
+    };
+    let count = windows.len();
+    let windows: Option<Vec<_>> = windows.into_iter().map(read).collect();
+    let windows = windows.filter(|_| count <= WINDOWS).ok_or(SnapshotError("window"))?;
+    Ok(Seen::restored(windows.into_iter()))
 }
 
 impl TryFrom<pb::Entry> for EntrySnapshot {

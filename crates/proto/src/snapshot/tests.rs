@@ -3,11 +3,12 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use xmpp::{BareJid, Head, IqType, MessageType, PresenceType};
+use xmpp::{BareJid, Head, IqType, MessageType, Origin, PresenceType, Shard};
 
 use super::*;
 use crate::member::{ArbiterId, MemberId};
 use crate::route::SessionId;
+use crate::seen::Mark;
 
 fn stanza() -> impl Strategy<Value = Stanza> {
     let kind = prop_oneof![
@@ -31,10 +32,26 @@ fn presence() -> Stanza {
 }
 
 fn queued() -> impl Strategy<Value = QueuedStanza> {
-    (stanza(), any::<u64>(), any::<Option<u64>>()).prop_map(|(stanza, at, mark)| QueuedStanza {
-        stanza,
-        at,
-        mark,
+    (stanza(), any::<u64>(), any::<Option<u64>>(), option::of(origin()))
+        .prop_map(|(stanza, at, mark, origin)| QueuedStanza { stanza, at, mark, origin })
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    (any::<(u64, u64, u16)>(), option::of(0..Shard::COUNT)).prop_map(
+        |((cause, number, part), shard)| match shard.and_then(Shard::new) {
+            Some(shard) => Origin::Shard { shard, epoch: Epoch(cause), counter: number },
+            None => Origin::Client { session: cause, seq: number, part },
+        },
+    )
+}
+
+fn seen() -> impl Strategy<Value = Seen> {
+    vec(origin(), 0..4).prop_map(|origins| {
+        let mut seen = Seen::default();
+        for origin in origins {
+            seen.see(Mark::new(origin, Some("a@x")), false, WINDOWS);
+        }
+        seen
     })
 }
 
@@ -70,19 +87,24 @@ fn counts() -> impl Strategy<Value = Counts> {
 
 fn stream() -> impl Strategy<Value = StreamSnapshot> {
     let queues = (vec(queued(), 0..4), vec(queued(), 0..3), any::<proptest::sample::Index>());
-    (option::of(counts()), any::<(u32, u32)>(), queues, any::<(bool, bool)>()).prop_map(
-        |(counts, (before, acked), (queue, held, handed), (inactive, clogged))| StreamSnapshot {
-            seq: counts.map_or(0, |counts| counts.handled) + u64::from(before),
-            counts,
-            acked: acked.into(),
-            handed: u32::try_from(handed.index(queue.len() + 1)).unwrap(),
-            queue,
-            held,
-            state: if inactive { ClientState::Inactive } else { ClientState::Active },
-            clogged,
-            resuming: None,
-            marks: vec![(acked.into(), before.into())],
-            let_out: !clogged,
+    let flags = (any::<(bool, bool)>(), seen());
+    (option::of(counts()), any::<(u32, u32)>(), queues, flags).prop_map(
+        |(counts, (before, acked), (queue, held, handed), ((inactive, clogged), seen))| {
+            StreamSnapshot {
+                seq: counts.map_or(0, |counts| counts.handled) + u64::from(before),
+                counts,
+                acked: acked.into(),
+                handed: u32::try_from(handed.index(queue.len() + 1)).unwrap(),
+                queue,
+                held,
+                state: if inactive { ClientState::Inactive } else { ClientState::Active },
+                clogged,
+                resuming: None,
+                marks: vec![(acked.into(), before.into())],
+                let_out: !clogged,
+                seen,
+                again_until: before.into(),
+            }
         },
     )
 }
@@ -254,7 +276,8 @@ fn what_contradicts_itself_is_refused() {
 
 #[test]
 fn a_stanza_that_is_not_whole_is_refused() {
-    let item = |stanza: &'static str| pb::Item { stanza: stanza.into(), at: 0, mark: None };
+    let item =
+        |stanza: &'static str| pb::Item { stanza: stanza.into(), at: 0, mark: None, origin: None };
     for torn in ["", "<message", "<message xmlns='jabber:client'><body></message>", "<x/>", "a"] {
         let stream = pb::Stream { queue: vec![item(torn)], ..pb::Stream::default() };
         assert_eq!(StreamSnapshot::try_from(stream), Err(SnapshotError("stanza")), "{torn}");

@@ -1,12 +1,13 @@
 //! Owns the way from a snapshot to its messages.
 
-use xmpp::{Stanza, kept};
+use xmpp::{Origin, Stanza, kept};
 
 use super::{
     Counts, DrainSnapshot, EntrySnapshot, QueuedStanza, Resumption, SessionSnapshot, SessionState,
     SlotSnapshot, StreamSnapshot, TimerSnapshot, UserSnapshot, pb,
 };
 use crate::route::{ConnectionId, Route};
+use crate::seen::Window;
 use crate::session::ClientState;
 use crate::time::micros;
 
@@ -107,6 +108,8 @@ impl From<&StreamSnapshot> for pb::Stream {
             resuming: stream.resuming,
             marks: stream.marks.iter().map(|&(place, mark)| pb::Mark { place, mark }).collect(),
             let_out: stream.let_out,
+            seen: stream.seen.windows().map(Into::into).collect(),
+            again_until: stream.again_until,
         }
     }
 }
@@ -125,7 +128,32 @@ impl From<Counts> for pb::Counts {
 
 impl From<&QueuedStanza> for pb::Item {
     fn from(item: &QueuedStanza) -> Self {
-        Self { stanza: stanza(&item.stanza), at: item.at, mark: item.mark }
+        let origin = item.origin.map(Into::into);
+        Self { stanza: stanza(&item.stanza), at: item.at, mark: item.mark, origin }
+    }
+}
+
+impl From<Origin> for pb::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Client { session, seq, part } => {
+                Self { cause: session, number: seq, part: part.into(), shard: None }
+            }
+            Origin::Shard { shard, epoch, counter } => Self {
+                cause: epoch.0,
+                number: counter,
+                part: 0,
+                shard: Some(shard.number().into()),
+            },
+        }
+    }
+}
+
+impl From<&Window> for pb::Window {
+    fn from(window: &Window) -> Self {
+        let (cause, shard) = window.key.cause;
+        let (part, sender) = (window.key.part.into(), window.key.sender);
+        Self { cause, shard, part, sender, last: window.last, bits: window.bits.to_vec() }
     }
 }
 

@@ -321,7 +321,8 @@ impl Links {
         }
     }
 
-    fn leave(&self, departure: &Departure) -> bool {
+    /// It is not under way any more; true: somebody may wait for that.
+    pub(crate) fn leave(&self, departure: &Departure) -> bool {
         if departure.envelope.targets.is_empty() {
             return departure.crossing.bucket.is_some_and(|bucket| self.barrier.leave(bucket));
         }

@@ -23,8 +23,8 @@ pub const MOST_ENVELOPES: usize = 16_384;
 pub const MOST_BYTES: u64 = 8 << 20;
 /// Words of control have this many times as much.
 const RESERVE: u32 = 2;
-/// A lane that has got nothing out for so long takes no more stanzas.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// A lane that has got nothing out for so long takes no more stanzas. A member that is gone is known to be gone before.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A frame closes at this many bytes.
 const FRAME_BYTES: u64 = 64 << 10;
 /// What an envelope costs beside its content.

@@ -112,6 +112,10 @@ fn keep(
     if !hints::may_archive(&passage.stanza) || !preferences::wants(user, peer, cx.shared) {
         return None;
     }
+    if let Some(id) = cx.row() {
+        // A former owner of the account has kept it.
+        return Some(id);
+    }
     let id = user.next_id(cx.now);
     let mut bytes = Vec::new();
     passage.stanza.write_forwarded(&mut bytes);

@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use entity::{Copy, Mirror};
 use proto::session::{HomeWord, UserWord};
-use proto::snapshot::{
-    EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, StreamSnapshot, Term,
-};
-use proto::{Body, ConnectionId, Ledger, Route, SessionId};
+use proto::snapshot::{EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, Term};
+use proto::{Body, ConnectionId, Ledger, Receipt, Route, SessionId};
 
 use super::queue::Item;
 use super::snapshot::queued;
 use super::{Edge, Live, Turn, sm};
+
+/// More stanzas than a connection reads before the first of them is confirmed.
+const UNHEARD: u64 = 4_096;
 
 /// What a session knows of its second copy.
 #[derive(Default)]
@@ -38,10 +39,23 @@ pub(super) struct Copied {
     /// It is to be told more.
     owes: bool,
     /// Each time that the standby was told, and how much.
-    told: VecDeque<u64>,
+    told: VecDeque<Told>,
+    /// Stanzas for the client that the standby was told of last, and that it has confirmed.
+    places: (u64, u64),
+    /// Stanzas of the client that it has heard are handled.
+    heard: u64,
     ledger: Option<Arc<Ledger>>,
     /// How often it has confirmed.
     confirmed: u64,
+}
+
+/// How much a standby was told.
+#[derive(Clone, Copy)]
+struct Told {
+    /// Stanzas of the client that are handled.
+    handled: u64,
+    /// Stanzas for the client, as the queue counts them.
+    place: u64,
 }
 
 /// Where a copy is.
@@ -78,19 +92,31 @@ impl Copied {
         if handled > self.handled {
             (self.handled, self.owes) = (handled, true);
         }
-        let confirmed = self.ledger.as_ref().map_or(0, |ledger| ledger.standing().handled);
+        let standing = self.ledger.as_ref().map(|ledger| ledger.standing());
+        if standing.is_some_and(|standing| standing.faulty) {
+            // What it was told is lost: it is told all once more.
+            (self.ledger, self.confirmed, self.at) = (None, 0, None);
+            self.told.clear();
+            (self.owes, self.places.0) = (true, 0);
+            return None;
+        }
+        let confirmed = standing.map_or(0, |standing| standing.handled);
         let mut safe = None;
         while self.confirmed < confirmed {
             self.confirmed += 1;
             safe = self.told.pop_front().or(safe);
         }
-        safe
+        self.places.1 = safe.map_or(self.places.1, |told| told.place.max(self.places.1));
+        let safe = safe.map(|told| told.handled).filter(|handled| *handled > self.heard)?;
+        self.heard = safe;
+        Some(safe)
     }
 
     /// Nobody is to be told any more.
     pub(super) fn owe_nothing(&mut self) {
         self.owes = false;
         self.told.clear();
+        (self.ledger, self.confirmed) = (None, 0);
     }
 
     /// Whether the standby knows all that is handled.
@@ -115,7 +141,10 @@ impl Live {
             known.map_or_else(|| Term { epoch, since: micros(cx.now.elapsed) }, |(_, term)| term);
         copied.at = Some((place, term));
         let begins = known.is_none();
-        let of_all = begins || copied.entry_is_new || copied.counts != self.sm.is_some();
+        let of_all = begins
+            || copied.entry_is_new
+            || copied.counts != self.sm.is_some()
+            || std::mem::take(&mut self.has_repeats);
         let mirror = match place {
             Place::Connection(connection) => {
                 if of_all || self.has_news(&copied, |item, waits| waits || item.mark.is_some()) {
@@ -123,7 +152,7 @@ impl Live {
                     let word = HomeWord::Keep(Box::new(change));
                     cx.tell(Route::Connection(connection), Body::Home(word));
                 }
-                match anew || of_all {
+                match anew || begins || copied.entry_is_new {
                     true => Mirror::Whole(live(self.for_standby(&copied, term, cx).stub())),
                     false => Mirror::Same,
                 }
@@ -164,7 +193,7 @@ impl Live {
 
     /// What is new, for a standby.
     fn change(&self, copied: &Copied, term: Term, cx: &Turn<'_>) -> SessionSnapshot {
-        let mut change = at_nobody(self.frame(cx), term);
+        let mut change = at_nobody(self.frame(cx.now), term);
         change.entry = copied.entry.clone().filter(|_| copied.entry_is_new);
         if let Some(stream) = &mut change.stream {
             stream.queue = self.queue.uncopied().map(|(item, _)| queued(item)).collect();
@@ -181,9 +210,12 @@ impl Live {
         (begins, term): (bool, Term),
         cx: &Turn<'_>,
     ) -> SessionSnapshot {
-        let mut change = SessionSnapshot { term: Some(term), ..self.frame(cx) };
+        let mut change = SessionSnapshot { term: Some(term), ..self.frame(cx.now) };
         change.entry = copied.entry.clone().filter(|_| begins || copied.entry_is_new);
         let Some(stream) = &mut change.stream else { return change };
+        if begins {
+            stream.seen = self.seen.clone();
+        }
         if begins && !self.is_followed {
             stream.queue = self.queue.items().map(queued).collect();
             stream.handed = u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX);
@@ -208,16 +240,16 @@ impl Live {
         change
     }
 
-    /// The counts and settings alone.
-    fn frame(&self, cx: &Turn<'_>) -> SessionSnapshot {
-        let whole = self.snapshot(cx.now);
-        let stream = whole.stream.map(|stream| StreamSnapshot {
-            queue: Vec::new(),
-            held: Vec::new(),
-            handed: 0,
-            ..stream
-        });
-        SessionSnapshot { stream, ..whole }
+    /// Up to which place the connection may be given what is queued. Where the standby has the only copy, and the client
+    /// may resume out of it, no more than that knows: what the client was given and nobody knows of would come again.
+    pub(super) fn safe_to_give(&self, connection: ConnectionId, cx: &Turn<'_>) -> u64 {
+        let is_here = connection.member == cx.member;
+        let resumes = self.sm.as_ref().is_some_and(|sm| sm.may_resume());
+        match &self.copied {
+            Some(copied) if is_here && resumes && cx.has_standby => copied.places.1,
+            None if is_here && resumes && cx.has_standby => 0,
+            _ => u64::MAX,
+        }
     }
 
     /// The session goes on from the best of its copies; what its user kept of it is told the user. Of a session of
@@ -246,6 +278,10 @@ impl Live {
             }
         }
         session.resumption.take_if(|_| is_stub);
+        if session.edge.is_none() && stream.counts.is_some() {
+            // The client says again what it has not heard of, and nobody knows how far it had come.
+            stream.again_until = stream.seq.saturating_add(UNHEARD);
+        }
         let attached = session.edge.is_some();
         let entry = EntrySnapshot { attached, ..session.entry.take().unwrap_or_default() };
         let told = SessionSnapshot { entry: Some(entry.clone()), ..session.stub() };
@@ -265,18 +301,25 @@ impl Live {
 impl Copied {
     /// The standby is told now; the client hears of what is handled when the standby has confirmed.
     fn expect_confirmation(&mut self, live: &Live, cx: &mut Turn<'_>) {
-        if !cx.has_standby || !std::mem::take(&mut self.owes) {
+        let (place, Some(sm)) = (live.queue.place(), &live.sm) else { return };
+        let gives = sm.may_resume() && place > self.places.0;
+        if !cx.has_standby || !(std::mem::take(&mut self.owes) || gives) {
             return;
         }
-        let handled = live.sm.as_ref().map_or(0, sm::Management::handled);
-        self.handled = handled;
-        self.told.push_back(handled);
+        self.handled = sm.handled();
+        self.places.0 = place;
+        self.told.push_back(Told { handled: self.handled, place });
         let ledger = self.ledger.get_or_insert_with(|| {
             let wake = cx.waker();
             Ledger::new(0, move || wake())
         });
-        // Nothing else has caused a turn in which a session looks at what is handled.
-        cx.set_cause(cx.origin(), Some(ledger.open()));
+        let own = ledger.open();
+        // Whatever has caused the turn waits for the same.
+        let receipt = match cx.receipt() {
+            Some(cause) => Receipt::both(cause, own),
+            None => own,
+        };
+        cx.set_cause(cx.origin(), Some(receipt));
     }
 }
 

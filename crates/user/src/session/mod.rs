@@ -26,8 +26,8 @@ use bytes::Bytes;
 use entity::{Context, Copy, Entity, Extensions, LoadError, Mirror, Timer};
 use meter::Share;
 use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
-use proto::snapshot::{SessionState, SnapshotError};
-use proto::{Body, ConnectionId, Envelope, MemberId, Now, Route, SessionId};
+use proto::snapshot::{NOBODY, SessionState, SnapshotError, WINDOWS, identity};
+use proto::{Body, ConnectionId, Envelope, Mark, MemberId, Now, Route, Seen, SessionId};
 use store::{Kind, Row};
 use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
 
@@ -69,6 +69,12 @@ struct Live {
     is_followed: bool,
     /// It has gone on from its second copy, and its client may have been given more than that knew.
     is_from_copy: bool,
+    /// What was ever queued or held back, as far as it may come again.
+    seen: Seen,
+    /// The client's stanzas up to this one may have been acted on by a process that is gone, or in vain.
+    again_until: u64,
+    /// Something has come again in this turn: whoever waits for it waits until the copy knows what it is a repeat of.
+    has_repeats: bool,
 }
 
 /// What the session contributes to [`crate::Figures`].
@@ -190,8 +196,7 @@ impl Entity for Session {
     }
 
     fn is_settled(&self) -> bool {
-        let sm = self.live.as_ref().and_then(|live| live.sm.as_ref());
-        sm.is_none_or(Management::is_settled)
+        self.live.as_ref().is_none_or(|live| live.is_settled())
     }
 }
 
@@ -224,6 +229,9 @@ impl Session {
             copied: None,
             is_followed: true,
             is_from_copy: false,
+            seen: Seen::default(),
+            again_until: 0,
+            has_repeats: false,
         }));
     }
 
@@ -273,7 +281,7 @@ impl Session {
 impl Live {
     fn receive(&mut self, body: Body, cx: &mut Turn<'_>) -> Result<(), Ending> {
         match body {
-            Body::Stanza(stanza) => self.deliver(stanza, None, cx),
+            Body::Stanza(stanza) => self.take(stanza, cx),
             Body::Edge(connection, EdgeWord::Resume { secret, h }) => {
                 self.resume(connection, (&secret, h), cx)
             }
@@ -290,7 +298,10 @@ impl Live {
             }
             Body::MemberGone(member) if self.is_at(member) => self.lose(cx),
             Body::MemberGone(_) => Ok(()),
-            Body::User(UserWord::Stored { mark, stanza }) => self.deliver(stanza, Some(mark), cx),
+            Body::User(UserWord::Stored { mark, stanza }) => {
+                let (at, mark, origin) = (cx.now.unix_micros, Some(mark), None);
+                self.deliver(Item { stanza, at, mark, origin }, cx)
+            }
             Body::User(UserWord::Kept(session)) => {
                 self.copied.get_or_insert_default().take_entry(session.entry);
                 Ok(())
@@ -339,7 +350,7 @@ impl Live {
             EdgeWord::Stanza(stanza) => self.send(stanza, cx),
             EdgeWord::Answered(answer) => {
                 self.count(cx);
-                return answer.map_or(Ok(()), |answer| self.deliver(answer, None, cx));
+                return answer.map_or(Ok(()), |answer| self.take(answer, cx));
             }
             EdgeWord::Enable { resume, max } => return self.enable(resume, max, cx),
             EdgeWord::Ack { h } => return self.acknowledge(h, cx),
@@ -372,17 +383,27 @@ impl Live {
         self.seq += 1;
         let origin = Origin::Client { session: self.id.uid, seq: self.seq, part: 0 };
         cx.set_cause(origin, self.sm.as_ref().map(Management::open));
+        if self.seq <= self.again_until {
+            cx.set_again();
+        }
     }
 
-    /// A stanza for the client.
-    fn deliver(
-        &mut self,
-        stanza: Stanza,
-        mark: Option<u64>,
-        cx: &mut Turn<'_>,
-    ) -> Result<(), Ending> {
-        let mut item = Item { stanza, at: cx.now.unix_micros, mark };
-        if self.is_quiet() && mark.is_none() && csi::may_wait(&item.stanza) {
+    /// A stanza for the client, unless it is one that comes again and the client has been given it, or will be.
+    fn take(&mut self, stanza: Stanza, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        let origin = identity(&stanza, cx.origin());
+        if let Some(origin) = origin {
+            let known = self.seen.see(Mark::of(origin, &stanza), cx.is_again(), WINDOWS);
+            if known && cx.is_again() {
+                cx.shared.figures.drops.of("given_before").add_one();
+                self.has_repeats = true;
+                return Ok(());
+            }
+        }
+        self.deliver(Item { stanza, at: cx.now.unix_micros, mark: None, origin }, cx)
+    }
+
+    fn deliver(&mut self, mut item: Item, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        if self.is_quiet() && item.mark.is_none() && csi::may_wait(&item.stanza) {
             item.stanza = item.stanza.detached();
             if let Some(copied) = &mut self.copied {
                 copied.hold(&item);
@@ -444,10 +465,17 @@ impl Live {
             return;
         }
         let (mut stanzas, mut bytes) = (0, 0);
-        while let Some(item) = self.queue.hand() {
+        let safe = self.safe_to_give(connection, cx);
+        while self.queue.given() < safe
+            && let Some(item) = self.queue.hand()
+        {
             (stanzas, bytes) = (stanzas + 1, bytes + item.stanza.len());
             let word = HomeWord::Stanza(item.stanza.clone());
-            cx.tell(Route::Connection(connection), Body::Home(word));
+            // By its origin the connection knows it again, if that becomes necessary.
+            let (origin, receipt) = (item.origin.unwrap_or(NOBODY), cx.receipt());
+            cx.caused_by(origin, receipt, |cx| {
+                cx.tell(Route::Connection(connection), Body::Home(word))
+            });
         }
         if self.sm.is_some() {
             self.ask((stanzas, bytes), cx);

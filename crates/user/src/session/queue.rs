@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use xmpp::Stanza;
+use xmpp::{Origin, Stanza};
 
 use super::wrapped;
 
@@ -19,6 +19,8 @@ pub(super) struct Item {
     pub(super) at: u64,
     /// Its mark where the user has it in store too ([`proto::session::UserWord::Stored`]).
     pub(super) mark: Option<u64>,
+    /// Its identity, where it may come again.
+    pub(super) origin: Option<Origin>,
 }
 
 /// How much may wait.
@@ -153,6 +155,16 @@ impl Queue {
         self.forget(self.items.len())
     }
 
+    /// How many were ever queued since the client counts.
+    pub(super) fn place(&self) -> u64 {
+        self.acked + self.items.len() as u64
+    }
+
+    /// How many of those the connection has been given.
+    pub(super) fn given(&self) -> u64 {
+        self.acked + self.handed as u64
+    }
+
     /// How many the client has acknowledged.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acked
@@ -188,7 +200,12 @@ mod tests {
     fn item(mark: u64) -> Item {
         let kind = Kind::Message(MessageType::Chat);
         let head = Head { kind, id: None, from: None, to: None, lang: None };
-        Item { stanza: Stanza::new(head, "<body>hi</body>"), at: mark, mark: Some(mark) }
+        Item {
+            stanza: Stanza::new(head, "<body>hi</body>"),
+            at: mark,
+            mark: Some(mark),
+            origin: None,
+        }
     }
 
     fn queue(handed: u64, waiting: u64) -> Queue {

@@ -254,6 +254,7 @@ impl Live {
                     let word = HomeWord::Handled { h: wrapped(handled), open };
                     cx.tell(Route::Connection(connection), Body::Home(word));
                 }
+                self.hand_over(cx);
                 Ok(())
             }
             Edge::Resuming { .. } if self.is_settled() => self.finish_resuming(cx),
@@ -265,7 +266,10 @@ impl Live {
     fn safe_to_tell(&mut self, handled: u64, cx: &Turn<'_>) -> Option<u64> {
         let Some(copied) = &mut self.copied else { return Some(handled) };
         match self.edge {
-            Edge::Attached(connection) if connection.member != cx.member => Some(handled),
+            Edge::Attached(connection) if connection.member != cx.member => {
+                copied.owe_nothing();
+                Some(handled)
+            }
             _ if cx.has_standby => copied.owe(handled),
             _ => {
                 copied.owe_nothing();
@@ -274,7 +278,8 @@ impl Live {
         }
     }
 
-    fn is_settled(&self) -> bool {
+    /// Whether all that the client sent is handled, and whoever must know that does.
+    pub(super) fn is_settled(&self) -> bool {
         let copied = self.copied.as_ref().is_none_or(|copied| copied.is_settled());
         copied && self.sm.as_ref().is_none_or(Management::is_settled)
     }
@@ -283,6 +288,7 @@ impl Live {
     fn start_again_from(&mut self, handled: u64, cx: &Turn<'_>) {
         if let Some(sm) = &mut self.sm {
             sm.ledger = ledger(handled, cx);
+            self.again_until = self.again_until.max(self.seq);
             self.seq = sm.base + handled;
         }
     }

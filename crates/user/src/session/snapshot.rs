@@ -10,22 +10,31 @@ use super::{Counted, Edge, Live, Management, Turn};
 impl Live {
     /// What the session keeps. Stanzas of the client whose receipts are open are not counted.
     pub(super) fn snapshot(&self, now: Now) -> SessionSnapshot {
+        let mut session = self.frame(now);
+        if let Some(stream) = &mut session.stream {
+            stream.handed = u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX);
+            stream.queue = self.queue.items().map(queued).collect();
+            stream.held = self.held.items().map(queued).collect();
+            stream.seen = self.seen.clone();
+        }
+        session
+    }
+
+    /// The counts and settings alone.
+    pub(super) fn frame(&self, now: Now) -> SessionSnapshot {
         let (edge, resuming) = match self.edge {
             Edge::Attached(connection) => (Some(connection), None),
             Edge::Resuming { connection, h } => (Some(connection), Some(h)),
             Edge::Detached => (None, None),
         };
-        let counts = self.sm.as_ref().map(|sm| sm.counts(now));
         let stream = StreamSnapshot {
             seq: self.sm.as_ref().map_or(self.seq, Management::handled_of_all),
-            counts,
+            counts: self.sm.as_ref().map(|sm| sm.counts(now)),
             acked: self.queue.acknowledged(),
-            handed: u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX),
-            queue: self.queue.items().map(queued).collect(),
-            held: self.held.items().map(queued).collect(),
             state: self.state,
             clogged: self.clogged,
             resuming,
+            again_until: self.again_until,
             ..StreamSnapshot::default()
         };
         SessionSnapshot {
@@ -74,6 +83,9 @@ impl Live {
             copied: None,
             is_followed: false,
             is_from_copy: false,
+            seen: stream.seen,
+            again_until: stream.again_until,
+            has_repeats: false,
         };
         live.publish();
         live.set_timers(cx);
@@ -82,9 +94,9 @@ impl Live {
 }
 
 pub(super) fn queued(item: &Item) -> QueuedStanza {
-    QueuedStanza { stanza: item.stanza.clone(), at: item.at, mark: item.mark }
+    QueuedStanza { stanza: item.stanza.clone(), at: item.at, mark: item.mark, origin: item.origin }
 }
 
-fn item(QueuedStanza { stanza, at, mark }: QueuedStanza) -> Item {
-    Item { stanza, at, mark }
+fn item(QueuedStanza { stanza, at, mark, origin }: QueuedStanza) -> Item {
+    Item { stanza, at, mark, origin }
 }

@@ -26,6 +26,8 @@ struct Stage {
     receipts: Vec<Receipt>,
     origins: Vec<Origin>,
     given_back: Vec<Stanza>,
+    /// What the client sent last may have been acted on before.
+    again: bool,
     id: Option<ResumptionId>,
 }
 
@@ -42,6 +44,7 @@ impl Stage {
             receipts: Vec::new(),
             origins: Vec::new(),
             given_back: Vec::new(),
+            again: false,
             id: None,
         }
     }
@@ -102,6 +105,18 @@ impl Stage {
         self.hears(Body::Stanza(stanza));
     }
 
+    /// As a stanza that another client sent as its n-th, perhaps once more.
+    fn gets_from(&mut self, seq: u64, text: &str, again: bool) -> Origin {
+        let origin = Origin::Client { session: UID + 1, seq, part: 0 };
+        let body = Body::Stanza(message(text));
+        let sent = match again {
+            true => self.trial.receive_again(self.to(), body, origin),
+            false => self.trial.receive_as(self.to(), body, origin),
+        };
+        self.note(sent);
+        origin
+    }
+
     fn waits(&mut self, time: Duration) {
         let sent = self.trial.advance(time);
         self.note(sent);
@@ -116,7 +131,7 @@ impl Stage {
 
     fn note(&mut self, sent: Vec<Envelope>) {
         self.said.clear();
-        for Envelope { to, body, origin, receipt, .. } in sent {
+        for Envelope { to, body, origin, receipt, again, .. } in sent {
             let words = match (to, body) {
                 (Route::Connection(to), Body::Home(word)) => {
                     if let Some(receipt) = receipt {
@@ -127,6 +142,7 @@ impl Stage {
                 (Route::User(_), Body::User(UserWord::Outbound { stanza, .. })) => {
                     self.receipts.extend(receipt);
                     self.origins.push(origin);
+                    self.again = again;
                     format!("user: sent {}", short(&stanza))
                 }
                 (Route::User(_), Body::User(word)) => {

@@ -14,6 +14,11 @@ impl Management {
         self.ledger.open_count() == 0
     }
 
+    /// Whether the session may be resumed.
+    pub(in crate::session) fn may_resume(&self) -> bool {
+        self.resume.is_some()
+    }
+
     /// The client's stanzas that are handled, from the first one of the session on.
     pub(in crate::session) fn handled_of_all(&self) -> u64 {
         self.base + self.ledger.standing().handled

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use entity::{Copy, Mirror};
-use proto::snapshot::{EntrySnapshot, SessionSnapshot, SessionState, Term};
+use proto::snapshot::{EntrySnapshot, NOBODY, SessionSnapshot, SessionState, Term};
 use xmpp::Epoch;
 
 use super::*;
@@ -147,17 +147,93 @@ fn the_client_hears_of_what_is_handled_when_the_standby_knows_it() {
 }
 
 #[test]
+fn the_client_is_given_only_what_the_standby_knows() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.gets(message("one"));
+    assert!(stage.said.is_empty(), "{:?}", stage.said);
+    stage.mirrors(&mut kept);
+    stage.settles();
+    assert_eq!(stage.said, ["1: one", "1: r"]);
+    stage.gets(message("two"));
+    assert!(stage.said.is_empty(), "{:?}", stage.said);
+    stage.mirrors(&mut kept);
+    stage.settles();
+    assert_eq!(stage.said, ["1: two"]);
+}
+
+#[test]
+fn what_the_client_has_or_will_get_is_not_given_once_more_when_it_comes_again() {
+    for (number, given) in [(1, 1), (1, 0), (FAR, 1), (FAR, 0)] {
+        let (mut stage, mut kept) = (Stage::managed_by(number), Kept::default());
+        stage.mirrors(&mut kept);
+        let mut far = (number == FAR).then(|| kept.words.remove(0));
+        for (seq, text) in [(1, "one"), (2, "two")] {
+            let origin = stage.gets_from(seq, text, false);
+            stage.mirrors(&mut kept);
+            if let Some(copy) = &mut far {
+                copy.given((&message(text), origin), 0);
+            }
+        }
+        stage.settles();
+        stage.client(number, EdgeWord::Ack { h: given });
+        stage.mirrors(&mut kept);
+        if let Some(copy) = &mut far {
+            copy.acknowledged(given);
+            // Its member has died as well.
+            copy.edge = None;
+        }
+        let id = stage.id;
+        let mut stage = Stage::taking_over(vec![far.map_or_else(|| kept.copy(), copy_of)]);
+        stage.id = id;
+        for (seq, text) in [(1, "one"), (2, "two"), (3, "three")] {
+            stage.gets_from(seq, text, true);
+        }
+        stage.resumes(2, given);
+        let rest = ["2: one", "2: two", "2: three"];
+        let rest = &rest[usize::try_from(given).unwrap()..];
+        assert_eq!(stage.said, [&["2: resumed 0", "user: attached"], rest, &["2: r"]].concat());
+    }
+}
+
+#[test]
+fn whoever_sends_once_more_waits_until_the_copy_knows_what_it_repeats() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.gets_from(1, "one", false);
+    stage.mirrors(&mut kept);
+    stage.gets_from(1, "one", true);
+    stage.mirrors(&mut kept);
+    assert_eq!(kept.changes.len(), 2, "what it says carries the responsibility along");
+}
+
+#[test]
+fn what_a_client_says_after_a_death_is_marked_as_said_again() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.client(1, EdgeWord::Stanza(message("out")));
+    let id = stage.id;
+    let mut stage = Stage::taking_over(vec![kept.copy()]);
+    stage.id = id;
+    stage.resumes(2, 0);
+    stage.client(2, EdgeWord::Stanza(message("out")));
+    let origin = Origin::Client { session: UID, seq: 1, part: 0 };
+    assert_eq!((&stage.origins[..], stage.again), (&[origin][..], true));
+}
+
+#[test]
 fn what_a_connection_announces_goes_on_where_it_was() {
     let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
     stage.mirrors(&mut kept);
     let mut copy = kept.words.remove(0);
-    copy.given(&message("given"), 0);
+    copy.given((&message("given"), NOBODY), 0);
     copy.edge = Some(connection(FAR + 1));
     if let Some(stream) = &mut copy.stream {
         stream.queue.push(proto::snapshot::QueuedStanza {
             stanza: message("waits"),
             at: 5,
             mark: None,
+            origin: None,
         });
     }
     let mut stage = Stage::taking_over(vec![copy_of(copy)]);
@@ -178,7 +254,7 @@ fn of_two_copies_the_one_with_the_later_term_counts() {
         let mut copy = kept.words[0].clone();
         copy.term = Some(Term { epoch: Epoch(1), since });
         copy.edge = edge;
-        copy.given(&message(text), 0);
+        copy.given((&message(text), NOBODY), 0);
         copy_of(copy)
     };
     let old = copy(5, "old", Some(connection(FAR)));
