@@ -1,6 +1,6 @@
 //! What users notice when a member dies: three members in this process (`tests/stage/crew.rs`).
 
-use crate::stage::{is_trial, play_over_deaths};
+use crate::stage::play_over_deaths;
 
 #[test]
 fn a_client_whose_home_dies_goes_on_and_its_messages_come_once_and_in_order() {
@@ -64,9 +64,6 @@ fn a_client_resumes_elsewhere_with_exact_h_when_its_edge_dies() {
 
 #[test]
 fn a_client_whose_home_is_its_edge_resumes_out_of_the_standbys_copy() {
-    if !is_trial() {
-        return;
-    }
     play_over_deaths("
         romeo lives on a
         juliet lives on c
@@ -96,9 +93,6 @@ fn a_client_whose_home_is_its_edge_resumes_out_of_the_standbys_copy() {
 
 #[test]
 fn a_client_resumes_when_first_its_edge_and_then_its_home_has_died() {
-    if !is_trial() {
-        return;
-    }
     play_over_deaths("
         romeo lives on b
         juliet lives on c
@@ -110,9 +104,12 @@ fn a_client_resumes_when_first_its_edge_and_then_its_home_has_died() {
         romeo/phone   receives <message id='m1'><body>1</body>…</message>
         server        a dies
         romeo/phone   vanishes
+        juliet/garden sends    <enable xmlns='urn:xmpp:sm:3'/>
+        juliet/garden receives <enabled xmlns='urn:xmpp:sm:3'/>
         juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m2'><body>2</body></message>
-        juliet/garden sends    <iq type='get' id='p1' to='{romeo}'><ping xmlns='urn:xmpp:ping'/></iq>
-        juliet/garden receives <iq id='p1'>…</iq>
+        juliet/garden sends    <r xmlns='urn:xmpp:sm:3'/>
+        # What is acknowledged is with two members.
+        juliet/garden finds    <a xmlns='urn:xmpp:sm:3' h='1'/>
         server        b dies
         juliet/garden sends    <message to='{romeo/phone}' type='chat' id='m3'><body>3</body></message>
         juliet/garden sends    <iq type='get' id='p2' to='{romeo}'><ping xmlns='urn:xmpp:ping'/></iq>
@@ -166,6 +163,8 @@ fn nobody_sees_presence_flap_and_the_copy_knows_carbons() {
         juliet/garden connects on c
         romeo/desk    sends    <presence to='{juliet/garden}'/>
         juliet/garden receives <presence from='{romeo/desk}'/>
+        romeo/desk    sends    <enable xmlns='urn:xmpp:sm:3'/>
+        romeo/desk    finds    <enabled xmlns='urn:xmpp:sm:3'/>
         # What is answered was sent behind what the copy must know.
         romeo/desk    sends    <iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>
         romeo/desk    finds    <iq type='result' id='p1'/>
@@ -173,7 +172,9 @@ fn nobody_sees_presence_flap_and_the_copy_knows_carbons() {
         romeo/desk    sends    <message to='{juliet/garden}' type='chat' id='m1'><body>1</body></message>
         juliet/garden receives <message id='m1'><body>1</body>…</message>
         romeo/phone   receives <message><sent xmlns='urn:xmpp:carbons:2'>…</sent></message>
-        everyone      is quiet
+        # The desk may be told what it has said so far.
+        juliet/garden is quiet
+        romeo/phone   is quiet
         romeo/desk    leaves
         juliet/garden receives <presence from='{romeo/desk}' type='unavailable'/>
     ");

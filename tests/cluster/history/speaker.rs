@@ -35,6 +35,12 @@ pub(super) struct Scene {
     pub(super) acknowledged: AtomicU64,
     /// Speakers with nothing unacknowledged after the end.
     pub(super) done: AtomicU64,
+    /// Everything that was said is acknowledged: everybody asks for one more answer, behind which nothing comes.
+    pub(super) asks: AtomicBool,
+    /// Speakers that have got it.
+    pub(super) answered: AtomicU64,
+    /// When it began.
+    pub(super) begun: BootTime,
 }
 
 /// One client.
@@ -51,6 +57,7 @@ pub(super) struct Speaker {
     confirmed: u32,
     unacknowledged: VecDeque<Said>,
     next: u64,
+    asked: bool,
     history: History,
 }
 
@@ -59,6 +66,8 @@ pub(super) struct Speaker {
 enum Said {
     Presence,
     Message(u64),
+    /// A question to its own account.
+    Question,
 }
 
 /// What a speaker saw.
@@ -72,6 +81,8 @@ pub(super) struct History {
     /// Words of absence from the partner, who never goes.
     pub(super) absences: usize,
     pub(super) bounced: usize,
+    /// What happened to its streams, for whoever must find out why.
+    pub(super) notes: Vec<String>,
 }
 
 impl Speaker {
@@ -86,6 +97,7 @@ impl Speaker {
             confirmed: 0,
             unacknowledged: VecDeque::new(),
             next: 1,
+            asked: false,
             history: History::default(),
         }
     }
@@ -123,19 +135,30 @@ impl Speaker {
     }
 
     fn say_more(&mut self, client: &mut Client) {
-        if self.scene.ends.load(Ordering::Acquire) || self.unacknowledged.len() >= WINDOW {
+        let asks = self.scene.asks.load(Ordering::Acquire) && !self.asked;
+        let ends = self.scene.ends.load(Ordering::Acquire);
+        if (ends || self.unacknowledged.len() >= WINDOW) && !asks {
             return;
         }
-        let number = self.next;
+        let said = match asks {
+            true => Said::Question,
+            false => Said::Message(self.next),
+        };
+        self.asked |= asks;
         self.next += 1;
-        self.unacknowledged.push_back(Said::Message(number));
-        self.say(client, Said::Message(number));
+        self.unacknowledged.push_back(said);
+        self.say(client, said);
         client.send(format!("<r xmlns='{}'/>", ns::SM));
     }
 
     fn say(&self, client: &mut Client, said: Said) {
         match said {
             Said::Presence => client.send("<presence/>"),
+            Said::Question => client.send(format!(
+                "<iq type='get' id='last' to='{}@localhost'><ping xmlns='{}'/></iq>",
+                self.name,
+                ns::PING
+            )),
             Said::Message(number) => client.send(format!(
                 "<message to='{}@localhost' type='chat' id='{number}'><body>{number}</body></message>",
                 self.partner
@@ -159,11 +182,19 @@ impl Speaker {
         let from_partner =
             stanza.attr("from").is_some_and(|from| from.starts_with(&format!("{}@", self.partner)));
         match (stanza.name(), stanza.attr("type")) {
-            ("message", Some("error")) => self.history.bounced += 1,
+            ("message", Some("error")) => {
+                self.history.bounced += 1;
+                let since = BootTime::now().since(self.scene.begun);
+                let error = stanza.child("error", "").cloned();
+                self.history.notes.push(format!("{since:?} {} hears {error:?}", self.name));
+            }
             ("message", _) => {
                 if let Some(number) = number(stanza) {
                     self.history.received.push(number);
                 }
+            }
+            ("iq", _) if stanza.attr("id") == Some("last") => {
+                self.scene.answered.fetch_add(1, Ordering::AcqRel);
             }
             ("presence", Some("unavailable")) if from_partner => self.history.absences += 1,
             _ => {}
@@ -184,9 +215,9 @@ impl Speaker {
 
     /// Comes in at the next member: resumes, or begins anew.
     fn come_in(&mut self) -> Option<Client> {
-        let address = {
+        let (at, address) = {
             let members = self.scene.members.lock().unwrap();
-            members[self.at % members.len()]
+            (self.at % members.len(), members[self.at % members.len()])
         };
         self.at += 1;
         let login = Login { address, domain: "localhost", name: &self.name, password: PASSWORD };
@@ -200,6 +231,7 @@ impl Speaker {
             let answer = client.await_next().ok()??;
             if answer.is("resumed", ns::SM) {
                 self.history.resumed += 1;
+                self.note_stream(at, &answer);
                 self.acknowledge(&answer);
                 self.repeat(&mut client);
                 return Some(client);
@@ -207,11 +239,24 @@ impl Speaker {
             if !answer.is("failed", ns::SM) {
                 return None;
             }
+            self.note_stream(at, &answer);
             self.acknowledge(&answer);
             self.history.lost_sessions += 1;
             self.resumption = None;
         }
         self.begin(client)
+    }
+
+    fn note_stream(&mut self, at: usize, answer: &Element) {
+        let (said, heard) = (self.unacknowledged.len(), self.history.received.last());
+        let since = BootTime::now().since(self.scene.begun);
+        let (name, what, h) = (&self.name, answer.name(), answer.attr("h"));
+        self.history.notes.push(format!(
+            "{since:?} {name} at m{}: {what} h={h:?} of {}+{said}; it has {}, the last is {heard:?}",
+            at + 1,
+            self.confirmed,
+            self.handled,
+        ));
     }
 
     fn begin(&mut self, mut client: Client) -> Option<Client> {
