@@ -12,6 +12,7 @@
 
 mod former;
 mod many;
+mod post;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -518,22 +519,6 @@ impl Local {
                     (Why::Full, _) => self.host.refuse(envelope, Refusal::Full),
                 }
             }
-        }
-    }
-
-    fn hear(&self, post: Post) {
-        let links = self.router.links();
-        match (post, links) {
-            (Post::Envelopes(batch), _) => route(batch),
-            (Post::Again(batch), Some(links)) => self.take_back(batch, &links),
-            (Post::Refused(envelope, refusal), _) => self.refuse_each(envelope, refusal),
-            (Post::Gone(member), _) => self.host.member_gone(member),
-            (Post::Announced(word), _) => self.host.announced(word),
-            (Post::Look, Some(links)) => {
-                self.retry(&links);
-                self.host.plan_changed();
-            }
-            (Post::Again(_) | Post::Look, None) => {}
         }
     }
 
