@@ -78,7 +78,7 @@ async def the_readme_is_enough(stage):
         )
         assert code == 0 and PASSWORD not in shown, shown
         juliet = await own.user("juliet@localhost")
-        romeo = await Peer.online(own, own.server.add_account("romeo"), tls=True)
+        romeo = await Peer.online(own, own.server.add_account("romeo"), way="tls")
         await romeo.do("presence", attrs={"type": "subscribe", "to": "juliet@localhost"})
         await juliet.hears("presence", type="subscribe", bare="romeo@localhost")
         juliet.send_presence_subscription("romeo@localhost", ptype="subscribed")

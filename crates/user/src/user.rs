@@ -13,6 +13,7 @@ use store::{ArchiveId, Key, Kind, Row};
 use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 
 use crate::config::Config;
+use crate::extensions::push;
 use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
@@ -180,7 +181,12 @@ impl User {
         match word {
             UserWord::Outbound { session, stanza } => outbound::receive(self, session, stanza, cx),
             UserWord::Ended { session, unacknowledged } => {
+                let cut_off = self.sessions.get(session).filter(|entry| entry.attached);
+                let cut_off = cut_off.map(|entry| entry.jid.clone());
                 self.forget_session(session, cx);
+                if let Some(client) = cut_off {
+                    push::missed(self, client.resource(), &unacknowledged, cx);
+                }
                 offline::give_back(self, unacknowledged, cx);
             }
             UserWord::Attached { session, attached } => {

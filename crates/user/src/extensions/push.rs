@@ -229,34 +229,54 @@ fn keep(
 
 /// Tells the services of clients that have no connection that there is a message (§7).
 fn notify(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
-    if user.slots.get::<Services>().is_some_and(|it| !it.list.is_empty())
-        && is_worth(&passage.stanza)
-    {
-        let here: Vec<String> = user
-            .sessions
-            .iter()
-            .filter(|entry| entry.attached)
-            .map(|entry| entry.jid.resource().to_owned())
-            .collect();
-        let from = user.jid.clone();
-        let services = user.slots.get_or_make(Services::default);
-        let mut sent = Vec::new();
-        for service in &mut services.list {
-            if here.contains(&service.resource) {
-                service.missed = 0;
-                continue;
-            }
-            service.missed = service.missed.saturating_add(1);
-            let id = format!("push-{:016x}", cx.random_u64());
-            let summary = summary(service.missed, &passage.stanza, cx.shared.push);
-            cx.send(publish(service, &id, summary).with_from(from.clone().into()));
-            sent.push((id, service.name.clone()));
-        }
-        services.open.extend(sent);
-        let surplus = services.open.len().saturating_sub(OPEN_MOST);
-        services.open.drain(..surplus);
+    if user.slots.get::<Services>().is_none_or(|it| it.list.is_empty()) {
+        return Verdict::Pass;
     }
+    let attached = user.sessions.iter().filter(|entry| entry.attached);
+    let here: Vec<String> = attached.map(|entry| entry.jid.resource().to_owned()).collect();
+    for service in &mut user.slots.get_or_make(Services::default).list {
+        if here.contains(&service.resource) {
+            service.missed = 0;
+        }
+    }
+    tell(user, |service| !here.contains(&service.resource), &passage.stanza, cx);
     Verdict::Pass
+}
+
+/// Tells the service of a client that was cut off of what it was sent and has not acknowledged.
+pub(crate) fn missed(
+    user: &mut User,
+    resource: &str,
+    unacknowledged: &[Stanza],
+    cx: &mut Context<'_, User>,
+) {
+    if user.slots.get::<Services>().is_some() {
+        for stanza in unacknowledged {
+            tell(user, |service| service.resource == resource, stanza, cx);
+        }
+    }
+}
+
+fn tell(
+    user: &mut User,
+    whom: impl Fn(&Service) -> bool,
+    stanza: &Stanza,
+    cx: &mut Context<'_, User>,
+) {
+    if !is_worth(stanza) {
+        return;
+    }
+    let from = user.jid.clone();
+    let services = user.slots.get_or_make(Services::default);
+    for service in services.list.iter_mut().filter(|service| whom(service)) {
+        service.missed = service.missed.saturating_add(1);
+        let id = format!("push-{:016x}", cx.random_u64());
+        let summary = summary(service.missed, stanza, cx.shared.push);
+        cx.send(publish(service, &id, summary).with_from(from.clone().into()));
+        services.open.push_back((id, service.name.clone()));
+    }
+    let surplus = services.open.len().saturating_sub(OPEN_MOST);
+    services.open.drain(..surplus);
 }
 
 /// Whether a person would want to be told.

@@ -91,7 +91,12 @@ impl Account {
 
     /// A session is over.
     pub(super) fn end(&mut self, session: u64) -> Vec<Sent> {
-        let body = Body::User(UserWord::Ended { session, unacknowledged: Vec::new() });
+        self.end_with(session, Vec::new())
+    }
+
+    /// A session is over, and gives back what its client has not acknowledged.
+    pub(super) fn end_with(&mut self, session: u64, unacknowledged: Vec<Stanza>) -> Vec<Sent> {
+        let body = Body::User(UserWord::Ended { session, unacknowledged });
         seen(self.trial.receive(Route::User(romeo()), body))
     }
 

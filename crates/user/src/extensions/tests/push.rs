@@ -60,6 +60,15 @@ fn a_session_that_waits_to_be_resumed_has_its_service_told_and_counts() {
 }
 
 #[test]
+fn what_a_client_that_was_cut_off_has_not_acknowledged_is_told_too() {
+    let mut account = away(Config::default());
+    account.trial.entity.sessions.get_mut(1).unwrap().attached = true;
+    assert_eq!(told(&account.hears(HELLO)), None);
+    let unacknowledged = vec![super::stanza(HELLO)];
+    assert_eq!(told(&account.end_with(1, unacknowledged)), count(1));
+}
+
+#[test]
 fn what_a_service_is_told_beside_is_the_operators_choice() {
     let mut account = away(Config { push: Push { sender: true, body: true }, ..Config::default() });
     let told = told(&account.hears(HELLO)).unwrap();
