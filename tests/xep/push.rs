@@ -27,7 +27,11 @@ fn a_service_is_told_of_messages_while_its_client_is_away_and_only_then() {
         romeo/phone   receives <iq type='result' id='e1'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>here</body></message>
         romeo/phone   receives <message>…</message>
+        romeo/phone   sends    <presence to='{{juliet/garden}}'/>
+        juliet/garden receives <presence from='{{romeo/phone}}' type='{{none}}'/>
         romeo/phone   leaves
+        # Now his home knows.
+        juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>away</body></message>
         {}
         app/server    sends    <iq type='result' id='{{$push1}}' to='{{romeo}}'/>
@@ -53,7 +57,11 @@ fn a_service_that_refuses_or_is_disabled_is_told_nothing_more() {
         romeo/phone   connects
         romeo/phone   sends    <iq type='set' id='e1'><enable xmlns='{NS}' jid='{{app/server}}' node='n1'>{SECRET}</enable></iq>
         romeo/phone   receives <iq type='result' id='e1'/>
+        romeo/phone   sends    <presence to='{{juliet/garden}}'/>
+        juliet/garden receives <presence from='{{romeo/phone}}' type='{{none}}'/>
         romeo/phone   leaves
+        # Now his home knows.
+        juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>1</body></message>
         {}
         app/server    sends    {refusal}
@@ -66,7 +74,10 @@ fn a_service_that_refuses_or_is_disabled_is_told_nothing_more() {
         romeo/tablet  receives <iq type='result' id='e2'/>
         romeo/tablet  sends    <iq type='set' id='e3'><disable xmlns='{NS}' jid='{{app/server}}'/></iq>
         romeo/tablet  receives <iq type='result' id='e3'/>
+        romeo/tablet  sends    <presence to='{{juliet/garden}}'/>
+        juliet/garden receives <presence from='{{romeo/tablet}}' type='{{none}}'/>
         romeo/tablet  leaves
+        juliet/garden receives <presence from='{{romeo/tablet}}' type='unavailable'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>3</body></message>
         everyone      is quiet
     ", told(1)));
