@@ -2,7 +2,7 @@
 //! cluster.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ use cluster::operator::ShardRow;
 use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, free};
 
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
@@ -53,9 +53,7 @@ impl Quarters {
         for number in 1..=count {
             make(&certificates, &["cluster-member", &format!("m{number}")]);
         }
-        let sockets: Vec<_> =
-            (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let addresses = (0..count).map(|_| free()).collect();
         Self { certificates, addresses, expect, found_by: Found::Seeds }
     }
 

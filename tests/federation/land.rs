@@ -1,7 +1,7 @@
 //! Owns two servers of two domains, `a.example` and `b.example`, that know the way to each other.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use town::Login;
 use xmpp::Element;
 
+pub(super) use crate::stage::free;
 use crate::stage::{PASSWORD, Stage};
 
 pub(super) use town::Client;
@@ -75,11 +76,6 @@ impl Drop for Authority {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.dir));
     }
-}
-
-/// A port that is free now.
-pub(super) fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The settings of one of two servers.

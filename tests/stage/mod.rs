@@ -230,6 +230,20 @@ pub(crate) fn is_trial() -> bool {
     is_trial
 }
 
+/// An address that nothing listens on. Its port is below those that the system gives to whoever asks for any, so
+/// that it stays free until a server that must be told of it has started.
+pub(crate) fn free() -> SocketAddr {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = usize::try_from(std::process::id()).unwrap() * 64;
+    loop {
+        let number = (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = u16::try_from(20_000 + number).unwrap();
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
+}
+
 /// The binary, with the configuration of a directory.
 pub(crate) fn rookery(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
