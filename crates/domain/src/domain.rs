@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use entity::{Answer, Context, Entity, LoadError, Request, Timer};
+use entity::{Context, Entity, LoadError, Timer, answer};
 use proto::{Body, Envelope, Route};
 use store::{Kind as RowKind, Row};
-use xmpp::{BareJid, Element, Head, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
+use xmpp::{BareJid, Head, Kind, PresenceType, Stanza, StanzaCondition};
 
 use crate::extensions::EXTENSIONS;
 use crate::shared::Shared;
@@ -35,7 +35,7 @@ impl Entity for Domain {
             return;
         };
         match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => self.answer(stanza, cx),
+            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
             // The server asks nobody, and answers no answer.
             Kind::Iq(_) => {}
             // Mail to the server is not passed on to people: they are named by XEP-0157.
@@ -49,47 +49,6 @@ impl Entity for Domain {
 
     fn may_sleep(&self) -> bool {
         true
-    }
-}
-
-impl Domain {
-    /// A request has one child (RFC 6120 §8.2.3); what nobody answers is unavailable (§10.5.1).
-    fn answer(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
-        let Some(payload) = only_child(&stanza) else {
-            return cx.send_error(&stanza, StanzaCondition::BadRequest);
-        };
-        let request = Request { stanza, payload, session: None };
-        match self.handle(&request, cx) {
-            Ok(Answer::Done) => cx.send(request.stanza.result(None)),
-            Ok(Answer::Result(payload)) => cx.send(request.stanza.result(Some(&payload))),
-            Ok(Answer::Later) => {}
-            Err(error) => cx.send_error(&request.stanza, error),
-        }
-    }
-
-    fn handle(
-        &mut self,
-        request: &Request,
-        cx: &mut Context<'_, Self>,
-    ) -> Result<Answer, StanzaError> {
-        let Kind::Iq(ty) = request.stanza.kind() else {
-            return Err(StanzaCondition::BadRequest.into());
-        };
-        // A resource of the server (RFC 6120 §10.5.2): there is none.
-        let to_server = request.stanza.head().to.as_ref().is_some_and(|to| to.is_bare());
-        let (name, ns) = (request.payload.name(), request.payload.ns());
-        match EXTENSIONS.iq(ty, name, ns).filter(|_| to_server) {
-            Some(iq) => (iq.handle)(self, request, cx),
-            None => Err(StanzaCondition::ServiceUnavailable.into()),
-        }
-    }
-}
-
-fn only_child(stanza: &Stanza) -> Option<Element> {
-    let mut children = stanza.children();
-    match (children.next(), children.next()) {
-        (Some(child), None) => child.parse(),
-        _ => None,
     }
 }
 

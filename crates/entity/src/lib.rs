@@ -6,6 +6,7 @@
 //! | [`entity`] | the trait: a pure state machine with an address |
 //! | [`context`] | one turn: time, chance, right, cause, and what the turn causes |
 //! | [`extension`] | what one XEP adds to one kind of entity |
+//! | [`answer`] | requests to a domain or service, answered by its extensions |
 //! | [`command`] | ad-hoc commands of an entity: found, permitted, run |
 //! | [`slot`] | the private state of extensions |
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
@@ -20,6 +21,7 @@
 //! | [`trial`] | an entity without an actor, for tests |
 
 pub mod actor;
+pub mod answer;
 pub mod command;
 pub mod context;
 pub mod entity;

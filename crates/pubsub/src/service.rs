@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use entity::{Context, Entity, LoadError, Timer};
+use entity::{Context, Entity, LoadError, Timer, answer};
 use nodes::collection::{KINDS, Unreadable};
 use nodes::{Collection, Outcome, Place, Turn};
 use proto::{Body, Envelope, Route};
@@ -14,7 +14,7 @@ use xmpp::{
 
 use crate::config::Config;
 use crate::people::Known;
-use crate::{extensions, tell};
+use crate::{EXTENSIONS, tell};
 
 /// A publish-subscribe service.
 pub struct Service {
@@ -46,7 +46,7 @@ impl Entity for Service {
             return;
         };
         match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => extensions::answer(self, stanza, cx),
+            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
             Kind::Message(MessageType::Error) => self.bounced(&stanza, cx),
             Kind::Message(_) => self.hear(&stanza, cx),
             Kind::Presence(PresenceType::Subscribe) => deny(&stanza, cx),

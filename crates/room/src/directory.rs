@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use entity::{Context, Entity, LoadError, Timer};
+use entity::{Context, Entity, LoadError, Timer, answer};
 use proto::{Body, Envelope, Route};
 use store::{Key, Kind as RowKind, Row, Write};
 use xmpp::{
@@ -145,7 +145,7 @@ impl Entity for Directory {
             return self.hear(&room, &stanza, cx);
         }
         match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => answers::answer(self, stanza, cx),
+            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
             Kind::Message(ty) if ty != MessageType::Error => {
                 cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
             }

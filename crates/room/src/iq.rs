@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use entity::answer::only_child;
 use entity::{Answer, Context, Request, Slot, SlotKind};
 use prost::Message;
 use xmpp::{Element, FullJid, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
@@ -181,12 +182,4 @@ pub(crate) fn give_back(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Ro
         head.from = Some(asked);
         head.to = Some(asker.into());
     }));
-}
-
-fn only_child(stanza: &Stanza) -> Option<Element> {
-    let mut children = stanza.children();
-    match (children.next(), children.next()) {
-        (Some(child), None) => child.parse(),
-        _ => None,
-    }
 }
