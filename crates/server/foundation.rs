@@ -92,6 +92,12 @@ impl Foundation {
         secret(&self.cluster, purpose)
     }
 
+    /// What the rows of archives are called, the same on every member and over restarts.
+    pub(crate) fn archive_ids(&self) -> archive::Ids {
+        let secret = self.secret(b"archive ids");
+        archive::Ids::with_key(secret.first_chunk().expect("a hash has 32 bytes"))
+    }
+
     /// Raises the fence of every bucket of an owned shard, so that no earlier owner can write any more.
     async fn claim(&self) -> anyhow::Result<()> {
         let plan = Arc::clone(self.cluster.plan().get());

@@ -66,10 +66,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(config: &Config, figures: Arc<Figures>) -> anyhow::Result<Self> {
+    fn new(config: &Config, figures: Arc<Figures>, ids: archive::Ids) -> anyhow::Result<Self> {
         Ok(Self {
-            user: Arc::new(config.user()),
-            room: Arc::new(room::Shared::new(config.room()?)),
+            user: Arc::new(user::Config { ids: ids.clone(), ..config.user() }),
+            room: Arc::new(room::Shared::new(room::Config { ids, ..config.room()? })),
             pubsub: Arc::new(config.pubsub()?),
             domain: Arc::new(domain_shared(config)?),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
@@ -95,7 +95,7 @@ impl Server {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
         let figures = Arc::<Figures>::default();
-        let shared = Shared::new(config, figures)?;
+        let shared = Shared::new(config, figures, foundation.archive_ids())?;
         let rooms = Arc::clone(&shared.room);
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;

@@ -207,3 +207,30 @@ fn a_forged_result_is_no_result() {
         everyone      is quiet
     ");
 }
+
+// XEP-0313 §3.1: whoever knows one id cannot tell the next.
+#[test]
+fn ids_of_neighbours_have_nothing_in_common() {
+    let stage = crate::stage::Stage::start("");
+    stage.add_accounts(&["romeo", "juliet"]);
+    let login = |name| town::client::Login {
+        address: stage.c2s,
+        domain: "localhost",
+        name,
+        password: crate::stage::PASSWORD,
+    };
+    let mut romeo = town::Client::log_in(&login("romeo"));
+    let to = romeo.bind("phone");
+    let mut juliet = town::Client::log_in(&login("juliet"));
+    juliet.bind("garden");
+    let ids: Vec<u64> = (0..8)
+        .map(|_| {
+            juliet.send(format!("<message to='{to}' type='chat'><body>hi</body></message>"));
+            let message = romeo.next().expect("a message");
+            let id = message.child("stanza-id", xmpp::ns::STANZA_ID).expect("an id");
+            u64::from_str_radix(id.attr("id").expect("an id"), 16).expect("a number")
+        })
+        .collect();
+    assert!(!ids.is_sorted(), "{ids:x?}");
+    assert!(ids.windows(2).all(|pair| pair[0].abs_diff(pair[1]) > 1 << 32), "{ids:x?}");
+}

@@ -4,7 +4,7 @@ use store::{ArchivePage, ArchiveRow};
 use xmpp::rsm::ResultSet;
 use xmpp::{Element, Head, Stanza, delay, ns, writer};
 
-use crate::Query;
+use crate::{Ids, Query};
 
 /// The rows of a page in the order in which they are sent (§4.3.4).
 pub fn in_order<'a>(page: &'a ArchivePage, query: &Query) -> impl Iterator<Item = &'a ArchiveRow> {
@@ -17,13 +17,13 @@ pub fn in_order<'a>(page: &'a ArchivePage, query: &Query) -> impl Iterator<Item 
 
 /// A result message (§4.2). The archived bytes are copied as they are.
 #[must_use]
-pub fn result(head: Head, row: &ArchiveRow, query: &Query) -> Stanza {
+pub fn result(head: Head, row: &ArchiveRow, query: &Query, ids: &Ids) -> Stanza {
     let mut out = Vec::with_capacity(row.stanza.len() + 256);
     writer::open_start(&mut out, "result", ns::MAM, "");
     if let Some(queryid) = &query.queryid {
         writer::attribute(&mut out, "queryid", queryid);
     }
-    writer::attribute(&mut out, "id", &row.id.to_string());
+    writer::attribute(&mut out, "id", &ids.write(row.id));
     writer::open_end(&mut out);
     writer::open_start(&mut out, "forwarded", ns::FORWARD, ns::MAM);
     writer::open_end(&mut out);
@@ -36,10 +36,10 @@ pub fn result(head: Head, row: &ArchiveRow, query: &Query) -> Stanza {
 
 /// The payload of the IQ result that ends an answer (§4, §4.3.2).
 #[must_use]
-pub fn fin(page: &ArchivePage) -> Element {
+pub fn fin(page: &ArchivePage, ids: &Ids) -> Element {
     let ends = page.rows.first().zip(page.rows.last());
     let set = ResultSet {
-        ends: ends.map(|(first, last)| (first.id.to_string(), last.id.to_string())),
+        ends: ends.map(|(first, last)| (ids.write(first.id), ids.write(last.id))),
         index: None,
         count: page.count.and_then(|count| u64::try_from(count).ok()),
     };
@@ -49,10 +49,10 @@ pub fn fin(page: &ArchivePage) -> Element {
 
 /// The answer to a question for the ends of the archive (§5); none: it is empty.
 #[must_use]
-pub fn metadata(ends: Option<(&ArchiveRow, &ArchiveRow)>) -> Element {
+pub fn metadata(ends: Option<(&ArchiveRow, &ArchiveRow)>, ids: &Ids) -> Element {
     let end = |name: &'static str, row: &ArchiveRow| {
         Element::new(name, ns::MAM)
-            .with_attr("id", row.id.to_string())
+            .with_attr("id", ids.write(row.id))
             .with_attr("timestamp", xmpp::datetime::format(row.id.0))
     };
     let metadata = Element::new("metadata", ns::MAM);
@@ -85,7 +85,7 @@ mod tests {
 
     fn query(inner: &str) -> Query {
         let xml = format!("<query xmlns='{}' queryid='f&apos;27'>{inner}</query>", ns::MAM);
-        Query::parse(&Element::parse(xml.as_bytes()).unwrap()).unwrap()
+        Query::parse(&Element::parse(xml.as_bytes()).unwrap(), &Ids::default()).unwrap()
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             to: Some(Jid::parse("b@y/r").unwrap()),
             lang: None,
         };
-        let stanza = result(head, &row(1_278_803_305_000_000), &query(""));
+        let stanza = result(head, &row(1_278_803_305_000_000), &query(""), &Ids::default());
         assert_eq!(
             str::from_utf8(stanza.inner()).unwrap(),
             "<result xmlns='urn:xmpp:mam:2' queryid='f&apos;27' id='00048b1098bb6c40'>\
@@ -116,14 +116,15 @@ mod tests {
             count: Some(7),
             ..ArchivePage::default()
         };
-        let fin = fin(&page);
+        let fin = fin(&page, &Ids::default());
         assert_eq!(fin.attr("complete"), Some("true"));
         let set = fin.child("set", ns::RSM).unwrap();
         let text = |name| set.child(name, ns::RSM).unwrap().text();
         assert_eq!(text("first"), "0000000000000001");
         assert_eq!(text("last"), "0000000000000002");
         assert_eq!(text("count"), "7");
-        let part = super::fin(&ArchivePage { complete: false, ..ArchivePage::default() });
+        let part =
+            super::fin(&ArchivePage { complete: false, ..ArchivePage::default() }, &Ids::default());
         assert_eq!(part.attr("complete"), None);
         assert!(part.child("set", ns::RSM).is_some());
     }
@@ -138,9 +139,9 @@ mod tests {
 
     #[test]
     fn metadata_names_the_ends_of_the_archive_or_nothing() {
-        assert_eq!(metadata(None).children().count(), 0);
+        assert_eq!(metadata(None, &Ids::default()).children().count(), 0);
         let (first, last) = (row(1_000_000), row(2_000_000));
-        let metadata = metadata(Some((&first, &last)));
+        let metadata = metadata(Some((&first, &last)), &Ids::default());
         let start = metadata.child("start", ns::MAM).unwrap();
         assert_eq!(start.attr("timestamp"), Some("1970-01-01T00:00:01Z"));
         assert_eq!(metadata.child("end", ns::MAM).unwrap().attr("id"), Some("00000000001e8480"));

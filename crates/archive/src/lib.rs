@@ -6,12 +6,15 @@
 //! |---|---|
 //! | [`query`] | a request as a query of the store, and the form of what may be asked |
 //! | [`page`] | pages collected from the store, and bounded |
+//! | [`ids`] | what rows are called where others see it |
 //! | [`answer`] | result messages, the final answer, metadata |
 
 pub mod answer;
+pub mod ids;
 pub mod page;
 pub mod query;
 
+pub use ids::Ids;
 pub use page::{Collector, Step};
 pub use query::Query;
 

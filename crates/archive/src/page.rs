@@ -156,7 +156,7 @@ mod tests {
             ns::MAM,
             ns::RSM
         );
-        Query::parse(&Element::parse(xml.as_bytes()).unwrap()).unwrap()
+        Query::parse(&Element::parse(xml.as_bytes()).unwrap(), &crate::Ids::default()).unwrap()
     }
 
     fn ids(step: Result<Step, StanzaError>) -> (Vec<u64>, bool) {

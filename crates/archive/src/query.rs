@@ -5,7 +5,7 @@ use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::rsm::{self, Direction};
 use xmpp::{Element, Jid, StanzaCondition, StanzaError, datetime, ns};
 
-use crate::{PAGE_MOST, PAGE_USUAL};
+use crate::{Ids, PAGE_MOST, PAGE_USUAL};
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Query {
     /// `bad-request` for times, addresses and numbers that are none, `feature-not-implemented` for a
     /// field that nobody knows (§4.1.5) and for a page by index (XEP-0059 §2.6), `item-not-found` for
     /// an id that no archive ever gave (§4.1.3) and for a node, `policy-violation` for too many ids.
-    pub fn parse(query: &Element) -> Result<Self, StanzaError> {
+    pub fn parse(query: &Element, names: &Ids) -> Result<Self, StanzaError> {
         if query.attr("node").is_some() {
             return Err(StanzaCondition::ItemNotFound.into());
         }
@@ -41,10 +41,10 @@ impl Query {
         };
         if query.child("x", ns::DATA_FORMS).is_some() {
             let form = Form::submitted(query, ns::MAM)?;
-            parsed.filter(&form.ok_or(StanzaCondition::BadRequest)?)?;
+            parsed.filter(&form.ok_or(StanzaCondition::BadRequest)?, names)?;
         }
         if let Some(request) = rsm::Request::parse(query)? {
-            parsed.page(&request)?;
+            parsed.page(&request, names)?;
         }
         Ok(parsed)
     }
@@ -62,7 +62,7 @@ impl Query {
     }
 
     /// §4.1
-    fn filter(&mut self, form: &Form) -> Result<(), StanzaError> {
+    fn filter(&mut self, form: &Form, names: &Ids) -> Result<(), StanzaError> {
         for field in &form.fields {
             if !FIELDS.contains(&field.var.as_str()) {
                 let error = StanzaError::from(StanzaCondition::FeatureNotImplemented);
@@ -74,27 +74,27 @@ impl Query {
         self.exactly = with.filter(|jid| !jid.is_bare());
         self.rows.start = time(form, "start")?;
         self.rows.end = time(form, "end")?;
-        self.rows.after_id = one_id(form, "after-id")?;
-        self.rows.before_id = one_id(form, "before-id")?;
+        self.rows.after_id = one_id(form, "after-id", names)?;
+        self.rows.before_id = one_id(form, "before-id", names)?;
         let ids = form.values("ids").unwrap_or_default();
         if ids.len() > PAGE_MOST as usize {
             return Err(too_many_ids());
         }
-        self.rows.ids = ids.iter().map(|text| id(text)).collect::<Result<_, _>>()?;
+        self.rows.ids = ids.iter().map(|text| id(text, names)).collect::<Result<_, _>>()?;
         // Accounts keep no groupchat, so that what is asked of it changes nothing (§6.1.1).
         form.boolean("include-groupchat").map_err(bad_request)?;
         Ok(())
     }
 
     /// §4.3. With both ends given, which §9 leaves open, the page lies between them.
-    fn page(&mut self, request: &rsm::Request) -> Result<(), StanzaError> {
+    fn page(&mut self, request: &rsm::Request, names: &Ids) -> Result<(), StanzaError> {
         if request.index.is_some() {
             return Err(StanzaCondition::FeatureNotImplemented.into());
         }
         let most = request.max.unwrap_or(PAGE_USUAL).min(PAGE_MOST);
         self.rows.limit = most as usize;
-        let after = request.after.as_deref().map(id).transpose()?;
-        let before = request.before.as_deref().map(id).transpose()?;
+        let after = request.after.as_deref().map(|text| id(text, names)).transpose()?;
+        let before = request.before.as_deref().map(|text| id(text, names)).transpose()?;
         self.rows.slice = match (request.direction, before, after) {
             (Direction::Forwards, _, None) => Slice::First,
             (Direction::Forwards, _, Some(after)) => Slice::After(after),
@@ -153,13 +153,14 @@ fn time(form: &Form, var: &str) -> Result<Option<u64>, StanzaError> {
     }
 }
 
-fn one_id(form: &Form, var: &str) -> Result<Option<ArchiveId>, StanzaError> {
-    form.text(var).map_err(bad_request)?.filter(|text| !text.is_empty()).map(id).transpose()
+fn one_id(form: &Form, var: &str, names: &Ids) -> Result<Option<ArchiveId>, StanzaError> {
+    let text = form.text(var).map_err(bad_request)?.filter(|text| !text.is_empty());
+    text.map(|text| id(text, names)).transpose()
 }
 
 /// An id that was never given is not in the archive (§4.1.3, §4.3.2).
-fn id(text: &str) -> Result<ArchiveId, StanzaError> {
-    ArchiveId::parse(text).ok_or_else(|| StanzaCondition::ItemNotFound.into())
+fn id(text: &str, names: &Ids) -> Result<ArchiveId, StanzaError> {
+    names.read(text).ok_or_else(|| StanzaCondition::ItemNotFound.into())
 }
 
 /// A query with a bad value is a bad request; the form's own reader calls it not acceptable.
@@ -173,7 +174,7 @@ mod tests {
 
     fn query(inner: &str) -> Result<Query, StanzaError> {
         let xml = format!("<query xmlns='{}' queryid='q1'>{inner}</query>", ns::MAM);
-        Query::parse(&Element::parse(xml.as_bytes()).unwrap())
+        Query::parse(&Element::parse(xml.as_bytes()).unwrap(), &Ids::default())
     }
 
     fn filtered(fields: &[(&str, &str)]) -> Result<Query, StanzaError> {

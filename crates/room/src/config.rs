@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use archive::Ids;
 use xmpp::BareJid;
 
 use crate::settings::Settings;
@@ -27,6 +28,8 @@ pub struct Config {
     pub affiliations: usize,
     /// Most messages that newcomers are shown (XEP-0045 §7.2.13).
     pub history: usize,
+    /// What the rows of archives are called.
+    pub ids: Ids,
     /// Most characters of a nick.
     pub nick_chars: usize,
     /// What a new room is like before its owner says otherwise.
@@ -70,6 +73,7 @@ impl Default for Config {
             sessions_per_occupant: 20,
             affiliations: 100_000,
             history: 100,
+            ids: Ids::default(),
             nick_chars: 64,
             defaults: Settings::default(),
             unconfigured: Duration::from_secs(600),

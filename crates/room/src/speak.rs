@@ -21,7 +21,7 @@ pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>)
     if room.fan_outs.has_known(cx.origin()) {
         return;
     }
-    match retraction::retracted(&stanza).filter(|_| room.settings.archived) {
+    match retraction::retracted(room, &stanza).filter(|_| room.settings.archived) {
         Some(id) => if_author(room, id, stanza, cx),
         None => say(room, stanza, cx),
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use xmpp::{BareJid, Origin};
 
 /// The place of a row in time and among all rows of its owner: microseconds since 1970-01-01 UTC, or one
-/// more than the last id where the clock has not moved on. Its text form is the stanza id (XEP-0359).
+/// more than the last id where the clock has not moved on. It has no text form: nobody outside is to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ArchiveId(pub u64);
 
@@ -122,22 +122,8 @@ impl ArchivePage {
 }
 
 impl ArchiveId {
-    /// Reads the text form.
-    pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-            .then(|| u64::from_str_radix(text, 16).ok())
-            .flatten()
-            .map(Self)
-    }
-
     /// The id of something archived now, when `last` was the last.
     pub fn next(last: Self, unix_micros: u64) -> Self {
         Self(unix_micros.max(last.0 + 1))
-    }
-}
-
-impl std::fmt::Display for ArchiveId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016x}", self.0)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::Ids;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub archive_default: ArchiveDefault,
     /// Most messages of one page of an archive; at most [`archive::PAGE_MOST`].
     pub archive_page: usize,
+    /// What the rows of archives are called.
+    pub ids: Ids,
     /// How long a session with a lost connection waits to be resumed (XEP-0198 §5).
     pub resume: Duration,
     /// Most stanzas of a session that its client has not acknowledged.
@@ -104,6 +107,7 @@ impl Default for Config {
             accounts: Accounts::default(),
             archive_default: ArchiveDefault::Always,
             archive_page: archive::PAGE_MOST as usize,
+            ids: Ids::default(),
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,

@@ -147,7 +147,7 @@ pub(crate) fn store_unless_stored(
     cx.read(
         move |store, fence| store.scan(fence, owner, RowKind::Offline, None, LOOKED_AT),
         move |user, cx, rows: Result<Vec<Row>, _>| {
-            let id = id.to_string();
+            let id = cx.shared.ids.write(id);
             let is_it = |row: &Row| {
                 let stanza = kept::read(&row.value);
                 stanza

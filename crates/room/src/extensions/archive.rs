@@ -105,7 +105,7 @@ fn query(
 ) -> Result<Answer, StanzaError> {
     let standing = check(room, request)?;
     let sees = sees_addresses(room, standing);
-    let mut query = Query::parse(&request.payload)?;
+    let mut query = Query::parse(&request.payload, &room.shared.config.ids)?;
     by_publisher(room, &mut query, sees)?;
     let collector = Collector::new(query);
     let rows = collector.query().rows.clone();
@@ -161,15 +161,15 @@ fn show(
     for row in answer::in_order(page, collector.query()) {
         let head = Head {
             kind: Kind::Message(MessageType::Normal),
-            id: Some(format!("{}-{}", row.id, cx.random_u64() & 0xffff_ffff).into()),
+            id: Some(format!("{:016x}", cx.random_u64()).into()),
             from: Some(Jid::clone(&room.jid)),
             to: to.clone(),
             lang: None,
         };
         let shown = if sees { with_sender(room, row) } else { row.clone() };
-        cx.send(answer::result(head, &shown, collector.query()));
+        cx.send(answer::result(head, &shown, collector.query(), &room.shared.config.ids));
     }
-    reply(room, request, Ok(Some(answer::fin(page))), cx);
+    reply(room, request, Ok(Some(answer::fin(page, &room.shared.config.ids))), cx);
 }
 
 /// §6.1.2: with the address of who has sent it. Messages of the room itself have none.
@@ -196,8 +196,10 @@ fn metadata(
     end_of(room, Slice::First, cx, move |room, cx, first| {
         end_of(room, Slice::Last, cx, move |room, cx, last| {
             let ends = first.and_then(|first| Ok((first, last?)));
-            let answer =
-                ends.map(|(first, last)| Some(answer::metadata(first.as_ref().zip(last.as_ref()))));
+            let answer = ends.map(|(first, last)| {
+                let ends = first.as_ref().zip(last.as_ref());
+                Some(answer::metadata(ends, &room.shared.config.ids))
+            });
             reply(room, &stanza, answer.map_err(|error| store_error(&error)), cx);
         });
     });

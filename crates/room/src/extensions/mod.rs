@@ -70,7 +70,7 @@ pub(crate) fn marks(room: &Room, who: &BareJid) -> Bytes {
 
 /// The id that the room's archive gives to a message (XEP-0359).
 pub(crate) fn stanza_id_of(room: &Room, id: ArchiveId) -> Element {
-    xmpp::stanza_id::element(&id.to_string(), &room.jid)
+    xmpp::stanza_id::element(&room.shared.config.ids.write(id), &room.jid)
 }
 
 /// What an asker is told when the store refused to keep or to read something.

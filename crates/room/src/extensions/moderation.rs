@@ -2,7 +2,7 @@
 
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request};
-use store::{ArchiveId, ArchiveRow, Write};
+use store::{ArchiveRow, Write};
 use xmpp::{
     Element, Head, IqType, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, datetime,
     kept, ns,
@@ -44,7 +44,7 @@ fn moderate(
     if request.payload.child("retract", ns::RETRACT).is_none() {
         return Err(StanzaCondition::FeatureNotImplemented.into());
     }
-    let id = request.payload.attr("id").and_then(ArchiveId::parse);
+    let id = request.payload.attr("id").and_then(|id| room.shared.config.ids.read(id));
     let id = id.ok_or(StanzaCondition::ItemNotFound)?;
     let reason = request.payload.child("reason", ns::MODERATE).cloned();
     let stanza = request.stanza.clone();
@@ -98,7 +98,8 @@ fn keep(
         lang: None,
     };
     let own = room.next_id(cx.now);
-    let word = Stanza::build(head, &[outcome("retract").with_attr("id", id.to_string())]);
+    let name = room.shared.config.ids.write(id);
+    let word = Stanza::build(head, &[outcome("retract").with_attr("id", name)]);
     let word = word.with_child(&stanza_id_of(room, own));
     let told =
         ArchiveRow { id: own, peer: from.bare(), origin: cx.origin(), stanza: kept::write(&word) };

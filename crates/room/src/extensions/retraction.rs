@@ -17,14 +17,14 @@ pub const EXTENSION: Extension<Room> = Extension {
 };
 
 /// Which message of the archive a message takes back (§3).
-pub(crate) fn retracted(stanza: &Stanza) -> Option<ArchiveId> {
+pub(crate) fn retracted(room: &Room, stanza: &Stanza) -> Option<ArchiveId> {
     let retract = stanza.child("retract", ns::RETRACT)?;
-    retract.attr("id").and_then(ArchiveId::parse)
+    retract.attr("id").and_then(|id| room.shared.config.ids.read(id))
 }
 
 /// A message of `who` was reflected: if it takes back one of his own, that one is buried (§4, §5).
 pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
-    let Some(id) = retracted(stanza) else { return };
+    let Some(id) = retracted(room, stanza) else { return };
     let by = stanza.head().id.clone();
     find(room, id, cx, move |room, cx, row| {
         let Ok(Some(row)) = row else { return };

@@ -5,9 +5,8 @@
 //! refused on its way is not archived, and where the store refuses, delivery knows whether somebody must
 //! be told.
 //!
-//! Ids are times, and so can be guessed. Whoever guesses one gets nothing by it: an id is looked up among the
-//! rows of the account that asks, and only there; that of another account is `item-not-found`. What ids tell
-//! is when a message came, and that is told with it.
+//! Ids are times; what others are told are names that cannot be guessed ([`archive::Ids`]), which are looked up among
+//! the rows of the account that asks, and only there.
 //!
 //! Ids are wall-clock microseconds, or one more than the last one, also where the clock was set back while
 //! the account slept ([`User::learn_last`](entity::Entity::learn_last)): the order is that in which rows came (§3.1).
@@ -77,7 +76,7 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
     };
     strip(passage, &from);
     if let Some(id) = keep(user, passage, &from, cx) {
-        passage.stanza = stanza_id::with_id(&passage.stanza, &id.to_string(), &user.jid);
+        passage.stanza = stanza_id::with_id(&passage.stanza, &cx.shared.ids.write(id), &user.jid);
     }
     Verdict::Pass
 }
@@ -136,7 +135,8 @@ fn query(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    let query = Query::parse(&request.payload)?.with_pages_of(cx.shared.archive_page)?;
+    let query =
+        Query::parse(&request.payload, &cx.shared.ids)?.with_pages_of(cx.shared.archive_page)?;
     let collector = Collector::new(query);
     let (request, rows) = (again(request), collector.query().rows.clone());
     behind_writes(user, cx, move |user, cx| ask(user, request, collector, rows, cx));
@@ -179,15 +179,15 @@ fn show(
     for row in answer::in_order(page, collector.query()) {
         let head = Head {
             kind: Kind::Message(MessageType::Normal),
-            id: Some(format!("{}-{}", row.id, cx.random_u64() & 0xffff_ffff).into()),
+            id: Some(format!("{:016x}", cx.random_u64()).into()),
             from: Some(Jid::clone(&user.jid)),
             to: Some(Jid::clone(&session.jid)),
             lang: None,
         };
-        let result = answer::result(head, row, collector.query());
+        let result = answer::result(head, row, collector.query(), &cx.shared.ids);
         deliver(user, session.id.uid, result, cx);
     }
-    reply(user, request, Ok(Some(answer::fin(page))), cx);
+    reply(user, request, Ok(Some(answer::fin(page, &cx.shared.ids))), cx);
 }
 
 /// §5
@@ -201,8 +201,10 @@ fn metadata(
         end_of(user, Slice::First, cx, move |user, cx, first| {
             end_of(user, Slice::Last, cx, move |user, cx, last| {
                 let ends = first.and_then(|first| Ok((first, last?)));
-                let answer = ends
-                    .map(|(first, last)| Some(answer::metadata(first.as_ref().zip(last.as_ref()))));
+                let answer = ends.map(|(first, last)| {
+                    let ends = first.as_ref().zip(last.as_ref());
+                    Some(answer::metadata(ends, &cx.shared.ids))
+                });
                 reply(user, &request, answer.map_err(|error| store_error(&error)), cx);
             });
         });

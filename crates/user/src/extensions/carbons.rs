@@ -95,7 +95,7 @@ fn outbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) 
     }
     let stanza = match id {
         // XEP-0313 §3.5: only the owner may see it.
-        Some(id) => stanza_id::with_id(&passage.stanza, &id.to_string(), &user.jid),
+        Some(id) => stanza_id::with_id(&passage.stanza, &cx.shared.ids.write(id), &user.jid),
         None => passage.stanza.clone(),
     };
     let others: Vec<u64> = user
