@@ -19,7 +19,7 @@ use crate::enter::{self, Knock};
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
 use crate::settings::Settings;
-use crate::{directory, exit, form};
+use crate::{directory, exit, form, presence};
 
 /// The directory does not answer.
 pub(crate) const ASKING: Timer = Timer("asking", 0);
@@ -213,11 +213,13 @@ pub(crate) fn unlock(room: &mut Room, cx: &mut Context<'_, Room>) {
     }
 }
 
-/// The default configuration is taken for granted (§10.1.1 step 5), for as long as somebody is there.
+/// The default configuration is taken for granted (§10.1.1 step 5), for as long as somebody is there, who is
+/// told as of any other change (§10.2.1).
 pub(crate) fn nobody_configures(room: &mut Room, cx: &mut Context<'_, Room>) {
     let Some(write) = unlocking(room) else { return };
     unlock(room, cx);
     cx.commit(vec![write]);
+    presence::announce(room, &[presence::codes([104])], cx);
     directory::list(room, cx);
 }
 

@@ -150,6 +150,7 @@ fn a_room_that_nobody_configures_opens_after_a_while() {
         hag/pda       connects
         crone/desktop sends    <presence to='{{room coven}}/first'>{X}</presence>
         crone/desktop finds    <message type='groupchat'><subject/></message>
+        crone/desktop finds    <message type='groupchat' from='{{room coven}}'><x xmlns='{USER}'><status code='104'/></x></message>
         {}
         everyone is quiet
     ",
