@@ -34,6 +34,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Threads that host sessions and accounts; 0: one on one or two cores, else one less than cores.
     pub arbiters: usize,
+    /// Most bytes of memory that this process may have: near that, new connections are refused. 0: four fifths of
+    /// what the machine has, or the container.
+    pub memory_bytes: u64,
     /// The domains that have accounts here. Default: `localhost`.
     pub domain: Vec<Domain>,
     /// Where to listen.
@@ -211,6 +214,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("rookery-data"),
             arbiters: 0,
+            memory_bytes: 0,
             domain: vec![Domain { name: "localhost".to_owned(), ..Domain::default() }],
             listen: Listen::default(),
             web: web::clients::Config::default(),

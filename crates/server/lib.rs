@@ -30,6 +30,7 @@ pub mod extensions;
 mod federation;
 pub mod foundation;
 mod handoff;
+mod memory;
 mod metrics;
 mod readiness;
 mod retention;

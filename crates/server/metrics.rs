@@ -1,7 +1,7 @@
 //! Owns the page of metrics: which figure of which crate stands there under which name. Every name ends in its
 //! unit, every label comes from a closed set; `k8s/metrics.md` is written from the page by a test.
 
-mod process;
+pub(crate) mod process;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,12 +15,14 @@ use web::Text;
 
 use crate::canary::Canaries;
 use crate::foundation::Foundation;
+use crate::memory::Memory;
 use crate::telemetry::SPANS;
 use crate::telemetry::panics::PANICS;
 
 /// Where figures come from.
 pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
+    pub(crate) memory: Memory,
     pub(crate) federation: Arc<s2s::Metrics>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) user: Arc<user::Figures>,
@@ -51,6 +53,7 @@ impl Sources {
         self.federation(&mut text);
         self.telemetry(&mut text);
         process::write(&mut text);
+        self.memory(&mut text);
         text.finish()
     }
 
@@ -225,6 +228,13 @@ impl Sources {
         text.counters("federation_connections_refused_total", help, "reason", refused);
         let help = "Dialback keys of other servers that were checked.";
         text.counters("federation_keys_checked_total", help, "verdict", federation.verified.each());
+    }
+
+    fn memory(&self, text: &mut Text) {
+        let help = "Most memory that this process may have; 0 where nobody knows.";
+        text.gauge("memory_budget_bytes", help, self.memory.budget.unwrap_or(0));
+        let help = "What is given up for lack of it: 0 nothing, 1 more connections, 2 also bursts.";
+        text.gauge("memory_pressure", help, self.memory.pressure.level() as u64);
     }
 
     fn telemetry(&self, text: &mut Text) {

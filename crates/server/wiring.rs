@@ -10,6 +10,7 @@ use c2s::{Gate, Services, StoredAccounts, Tls};
 use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
+use meter::Pressure;
 use proto::{ArbiterId, Route};
 use pubsub::Service;
 use room::{Directory, Room};
@@ -28,6 +29,7 @@ use crate::draining;
 use crate::extensions::domain_shared;
 use crate::federation::Watched;
 use crate::foundation::Foundation;
+use crate::memory::Memory;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
 use crate::retention;
@@ -63,6 +65,7 @@ struct Shared {
     domain: Arc<domain::Shared>,
     figures: Arc<Figures>,
     canaries: Arc<Canaries>,
+    memory: Memory,
 }
 
 impl Shared {
@@ -73,6 +76,7 @@ impl Shared {
             pubsub: Arc::new(config.pubsub()?),
             domain: Arc::new(domain_shared(config)?),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
+            memory: Memory::watch(config.memory_bytes),
             figures,
         })
     }
@@ -101,19 +105,21 @@ impl Server {
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let sources = make_sources(&foundation, &router, &shared);
+        let pressure = &shared.memory.pressure;
         let services = Services {
             router: router.clone(),
             accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
             decoy_secret: foundation.secret(b"decoy"),
             features: domain::stream_features(&shared.domain),
             metrics: Arc::clone(&sources.gate),
+            pressure: Arc::clone(pressure),
         };
         let waiting = Waiting { arbiters: &handles, router: &router, store: &foundation.store };
         waiting.bring_back().await?;
         let links = open_links(&foundation, &router, &handles);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
-        let metrics = Arc::clone(&sources.federation);
-        let others = open_to_others(config, (&foundation, &router), &tls, metrics).await?;
+        let counted = (Arc::clone(&sources.federation), Arc::clone(pressure));
+        let others = open_to_others(config, (&foundation, &router), &tls, counted).await?;
         let signs = read_signs(&foundation, &router, shared.canaries);
         let services = web::Services {
             accounts: foundation.accounts(config),
@@ -324,6 +330,7 @@ fn make_sources(foundation: &Arc<Foundation>, router: &Router, shared: &Shared) 
         user: Arc::clone(&shared.user.figures),
         measured: Arc::clone(&foundation.measured),
         canaries: Arc::clone(&shared.canaries),
+        memory: shared.memory.clone(),
         router: router.clone(),
         store: Arc::clone(&foundation.store),
         foundation: Arc::downgrade(foundation),
@@ -347,7 +354,7 @@ async fn open_to_others(
     config: &Config,
     (foundation, router): (&Foundation, &Router),
     tls: &Tls,
-    metrics: Arc<s2s::Metrics>,
+    (metrics, pressure): (Arc<s2s::Metrics>, Arc<Pressure>),
 ) -> anyhow::Result<Option<s2s::Gate>> {
     let Some(settings) = config.federation() else { return Ok(None) };
     let tls = tls.clone();
@@ -356,6 +363,7 @@ async fn open_to_others(
         certificates: Arc::new(move |domain| tls.key_of(domain)),
         dialback_secret: foundation.secret(b"dialback"),
         metrics,
+        pressure,
     };
     Ok(Some(s2s::Gate::start(settings, services).await?))
 }

@@ -10,6 +10,7 @@ pub(crate) mod durability;
 mod floods;
 mod fuzz;
 mod hygiene;
+mod memory;
 mod rooms;
 mod sasl;
 pub(crate) mod secure;

@@ -285,6 +285,7 @@ async fn start_member(
         decoy_secret: vec![7; 32],
         features: domain::stream_features(&shared),
         metrics: Arc::new(Metrics::default()),
+        pressure: Arc::default(),
     };
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
     let gate = Gate::start(config.gate(), tls.clone(), services, handles).unwrap();
@@ -297,7 +298,13 @@ async fn start_member(
 
 fn to_others(router: Router, tls: Tls) -> s2s::Services {
     let certificates = Arc::new(move |domain: &str| tls.key_of(domain));
-    s2s::Services { router, certificates, dialback_secret: vec![7; 32], metrics: Arc::default() }
+    s2s::Services {
+        router,
+        certificates,
+        dialback_secret: vec![7; 32],
+        metrics: Arc::default(),
+        pressure: Arc::default(),
+    }
 }
 
 fn starters(

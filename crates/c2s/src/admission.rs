@@ -1,9 +1,11 @@
-//! Owns who may come in: how many connections there are, in all and from each address before log-in.
+//! Owns who may come in: how many connections there are, in all and from each address before log-in, and how many
+//! the memory has room for.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use meter::{Level, Pressure};
 use tokio::sync::Notify;
 
 use crate::listener::Kind;
@@ -14,6 +16,7 @@ use crate::metrics::{self, Metrics};
 pub(crate) struct Admission {
     most: usize,
     most_per_address: usize,
+    pressure: Arc<Pressure>,
     metrics: Arc<Metrics>,
     counts: Mutex<Counts>,
     left: Notify,
@@ -22,6 +25,9 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
+    /// How many there were when memory became tight: their place is free again when they leave, whether or not
+    /// the system has the memory back.
+    when_tight: Option<usize>,
     strangers: HashMap<Network, usize>,
 }
 
@@ -39,9 +45,13 @@ pub(crate) struct Permit {
 
 impl Admission {
     /// Limits of `usize::MAX` are none.
-    pub(crate) fn new(most: usize, most_per_address: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(
+        (most, most_per_address): (usize, usize),
+        pressure: Arc<Pressure>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let (counts, left) = (Mutex::default(), Notify::new());
-        Arc::new(Self { most, most_per_address, metrics, counts, left })
+        Arc::new(Self { most, most_per_address, pressure, metrics, counts, left })
     }
 
     /// A place for a connection; none when all are taken.
@@ -51,11 +61,26 @@ impl Admission {
             self.metrics.refused.of("all").add_one();
             return None;
         }
+        if !self.has_memory(&mut counts) {
+            self.metrics.refused.of("memory").add_one();
+            return None;
+        }
         counts.all += 1;
         self.metrics.accepted.add_one();
         let transport = metrics::transport(transport);
         self.metrics.connections.of(transport).add_one();
         Some(Permit { admission: Arc::clone(self), transport, stranger: None })
+    }
+
+    fn has_memory(&self, counts: &mut Counts) -> bool {
+        match self.pressure.level() {
+            Level::Calm => {
+                counts.when_tight = None;
+                true
+            }
+            Level::Tight => counts.all < *counts.when_tight.get_or_insert(counts.all),
+            Level::Critical => false,
+        }
     }
 
     /// Connections now.
@@ -144,7 +169,7 @@ mod tests {
     use super::*;
 
     fn admission(most: usize, per_address: usize) -> Arc<Admission> {
-        Admission::new(most, per_address, Arc::new(Metrics::default()))
+        Admission::new((most, per_address), Arc::default(), Arc::new(Metrics::default()))
     }
 
     #[test]
@@ -155,6 +180,27 @@ mod tests {
         drop(first);
         assert!(admission.enter(Kind::Clear).is_some());
         assert_eq!((admission.count(), admission.metrics.refused.get()), (0, 1));
+    }
+
+    #[test]
+    fn where_memory_is_tight_one_comes_when_another_has_left() {
+        let admission = admission(9, 9);
+        let enter = || admission.enter(Kind::Clear);
+        let (first, _second) = (enter().expect("a place"), enter().expect("a place"));
+        admission.pressure.note(90, 100);
+        assert!(enter().is_none());
+        drop(first);
+        let third = enter();
+        assert!(third.is_some() && enter().is_none());
+        admission.pressure.note(99, 100);
+        drop(third);
+        assert!(enter().is_none(), "at the end of memory nobody comes");
+        admission.pressure.note(10, 100);
+        assert!(enter().is_some());
+        assert_eq!(
+            admission.metrics.refused.each().find(|(why, _)| *why == "memory"),
+            Some(("memory", 3))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
+use meter::{Level, Pressure};
 use router::Router;
 use stream::features::StreamLimits;
 use stream::{Features, machine};
@@ -16,7 +17,7 @@ use xmpp::{StreamCondition, StreamError};
 use crate::accounts::Accounts;
 use crate::admission::Admission;
 use crate::bosh::Sessions;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Limits};
 use crate::connection::registry;
 use crate::handover::Handover;
 use crate::isolation;
@@ -39,6 +40,8 @@ pub struct Services {
     pub features: Features,
     /// Where the gate counts.
     pub metrics: Arc<Metrics>,
+    /// How much memory is left.
+    pub pressure: Arc<Pressure>,
 }
 
 /// Why the gate cannot be started.
@@ -83,15 +86,28 @@ pub(crate) struct Shared {
     /// Tells this gate's connections from those of another in the process.
     pub(crate) id: u64,
     pub(crate) config: Config,
+    /// What clients may send where memory comes to its end: nothing at once above the average.
+    frugal: Limits,
     pub(crate) tls: Tls,
     pub(crate) router: Router,
     pub(crate) desk: Arc<Desk>,
     streams: [Arc<machine::Config>; 4],
     pub(crate) bosh: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
+    pressure: Arc<Pressure>,
     pub(crate) admission: Arc<Admission>,
     /// By the number of each arbiter, as the router counts them.
     pub(crate) arbiters: Vec<ArbiterHandle>,
+}
+
+impl Shared {
+    /// How much a client may send now.
+    pub(crate) fn limits(&self) -> &Limits {
+        match self.pressure.level() {
+            Level::Calm | Level::Tight => &self.config.limits,
+            Level::Critical => &self.frugal,
+        }
+    }
 }
 
 impl Gate {
@@ -110,9 +126,9 @@ impl Gate {
         if arbiters.is_empty() {
             return Err(GateError::NoArbiter);
         }
-        let Services { router, accounts, decoy_secret, features, metrics } = services;
+        let Services { router, accounts, decoy_secret, features, metrics, pressure } = services;
         let desk = Desk::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
-        let (most, per_address) = match config.limits.enabled {
+        let places = match config.limits.enabled {
             true => (config.c2s.connections, config.c2s.connections_per_address),
             false => (usize::MAX, usize::MAX),
         };
@@ -127,8 +143,10 @@ impl Gate {
             desk: Arc::new(desk),
             streams,
             bosh: Arc::default(),
-            admission: Admission::new(most, per_address, Arc::clone(&metrics)),
+            frugal: Limits { bytes_burst: 0, stanzas_burst: 0, ..config.limits.clone() },
+            admission: Admission::new(places, Arc::clone(&pressure), Arc::clone(&metrics)),
             metrics,
+            pressure,
             arbiters: arbiters.clone(),
             config,
         });

@@ -17,8 +17,8 @@ pub struct Metrics {
     pub sessions: By<4>,
     /// Connections accepted.
     pub accepted: Counter,
-    /// Connections refused: too many in all, from their address, or gone before anything was said.
-    pub refused: By<3>,
+    /// Connections refused: too many in all, from their address, for the memory, or gone before anything was said.
+    pub refused: By<{ REFUSALS.len() }>,
     /// Accepting failed: no descriptors left, most often.
     pub accept_errors: Counter,
     /// Connections over TLS that came to the end of their handshake.
@@ -58,7 +58,7 @@ pub struct Metrics {
 /// requests of HTTP.
 const TRANSPORTS: [&str; 4] = ["starttls", "tls", "websocket", "bosh"];
 
-const REFUSALS: [&str; 3] = ["all", "address", "gone"];
+const REFUSALS: [&str; 4] = ["all", "address", "memory", "gone"];
 
 const KINDS: [&str; 3] = ["message", "presence", "iq"];
 

@@ -8,15 +8,18 @@
 //! | [`share`] | what one owner contributes to a figure, taken back when it is dropped |
 //! | [`peak`] | how high a figure was lately |
 //! | [`histogram`] | how often a quantity was how large |
+//! | [`pressure`] | how near to its most memory the process is |
 
 pub mod by;
 pub mod counter;
 pub mod histogram;
 pub mod peak;
+pub mod pressure;
 pub mod share;
 
 pub use by::By;
 pub use counter::Counter;
 pub use histogram::{Histogram, Reading};
 pub use peak::Peak;
+pub use pressure::{Level, Pressure};
 pub use share::Share;

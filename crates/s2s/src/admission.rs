@@ -1,14 +1,18 @@
-//! Owns which connections are taken: so many in all, and so many from one address that have not proved who they are.
+//! Owns which connections are taken: so many in all, so many from one address that have not proved who they are, and
+//! none where memory is tight.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use meter::{Level, Pressure};
 
 /// Counts connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
     most: usize,
     most_per_address: usize,
+    pressure: Arc<Pressure>,
     counts: Mutex<Counts>,
 }
 
@@ -26,8 +30,11 @@ pub(crate) struct Permit {
 }
 
 impl Admission {
-    pub(crate) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_per_address, counts: Mutex::default() })
+    pub(crate) fn new(
+        (most, most_per_address): (usize, usize),
+        pressure: Arc<Pressure>,
+    ) -> Arc<Self> {
+        Arc::new(Self { most, most_per_address, pressure, counts: Mutex::default() })
     }
 
     /// A place for a connection.
@@ -39,6 +46,10 @@ impl Admission {
         let mut counts = self.lock();
         if counts.all >= self.most {
             return Err("all");
+        }
+        // Other servers try again, and keep what they have for us.
+        if self.pressure.level() != Level::Calm {
+            return Err("memory");
         }
         let strangers = counts.strangers.entry(network).or_default();
         if *strangers >= self.most_per_address {
@@ -92,7 +103,7 @@ mod tests {
 
     #[test]
     fn one_address_takes_so_many_places_until_it_has_proved_who_it_is() {
-        let admission = Admission::new(3, 1);
+        let admission = Admission::new((3, 1), Arc::default());
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let mut first = admission.enter(address("2001:db8::1")).unwrap();
         assert_eq!(admission.enter(address("2001:db8::2")).err(), Some("address"));
@@ -102,5 +113,16 @@ mod tests {
         assert_eq!(admission.enter(address("192.0.2.2")).err(), Some("all"));
         drop(second);
         assert!(admission.enter(address("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn nobody_comes_where_memory_is_tight() {
+        let pressure = Arc::<Pressure>::default();
+        let admission = Admission::new((3, 1), Arc::clone(&pressure));
+        pressure.note(90, 100);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(admission.enter(address).err(), Some("memory"));
+        pressure.note(10, 100);
+        assert!(admission.enter(address).is_ok());
     }
 }

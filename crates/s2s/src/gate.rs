@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
+use meter::Pressure;
 use proto::Route;
 use router::{RemoteGate, Router};
 use tokio::net::TcpListener;
@@ -49,6 +50,8 @@ pub struct Services {
     pub dialback_secret: Vec<u8>,
     /// Where the gate counts.
     pub metrics: Arc<Metrics>,
+    /// How much memory is left.
+    pub pressure: Arc<Pressure>,
 }
 
 /// Why the gate cannot be started.
@@ -89,7 +92,7 @@ impl Gate {
     pub async fn start(config: Config, services: Services) -> Result<Self, GateError> {
         let listening = listen_all(&config)?;
         let addresses = listening.iter().map(|(start, address, _)| (*start, *address)).collect();
-        let Services { router, certificates, dialback_secret, metrics } = services;
+        let Services { router, certificates, dialback_secret, metrics, pressure } = services;
         let rules = config.rules.clone();
         let resolver = Resolver::new(&config.name_servers, &rules).map_err(GateError::Resolver)?;
         let bounds = Bounds {
@@ -110,6 +113,7 @@ impl Gate {
             certificates,
             keys: Keys::new(&dialback_secret),
             metrics,
+            pressure,
             pairs: Arc::clone(&pairs),
             guests: Arc::clone(&guests),
             stopping,
@@ -212,6 +216,7 @@ struct Ground {
     certificates: Certificates,
     keys: Keys,
     metrics: Arc<Metrics>,
+    pressure: Arc<Pressure>,
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
     stopping: watch::Receiver<bool>,
@@ -252,11 +257,11 @@ impl Ground {
                 pairs.sweep();
             }
         });
-        let (most, per_address) = match self.config.limits {
+        let places = match self.config.limits {
             true => (dialer.common.rules.connections, dialer.common.rules.connections_per_address),
             false => (usize::MAX, usize::MAX),
         };
-        let admission = Admission::new(most, per_address);
+        let admission = Admission::new(places, self.pressure);
         let hall = Rc::new(Hall {
             dialer,
             pairs: self.pairs,

@@ -14,7 +14,7 @@ pub struct Metrics {
     /// Streams of other servers that were taken.
     pub accepted: Counter,
     /// Streams of other servers that were refused, by why.
-    pub turned_away: By<3>,
+    pub turned_away: By<4>,
     /// Attempts to open a stream that failed, by why.
     pub failures: By<11>,
     /// Stanzas that came back, by why.
@@ -35,7 +35,7 @@ impl Default for Metrics {
             stanzas_in: Counter::default(),
             stanzas_out: Counter::default(),
             accepted: Counter::default(),
-            turned_away: By::new(["all", "address", "late"]),
+            turned_away: By::new(["all", "address", "memory", "late"]),
             failures: By::new(Failure::WORDS),
             bounced: By::new(Failure::WORDS),
             refused: Counter::default(),

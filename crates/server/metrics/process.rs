@@ -28,7 +28,8 @@ pub(super) fn write(text: &mut Text) {
     }
 }
 
-fn resident_bytes() -> Option<u64> {
+/// Bytes of memory that this process has.
+pub(crate) fn resident_bytes() -> Option<u64> {
     status("VmRSS:").map(|kibibytes| kibibytes * 1_024)
 }
 

@@ -200,9 +200,8 @@ impl State {
     pub(super) fn count(&mut self, bytes: usize, mut stanzas: Tally) {
         let came = (bytes, stanzas.sum());
         stanzas.publish(&self.gate.metrics.stanzas_in);
-        if self.bound.is_some()
-            && self.gate.config.limits.enabled
-            && self.clock.count(Instant::now(), came, &self.gate.config.limits)
+        let limits = self.gate.limits();
+        if self.bound.is_some() && limits.enabled && self.clock.count(Instant::now(), came, limits)
         {
             self.gate.metrics.reads_delayed.add_one();
         }

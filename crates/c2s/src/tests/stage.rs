@@ -138,6 +138,7 @@ impl Stage {
             decoy_secret: vec![9; 32],
             features: Features { sm: true, csi: true, ..Features::default() },
             metrics: Arc::clone(&metrics),
+            pressure: Arc::default(),
         };
         let gate = Gate::start(setting.config, tls.clone(), services, handles).unwrap();
         (Self { gate, metrics, tls, words, dir }, threads)
