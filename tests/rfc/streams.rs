@@ -1,6 +1,6 @@
 //! RFC 6120 §4: streams, their opening, their restarts, and the errors that end them.
 
-use crate::stage::play;
+use crate::stage::{Stage, play, play_on};
 
 /// The namespaces of a stream header.
 const NAMESPACES: &str = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
@@ -223,6 +223,23 @@ fn white_space_between_stanzas_keeps_a_stream_alive() {
         romeo/phone sends    <iq type='get' to='{domain}' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>
         romeo/phone receives <iq type='result' id='p1'/>
         everyone    is quiet
+    ",
+    );
+}
+
+// RFC 6120 §4.9.3.4, §4.6.2: who has not logged in by then, and who is silent for longer than configured.
+#[test]
+fn who_does_not_log_in_in_time_and_who_says_nothing_is_disconnected() {
+    let stage = Stage::start("[limits]\nlogin_seconds = 1\n[c2s]\nidle_seconds = 2");
+    play_on(
+        &stage,
+        "
+        romeo/phone   connects
+        juliet/garden opens a stream
+        juliet/garden finds    {stream-error connection-timeout}
+        juliet/garden loses the stream
+        romeo/phone   finds    {stream-error connection-timeout}
+        romeo/phone   loses the stream
     ",
     );
 }
