@@ -12,6 +12,7 @@ use town::client::Login;
 use xmpp::Element;
 
 use super::bystander::{Bystander, cpu_time};
+use super::wire::dropped;
 use crate::stage::held::InProcess;
 use crate::stage::{PASSWORD, Stage, rookery};
 
@@ -366,6 +367,7 @@ fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
         number += 1;
         assert!(begun.elapsed() < Duration::from_secs(20), "{number} were taken on a full disk");
     }
+    assert!(dropped(stage.http, &["not_archived", "not_stored"]) > 0);
     fs::remove_file(disk.filler()).unwrap();
     let begun = Instant::now();
     while !say(&mut sender, format!("after-{number}")) {

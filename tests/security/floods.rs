@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::bystander::Bystander;
 use super::guarded;
-use super::wire::Wire;
+use super::wire::{Wire, dropped};
 use crate::stage::Stage;
 
+/// With their bodies more than the kernel holds for a socket.
 const MESSAGES: usize = 3_000;
+const BODY: usize = 4_000;
 
 /// A server that does not slow the flood down, so that its other bounds show.
 fn open_gates() -> Stage {
@@ -18,7 +20,7 @@ fn open_gates() -> Stage {
 /// Sends more to this address than anybody may keep for it, and waits until all is on its way.
 fn flood(stage: &Stage, to: &str) {
     let mut wire = Wire::bound(stage, "tybalt", "flood");
-    let body = "x".repeat(1_000);
+    let body = "x".repeat(BODY);
     for number in 0..MESSAGES {
         let id = format!("flood-{number}");
         wire.say(&format!(
@@ -39,6 +41,7 @@ fn a_reader_that_stops_costs_a_bounded_amount_of_memory() {
     let mut deaf = Wire::bound(&stage, "juliet", "deaf");
     deaf.say("<presence/>");
     flood(&stage, "juliet@localhost/deaf");
+    assert!(dropped(stage.http, &["session_queue_full", "out_buffer_full"]) > 0);
     assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
     bystander.was_not_hurt("a reader that stops");
 }
@@ -52,6 +55,7 @@ fn a_receiver_that_never_acknowledges_costs_a_bounded_amount_of_memory() {
     deaf.say("<presence/><enable xmlns='urn:xmpp:sm:3' resume='true'/>");
     deaf.until("<enabled");
     flood(&stage, "juliet@localhost/deaf");
+    assert!(dropped(stage.http, &["session_queue_full", "out_buffer_full"]) > 0);
     assert!(bystander.growth() < 96 << 20, "{} bytes", bystander.growth());
     bystander.was_not_hurt("a receiver that never acknowledges");
 }
@@ -134,6 +138,7 @@ fn a_flood_for_somebody_who_is_away_is_refused_behind_the_quota() {
     }
     is_done(&mut wire);
     assert_eq!(refused, SENT - QUOTA, "each that found no room is refused, once");
+    assert_eq!(dropped(stage.http, &["offline_full"]), refused, "and counted");
     let mut juliet = Wire::bound(&stage, "juliet", "balcony");
     juliet.say("<presence/>");
     for number in 0..QUOTA {

@@ -161,6 +161,17 @@ pub(super) fn get(address: SocketAddr, path: &str) -> String {
     wire.rest()
 }
 
+/// How often this server has dropped something, for one of these reasons.
+pub(super) fn dropped(address: SocketAddr, reasons: &[&str]) -> usize {
+    let page = get(address, "/metrics");
+    let count = |reason: &&str| {
+        let name = format!("rookery_drops_total{{reason=\"{reason}\"}} ");
+        let line = page.lines().find_map(|line| line.strip_prefix(&name));
+        line.and_then(|count| count.parse::<usize>().ok()).expect("every reason is counted")
+    };
+    reasons.iter().map(count).sum()
+}
+
 /// The end of the first place where `mark` stands.
 fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     let place = bytes.windows(mark.len()).position(|window| window == mark)?;

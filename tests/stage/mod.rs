@@ -70,6 +70,7 @@ impl Stage {
         let mut child = rookery(dir)
             .arg("serve")
             .env("ROOKERY_DROWSY", if is_drowsy() { "1" } else { "0" })
+            .env("ROOKERY_FAULT", FAULT)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -250,6 +251,9 @@ pub(crate) fn rookery(dir: &Path) -> Command {
     command.arg("--config").arg(dir.join("rookery.toml")).arg("--data-dir").arg(dir.join("data"));
     command
 }
+
+/// A stanza with this text makes whoever has it in its hands panic.
+pub(crate) const FAULT: &str = "a fault of the server's own";
 
 /// Plays a story on a server that all stories share, and then on three members that all stories share.
 pub(crate) fn play(story: &str) {

@@ -155,6 +155,23 @@ fn a_chat_moves_the_counts_that_it_should() {
 }
 
 #[test]
+fn what_a_blocked_contact_sends_is_counted() {
+    let stage = Stage::start("");
+    play_on(
+        &stage,
+        "romeo/phone   connects
+         juliet/garden connects
+         juliet/garden sends    <iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{romeo}'/></block></iq>
+         juliet/garden receives <iq type='result' id='b'/>
+         romeo/phone   sends    <message to='{juliet/garden}' type='headline'><body>1</body></message>
+         romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='m'><body>2</body></message>
+         romeo/phone   finds    <message type='error' id='m'>…</message>
+         everyone      is quiet",
+    );
+    page_where(&stage, |page| page.value("rookery_drops_total", "reason=blocked") >= 1.0);
+}
+
+#[test]
 fn sessions_that_wait_and_resumptions_are_counted() {
     let stage = Stage::start("");
     play_on(

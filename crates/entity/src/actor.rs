@@ -11,6 +11,7 @@
 //! `resource-constraint`; words of control are always taken.
 
 pub(crate) mod copy;
+mod fault;
 mod rest;
 
 use std::cell::Cell;
@@ -237,7 +238,11 @@ impl<E: Entity> EntityActor<E> {
             let row = self.row_of(&envelope);
             let cause = Cause { receipt, trace, again, row, ..Cause::own(envelope.origin) };
             let stanza = stanza_of(&envelope.body);
-            let turn: Turn<E> = Box::new(move |entity, cx| entity.receive(envelope, cx));
+            let is_faulty = fault::is_due(&envelope.body);
+            let turn: Turn<E> = Box::new(move |entity, cx| {
+                assert!(!is_faulty, "a fault was asked for");
+                entity.receive(envelope, cx);
+            });
             if !self.turn(turn, cause, &mut out, ctx) {
                 self.panicked(stanza, ctx);
             }
