@@ -141,7 +141,7 @@ fn a_hangup_has_certificates_read_again_and_disturbs_nobody() {
     copy_files(&certificates(&other), &certificates(&stage));
     assert_eq!(certificate(&stage), before, "nobody has asked to read it again");
     stage.signal("HUP");
-    stage.await_log("certificates were read again; other settings need a restart");
+    stage.await_log("certificates were read again");
     assert_eq!(certificate(&stage), next);
     romeo.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
     assert_eq!(romeo.next().unwrap().attr("type"), Some("result"));
@@ -155,8 +155,32 @@ fn a_broken_certificate_is_told_and_the_one_before_stays() {
         fs::write(entry.unwrap().path(), "no PEM").unwrap();
     }
     stage.signal("HUP");
-    stage.await_log("nothing was read again");
+    stage.await_log("no certificate was read again");
     assert_eq!(certificate(&stage), before);
+}
+
+#[test]
+fn a_hangup_has_the_configuration_read_again_and_says_what_takes_a_restart() {
+    let stage = Stage::start("[telemetry]\nlog = 'info'");
+    let file = stage.dir.join("rookery.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let change = |from: &str, to: &str| fs::write(&file, text.replace(from, to)).unwrap();
+    stage.await_log("serves localhost");
+
+    change("log = \"info\"", "log = \"info,rookery=debug,web=trace\"\nsample_ratio = 0.5");
+    stage.signal("HUP");
+    stage.await_log("changed: telemetry.log, telemetry.sample_ratio");
+
+    change("[telemetry]", "[room]\nrooms = 7\n[telemetry]");
+    stage.signal("HUP");
+    stage.await_log("changed, but takes a restart: room.rooms");
+
+    change("log = \"info\"", "log = \"info\"\nlogg = 1");
+    stage.signal("HUP");
+    stage.await_log("the configuration stays as it was");
+    change("log = \"info\"", "log = \"c2s=perhaps\"");
+    stage.signal("HUP");
+    stage.await_log("c2s=perhaps");
 }
 
 #[test]

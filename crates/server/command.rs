@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod config;
 mod dns;
+mod reload;
 mod room;
 mod s2s;
 mod serve;
@@ -91,12 +92,16 @@ fn run(line: Line) -> anyhow::Result<()> {
     if let Some(Command::Config(config::Command::Example)) = line.command {
         return config::example();
     }
-    let mut config = Config::find(line.config.as_deref())?;
-    if let Some(dir) = line.data_dir {
-        config.data_dir = dir;
-    }
+    let find = || {
+        let config = Config::find(line.config.as_deref())?;
+        Ok(Config {
+            data_dir: line.data_dir.clone().unwrap_or_else(|| config.data_dir.clone()),
+            ..config
+        })
+    };
+    let config = find()?;
     match line.command {
-        None | Some(Command::Serve) => serve::run(&config),
+        None | Some(Command::Serve) => serve::run(config, &find),
         Some(Command::Account(command)) => account::run(&config, command),
         Some(Command::Room(command)) => room::run(&config, command),
         Some(Command::Session(command)) => session::run(&config, command),

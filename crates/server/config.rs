@@ -4,6 +4,7 @@
 //! file a built-in configuration holds: one domain `localhost`, loopback only, everything under
 //! `./rookery-data`.
 
+pub mod changes;
 pub mod cluster;
 pub mod environment;
 pub mod example;

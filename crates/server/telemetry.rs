@@ -16,7 +16,7 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, Telemetry};
 
@@ -28,6 +28,7 @@ pub(crate) static SPANS: LazyLock<Arc<export::Figures>> = LazyLock::new(Arc::def
 
 /// Telemetry under way; dropped at the very end, it exports what is left.
 pub struct Running {
+    filter: reload::Handle<EnvFilter, Registry>,
     traces: Option<SdkTracerProvider>,
 }
 
@@ -37,8 +38,7 @@ pub struct Running {
 /// # Errors
 /// The filter makes no sense, or the collector's address.
 pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))?;
+    let (filter, handle) = reload::Layer::new(filter(config)?);
     // Stations are for the collector. The hints keep what no level lets through as cheap as it can be.
     let no_station = filter_fn(|it| !is_station(it)).with_max_level_hint(LevelFilter::TRACE);
     let logs = lines(config.log_format).with_filter(filter.and(no_station));
@@ -47,7 +47,7 @@ pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
     if config.otlp.is_empty() {
         // Somebody else was first: see above.
         drop(tracing::subscriber::set_global_default(registry));
-        return Ok(Running { traces: None });
+        return Ok(Running { filter: handle, traces: None });
     }
     let traces = export::start(&config.otlp, &SPANS)?;
     let stations = tracing_opentelemetry::layer()
@@ -60,7 +60,26 @@ pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
         .with_filter(filter_fn(is_station).with_max_level_hint(LevelFilter::INFO));
     drop(tracing::subscriber::set_global_default(registry.with(stations)));
     trace::set_sample_ratio(config.sample_ratio);
-    Ok(Running { traces: Some(traces) })
+    Ok(Running { filter: handle, traces: Some(traces) })
+}
+
+fn filter(config: &Telemetry) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&config.log)
+        .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))
+}
+
+impl Running {
+    /// Logs and traces as much as this says from now on; where to, and in which form, stays.
+    ///
+    /// # Errors
+    /// The filter makes no sense; then nothing changes.
+    pub fn change(&self, config: &Telemetry) -> anyhow::Result<()> {
+        self.filter.reload(filter(config)?)?;
+        if self.traces.is_some() {
+            trace::set_sample_ratio(config.sample_ratio);
+        }
+        Ok(())
+    }
 }
 
 fn is_station(metadata: &Metadata<'_>) -> bool {

@@ -2,26 +2,33 @@
 
 use std::io::Write;
 
+use super::reload::{Source, reload};
 use crate::config::Config;
 use crate::signal::{Signal, Signals};
+use crate::telemetry;
 use crate::wiring::Server;
 
 /// Serves until a signal says otherwise.
-pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+pub(super) fn run(config: Config, source: Source<'_>) -> anyhow::Result<()> {
     // Dropped last: what was traced is exported.
-    let _telemetry = crate::telemetry::start(&config.telemetry)?;
-    actix_rt::System::new().block_on(serve(config))
+    let telemetry = telemetry::start(&config.telemetry)?;
+    actix_rt::System::new().block_on(serve(config, &telemetry, source))
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(
+    mut config: Config,
+    telemetry: &telemetry::Running,
+    source: Source<'_>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     // It may wait for other members for long.
     let server = tokio::select! {
-        server = Server::start(config) => server?,
+        server = Server::start(&config) => server?,
         () = stop_signal(&mut signals) => anyhow::bail!("stopped before it could serve"),
     };
-    greet(config, &server)?;
-    serve_until_stopped(&server, &mut signals).await?;
+    greet(&config, &server)?;
+    let hangup = || reload((&server, telemetry), &mut config, source);
+    serve_until_stopped(&server, &mut signals, hangup).await?;
     tracing::info!("draining; a second signal stops at once");
     tokio::select! {
         () = server.drain() => {}
@@ -30,7 +37,11 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve_until_stopped(server: &Server, signals: &mut Signals) -> anyhow::Result<()> {
+async fn serve_until_stopped(
+    server: &Server,
+    signals: &mut Signals,
+    mut reload: impl FnMut(),
+) -> anyhow::Result<()> {
     let mut letting_go = std::pin::pin!(server.let_go_when_drained());
     let mut has_clients = true;
     loop {
@@ -44,15 +55,8 @@ async fn serve_until_stopped(server: &Server, signals: &mut Signals) -> anyhow::
         };
         match signal {
             Signal::Stop => return Ok(()),
-            Signal::Reload => reload(server),
+            Signal::Reload => reload(),
         }
-    }
-}
-
-fn reload(server: &Server) {
-    match server.reload() {
-        Ok(()) => tracing::info!("certificates were read again; other settings need a restart"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "nothing was read again"),
     }
 }
 
