@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use c2s::Handover;
 use futures_util::future::BoxFuture;
+use proto::MemberId;
 use web::clients::{Begin, Posted, Way};
 
 /// Hands sockets and requests over.
@@ -23,11 +24,16 @@ impl web::clients::Gate for Clients {
         self.0.most_bytes()
     }
 
-    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Posted> {
+    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Result<Posted, MemberId>> {
         let handover = self.0.clone();
-        Box::pin(async move {
-            let response = handover.post(way.peer, way.is_secure, &body).await;
-            Posted { content: response.content, body: response.body }
-        })
+        Box::pin(async move { handover.post(way.peer, way.is_secure, &body).await.map(posted) })
     }
+
+    fn no_session(&self) -> Posted {
+        posted(c2s::bosh::Response::no_session())
+    }
+}
+
+fn posted(response: c2s::bosh::Response) -> Posted {
+    Posted { content: response.content.into(), body: response.body }
 }

@@ -10,3 +10,4 @@ mod quarters;
 mod strangers;
 mod talk;
 mod together;
+mod web;

@@ -11,7 +11,7 @@ const NAMESPACES: &str = "xmlns='http://jabber.org/protocol/httpbind' xmlns:xmpp
 
 /// A client that comes by BOSH, one request at a time.
 pub(crate) struct Bosh {
-    http: SocketAddr,
+    pub(crate) http: SocketAddr,
     sid: String,
     rid: u64,
 }

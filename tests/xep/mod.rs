@@ -8,7 +8,7 @@ mod bind2;
 mod blocking;
 mod bookmarks;
 mod bookmarks_old;
-mod bosh;
+pub(crate) mod bosh;
 mod caps;
 mod caps2;
 mod carbons;

@@ -1,6 +1,5 @@
 //! Owns the list of sessions of BOSH (XEP-0124), and the way of a request to its own. A session lives on the member
-//! that began it, whose number its id begins with: another one answers as if there were no such session, and the
-//! client begins a new one.
+//! that began it, whose number its id begins with: so every other one knows where its requests belong.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use proto::MemberId;
 use stream::bosh::{Body, Session, Terms, farewell};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connection;
@@ -70,6 +71,14 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+impl Response {
+    /// To a request whose session is nowhere (XEP-0124 §17.2): its client begins anew.
+    #[must_use]
+    pub fn no_session() -> Self {
+        refusal("item-not-found")
+    }
+}
+
 impl Handover {
     /// The most bytes of a request.
     #[must_use]
@@ -78,31 +87,44 @@ impl Handover {
     }
 
     /// Takes a request of BOSH that came from there; answers when its session does.
-    pub async fn post(&self, peer: SocketAddr, is_secure: bool, bytes: &[u8]) -> Response {
+    ///
+    /// # Errors
+    /// The session lives on this other member, or did.
+    pub async fn post(
+        &self,
+        peer: SocketAddr,
+        is_secure: bool,
+        bytes: &[u8],
+    ) -> Result<Response, MemberId> {
         let parsed = Body::parse(bytes, self.shared.config.limits.of_known());
-        let Ok(body) = parsed else { return refusal("bad-request") };
+        let Ok(body) = parsed else { return Ok(refusal("bad-request")) };
         let (reply, answer) = oneshot::channel();
         let posted = |body| Posted { body, bytes: bytes.len(), reply };
         let content = match body.sid.clone() {
             None => match self.begin(peer, is_secure, body, posted) {
                 Ok(content) => content,
-                Err(condition) => return refusal(condition),
+                Err(condition) => return Ok(refusal(condition)),
             },
             Some(sid) => {
                 let line = self.shared.bosh.lock().get(&sid).cloned();
-                let Some(line) = line else { return refusal("item-not-found") };
+                let Some(line) = line else { return self.elsewhere(&sid) };
                 match line.inbox.try_send(posted(body)) {
                     Ok(()) => line.content,
-                    Err(mpsc::error::TrySendError::Full(_)) => return refusal("policy-violation"),
-                    Err(mpsc::error::TrySendError::Closed(_)) => return refusal("item-not-found"),
+                    Err(TrySendError::Full(_)) => return Ok(refusal("policy-violation")),
+                    Err(TrySendError::Closed(_)) => return Ok(Response::no_session()),
                 }
             }
         };
-        match answer.await {
+        Ok(match answer.await {
             Ok(body) => Response { content, body },
             // The session was lost before it had an answer.
             Err(_) => refusal("remote-connection-failed"),
-        }
+        })
+    }
+
+    fn elsewhere(&self, sid: &str) -> Result<Response, MemberId> {
+        let (me, home) = (self.shared.router.member(), home_of(sid));
+        home.filter(|home| *home != me).map_or_else(|| Ok(Response::no_session()), Err)
     }
 
     /// Begins a session; answers the content type of its responses.
@@ -132,7 +154,7 @@ impl Handover {
         Ok(content)
     }
 
-    /// 128 random bits behind the member's number.
+    /// As [`home_of`] reads it: 128 random bits behind the member's number.
     fn new_sid(&self) -> Option<String> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).ok()?;
@@ -162,6 +184,11 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.sessions.lock().remove(&self.sid);
     }
+}
+
+/// The member that a session's id names.
+fn home_of(sid: &str) -> Option<MemberId> {
+    sid.split_once('-')?.0.parse().ok().map(MemberId)
 }
 
 fn refusal(condition: &str) -> Response {

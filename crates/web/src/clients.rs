@@ -1,6 +1,7 @@
 //! Owns what clients find over HTTP: the page that says what this is, and the way to everything that they speak
 //! here. Knows no XMPP: sockets and bodies are handed on.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::future::BoxFuture;
+use proto::MemberId;
 use rustls::{ServerConfig, ServerConnection};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use crate::elsewhere::Elsewhere;
 use crate::handshake::{self, may_ask};
 use crate::links::Links;
 use crate::serve::{REQUEST_TIMEOUT, Shared};
@@ -58,14 +61,17 @@ pub trait Gate: Send + Sync {
     /// The most bytes of a request of BOSH.
     fn most_bytes(&self) -> usize;
 
-    /// Takes a request of BOSH (XEP-0124), and answers it.
-    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Posted>;
+    /// Takes a request of BOSH (XEP-0124), and answers it, or says on which member its session lives.
+    fn post(&self, way: Way, body: Bytes) -> BoxFuture<'static, Result<Posted, MemberId>>;
+
+    /// The answer to a request whose session is nowhere.
+    fn no_session(&self) -> Posted;
 }
 
 /// The response to a request of BOSH.
 pub struct Posted {
     /// Its content type.
-    pub content: &'static str,
+    pub content: Cow<'static, str>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -99,6 +105,7 @@ pub(crate) struct Clients {
     /// The port of HTTPS; none where there is none.
     pub(crate) port: Option<u16>,
     pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) elsewhere: Elsewhere,
 }
 
 /// How a client comes here.
@@ -178,8 +185,12 @@ async fn post(
         Ok(Err(_)) => return refuse(&request, clients, StatusCode::PAYLOAD_TOO_LARGE),
         Err(_) => return refuse(&request, clients, StatusCode::REQUEST_TIMEOUT),
     };
-    let Posted { content, body } = clients.gate.post(way, body).await;
-    allow(&request, clients, StatusCode::OK).content_type(content).body(body)
+    let posted = match clients.gate.post(way, body.clone()).await {
+        Ok(posted) => Some(posted),
+        Err(member) => clients.elsewhere.post(member, way, body).await,
+    };
+    let Posted { content, body } = posted.unwrap_or_else(|| clients.gate.no_session());
+    allow(&request, clients, StatusCode::OK).content_type(&*content).body(body)
 }
 
 /// A response that pages may read, if they may ask (XEP-0124 §5, XEP-0156 §4). It has no use for credentials of the
@@ -267,15 +278,21 @@ mod tests {
             0
         }
 
-        fn post(&self, _: Way, _: Bytes) -> BoxFuture<'static, Posted> {
-            Box::pin(async { Posted { content: TEXT, body: Vec::new() } })
+        fn post(&self, _: Way, _: Bytes) -> BoxFuture<'static, Result<Posted, MemberId>> {
+            Box::pin(async { Err(MemberId(1)) })
+        }
+
+        fn no_session(&self) -> Posted {
+            Posted { content: TEXT.into(), body: Vec::new() }
         }
     }
 
     fn clients(proxies: Vec<IpAddr>, url: &str, port: Option<u16>) -> Clients {
         let domains = vec!["first.example".to_owned(), "second.example".to_owned()];
         let (origins, url) = (Vec::new(), url.to_owned());
-        Clients { origins, proxies, url, domains, port, gate: Arc::new(Nobody) }
+        let gate: Arc<dyn Gate> = Arc::new(Nobody);
+        let elsewhere = Elsewhere::open(None, &gate);
+        Clients { origins, proxies, url, domains, port, gate, elsewhere }
     }
 
     fn way(socket: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {

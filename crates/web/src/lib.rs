@@ -8,6 +8,7 @@
 //! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
 //! | `door` | listeners for clients |
+//! | `elsewhere` | requests whose session lives on another member |
 //! | [`federation`] | what operators see of other servers |
 //! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
@@ -22,6 +23,7 @@ pub mod administration;
 pub mod clients;
 pub mod cluster;
 mod door;
+mod elsewhere;
 pub mod federation;
 mod handshake;
 pub mod health;

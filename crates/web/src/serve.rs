@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::accounts::Accounts;
 use crate::clients::{self, Clients, IsSecure};
 use crate::door::{self, Door};
+use crate::elsewhere::Elsewhere;
 use crate::federation::Federation;
 use crate::health::Unmet;
 use crate::members::Members;
@@ -122,6 +123,7 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
         domains: services.clients.domains.clone(),
         port: https_addresses.first().map(SocketAddr::port),
         gate: Arc::clone(&services.clients.gate),
+        elsewhere: Elsewhere::open(services.members.peers.clone(), &services.clients.gate),
     });
     let shared = web::Data::new(Shared { services, clients, phase: Arc::clone(&phase) });
     let listener = private_socket(socket).map_err(at(socket.display().to_string()))?;
