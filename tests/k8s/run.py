@@ -89,9 +89,9 @@ def only_members_reach_the_members_port(documents):
     assert len(members) == 1 and members[0]["from"][0]["podSelector"]["matchLabels"]
 
 
-def rookery_takes_the_configuration(documents):
-    """As a pod would: the file of the config map, and the environment of the container."""
-    spec, _, container = pods(documents)
+def configuration(documents):
+    """As a pod would have it: the file of the config map, and the environment of the container."""
+    _, _, container = pods(documents)
     name = f"{one(documents, 'StatefulSet')['metadata']['name']}-0"
     fields = {entry["name"]: name for entry in container["env"] if "valueFrom" in entry}
     given = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
@@ -103,12 +103,34 @@ def rookery_takes_the_configuration(documents):
         command = [sys.argv[2], "--config", path, "config", "print"]
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ | given)
     assert done.returncode == 0, done.stderr
-    cluster = tomllib.loads(done.stdout)["cluster"]
+    return tomllib.loads(done.stdout)
+
+
+def rookery_takes_the_configuration(documents):
+    spec, _, _ = pods(documents)
+    name = f"{one(documents, 'StatefulSet')['metadata']['name']}-0"
+    cluster = configuration(documents)["cluster"]
     assert cluster["name"] == name and cluster["advertise"].startswith(f"{name}.{spec['serviceName']}:")
     assert cluster["dns"].startswith(f"{spec['serviceName']}:")
     assert cluster["bootstrap_expect"] == spec["replicas"]
     for file in ("ca", "certificate", "key"):
         assert cluster[file].startswith("/etc/rookery/members/")
+
+
+def every_way_in_has_its_port(documents):
+    """What the binary listens on is a port of the container, of one service, and of the network policy."""
+    _, _, container = pods(documents)
+    config = configuration(documents)
+    addresses = [address for many in config["listen"].values() for address in many]
+    ports = {int(address.rsplit(":", 1)[1]) for address in [*addresses, config["cluster"]["listen"]]}
+    names = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == set(names.values()), f"listens on {ports}, the container has {names}"
+    services = [doc for doc in documents if doc["kind"] == "Service"]
+    served = [port["targetPort"] for service in services for port in service["spec"]["ports"]]
+    assert sorted(served) == sorted(names), f"{served} are served"
+    rules = one(documents, "NetworkPolicy")["spec"]["ingress"]
+    let_in = [port["port"] for rule in rules for port in rule["ports"]]
+    assert sorted(let_in) == sorted(names), f"{let_in} are let in"
 
 
 CHECKS = [
@@ -120,6 +142,7 @@ CHECKS = [
     every_selector_meets_the_pods,
     only_members_reach_the_members_port,
     rookery_takes_the_configuration,
+    every_way_in_has_its_port,
 ]
 
 
