@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use entity::table::{doap, markdown};
 use server::extensions::table;
 
-const BEGIN: &str = "<!-- extensions: generated -->\n";
-const END: &str = "<!-- extensions: end -->";
+use crate::compliance;
 
 const HEAD: &str = "<?xml version='1.0' encoding='UTF-8'?>
 <rdf:RDF xmlns='http://usefulinc.com/ns/doap#' xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'
@@ -21,7 +20,7 @@ const HEAD: &str = "<?xml version='1.0' encoding='UTF-8'?>
 
 const FOOT: &str = "</Project>\n</rdf:RDF>\n";
 
-fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
@@ -34,12 +33,19 @@ pub(crate) fn must_be(name: &str, expected: &str) {
     assert!(actual == expected, "{name} is not as generated; see tests/docs.rs");
 }
 
+/// The text with another table at the place of this name.
+fn with_table(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
+    let (before, rest) = text.split_once(&begin).expect("there is a place for the table");
+    let (_, after) = rest.split_once(&end).expect("the place has an end");
+    format!("{before}{begin}{table}{end}{after}")
+}
+
 #[test]
-fn the_readme_names_every_extension() {
+fn the_readme_names_every_extension_and_what_the_suites_ask_for() {
     let readme = std::fs::read_to_string(path("README.md")).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
-    let (_, after) = rest.split_once(END).expect("the place has an end");
-    must_be("README.md", &format!("{before}{BEGIN}{}{END}{after}", markdown(&table())));
+    let readme = with_table(&readme, "extensions", &markdown(&table()));
+    must_be("README.md", &with_table(&readme, "compliance", &compliance::markdown()));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod commands;
+mod compliance;
 mod docs;
 mod federation;
 mod limits;
