@@ -17,7 +17,7 @@ use nodes::collection::{self, KINDS, keys, payloads};
 use nodes::{Collection, Outcome, People, Place, Turn};
 use store::{Row, get_all};
 use xmpp::forms::{Field, Form, FormKind};
-use xmpp::{BareJid, Element, Jid, Kind, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, IqType, Jid, Kind, StanzaCondition, StanzaError, ns};
 
 use crate::User;
 use crate::extensions::{again, avatar, bookmarks, deliver, reply, store_error};
@@ -258,7 +258,7 @@ fn tell(user: &mut User, outcome: Outcome, request: Option<Request>, cx: &mut Co
 
 /// What the owner has done to a node, for what stands in other places as well.
 fn changed_by_owner(user: &User, request: &Request) -> Option<Element> {
-    let is_set = request.stanza.kind() == Kind::Iq(xmpp::IqType::Set);
+    let is_set = request.stanza.kind() == Kind::Iq(IqType::Set);
     if !is_set || sender(user, request).bare_str() != user.jid.as_str() {
         return None;
     }
@@ -266,16 +266,40 @@ fn changed_by_owner(user: &User, request: &Request) -> Option<Element> {
     request.payload.children().find(|child| verbs.contains(&child.name())).cloned()
 }
 
-/// Options to publish with (XEP-0060 §7.1.5), for what the server publishes in its owner's name.
-pub(crate) fn options(fields: &[(&str, &str)]) -> Element {
-    let field = |(var, value): &(&str, &str)| Field {
-        var: (*var).to_owned(),
-        values: vec![(*value).to_owned()],
-        ..Field::default()
-    };
-    let form = Form::new(FormKind::Submit, ns::PUBSUB_OPTIONS);
-    let form = fields.iter().map(field).fold(form, Form::with);
-    Element::new("publish-options", ns::PUBSUB).with_child(form.to_element())
+/// How a node is made that holds many things of its owner's own (XEP-0223 §3).
+pub(crate) const PRIVATE: Options = &[
+    ("pubsub#access_model", "whitelist"),
+    ("pubsub#persist_items", "true"),
+    ("pubsub#max_items", "max"),
+    ("pubsub#send_last_published_item", "never"),
+];
+
+/// Fields of a node's configuration.
+pub(crate) type Options = &'static [(&'static str, &'static str)];
+
+/// Publishes in the owner's name; the node is made with these options where there is none (XEP-0060 §7.1.5).
+///
+/// # Errors
+/// As for a client that publishes.
+pub(crate) fn publish(
+    collection: &mut Collection,
+    (node, id, payload): (&'static str, &str, Element),
+    options: Options,
+    turn: &mut Turn<'_>,
+) -> Result<Outcome, StanzaError> {
+    let item = Element::new("item", ns::PUBSUB).with_attr("id", id).with_child(payload);
+    let publish = Element::new("publish", ns::PUBSUB).with_attr("node", node).with_child(item);
+    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish);
+    if collection.get(node).is_none() {
+        let form = Form::new(FormKind::Submit, ns::PUBSUB_OPTIONS);
+        let form = options.iter().map(field).fold(form, Form::with);
+        pubsub.push(Element::new("publish-options", ns::PUBSUB).with_child(form.to_element()));
+    }
+    collection.act(IqType::Set, &pubsub, turn)
+}
+
+fn field((var, value): &(&str, &str)) -> Field {
+    Field { var: (*var).to_owned(), values: vec![(*value).to_owned()], ..Field::default() }
 }
 
 fn respond(user: &User, request: Request, answer: nodes::Answer, cx: &mut Context<'_, User>) {

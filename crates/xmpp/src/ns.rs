@@ -97,6 +97,7 @@ pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0"; // XEP-0421
 pub const RETRACT: &str = "urn:xmpp:message-retract:1"; // XEP-0424
 pub const TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone"; // XEP-0424
 pub const MODERATE: &str = "urn:xmpp:message-moderate:1"; // XEP-0425
+pub const DISPLAYED: &str = "urn:xmpp:mds:displayed:0"; // XEP-0490
 pub const AFFILIATIONS: &str = "urn:xmpp:muc:affiliations:1"; // XEP-0463
 pub const EME: &str = "urn:xmpp:eme:0"; // XEP-0380
 pub const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0"; // XEP-0440

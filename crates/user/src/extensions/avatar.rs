@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use entity::{Context, Extension, LoadError, Passage, Slot, SlotKind, Verdict};
+use nodes::access;
 use nodes::collection::{Source, keys, payloads};
-use nodes::{Collection, Outcome, Turn, access};
 use sha1::{Digest, Sha1};
 use store::{Key, Kind, Write, get_all};
-use xmpp::{BareJid, Element, IqType, Kind as StanzaKind, PresenceType, StanzaError, ns};
+use xmpp::{BareJid, Element, Kind as StanzaKind, PresenceType, ns};
 
 use crate::User;
 use crate::extensions::store_error;
@@ -34,6 +34,9 @@ pub const PUBLISHED: Extension<User> =
 /// Avatars in cards, their hash in presence.
 pub const IN_CARD: Extension<User> =
     Extension { number: "0153", title: "vCard-Based Avatars", version: "1.1.1", ..Extension::NONE };
+
+/// A node that is made for the photo of a card is as public as the card is.
+const PUBLIC: pep::Options = &[("pubsub#access_model", "open")];
 
 /// The row of [`Kind::Setting`]: the hash of the avatar that holds.
 const ITEM: &str = "avatar";
@@ -228,8 +231,9 @@ pub(crate) fn publish_photo(user: &mut User, card: &Element, cx: &mut Context<'_
     let metadata = Element::new("metadata", ns::AVATAR_METADATA).with_child(info);
     let from = user.jid.clone().into();
     let outcome = pep::act(user, &from, cx, |collection, turn| {
-        let mut both = publish(collection, (ns::AVATAR_DATA, &id, data), turn)?;
-        let second = publish(collection, (ns::AVATAR_METADATA, &id, metadata), turn)?;
+        let mut both = pep::publish(collection, (ns::AVATAR_DATA, &id, data), PUBLIC, turn)?;
+        let metadata = (ns::AVATAR_METADATA, &id[..], metadata);
+        let second = pep::publish(collection, metadata, PUBLIC, turn)?;
         both.writes.extend(second.writes);
         both.notices.extend(second.notices);
         both.held.extend(second.held);
@@ -242,19 +246,4 @@ pub(crate) fn publish_photo(user: &mut User, card: &Element, cx: &mut Context<'_
         }
         Err(error) => tracing::debug!(?error, "the photo of a card is not published"),
     }
-}
-
-/// A node that is made by this is as public as a card is.
-fn publish(
-    collection: &mut Collection,
-    (node, id, payload): (&'static str, &str, Element),
-    turn: &mut Turn<'_>,
-) -> Result<Outcome, StanzaError> {
-    let item = Element::new("item", ns::PUBSUB).with_attr("id", id).with_child(payload);
-    let publish = Element::new("publish", ns::PUBSUB).with_attr("node", node).with_child(item);
-    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish);
-    if collection.get(node).is_none() {
-        pubsub.push(pep::options(&[("pubsub#access_model", "open")]));
-    }
-    collection.act(IqType::Set, &pubsub, turn)
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use entity::{Context, Extension};
+use nodes::Outcome;
 use nodes::collection::{Source, keys, payloads};
-use nodes::{Collection, Outcome, Turn};
 use store::{Key, Kind, Write, get_all};
 use xmpp::{BareJid, Element, IqType, StanzaError, ns};
 
@@ -26,6 +26,14 @@ pub const EXTENSION: Extension<User> = Extension {
 /// Bookmarks, all in one element.
 pub const OLD: Extension<User> =
     Extension { number: "0048", title: "Bookmarks", version: "1.2", ..Extension::NONE };
+
+/// How the old node is made, which has one item.
+const SINGLE: pep::Options = &[
+    ("pubsub#access_model", "whitelist"),
+    ("pubsub#persist_items", "true"),
+    ("pubsub#max_items", "1"),
+    ("pubsub#send_last_published_item", "never"),
+];
 
 /// The id of the one item of the old node.
 const CURRENT: &str = "current";
@@ -117,7 +125,8 @@ fn apply(
             let now = before.iter().find(|(id, _)| *id == *jid.as_str()).map(|(_, now)| now);
             let new = modern(old, now);
             if now != Some(&new) {
-                merge(&mut all, publish(collection, (ns::BOOKMARKS, jid.as_str(), new), turn));
+                let item = (ns::BOOKMARKS, jid.as_str(), new);
+                merge(&mut all, pep::publish(collection, item, pep::PRIVATE, turn));
             }
         }
         let gone = before.iter().filter(|(id, _)| !seen.iter().any(|jid| jid.as_str() == id));
@@ -144,28 +153,6 @@ fn merge(all: &mut Outcome, one: Result<Outcome, StanzaError>) {
         }
         Err(error) => tracing::debug!(?error, "a bookmark is not converted"),
     }
-}
-
-/// A node that is made by this is made as clients make it (§3, XEP-0223 §3).
-fn publish(
-    collection: &mut Collection,
-    (node, id, payload): (&'static str, &str, Element),
-    turn: &mut Turn<'_>,
-) -> Result<Outcome, StanzaError> {
-    let item = Element::new("item", ns::PUBSUB).with_attr("id", id).with_child(payload);
-    let publish = Element::new("publish", ns::PUBSUB).with_attr("node", node).with_child(item);
-    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish);
-    if collection.get(node).is_none() {
-        let many = if node == ns::BOOKMARKS { "max" } else { "1" };
-        let options = [
-            ("pubsub#access_model", "whitelist"),
-            ("pubsub#persist_items", "true"),
-            ("pubsub#max_items", many),
-            ("pubsub#send_last_published_item", "never"),
-        ];
-        pubsub.push(pep::options(&options));
-    }
-    collection.act(IqType::Set, &pubsub, turn)
 }
 
 /// A bookmark as an item; what the old form cannot say stays as it was.
@@ -262,7 +249,7 @@ fn write_private(
 fn write_old_node(user: &mut User, storage: Element, cx: &mut Context<'_, User>) {
     let from = user.jid.clone().into();
     let outcome = pep::act(user, &from, cx, |collection, turn| {
-        publish(collection, (ns::BOOKMARKS_OLD, CURRENT, storage), turn)
+        pep::publish(collection, (ns::BOOKMARKS_OLD, CURRENT, storage), SINGLE, turn)
     });
     match outcome {
         Ok(outcome) => pep::finish(user, (outcome, None), cx),

@@ -3,7 +3,7 @@
 //! The order is the order in which a stanza meets the stages:
 //! 1. `blocking` stands before everything that keeps or copies;
 //! 2. `stanza_id` and `delay` take out what others forged before it is kept;
-//! 3. `pep` takes out what is for the account's nodes before it is kept;
+//! 3. `pep` and `displayed` take out what is for the account's nodes before it is kept;
 //! 4. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5);
 //! 5. `push` stands last: it tells of what is delivered.
 
@@ -15,6 +15,7 @@ pub mod caps;
 pub mod carbons;
 pub mod delay;
 pub mod disco;
+pub mod displayed;
 pub mod hints;
 pub mod known;
 pub mod last;
@@ -46,6 +47,7 @@ const LIST: &[Extension<User>] = &[
     delay::EXTENSION,
     hints::EXTENSION,
     pep::EXTENSION,
+    displayed::EXTENSION,
     archive::EXTENSION,
     preferences::EXTENSION,
     carbons::EXTENSION,
