@@ -39,10 +39,19 @@ fn say(from: &mut Client, to: &str, (body, number): (&str, usize)) {
 
 /// The bodies in an account's archive, read page by page (XEP-0313 §4, XEP-0059 §2.2).
 pub(crate) fn archive(client: &mut Client) -> Vec<String> {
+    archive_at(client, "")
+}
+
+/// The same of the archive of a room.
+pub(crate) fn archive_of(client: &mut Client, room: &str) -> Vec<String> {
+    archive_at(client, &format!("to='{room}'"))
+}
+
+fn archive_at(client: &mut Client, to: &str) -> Vec<String> {
     let (mut bodies, mut after) = (Vec::new(), String::new());
     loop {
         client.send(format!(
-            "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'>\
+            "<iq type='set' id='q' {to}><query xmlns='urn:xmpp:mam:2'>\
              <set xmlns='http://jabber.org/protocol/rsm'><max>100</max>{after}</set></query></iq>"
         ));
         let end = loop {

@@ -1,6 +1,7 @@
 //! Three processes of the binary on loopback are one cluster: they find each other, share the plan, take over
 //! from one that dies, and keep strangers out.
 
+mod assembly;
 mod drain;
 mod faults;
 mod history;

@@ -171,7 +171,7 @@ pub(super) fn leader(stage: &Stage) -> Option<String> {
 }
 
 /// One answer of the administration socket.
-fn ask(stage: &Stage, path: &str) -> Vec<u8> {
+pub(super) fn ask(stage: &Stage, path: &str) -> Vec<u8> {
     let connected = UnixStream::connect(stage.dir.join("data/admin.sock"));
     let mut stream =
         connected.unwrap_or_else(|error| panic!("{error}: {}", stage.log.lock().unwrap()));

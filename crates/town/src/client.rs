@@ -189,8 +189,13 @@ impl Client {
 
     /// The next thing that has come, or that comes within a moment.
     pub fn poll(&mut self) -> Option<Element> {
+        self.poll_for(GLANCE)
+    }
+
+    /// The next thing that has come, or that comes in this time.
+    pub fn poll_for(&mut self, patience: Duration) -> Option<Element> {
         if self.inbox.is_empty() && !self.ended {
-            self.set_patience(GLANCE);
+            self.set_patience(patience);
             self.read();
             self.set_patience(PATIENCE);
         }
