@@ -5,6 +5,7 @@
 //! them when it is loaded.
 
 mod answers;
+mod commands;
 mod disco;
 mod ping;
 
@@ -35,6 +36,7 @@ pub struct Directory {
     made: HashMap<BareJid, usize>,
     /// It has looked after rooms that do not stay.
     looked: bool,
+    shared: Arc<Shared>,
 }
 
 /// What the directory knows of a room.
@@ -119,11 +121,16 @@ impl Entity for Directory {
     const KINDS: &'static [RowKind] = &[RowKind::Listing];
     const NAME: &'static str = "rooms";
 
-    fn load(route: &Route, rows: Vec<Row>, _: &Arc<Shared>) -> Result<Self, LoadError> {
+    fn load(route: &Route, rows: Vec<Row>, shared: &Arc<Shared>) -> Result<Self, LoadError> {
         let unreadable = LoadError { kind: RowKind::Listing };
         let Route::Room(jid) = route else { return Err(unreadable) };
-        let mut directory =
-            Self { jid: jid.clone(), rooms: BTreeMap::new(), made: HashMap::new(), looked: false };
+        let mut directory = Self {
+            jid: jid.clone(),
+            rooms: BTreeMap::new(),
+            made: HashMap::new(),
+            looked: false,
+            shared: Arc::clone(shared),
+        };
         for row in rows {
             let room = str::from_utf8(&row.item).ok().and_then(|text| BareJid::parse(text).ok());
             let listing = Element::parse(&row.value).ok().as_ref().and_then(Listing::read);
@@ -175,7 +182,7 @@ impl Directory {
         if let Some(create) = stanza.child("create", NS) {
             let creator = create.attr("creator").and_then(|jid| BareJid::parse(jid).ok());
             let Some(creator) = creator else { return };
-            return match self.may_make(room, &creator, cx.shared) {
+            return match self.may_make(room, &creator) {
                 Ok(()) => {
                     let listing =
                         Listing { creator, name: String::new(), public: false, persistent: false };
@@ -195,12 +202,8 @@ impl Directory {
     }
 
     /// Whether somebody may make one more room (§14.6).
-    fn may_make(
-        &self,
-        room: &BareJid,
-        creator: &BareJid,
-        shared: &Shared,
-    ) -> Result<(), StanzaError> {
+    fn may_make(&self, room: &BareJid, creator: &BareJid) -> Result<(), StanzaError> {
+        let shared = &self.shared;
         if shared.is_admin(creator) || self.rooms.contains_key(room) {
             return Ok(());
         }

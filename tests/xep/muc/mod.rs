@@ -17,6 +17,7 @@ mod owners;
 mod registering;
 mod retraction;
 mod self_ping;
+mod service;
 mod showing;
 mod slow_mode;
 mod speaking;

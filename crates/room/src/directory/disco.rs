@@ -2,7 +2,7 @@
 //! public rooms (§6.3), by pages (XEP-0059).
 
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
+use entity::{Answer, Context, Extension, Iq, Request, command};
 use xmpp::rsm;
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
@@ -28,17 +28,20 @@ pub(super) const EXTENSION: Extension<Directory> = Extension {
 };
 
 /// What every room of the service can do, and clients look for here (§7.4, XEP-0421 §4, XEP-0486 §3.1).
-const OF_ROOMS: &[&str] = &[ns::MUC, ns::MUC_STABLE_ID, ns::OCCUPANT_ID, ns::VCARD, ns::REGISTER];
+const OF_ROOMS: &[&str] = &[ns::MUC, ns::MUC_STABLE_ID, ns::OCCUPANT_ID, ns::VCARD];
 /// Most rooms of one page.
 const PAGE_MOST: u32 = 100;
 
 fn info(
-    _: &mut Directory,
+    directory: &mut Directory,
     request: &Request,
     _: &mut Context<'_, Directory>,
 ) -> Result<Answer, StanzaError> {
-    if request.payload.attr("node").is_some() {
-        return Err(StanzaCondition::ItemNotFound.into());
+    if let Some(node) = request.payload.attr("node") {
+        let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+        let command = command::info(&super::EXTENSIONS, directory, node, from);
+        let command = command.unwrap_or_else(|| Err(StanzaCondition::ItemNotFound.into()));
+        return command.map(Answer::Result);
     }
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
     let identity = word("identity")
@@ -56,8 +59,15 @@ fn items(
     request: &Request,
     _: &mut Context<'_, Directory>,
 ) -> Result<Answer, StanzaError> {
-    if request.payload.attr("node").is_some() {
-        return Err(StanzaCondition::ItemNotFound.into());
+    match request.payload.attr("node") {
+        None => {}
+        Some(ns::COMMANDS) => {
+            let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+            let own = directory.jid.as_str();
+            let commands = command::items(&super::EXTENSIONS, directory, own, from);
+            return Ok(Answer::Result(commands));
+        }
+        Some(_) => return Err(StanzaCondition::ItemNotFound.into()),
     }
     let public: Vec<_> = directory.rooms.iter().filter(|(_, it)| it.public).collect();
     let asked = rsm::Request::parse(&request.payload)?;
