@@ -17,8 +17,8 @@ pub fn occupant_jid(room: &BareJid, nick: &str, most_chars: usize) -> Result<Ful
     room.with_resource(nick).map_err(|_| StanzaCondition::JidMalformed.into())
 }
 
-/// The form by which nicks are compared: without case and without space around it, so that nobody passes
-/// for somebody else by these (§14.6 item 7).
+/// The form by which nicks are compared: without case, without space around it, and with one letter for all that
+/// look like it (UTS #39 §4), so that nobody passes for somebody else by these (§14.6 item 7).
 #[must_use]
 pub fn folded(nick: &str) -> Box<str> {
     let mut folded = String::with_capacity(nick.len());
@@ -26,7 +26,8 @@ pub fn folded(nick: &str) -> Box<str> {
         if !folded.is_empty() {
             folded.push(' ');
         }
-        folded.extend(word.chars().flat_map(char::to_lowercase));
+        let lower: String = word.chars().flat_map(char::to_lowercase).collect();
+        folded.extend(unicode_security::skeleton(&lower));
     }
     folded.into()
 }
@@ -74,7 +75,15 @@ mod tests {
 
     #[test]
     fn nicks_that_look_the_same_are_the_same() {
-        for (one, other) in [("Witch", "witch"), ("a  b", " a b "), ("a\u{200b}", "A")] {
+        for (one, other) in [
+            ("Witch", "witch"),
+            ("a  b", " a b "),
+            ("a\u{200b}", "A"),
+            // Cyrillic letters, digits, and letters of mathematics.
+            ("\u{440}\u{430}\u{443}\u{440}\u{430}l", "paypal"),
+            ("w1tch", "wltch"),
+            ("\u{1d430}itch", "Witch"),
+        ] {
             assert_eq!(folded(one), folded(other), "{one:?} {other:?}");
         }
         assert_ne!(folded("ab"), folded("a b"));
