@@ -5,6 +5,7 @@
 mod cluster;
 mod commands;
 mod compliance;
+mod crowds;
 mod docs;
 mod federation;
 mod limits;

@@ -135,7 +135,7 @@ fn say(from: &mut Client, (to, jid): &mut (Client, String), number: usize) -> Du
 }
 
 /// Bytes of memory that a process holds.
-pub(super) fn memory(pid: u32) -> u64 {
+pub(crate) fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
@@ -148,7 +148,7 @@ pub(super) fn descriptors(pid: u32) -> usize {
 }
 
 /// What a process has used of the processors so far.
-pub(super) fn cpu_time(pid: u32) -> Duration {
+pub(crate) fn cpu_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
     // Behind the name in parentheses: utime and stime are the twelfth and thirteenth field, in hundredths.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();

@@ -5,7 +5,7 @@
 
 mod before_login;
 mod bosh;
-mod bystander;
+pub(crate) mod bystander;
 pub(crate) mod durability;
 mod floods;
 mod fuzz;
