@@ -102,7 +102,12 @@ impl Rooms for Held {
 /// Tells the occupants of every room here that the service stops (XEP-0045 §11.2), and gives the words a
 /// moment to leave before the gates close.
 pub(crate) async fn stop(rooms: &room::Shared, router: &Router) {
-    let words = room::directory::words_of_stopping(rooms);
+    // A room that another member has taken a moment ago goes on there.
+    let is_here = |word: &Stanza| {
+        word.head().to.as_ref().is_some_and(|room| router.fence(&room.bare()).is_some())
+    };
+    let mut words = room::directory::words_of_stopping(rooms);
+    words.retain(is_here);
     if words.is_empty() {
         return;
     }
