@@ -3,7 +3,7 @@
 
 use entity::{Answer, Context, Request};
 use xmpp::rsm;
-use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
@@ -149,17 +149,14 @@ pub(crate) fn set(
     }
     let actor = own.as_ref().and_then(|own| room.occupants.of_session(own));
     let actor = actor.map(|actor| actor.nick().to_owned());
-    if affiliations.is_empty() {
-        change_roles(room, roles, actor.as_deref(), cx);
-        return Ok(Answer::Done);
-    }
     let stanza = request.stanza.clone();
-    affiliate::change(room, affiliations, actor.clone(), cx, move |room, cx, done| {
-        let done = done.map(|()| None);
-        if done.is_ok() {
-            change_roles(room, roles, actor.as_deref(), cx);
-        }
-        reply(room, &stanza, done, cx);
+    if affiliations.is_empty() {
+        change_roles(room, &roles, (actor.as_deref(), &stanza), cx);
+        return Ok(Answer::Later);
+    }
+    affiliate::change(room, affiliations, actor.clone(), cx, move |room, cx, done| match done {
+        Ok(()) => change_roles(room, &roles, (actor.as_deref(), &stanza), cx),
+        Err(error) => reply(room, &stanza, Err(error), cx),
     });
     Ok(Answer::Later)
 }
@@ -204,7 +201,7 @@ fn read_change(room: &Room, item: &Element, to: Affiliation) -> Result<Change, S
         return Err(StanzaCondition::BadRequest.into());
     }
     let nick = nick.map(|nick| reserve(room, &who, nick)).transpose()?;
-    Ok(Change { who, to, nick, reason: reason(item), invites: true })
+    Ok(Change { who, to, nick, reason: reason(item), tells: true })
 }
 
 /// A nick that may be reserved for somebody; an empty one takes it from him.
@@ -273,21 +270,26 @@ fn check_affiliations(
     }
 }
 
-/// Roles that may be changed are changed.
+/// Roles that may be changed are changed: whoever has to go hears it, then who has asked for it, then everybody
+/// else (§8.2 to §8.4).
 fn change_roles(
     room: &mut Room,
-    roles: Vec<(u64, Role, Option<Box<str>>)>,
-    actor: Option<&str>,
+    roles: &[(u64, Role, Option<Box<str>>)],
+    (actor, request): (Option<&str>, &Stanza),
     cx: &mut Context<'_, Room>,
 ) {
-    for (number, to, reason) in roles {
-        let reason = reason.as_deref();
-        if to == Role::None {
-            let removal = Removal { code: 307, actor, reason, versions: None };
-            exit::remove(room, number, removal, cx);
-        } else {
-            give_role(room, number, to, (actor, reason), cx);
-        }
+    let mut dismissed = Vec::new();
+    for (number, _, reason) in roles.iter().filter(|(_, to, _)| *to == Role::None) {
+        let removal = Removal { code: 307, actor, reason: reason.as_deref(), versions: None };
+        let gone = exit::dismiss(room, *number, &removal, cx);
+        dismissed.extend(gone.map(|gone| (gone, removal)));
+    }
+    reply(room, request, Ok(None), cx);
+    for (number, to, reason) in roles.iter().filter(|(_, to, _)| *to != Role::None) {
+        give_role(room, *number, *to, (actor, reason.as_deref()), cx);
+    }
+    for (gone, removal) in &dismissed {
+        exit::tell_of(room, gone, removal, cx);
     }
 }
 

@@ -9,8 +9,8 @@ use xmpp::{
 use crate::affiliation::{Affiliation, Role};
 use crate::affiliations::Entry;
 use crate::exit::{self, Removal};
-use crate::extensions::affiliation_versions::version;
-use crate::presence::{self, News};
+use crate::extensions::affiliation_versions::name;
+use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
 use crate::{invite, nick_change, voices};
 
@@ -25,9 +25,13 @@ pub(crate) struct Change {
     pub(crate) nick: Option<Box<str>>,
     /// Why, in words for people.
     pub(crate) reason: Option<Box<str>>,
-    /// A new member of a members-only room is invited by the room (§9.5).
-    pub(crate) invites: bool,
+    /// Where he is not inside, the room tells him: it invites a new member of a members-only room (§9.5), or says
+    /// what he is now (§18.1 item 2).
+    pub(crate) tells: bool,
 }
+
+/// Whoever changes more at once lets nobody be told: nobody is to write to strangers by it.
+const COURTESIES_MOST: usize = 20;
 
 /// Makes all changes, or none. While the store keeps them, the room waits. `actor`: the nick of who did it.
 pub(crate) fn change(
@@ -49,15 +53,14 @@ pub(crate) fn change(
             Ok(()) => {
                 let before: Vec<Affiliation> =
                     changes.iter().map(|change| room.affiliation_of(&change.who)).collect();
-                let since = version(room);
+                let version = room.affiliations.version();
                 let forgotten = room.affiliations.apply(&room.jid, plan);
                 if !forgotten.is_empty() {
                     cx.commit(forgotten);
                 }
                 then(room, cx, Ok(()));
-                for (change, before) in changes.iter().zip(before) {
-                    follow(room, change, before, (actor.as_deref(), &since), cx);
-                }
+                let all = (changes.as_slice(), before.as_slice());
+                follow_all(room, all, (actor.as_deref(), version), cx);
             }
             Err(error) => {
                 tracing::warn!(jid = %room.jid, %error, "affiliations of a room were not kept");
@@ -97,15 +100,34 @@ fn entry(room: &Room, change: &Change) -> Entry {
     Entry { affiliation: change.to, nick, reason: change.reason.clone(), version: 0 }
 }
 
-/// What a change that is kept means to those who are in the room.
+/// Each change has made one version of the list (XEP-0463 §5.2.2).
+fn follow_all(
+    room: &mut Room,
+    (changes, before): (&[Change], &[Affiliation]),
+    (actor, version): (Option<&str>, u64),
+    cx: &mut Context<'_, Room>,
+) {
+    let is_courteous = changes.len() <= COURTESIES_MOST;
+    for (version, (change, before)) in (version..).zip(changes.iter().zip(before)) {
+        let versions = (name(room, version), name(room, version + 1));
+        let was_inside = room.occupants.of_account(&change.who).next().is_some();
+        let invited = follow(room, change, *before, (actor, Some(versions)), cx);
+        let now = room.affiliation_of(&change.who);
+        let is_news = *before != now && !was_inside && !invited;
+        if is_news && change.tells && is_courteous && change.who.localpart().is_some() {
+            tell_himself(room, change, now, cx);
+        }
+    }
+}
+
+/// What a change that is kept means to those who are in the room; whether somebody was invited because of it.
 fn follow(
     room: &mut Room,
     change: &Change,
     before: Affiliation,
-    (actor, since): (Option<&str>, &str),
+    (actor, versions): (Option<&str>, Option<(String, String)>),
     cx: &mut Context<'_, Room>,
-) {
-    let versions = Some((since.to_owned(), version(room)));
+) -> bool {
     if before != change.to {
         voices::affiliated(room, &change.who);
     }
@@ -114,13 +136,17 @@ fn follow(
         room.occupants.of_account(&change.who).map(|occupant| occupant.number).collect();
     let bans_a_domain = change.to == Affiliation::Outcast && change.who.localpart().is_none();
     if bans_a_domain {
+        let now = versions.clone().map(|(_, until)| (until.clone(), until));
         tell_of_absent(room, change, versions, cx);
-        return remove_banned(room, change, actor, cx);
+        remove_banned(room, change, (actor, now), cx);
+        return false;
     }
+    let mut invited = false;
     if inside.is_empty() && before != now {
         tell_of_absent(room, change, versions.clone(), cx);
-        let invited = change.invites && room.settings.members_only && before == Affiliation::None;
-        if invited && now >= Affiliation::Member {
+        invited = change.tells && room.settings.members_only && before == Affiliation::None;
+        invited &= now >= Affiliation::Member;
+        if invited {
             invite::welcome(room, &change.who, cx);
         }
     }
@@ -134,7 +160,7 @@ fn follow(
             Some(code) => {
                 let reason = change.reason.as_deref();
                 let removal = Removal { code, actor, reason, versions: versions.clone() };
-                exit::remove(room, number, removal, cx);
+                exit::remove(room, number, &removal, cx);
             }
             None => {
                 let reason = change.reason.as_deref();
@@ -146,6 +172,7 @@ fn follow(
             }
         }
     }
+    invited
 }
 
 /// An occupant is something else now (§5.1.3).
@@ -168,7 +195,7 @@ fn turn_into(
 fn remove_banned(
     room: &mut Room,
     change: &Change,
-    actor: Option<&str>,
+    (actor, versions): (Option<&str>, Option<(String, String)>),
     cx: &mut Context<'_, Room>,
 ) {
     let banned = room.occupants.iter().filter(|it| {
@@ -178,8 +205,28 @@ fn remove_banned(
     let banned: Vec<u64> = banned.map(|occupant| occupant.number).collect();
     for number in banned {
         let reason = change.reason.as_deref();
-        exit::remove(room, number, Removal { code: 301, actor, reason, versions: None }, cx);
+        let removal = Removal { code: 301, actor, reason, versions: versions.clone() };
+        exit::remove(room, number, &removal, cx);
     }
+}
+
+/// Somebody who is not in the room is told what he is to it from now on (§18.1 item 2).
+fn tell_himself(room: &Room, change: &Change, now: Affiliation, cx: &mut Context<'_, Room>) {
+    let mut item = Element::new("item", ns::MUC_USER)
+        .with_attr("affiliation", now.as_str())
+        .with_attr("role", Role::None.as_str());
+    if let Some(reason) = &change.reason {
+        item.push(Element::new("reason", ns::MUC_USER).with_text(&**reason));
+    }
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id: None,
+        from: Some(Jid::from(room.jid.clone())),
+        to: Some(change.who.clone().into()),
+        lang: None,
+    };
+    let x = Element::new("x", ns::MUC_USER).with_child(item);
+    cx.send(Stanza::build(head, &[x.with_child(status(101))]));
 }
 
 /// Of somebody who is not in the room, those are told who may know his address (§10.3, XEP-0463 §5.2.2).

@@ -50,6 +50,25 @@ pub(crate) fn destroy(
     request: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
+    dismiss_all(room, farewell, cx);
+    let owners = room.affiliations.of_affiliation(Affiliation::Owner);
+    let stone = Tombstone {
+        venue: farewell.venue.as_ref().map(ToString::to_string),
+        reason: farewell.reason.clone(),
+        at: cx.now.unix_micros,
+        owners: owners.map(|(jid, _)| jid.clone()).take(100).collect(),
+    };
+    let stays = room.settings.persistent && matches!(room.phase, Phase::Open);
+    end(room, stays.then_some(stone), Some(request), cx);
+}
+
+/// The maker of a room has left before it was one (§10.1.3, last paragraph).
+pub(crate) fn give_up(room: &mut Room, cx: &mut Context<'_, Room>) {
+    dismiss_all(room, &Farewell::default(), cx);
+    end(room, None, None, cx);
+}
+
+fn dismiss_all(room: &mut Room, farewell: &Farewell, cx: &mut Context<'_, Room>) {
     for occupant in room.occupants.clear() {
         let item = Element::new("item", ns::MUC_USER)
             .with_attr("affiliation", Affiliation::None.as_str())
@@ -63,15 +82,6 @@ pub(crate) fn destroy(
             send_unavailable(room, (occupant.jid.clone(), &session.jid), x, cx);
         }
     }
-    let owners = room.affiliations.of_affiliation(Affiliation::Owner);
-    let stone = Tombstone {
-        venue: farewell.venue.as_ref().map(ToString::to_string),
-        reason: farewell.reason.clone(),
-        at: cx.now.unix_micros,
-        owners: owners.map(|(jid, _)| jid.clone()).take(100).collect(),
-    };
-    let stays = room.settings.persistent && matches!(room.phase, Phase::Open);
-    end(room, stays.then_some(stone), Some(request), cx);
 }
 
 /// Nothing is left of the room but its tombstone, if there is one. Until then, who comes waits.

@@ -4,6 +4,7 @@ use entity::Context;
 use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 
 use crate::enter;
+use crate::occupant::Occupant;
 use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
 use crate::{destroy, extensions, private};
@@ -19,6 +20,18 @@ pub(crate) struct Removal<'a> {
     pub(crate) reason: Option<&'a str>,
     /// The version of the list of affiliations, before and after, where it is the cause (XEP-0463).
     pub(crate) versions: Option<(String, String)>,
+}
+
+impl<'a> Removal<'a> {
+    fn news(&self, room: &Room, occupant: &Occupant, codes: &'a [u16]) -> News<'a> {
+        News {
+            codes,
+            actor: self.actor,
+            reason: self.reason,
+            versions: self.versions.clone(),
+            ..News::gone(room, occupant)
+        }
+    }
 }
 
 /// A client leaves (§7.14). Who is not inside is silently ignored (§17.3 rule 5).
@@ -63,6 +76,11 @@ fn take_out(
     let content = farewell.clone();
     let real = Some(session.clone());
     let news = News { content, codes, real, ..News::gone(room, &occupant) };
+    // Before it is configured it is its maker's alone (§10.1.3).
+    let is_last = room.occupants.len() == 1 && occupant.sessions.len() == 1;
+    if is_last && matches!(room.phase, Phase::Locked) {
+        return destroy::give_up(room, cx);
+    }
     let was_shown = occupant.shown().is_some_and(|shown| shown.jid == session);
     if room.occupants.remove_session(number, from) {
         presence::tell_self(room, &occupant, &session, &news, cx);
@@ -82,20 +100,40 @@ fn take_out(
 pub(crate) fn remove(
     room: &mut Room,
     number: u64,
-    removal: Removal<'_>,
+    removal: &Removal<'_>,
     cx: &mut Context<'_, Room>,
 ) {
-    let Some(occupant) = room.occupants.get(number).cloned() else { return };
+    if let Some(dismissed) = dismiss(room, number, removal, cx) {
+        tell_of(room, &dismissed, removal, cx);
+    }
+}
+
+/// He is out, and knows it; the others do not yet ([`tell_of`]).
+pub(crate) fn dismiss(
+    room: &mut Room,
+    number: u64,
+    removal: &Removal<'_>,
+    cx: &mut Context<'_, Room>,
+) -> Option<Occupant> {
+    let occupant = room.occupants.get(number).cloned()?;
     let codes = [removal.code];
-    let news = News {
-        codes: &codes,
-        actor: removal.actor,
-        reason: removal.reason,
-        versions: removal.versions,
-        ..News::gone(room, &occupant)
-    };
-    presence::tell_all(room, &occupant, &news, occupant.role, cx);
+    let news = removal.news(room, &occupant, &codes);
+    for session in &occupant.sessions {
+        presence::tell_self(room, &occupant, &session.jid, &news, cx);
+    }
     room.remove_occupant(number, cx);
+    Some(occupant)
+}
+
+/// The others hear that somebody is out.
+pub(crate) fn tell_of(
+    room: &mut Room,
+    dismissed: &Occupant,
+    removal: &Removal<'_>,
+    cx: &mut Context<'_, Room>,
+) {
+    let codes = [removal.code];
+    presence::tell_others(room, dismissed, &removal.news(room, dismissed, &codes), cx);
     gone(room, cx);
 }
 

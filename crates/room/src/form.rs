@@ -15,6 +15,9 @@ const NICKS_LOCKED: &str = "rookery#roomconfig_nickslocked";
 const ARCHIVED: &str = "muc#roomconfig_enablearchiving";
 const SLOW: &str = "muc#roomconfig_slow_mode_duration";
 
+/// The longest time between two messages, in seconds: a day.
+const SLOW_MOST: u32 = 86_400;
+
 /// Names, descriptions and passwords have at most this many bytes.
 pub const TEXT_BYTES: usize = 1_024;
 
@@ -102,6 +105,8 @@ fn conversation(form: Form, settings: &Settings) -> Form {
         .with(
             Field::new(FieldType::TextSingle, SLOW)
                 .with_label("Seconds between two messages of one person")
+                .with_desc("0 means that nobody has to wait.")
+                .with_range(0, SLOW_MOST)
                 .with_value(settings.slow_seconds.to_string()),
         )
 }
@@ -178,7 +183,7 @@ fn read_conversation(form: &Form, now: &mut Settings) -> Result<(), StanzaError>
     let history = form.number("muc#maxhistoryfetch")?;
     set(&mut now.history, history.map(|it| usize::try_from(it).unwrap_or(usize::MAX)));
     let slow = form.number(SLOW)?;
-    set(&mut now.slow_seconds, slow.map(|it| u32::try_from(it).unwrap_or(u32::MAX).min(86_400)));
+    set(&mut now.slow_seconds, slow.map(|it| u32::try_from(it).unwrap_or(u32::MAX).min(SLOW_MOST)));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use xmpp::{
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
+use crate::deeds::{self, Deed};
 use crate::nick_change::sender;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
@@ -24,11 +25,9 @@ const OPEN_MOST: usize = 1_000;
 /// The longest reason of one; longer ones are refused.
 const REASON_BYTES: usize = 4_096;
 
-/// Who was invited by whom.
+/// Invitations that may still be declined, oldest first.
 #[derive(Debug, Default)]
-struct Open {
-    invited: VecDeque<(BareJid, Jid)>,
-}
+struct Open(VecDeque<pb::Invitation>);
 
 /// The slot of invitations.
 pub(crate) const SLOT: SlotKind = SlotKind::of::<Open>();
@@ -37,20 +36,39 @@ impl Slot for Open {
     const NAME: &'static str = "invitations";
 
     fn encode(&self) -> Option<Bytes> {
-        let invitation = |(who, by): &(BareJid, Jid)| pb::Invitation {
-            who: who.to_string(),
-            by: by.to_string(),
-        };
-        let invitations = self.invited.iter().map(invitation).collect();
-        Some(pb::Invitations { invitations }.encode_to_vec().into())
+        let invitations: Vec<pb::Invitation> = self.0.iter().cloned().collect();
+        (!invitations.is_empty()).then(|| pb::Invitations { invitations }.encode_to_vec().into())
     }
 
     fn decode(value: &[u8]) -> Option<Self> {
-        let invitation =
-            |it: pb::Invitation| Some((snapshot::bare(&it.who).ok()?, snapshot::jid(&it.by)?));
-        let pb::Invitations { invitations } = pb::Invitations::decode(value).ok()?;
-        Some(Self { invited: invitations.into_iter().map(invitation).collect::<Option<_>>()? })
+        pb::Invitations::decode(value).ok().map(|it| Self(it.invitations.into()))
     }
+}
+
+/// Somebody is invited.
+pub(crate) fn invited(room: &mut Room, invitation: pb::Invitation) {
+    let Open(open) = room.slots.get_or_make(Open::default);
+    if open.len() >= OPEN_MOST {
+        open.pop_front();
+    }
+    open.push_back(invitation);
+}
+
+/// He cannot decline any more.
+pub(crate) fn settled(room: &mut Room, invitation: &pb::Invitation) {
+    let Open(open) = room.slots.get_or_make(Open::default);
+    if let Some(at) = open.iter().position(|it| it == invitation) {
+        open.remove(at);
+    }
+}
+
+/// The oldest invitation of somebody is over; who had invited him.
+fn settle(room: &mut Room, who: &str) -> Option<Jid> {
+    let Open(open) = room.slots.get::<Open>()?;
+    let invitation = open.iter().find(|it| it.who == who)?.clone();
+    let inviter = snapshot::jid(&invitation.by);
+    deeds::act(room, Deed::Settled(invitation));
+    inviter
 }
 
 /// Whether a message is an invitation, or an answer to one.
@@ -134,7 +152,7 @@ fn invite(
     for who in strangers.filter(|who| room.affiliation_of(who) == Affiliation::None) {
         if members.iter().all(|known| known.who != who) {
             let to = Affiliation::Member;
-            members.push(Change { who, to, nick: None, reason: None, invites: false });
+            members.push(Change { who, to, nick: None, reason: None, tells: false });
         }
     }
     if !room.settings.members_only || members.is_empty() {
@@ -167,11 +185,8 @@ fn send_all(
             onward.push(child.clone());
         }
         send(room, onward, (stanza.head().id.clone(), to.clone()), cx);
-        let open = room.slots.get_or_make(Open::default);
-        if open.invited.len() >= OPEN_MOST {
-            open.invited.pop_front();
-        }
-        open.invited.push_back((to.bare(), from.clone()));
+        let (who, by) = (to.bare().to_string(), from.to_string());
+        deeds::act(room, Deed::Invited(pb::Invitation { who, by }));
     }
 }
 
@@ -212,10 +227,7 @@ fn pass_decline(
     if decline.to_bytes().len() > REASON_BYTES {
         return Err(StanzaCondition::NotAcceptable.into());
     }
-    let open = room.slots.get_or_make(Open::default);
-    let at = open.invited.iter().position(|(who, _)| who.as_str() == from.bare_str());
-    let inviter = at.and_then(|at| open.invited.remove(at)).map(|(_, inviter)| inviter);
-    let inviter = inviter.ok_or(StanzaCondition::ItemNotFound)?;
+    let inviter = settle(room, from.bare_str()).ok_or(StanzaCondition::ItemNotFound)?;
     let mut onward = Element::new("decline", ns::MUC_USER).with_attr("from", from.bare_str());
     if let Some(reason) = decline.child("reason", ns::MUC_USER) {
         onward.push(reason.clone());
@@ -229,4 +241,18 @@ fn pass_decline(
     };
     cx.send(Stanza::build(head, &[Element::new("x", ns::MUC_USER).with_child(onward)]));
     Ok(())
+}
+
+/// An invitation cannot be delivered: who has invited is told why (§7.8.2, last paragraph but two).
+pub(crate) fn bounced(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
+    let Some(error) = stanza.child("error", "") else { return };
+    let Some(inviter) = settle(room, from.bare_str()) else { return };
+    let head = Head {
+        kind: Kind::Message(MessageType::Error),
+        id: stanza.head().id.clone(),
+        from: Some(room.jid.clone().into()),
+        to: Some(inviter),
+        lang: None,
+    };
+    cx.send(Stanza::build(head, &[error]));
 }

@@ -7,10 +7,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use entity::answer::only_child;
 use entity::{Answer, Context, Request, Slot, SlotKind};
+use hmac::{Hmac, Mac};
 use prost::Message;
-use xmpp::{Element, FullJid, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
+use sha2::Sha256;
+use xmpp::{Element, Head, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, ns};
 
+use crate::deeds::{self, Deed};
 use crate::extensions::{EXTENSIONS, self_ping};
+use crate::mirror;
 use crate::refuse::refuse;
 use crate::room::Room;
 use crate::snapshot::{self, pb};
@@ -18,11 +22,9 @@ use crate::snapshot::{self, pb};
 /// Most requests between occupants that wait for an answer; the oldest is given up.
 const OPEN_MOST: usize = 1_000;
 
-/// Requests between occupants that wait for an answer.
+/// Requests between occupants that wait for an answer, oldest first.
 #[derive(Debug, Default)]
-struct Open {
-    requests: VecDeque<Passed>,
-}
+struct Open(VecDeque<pb::Request>);
 
 /// The slot of requests.
 pub(crate) const SLOT: SlotKind = SlotKind::of::<Open>();
@@ -31,42 +33,13 @@ impl Slot for Open {
     const NAME: &'static str = "requests";
 
     fn encode(&self) -> Option<Bytes> {
-        let request = |it: &Passed| pb::Request {
-            id: it.id.clone(),
-            asker: it.asker.to_string(),
-            asker_id: it.asker_id.as_deref().map(str::to_owned),
-            asked: it.asked.to_string(),
-            answerer: it.answerer.to_string(),
-        };
-        let requests = self.requests.iter().map(request).collect();
-        Some(pb::Requests { requests }.encode_to_vec().into())
+        let requests: Vec<pb::Request> = self.0.iter().cloned().collect();
+        (!requests.is_empty()).then(|| pb::Requests { requests }.encode_to_vec().into())
     }
 
     fn decode(value: &[u8]) -> Option<Self> {
-        let request = |it: pb::Request| {
-            Some(Passed {
-                id: it.id,
-                asker: FullJid::parse(&it.asker).ok()?,
-                asker_id: it.asker_id.map(Into::into),
-                asked: snapshot::jid(&it.asked)?,
-                answerer: snapshot::jid(&it.answerer)?,
-            })
-        };
-        let pb::Requests { requests } = pb::Requests::decode(value).ok()?;
-        Some(Self { requests: requests.into_iter().map(request).collect::<Option<_>>()? })
+        pb::Requests::decode(value).ok().map(|it| Self(it.requests.into()))
     }
-}
-
-/// One that was passed on.
-#[derive(Debug)]
-struct Passed {
-    id: String,
-    asker: FullJid,
-    asker_id: Option<std::sync::Arc<str>>,
-    /// Who was asked, as the asker knows him.
-    asked: Jid,
-    /// Whose answer counts.
-    answerer: Jid,
 }
 
 /// Answers a request to the room.
@@ -146,40 +119,70 @@ fn forwarded(
         ns::VCARD => asked.who.clone().into(),
         _ => session.jid.clone().into(),
     };
-    let asked = asked.jid.clone().into();
+    let asked = asked.jid.to_string();
     if !room.may_send(asker_number, cx) {
         return Err(StanzaError::from(StanzaCondition::PolicyViolation)
             .with_type(xmpp::ErrorType::Wait)
             .with_text("too many requests"));
     }
-    let id = format!("{:016x}", cx.random_u64());
-    let asker = from.to_full().ok_or(StanzaCondition::JidMalformed)?;
-    let asker_id = stanza.head().id.clone();
-    let answerer_jid = answerer.clone();
-    let open = room.slots.get_or_make(Open::default);
-    if open.requests.len() >= OPEN_MOST {
-        open.requests.pop_front();
-    }
-    open.requests.push_back(Passed { id: id.clone(), asker, asker_id, asked, answerer });
+    let id = onward_id(room, cx.origin());
+    let passed = pb::Request {
+        id: id.clone(),
+        asker: from.to_string(),
+        asker_id: stanza.head().id.as_deref().map(str::to_owned),
+        asked,
+        answerer: answerer.to_string(),
+    };
+    deeds::act(room, Deed::Passed(passed));
     let onward = stanza.with_head(|head| {
         head.id = Some(id.into());
         head.from = Some(asker_jid.into());
-        head.to = Some(answerer_jid);
+        head.to = Some(answerer);
     });
     Ok(Some(onward))
+}
+
+/// The id under which a request goes on: the same where a new owner passes on once more what a former one has
+/// passed on, so that the answer is known whichever of the two is heard. It tells nothing of what it is made of.
+fn onward_id(room: &Room, cause: Origin) -> String {
+    let secret = room.birth.as_ref().map(|birth| birth.secret).unwrap_or_default();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret).expect("HMAC takes keys of any length");
+    mac.update(b"request");
+    mac.update(&mirror::write_origin(cause).encode_to_vec());
+    let digest = mac.finalize().into_bytes();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A request is on its way.
+pub(crate) fn passed(room: &mut Room, request: pb::Request) {
+    let Open(open) = room.slots.get_or_make(Open::default);
+    open.retain(|it| it.id != request.id);
+    if open.len() >= OPEN_MOST {
+        open.pop_front();
+    }
+    open.push_back(request);
+}
+
+/// A request has its answer.
+pub(crate) fn answered(room: &mut Room, id: &str) {
+    let Open(open) = room.slots.get_or_make(Open::default);
+    open.retain(|it| it.id != id);
 }
 
 /// The answer to a request that was passed on; anything else is ignored.
 pub(crate) fn give_back(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let Head { id: Some(id), from: Some(from), .. } = stanza.head() else { return };
-    let Some(open) = room.slots.get::<Open>() else { return };
-    let is_answer = |it: &Passed| it.id == **id && it.answerer == *from;
-    let Some(at) = open.requests.iter().position(is_answer) else { return };
-    let open = room.slots.get_or_make(Open::default);
-    let Some(Passed { asker, asker_id, asked, .. }) = open.requests.remove(at) else { return };
+    let Some(Open(open)) = room.slots.get::<Open>() else { return };
+    let is_answer = |it: &&pb::Request| it.id == **id && it.answerer == from.as_str();
+    let Some(pb::Request { id, asker, asker_id, asked, .. }) = open.iter().find(is_answer).cloned()
+    else {
+        return;
+    };
+    deeds::act(room, Deed::Answered(id));
+    let (Some(asker), Some(asked)) = (snapshot::jid(&asker), snapshot::jid(&asked)) else { return };
     cx.send(stanza.with_head(|head| {
-        head.id = asker_id;
+        head.id = asker_id.map(Into::into);
         head.from = Some(asked);
-        head.to = Some(asker.into());
+        head.to = Some(asker);
     }));
 }

@@ -26,6 +26,7 @@
 //! | [`owner`] | configuration (§10.1.3, §10.2) |
 //! | [`destroy`] | the end of a room (§10.9) |
 //! | `snapshot` | its live state as data |
+//! | [`deeds`] | what is neither in rows nor somebody's coming or going |
 //! | `mirror` | the second copy of it, and going on from that |
 //! | [`fan_out`] | messages on their way to all |
 //! | [`extensions`] | the ordered list of extensions, one file each |
@@ -40,6 +41,7 @@ pub mod affiliations;
 pub mod birth;
 pub mod config;
 pub mod create;
+pub mod deeds;
 pub mod destroy;
 pub mod directory;
 pub mod enter;

@@ -1,8 +1,8 @@
 //! Owns the second copy of a room: what it learns turn by turn, and how a new owner goes on from it when the one
 //! before is gone.
 //!
-//! **People.** Whoever came, went, or is another than before is in the change of that turn; a turn that sets slots
-//! or settings alone says nothing, since settings are rows, and slots go along with the next whole copy. Whoever
+//! **People.** Whoever came, went, or is another than before is in the change of that turn. Settings are rows; what
+//! else there is, is told as it happens ([`crate::deeds`]). Whoever
 //! is in the copy is inside: nobody is told anything. Whoever says that he is inside and is not in the copy is let
 //! in silently, if he still may.
 //!
@@ -27,7 +27,7 @@ use xmpp::{Origin, Stanza, kept};
 use crate::affiliation::{Affiliation, Role};
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
-use crate::{create, enter, exit, presence, voices};
+use crate::{create, deeds, enter, exit, presence, voices};
 
 /// Most messages that are looked through for those that have not reached all.
 pub(crate) const UNFINISHED_MOST: usize = 1_000;
@@ -49,7 +49,8 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     let touched = room.occupants.take_touched();
     let said = room.fan_outs.tell_said(anew);
     let has_news = room.fan_outs.take_news();
-    if !matches!(room.phase, Phase::Locked | Phase::Open) || room.occupants.is_empty() {
+    let deeds = room.deeds.take();
+    if !is_worth_a_copy(room) {
         return Mirror::Nothing;
     }
     if anew {
@@ -58,7 +59,7 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
             None => Mirror::Nothing,
         };
     }
-    let nothing = touched.is_empty() && said.is_empty() && !has_news;
+    let nothing = touched.is_empty() && said.is_empty() && deeds.is_empty() && !has_news;
     if nothing || !room.fan_outs.is_watched() {
         return Mirror::Same;
     }
@@ -67,6 +68,7 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
         last_id: room.last_id.0,
         finished: room.fan_outs.finished().0,
         said,
+        deeds,
         ..pb::RoomChange::default()
     };
     for number in touched {
@@ -76,6 +78,12 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
         }
     }
     Mirror::Change(change.encode_to_vec().into())
+}
+
+/// Also an empty room may have something to remember.
+fn is_worth_a_copy(room: &Room) -> bool {
+    let is_there = matches!(room.phase, Phase::Locked | Phase::Open);
+    is_there && (!room.occupants.is_empty() || !room.slots.snapshot().is_empty())
 }
 
 /// The former owner is gone: the room goes on from the newest copy of it, and from what others have with it.
@@ -132,6 +140,9 @@ fn absorb(
     room.occupants.go_on_from(change.last_number);
     room.last_id = room.last_id.max(ArchiveId(change.last_id));
     inherit(room, inheritance, change.said)?;
+    for deed in change.deeds.into_iter().filter_map(|deed| deed.what) {
+        deeds::again(room, deed);
+    }
     Ok(ArchiveId(change.finished))
 }
 

@@ -136,7 +136,7 @@ fn add(changes: &mut Vec<Change>, who: &BareJid, to: Affiliation) -> Result<(), 
         return Err(StanzaCondition::NotAcceptable.into());
     }
     if changes.iter().all(|change| change.who != *who) {
-        changes.push(Change { who: who.clone(), to, nick: None, reason: None, invites: true });
+        changes.push(Change { who: who.clone(), to, nick: None, reason: None, tells: true });
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
             .filter(|it| room.affiliation_of(&it.who) < Affiliation::Member)
             .map(|it| it.number);
         for number in strangers.collect::<Vec<_>>() {
-            exit::remove(room, number, Removal { code: 322, ..Removal::default() }, cx);
+            exit::remove(room, number, &Removal { code: 322, ..Removal::default() }, cx);
         }
     }
     if room.settings.moderated != before.moderated && !room.settings.moderated {

@@ -14,6 +14,7 @@ use crate::affiliation::Affiliation;
 use crate::affiliations::Affiliations;
 use crate::birth::{self, Birth, Tombstone};
 use crate::create::Asking;
+use crate::deeds::Deeds;
 use crate::fan_out::FanOuts;
 use crate::hats::Hats;
 use crate::history::History;
@@ -61,6 +62,8 @@ pub struct Room {
     pub absent: rate::Absent,
     /// What extensions keep of it.
     pub slots: Slots,
+    /// What its second copy does not know of these.
+    pub deeds: Deeds,
     /// What all rooms share.
     pub shared: Arc<Shared>,
     opened: bool,
@@ -210,6 +213,7 @@ impl Room {
             rate,
             absent: rate::Absent::default(),
             slots: Slots::default(),
+            deeds: Deeds::default(),
             shared,
             opened: false,
             rests: false,
@@ -337,7 +341,11 @@ impl Room {
             Kind::Presence(PresenceType::Available) => self.presence(stanza, from, cx),
             Kind::Presence(PresenceType::Unavailable) => exit::leave(self, &stanza, from, cx),
             Kind::Presence(PresenceType::Subscribe) => self.deny(&stanza, cx),
-            Kind::Presence(PresenceType::Error) | Kind::Message(MessageType::Error) => {
+            Kind::Presence(PresenceType::Error) => exit::ghost(self, &stanza, from, cx),
+            Kind::Message(MessageType::Error) => {
+                if to_room {
+                    invite::bounced(self, &stanza, from, cx);
+                }
                 exit::ghost(self, &stanza, from, cx);
             }
             Kind::Presence(_) => {}

@@ -10,6 +10,7 @@ use prost::Message;
 use xmpp::BareJid;
 
 use crate::affiliation::{Affiliation, Role};
+use crate::deeds::{self, Deed};
 use crate::room::Room;
 use crate::snapshot::{self, pb};
 
@@ -28,7 +29,8 @@ impl Slot for Voices {
 
     fn encode(&self) -> Option<Bytes> {
         let voice = |(who, has): (&BareJid, &bool)| pb::Voice { who: who.to_string(), has: *has };
-        Some(pb::Voices { voices: self.0.iter().map(voice).collect() }.encode_to_vec().into())
+        let voices: Vec<pb::Voice> = self.0.iter().map(voice).collect();
+        (!voices.is_empty()).then(|| pb::Voices { voices }.encode_to_vec().into())
     }
 
     fn decode(value: &[u8]) -> Option<Self> {
@@ -50,21 +52,32 @@ pub(crate) fn given(room: &mut Room, who: &BareJid, role: Role) {
         // Being removed is for now, and who moderates does so for this visit.
         Role::None | Role::Moderator => return,
     };
-    let usual = affiliation.role_on_entering(true) == role;
-    let Voices(voices) = room.slots.get_or_make(Voices::default);
-    if usual {
-        voices.remove(who);
-    } else if voices.len() < REMEMBERED {
-        voices.insert(who.clone(), has);
+    match affiliation.role_on_entering(true) == role {
+        true => affiliated(room, who),
+        false => deeds::act(room, Deed::Voice(pb::Voice { who: who.to_string(), has })),
     }
 }
 
 /// Somebody's affiliation is another one now, which says what he may do.
 pub(crate) fn affiliated(room: &mut Room, who: &BareJid) {
     if room.slots.get::<Voices>().is_some_and(|Voices(voices)| voices.contains_key(who)) {
-        let Voices(voices) = room.slots.get_or_make(Voices::default);
-        voices.remove(who);
+        deeds::act(room, Deed::Usual(who.to_string()));
     }
+}
+
+/// Somebody's role is not the usual one from now on.
+pub(crate) fn set(room: &mut Room, pb::Voice { who, has }: pb::Voice) {
+    let Ok(who) = snapshot::bare(&who) else { return };
+    let Voices(voices) = room.slots.get_or_make(Voices::default);
+    if voices.len() < REMEMBERED || voices.contains_key(&who) {
+        voices.insert(who, has);
+    }
+}
+
+/// Somebody's role is the usual one from now on.
+pub(crate) fn unset(room: &mut Room, who: &str) {
+    let Voices(voices) = room.slots.get_or_make(Voices::default);
+    voices.retain(|known, _| known.as_str() != who);
 }
 
 /// The role of somebody who enters.

@@ -29,6 +29,7 @@ pub const COMPONENT_ACCEPT: &str = "jabber:component:accept";
 
 // Extensions, by number
 pub const DATA_FORMS: &str = "jabber:x:data"; // XEP-0004
+pub const VALIDATE: &str = "http://jabber.org/protocol/xdata-validate"; // XEP-0122
 pub const LAST: &str = "jabber:iq:last"; // XEP-0012
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info"; // XEP-0030
 pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items"; // XEP-0030

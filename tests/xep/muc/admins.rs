@@ -230,3 +230,90 @@ fn moderators_are_made_and_unmade_by_admins() {
         set("crone/desktop", "5", "<item role='participant' nick='hag'/>"),
     ));
 }
+
+// §18.1 item 2
+#[test]
+fn who_is_not_in_the_room_is_told_what_he_is_to_it_from_now_on() {
+    let told = |affiliation: &str, reason: &str| {
+        format!(
+            "hag/pda receives <message from='{{room coven}}' to='{{hag}}'><x xmlns='{USER}'><item affiliation='{affiliation}' role='none' jid='{{none}}'>{reason}</item><status code='101'/></x>…</message>"
+        )
+    };
+    let seen = |id: &str, affiliation: &str| {
+        format!(
+            "crone/desktop hears <iq type='result' id='{id}'/>
+                               <message><x xmlns='{USER}'><item affiliation='{affiliation}' jid='{{hag}}'/>…</x>…</message>"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        # The same again is no news.
+        {}
+        crone/desktop receives <iq type='result' id='3'/>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        set("crone/desktop", "1", "<item affiliation='admin' jid='{hag}'/>"),
+        seen("1", "admin"),
+        told("admin", ""),
+        set(
+            "crone/desktop",
+            "2",
+            "<item affiliation='outcast' jid='{hag}'><reason>Treason</reason></item>"
+        ),
+        seen("2", "outcast"),
+        told("outcast", "<reason>Treason</reason>"),
+        set(
+            "crone/desktop",
+            "3",
+            "<item affiliation='outcast' jid='{hag}'><reason>Treason</reason></item>"
+        ),
+    ));
+}
+
+// §9.2 (a domain on the ban list), XEP-0463 §5.2.2
+#[test]
+fn who_bans_a_domain_bans_all_who_are_of_it_and_of_nothing_else_here() {
+    let out = "<presence type='unavailable' from='{room coven}/hag'>…<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='outcast' role='none'><actor nick='first'/><reason>Enemies</reason></item><mav xmlns='urn:xmpp:muc:affiliations:1' until='{$now}' since='{none}'/>{110}<status code='301'/></x></presence>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        wicca/laptop  connects
+        {}
+        {}
+        {}
+        {}
+        crone/desktop hears    <iq type='result' id='1'/>
+                               <presence from='{{room coven}}/wicca'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/wicca'>…</presence>
+        wicca/laptop  receives <presence from='{{room coven}}/wicca'>…</presence>
+        {}
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='outcast' jid='localhost' role='none'/><mav xmlns='urn:xmpp:muc:affiliations:1' since='{{$before}}' until='{{$now}}'/></x>…</message>
+        hag/pda       receives {}
+        crone/desktop receives {}
+        wicca/laptop  receives {}
+        hag/pda       sends    <presence to='{{room coven}}/hag' id='3'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/pda       receives <presence type='error' id='3'>…{{error auth forbidden}}</presence>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        enters("wicca/laptop", "coven", "wicca", &["crone/desktop", "hag/pda"]),
+        set("crone/desktop", "1", "<item affiliation='member' jid='{wicca}'/>"),
+        set("crone/desktop", "2", "<item affiliation='outcast' jid='localhost'><reason>Enemies</reason></item>"),
+        out.replace("{110}", "<status code='110'/>"),
+        out.replace("{110}", ""),
+        out.replace("{110}", ""),
+    ));
+}

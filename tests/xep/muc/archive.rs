@@ -106,6 +106,7 @@ fn who_may_not_enter_may_not_read() {
         crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{earl}}'/></query></iq>
         crone/desktop hears    <iq type='result' id='b'/>
                                <message><x xmlns='{USER}'>…</x>…</message>
+        earl/tower    receives <message from='{{room coven}}' to='{{earl}}'><x xmlns='{USER}'><item affiliation='outcast' role='none'/><status code='101'/></x>…</message>
         {}
         earl/tower    receives <iq type='error' id='3'>{{error auth forbidden}}</iq>
         everyone is quiet

@@ -42,3 +42,29 @@ fn an_owner_gives_the_room_a_picture_that_everybody_finds() {
         enters("hag/pda", "coven", "hag", &["crone/desktop"]),
     ));
 }
+
+// XEP-0045 §17.4 item 3, XEP-0153 §4: the card of an occupant is that of his account, whichever client he has.
+#[test]
+fn the_card_of_an_occupant_is_asked_for_through_the_room() {
+    let card = "<vCard xmlns='vcard-temp'><FN>The hag</FN></vCard>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       sends    <iq type='set' id='1'>{card}</iq>
+        hag/pda       finds    <iq type='result' id='1'/>
+        crone/desktop sends    <iq type='get' id='2' to='{{room coven}}/hag'><vCard xmlns='vcard-temp'/></iq>
+        crone/desktop finds    <iq type='result' id='2' from='{{room coven}}/hag' to='{{crone/desktop}}'>{card}</iq>
+        hag/pda       sends    <iq type='get' id='3' to='{{room coven}}/first'><vCard xmlns='vcard-temp'/></iq>
+        hag/pda       finds    <iq type='error' id='3' from='{{room coven}}/first'>…</iq>
+        # Nobody writes another's card.
+        crone/desktop sends    <iq type='set' id='4' to='{{room coven}}/hag'>{card}</iq>
+        crone/desktop finds    <iq type='error' id='4' from='{{room coven}}/hag'>…</iq>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}

@@ -62,6 +62,7 @@ fn a_reserved_room_is_configured_by_its_form() {
         {}
         everyone is quiet
         wicca/laptop connects
+        wicca/laptop receives <message from='{{room coven}}' to='{{wicca}}'><x xmlns='{USER}'><item affiliation='admin' role='none'/><status code='101'/></x>…</message>
         wicca/laptop sends     <presence to='{{room coven}}/wicca'>{X}</presence>
         wicca/laptop receives  <presence from='{{room coven}}/first'>…</presence>
         wicca/laptop receives  <presence from='{{room coven}}/hag'>…</presence>
@@ -88,7 +89,7 @@ fn a_room_whose_first_configuration_is_cancelled_is_no_room() {
         crone/desktop sends    <presence to='{{room coven}}/first'>{X}</presence>
         crone/desktop finds    <message type='groupchat'><subject/></message>
         crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
-        crone/desktop receives <presence type='unavailable'>…</presence>
+        crone/desktop receives <presence type='unavailable' from='{{room coven}}/first'>…<x xmlns='{USER}'><item affiliation='none' role='none'/><destroy/><status code='110'/></x></presence>
         crone/desktop sends    <iq type='get' id='3' to='{{room coven}}'><query xmlns='{OWNER}'/></iq>
         crone/desktop receives <iq type='error' id='3'>{{error cancel item-not-found}}</iq>
         everyone is quiet

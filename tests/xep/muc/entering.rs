@@ -124,6 +124,7 @@ fn strangers_and_the_banned_stay_outside() {
         crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{earl}}'/></query></iq>
         crone/desktop receives <iq type='result' id='b'/>
         crone/desktop receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='outcast' jid='{{earl}}'/>…</x>…</message>
+        earl/tower    receives <message from='{{room coven}}' to='{{earl}}'><x xmlns='{USER}'><item affiliation='outcast' role='none'/><status code='101'/></x>…</message>
         earl/tower    sends    <presence id='2' to='{{room coven}}/earl'>{X}</presence>
         earl/tower    receives <presence type='error' id='2'>…{{error auth forbidden}}</presence>
         everyone is quiet

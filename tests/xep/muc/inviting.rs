@@ -162,3 +162,18 @@ fn an_invitation_to_nobody_is_refused() {
         invite("crone/desktop", "3", "<invite/>"),
     ));
 }
+
+// §7.8.2: whom nobody can reach.
+#[test]
+fn an_invitation_that_cannot_be_delivered_comes_back_to_who_has_sent_it() {
+    play(&format!(
+        "
+        crone/desktop connects
+        {}
+        crone/desktop sends    <message id='i' to='{{room coven}}'><x xmlns='{USER}'><invite to='nobody-at-all@localhost'/></x></message>
+        crone/desktop receives <message type='error' id='i' from='{{room coven}}' to='{{crone/desktop}}'>{{error cancel service-unavailable}}</message>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+    ));
+}

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{enters, made};
-use crate::stage::{Stage, play};
+use crate::stage::{Stage, play, play_over_restarts};
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
 
@@ -91,4 +91,40 @@ fn a_service_that_stops_says_so() {
     let x = farewell.child("x", USER).unwrap();
     let codes: Vec<_> = x.children().filter_map(|child| child.attr("code")).collect();
     assert_eq!((farewell.attr("type"), codes), (Some("unavailable"), vec!["110", "332"]));
+}
+
+// §11.2: all who are inside of all rooms.
+#[test]
+fn everybody_in_every_room_hears_that_the_service_stops() {
+    let mut stage = Stage::start("");
+    let stops = |room: &str, nick: &str| {
+        format!(
+            "<presence type='unavailable' from='{{room {room}}}/{nick}'>…<x xmlns='{USER}'><item role='none'/><status code='110'/><status code='332'/></x></presence>\n"
+        )
+    };
+    let all = |nick: &str| [stops("coven", nick), stops("heath", nick)].concat();
+    play_over_restarts(
+        &mut stage,
+        &format!(
+            "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        {}
+        everyone      is quiet
+        server        is stopped
+        crone/desktop hears {}
+        hag/pda       hears {}
+        server        starts again
+    ",
+            made("crone/desktop", "coven", "first"),
+            made("crone/desktop", "heath", "first"),
+            enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+            enters("hag/pda", "heath", "hag", &["crone/desktop"]),
+            all("first"),
+            all("hag"),
+        ),
+    );
 }

@@ -41,7 +41,8 @@ pub(crate) fn version(room: &Room) -> String {
     name(room, room.affiliations.version())
 }
 
-fn name(room: &Room, version: u64) -> String {
+/// What a version is called.
+pub(crate) fn name(room: &Room, version: u64) -> String {
     let born = room.birth.as_ref().map_or(0, |birth| birth.at);
     format!("{born:x}-{version}")
 }

@@ -9,8 +9,9 @@ use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
-use crate::extensions::{EXTENSIONS, hats};
+use crate::extensions::{EXTENSIONS, hats, register};
 use crate::room::Phase;
+use crate::rules::Standing;
 
 /// Discovery of a room.
 pub const EXTENSION: Extension<Room> = Extension {
@@ -47,7 +48,7 @@ fn info(
         return Err(StanzaCondition::ItemNotFound.into());
     }
     match request.payload.attr("node") {
-        None => Ok(Answer::Result(about(room, standing.role))),
+        None => Ok(Answer::Result(about(room, standing))),
         Some(NICK_NODE) => Ok(Answer::Result(own_nick(room, from))),
         // §18.1.1: nothing is discarded.
         Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::FeatureNotImplemented.into()),
@@ -58,7 +59,7 @@ fn info(
     }
 }
 
-fn about(room: &Room, role: Role) -> Element {
+fn about(room: &Room, asker: Standing) -> Element {
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
     let name = match room.settings.name.as_str() {
         "" => room.jid.localpart().unwrap_or_default(),
@@ -68,17 +69,17 @@ fn about(room: &Room, role: Role) -> Element {
         .with_attr("category", "conference")
         .with_attr("type", "text")
         .with_attr("name", name);
-    let own =
-        EXTENSIONS.features().into_iter().filter(|it| room.settings.archived || !of_archive(it));
+    let registers = register::works_for(room, asker.affiliation);
+    let works = |feature: &&str| match *feature {
+        ns::MAM | ns::MAM_EXTENDED => room.settings.archived,
+        feature => registers || !register::FEATURES.contains(&feature),
+    };
+    let own = EXTENSIONS.features().into_iter().filter(works);
     let features = own.chain(types(room)).map(|var| word("feature").with_attr("var", var));
     word("query")
         .with_child(identity)
         .with_children(features)
-        .with_child(form(room, role).to_element())
-}
-
-fn of_archive(feature: &str) -> bool {
-    matches!(feature, ns::MAM | ns::MAM_EXTENDED)
+        .with_child(form(room, asker.role).to_element())
 }
 
 /// The room's type (§4.2), as features.

@@ -44,6 +44,10 @@ fn moderate(
     if request.payload.child("retract", ns::RETRACT).is_none() {
         return Err(StanzaCondition::FeatureNotImplemented.into());
     }
+    // A former owner has done it, and it has been asked for again since.
+    if room.fan_outs.has_known(cx.origin()) {
+        return Ok(Answer::Done);
+    }
     let id = request.payload.attr("id").and_then(|id| room.shared.config.ids.read(id));
     let id = id.ok_or(StanzaCondition::ItemNotFound)?;
     let reason = request.payload.child("reason", ns::MODERATE).cloned();
@@ -89,10 +93,12 @@ fn keep(
         outcome
     };
     let stamp = datetime::format_seconds(cx.now.unix_micros);
-    let stone = retraction::tombstone(&row, outcome("retracted").with_attr("stamp", stamp));
+    let word_id = format!("{:016x}", cx.random_u64());
+    let retracted = outcome("retracted").with_attr("id", &word_id).with_attr("stamp", stamp);
+    let stone = retraction::tombstone(&row, retracted);
     let head = Head {
         kind: Kind::Message(MessageType::Groupchat),
-        id: Some(format!("{:016x}", cx.random_u64()).into()),
+        id: Some(word_id.into()),
         from: Some(room.jid.clone().into()),
         to: None,
         lang: None,

@@ -12,6 +12,7 @@ use xmpp::{BareJid, Element, FullJid, IqType, Jid, Stanza, StanzaCondition, Stan
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::Affiliation;
+use crate::deeds::{self, Deed};
 use crate::iq::reply;
 use crate::room::Phase;
 use crate::snapshot::{self, pb};
@@ -22,7 +23,7 @@ pub const EXTENSION: Extension<Room> = Extension {
     number: "0077",
     title: "In-Band Registration",
     version: "2.4",
-    features: &[ns::REGISTER, ns::MUC_REGISTER],
+    features: FEATURES,
     iqs: &[
         Iq { ty: IqType::Get, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: get },
         Iq { ty: IqType::Set, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: set },
@@ -31,32 +32,44 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
+/// Where it works ([`works_for`]).
+pub(super) const FEATURES: &[&str] = &[ns::REGISTER, ns::MUC_REGISTER];
 const NICK: &str = "muc#register_roomnick";
 /// Most registrations that wait for an admin; the oldest is given up.
 const WAITING_MOST: usize = 100;
 
-/// Who waits for an admin, with the nick that he wants.
+/// Who waits for an admin, with the nick that he wants; oldest first.
 #[derive(Debug, Default)]
-struct Waiting(VecDeque<(BareJid, Box<str>)>);
+struct Waiting(VecDeque<pb::Registration>);
 
 impl Slot for Waiting {
     const NAME: &'static str = "register";
 
     fn encode(&self) -> Option<Bytes> {
-        let registration = |(who, nick): &(BareJid, Box<str>)| pb::Registration {
-            who: who.to_string(),
-            nick: nick.to_string(),
-        };
-        let registrations = self.0.iter().map(registration).collect();
-        Some(pb::Registrations { registrations }.encode_to_vec().into())
+        let registrations: Vec<pb::Registration> = self.0.iter().cloned().collect();
+        let is_some = !registrations.is_empty();
+        is_some.then(|| pb::Registrations { registrations }.encode_to_vec().into())
     }
 
     fn decode(value: &[u8]) -> Option<Self> {
-        let registration =
-            |it: pb::Registration| Some((snapshot::bare(&it.who).ok()?, it.nick.into()));
-        let pb::Registrations { registrations } = pb::Registrations::decode(value).ok()?;
-        registrations.into_iter().map(registration).collect::<Option<_>>().map(Self)
+        pb::Registrations::decode(value).ok().map(|it| Self(it.registrations.into()))
     }
+}
+
+/// Somebody waits for an admin; what he wanted before, he does not want any more.
+pub(crate) fn waits(room: &mut Room, registration: pb::Registration) {
+    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
+    waiting.retain(|known| known.who != registration.who);
+    if waiting.len() >= WAITING_MOST {
+        waiting.pop_front();
+    }
+    waiting.push_back(registration);
+}
+
+/// He does not wait any more.
+pub(crate) fn decided(room: &mut Room, registration: &pb::Registration) {
+    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
+    waiting.retain(|known| known != registration);
 }
 
 /// What is asked (§7.10).
@@ -107,6 +120,11 @@ fn set(
     Ok(Answer::Later)
 }
 
+/// Whether somebody may register: who has an affiliation reserves a nick.
+pub(super) fn works_for(room: &Room, asker: Affiliation) -> bool {
+    asker >= Affiliation::Member || (asker == Affiliation::None && room.settings.registration)
+}
+
 /// Who asks.
 fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
@@ -115,9 +133,7 @@ fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> 
     if matches!(room.phase, Phase::Locked) && standing < Affiliation::Owner {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    let allowed = standing >= Affiliation::Member
-        || (standing == Affiliation::None && room.settings.registration);
-    match allowed && who.localpart().is_some() {
+    match works_for(room, standing) && who.localpart().is_some() {
         true => Ok(who),
         false => Err(StanzaCondition::NotAllowed.into()),
     }
@@ -129,7 +145,7 @@ fn register(
     stanza: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
-    let change = Change { who, to, nick: Some(nick), reason: None, invites: false };
+    let change = Change { who, to, nick: Some(nick), reason: None, tells: false };
     affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
         reply(room, &stanza, done.map(|()| None), cx);
     });
@@ -137,34 +153,26 @@ fn register(
 
 /// §9.9
 fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, Room>) {
-    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
-    waiting.retain(|(known, _)| *known != who);
-    if waiting.len() >= WAITING_MOST {
-        waiting.pop_front();
-    }
-    waiting.push_back((who.clone(), nick.clone()));
-    voice::ask(room, &question(&who, &nick), |_, it| it >= Affiliation::Admin, cx);
+    let registration = pb::Registration { who: who.to_string(), nick: nick.into() };
+    voice::ask(room, &question(&registration), |_, it| it >= Affiliation::Admin, cx);
+    deeds::act(room, Deed::Registers(registration));
 }
 
 /// An admin who comes is asked what waits.
 pub(crate) fn remind(room: &Room, admin: &FullJid, cx: &mut Context<'_, Room>) {
     let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else { return };
-    for (who, nick) in waiting {
-        voice::ask_one(room, &question(who, nick), admin, cx);
+    for registration in waiting {
+        voice::ask_one(room, &question(registration), admin, cx);
     }
 }
 
-fn question(who: &BareJid, nick: &str) -> Form {
+fn question(pb::Registration { who, nick }: &pb::Registration) -> Form {
     Form::new(FormKind::Form, ns::MUC_REGISTER)
         .with_title("Registration request", "Tick the box to let this person become a member.")
         .with(
             Field::new(FieldType::TextSingle, NICK).with_label("Desired nickname").with_value(nick),
         )
-        .with(
-            Field::new(FieldType::JidSingle, "muc#jid")
-                .with_label("User ID")
-                .with_value(who.as_str()),
-        )
+        .with(Field::new(FieldType::JidSingle, "muc#jid").with_label("User ID").with_value(who))
         .with(
             Field::boolean("muc#register_allow", false)
                 .with_label("Allow this person to register with the room?"),
@@ -183,15 +191,19 @@ pub(crate) fn approve(
         return Err(StanzaCondition::Forbidden.into());
     }
     let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?.to_owned();
-    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
-    let at = waiting.iter().position(|(_, wanted)| **wanted == *nick);
-    let (who, nick) = at.and_then(|at| waiting.remove(at)).ok_or(StanzaCondition::ItemNotFound)?;
+    let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else {
+        return Err(StanzaCondition::ItemNotFound.into());
+    };
+    let registration = waiting.iter().find(|it| it.nick == nick).cloned();
+    let registration = registration.ok_or(StanzaCondition::ItemNotFound)?;
+    let who = snapshot::bare(&registration.who).map_err(|_| StanzaCondition::ItemNotFound)?;
+    deeds::act(room, Deed::Decided(registration));
     if form.boolean("muc#register_allow")? != Some(true) {
         return Ok(());
     }
     let nick = admin::reserve(room, &who, &nick)?;
     let to = room.affiliation_of(&who).max(Affiliation::Member);
-    let change = Change { who, to, nick: Some(nick), reason: None, invites: true };
+    let change = Change { who, to, nick: Some(nick), reason: None, tells: true };
     let stanza = stanza.clone();
     affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
         if let Err(error) = done {

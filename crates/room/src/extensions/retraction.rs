@@ -1,7 +1,7 @@
 //! XEP-0424 Message Retraction, version 0.4.2: what somebody takes back is not shown again; in the archive a
 //! tombstone stands in its place.
 
-use entity::{Context, Extension};
+use entity::{Context, Extension, Passage, Verdict};
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
 use xmpp::{BareJid, Element, Stanza, datetime, kept, ns};
 
@@ -13,8 +13,19 @@ pub const EXTENSION: Extension<Room> = Extension {
     title: "Message Retraction",
     version: "0.4.2",
     features: &[ns::RETRACT, ns::TOMBSTONE],
+    inbound: Some(name),
     ..Extension::NONE
 };
+
+/// A retraction has an id, which the tombstone names (§4).
+fn name(_: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> Verdict {
+    let is_nameless = passage.stanza.head().id.is_none();
+    if is_nameless && passage.stanza.find("retract", ns::RETRACT).is_some() {
+        let id = format!("{:016x}", cx.random_u64());
+        passage.stanza = passage.stanza.with_head(|head| head.id = Some(id.into()));
+    }
+    Verdict::Pass
+}
 
 /// Which message of the archive a message takes back (§3).
 pub(crate) fn retracted(room: &Room, stanza: &Stanza) -> Option<ArchiveId> {

@@ -30,8 +30,8 @@ impl Slot for Spoke {
 
     fn encode(&self) -> Option<Bytes> {
         let speaker = |(who, at): (&BareJid, &u64)| pb::Speaker { who: who.to_string(), at: *at };
-        let speakers = self.0.iter().map(speaker).collect();
-        Some(pb::Spoke { speakers }.encode_to_vec().into())
+        let speakers: Vec<pb::Speaker> = self.0.iter().map(speaker).collect();
+        (!speakers.is_empty()).then(|| pb::Spoke { speakers }.encode_to_vec().into())
     }
 
     fn decode(value: &[u8]) -> Option<Self> {

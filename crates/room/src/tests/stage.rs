@@ -131,7 +131,7 @@ impl Stage {
         self.trial.advance(Duration::from_secs(seconds)).into_iter().map(word).collect()
     }
 
-    fn sent(&mut self, xml: &str) -> Vec<Envelope> {
+    pub(super) fn sent(&mut self, xml: &str) -> Vec<Envelope> {
         self.trial.receive(Route::Room(room()), Body::Stanza(stanza(xml)))
     }
 }

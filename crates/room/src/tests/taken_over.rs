@@ -198,3 +198,95 @@ fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently_if_he_may() {
     );
     assert_eq!(heir.trial.entity.occupants.len(), 1);
 }
+
+// What is neither in rows nor somebody's coming or going (`crate::deeds`).
+#[test]
+fn invitations_requests_voices_and_registrations_go_on_at_the_new_owner() {
+    let mut stage = Stage::absent(crate::Config::default());
+    let yes = |var: &str| format!("<field var='muc#roomconfig_{var}'><value>1</value></field>");
+    stage.made(&[yes("persistentroom"), yes("membersonly"), yes("moderatedroom")].concat());
+    let list =
+        |item: &str| format!("<query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query>");
+    for who in ["hag", "bat"] {
+        let member = format!("<item jid='{who}@x.org' affiliation='member'/>");
+        stage.asks("crone@x.org/desktop", "set", &list(&member));
+        stage.enters(&format!("{who}@x.org/pda"), who);
+    }
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let invite = |who: &str| {
+        format!(
+            "<message xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='{who}@x.org'/></x></message>"
+        )
+    };
+    let decline = |who: &str| {
+        format!(
+            "<message xmlns='jabber:client' from='{who}@x.org/a' to='coven@chat.x.org'><x xmlns='http://jabber.org/protocol/muc#user'><decline to='crone@x.org'/></x></message>"
+        )
+    };
+    stage.gets(&invite("owl"));
+    stage.gets(&invite("earl"));
+    standby.learns(&mut stage);
+    stage.gets(&decline("earl"));
+    stage.asks("crone@x.org/desktop", "set", &list("<item nick='bat' role='visitor'/>"));
+    stage.gets("<presence xmlns='jabber:client' type='unavailable' from='bat@x.org/pda' to='coven@chat.x.org/bat'/>");
+    stage.asks("rat@x.org/a", "set", "<query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_roomnick'><value>rat</value></field></x></query>");
+    let ask = "<iq xmlns='jabber:client' type='get' id='v' from='hag@x.org/pda' to='coven@chat.x.org/first'><query xmlns='jabber:iq:version'/></iq>";
+    let asked = stage.sent(ask);
+    standby.learns(&mut stage);
+    let before = state(&stage);
+    assert_eq!(before.slots.len(), 4, "{:?}", before.slots);
+    let (mut heir, _) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(state(&heir), before);
+    assert!(heir.gets(&decline("earl"))[0].ends_with("message error cancel item-not-found"));
+    assert_eq!(heir.gets(&decline("owl")), ["crone@x.org/desktop: message"]);
+    let [Envelope { body: Body::Stanza(asked), .. }] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    let id = asked.head().id.clone().unwrap();
+    let answer = format!(
+        "<iq xmlns='jabber:client' type='result' id='{id}' from='crone@x.org/desktop' to='coven@chat.x.org/hag'/>"
+    );
+    assert_eq!(heir.gets(&answer), ["hag@x.org/pda: iq result"]);
+    assert!(heir.gets(&answer).is_empty(), "once");
+    heir.enters("bat@x.org/pda", "bat");
+    assert_eq!(heir.trial.entity.occupants.of_nick("bat").unwrap().role, Role::Visitor);
+}
+
+#[test]
+fn an_empty_room_that_remembers_something_has_a_copy_and_one_that_does_not_has_none() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let leaves = "<presence xmlns='jabber:client' type='unavailable' from='crone@x.org/desktop' to='coven@chat.x.org/first'/>";
+    stage.gets("<message xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='owl@x.org'/></x></message>");
+    stage.gets(leaves);
+    standby.learns(&mut stage);
+    assert!(standby.0.is_some());
+    stage.gets("<message xmlns='jabber:client' from='owl@x.org/a' to='coven@chat.x.org'><x xmlns='http://jabber.org/protocol/muc#user'><decline/></x></message>");
+    standby.learns(&mut stage);
+    assert!(standby.0.is_none());
+}
+
+// The answer to a request that two owners have passed on is known by the one id that both have given it.
+#[test]
+fn a_request_that_is_passed_on_once_more_goes_on_under_the_same_id() {
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let ask = "<iq xmlns='jabber:client' type='get' id='v' from='hag@x.org/pda' to='coven@chat.x.org/first'><query xmlns='jabber:iq:version'/></iq>";
+    let id_of = |sent: &[Envelope]| {
+        let [Envelope { body: Body::Stanza(asked), .. }] = sent else { panic!("{sent:?}") };
+        asked.head().id.clone().unwrap()
+    };
+    let first = id_of(&stage.sent(ask));
+    let cause = stage.trial.last_origin();
+    let other = id_of(&stage.sent(ask));
+    assert_ne!(first, other);
+    // The owner dies before the copy has learned of either.
+    let (mut heir, _) = heir(&stage, standby.0, Vec::new());
+    let body = Body::Stanza(kept::read(ask.as_bytes()).unwrap());
+    let again = heir.trial.receive_as(Route::Room(stage::room()), body, cause);
+    assert_eq!(id_of(&again), first);
+}

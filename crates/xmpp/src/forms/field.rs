@@ -19,6 +19,8 @@ pub struct Field {
     pub values: Vec<String>,
     /// What the values of a list are chosen from.
     pub options: Vec<Choice>,
+    /// The least and the most of a whole number (XEP-0122 §3.2.3): shown, and not read back.
+    pub range: Option<(u32, u32)>,
 }
 
 /// An option of a list.
@@ -113,6 +115,13 @@ impl Field {
         self
     }
 
+    /// With the least and the most of a whole number.
+    #[must_use]
+    pub fn with_range(mut self, least: u32, most: u32) -> Self {
+        self.range = Some((least, most));
+        self
+    }
+
     /// Whether nothing is in it, which forms write in several ways (XEP-0004 §3.6).
     #[must_use]
     pub fn is_blank(&self) -> bool {
@@ -134,6 +143,7 @@ impl Field {
             required: named("required").next().is_some(),
             values: named("value").map(Element::text).collect(),
             options: named("option").filter_map(Choice::parse).collect(),
+            range: None,
         })
     }
 
@@ -150,6 +160,13 @@ impl Field {
         }
         if self.required {
             field.push(word("required"));
+        }
+        if let Some((least, most)) = self.range {
+            let word = |name: &'static str| Element::new(name, ns::VALIDATE);
+            let range = word("range")
+                .with_attr("min", least.to_string())
+                .with_attr("max", most.to_string());
+            field.push(word("validate").with_attr("datatype", "xs:integer").with_child(range));
         }
         for value in &self.values {
             field.push(word("value").with_text(value));

@@ -1,0 +1,80 @@
+//! What discovery of a room leaves out (XEP-0045 §6.4, §14.4): to whom.
+
+use xmpp::{Element, ns};
+
+use super::stage::Stage;
+
+const ROOM: &str = "http://jabber.org/protocol/disco#info";
+
+fn about(stage: &mut Stage, who: &str) -> Element {
+    let answer = stage.answer(who, "get", &format!("<query xmlns='{ROOM}'/>"));
+    answer.child("query", ns::DISCO_INFO).unwrap().clone()
+}
+
+fn has(query: &Element, feature: &str) -> bool {
+    query.children().any(|child| child.name() == "feature" && child.attr("var") == Some(feature))
+}
+
+fn field(query: &Element, var: &str) -> Option<String> {
+    let form = query.child("x", ns::DATA_FORMS).unwrap();
+    let field = form.children().find(|field| field.attr("var") == Some(var))?;
+    Some(field.child("value", ns::DATA_FORMS)?.text())
+}
+
+fn says_subject(stage: &mut Stage) {
+    stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><subject>Fire Burn</subject></message>");
+}
+
+#[test]
+fn the_subject_of_a_closed_room_is_for_those_inside_and_its_language_for_all() {
+    let closed = "<field var='muc#roomconfig_passwordprotectedroom'><value>1</value></field><field var='muc#roomconfig_roomsecret'><value>x</value></field>";
+    for (fields, shown) in [("", true), (closed, false)] {
+        let mut stage = Stage::absent(crate::Config::default());
+        let lang = "<field var='muc#roomconfig_lang'><value>de</value></field>";
+        stage.made(&format!("{lang}{fields}"));
+        says_subject(&mut stage);
+        let (inside, outside) =
+            (about(&mut stage, "crone@x.org/desktop"), about(&mut stage, "hag@x.org/pda"));
+        let subject = Some("Fire Burn".to_owned());
+        assert_eq!(field(&inside, "muc#roominfo_subject"), subject);
+        assert_eq!(field(&outside, "muc#roominfo_subject"), subject.filter(|_| shown));
+        assert_eq!(field(&outside, "muc#roominfo_lang"), Some("de".to_owned()));
+    }
+}
+
+// §7.10: what does not work for somebody is not announced to him.
+#[test]
+fn registration_is_announced_to_those_for_whom_it_works() {
+    for (allowed, stranger) in [("1", true), ("0", false)] {
+        let mut stage = Stage::absent(crate::Config::default());
+        let registration = "rookery#roomconfig_registration";
+        stage.made(&format!("<field var='{registration}'><value>{allowed}</value></field>"));
+        for feature in [ns::REGISTER, ns::MUC_REGISTER] {
+            assert!(has(&about(&mut stage, "crone@x.org/desktop"), feature));
+            assert_eq!(has(&about(&mut stage, "hag@x.org/pda"), feature), stranger);
+        }
+        let form = "<query xmlns='jabber:iq:register'/>";
+        let said = stage.asks("hag@x.org/pda", "get", form);
+        let refused = said == ["hag@x.org/pda: iq error cancel not-allowed"];
+        assert_eq!(refused, !stranger, "{said:?}");
+    }
+}
+
+// XEP-0500 §5, XEP-0122 §3.2.3
+#[test]
+fn the_form_says_which_numbers_slow_mode_takes() {
+    let mut stage = Stage::new();
+    let answer = stage.answer(
+        "crone@x.org/desktop",
+        "get",
+        "<query xmlns='http://jabber.org/protocol/muc#owner'/>",
+    );
+    let query = answer.child("query", ns::MUC_OWNER).unwrap();
+    let form = query.child("x", ns::DATA_FORMS).unwrap();
+    let slow = "muc#roomconfig_slow_mode_duration";
+    let slow = form.children().find(|field| field.attr("var") == Some(slow)).unwrap();
+    let validate = slow.child("validate", ns::VALIDATE).unwrap();
+    assert_eq!(validate.attr("datatype"), Some("xs:integer"));
+    let range = validate.child("range", ns::VALIDATE).unwrap();
+    assert_eq!((range.attr("min"), range.attr("max")), (Some("0"), Some("86400")));
+}
