@@ -60,6 +60,35 @@ fn a_receiver_that_never_acknowledges_costs_a_bounded_amount_of_memory() {
     bystander.was_not_hurt("a receiver that never acknowledges");
 }
 
+// XEP-0205 §4.5: what one connection may send, many of one account may not send each.
+#[test]
+fn many_connections_of_an_account_send_no_more_than_a_few() {
+    const CONNECTIONS: usize = 6;
+    let stage = Stage::start(
+        "[limits]\nenabled = true\nstanzas_per_second = 100\nstanzas_burst = 200\naccount_connections = 1",
+    );
+    stage.add_accounts(&["tybalt"]);
+    let bystander = Bystander::beside(&stage);
+    let mut wires: Vec<Wire> = (0..CONNECTIONS)
+        .map(|number| Wire::bound(&stage, "tybalt", &format!("flood-{number}")))
+        .collect();
+    let pings = "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>".repeat(19);
+    let begun = Instant::now();
+    // Five times twenty from each: alone it would be through at once.
+    for _ in 0..5 {
+        for wire in &mut wires {
+            wire.say(&pings);
+            wire.say("<iq type='get' id='mark'><ping xmlns='urn:xmpp:ping'/></iq>");
+        }
+        for wire in &mut wires {
+            wire.until("id='mark'");
+        }
+    }
+    // Of 600, 200 pass at once, and then 100 a second; the last of each is not waited for.
+    assert!(begun.elapsed() > Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    bystander.was_not_hurt("many connections of one account");
+}
+
 /// Waits until what was sent so far is done.
 fn is_done(wire: &mut Wire) {
     wire.say("<iq type='get' id='mark'><ping xmlns='urn:xmpp:ping'/></iq>");

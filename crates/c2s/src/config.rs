@@ -102,6 +102,15 @@ pub struct Limits {
     pub stanzas_per_second: u32,
     /// Stanzas that it may send at once above the average. Default 2,000.
     pub stanzas_burst: u32,
+    /// All connections of one account together may send as much as so many. Default 4.
+    pub account_connections: u32,
+}
+
+/// How much may come: a second on average, and at once above that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    pub(crate) bytes: (u32, u32),
+    pub(crate) stanzas: (u32, u32),
 }
 
 /// A setting that makes no sense.
@@ -202,6 +211,24 @@ impl Limits {
         }
     }
 
+    /// What one connection may send.
+    pub(crate) fn of_connection(&self) -> Allowance {
+        self.of_connections(1)
+    }
+
+    /// What all connections of an account may send.
+    pub(crate) fn of_account(&self) -> Allowance {
+        self.of_connections(self.account_connections)
+    }
+
+    fn of_connections(&self, many: u32) -> Allowance {
+        let times = |it: u32| it.saturating_mul(many.max(1));
+        Allowance {
+            bytes: (times(self.bytes_per_second), times(self.bytes_burst)),
+            stanzas: (times(self.stanzas_per_second), times(self.stanzas_burst)),
+        }
+    }
+
     /// From the first byte to the proof of identity.
     pub fn login(&self) -> Duration {
         Duration::from_secs(self.login_seconds)
@@ -268,6 +295,7 @@ impl Default for Limits {
             bytes_burst: 2_097_152,
             stanzas_per_second: 100,
             stanzas_burst: 2_000,
+            account_connections: 4,
         }
     }
 }

@@ -12,11 +12,13 @@ use router::Router;
 use stream::features::StreamLimits;
 use stream::{Features, machine};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use xmpp::{StreamCondition, StreamError};
 
 use crate::accounts::Accounts;
 use crate::admission::Admission;
 use crate::bosh::Sessions;
+use crate::budgets::Budgets;
 use crate::config::{Config, ConfigError, Limits};
 use crate::connection::registry;
 use crate::handover::Handover;
@@ -96,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pressure: Arc<Pressure>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) budgets: Arc<Budgets>,
     /// By the number of each arbiter, as the router counts them.
     pub(crate) arbiters: Vec<ArbiterHandle>,
 }
@@ -147,6 +150,7 @@ impl Gate {
             admission: Admission::new(places, Arc::clone(&pressure), Arc::clone(&metrics)),
             metrics,
             pressure,
+            budgets: Budgets::new(Instant::now()),
             arbiters: arbiters.clone(),
             config,
         });

@@ -20,12 +20,14 @@
 //! | `signin` | SASL with accounts, throttle and clock |
 //! | [`accounts`] | who may sign in |
 //! | `rate` | how fast a client may send |
+//! | `budgets` | and all clients of one account together |
 //! | `outbox` | bytes that the socket has not taken |
 //! | [`metrics`] | what is counted |
 
 pub mod accounts;
 mod admission;
 pub mod bosh;
+mod budgets;
 pub mod config;
 mod connection;
 pub mod gate;

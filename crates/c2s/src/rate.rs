@@ -1,10 +1,10 @@
-//! Owns the token bucket that tells a connection when it may read again. Pure: time is handed in.
+//! Owns the token bucket that tells when a connection may read again. Pure: time is handed in.
 
 use std::time::Duration;
 
-use crate::config::Limits;
+use crate::config::Allowance;
 
-/// What one connection has sent of late, in bytes and stanzas. Each is one instant: when all of it will be
+/// What was sent of late, in bytes and stanzas. Each is one instant: when all of it will be
 /// paid back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rate {
@@ -18,21 +18,11 @@ impl Rate {
         &mut self,
         now: Duration,
         read: (usize, usize),
-        limits: &Limits,
+        allowance: Allowance,
     ) -> Option<Duration> {
         let (bytes, stanzas) = read;
-        let bytes = spend(
-            &mut self.bytes_paid_at,
-            now,
-            bytes,
-            (limits.bytes_per_second, limits.bytes_burst),
-        );
-        let stanzas = spend(
-            &mut self.stanzas_paid_at,
-            now,
-            stanzas,
-            (limits.stanzas_per_second, limits.stanzas_burst),
-        );
+        let bytes = spend(&mut self.bytes_paid_at, now, bytes, allowance.bytes);
+        let stanzas = spend(&mut self.stanzas_paid_at, now, stanzas, allowance.stanzas);
         Some(bytes.max(stanzas)).filter(|wait| !wait.is_zero())
     }
 }
@@ -54,38 +44,30 @@ fn spend(
 mod tests {
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
-            bytes_per_second: 1_000,
-            bytes_burst: 5_000,
-            stanzas_per_second: 10,
-            stanzas_burst: 20,
-            ..Limits::default()
-        }
-    }
+    const SOME: Allowance = Allowance { bytes: (1_000, 5_000), stanzas: (10, 20) };
 
     #[test]
     fn a_burst_passes_and_what_is_above_waits_for_the_average() {
-        let (mut rate, limits) = (Rate::default(), limits());
+        let mut rate = Rate::default();
         let now = Duration::from_secs(100);
-        assert_eq!(rate.count(now, (5_000, 1), &limits), None);
-        assert_eq!(rate.count(now, (2_000, 1), &limits), Some(Duration::from_secs(2)));
+        assert_eq!(rate.count(now, (5_000, 1), SOME), None);
+        assert_eq!(rate.count(now, (2_000, 1), SOME), Some(Duration::from_secs(2)));
         let later = now + Duration::from_secs(7);
-        assert_eq!(rate.count(later, (5_000, 1), &limits), None);
+        assert_eq!(rate.count(later, (5_000, 1), SOME), None);
     }
 
     #[test]
     fn small_stanzas_are_counted_too() {
-        let (mut rate, limits) = (Rate::default(), limits());
-        assert_eq!(rate.count(Duration::ZERO, (30, 30), &limits), Some(Duration::from_secs(1)));
+        let mut rate = Rate::default();
+        assert_eq!(rate.count(Duration::ZERO, (30, 30), SOME), Some(Duration::from_secs(1)));
     }
 
     #[test]
     fn however_fast_it_comes_no_more_than_burst_and_average_pass() {
-        let (mut rate, limits) = (Rate::default(), limits());
+        let mut rate = Rate::default();
         let (mut now, mut passed) = (Duration::ZERO, 0);
         while now < Duration::from_secs(60) {
-            now += rate.count(now, (700, 1), &limits).unwrap_or_default();
+            now += rate.count(now, (700, 1), SOME).unwrap_or_default();
             passed += 700;
         }
         assert!((60_000..=66_400).contains(&passed), "{passed}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::budgets::Budget;
 use crate::config::{Limits, Rules};
 use crate::rate::Rate;
 
@@ -17,6 +18,8 @@ pub(super) struct Clock {
     /// No reading before this.
     resume_at: Option<Instant>,
     rate: Rate,
+    /// With all other connections of the account, once it is known.
+    budget: Option<Budget>,
     /// The next look at whether anything came or went, once a session is bound.
     look_at: Option<Instant>,
     heard: bool,
@@ -42,6 +45,7 @@ impl Clock {
             deadline: Some(now + limits.login()),
             resume_at: None,
             rate: Rate::default(),
+            budget: None,
             look_at: None,
             heard: false,
             spoke: false,
@@ -59,9 +63,10 @@ impl Clock {
         self.deadline = Some(now + time);
     }
 
-    /// A session is bound: from here on a client may take its time.
-    pub(super) fn settle(&mut self, now: Instant, rules: &Rules) {
+    /// A session is bound: from here on a client may take its time, and shares a budget.
+    pub(super) fn settle(&mut self, now: Instant, rules: &Rules, budget: Budget) {
         self.deadline = None;
+        self.budget = Some(budget);
         self.silent_since = now;
         self.look_at = period(rules).map(|period| now + period);
     }
@@ -82,7 +87,9 @@ impl Clock {
         if !limits.enabled {
             return false;
         }
-        let wait = self.rate.count(now - self.started, came, limits);
+        let own = self.rate.count(now - self.started, came, limits.of_connection());
+        let shared = self.budget.as_ref().and_then(|it| it.count(now, came, limits));
+        let wait = own.max(shared);
         self.resume_at = wait.map(|wait| now + wait);
         self.resume_at.is_some()
     }
@@ -121,7 +128,10 @@ fn period(rules: &Rules) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use xmpp::BareJid;
+
     use super::*;
+    use crate::budgets::Budgets;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -132,7 +142,11 @@ mod tests {
     fn settled(rules: &Rules) -> (Clock, Instant) {
         let now = Instant::now();
         let mut clock = Clock::new(now, &Limits::default());
-        clock.settle(now, rules);
+        clock.settle(
+            now,
+            rules,
+            Budgets::new(now).join(&BareJid::parse("romeo@localhost").unwrap()),
+        );
         (clock, now)
     }
 

@@ -121,8 +121,9 @@ impl Core {
         let place = state.gate.router.place(&Route::Session(session.clone()));
         let copy = matches!(place, Place::Member(_)).then(|| copy::begin(&session, jid.clone(), h));
         let (sm, said, clogged) = (None, h.unwrap_or_default().into(), false);
+        let budget = state.gate.budgets.join(&session.account);
         state.bound = Some(Bound { session, jid, from, sm, said, copy, clogged, entered });
-        state.clock.settle(Instant::now(), &state.gate.config.c2s);
+        state.clock.settle(Instant::now(), &state.gate.config.c2s, budget);
     }
 
     fn enabled(&mut self, id: Option<&str>, max: Duration) {
