@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod config;
 mod dns;
+mod invitation;
 mod reload;
 mod room;
 mod s2s;

@@ -4,6 +4,7 @@
 //! file a built-in configuration holds: one domain `localhost`, loopback only, everything under
 //! `./rookery-data`.
 
+mod accounts;
 pub mod changes;
 pub mod cluster;
 pub mod environment;
@@ -74,6 +75,8 @@ pub struct Config {
     pub sm: StreamManagement,
     /// Who is asked for names.
     pub dns: Dns,
+    /// What holds for registration where it is open at all (XEP-0077).
+    pub registration: ::accounts::Policy,
     /// Other servers.
     pub s2s: s2s::Rules,
     /// Other members.
@@ -96,6 +99,10 @@ pub struct Domain {
     /// PEM file of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// Who may register over XMPP (XEP-0077): `closed`, `invite`, `open`. Default `closed`.
+    pub registration: ::accounts::Admission,
+    /// Who administers it over XMPP (XEP-0133). Default: nobody.
+    pub admins: Vec<String>,
 }
 
 /// Where to listen; an empty list closes it.
@@ -227,6 +234,7 @@ impl Default for Config {
             limits: c2s::config::Limits::default(),
             push: user::config::Push::default(),
             accounts: user::config::Accounts::default(),
+            registration: ::accounts::Policy::default(),
             room: rooms::Rooms::default(),
             turn: Vec::new(),
             pubsub: pubsub::PubSub::default(),
@@ -376,6 +384,7 @@ impl Config {
             return wrong(format!("data_policy.{fault} is no value of XEP-0504"));
         }
         self.report.jids()?;
+        self.check_registration()?;
         self.services_of_rooms()?;
         self.room()?;
         self.turn.iter().try_for_each(turn::Turn::check)?;
@@ -439,6 +448,7 @@ impl Config {
         user::Config {
             accounts: self.accounts.clone(),
             push: self.push,
+            registration: self.of_registered(),
             report_to: self.report.jids().unwrap_or_default(),
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,

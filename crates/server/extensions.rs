@@ -27,6 +27,7 @@ fn gates() -> Vec<Line> {
         ("0206", "XMPP Over BOSH", "1.4"),
         ("0386", "Bind 2", "1.1.0"),
         ("0388", "Extensible SASL Profile", "1.0.4"),
+        ("0445", "Pre-Authenticated In-Band Registration", "0.2.0"),
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
     spoken.map(line).into()
@@ -51,6 +52,7 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         features,
         external: config.external_services()?,
+        administration: None,
         services: config.services(),
     })
 }

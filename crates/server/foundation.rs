@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use accounts::Accounts;
 use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use cluster::Cluster;
@@ -13,7 +14,6 @@ use proto::Hosts;
 use router::Router;
 use sha2::Sha256;
 use store::{Embedded, Measured, Memory, Redis, SharedStore};
-use web::Accounts;
 use xmpp::{BareJid, Bucket, Fence};
 
 use crate::claims;
@@ -84,6 +84,7 @@ impl Foundation {
             fence: Arc::new(move |jid| foundation.upgrade()?.fence(jid)),
             hosts: self.hosts.clone(),
             iterations: config.auth.scram_iterations,
+            tell: None,
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `handoff` | what lives in shards that move |
 //! | `draining` | the end of a member's part in a cluster |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
+//! | `administration` | what operators' words are done with |
 //! | `canary` | how late arbiters are |
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
@@ -20,6 +21,7 @@
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
 
+mod administration;
 mod canary;
 mod claims;
 mod clients;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Administration;
 use actix_rt::{Arbiter, ArbiterHandle};
 use c2s::{Gate, Services, StoredAccounts, Tls};
 use domain::Domain;
@@ -22,6 +23,7 @@ use store::SharedStore;
 use tokio::sync::oneshot;
 use user::{Session, User};
 
+use crate::administration;
 use crate::canary::Canaries;
 use crate::clients::Clients;
 use crate::config::Config;
@@ -69,12 +71,19 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(config: &Config, figures: Arc<Figures>, ids: archive::Ids) -> anyhow::Result<Self> {
+    fn new(
+        config: &Config,
+        figures: Arc<Figures>,
+        (administration, ids): (&Administration, archive::Ids),
+    ) -> anyhow::Result<Self> {
+        let mut user = user::Config { ids: ids.clone(), ..config.user() };
+        user.registration.invitations = Some(administration.accounts.clone());
+        let administration = Some(Arc::new(administration.clone()));
         Ok(Self {
-            user: Arc::new(user::Config { ids: ids.clone(), ..config.user() }),
+            user: Arc::new(user),
             room: Arc::new(room::Shared::new(room::Config { ids, ..config.room()? })),
             pubsub: Arc::new(config.pubsub()?),
-            domain: Arc::new(domain_shared(config)?),
+            domain: Arc::new(domain::Shared { administration, ..domain_shared(config)? }),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
             memory: Memory::watch(config.memory_bytes),
             figures,
@@ -99,15 +108,20 @@ impl Server {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
         let figures = Arc::<Figures>::default();
-        let shared = Shared::new(config, figures, foundation.archive_ids())?;
-        let rooms = Arc::clone(&shared.room);
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
+        let members = administration::meet_members(&foundation, &router);
+        let operators = (&router, &members);
+        let (administration, port) = administration::make(&foundation, config, operators)?;
+        let ids = foundation.archive_ids();
+        let shared = Shared::new(config, figures, (&administration, ids))?;
+        let rooms = Arc::clone(&shared.room);
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let sources = make_sources(&foundation, &router, &shared);
         let pressure = &shared.memory.pressure;
         let services = Services {
             router: router.clone(),
+            registrar: administration::registrar(config, &administration)?,
             accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
             decoy_secret: foundation.secret(b"decoy"),
             features: domain::stream_features(&shared.domain),
@@ -122,14 +136,14 @@ impl Server {
         let others = open_to_others(config, (&foundation, &router), &tls, counted).await?;
         let signs = read_signs(&foundation, &router, shared.canaries);
         let services = web::Services {
-            accounts: foundation.accounts(config),
+            administration,
+            members,
             rooms: Arc::new(Held {
                 store: Arc::clone(&foundation.store),
                 router: router.clone(),
                 shared: Arc::clone(&rooms),
             }),
             router: router.clone(),
-            members: meet_members(&foundation, &router),
             metrics: Arc::new(move || sources.page()),
             unready: {
                 let signs = Arc::clone(&signs);
@@ -142,6 +156,7 @@ impl Server {
             federation: others.as_ref().map(|gate| Arc::new(Watched(gate.desk())) as _),
         };
         let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
+        administration::tell_port(&port, web.https_addresses());
         actix_rt::spawn(foundation.claim_on());
         retain(config, &foundation.store);
         web.set_ready(true);
@@ -381,15 +396,6 @@ fn open_links(
     carrier.serve(&links);
     foundation.take_part_in_moves(router, arbiters);
     Some(links)
-}
-
-/// What operators may ask of all members; the others may ask this one.
-fn meet_members(foundation: &Foundation, router: &Router) -> web::Members {
-    let cluster = &foundation.cluster;
-    let peers = cluster.peers().cloned();
-    let members = web::Members { router: router.clone(), plan: cluster.plan(), peers };
-    members.serve();
-    members
 }
 
 async fn start_arbiters(

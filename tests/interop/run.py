@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import account_cases
 import cluster_cases
 import coturn_cases
 import extension_cases
@@ -21,7 +22,7 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
+MODULES = [account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
            pubsub_cases, stranger_cases, federation_cases, cluster_cases]
 RUN_SECONDS = 900
 

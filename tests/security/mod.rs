@@ -13,6 +13,7 @@ mod hygiene;
 mod jids;
 mod memory;
 mod panics;
+mod registration;
 mod rooms;
 mod sasl;
 pub(crate) mod secure;

@@ -49,7 +49,7 @@ impl Wire {
     }
 
     /// Opens a stream in the clear, and reads the features.
-    pub(super) fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let mut wire = Self::connect(address);
         wire.say(HEADER);
         wire.until(FEATURES);
@@ -78,7 +78,7 @@ impl Wire {
     }
 
     /// Says this. A peer that hangs up shows when something is awaited.
-    pub(super) fn say(&mut self, xml: &str) {
+    pub(crate) fn say(&mut self, xml: &str) {
         self.say_bytes(xml.as_bytes());
     }
 
@@ -88,7 +88,7 @@ impl Wire {
     }
 
     /// What comes up to this mark, with it.
-    pub(super) fn until(&mut self, mark: &str) -> String {
+    pub(crate) fn until(&mut self, mark: &str) -> String {
         text(self.until_bytes(mark.as_bytes()))
     }
 
@@ -155,7 +155,7 @@ pub(super) fn auth_element(mechanism: &str, message: &[u8]) -> String {
 }
 
 /// The page at this path of the server's HTTP.
-pub(super) fn get(address: SocketAddr, path: &str) -> String {
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut wire = Wire::connect(address);
     wire.say(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     wire.rest()

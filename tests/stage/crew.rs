@@ -282,6 +282,7 @@ async fn start_member(
     let services = Services {
         router: router.clone(),
         accounts: Arc::new(StoredAccounts::new(store, router.clone())),
+        registrar: None,
         decoy_secret: vec![7; 32],
         features: domain::stream_features(&shared),
         metrics: Arc::new(Metrics::default()),

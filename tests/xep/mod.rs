@@ -1,5 +1,6 @@
 //! Stories of the extensions, one file each. The first line of a file says whose it is.
 
+mod administration;
 mod archive;
 mod avatar;
 mod avatar_conversion;
@@ -23,6 +24,8 @@ mod displayed;
 mod external_services;
 mod forward;
 mod hints;
+mod invitation;
+mod invited;
 mod jingle_messages;
 mod last;
 mod markers;
@@ -34,6 +37,7 @@ mod outage;
 mod passing;
 mod pep;
 mod ping;
+mod preauth_registration;
 mod preferences;
 mod private;
 mod private_data;
@@ -41,6 +45,7 @@ mod public_data;
 mod pubsub;
 mod push;
 mod receipts;
+mod registration;
 mod reporting;
 mod sasl2;
 mod stanza_id;

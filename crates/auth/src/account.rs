@@ -7,12 +7,15 @@ use crate::stored::DecodeError;
 
 const VERSION: u8 = 1;
 const DISABLED: u8 = 1;
+const LEAVING: u8 = 2;
 
 /// An account as it is stored; Debug prints no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// False: nobody can log in, and nothing is delivered, but nothing is lost.
     pub enabled: bool,
+    /// It is being removed: nobody can log in, and what is kept of it goes.
+    pub leaving: bool,
     /// What a password is checked against.
     pub credentials: Credentials,
 }
@@ -39,13 +42,20 @@ impl Account {
     /// An account that may be used.
     #[must_use]
     pub fn new(credentials: Credentials) -> Self {
-        Self { enabled: true, credentials }
+        Self { enabled: true, leaving: false, credentials }
+    }
+
+    /// Whether somebody may log in.
+    #[must_use]
+    pub fn may_be_used(&self) -> bool {
+        self.enabled && !self.leaving
     }
 
     /// The octets to store.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let flags = if self.enabled { 0 } else { DISABLED };
+        let disabled = if self.enabled { 0 } else { DISABLED };
+        let flags = disabled | if self.leaving { LEAVING } else { 0 };
         [&[VERSION, flags], &self.credentials.encode()[..]].concat()
     }
 
@@ -54,9 +64,10 @@ impl Account {
     /// # Errors
     /// [`AccountError`] for anything else.
     pub fn decode(octets: &[u8]) -> Result<Self, AccountError> {
-        let (enabled, credentials) = split(octets)?;
+        let (flags, credentials) = split(octets)?;
         let credentials = Credentials::decode(credentials).map_err(AccountError::Credentials)?;
-        Ok(Self { enabled, credentials })
+        let (enabled, leaving) = (flags & DISABLED == 0, flags & LEAVING != 0);
+        Ok(Self { enabled, leaving, credentials })
     }
 
     /// Whether a stored account may be used, its credentials unread.
@@ -64,17 +75,33 @@ impl Account {
     /// # Errors
     /// [`AccountError`] where the octets are no account.
     pub fn is_enabled(octets: &[u8]) -> Result<bool, AccountError> {
-        split(octets).map(|(enabled, _)| enabled)
+        split(octets).map(|(flags, _)| flags == 0)
+    }
+
+    /// A stored account, marked as one that is being removed.
+    ///
+    /// # Errors
+    /// [`AccountError`] where the octets are no account.
+    pub fn mark_leaving(octets: &[u8]) -> Result<Vec<u8>, AccountError> {
+        let (flags, credentials) = split(octets)?;
+        Ok([&[VERSION, flags | LEAVING], credentials].concat())
+    }
+
+    /// Whether a stored account is being removed, its credentials unread.
+    ///
+    /// # Errors
+    /// [`AccountError`] where the octets are no account.
+    pub fn is_leaving(octets: &[u8]) -> Result<bool, AccountError> {
+        split(octets).map(|(flags, _)| flags & LEAVING != 0)
     }
 }
 
-fn split(octets: &[u8]) -> Result<(bool, &[u8]), AccountError> {
+fn split(octets: &[u8]) -> Result<(u8, &[u8]), AccountError> {
     let (&[version, flags], credentials) =
         octets.split_first_chunk().ok_or(AccountError::Truncated)?;
     match (version, flags) {
-        (VERSION, 0) => Ok((true, credentials)),
-        (VERSION, DISABLED) => Ok((false, credentials)),
-        (VERSION, flags) => Err(AccountError::Flags(flags)),
+        (VERSION, flags) if flags & !(DISABLED | LEAVING) != 0 => Err(AccountError::Flags(flags)),
+        (VERSION, flags) => Ok((flags, credentials)),
         (version, _) => Err(AccountError::Version(version)),
     }
 }
@@ -83,22 +110,27 @@ fn split(octets: &[u8]) -> Result<(bool, &[u8]), AccountError> {
 mod tests {
     use super::*;
 
-    fn account(enabled: bool) -> Account {
-        Account { enabled, credentials: Credentials::decoy(b"secret", "romeo", 10_000) }
+    fn account(enabled: bool, leaving: bool) -> Account {
+        let credentials = Credentials::decoy(b"secret", "romeo", 10_000);
+        Account { enabled, leaving, credentials }
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        for enabled in [true, false] {
-            let octets = account(enabled).encode();
-            assert_eq!(Account::decode(&octets), Ok(account(enabled)));
-            assert_eq!(Account::is_enabled(&octets), Ok(enabled));
+        for (enabled, leaving) in [(true, false), (false, false), (true, true), (false, true)] {
+            let account = account(enabled, leaving);
+            let octets = account.encode();
+            assert_eq!(Account::decode(&octets), Ok(account.clone()));
+            assert_eq!(Account::is_enabled(&octets), Ok(account.may_be_used()));
+            assert_eq!(Account::is_leaving(&octets), Ok(leaving));
+            let marked = Account::mark_leaving(&octets).unwrap();
+            assert_eq!(Account::decode(&marked), Ok(Account { leaving: true, ..account }));
         }
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let octets = account(true).encode();
+        let octets = account(true, false).encode();
         assert_eq!(Account::decode(&[1]), Err(AccountError::Truncated));
         let cut = Account::decode(&octets[..octets.len() - 1]);
         assert_eq!(cut, Err(AccountError::Credentials(DecodeError::Truncated)));
@@ -108,6 +140,6 @@ mod tests {
             Account::is_enabled(&octets)
         };
         assert_eq!(altered(0, 2), Err(AccountError::Version(2)));
-        assert_eq!(altered(1, 2), Err(AccountError::Flags(2)));
+        assert_eq!(altered(1, 4), Err(AccountError::Flags(4)));
     }
 }

@@ -61,8 +61,10 @@ struct Tries {
 
 /// What counts as one address: all of a /64 is one subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
+pub enum Network {
+    /// An IPv4 address.
     V4(u32),
+    /// The first half of an IPv6 address.
     V6(u64),
 }
 
@@ -140,7 +142,9 @@ impl Tries {
 }
 
 impl Network {
-    fn of(address: IpAddr) -> Self {
+    /// What an address counts as.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
             IpAddr::V6(address) => {
@@ -154,18 +158,21 @@ impl Network {
 /// A map of bounded size in two generations: what is touched moves to the young one; when that is
 /// full it becomes the old one, and the former old one is forgotten.
 #[derive(Debug)]
-struct Recent<K, V> {
+pub struct Recent<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     capacity: usize,
 }
 
 impl<K: Hash + Eq + Copy, V: Default> Recent<K, V> {
-    fn new(capacity: usize) -> Self {
+    /// One that remembers at least the last `capacity` keys, and at most twice as many.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), capacity: capacity.max(1) }
     }
 
-    fn entry(&mut self, key: K) -> &mut V {
+    /// What is known of a key.
+    pub fn entry(&mut self, key: K) -> &mut V {
         let known = self.old.remove(&key);
         if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);

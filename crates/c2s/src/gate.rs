@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use accounts::Registrar;
 use actix_rt::ArbiterHandle;
 use meter::{Level, Pressure};
 use router::Router;
@@ -34,6 +35,8 @@ pub struct Services {
     pub router: Router,
     /// Who may sign in.
     pub accounts: Arc<dyn Accounts>,
+    /// Who registers strangers; none where nobody may register.
+    pub registrar: Option<Arc<Registrar>>,
     /// What made-up salts for unknown users are made from: at least 32 random octets, the same on every
     /// member and over restarts.
     pub decoy_secret: Vec<u8>,
@@ -93,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Tls,
     pub(crate) router: Router,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) registrar: Option<Arc<Registrar>>,
     streams: [Arc<machine::Config>; 4],
     pub(crate) bosh: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
@@ -129,7 +133,9 @@ impl Gate {
         if arbiters.is_empty() {
             return Err(GateError::NoArbiter);
         }
-        let Services { router, accounts, decoy_secret, features, metrics, pressure } = services;
+        let Services { router, accounts, registrar, decoy_secret, mut features, metrics, pressure } =
+            services;
+        features.register = registrar.iter().flat_map(|it| it.domains().cloned()).collect();
         let desk = Desk::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
         let places = match config.limits.enabled {
             true => (config.c2s.connections, config.c2s.connections_per_address),
@@ -144,6 +150,7 @@ impl Gate {
             tls,
             router,
             desk: Arc::new(desk),
+            registrar,
             streams,
             bosh: Arc::default(),
             frugal: Limits { bytes_burst: 0, stanzas_burst: 0, ..config.limits.clone() },

@@ -214,7 +214,7 @@ impl Desk {
             tracing::error!(%error, "log-in failed: {}", cause.unwrap_or_default());
             Failure::TemporaryAuthFailure
         })?;
-        talk.enabled = account.as_ref().is_none_or(|account| account.enabled);
+        talk.enabled = account.as_ref().is_none_or(Account::may_be_used);
         Ok(account)
     }
 

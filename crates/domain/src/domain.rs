@@ -14,6 +14,8 @@ use crate::shared::Shared;
 pub struct Domain {
     /// The address.
     pub jid: BareJid,
+    /// What its answers are made from.
+    pub shared: Arc<Shared>,
 }
 
 impl Entity for Domain {
@@ -22,9 +24,9 @@ impl Entity for Domain {
     const KINDS: &'static [RowKind] = &[];
     const NAME: &'static str = "domain";
 
-    fn load(route: &Route, _: Vec<Row>, _: &Arc<Shared>) -> Result<Self, LoadError> {
+    fn load(route: &Route, _: Vec<Row>, shared: &Arc<Shared>) -> Result<Self, LoadError> {
         match route {
-            Route::Domain(jid) => Ok(Self { jid: jid.clone() }),
+            Route::Domain(jid) => Ok(Self { jid: jid.clone(), shared: Arc::clone(shared) }),
             _ => Err(LoadError { kind: RowKind::Account }),
         }
     }

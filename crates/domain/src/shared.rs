@@ -1,5 +1,8 @@
 //! Owns what the server's answers are made from, and its settings.
 
+use std::sync::Arc;
+
+use accounts::Administration;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
@@ -18,6 +21,8 @@ pub struct Shared {
     pub features: Vec<&'static str>,
     /// Services outside of XMPP, such as relays for calls (XEP-0215).
     pub external: Vec<ExternalService>,
+    /// What operators' words are done with (XEP-0133, XEP-0401); none: nothing is administered over XMPP.
+    pub administration: Option<Arc<Administration>>,
     /// The services of the server, such as rooms.
     pub services: Vec<Service>,
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use xmpp::{FullJid, Stanza, StanzaError, StreamError};
+use xmpp::{BareJid, FullJid, Stanza, StanzaError, StreamError};
 
 use crate::route::{ConnectionId, SessionId};
 use crate::snapshot::SessionSnapshot;
@@ -196,6 +196,9 @@ pub enum UserWord {
     Kept(Box<SessionSnapshot>),
     /// Administration to user: the account was added, disabled, enabled or removed; look at it again.
     AccountChanged,
+    /// Administration to user: by an invitation, this contact and the account see each other from now on (XEP-0401
+    /// §5.5).
+    Befriend(BareJid),
     /// Session to user: whether a socket is attached.
     Attached {
         /// [`SessionId::uid`].

@@ -219,6 +219,7 @@ fn user_words() -> impl Strategy<Value = UserWord> {
             .prop_map(|(session, state)| UserWord::ClientState { session, state }),
         kept().prop_map(UserWord::Kept),
         Just(UserWord::AccountChanged),
+        bares().prop_map(UserWord::Befriend),
         any::<(u64, bool)>()
             .prop_map(|(session, attached)| UserWord::Attached { session, attached }),
     ]

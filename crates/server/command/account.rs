@@ -4,12 +4,13 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use accounts::accounts::Line;
+use accounts::{AccountError, Accounts};
 use clap::{Args, Subcommand};
-use web::accounts::Line;
 use web::administration::{Change, NewAccount, PAGE};
-use web::{AccountError, Accounts};
 
 use super::client::{Client, segment};
+use super::invitation;
 use crate::config::Config;
 use crate::foundation::Foundation;
 
@@ -40,6 +41,19 @@ pub(super) enum Command {
     Enable {
         /// The address: name@domain
         jid: String,
+    },
+    /// Invite somebody to make an account (where registration is "invite" or "open")
+    Invite(invitation::Invite),
+    /// List invitations that can be used
+    Invitations {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove an invitation
+    Uninvite {
+        /// Its id, as `invitations` lists it
+        id: String,
     },
     /// End an account's sessions and forbid to use it; nothing is lost
     Disable {
@@ -93,6 +107,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
             let change = Change { password: Some(secret.read()?), enabled: None };
             work(config, vec![Job::Change(jid, change)])
         }
+        Command::Invite(invite) => invitation::invite(config, invite),
+        Command::Invitations { json } => invitation::list(config, json),
+        Command::Uninvite { id } => invitation::remove(config, &id),
         Command::Enable { jid } => set_enabled(config, jid, true),
         Command::Disable { jid } => set_enabled(config, jid, false),
     }

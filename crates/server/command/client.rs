@@ -56,6 +56,16 @@ impl Client {
         Ok(serde_json::from_slice(&body)?)
     }
 
+    /// One request that makes something, whose answer is JSON.
+    pub(super) fn post<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let body = self.request("POST", path, Some(serde_json::to_vec(body)?))?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
     /// One request to take something away, whose answer is JSON.
     pub(super) fn delete<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
         let body = self.request("DELETE", path, None)?;

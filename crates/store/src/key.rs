@@ -40,6 +40,10 @@ pub enum Kind {
     Affiliation = 21,
     /// One row per room in the directory of its service.
     Listing = 22,
+    /// Invitations of a domain by the hash of their token, with who used them; and a name that is promised to one.
+    Invitation = 30,
+    /// Who is about to make an account of this name.
+    Claim = 31,
 }
 
 /// One row's name.
@@ -83,6 +87,8 @@ impl Kind {
         Self::Room,
         Self::Affiliation,
         Self::Listing,
+        Self::Invitation,
+        Self::Claim,
     ];
 
     /// The kind of a number, as it stands in an engine.

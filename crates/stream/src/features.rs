@@ -1,17 +1,19 @@
 //! Owns `<stream:features/>`: what is offered in each phase of a client's stream (RFC 6120 §4.3.2).
 
-use xmpp::{Element, ns};
+use xmpp::{BareJid, Element, ns};
 
 use crate::machine::profile::{BIND2, SASL2};
 
 /// The namespace of the feature of registration before login (XEP-0077 §8).
 const REGISTER: &str = "http://jabber.org/features/iq-register";
+/// The namespace of the feature of registration with an invitation (XEP-0445 §3).
+const REGISTER_BY_TOKEN: &str = "urn:xmpp:ibr-token:0";
 
 /// What is offered beside STARTTLS, SASL and binding, which every stream goes through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// Registration before login (XEP-0077 §8): such requests are handed to the shell then.
-    pub register: bool,
+    /// Domains with registration before login (XEP-0077 §8, XEP-0445 §3): such requests are handed to the shell there.
+    pub register: Vec<BareJid>,
     /// The session of RFC 3921 §3, marked as optional: old clients wait for it.
     pub session: bool,
     /// Stream management (XEP-0198 §2).
@@ -68,8 +70,13 @@ pub(crate) enum StartTls {
 }
 
 impl Features {
-    /// What is offered before login. Where TLS is required, nothing else is (RFC 6120 §5.3.1).
-    pub(crate) fn before_login(&self, tls: StartTls, sasl: &SaslOffer) -> Vec<Element> {
+    /// What is offered before login at a domain. Where TLS is required, nothing else is (RFC 6120 §5.3.1).
+    pub(crate) fn before_login(
+        &self,
+        domain: Option<&BareJid>,
+        tls: StartTls,
+        sasl: &SaslOffer,
+    ) -> Vec<Element> {
         let mut offered = Vec::new();
         let starttls = Element::new("starttls", ns::TLS);
         match tls {
@@ -81,11 +88,16 @@ impl Features {
         }
         offered.extend(sasl.to_elements());
         offered.extend(self.authentication(sasl));
-        if self.register {
-            offered.push(Element::new("register", REGISTER));
+        if self.registers_at(domain) {
+            offered.extend([REGISTER_BY_TOKEN, REGISTER].map(|ns| Element::new("register", ns)));
         }
         offered.extend(self.limits_before_login.map(StreamLimits::to_element));
         offered
+    }
+
+    /// Whether anybody may register at a domain.
+    pub(crate) fn registers_at(&self, domain: Option<&BareJid>) -> bool {
+        domain.is_some_and(|domain| self.register.contains(domain))
     }
 
     /// Logging in and what may come with it at once (XEP-0388 §2.1, XEP-0386 §3.1).
@@ -182,11 +194,15 @@ mod tests {
         }
     }
 
+    fn domain() -> BareJid {
+        BareJid::parse("capulet.example").unwrap()
+    }
+
     #[test]
     fn required_tls_stands_alone() {
-        let features = Features { register: true, ..Features::default() };
+        let features = Features { register: vec![domain()], ..Features::default() };
         assert_eq!(
-            xml(&features.before_login(StartTls::Required, &sasl())),
+            xml(&features.before_login(Some(&domain()), StartTls::Required, &sasl())),
             "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
         );
     }
@@ -194,12 +210,12 @@ mod tests {
     #[test]
     fn sasl_and_registration_are_offered_before_login() {
         let features = Features {
-            register: true,
+            register: vec![domain()],
             limits_before_login: Some(StreamLimits { max_bytes: 16_384, idle_seconds: None }),
             ..Features::default()
         };
         assert_eq!(
-            xml(&features.before_login(StartTls::Absent, &sasl())),
+            xml(&features.before_login(Some(&domain()), StartTls::Absent, &sasl())),
             "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>\
              <channel-binding type='tls-exporter'/></sasl-channel-binding>\
              <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
@@ -207,10 +223,15 @@ mod tests {
              <authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-1-PLUS</mechanism>\
              <mechanism>SCRAM-SHA-1</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline/></bind>\
              </inline></authentication>\
+             <register xmlns='urn:xmpp:ibr-token:0'/>\
              <register xmlns='http://jabber.org/features/iq-register'/>\
              <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>16384</max-bytes></limits>"
         );
-        let optional = Features::default().before_login(StartTls::Optional, &SaslOffer::default());
+        let other = BareJid::parse("montague.example").unwrap();
+        let elsewhere = xml(&features.before_login(Some(&other), StartTls::Absent, &sasl()));
+        assert!(!elsewhere.contains("<register"), "{elsewhere}");
+        let optional =
+            Features::default().before_login(None, StartTls::Optional, &SaslOffer::default());
         assert_eq!(xml(&optional), "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     }
 
@@ -221,7 +242,7 @@ mod tests {
             "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
         );
         let all = Features {
-            register: true,
+            register: vec![domain()],
             session: true,
             sm: true,
             csi: true,

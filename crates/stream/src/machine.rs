@@ -89,7 +89,7 @@ pub enum Effect {
     /// The client has proved who it is, and goes on in the same stream: set the limits that hold after login, and
     /// call [`Machine::settled`].
     Recognise,
-    /// A request for registration before login (XEP-0077); answer by [`Machine::answer`].
+    /// A request for registration before login (XEP-0077, XEP-0445); answer by [`Machine::registered`].
     Register(Stanza),
     /// Bind a resource and answer by [`Machine::bound`] or [`Machine::bind_refused`].
     Bind {
@@ -149,6 +149,8 @@ enum Phase {
     Handshake,
     /// STARTTLS or SASL is awaited.
     SignIn,
+    /// The shell looks at a request for registration.
+    Registering,
     /// The client has been challenged.
     Challenged,
     /// The shell looks at what the client sent for SASL.
@@ -211,11 +213,13 @@ impl Machine {
         }
     }
 
-    /// Writes an answer to [`Effect::Register`].
-    pub fn answer(&self, stanza: &Stanza, effects: &mut Vec<Effect>) {
-        let mut out = Vec::new();
-        self.config.framing.stanza(stanza, &mut out);
-        effects.push(Effect::Write(out));
+    /// Takes the shell's answer to [`Effect::Register`].
+    pub fn registered(&mut self, stanza: &Stanza, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Registering {
+            self.answer(stanza, effects);
+            self.phase = Phase::SignIn;
+            self.release_held(effects);
+        }
     }
 
     /// Ends the stream: at once with an error (RFC 6120 §4.9), in order without one (§4.4); the shell gives the
@@ -241,7 +245,7 @@ impl Machine {
 
     /// Whether the shell owes an answer. It should read no further until then.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Checking | Phase::Attaching)
+        matches!(self.phase, Phase::Registering | Phase::Checking | Phase::Attaching)
     }
 
     /// Whether a session is bound.
@@ -271,6 +275,7 @@ impl Machine {
                 self.sign_in(&element, effects);
             }
             (Phase::SignIn, Event::Stanza(stanza)) if self.registers(&stanza) => {
+                self.phase = Phase::Registering;
                 effects.push(Effect::Register(stanza));
             }
             (Phase::Binding, Event::Stanza(stanza)) => self.bind(&stanza, effects),
@@ -337,6 +342,12 @@ impl Machine {
         {
             self.step(event, effects);
         }
+    }
+
+    fn answer(&self, stanza: &Stanza, effects: &mut Vec<Effect>) {
+        let mut out = Vec::new();
+        self.config.framing.stanza(stanza, &mut out);
+        self.write(out, effects);
     }
 
     fn write(&self, bytes: Vec<u8>, effects: &mut Vec<Effect>) {

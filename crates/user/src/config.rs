@@ -29,12 +29,25 @@ pub struct Config {
     pub queue_bytes: usize,
     /// What services for push notifications are told (XEP-0357).
     pub push: Push,
+    /// What people may do with their account over XMPP (XEP-0077).
+    pub registration: Registration,
     /// What capability hashes stand for.
     pub caps: Arc<Cache>,
     /// Who is told of reports of spam and abuse (XEP-0377).
     pub report_to: Vec<BareJid>,
     /// Where they count.
     pub figures: Arc<Figures>,
+}
+
+/// What people may do with their account over XMPP (XEP-0077), and whom they have invited.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Whether they may, and which passwords are good.
+    pub policy: accounts::Policy,
+    /// Iterations of new SCRAM verifiers.
+    pub iterations: u32,
+    /// Where invitations are looked up (XEP-0379); none: nowhere.
+    pub invitations: Option<accounts::Accounts>,
 }
 
 /// How much an account may have of anything.
@@ -112,10 +125,18 @@ impl Default for Config {
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
             push: Push::default(),
+            registration: Registration::default(),
             caps: Arc::default(),
             report_to: Vec::new(),
             figures: Arc::default(),
         }
+    }
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        let iterations = auth::credentials::DEFAULT_ITERATIONS;
+        Self { policy: accounts::Policy::default(), iterations, invitations: None }
     }
 }
 

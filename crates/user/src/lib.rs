@@ -19,17 +19,21 @@
 //! | [`roster`] | the roster (RFC 6121 §2) |
 //! | [`subscription`] | the state tables (RFC 6121 §3, appendix A); pure |
 //! | [`presence`] | presence (RFC 6121 §4) |
+//! | [`befriend`] | the subscription that an invitation makes (XEP-0401) |
+//! | [`leaving`] | the end of an account (XEP-0077 §3.2) |
 //! | [`pep`] | the account's nodes, and who wants events of them (XEP-0163) |
 //! | [`offline`] | messages that nobody took yet (XEP-0160) |
 //! | [`figures`] | what is counted |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 
+mod befriend;
 pub mod bind;
 pub mod config;
 pub mod extensions;
 pub mod figures;
 pub mod inbound;
 mod iq;
+mod leaving;
 pub mod offline;
 pub mod outbound;
 pub mod pep;

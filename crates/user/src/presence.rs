@@ -19,10 +19,29 @@ use entity::Context;
 use xmpp::{BareJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::User;
-use crate::extensions::{blocking, deliver};
+use crate::extensions::{blocking, deliver, invited};
 use crate::subscription::Word;
 
 pub use broadcast::session_ended;
+
+/// A word of subscription; one who was invited is a contact at once (XEP-0379).
+fn subscribed(
+    user: &mut User,
+    (stanza, contact): (Stanza, BareJid),
+    word: Word,
+    cx: &mut Context<'_, User>,
+) {
+    let as_any = |user: &mut User, request, cx: &mut Context<'_, User>| {
+        subscribe::inbound(user, request, Word::Subscribe, cx);
+    };
+    let token = invited::token(&stanza).filter(|_| word == Word::Subscribe);
+    if let Some(token) = token
+        && invited::check(user, (stanza.clone(), contact.clone()), token, as_any, cx)
+    {
+        return;
+    }
+    subscribe::inbound(user, (stanza, contact), word, cx);
+}
 
 /// Presence of one of the account's own sessions, stamped with its full address.
 pub fn outbound(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
@@ -50,7 +69,7 @@ pub fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
         (PresenceType::Probe, _) => probe::answer(user, &stanza, &from, cx),
         // The rest is silently ignored where there is no account (§8.5.1).
         _ if !user.exists => {}
-        (_, Some(word)) => subscribe::inbound(user, (stanza, from.bare()), word, cx),
+        (_, Some(word)) => subscribed(user, (stanza, from.bare()), word, cx),
         (PresenceType::Error, _) => error(user, &stanza, &from, cx),
         (PresenceType::Unavailable, _) => {
             directed::forget(user, &stanza, &from);

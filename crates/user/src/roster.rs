@@ -323,6 +323,12 @@ impl Item {
     }
 }
 
+/// A roster as its owner is shown it (§2.1.4), out of its rows; nothing where they cannot be read.
+#[must_use]
+pub fn shown(rows: &[Row]) -> xmpp::Element {
+    Roster::load(rows).unwrap_or_default().element()
+}
+
 /// Keeps an edit, in the turn in which it was made. `then` follows when it is durable, with the push that
 /// clients are owed, or when it was refused and taken back.
 pub(crate) fn keep(

@@ -12,12 +12,13 @@ use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, Key, Kind, Row};
 use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 
+use crate::befriend::befriend;
 use crate::config::Config;
 use crate::extensions::push;
 use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
-use crate::{bind, extensions, inbound, offline, outbound, presence, snapshot, stages};
+use crate::{bind, extensions, inbound, leaving, offline, outbound, presence, snapshot, stages};
 
 /// A local account. There is one even for a name without an account: it says so to whoever asks.
 pub struct User {
@@ -25,6 +26,8 @@ pub struct User {
     pub jid: BareJid,
     /// Whether there is an account of this name, and it may be used.
     pub exists: bool,
+    /// Whether there is none of this name, or it is being removed: nothing is kept for it.
+    pub gone: bool,
     /// Its sessions.
     pub sessions: Sessions,
     /// Its roster and subscriptions (RFC 6121 §2, §3).
@@ -37,6 +40,10 @@ pub struct User {
     pub(crate) knows_last: bool,
     /// What it has in store for sessions to come (XEP-0160).
     pub offline: Offline,
+    /// Whether it was being removed when it was loaded: the next turn goes on with that.
+    pub(crate) leaves: bool,
+    /// Whether that has begun.
+    pub(crate) is_leaving: bool,
     /// Whether it has said again to contacts what it had said when it was last loaded.
     pub(crate) said_again: bool,
     /// What extensions keep of it.
@@ -66,6 +73,7 @@ impl Entity for User {
             return Err(LoadError { kind: Kind::Account });
         };
         let exists = exists(&rows)?;
+        let (gone, leaves) = (is_gone(&rows), is_leaving(&rows));
         let roster = Roster::load(&rows)?;
         let offline = Offline::load(&rows);
         let of_roster = |row: &Row| matches!(row.kind, Kind::Roster | Kind::Pending);
@@ -73,6 +81,9 @@ impl Entity for User {
         let mut user = Self {
             jid: jid.clone(),
             exists,
+            gone,
+            leaves,
+            is_leaving: false,
             sessions: Sessions::default(),
             roster,
             last_id: offline.last_id(),
@@ -91,6 +102,9 @@ impl Entity for User {
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
         if !std::mem::replace(&mut self.said_again, true) {
             outbox::send_again(self, cx);
+        }
+        if std::mem::take(&mut self.leaves) {
+            leaving::begin(self, None, cx);
         }
         match envelope.body {
             Body::Stanza(stanza) => inbound::receive(self, stanza, cx),
@@ -187,7 +201,9 @@ impl User {
                 if let Some(client) = cut_off {
                     push::missed(self, client.resource(), &unacknowledged, cx);
                 }
-                offline::give_back(self, unacknowledged, cx);
+                if !self.gone {
+                    offline::give_back(self, unacknowledged, cx);
+                }
             }
             UserWord::Attached { session, attached } => {
                 if let Some(entry) = self.sessions.get_mut(session) {
@@ -200,6 +216,7 @@ impl User {
             UserWord::Taken { session, mark } => offline::taken(self, session, mark, cx),
             UserWord::End(error) => self.end_all(&error, cx),
             UserWord::AccountChanged => self.look_again(cx),
+            UserWord::Befriend(contact) => befriend(self, contact, cx),
             UserWord::Kept(session) => snapshot::take_back(self, *session, cx),
             UserWord::Start { .. } | UserWord::Stored { .. } => {
                 debug_assert!(false, "a word for somebody else came to a user");
@@ -224,7 +241,11 @@ impl User {
         cx.read(
             move |store, fence| store.get(fence, key),
             |user, cx, row| match row {
+                Ok(Some(row)) if Account::is_leaving(&row) == Ok(true) => {
+                    leaving::begin(user, None, cx);
+                }
                 Ok(row) => {
+                    user.gone = row.is_none();
                     user.exists = row.is_some_and(|row| Account::is_enabled(&row) == Ok(true));
                     if !user.exists {
                         user.end_all(&StreamCondition::NotAuthorized.into(), cx);
@@ -251,8 +272,20 @@ impl User {
     }
 }
 
+fn account(rows: &[Row]) -> Option<&Row> {
+    rows.iter().find(|row| row.kind == Kind::Account)
+}
+
+fn is_leaving(rows: &[Row]) -> bool {
+    account(rows).is_some_and(|row| Account::is_leaving(&row.value) == Ok(true))
+}
+
+fn is_gone(rows: &[Row]) -> bool {
+    account(rows).is_none() || is_leaving(rows)
+}
+
 /// Whether there is an account among the rows, and it may be used.
 fn exists(rows: &[Row]) -> Result<bool, LoadError> {
-    let Some(row) = rows.iter().find(|row| row.kind == Kind::Account) else { return Ok(false) };
+    let Some(row) = account(rows) else { return Ok(false) };
     Account::is_enabled(&row.value).map_err(|_| LoadError { kind: Kind::Account })
 }

@@ -1,14 +1,12 @@
 //! Owns the administration interface: HTTP on a Unix socket that only the server's own user may open.
 //! Everything that changes something is logged with who and what, never with a password.
 
+use accounts::AccountError;
+use accounts::administration::{EndError, Session};
 use actix_web::{HttpResponse, web};
-use proto::session::UserWord;
-use proto::{Body, Route};
-use router::directory::Seen;
 use serde::{Deserialize, Serialize};
-use xmpp::{BareJid, StreamCondition, StreamError};
+use xmpp::BareJid;
 
-use crate::accounts::AccountError;
 use crate::serve::Shared;
 
 /// A bound session, as a listing shows it.
@@ -82,23 +80,26 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse {
-    let after = match page.after.as_deref().map(|after| shared.services.accounts.address(after)) {
+    let after = match page
+        .after
+        .as_deref()
+        .map(|after| shared.services.administration.accounts.address(after))
+    {
         Some(Err(error)) => return problem(&error),
         after => after.and_then(Result::ok),
     };
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
-    match shared.services.accounts.list(after, limit).await {
+    match shared.services.administration.accounts.list(after, limit).await {
         Ok(lines) => HttpResponse::Ok().json(lines),
         Err(error) => problem(&error),
     }
 }
 
 async fn add(shared: web::Data<Shared>, new: web::Json<NewAccount>) -> HttpResponse {
-    let accounts = &shared.services.accounts;
+    let accounts = &shared.services.administration.accounts;
     let done = async {
         let jid = accounts.address(&new.jid)?;
         accounts.add(&jid, &new.password).await?;
-        shared.tell_user(&jid, UserWord::AccountChanged);
         Ok(jid)
     };
     answer(done.await, "account added")
@@ -109,7 +110,7 @@ async fn change(
     jid: web::Path<String>,
     change: web::Json<Change>,
 ) -> HttpResponse {
-    let accounts = &shared.services.accounts;
+    let accounts = &shared.services.administration.accounts;
     let done = async {
         let jid = accounts.address(&jid)?;
         if let Some(password) = &change.password {
@@ -117,7 +118,6 @@ async fn change(
         }
         if let Some(enabled) = change.enabled {
             accounts.set_enabled(&jid, enabled).await?;
-            shared.tell_user(&jid, UserWord::AccountChanged);
         }
         Ok(jid)
     };
@@ -125,23 +125,22 @@ async fn change(
 }
 
 async fn delete(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
-    let accounts = &shared.services.accounts;
+    let accounts = &shared.services.administration.accounts;
     let done = async {
         let jid = accounts.address(&jid)?;
         accounts.delete(&jid).await?;
-        shared.tell_user(&jid, UserWord::AccountChanged);
         Ok(jid)
     };
     answer(done.await, "account deleted")
 }
 
 async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
-    let found = shared.services.members.sessions(None).await;
-    let line = |(member, seen): (String, Seen)| SessionLine {
-        jid: seen.jid.to_string(),
-        address: seen.address,
-        since: seen.since,
-        member,
+    let found = shared.services.administration.sessions.list(None).await;
+    let line = |session: Session| SessionLine {
+        jid: session.jid.to_string(),
+        address: session.address,
+        since: session.since,
+        member: session.member,
     };
     let sessions = found.sessions.into_iter().map(line).collect();
     HttpResponse::Ok().json(SessionList { sessions, silent: found.silent })
@@ -149,29 +148,15 @@ async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
 
 /// Ends the sessions of an account, or the one of a full address.
 async fn kick(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
-    let found = shared.services.members.sessions(Some(&jid)).await;
-    if !found.silent.is_empty() {
-        let error = format!("{} did not answer; try again", found.silent.join(", "));
-        return HttpResponse::ServiceUnavailable().json(Problem { error });
-    }
-    if found.sessions.is_empty() {
-        let error = format!("nobody is logged in as {jid}");
-        return HttpResponse::NotFound().json(Problem { error });
-    }
-    for (_, seen) in &found.sessions {
-        let error =
-            StreamError::from(StreamCondition::Reset).with_text("ended by an administrator");
-        let end = Body::User(UserWord::End(error));
-        shared.services.router.order(Route::Session(seen.id.clone()), end);
-    }
-    let bare = found.sessions.first().map_or("", |(_, seen)| seen.id.account.as_str());
-    tracing::info!(jid = bare, "{} sessions ended by an administrator", found.sessions.len());
-    HttpResponse::NoContent().finish()
-}
-
-impl Shared {
-    fn tell_user(&self, jid: &BareJid, word: UserWord) {
-        self.services.router.order(Route::User(jid.clone()), Body::User(word));
+    match shared.services.administration.end_sessions(&jid).await {
+        Ok(_) => HttpResponse::NoContent().finish(),
+        Err(error) => {
+            let mut response = match error {
+                EndError::Silent(_) => HttpResponse::ServiceUnavailable(),
+                _ => HttpResponse::NotFound(),
+            };
+            response.json(Problem { error: error.to_string() })
+        }
     }
 }
 
@@ -188,10 +173,11 @@ fn answer(done: Result<BareJid, AccountError>, what: &'static str) -> HttpRespon
 fn problem(error: &AccountError) -> HttpResponse {
     let mut response = match error {
         AccountError::Missing(_) => HttpResponse::NotFound(),
-        AccountError::Exists(_) => HttpResponse::Conflict(),
-        AccountError::Store(_) | AccountError::NoOwner(_) | AccountError::Unreadable(_) => {
-            HttpResponse::ServiceUnavailable()
-        }
+        AccountError::Exists(_) | AccountError::Busy(_) => HttpResponse::Conflict(),
+        AccountError::Store(_)
+        | AccountError::NoOwner(_)
+        | AccountError::Leaving(_)
+        | AccountError::Unreadable(_) => HttpResponse::ServiceUnavailable(),
         _ => HttpResponse::UnprocessableEntity(),
     };
     response.json(Problem { error: error.to_string() })

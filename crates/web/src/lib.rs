@@ -3,8 +3,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`accounts`] | what may be done to accounts, with or without a running server |
-//! | [`administration`] | the same over HTTP on a Unix socket, and sessions |
+//! | [`administration`] | accounts and sessions, for operators, over HTTP on a Unix socket |
 //! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
 //! | `door` | listeners for clients |
@@ -12,13 +11,13 @@
 //! | [`federation`] | what operators see of other servers |
 //! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
+//! | [`invitations`] | invitations: their page, and their making |
 //! | `links` | where clients are told to go |
 //! | [`members`] | what all members know together |
 //! | [`metrics`] | the text form of Prometheus |
 //! | [`rooms`] | what may be done to rooms |
 //! | [`serve`] | listeners, started and stopped |
 
-pub mod accounts;
 pub mod administration;
 pub mod clients;
 pub mod cluster;
@@ -27,13 +26,13 @@ mod elsewhere;
 pub mod federation;
 mod handshake;
 pub mod health;
+pub mod invitations;
 mod links;
 pub mod members;
 pub mod metrics;
 pub mod rooms;
 pub mod serve;
 
-pub use accounts::{AccountError, Accounts};
 pub use health::Unmet;
 pub use members::Members;
 pub use metrics::Text;

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use accounts::administration;
 use cluster::plan::Status;
 use cluster::{Peers, PlanHandle};
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{Iter, iter};
-use proto::{MemberId, SessionId};
+use proto::{Body, MemberId, Route, SessionId};
 use router::Router;
 use router::directory::Seen;
 use tokio::time::timeout;
@@ -48,11 +49,11 @@ pub struct Members {
 }
 
 /// Sessions of all members that have answered.
-pub(crate) struct Found {
+struct Found {
     /// Each with the name of its member, by address.
-    pub(crate) sessions: Vec<(String, Seen)>,
+    sessions: Vec<(String, Seen)>,
     /// The names of members that have not.
-    pub(crate) silent: Vec<String>,
+    silent: Vec<String>,
 }
 
 impl Members {
@@ -65,7 +66,7 @@ impl Members {
     }
 
     /// The sessions of a full or bare address; all where none is named.
-    pub(crate) async fn sessions(&self, jid: Option<&str>) -> Found {
+    async fn sessions(&self, jid: Option<&str>) -> Found {
         let (me, plan) = (self.router.member(), self.plan.latest());
         let present = plan.members().filter(|member| member.status != Status::Expelled);
         let answers = present.map(async |member| {
@@ -87,6 +88,27 @@ impl Members {
         }
         found.sessions.sort_by(|(_, a), (_, b)| a.jid.cmp(&b.jid));
         found
+    }
+}
+
+impl administration::Sessions for Members {
+    fn list(&self, of: Option<String>) -> BoxFuture<'static, administration::Seen> {
+        let members = self.clone();
+        Box::pin(async move {
+            let Found { sessions, silent } = members.sessions(of.as_deref()).await;
+            let session = |(member, Seen { id, jid, address, since })| administration::Session {
+                id,
+                jid,
+                address,
+                since,
+                member,
+            };
+            administration::Seen { sessions: sessions.into_iter().map(session).collect(), silent }
+        })
+    }
+
+    fn order(&self, to: Route, body: Body) {
+        self.router.order(to, body);
     }
 }
 

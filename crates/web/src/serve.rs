@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use accounts::Administration;
 use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use router::Router;
 use tokio::sync::watch;
 
-use crate::accounts::Accounts;
 use crate::clients::{self, Clients, IsSecure};
 use crate::door::{self, Door};
 use crate::elsewhere::Elsewhere;
@@ -23,7 +23,7 @@ use crate::federation::Federation;
 use crate::health::Unmet;
 use crate::members::Members;
 use crate::rooms::{self, Rooms};
-use crate::{administration, health};
+use crate::{administration, health, invitations};
 
 /// Headers must be there within this.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,8 +34,8 @@ const BODY_BYTES: usize = 64 << 10;
 /// What HTTP asks of others.
 #[derive(Clone)]
 pub struct Services {
-    /// Accounts.
-    pub accounts: Accounts,
+    /// Accounts, sessions, invitations.
+    pub administration: Administration,
     /// Rooms.
     pub rooms: Arc<dyn Rooms>,
     /// The way to actors.
@@ -133,6 +133,7 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
             .app_data(data.clone())
             .app_data(web::JsonConfig::default().limit(BODY_BYTES))
             .configure(administration::routes)
+            .configure(invitations::routes)
             .configure(rooms::routes)
             .configure(crate::cluster::routes)
             .configure(crate::federation::routes)
@@ -150,11 +151,11 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let (data, data_of_https) = (shared.clone(), shared.clone());
     let http = move |config: &mut web::ServiceConfig| {
         config.app_data(data.clone()).app_data(IsSecure(false));
-        config.configure(clients::routes).configure(health::routes);
+        config.configure(clients::routes).configure(invitations::pages).configure(health::routes);
     };
     let https = move |config: &mut web::ServiceConfig| {
         config.app_data(data_of_https.clone()).app_data(IsSecure(true));
-        config.configure(clients::routes);
+        config.configure(clients::routes).configure(invitations::pages);
     };
     let door = |listener, tls| Door { listener, tls, clients: Arc::clone(&shared.clients) };
     let tls = &shared.services.clients.tls;

@@ -60,6 +60,7 @@ pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner"; // XEP
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event"; // XEP-0060
 pub const AVATAR_DATA: &str = "urn:xmpp:avatar:data"; // XEP-0084
 pub const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata"; // XEP-0084
+pub const PARS: &str = "urn:xmpp:pars:0"; // XEP-0379
 pub const REGISTER: &str = "jabber:iq:register"; // XEP-0077
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates"; // XEP-0085
 pub const VERSION: &str = "jabber:iq:version"; // XEP-0092

@@ -172,6 +172,12 @@ impl Core {
             self.state.login.work = None;
             self.answered(answer, words);
         }
+        if let Some(work) = &mut self.state.login.registers
+            && let Poll::Ready((visit, answer)) = work.as_mut().poll(cx)
+        {
+            (self.state.login.registers, self.state.login.visit) = (None, visit);
+            self.registered(&answer, words);
+        }
         self.look_for_room(cx);
         // Once attached, the arbiter's flush does it for all.
         if self.state.id.is_none() || self.state.closing != Closing::Open {

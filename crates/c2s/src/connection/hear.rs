@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::registrar::Stranger;
 use proto::session::{ClientState, EdgeWord, Gone};
 use proto::{Envelope, ResumptionId, Route, SessionId};
 use router::trace;
@@ -115,7 +116,7 @@ impl Core {
                 Effect::BadStanza { stanza, condition } => {
                     self.answer(stanza.error(&condition.into()), words);
                 }
-                Effect::Register(stanza) => self.unregistered(&stanza, &mut more),
+                Effect::Register(stanza) => self.register(stanza, &mut more),
                 Effect::Answer(stanza) => self.answer(Some(stanza), words),
                 Effect::Nonza(element) => self.nonza(&element, words),
                 Effect::Close(error) => self.closed(error, words),
@@ -224,11 +225,26 @@ impl Core {
         self.state.say(word, words);
     }
 
-    /// Registration is not offered on the stream; who asks all the same is told so.
-    fn unregistered(&mut self, stanza: &Stanza, more: &mut Vec<Effect>) {
-        if let Some(error) = stanza.error(&StanzaCondition::ServiceUnavailable.into()) {
-            self.state.machine.answer(&error, more);
+    /// XEP-0077 §3.1: the request goes to who registers, and is answered later.
+    fn register(&mut self, request: Stanza, more: &mut Vec<Effect>) {
+        let state = &mut self.state;
+        let (registrar, domain) = (state.gate.registrar.clone(), state.machine.domain().cloned());
+        let (Some(registrar), Some(domain)) = (registrar, domain) else { return };
+        if !state.gate.router.lease().holds() {
+            let answer = request.error(&StanzaCondition::ResourceConstraint.into());
+            return answer.iter().for_each(|answer| state.machine.registered(answer, more));
         }
+        let stranger = Stranger { address: state.address(), domain };
+        let visit = state.login.visit.clone();
+        state.login.registers = Some(Box::pin(registrar.answer(visit, stranger, request)));
+    }
+
+    /// The request for registration has come to an answer.
+    pub(super) fn registered(&mut self, answer: &Stanza, words: &mut Vec<Envelope>) {
+        let mut effects = Vec::new();
+        self.state.machine.registered(answer, &mut effects);
+        // What was held behind it may begin something else.
+        let _continues = self.perform(&mut effects, words);
     }
 
     fn nonza(&mut self, element: &Element, words: &mut Vec<Envelope>) {
@@ -316,7 +332,7 @@ impl Core {
             // What is left goes with the end, whenever that goes.
             self.state.short = false;
         }
-        self.state.login.work = None;
+        (self.state.login.work, self.state.login.registers) = (None, None);
         self.state.limit_closing();
     }
 }

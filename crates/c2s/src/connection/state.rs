@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::registrar::Visit;
 use auth::{ChannelBinding, Offer};
 use proto::session::{EdgeWord, Gone};
 use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
 use stream::{Framing, Machine, SaslOffer, machine};
 use tokio::time::Instant;
-use xmpp::{BareJid, Epoch, FullJid, Jid, Origin};
+use xmpp::{BareJid, Epoch, FullJid, Jid, Origin, Stanza};
 
 use super::clock::Clock;
 use super::confirm::Unconfirmed;
@@ -83,6 +84,10 @@ pub(super) struct Login {
     pub(super) talk: Option<Box<Talk>>,
     /// What is looked up or computed now.
     pub(super) work: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    /// What the client has come to by registration (XEP-0077).
+    pub(super) visit: Visit,
+    /// A request for registration that is looked at now.
+    pub(super) registers: Option<Registering>,
     /// The TLS handshake begins once everything is out.
     pub(super) starts_tls: bool,
     /// The account, until the connection has moved to it.
@@ -90,6 +95,9 @@ pub(super) struct Login {
     /// The machine is told when it has (XEP-0388).
     pub(super) calls: bool,
 }
+
+/// A request for registration, and what the client has come to by it.
+type Registering = Pin<Box<dyn Future<Output = (Visit, Stanza)> + Send>>;
 
 /// The session that the connection holds.
 pub(super) struct Bound {

@@ -135,6 +135,7 @@ impl Stage {
         let services = Services {
             router,
             accounts: Arc::new(FakeAccounts::new(&domain)),
+            registrar: None,
             decoy_secret: vec![9; 32],
             features: Features { sm: true, csi: true, ..Features::default() },
             metrics: Arc::clone(&metrics),
@@ -262,7 +263,7 @@ impl Host {
 impl FakeAccounts {
     fn new(domain: &BareJid) -> Self {
         let jid = |name: &str| BareJid::parse(&format!("{name}@{domain}")).unwrap();
-        let account = |enabled| Account { enabled, credentials: CREDENTIALS.clone() };
+        let account = |enabled| Account { enabled, ..Account::new(CREDENTIALS.clone()) };
         let guests = (0..GUESTS).map(|number| (jid(&format!("guest{number}")), account(true)));
         let named = [(jid("juliet"), account(true)), (jid("tybalt"), account(false))];
         Self(guests.chain(named).collect())

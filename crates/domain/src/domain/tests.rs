@@ -21,6 +21,7 @@ fn shared() -> Shared {
         version: "0.1.0".into(),
         features: vec![ns::CARBONS, ns::BLOCKING, ns::PING],
         external: Vec::new(),
+        administration: None,
         services: vec![Service {
             jid: bare("rooms.capulet.lit"),
             identity: ("conference", "text"),

@@ -2,7 +2,7 @@
 //! has. With the forms of XEP-0128, version 1.0.1.
 
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
+use entity::{Answer, Context, Extension, Iq, Request, command};
 use xmpp::disco::Info;
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
@@ -62,7 +62,11 @@ fn info(
         Some(node) if is_server && caps::is_node(node, &info) => {
             Ok(Answer::Result(info.to_element(Some(node))))
         }
-        Some(_) => Err(StanzaCondition::ItemNotFound.into()),
+        Some(node) => {
+            let asker = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+            let command = command::info(&EXTENSIONS, domain, node, asker);
+            command.unwrap_or_else(|| Err(StanzaCondition::ItemNotFound.into())).map(Answer::Result)
+        }
     }
 }
 
@@ -72,8 +76,15 @@ fn items(
     request: &Request,
     cx: &mut Context<'_, Domain>,
 ) -> Result<Answer, StanzaError> {
-    if request.payload.attr("node").is_some() {
-        return Err(StanzaCondition::ItemNotFound.into());
+    match request.payload.attr("node") {
+        None => {}
+        Some(ns::COMMANDS) => {
+            let asker = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
+            let own = domain.jid.clone();
+            let commands = command::items(&EXTENSIONS, domain, own.as_str(), asker);
+            return Ok(Answer::Result(commands));
+        }
+        Some(_) => return Err(StanzaCondition::ItemNotFound.into()),
     }
     let query = Element::new("query", ns::DISCO_ITEMS);
     if cx.shared.service(&domain.jid).is_some() {

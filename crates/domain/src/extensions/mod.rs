@@ -1,10 +1,13 @@
 //! Owns the ordered list of what the server's address answers, one file per XEP.
 
+pub mod admin;
 pub mod caps;
+pub mod commands;
 pub mod contact;
 pub mod data_policy;
 pub mod disco;
 pub mod external_services;
+pub mod invite;
 pub mod last;
 pub mod outage;
 pub mod ping;
@@ -25,6 +28,9 @@ const LIST: &[Extension<Domain>] = &[
     outage::EXTENSION,
     data_policy::EXTENSION,
     external_services::EXTENSION,
+    commands::EXTENSION,
+    invite::EXTENSION,
+    admin::EXTENSION,
     last::EXTENSION,
     ping::EXTENSION,
     time::EXTENSION,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{
-    decode_connection, decode_full, decode_session, encode_connection, encode_session, encode_text,
+    decode_bare, decode_connection, decode_full, decode_session, encode_connection, encode_session,
+    encode_text,
 };
 use super::pb::edge_word::Word as EdgeMessage;
 use super::pb::home_word::Word as HomeMessage;
@@ -177,6 +178,7 @@ pub(super) fn encode_user(word: &UserWord) -> pb::UserWord {
         }
         UserWord::Kept(session) => UserMessage::Kept(session.encode()),
         UserWord::AccountChanged => UserMessage::AccountChanged(pb::AccountChanged {}),
+        UserWord::Befriend(contact) => UserMessage::Befriend(encode_text(contact.as_str())),
         UserWord::Attached { session, attached } => {
             UserMessage::Attached(pb::Attached { session: *session, attached: *attached })
         }
@@ -209,6 +211,7 @@ pub(super) fn decode_user(message: pb::UserWord) -> Result<UserWord, WireError> 
         }
         UserMessage::Kept(session) => UserWord::Kept(decode_kept(&session)?),
         UserMessage::AccountChanged(pb::AccountChanged {}) => UserWord::AccountChanged,
+        UserMessage::Befriend(contact) => UserWord::Befriend(decode_bare(&contact)?),
         UserMessage::Attached(pb::Attached { session, attached }) => {
             UserWord::Attached { session, attached }
         }

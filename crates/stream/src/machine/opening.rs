@@ -37,7 +37,10 @@ impl Machine {
     fn offer_features(&mut self, effects: &mut Vec<Effect>) {
         let features = match self.account {
             Some(_) => self.config.features.after_login(),
-            None => self.config.features.before_login(self.starttls, &self.offer),
+            None => {
+                let features = &self.config.features;
+                features.before_login(self.domain.as_ref(), self.starttls, &self.offer)
+            }
         };
         self.write(self.config.framing.features(&features), effects);
         self.phase = match self.account {

@@ -10,9 +10,6 @@ use super::profile::SASL2;
 use super::{Effect, Machine, Phase};
 use crate::features::{SaslOffer, StartTls};
 
-/// The namespace of registration (XEP-0077).
-const REGISTER: &str = "jabber:iq:register";
-
 /// What a step of a SASL negotiation led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SaslOutcome {
@@ -66,14 +63,17 @@ impl Machine {
         }
     }
 
-    /// Whether a stanza before login is a request for registration (XEP-0077 §3.1), where that is offered.
+    /// Whether a stanza before login is a request for registration (XEP-0077 §3.1, XEP-0445 §4), where that is
+    /// offered.
     pub(super) fn registers(&self, stanza: &Stanza) -> bool {
         let here = stanza.head().to.as_ref().map(|to| to.as_str());
-        self.config.features.register
+        self.config.features.registers_at(self.domain.as_ref())
             && self.starttls != StartTls::Required
             && matches!(stanza.kind(), Kind::Iq(IqType::Get | IqType::Set))
             && (here.is_none() || here == self.domain.as_ref().map(|domain| domain.as_str()))
-            && stanza.payload().is_some_and(|payload| payload.ns == REGISTER)
+            && stanza
+                .payload()
+                .is_some_and(|payload| [ns::REGISTER, ns::PARS].contains(&payload.ns))
     }
 
     fn start_tls(&mut self, element: &Element, effects: &mut Vec<Effect>) {

@@ -121,11 +121,12 @@ struct Shell {
 impl Shell {
     fn new(answers: u64) -> Self {
         let domain = BareJid::parse("x").expect("a domain");
+        let register = if answers & 4 > 0 { vec![domain.clone()] } else { Vec::new() };
         let config = Config {
             domains: vec![domain],
             tls: [Tls::Required, Tls::Optional, Tls::Absent, Tls::Direct][(answers % 4) as usize],
             framing: Framing::Tcp,
-            features: Features { sm: true, register: answers & 4 > 0, ..Features::default() },
+            features: Features { sm: true, register, ..Features::default() },
             sasl_failures_max: 5,
             bind_failures_max: 10,
         };
@@ -186,6 +187,7 @@ impl Shell {
             Effect::Sasl { .. }
             | Effect::SaslResponse(_)
             | Effect::Recognise
+            | Effect::Register(_)
             | Effect::Bind { .. }
             | Effect::Resume { .. } => {
                 assert_eq!(self.question, None, "one question at a time");
@@ -200,7 +202,7 @@ impl Shell {
                 }
             }
             Effect::Close(_) => self.closed = true,
-            Effect::SaslAbort | Effect::Register(_) => {}
+            Effect::SaslAbort => {}
         }
     }
 
@@ -225,6 +227,9 @@ impl Shell {
                 self.machine.bind_refused(&error, iq_id, effects);
             }
             Some(Effect::Recognise) => self.machine.settled(effects),
+            Some(Effect::Register(request)) => {
+                self.machine.registered(&request.result(None), effects);
+            }
             Some(Effect::Resume { .. }) if bits > 0 => {
                 let jid = self.machine.account().and_then(|jid| jid.with_resource("r").ok());
                 let jid = jid.expect("only who is known resumes");

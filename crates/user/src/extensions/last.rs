@@ -5,7 +5,7 @@ use bytes::Bytes;
 use entity::Verdict;
 use entity::extension::{SessionEvent, Who};
 use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind};
-use store::{Key, Kind, Write};
+use store::{Key, Kind, Row, Write};
 use xmpp::{
     Element, IqType, Kind as StanzaKind, PresenceType, Stanza, StanzaCondition, StanzaError, ns,
 };
@@ -73,13 +73,22 @@ pub(super) fn load(user: &mut User) -> Result<(), LoadError> {
     let Some(row) = super::take_setting(user, ITEM) else {
         return Ok(());
     };
-    let left = row.value.split_at_checked(8).and_then(|(time, status)| {
-        let unix_micros = u64::from_be_bytes(time.try_into().ok()?);
-        Some(Left { unix_micros, status: str::from_utf8(status).ok()?.to_owned() })
-    });
-    let left = left.ok_or(LoadError { kind: Kind::Setting })?;
+    let left = read(&row.value).ok_or(LoadError { kind: Kind::Setting })?;
     user.slots.get_or_make(|| left);
     Ok(())
+}
+
+fn read(value: &[u8]) -> Option<Left> {
+    let (time, status) = value.split_first_chunk()?;
+    let status = str::from_utf8(status).ok()?.to_owned();
+    Some(Left { unix_micros: u64::from_be_bytes(*time), status })
+}
+
+/// When the last client left, in seconds since 1970-01-01 UTC, out of rows.
+#[must_use]
+pub fn left_in(rows: &[Row]) -> Option<u64> {
+    let is = |row: &&Row| row.kind == Kind::Setting && row.item == ITEM.as_bytes();
+    Some(read(&rows.iter().find(is)?.value)?.unix_micros / 1_000_000)
 }
 
 /// When the last client left, in microseconds since 1970-01-01 UTC; none while one is there.

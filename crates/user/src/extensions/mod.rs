@@ -17,6 +17,7 @@ pub mod delay;
 pub mod disco;
 pub mod displayed;
 pub mod hints;
+pub mod invited;
 pub mod known;
 pub mod last;
 pub mod pep;
@@ -24,6 +25,7 @@ pub mod ping;
 pub mod preferences;
 pub mod private;
 pub mod push;
+pub mod registration;
 pub mod reporting;
 pub mod stanza_id;
 #[cfg(test)]
@@ -57,6 +59,8 @@ const LIST: &[Extension<User>] = &[
     last::EXTENSION,
     ping::EXTENSION,
     private::EXTENSION,
+    registration::EXTENSION,
+    invited::EXTENSION,
     vcard::EXTENSION,
     avatar::EXTENSION,
     avatar::PUBLISHED,

@@ -193,7 +193,7 @@ pub(crate) fn hide(contact: &BareJid, resources: &[FullJid], cx: &mut Context<'_
 }
 
 /// The current presence of each available resource to a contact that may see it now (§3.1.5).
-fn show(user: &User, contact: &BareJid, cx: &mut Context<'_, User>) {
+pub(crate) fn show(user: &User, contact: &BareJid, cx: &mut Context<'_, User>) {
     if !user.roster.is_subscriber(contact) || is_blocked(user, contact) {
         return;
     }

@@ -37,10 +37,11 @@ fn nothing_but_tls_and_sasl_is_heard_before_login() {
 #[test]
 fn registration_is_heard_before_login_where_it_is_offered() {
     let mut open = config(Tls::Optional);
-    open.features.register = true;
+    open.features.register = open.domains.clone();
     let request = "<iq type='get' id='r'><query xmlns='jabber:iq:register'/></iq>";
     let mut stage = Stage::at_signin(open.clone());
     assert!(stage.send(request).starts_with("[Register("));
+    assert_eq!(stage.send(AUTH), "", "it waits for the answer");
     let result = Stanza::build(
         xmpp::Head {
             kind: xmpp::Kind::Iq(xmpp::IqType::Result),
@@ -51,8 +52,9 @@ fn registration_is_heard_before_login_where_it_is_offered() {
         },
         &[],
     );
-    stage.machine.answer(&result, &mut stage.effects);
-    assert_eq!(stage.shown(), "<iq type='result' id='r'/>");
+    stage.machine.registered(&result, &mut stage.effects);
+    assert!(stage.shown().starts_with("<iq type='result' id='r'/>[Sasl"));
+    stage = Stage::at_signin(open.clone());
     let elsewhere = request.replace("type='get'", "type='get' to='example.com'");
     assert_eq!(stage.send(&elsewhere), stream_error(C::NotAuthorized));
     open.tls = Tls::Required;

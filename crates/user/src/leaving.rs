@@ -1,0 +1,107 @@
+//! Owns the end of an account: it is marked, it takes leave of its sessions and contacts, and everything that is
+//! kept of it goes (XEP-0077 §3.2). Begun once it is finished, also by another process: the mark says so.
+
+use auth::Account;
+use entity::{Context, Request};
+use store::{Key, Kind, Write};
+use xmpp::{BareJid, StanzaCondition, StreamCondition};
+
+use crate::User;
+use crate::extensions::{reply, store_error};
+use crate::presence::subscribe::say;
+use crate::subscription::Word;
+
+/// Begins, or goes on. Who asked is answered when the mark is kept: from then on there is no way back.
+pub(crate) fn begin(user: &mut User, request: Option<Request>, cx: &mut Context<'_, User>) {
+    if std::mem::replace(&mut user.is_leaving, true) {
+        // Who asks twice has his stream ended by what has begun.
+        return;
+    }
+    let key = key(&user.jid);
+    cx.read(
+        move |store, fence| store.get(fence, key),
+        move |user, cx, row| {
+            let marked = row.map(|row| row.and_then(|row| Account::mark_leaving(&row).ok()));
+            match marked {
+                Ok(Some(marked)) => mark(user, request, marked, cx),
+                Ok(None) => {
+                    refuse(user, request, &StanzaCondition::RegistrationRequired.into(), cx)
+                }
+                Err(error) => refuse(user, request, &store_error(&error), cx),
+            }
+        },
+    );
+}
+
+fn refuse(
+    user: &mut User,
+    request: Option<Request>,
+    error: &xmpp::StanzaError,
+    cx: &mut Context<'_, User>,
+) {
+    user.is_leaving = false;
+    if let Some(request) = request {
+        reply(user, &request, Err(error.clone()), cx);
+    }
+}
+
+fn mark(user: &User, request: Option<Request>, marked: Vec<u8>, cx: &mut Context<'_, User>) {
+    let write = Write::Put(key(&user.jid), marked.clone().into());
+    cx.commit_then(vec![write], move |user, cx, kept| match kept {
+        Ok(()) => {
+            (user.exists, user.gone) = (false, true);
+            if let Some(request) = request {
+                reply(user, &request, Ok(None), cx);
+            }
+            take_leave(user, cx);
+            // Behind everything that was written because of it.
+            let last = Write::Put(key(&user.jid), marked.into());
+            cx.commit_then(vec![last], |user, cx, kept| erase(user, kept, cx));
+        }
+        Err(error) => refuse(user, request, &store_error(&error), cx),
+    });
+}
+
+/// Sessions end with `not-authorized`, and nobody is subscribed to anybody any more (§3.2).
+fn take_leave(user: &mut User, cx: &mut Context<'_, User>) {
+    let sessions: Vec<u64> = user.sessions.iter().map(|entry| entry.id.uid).collect();
+    for session in sessions {
+        crate::bind::end(user, session, StreamCondition::NotAuthorized.into(), cx);
+    }
+    for (contact, item) in user.roster.iter() {
+        if item.from_subscribed() {
+            say(user, contact, Word::Unsubscribed, None, cx);
+        }
+        if item.to_subscribed() || item.ask {
+            say(user, contact, Word::Unsubscribe, None, cx);
+        }
+    }
+    let requests: Vec<BareJid> =
+        user.roster.requests().map(|(contact, _)| contact.clone()).collect();
+    for contact in requests.iter().filter(|contact| !user.roster.is_subscriber(contact)) {
+        say(user, contact, Word::Unsubscribed, None, cx);
+    }
+}
+
+fn erase(user: &User, kept: Result<(), store::Error>, cx: &mut Context<'_, User>) {
+    if let Err(error) = kept {
+        tracing::warn!(jid = %user.jid, %error, "an account is not gone yet");
+        return cx.close();
+    }
+    let jid = user.jid.clone();
+    cx.read(
+        move |store, fence| store.erase(fence, jid),
+        |user, cx, gone| {
+            match gone {
+                Ok(()) => tracing::info!(jid = %user.jid, "an account is gone"),
+                Err(error) => tracing::warn!(jid = %user.jid, %error, "an account is not gone yet"),
+            }
+            // Whoever asks next finds what is stored then; if that is the mark, it begins anew.
+            cx.close();
+        },
+    );
+}
+
+fn key(jid: &BareJid) -> Key {
+    Key::new(jid.clone(), Kind::Account, "")
+}
