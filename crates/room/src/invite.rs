@@ -245,7 +245,9 @@ fn pass_decline(
 
 /// An invitation cannot be delivered: who has invited is told why (§7.8.2, last paragraph but two).
 pub(crate) fn bounced(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
-    let Some(error) = stanza.child("error", "") else { return };
+    // It comes from whoever was invited, who may have written anything into it.
+    let error = stanza.child("error", "").filter(|it| it.to_bytes().len() <= REASON_BYTES);
+    let Some(error) = error else { return };
     let Some(inviter) = settle(room, from.bare_str()) else { return };
     let head = Head {
         kind: Kind::Message(MessageType::Error),

@@ -15,7 +15,7 @@ fn a_moderator_takes_back_what_another_has_said() {
         )
     };
     let told = format!(
-        "<message type='groupchat' from='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'><moderated xmlns='{MODERATE}' by='{{room coven}}/first'><occupant-id xmlns='urn:xmpp:occupant-id:0'/></moderated><reason>Spam</reason></retract><stanza-id xmlns='urn:xmpp:sid:0' by='{{room coven}}'/></message>"
+        "<message type='groupchat' id='{{$word}}' from='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'><moderated xmlns='{MODERATE}' by='{{room coven}}/first'><occupant-id xmlns='urn:xmpp:occupant-id:0'/></moderated><reason>Spam</reason></retract><stanza-id xmlns='urn:xmpp:sid:0' by='{{room coven}}'/></message>"
     );
     play(&format!(
         "
@@ -36,7 +36,7 @@ fn a_moderator_takes_back_what_another_has_said() {
         hag/pda       receives {told}
         hag/pda       sends    <iq type='set' id='q' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'/></iq>
         hag/pda       receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
-                               <message xmlns='jabber:client' id='m1' from='{{room coven}}/hag'><retracted xmlns='{RETRACT}'><moderated xmlns='{MODERATE}'>…</moderated><reason>Spam</reason></retracted>…</message></forwarded></result></message>
+                               <message xmlns='jabber:client' id='m1' from='{{room coven}}/hag'><retracted xmlns='{RETRACT}' id='{{$word}}'><moderated xmlns='{MODERATE}'>…</moderated><reason>Spam</reason></retracted>…</message></forwarded></result></message>
         hag/pda       receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
         hag/pda       receives <iq type='result' id='q'>…</iq>
         everyone is quiet

@@ -42,6 +42,29 @@ fn what_somebody_takes_back_is_a_tombstone_and_nobody_takes_back_what_is_not_his
     ));
 }
 
+// XEP-0424 §4: a tombstone names the retraction, also where its sender gave it no name.
+#[test]
+fn a_retraction_without_an_id_gets_one() {
+    play(&format!(
+        "
+        hag/pda connects
+        {}
+        hag/pda sends    <message type='groupchat' id='m1' to='{{room coven}}'><body>oops</body></message>
+        hag/pda receives <message id='m1'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
+        hag/pda sends    <message type='groupchat' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>
+        hag/pda receives <message id='{{$retraction}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/>…</message>
+        everyone is quiet
+        hag/pda sends    <iq type='set' id='q' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'/></iq>
+        hag/pda receives <message><result xmlns='urn:xmpp:mam:2' id='{{$sid}}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/>
+                         <message xmlns='jabber:client' id='m1'><retracted xmlns='{RETRACT}' id='{{$retraction}}'/>…</message></forwarded></result></message>
+        hag/pda receives <message><result xmlns='urn:xmpp:mam:2'>…</result></message>
+        hag/pda receives <iq type='result' id='q'>…</iq>
+        everyone is quiet
+    ",
+        made("hag/pda", "coven", "hag"),
+    ));
+}
+
 fn enters_quietly(who: &str) -> String {
     format!(
         "
