@@ -19,6 +19,7 @@
 //! - [`stored`]: their stored form
 //! - [`account`]: what is stored of an account
 //! - [`saslprep`]: RFC 4013
+//! - [`token`]: what clients log in with instead of a password
 //! - [`throttle`]: how often one may try
 
 pub mod account;
@@ -35,6 +36,7 @@ pub mod scram;
 pub mod server;
 pub mod stored;
 pub mod throttle;
+pub mod token;
 
 pub use account::Account;
 pub use binding::ChannelBinding;

@@ -8,6 +8,8 @@ use crate::scram::Hash;
 /// A SASL mechanism. Ordered from strong to weak: the strongest is the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
+    /// A certificate, shown in the TLS handshake (RFC 4422 appendix A, XEP-0178).
+    External,
     /// SCRAM tied to the TLS connection (RFC 5802 §6).
     ScramPlus(Hash),
     /// SCRAM alone (RFC 5802, RFC 7677).
@@ -19,7 +21,8 @@ pub enum Mechanism {
 impl Mechanism {
     /// Every mechanism, the strongest first. Channel binding counts more than the hash
     /// (XEP-0438 §5.1).
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::External,
         Self::ScramPlus(Hash::Sha512),
         Self::ScramPlus(Hash::Sha256),
         Self::ScramPlus(Hash::Sha1),
@@ -33,6 +36,7 @@ impl Mechanism {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::External => "EXTERNAL",
             Self::ScramPlus(Hash::Sha512) => "SCRAM-SHA-512-PLUS",
             Self::ScramPlus(Hash::Sha256) => "SCRAM-SHA-256-PLUS",
             Self::ScramPlus(Hash::Sha1) => "SCRAM-SHA-1-PLUS",

@@ -17,6 +17,8 @@ pub struct Terms {
     pub bindings: Vec<ChannelBinding>,
     /// Mechanisms that the policy forbids.
     pub forbidden: Vec<Mechanism>,
+    /// The addresses that the client has proved to be its own, by its certificate.
+    pub addresses: Vec<String>,
 }
 
 /// The mechanisms and channel bindings offered on one stream. Both the stream features and the
@@ -25,6 +27,7 @@ pub struct Terms {
 pub struct Offer {
     mechanisms: Vec<Mechanism>,
     bindings: Vec<ChannelBinding>,
+    addresses: Vec<String>,
     tls: bool,
     downgrade_hash: bool,
 }
@@ -34,16 +37,17 @@ impl Offer {
     /// nothing and are left out; without TLS there are no bindings.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let Terms { tls, plain, downgrade_hash, mut bindings, forbidden } = terms;
+        let Terms { tls, plain, downgrade_hash, mut bindings, forbidden, addresses } = terms;
         bindings.retain(|binding| tls && !binding.data().is_empty());
         let allowed = |mechanism: &Mechanism| match mechanism {
             mechanism if forbidden.contains(mechanism) => false,
+            Mechanism::External => !addresses.is_empty(),
             Mechanism::ScramPlus(_) => !bindings.is_empty(),
             Mechanism::Scram(_) => true,
             Mechanism::Plain => tls && plain,
         };
         let mechanisms = Mechanism::ALL.into_iter().filter(allowed).collect();
-        Self { mechanisms, bindings, tls, downgrade_hash }
+        Self { mechanisms, bindings, addresses, tls, downgrade_hash }
     }
 
     /// The offered mechanisms, the strongest first, for `<mechanisms/>`.
@@ -62,6 +66,18 @@ impl Offer {
     #[must_use]
     pub fn binding(&self, name: &str) -> Option<&ChannelBinding> {
         self.bindings.iter().find(|binding| binding.name() == name)
+    }
+
+    /// The addresses that the client has proved to be its own.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Whether the stream is protected by TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.tls
     }
 
     /// The mechanism that the client asks for, if it is offered.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::encoding::MAX_MESSAGE_BYTES;
-use crate::identity;
+use crate::identity::{self, Claim};
 use crate::plain::{self, Password};
 use crate::scram::keys::Keys;
 use crate::scram::server::{Challenged, Named, ScramServer};
@@ -94,6 +94,8 @@ enum State {
     Named { username: String, scram: Named, decoy: Keys },
     /// The client's proof is awaited.
     Challenged { username: String, scram: Challenged },
+    /// The client has proved who it is; whether there is such an account is awaited.
+    Proved { username: String },
     /// The result of the password check is awaited.
     Checking { username: String },
     /// Over.
@@ -129,6 +131,7 @@ impl Negotiation {
             return Step::Failure(Failure::MalformedRequest);
         }
         let step = match std::mem::replace(&mut self.state, State::Done) {
+            State::Chosen(Mechanism::External) => self.external(message),
             State::Chosen(Mechanism::Plain) => self.plain(message),
             State::Chosen(Mechanism::Scram(hash)) => {
                 self.scram(ScramServer { hash, plus: false }, message)
@@ -139,7 +142,7 @@ impl Negotiation {
             State::Challenged { username, scram } => scram
                 .client_final(message)
                 .map(|signature| Step::Success { username, additional: Some(signature) }),
-            State::Named { .. } | State::Checking { .. } | State::Done => {
+            State::Named { .. } | State::Proved { .. } | State::Checking { .. } | State::Done => {
                 Err(Failure::MalformedRequest)
             }
         };
@@ -158,6 +161,10 @@ impl Negotiation {
                 self.state = State::Challenged { username, scram };
                 Step::Challenge(challenge)
             }
+            State::Proved { username } if credentials.is_some() => {
+                Step::Success { username, additional: None }
+            }
+            State::Proved { .. } => Step::Failure(Failure::NotAuthorized),
             _ => Step::Failure(Failure::TemporaryAuthFailure),
         }
     }
@@ -185,6 +192,28 @@ impl Negotiation {
             State::Challenged { username, .. } => Some(username),
             _ => None,
         }
+    }
+
+    /// XEP-0178 §2: an address of the certificate at this domain; which one, the client must say where there are several.
+    fn external(&mut self, message: &[u8]) -> Result<Step, Failure> {
+        let wanted = std::str::from_utf8(message).map_err(|_| Failure::MalformedRequest)?;
+        let domain = &self.context.domain;
+        let is_here = |address: &&String| {
+            address.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+        };
+        let mut own = self.context.offer.addresses().iter().filter(is_here);
+        let address = match wanted {
+            "" => own.next().filter(|_| own.next().is_none()).ok_or(Failure::InvalidAuthzid)?,
+            _ => {
+                let asked = identity::account(wanted, domain);
+                let is_asked =
+                    |it: &&String| asked.is_some() && identity::account(it, domain) == asked;
+                own.find(is_asked).ok_or(Failure::InvalidAuthzid)?
+            }
+        };
+        let username = Claim { authcid: address, authzid: None }.admit(domain)?;
+        self.state = State::Proved { username: username.clone() };
+        Ok(Step::NeedCredentials { username })
     }
 
     fn plain(&mut self, message: &[u8]) -> Result<Step, Failure> {
@@ -225,6 +254,7 @@ impl fmt::Debug for Negotiation {
             State::Chosen(_) => "Negotiation(chosen)",
             State::Named { .. } => "Negotiation(named)",
             State::Challenged { .. } => "Negotiation(challenged)",
+            State::Proved { .. } => "Negotiation(proved)",
             State::Checking { .. } => "Negotiation(checking)",
             State::Done => "Negotiation(done)",
         })

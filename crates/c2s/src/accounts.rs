@@ -7,14 +7,35 @@ use auth::credentials::DEFAULT_ITERATIONS;
 use auth::{Account, Credentials};
 use futures_util::future::BoxFuture;
 use router::Router;
-use store::{Fence, Key, Kind, SharedStore};
+use store::{Batch, Fence, Key, Kind, SharedStore, Write};
 use xmpp::BareJid;
+
+use crate::tokens::DEVICES;
 
 /// Where accounts are looked up. Shared by all threads.
 pub trait Accounts: Send + Sync + 'static {
     /// The account of this address; none where there is none.
     fn account(&self, jid: BareJid) -> BoxFuture<'static, Result<Option<Account>, LookupError>>;
+
+    /// What is kept of the tokens of its clients. Default: nothing.
+    fn tokens(&self, jid: BareJid) -> BoxFuture<'static, Result<Vec<TokenRow>, LookupError>> {
+        drop(jid);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Keeps rows of tokens, or removes them. Default: nothing is kept, and the client is not told of a token.
+    fn keep_tokens(
+        &self,
+        jid: BareJid,
+        rows: Vec<(String, Option<Vec<u8>>)>,
+    ) -> BoxFuture<'static, Result<(), LookupError>> {
+        drop((jid, rows));
+        Box::pin(async { Err(LookupError::Store(store::Error::Closed)) })
+    }
 }
+
+/// What is kept of the tokens of a client: the name of its row, and the row.
+pub type TokenRow = (String, Vec<u8>);
 
 /// Why an account cannot be looked up now. The client is told to try again later.
 #[derive(Debug, thiserror::Error)]
@@ -43,19 +64,28 @@ impl StoredAccounts {
         let nobody = Account::new(Credentials::decoy(b"", "", DEFAULT_ITERATIONS)).encode();
         Self { store, router, nobody: nobody.into() }
     }
+
+    /// By what right rows of an account are read.
+    fn fence(&self, jid: &BareJid) -> Fence {
+        Fence { bucket: self.router.bucket(jid), epoch: self.router.epoch(jid) }
+    }
+
+    /// By what right rows are written that gates alone write, on whichever member.
+    fn owners_fence(&self, jid: &BareJid) -> Fence {
+        self.router.owners_fence(jid).unwrap_or_else(|| self.fence(jid))
+    }
 }
 
 impl Accounts for StoredAccounts {
     fn account(&self, jid: BareJid) -> BoxFuture<'static, Result<Option<Account>, LookupError>> {
         let (store, nobody) = (Arc::clone(&self.store), Arc::clone(&self.nobody));
-        let bucket = self.router.bucket(&jid);
-        let fence = Fence { bucket, epoch: self.router.epoch(&jid) };
+        let fence = self.fence(&jid);
         Box::pin(async move {
             let key = Key::new(jid, Kind::Account, "");
             let row = match store.get(fence, key.clone()).await {
                 // Another member owns the account. Reading by its epoch is no claim.
                 Err(store::Error::Fenced { current, .. }) => {
-                    let fence = Fence { bucket, epoch: store::Epoch(current) };
+                    let fence = Fence { epoch: store::Epoch(current), ..fence };
                     store.get(fence, key).await
                 }
                 row => row,
@@ -67,6 +97,37 @@ impl Accounts for StoredAccounts {
             Account::decode(&row).map(Some).map_err(LookupError::Row)
         })
     }
+
+    fn tokens(&self, jid: BareJid) -> BoxFuture<'static, Result<Vec<TokenRow>, LookupError>> {
+        let fence = self.owners_fence(&jid);
+        let rows = self.store.scan(fence, jid, Kind::Token, None, 2 * DEVICES);
+        Box::pin(async move {
+            let rows = rows.await.map_err(LookupError::Store)?;
+            let row = |row: store::Row| {
+                (String::from_utf8_lossy(&row.item).into_owned(), row.value.to_vec())
+            };
+            Ok(rows.into_iter().map(row).collect())
+        })
+    }
+
+    fn keep_tokens(
+        &self,
+        jid: BareJid,
+        rows: Vec<(String, Option<Vec<u8>>)>,
+    ) -> BoxFuture<'static, Result<(), LookupError>> {
+        let mut batch = Batch::new(self.owners_fence(&jid));
+        for (item, row) in rows {
+            let key = Key::new(jid.clone(), Kind::Token, item);
+            batch = batch.with(match row {
+                Some(row) => Write::Put(key, row.into()),
+                None => Write::Delete(key),
+            });
+        }
+        let kept = self.store.commit(vec![batch]);
+        Box::pin(async move {
+            kept.await.pop().unwrap_or(Err(store::Error::Closed)).map_err(LookupError::Store)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +135,7 @@ mod tests {
     use cluster::{HashKey, Lease, Plan, PlanHandle};
     use proto::{Hosts, MemberId};
     use store::contract::block_on;
-    use store::{Batch, Epoch, Memory, Write};
+    use store::{Epoch, Memory};
 
     use super::*;
 

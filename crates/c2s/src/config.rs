@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use auth::Mechanism;
@@ -71,6 +72,13 @@ pub struct Auth {
     /// Iterations of new SCRAM verifiers, and of the made-up ones for unknown users. Default 10,000
     /// (XEP-0438 §7).
     pub scram_iterations: u32,
+    /// Days for which a token holds that a client logs in with instead of a password (XEP-0484); 0: none are given.
+    /// Default 30.
+    pub token_days: u32,
+    /// PEM file of authorities that are trusted to say who clients are (XEP-0178): clients are asked for certificates,
+    /// and whoever shows one with an address of XMPP in it may log in with it. Default: nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
 }
 
 /// How much of anything a client may send.
@@ -276,6 +284,8 @@ impl Default for Auth {
         Self {
             mechanisms: names.collect(),
             scram_iterations: auth::credentials::DEFAULT_ITERATIONS,
+            token_days: 30,
+            client_ca: None,
         }
     }
 }

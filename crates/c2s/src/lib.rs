@@ -19,6 +19,7 @@
 //! | [`tls`] | certificates and the TLS of streams |
 //! | `signin` | SASL with accounts, throttle and clock |
 //! | [`accounts`] | who may sign in |
+//! | `tokens` | what clients sign in with instead of a password |
 //! | `rate` | how fast a client may send |
 //! | `budgets` | and all clients of one account together |
 //! | `outbox` | bytes that the socket has not taken |
@@ -43,8 +44,9 @@ mod socket;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod tokens;
 
-pub use accounts::{Accounts, LookupError, StoredAccounts};
+pub use accounts::{Accounts, LookupError, StoredAccounts, TokenRow};
 pub use config::Config;
 pub use gate::{Gate, GateError, Services};
 pub use handover::{Handover, Upgraded};

@@ -3,6 +3,7 @@
 pub use meter::Counter;
 
 use auth::Mechanism;
+use auth::token::TokenMechanism;
 use meter::By;
 use xmpp::{Kind, StreamCondition};
 
@@ -63,7 +64,8 @@ const REFUSALS: [&str; 4] = ["all", "address", "memory", "gone"];
 const KINDS: [&str; 3] = ["message", "presence", "iq"];
 
 /// The last one stands for whatever clients make up.
-const MECHANISMS: [&str; 8] = [
+const MECHANISMS: [&str; 10] = [
+    "EXTERNAL",
     "SCRAM-SHA-512-PLUS",
     "SCRAM-SHA-256-PLUS",
     "SCRAM-SHA-1-PLUS",
@@ -71,6 +73,7 @@ const MECHANISMS: [&str; 8] = [
     "SCRAM-SHA-256",
     "SCRAM-SHA-1",
     "PLAIN",
+    "HT-SHA-256",
     "unknown",
 ];
 
@@ -114,7 +117,11 @@ pub(crate) fn transport(kind: Transport) -> &'static str {
 
 /// The name of a mechanism, as a label.
 pub(crate) fn mechanism(name: &str) -> &'static str {
-    Mechanism::from_name(name).map_or("unknown", Mechanism::name)
+    match Mechanism::from_name(name) {
+        Some(mechanism) => mechanism.name(),
+        None if TokenMechanism::from_name(name).is_some() => "HT-SHA-256",
+        None => "unknown",
+    }
 }
 
 impl Default for Metrics {

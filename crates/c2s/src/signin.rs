@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use auth::token::{Attempt, TokenMechanism};
 use auth::{Account, Context, Failure, Mechanism, Negotiation, Offer, PasswordCheck, Step};
 use auth::{ChannelBinding, Terms, Throttle, Verdict};
+use stream::Tokens;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use xmpp::{BareJid, Jid};
@@ -14,6 +16,7 @@ use xmpp::{BareJid, Jid};
 use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
 use crate::metrics::{self, Metrics};
+use crate::tokens::{Given, TokenDesk, Who};
 
 /// Addresses, and pairs of account and address, that the throttle remembers at least.
 const THROTTLE_CAPACITY: usize = 16_384;
@@ -23,6 +26,7 @@ const CHECKS_AT_A_TIME: usize = 4;
 /// What all negotiations share.
 pub(crate) struct Desk {
     accounts: Arc<dyn Accounts>,
+    tokens: TokenDesk,
     metrics: Arc<Metrics>,
     throttle: Mutex<Throttle>,
     /// Not in load tests.
@@ -45,6 +49,8 @@ pub(crate) struct Caller {
     pub(crate) domain: BareJid,
     /// What the stream was offered.
     pub(crate) offer: Offer,
+    /// What it says of tokens; nothing where it logs in without the profile that has them.
+    pub(crate) tokens: Tokens,
 }
 
 /// A negotiation that waits for the client.
@@ -53,8 +59,8 @@ pub(crate) struct Talk {
     /// As the metrics name it.
     mechanism: &'static str,
     negotiation: Negotiation,
-    /// False once an account was found that must not be used.
-    enabled: bool,
+    /// The account that was found; none: it was not looked for yet, or is none.
+    account: Option<Account>,
 }
 
 /// What the client is told next.
@@ -67,6 +73,8 @@ pub(crate) enum Answer {
         account: BareJid,
         /// The octets of the element, if any.
         additional: Option<Vec<u8>>,
+        /// A token, for the next time.
+        token: Option<Given>,
     },
     /// `<failure/>`. The client may try again.
     Failure(Failure),
@@ -85,8 +93,10 @@ impl Desk {
     ) -> Result<Self, ConfigError> {
         let allowed = config.auth.allowed()?;
         let forbidden = Mechanism::ALL.into_iter().filter(|known| !allowed.contains(known));
+        let tokens = TokenDesk::new(Arc::clone(&accounts), &decoy_secret, config.auth.token_days);
         Ok(Self {
             accounts,
+            tokens,
             metrics,
             throttle: Mutex::new(Throttle::new(THROTTLE_CAPACITY)),
             throttles: config.limits.enabled,
@@ -101,8 +111,12 @@ impl Desk {
     }
 
     /// What a stream is offered; nothing where TLS must come first. `bindings` are those of its TLS
-    /// connection; none without TLS.
-    pub(crate) fn offer(&self, bindings: Option<Vec<ChannelBinding>>) -> Offer {
+    /// connection; none without TLS. `addresses` are those that the client's certificate has.
+    pub(crate) fn offer(
+        &self,
+        bindings: Option<Vec<ChannelBinding>>,
+        addresses: Vec<String>,
+    ) -> Offer {
         let tls = bindings.is_some();
         let forbidden =
             if self.require_tls && !tls { Mechanism::ALL.to_vec() } else { self.forbidden.clone() };
@@ -112,7 +126,13 @@ impl Desk {
             downgrade_hash: tls,
             bindings: bindings.unwrap_or_default(),
             forbidden,
+            addresses,
         })
+    }
+
+    /// The mechanisms of tokens that a stream with this offer is offered.
+    pub(crate) fn offered_tokens(&self, offer: &Offer) -> Vec<String> {
+        self.tokens.offered(offer)
     }
 
     /// `<auth/>` with this text.
@@ -130,6 +150,10 @@ impl Desk {
             Ok(initial) => initial,
             Err(failure) => return self.count(label, Answer::Failure(failure)),
         };
+        if let Some(mechanism) = self.tokens.choose(&mechanism, &caller.offer) {
+            let judged = self.judge(&caller, mechanism, &initial.unwrap_or_default()).await;
+            return self.count(label, judged.unwrap_or_else(Answer::Failure));
+        }
         let mut nonce = [0; auth::server::NONCE_LEN];
         if getrandom::fill(&mut nonce).is_err() {
             return self.count(label, Answer::Failure(Failure::TemporaryAuthFailure));
@@ -142,7 +166,7 @@ impl Desk {
             iterations: self.iterations,
         };
         let (negotiation, step) = Negotiation::start(&mechanism, initial.as_deref(), context);
-        let talk = Box::new(Talk { caller, mechanism: label, negotiation, enabled: true });
+        let talk = Box::new(Talk { caller, mechanism: label, negotiation, account: None });
         let answer = self.run(talk, step).await;
         self.count(label, answer)
     }
@@ -174,7 +198,7 @@ impl Desk {
                 Step::NeedCredentials { username } => self.look_up(&mut talk, &username).await,
                 Step::NeedPasswordCheck(check) => self.check(&mut talk, check).await,
                 Step::Success { username, additional } => {
-                    return self.succeed(&talk, &username, additional);
+                    return self.succeed(&talk, &username, additional).await;
                 }
                 Step::Failure(failure) => return Answer::Failure(failure),
             };
@@ -186,12 +210,13 @@ impl Desk {
     }
 
     async fn look_up(&self, talk: &mut Talk, username: &str) -> Result<Step, Failure> {
-        let account = self.account(talk, username).await?;
-        Ok(talk.negotiation.credentials(account.as_ref().map(|account| &account.credentials)))
+        talk.account = self.account(&talk.caller, username).await?;
+        let credentials = talk.account.as_ref().map(|account| &account.credentials);
+        Ok(talk.negotiation.credentials(credentials))
     }
 
     async fn check(&self, talk: &mut Talk, check: PasswordCheck) -> Result<Step, Failure> {
-        let account = self.account(talk, &check.username).await?;
+        talk.account = self.account(&talk.caller, &check.username).await?;
         // First the place, then the throttle: who waits for a place has not tried yet. Never closed.
         let acquire = || self.checks.acquire();
         let mut place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
@@ -200,22 +225,44 @@ impl Desk {
             tokio::time::sleep(delay).await;
             place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
         }
-        let verify = move || check.verify(account.as_ref().map(|account| &account.credentials));
+        let credentials = talk.account.as_ref().map(|account| account.credentials.clone());
+        let verify = move || check.verify(credentials.as_ref());
         let right = tokio::task::spawn_blocking(verify).await;
         drop(place);
         Ok(talk.negotiation.password_checked(right.map_err(|_| Failure::TemporaryAuthFailure)?))
     }
 
-    /// That an account may not be used is told to those alone who prove that it is theirs.
-    async fn account(&self, talk: &mut Talk, username: &str) -> Result<Option<Account>, Failure> {
-        let Some(jid) = address(username, &talk.caller.domain) else { return Ok(None) };
-        let account = self.accounts.account(jid).await.map_err(|error| {
+    /// A token in place of a password: one message, one answer.
+    async fn judge(
+        &self,
+        caller: &Caller,
+        mechanism: TokenMechanism,
+        message: &[u8],
+    ) -> Result<Answer, Failure> {
+        let attempt = Attempt::read(message, caller.domain.as_str())?;
+        if let Some(delay) = self.try_now(caller, &attempt.username)? {
+            tokio::time::sleep(delay).await;
+        }
+        let jid = address(&attempt.username, &caller.domain).ok_or(Failure::NotAuthorized)?;
+        let account = self.account(caller, &attempt.username).await?;
+        let (tokens, offer) = (&caller.tokens, &caller.offer);
+        let who = Who { jid: &jid, account: account.as_ref(), tokens, offer };
+        let (answer, token) = self.tokens.judge(who, (&attempt, mechanism)).await?;
+        let key = throttle_key(&attempt.username, &caller.domain);
+        self.throttle().succeeded(caller.address, &key);
+        if !account.as_ref().is_some_and(Account::may_be_used) {
+            return Err(Failure::AccountDisabled);
+        }
+        Ok(Answer::Success { account: jid, additional: Some(answer), token })
+    }
+
+    async fn account(&self, caller: &Caller, username: &str) -> Result<Option<Account>, Failure> {
+        let Some(jid) = address(username, &caller.domain) else { return Ok(None) };
+        self.accounts.account(jid).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, "log-in failed: {}", cause.unwrap_or_default());
             Failure::TemporaryAuthFailure
-        })?;
-        talk.enabled = account.as_ref().is_none_or(Account::may_be_used);
-        Ok(account)
+        })
     }
 
     /// Asks the throttle, at the last moment before a proof is judged; answers how long to wait first.
@@ -236,16 +283,19 @@ impl Desk {
         }
     }
 
-    fn succeed(&self, talk: &Talk, username: &str, additional: Option<Vec<u8>>) -> Answer {
-        let Caller { address: peer, domain, .. } = &talk.caller;
+    /// That an account may not be used is told to those alone who prove that it is theirs.
+    async fn succeed(&self, talk: &Talk, username: &str, additional: Option<Vec<u8>>) -> Answer {
+        let Caller { address: peer, domain, tokens, offer } = &talk.caller;
         self.throttle().succeeded(*peer, &throttle_key(username, domain));
-        let Some(account) = address(username, domain) else {
+        let Some(jid) = address(username, domain) else {
             return Answer::Failure(Failure::NotAuthorized);
         };
-        if !talk.enabled {
+        if !talk.account.as_ref().is_none_or(Account::may_be_used) {
             return Answer::Failure(Failure::AccountDisabled);
         }
-        Answer::Success { account, additional }
+        let who = Who { jid: &jid, account: talk.account.as_ref(), tokens, offer };
+        let token = self.tokens.give(who).await;
+        Answer::Success { account: jid, additional, token }
     }
 
     fn count(&self, mechanism: &str, answer: Answer) -> Answer {
@@ -301,7 +351,8 @@ mod tests {
         let (accounts, metrics) = (Arc::new(Nobody), Arc::default());
         let desk = Desk::new(config, accounts, vec![9; 32], metrics).unwrap();
         let address = IpAddr::from([192, 0, 2, 1]);
-        let caller = Caller { address, domain: domain(), offer: desk.offer(None) };
+        let (offer, tokens) = (desk.offer(None, Vec::new()), Tokens::default());
+        let caller = Caller { address, domain: domain(), offer, tokens };
         // Each name is new, so that no account is slowed down.
         (0..50).map(|number| desk.try_now(&caller, &format!("user{number}"))).collect()
     }

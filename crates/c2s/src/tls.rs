@@ -6,24 +6,26 @@
 //! | [`describe`] | what an operator is told about them |
 //! | [`certificate`] | certificates and keys: read, checked, or made here |
 //! | [`binding`] | what ties SASL to the connection (RFC 9266, RFC 5929) |
+//! | [`person`] | whose certificate a client shows (XEP-0178) |
 //! | [`pump`] | ciphertext in, plaintext out |
 
 pub(crate) mod binding;
 pub(crate) mod certificate;
 mod describe;
+mod person;
 pub(crate) mod pump;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{self, Ticketer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
 pub use certificate::CertificateError;
 pub use describe::Description;
@@ -62,6 +64,8 @@ struct Shared {
     domains: Vec<Domain>,
     /// Where self-signed certificates are kept.
     dir: PathBuf,
+    /// Who is trusted to say who clients are: they are asked for certificates.
+    client_ca: Option<PathBuf>,
     current: RwLock<Arc<Generation>>,
 }
 
@@ -103,8 +107,21 @@ impl Tls {
     /// # Errors
     /// What is wrong with which file.
     pub fn load(domains: Vec<Domain>, dir: PathBuf) -> Result<Self, CertificateError> {
-        let current = RwLock::new(Arc::new(Generation::load(&domains, &dir)?));
-        Ok(Self { shared: Arc::new(Shared { domains, dir, current }) })
+        Self::load_for(domains, dir, None)
+    }
+
+    /// As [`Tls::load`]; clients that have a certificate of one of these authorities, a PEM file, may show it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_for(
+        domains: Vec<Domain>,
+        dir: PathBuf,
+        client_ca: Option<PathBuf>,
+    ) -> Result<Self, CertificateError> {
+        let generation = Generation::load(&domains, &dir, client_ca.as_deref())?;
+        let current = RwLock::new(Arc::new(generation));
+        Ok(Self { shared: Arc::new(Shared { domains, dir, client_ca, current }) })
     }
 
     /// Reads all files again; connections from now on see what is there. Where anything is wrong, all
@@ -113,7 +130,8 @@ impl Tls {
     /// # Errors
     /// As of [`Tls::load`].
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let next = Arc::new(Generation::load(&self.shared.domains, &self.shared.dir)?);
+        let Shared { domains, dir, client_ca, .. } = &*self.shared;
+        let next = Arc::new(Generation::load(domains, dir, client_ca.as_deref())?);
         *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(())
     }
@@ -139,26 +157,30 @@ impl Tls {
 }
 
 impl Generation {
-    fn load(domains: &[Domain], dir: &std::path::Path) -> Result<Self, CertificateError> {
+    fn load(
+        domains: &[Domain],
+        dir: &Path,
+        client_ca: Option<&Path>,
+    ) -> Result<Self, CertificateError> {
+        let clients = client_ca.map(certificate::authorities).transpose()?;
         let first = domains.first().ok_or(CertificateError::NoDomain)?.name.clone();
         let mut by_domain = HashMap::new();
         for domain in domains {
             by_domain.insert(domain.name.clone(), certificate::load(domain, dir)?);
         }
         let certificates = Arc::new(Certificates { by_domain, first });
-        let config = |fallback: &String| {
-            server_config(Resolver {
-                certificates: Arc::clone(&certificates),
-                fallback: fallback.clone(),
-            })
+        let config = |fallback: &String, clients: Option<&Arc<RootCertStore>>| {
+            let resolver =
+                Resolver { certificates: Arc::clone(&certificates), fallback: fallback.clone() };
+            server_config(resolver, clients)
         };
-        let mut direct = config(&certificates.first)?;
+        let mut direct = config(&certificates.first, clients.as_ref())?;
         direct.alpn_protocols = vec![ALPN.to_vec()];
-        let mut https = config(&certificates.first)?;
+        let mut https = config(&certificates.first, None)?;
         https.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut upgraded = HashMap::new();
         for domain in certificates.by_domain.keys() {
-            upgraded.insert(domain.clone(), Arc::new(config(domain)?));
+            upgraded.insert(domain.clone(), Arc::new(config(domain, clients.as_ref())?));
         }
         let (direct, https) = (Arc::new(direct), Arc::new(https));
         Ok(Self { certificates, direct, https, upgraded })
@@ -205,13 +227,26 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// TLS 1.2 and 1.3; resumption by tickets whose key this process changes every few hours (RFC 7590
-/// §3.3); no early data, which may be replayed.
-fn server_config(resolver: Resolver) -> Result<ServerConfig, CertificateError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+/// §3.3); no early data, which may be replayed. Clients may show certificates of these authorities.
+fn server_config(
+    resolver: Resolver,
+    clients: Option<&Arc<RootCertStore>>,
+) -> Result<ServerConfig, CertificateError> {
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(CertificateError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
+        .map_err(CertificateError::Setup)?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let roots = Arc::clone(roots);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier = verifier.allow_unauthenticated().build();
+            let other = |error: VerifierBuilderError| rustls::Error::General(error.to_string());
+            let verifier = verifier.map_err(|error| CertificateError::Setup(other(error)))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
     config.ticketer = Ticketer::new().map_err(CertificateError::Setup)?;
     Ok(config)
 }

@@ -44,6 +44,10 @@ pub enum Kind {
     Invitation = 30,
     /// Who is about to make an account of this name.
     Claim = 31,
+    /// One row per slot for a file that the account was given (XEP-0363), by the file's name.
+    Upload = 40,
+    /// One row per client that logs in by tokens (XEP-0484), by a hash of its name.
+    Token = 41,
 }
 
 /// One row's name.
@@ -89,6 +93,8 @@ impl Kind {
         Self::Listing,
         Self::Invitation,
         Self::Claim,
+        Self::Upload,
+        Self::Token,
     ];
 
     /// The kind of a number, as it stands in an engine.

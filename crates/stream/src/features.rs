@@ -2,7 +2,7 @@
 
 use xmpp::{BareJid, Element, ns};
 
-use crate::machine::profile::{BIND2, SASL2};
+use crate::machine::profile::{BIND2, FAST, SASL2};
 
 /// The namespace of the feature of registration before login (XEP-0077 §8).
 const REGISTER: &str = "http://jabber.org/features/iq-register";
@@ -59,6 +59,8 @@ pub struct SaslOffer {
     pub mechanisms: Vec<String>,
     /// Types of channel binding (XEP-0440).
     pub bindings: Vec<String>,
+    /// Mechanisms of tokens (XEP-0484).
+    pub tokens: Vec<String>,
 }
 
 /// Whether STARTTLS is offered on a stream.
@@ -114,7 +116,8 @@ impl Features {
             .with_child(Element::new("inline", BIND2).with_children(inline_of_bind));
         let inline = Element::new("inline", SASL2)
             .with_child(bind)
-            .with_children(self.sm.then(|| Element::new("sm", ns::SM)));
+            .with_children(self.sm.then(|| Element::new("sm", ns::SM)))
+            .with_children(sasl.fast());
         let mechanisms = sasl.mechanisms.iter().map(mechanism);
         Some(Element::new("authentication", SASL2).with_children(mechanisms).with_child(inline))
     }
@@ -164,6 +167,14 @@ impl StreamLimits {
 }
 
 impl SaslOffer {
+    /// XEP-0484 §3.1
+    fn fast(&self) -> Option<Element> {
+        let mechanism = |name: &String| Element::new("mechanism", FAST).with_text(name.clone());
+        let mechanisms = self.tokens.iter().map(mechanism);
+        let offered = !self.tokens.is_empty();
+        offered.then(|| Element::new("fast", FAST).with_children(mechanisms))
+    }
+
     fn to_elements(&self) -> impl Iterator<Item = Element> {
         let binding = |name: &String| {
             Element::new("channel-binding", ns::CHANNEL_BINDING).with_attr("type", name.clone())
@@ -191,6 +202,7 @@ mod tests {
         SaslOffer {
             mechanisms: vec!["SCRAM-SHA-1-PLUS".to_owned(), "SCRAM-SHA-1".to_owned()],
             bindings: vec!["tls-exporter".to_owned()],
+            tokens: Vec::new(),
         }
     }
 

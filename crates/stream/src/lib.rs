@@ -28,5 +28,5 @@ pub use documents::Documents;
 pub use features::{Features, SaslOffer};
 pub use framing::Framing;
 pub use limits::Limits;
-pub use machine::{Effect, Machine, SaslOutcome};
+pub use machine::{Effect, Machine, SaslOutcome, Tokens};
 pub use parser::{Event, Parser, StreamHeader};

@@ -22,6 +22,7 @@ use crate::features::{Features, SaslOffer, StartTls};
 use crate::framing::{Framing, Response};
 use crate::sm;
 
+pub use profile::Tokens;
 pub use signin::SaslOutcome;
 
 /// What all streams of one listener have in common.

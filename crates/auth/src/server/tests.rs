@@ -160,7 +160,7 @@ fn an_account_without_the_hash_looks_like_a_wrong_password() {
 
 #[test]
 fn without_an_initial_response_the_server_asks_for_it() {
-    for mechanism in Mechanism::ALL {
+    for mechanism in offer().mechanisms() {
         let (mut server, step) = Negotiation::start(mechanism.name(), None, context());
         assert!(matches!(&step, Step::Challenge(empty) if empty.is_empty()), "{step:?}");
         assert_failure(&server.step(b""), Failure::MalformedRequest);
@@ -245,7 +245,7 @@ fn a_hostile_message_never_succeeds() {
         b"romeo\0wherefore",
     ];
     for message in messages {
-        for mechanism in Mechanism::ALL {
+        for mechanism in offer().mechanisms() {
             let (_, step) = Negotiation::start(mechanism.name(), Some(message), context());
             assert_failure(&step, Failure::MalformedRequest);
         }
@@ -332,4 +332,34 @@ fn no_step_prints_a_password() {
     let (server, step) = Negotiation::start("PLAIN", Some(b"\0romeo\0wherefore"), context());
     let printed = format!("{server:?} {step:?} {:?}", context());
     assert!(printed.contains("romeo") && !printed.contains("wherefore"), "{printed}");
+}
+
+// XEP-0178 §2
+#[test]
+fn a_certificate_lets_in_whom_it_names_at_this_domain() {
+    let start = |addresses: &[&str], wanted: &str| {
+        let addresses = addresses.iter().map(|it| (*it).to_owned()).collect();
+        let offer = Offer::new(Terms { tls: true, addresses, ..Terms::default() });
+        Negotiation::start("EXTERNAL", Some(wanted.as_bytes()), Context { offer, ..context() })
+    };
+    let own = format!("romeo@{DOMAIN}");
+    for wanted in ["", own.as_str()] {
+        let (mut server, step) = start(&[&own, "romeo@elsewhere.example"], wanted);
+        assert!(matches!(step, Step::NeedCredentials { .. }), "{step:?}");
+        assert!(matches!(server.credentials(Some(romeo())), Step::Success { .. }));
+    }
+    let (mut server, _) = start(&[&own], "");
+    assert!(matches!(server.credentials(None), Step::Failure(Failure::NotAuthorized)));
+    let other = format!("juliet@{DOMAIN}");
+    for (addresses, wanted) in [
+        (&[own.as_str()][..], other.as_str()),
+        (&[&own, &other], ""),
+        (&["romeo@elsewhere.example"], ""),
+        (&["romeo@elsewhere.example"], own.as_str()),
+    ] {
+        let (_, step) = start(addresses, wanted);
+        assert!(matches!(step, Step::Failure(Failure::InvalidAuthzid)), "{step:?}");
+    }
+    let (_, step) = start(&[], &own);
+    assert!(matches!(step, Step::Failure(Failure::InvalidMechanism)), "{step:?}");
 }

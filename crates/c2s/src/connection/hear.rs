@@ -19,6 +19,7 @@ use super::state::{Closing, Login, Sm};
 use crate::metrics::Tally;
 use crate::signin::{Answer, Caller};
 use crate::socket::{Scratch, Socket};
+use crate::tokens::Given;
 
 impl Core {
     /// Takes what was read; answers how many stanzas were in it.
@@ -70,8 +71,11 @@ impl Core {
                 self.state.login.talk = Some(talk);
                 SaslOutcome::Challenge(data)
             }
-            Answer::Success { account, additional } => {
+            Answer::Success { account, additional, token } => {
                 tracing::debug!(jid = %account, peer = %self.state.peer, "logged in");
+                if let Some(Given { token, end }) = token {
+                    self.state.machine.give_token(&token, end);
+                }
                 SaslOutcome::Success { data: additional, account }
             }
             Answer::Failure(failure) => {
@@ -160,7 +164,8 @@ impl Core {
             // Whoever cannot act cannot look after a client; another member may.
             return self.refuse_for_now(more);
         }
-        let caller = Caller { address: state.address(), domain, offer };
+        let tokens = state.machine.tokens().cloned().unwrap_or_default();
+        let caller = Caller { address: state.address(), domain, offer, tokens };
         let desk = Arc::clone(&state.gate.desk);
         state.login.work = Some(Box::pin(desk.begin(caller, mechanism, initial)));
     }

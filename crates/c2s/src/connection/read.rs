@@ -91,11 +91,13 @@ impl Core {
         if tls.is_handshaking() {
             return;
         }
-        let offer = self.state.gate.desk.offer(Some(tls.take_bindings()));
+        let (bindings, addresses) = (tls.take_bindings(), tls.take_addresses());
+        let offer = self.state.gate.desk.offer(Some(bindings), addresses);
+        let names = names(&offer, &self.state.gate.desk);
         if let Some((config, seeds)) = self.state.unbegun.take() {
-            self.state.machine = Machine::new(config, names(&offer), seeds);
+            self.state.machine = Machine::new(config, names, seeds);
         } else {
-            self.state.machine.tls_started(names(&offer));
+            self.state.machine.tls_started(names);
         }
         self.state.login.offer = Some(offer);
     }

@@ -24,7 +24,7 @@ use crate::gate::Shared;
 use crate::listener::Kind;
 use crate::metrics::Tally;
 use crate::outbox::{self, Outbox};
-use crate::signin::{Answer, Talk};
+use crate::signin::{Answer, Desk, Talk};
 
 /// All that a connection knows.
 pub(super) struct State {
@@ -166,10 +166,10 @@ impl State {
             return Err(io::Error::other("too many connections from this address"));
         }
         let (seeds, origin) = random()?;
-        let offer = gate.desk.offer(secured);
+        let offer = gate.desk.offer(secured, Vec::new());
         let stream = gate.stream(kind);
         let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
-        let machine = Machine::new(stream, names(&offer), seeds);
+        let machine = Machine::new(stream, names(&offer, &gate.desk), seeds);
         let limits = &gate.config.limits;
         Ok(Self {
             peer,
@@ -301,10 +301,11 @@ impl State {
 }
 
 /// What the stream features say of an offer.
-pub(super) fn names(offer: &Offer) -> SaslOffer {
+pub(super) fn names(offer: &Offer, desk: &Desk) -> SaslOffer {
     SaslOffer {
         mechanisms: offer.mechanisms().iter().map(|known| known.name().to_owned()).collect(),
         bindings: offer.bindings().iter().map(|known| known.name().to_owned()).collect(),
+        tokens: desk.offered_tokens(offer),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls::RootCertStore;
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -68,6 +69,19 @@ pub enum CertificateError {
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
+}
+
+/// The authorities in a PEM file.
+pub(super) fn authorities(path: &Path) -> Result<Arc<RootCertStore>, CertificateError> {
+    let read = |cause| CertificateError::Read { path: path.to_owned(), cause };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(read)? {
+        roots.add(certificate.map_err(read)?).map_err(CertificateError::Setup)?;
+    }
+    match roots.is_empty() {
+        true => Err(CertificateError::NoCertificate(path.to_owned())),
+        false => Ok(Arc::new(roots)),
+    }
 }
 
 /// The certificate of a domain. One that is made here is kept in `dir` and used again.

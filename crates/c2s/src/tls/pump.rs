@@ -6,7 +6,7 @@ use std::sync::Arc;
 use auth::ChannelBinding;
 use rustls::{ServerConfig, ServerConnection};
 
-use super::{Generation, binding};
+use super::{Generation, binding, person};
 
 /// One TLS connection, from the side of the server.
 pub(crate) struct Pump {
@@ -14,6 +14,8 @@ pub(crate) struct Pump {
     /// Until the handshake is done: whose certificates, and which is shown where the client names no domain.
     shown: Option<(Arc<Generation>, Option<String>)>,
     bindings: Vec<ChannelBinding>,
+    /// The addresses in the client's certificate.
+    addresses: Vec<String>,
 }
 
 /// What reading ciphertext led to.
@@ -54,7 +56,7 @@ impl Pump {
         plain.truncate(read);
         let shown = generation.shown(tls.server_name(), None);
         let bindings = binding::of(&tls, shown.end_point.as_deref());
-        (Self { tls, shown: None, bindings }, plain)
+        (Self { tls, shown: None, bindings, addresses: Vec::new() }, plain)
     }
 
     fn new(
@@ -64,7 +66,8 @@ impl Pump {
         let mut tls = ServerConnection::new(config)?;
         // Whoever writes takes the ciphertext out at once, so that nothing gathers here.
         tls.set_buffer_limit(None);
-        Ok(Self { tls, shown: Some(shown), bindings: Vec::new() })
+        let (bindings, addresses) = (Vec::new(), Vec::new());
+        Ok(Self { tls, shown: Some(shown), bindings, addresses })
     }
 
     /// Takes ciphertext, and appends what it says to `plain`. There may be something to send afterwards,
@@ -95,6 +98,8 @@ impl Pump {
         {
             let shown = generation.shown(self.tls.server_name(), domain.as_deref());
             self.bindings = binding::of(&self.tls, shown.end_point.as_deref());
+            let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
+            self.addresses = certificate.map(person::addresses).unwrap_or_default();
         }
         Ok(Pumped::Open)
     }
@@ -107,6 +112,11 @@ impl Pump {
     /// The channel bindings of the connection, the preferred first; none before the handshake is done.
     pub(crate) fn take_bindings(&mut self) -> Vec<ChannelBinding> {
         std::mem::take(&mut self.bindings)
+    }
+
+    /// The addresses in the client's certificate; none before the handshake is done.
+    pub(crate) fn take_addresses(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.addresses)
     }
 
     /// Encrypts one chunk from the beginning of `plain` and appends it to `cipher`; answers how long the

@@ -5,7 +5,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
-use xmpp::{BareJid, Element, FullJid, StanzaCondition, StanzaError, StreamCondition, ns};
+use xmpp::{
+    BareJid, Element, FullJid, StanzaCondition, StanzaError, StreamCondition, datetime, ns,
+};
 
 use super::{Effect, Machine, Phase, sm};
 
@@ -14,12 +16,20 @@ pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
 /// The namespace of what binds.
 pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
 
+/// The namespace of tokens (XEP-0484).
+pub(crate) const FAST: &str = "urn:xmpp:fast:0";
+
+/// The longest name that a client gives itself; a UUID has 36 (XEP-0388 §2.3).
+const DEVICE_MAX: usize = 128;
+
 /// The longest name of software that becomes a part of a resource.
 const TAG_MAX: usize = 64;
 
 /// What a client wants behind its log-in.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
+    /// What it says of itself and of tokens.
+    tokens: Tokens,
     /// To go on with a session (XEP-0198 §5): its id, and how much was handled.
     resume: Option<(String, u32)>,
     bind: Option<Bind>,
@@ -29,6 +39,19 @@ pub(super) struct Wish {
     jid: Option<FullJid>,
     /// `<bound/>`, until it is complete.
     bound: Option<Element>,
+}
+
+/// What a client says of tokens (XEP-0484).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// The client, as it calls itself (XEP-0388 §2.3).
+    pub device: Option<String>,
+    /// It shows one (§3.4).
+    pub shown: bool,
+    /// What it shows is to end (§3.6).
+    pub invalidate: bool,
+    /// It wants one for this mechanism (§3.2).
+    pub wanted: Option<String>,
 }
 
 /// A wish for a new session (XEP-0386 §3.2).
@@ -43,6 +66,20 @@ impl Machine {
     /// Whether a log-in of this profile is under way.
     pub(super) fn is_profiled(&self) -> bool {
         self.wish.is_some()
+    }
+
+    /// What the client that logs in says of tokens; none where it does so without the profile.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        self.wish.as_ref().map(|wish| &wish.tokens)
+    }
+
+    /// The answer to a log-in that succeeds has a token in it, which ends at this time.
+    pub fn give_token(&mut self, token: &str, end_unix_seconds: u64) {
+        let expiry = datetime::format_seconds(end_unix_seconds.saturating_mul(1_000_000));
+        let token = Element::new("token", FAST).with_attr("token", token);
+        if let Some(wish) = &mut self.wish {
+            wish.note(token.with_attr("expiry", expiry));
+        }
     }
 
     /// An element of the profile before login.
@@ -220,7 +257,22 @@ impl Wish {
         });
         let device = element.child("user-agent", SASL2).and_then(|agent| agent.attr("id"));
         let bind = element.child("bind", BIND2).map(|bind| Bind::read(bind, device));
-        Self { resume, bind, ..Self::default() }
+        Self { resume, bind, tokens: Tokens::read(element, device), ..Self::default() }
+    }
+}
+
+impl Tokens {
+    fn read(element: &Element, device: Option<&str>) -> Self {
+        let fast = element.child("fast", FAST);
+        let ends = fast.and_then(|fast| fast.attr("invalidate"));
+        let wanted = element.child("request-token", FAST);
+        let device = device.filter(|it| !it.is_empty() && it.len() <= DEVICE_MAX);
+        Self {
+            device: device.map(str::to_owned),
+            shown: fast.is_some(),
+            invalidate: ends.is_some_and(|ends| ends == "true" || ends == "1"),
+            wanted: wanted.and_then(|it| it.attr("mechanism")).map(str::to_owned),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn config(tls: Tls) -> Config {
 }
 
 fn offer() -> SaslOffer {
-    SaslOffer { mechanisms: vec!["PLAIN".to_owned()], bindings: Vec::new() }
+    SaslOffer { mechanisms: vec!["PLAIN".to_owned()], ..SaslOffer::default() }
 }
 
 fn account() -> BareJid {
