@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entity::{Context, Entity, LoadError, Timer, answer};
 use proto::{Body, Envelope, Route};
 use store::{Kind as RowKind, Row};
-use xmpp::{BareJid, Head, Kind, PresenceType, Stanza, StanzaCondition};
+use xmpp::{BareJid, Kind, PresenceType, StanzaCondition};
 
 use crate::extensions::EXTENSIONS;
 use crate::shared::Shared;
@@ -42,7 +42,7 @@ impl Entity for Domain {
             Kind::Iq(_) => {}
             // Mail to the server is not passed on to people: they are named by XEP-0157.
             Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
-            Kind::Presence(PresenceType::Subscribe) => deny(&stanza, cx),
+            Kind::Presence(PresenceType::Subscribe) => answer::deny(&stanza, cx),
             Kind::Presence(_) => {}
         }
     }
@@ -52,19 +52,6 @@ impl Entity for Domain {
     fn may_sleep(&self) -> bool {
         true
     }
-}
-
-/// Nobody sees presence of a server; whoever asks is told, so that he does not wait (RFC 6121 §3.1.3).
-fn deny(stanza: &Stanza, cx: &mut Context<'_, Domain>) {
-    let Head { from: Some(from), to: Some(to), .. } = stanza.head() else { return };
-    let head = Head {
-        kind: Kind::Presence(PresenceType::Unsubscribed),
-        id: None,
-        from: Some(to.bare().into()),
-        to: Some(from.bare().into()),
-        lang: None,
-    };
-    cx.send(Stanza::build(head, &[]));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Owns how a request to an entity is answered by its list of extensions, where anybody may ask and nothing else
 //! decides (RFC 6120 §8.2.3, §10.5.1): domains, services.
 
-use xmpp::{Element, Kind, Stanza, StanzaCondition, StanzaError};
+use xmpp::{Element, Head, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::context::Context;
 use crate::entity::Entity;
@@ -25,6 +25,19 @@ pub fn answer<E: Entity>(
         Ok(Answer::Later) => {}
         Err(error) => cx.send_error(&request.stanza, error),
     }
+}
+
+/// Nobody sees presence of a service; whoever asks is told, so that he does not wait (RFC 6121 §3.1.3).
+pub fn deny<E: Entity>(stanza: &Stanza, cx: &mut Context<'_, E>) {
+    let Head { from: Some(from), to: Some(to), .. } = stanza.head() else { return };
+    let head = Head {
+        kind: Kind::Presence(PresenceType::Unsubscribed),
+        id: None,
+        from: Some(to.bare().into()),
+        to: Some(from.bare().into()),
+        lang: None,
+    };
+    cx.send(Stanza::build(head, &[]));
 }
 
 /// The one child of a request (§8.2.3); none where there are more, or fewer.

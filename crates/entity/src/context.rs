@@ -186,7 +186,7 @@ impl<'a, E: Entity> Context<'a, E> {
             debug_assert!(false, "a stanza without an address was sent");
             return;
         };
-        let route = Route::of(to, self.hosts);
+        let route = Route::between(stanza.head().from.as_ref(), to, self.hosts);
         self.tell(route, Body::Stanza(stanza));
     }
 

@@ -29,6 +29,6 @@ pub use envelope::{Announced, Body, CopyWord, Envelope, Target, TraceContext};
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;
-pub use route::{ConnectionId, CopyId, Hosts, Route, SessionId};
+pub use route::{ConnectionId, CopyId, Hosts, Route, ServiceId, ServiceKind, SessionId};
 pub use seen::{Mark, Seen};
 pub use time::Now;

@@ -17,6 +17,8 @@ pub enum Route {
     Room(BareJid),
     /// A local publish-subscribe service, which has all its nodes.
     Nodes(BareJid),
+    /// A local service as one account sees it, placed with the account.
+    Service(Box<ServiceId>),
     /// A served domain, which has no state of its own.
     Domain(BareJid),
     /// Another server's domain.
@@ -36,6 +38,26 @@ pub struct CopyId {
     pub member: MemberId,
     /// Of what: a user, a session or a room.
     pub of: Box<Route>,
+}
+
+/// A service that has something for each account by itself, such as a quota.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceId {
+    /// Its address, a domain.
+    pub service: BareJid,
+    /// What it does.
+    pub kind: ServiceKind,
+    /// Who asks: an account; of other servers, the domain; the service itself where nobody does.
+    pub by: BareJid,
+}
+
+/// What a service does that sees each account by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServiceKind {
+    /// It takes files (XEP-0363).
+    Upload,
+    /// It carries bytestreams (XEP-0065).
+    Proxy,
 }
 
 /// A session: its account and a number that no other session of the cluster ever has.
@@ -64,6 +86,7 @@ pub struct Hosts {
     domains: Arc<[BareJid]>,
     rooms: Arc<[BareJid]>,
     pubsub: Arc<[BareJid]>,
+    services: Arc<[(BareJid, ServiceKind)]>,
 }
 
 impl Hosts {
@@ -73,13 +96,19 @@ impl Hosts {
         rooms: impl IntoIterator<Item = BareJid>,
     ) -> Self {
         let (domains, rooms) = (domains.into_iter().collect(), rooms.into_iter().collect());
-        Self { domains, rooms, pubsub: Arc::default() }
+        Self { domains, rooms, pubsub: Arc::default(), services: Arc::default() }
     }
 
     /// With publish-subscribe services.
     #[must_use]
     pub fn with_pubsub(self, services: impl IntoIterator<Item = BareJid>) -> Self {
         Self { pubsub: services.into_iter().collect(), ..self }
+    }
+
+    /// With services that see each account by itself.
+    #[must_use]
+    pub fn with_services(self, services: impl IntoIterator<Item = (BareJid, ServiceKind)>) -> Self {
+        Self { services: services.into_iter().collect(), ..self }
     }
 
     /// Whether accounts of this domain live here.
@@ -94,6 +123,10 @@ impl Hosts {
 
     fn is_pubsub_service(&self, domain: &str) -> bool {
         self.pubsub.iter().any(|service| service.as_str() == domain)
+    }
+
+    fn service(&self, domain: &str) -> Option<&(BareJid, ServiceKind)> {
+        self.services.iter().find(|(service, _)| service.as_str() == domain)
     }
 
     fn is_room_service(&self, domain: &str) -> bool {
@@ -114,13 +147,39 @@ impl Route {
             (true, _, None) => Self::Domain(bare),
             // An address at such a service is nobody's; the service says so.
             (false, false, _) if hosts.is_pubsub_service(domain) => Self::Nodes(bare.domain()),
-            (false, false, _) => Self::Remote(bare.domain()),
+            (false, false, _) => match hosts.service(domain) {
+                Some((service, kind)) => {
+                    let (by, kind) = (service.clone(), *kind);
+                    Self::Service(Box::new(ServiceId { service: service.clone(), kind, by }))
+                }
+                None => Self::Remote(bare.domain()),
+            },
         }
     }
 
+    /// As [`Route::of`], where it is known who asks: of other servers' people, a service knows their domain.
+    pub fn between(from: Option<&Jid>, to: &Jid, hosts: &Hosts) -> Self {
+        let mut route = Self::of(to, hosts);
+        if let (Self::Service(id), Some(from)) = (&mut route, from) {
+            let is_account = from.localpart().is_some() && hosts.serves(from.domainpart());
+            id.by = if is_account { from.bare() } else { from.bare().domain() };
+        }
+        route
+    }
+
     /// Every kind, as logs, traces and metrics name it.
-    pub const NAMES: [&'static str; 9] =
-        ["user", "session", "room", "nodes", "domain", "remote", "connection", "copy", "member"];
+    pub const NAMES: [&'static str; 10] = [
+        "user",
+        "session",
+        "room",
+        "nodes",
+        "service",
+        "domain",
+        "remote",
+        "connection",
+        "copy",
+        "member",
+    ];
 
     /// The kind, as logs, traces and metrics name it: one of [`Route::NAMES`].
     pub fn name(&self) -> &'static str {
@@ -129,6 +188,7 @@ impl Route {
             Self::Session(_) => "session",
             Self::Room(_) => "room",
             Self::Nodes(_) => "nodes",
+            Self::Service(_) => "service",
             Self::Domain(_) => "domain",
             Self::Remote(_) => "remote",
             Self::Connection(_) => "connection",
@@ -146,6 +206,7 @@ impl Route {
             | Self::Domain(jid)
             | Self::Remote(jid) => Some(jid),
             Self::Session(session) => Some(&session.account),
+            Self::Service(id) => Some(&id.by),
             Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
         }
     }
@@ -176,5 +237,25 @@ mod tests {
         for (to, route) in cases {
             assert_eq!(Route::of(&Jid::parse(to).unwrap(), &hosts), route, "{to}");
         }
+    }
+    #[test]
+    fn a_service_lives_with_who_asks() {
+        let bare = |text: &str| BareJid::parse(text).unwrap();
+        let service = (bare("upload.x.org"), ServiceKind::Upload);
+        let hosts = Hosts::new([bare("x.org")], []).with_services([service]);
+        let to = Jid::parse("upload.x.org").unwrap();
+        let by = |from: Option<&str>| {
+            let from = from.map(|from| Jid::parse(from).unwrap());
+            let route = Route::between(from.as_ref(), &to, &hosts);
+            route.key().unwrap().as_str().to_owned()
+        };
+        assert_eq!(by(Some("a@x.org/r")), "a@x.org");
+        // However many made-up people of another server ask, they are one.
+        assert_eq!(by(Some("a@y.org/r")), "y.org");
+        assert_eq!(by(Some("x.org")), "x.org");
+        assert_eq!(by(None), "upload.x.org");
+        let user = Jid::parse("b@x.org").unwrap();
+        let route = Route::between(Some(&to), &user, &hosts);
+        assert_eq!(route, Route::User(bare("b@x.org")));
     }
 }

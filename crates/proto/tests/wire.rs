@@ -17,7 +17,7 @@ use proto::snapshot::SessionSnapshot;
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
     Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, MemberId, Route,
-    SessionId, TraceContext,
+    ServiceId, ServiceKind, SessionId, TraceContext,
 };
 use xmpp::{
     BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
@@ -241,6 +241,7 @@ fn routes() -> impl Strategy<Value = Route> {
         bares().prop_map(Route::User),
         sessions().prop_map(Route::Session),
         bares().prop_map(Route::Room),
+        services(),
         bares().prop_map(Route::Domain),
         bares().prop_map(Route::Remote),
         connections().prop_map(Route::Connection),
@@ -249,6 +250,12 @@ fn routes() -> impl Strategy<Value = Route> {
         }),
         any::<u64>().prop_map(|member| Route::Member(MemberId(member))),
     ]
+}
+
+fn services() -> impl Strategy<Value = Route> {
+    let kinds = prop_oneof![Just(ServiceKind::Upload), Just(ServiceKind::Proxy)];
+    (bares(), kinds, bares())
+        .prop_map(|(service, kind, by)| Route::Service(Box::new(ServiceId { service, kind, by })))
 }
 
 fn copied() -> impl Strategy<Value = Route> {

@@ -49,7 +49,7 @@ impl Entity for Service {
             Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
             Kind::Message(MessageType::Error) => self.bounced(&stanza, cx),
             Kind::Message(_) => self.hear(&stanza, cx),
-            Kind::Presence(PresenceType::Subscribe) => deny(&stanza, cx),
+            Kind::Presence(PresenceType::Subscribe) => answer::deny(&stanza, cx),
             _ => {}
         }
     }
@@ -171,20 +171,4 @@ pub(crate) fn store_error(error: &store::Error) -> StanzaError {
         store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
         _ => StanzaCondition::InternalServerError.into(),
     }
-}
-
-/// Nobody sees presence of a service (RFC 6121 §3.1.3).
-fn deny(stanza: &Stanza, cx: &mut Context<'_, Service>) {
-    let (Some(from), Some(to)) = (&stanza.head().from, &stanza.head().to) else { return };
-    let (from, to) = (from.bare(), to.bare());
-    cx.send(Stanza::new(
-        xmpp::Head {
-            kind: Kind::Presence(PresenceType::Unsubscribed),
-            id: None,
-            from: Some(to.into()),
-            to: Some(from.into()),
-            lang: None,
-        },
-        "",
-    ));
 }

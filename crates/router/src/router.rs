@@ -144,6 +144,11 @@ impl Router {
         Route::of(to, &self.shared.hosts)
     }
 
+    /// The route of an address to which somebody writes.
+    pub fn route_between(&self, from: Option<&Jid>, to: &Jid) -> Route {
+        Route::between(from, to, &self.shared.hosts)
+    }
+
     /// The bucket of a bare JID.
     pub fn bucket(&self, jid: &BareJid) -> Bucket {
         self.with_plan(|plan| plan.hash_key().bucket(jid))
@@ -173,6 +178,7 @@ impl Router {
             Route::Remote(domain) => self.place_remote(domain),
             Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) => self.place_jid(jid),
             Route::Session(session) => self.place_jid(&session.account),
+            Route::Service(id) => self.place_jid(&id.by),
             Route::Copy(copy) => (self.place_copy(copy), None),
             Route::Member(member) if *member == self.shared.member => (Place::Anywhere, None),
             Route::Member(member) => (Place::Member(*member), None),

@@ -344,7 +344,9 @@ impl Visit {
 
     fn envelope(&mut self, stanza: Stanza) -> Envelope {
         let origin = self.origin();
-        let to = stanza.head().to.as_ref().map(|to| self.hall.router.route_of(to));
+        let head = stanza.head();
+        let route = |to| self.hall.router.route_between(head.from.as_ref(), to);
+        let to = head.to.as_ref().map(route);
         let to = to.unwrap_or_else(|| proto::Route::Member(self.hall.router.member()));
         let receipt = self.ledger.as_ref().map(Ledger::open);
         Envelope::new(to, Body::Stanza(stanza), origin, Epoch::default()).with_receipt(receipt)

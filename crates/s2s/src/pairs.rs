@@ -195,8 +195,9 @@ impl Pairs {
 
     /// Sends a stanza to whoever it is for.
     pub(crate) fn send(&self, stanza: Stanza, origin: Origin, receipt: Option<Receipt>) {
-        let Some(to) = stanza.head().to.as_ref() else { return release(receipt) };
-        let route = self.router.route_of(to);
+        let head = stanza.head();
+        let Some(to) = head.to.as_ref() else { return release(receipt) };
+        let route = self.router.route_between(head.from.as_ref(), to);
         let envelope = Envelope::new(route, Body::Stanza(stanza), origin, Epoch::default());
         let refused = self.router.post(vec![envelope.with_receipt(receipt)]);
         // Where there is no room for the error, the receipt is dropped: whoever waits says it again.

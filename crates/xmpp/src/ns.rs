@@ -58,6 +58,7 @@ pub const PUBSUB_OPTIONS_OF_SUBSCRIPTION: &str =
     "http://jabber.org/protocol/pubsub#subscribe_options"; // XEP-0060
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner"; // XEP-0060
 pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event"; // XEP-0060
+pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams"; // XEP-0065
 pub const AVATAR_DATA: &str = "urn:xmpp:avatar:data"; // XEP-0084
 pub const AVATAR_METADATA: &str = "urn:xmpp:avatar:metadata"; // XEP-0084
 pub const PARS: &str = "urn:xmpp:pars:0"; // XEP-0379
@@ -89,6 +90,8 @@ pub const CSI: &str = "urn:xmpp:csi:0"; // XEP-0352
 pub const JINGLE_MESSAGE: &str = "urn:xmpp:jingle-message:0"; // XEP-0353
 pub const PUSH: &str = "urn:xmpp:push:0"; // XEP-0357
 pub const PUSH_SUMMARY: &str = "urn:xmpp:push:summary"; // XEP-0357
+pub const UPLOAD: &str = "urn:xmpp:http:upload:0"; // XEP-0363
+pub const UPLOAD_PURPOSE: &str = "urn:xmpp:http:upload:purpose:0"; // XEP-0363
 pub const REPORTING: &str = "urn:xmpp:reporting:1"; // XEP-0377
 pub const STANZA_ID: &str = "urn:xmpp:sid:0"; // XEP-0359
 pub const CAPS2: &str = "urn:xmpp:caps"; // XEP-0390

@@ -5,7 +5,7 @@ use std::time::Duration;
 use entity::trial::Trial;
 use proto::Hosts;
 use store::memory::Memory;
-use xmpp::{Element, Jid, ns};
+use xmpp::{Element, Head, Jid, Stanza, ns};
 
 use super::*;
 use crate::extensions::caps::caps;

@@ -21,7 +21,8 @@ pub(super) fn address(route: &Route) -> Option<pb::entity_snapshot::Address> {
             account: id.account.to_string(),
             uid: id.uid,
         })),
-        Route::Domain(_)
+        Route::Service(_)
+        | Route::Domain(_)
         | Route::Remote(_)
         | Route::Connection(_)
         | Route::Copy(_)

@@ -9,7 +9,7 @@ use super::pb::envelope::{Origin as Cause, To};
 use super::pb::{self, ClientOrigin, ShardOrigin};
 use crate::envelope::Target;
 use crate::member::{ArbiterId, MemberId};
-use crate::route::{ConnectionId, CopyId, Route, SessionId};
+use crate::route::{ConnectionId, CopyId, Route, ServiceId, ServiceKind, SessionId};
 
 pub(super) fn encode_route(route: &Route) -> To {
     match route {
@@ -17,6 +17,7 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::Session(session) => To::Session(encode_session(session)),
         Route::Room(jid) => To::Room(encode_text(jid.as_str())),
         Route::Nodes(jid) => To::Nodes(encode_text(jid.as_str())),
+        Route::Service(id) => To::Service(encode_service(id)),
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
         Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
@@ -58,6 +59,7 @@ pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireErro
         To::Session(session) => Route::Session(decode_session(session)?),
         To::Room(jid) => Route::Room(bare(jid)?),
         To::Nodes(jid) => Route::Nodes(bare(jid)?),
+        To::Service(id) => Route::Service(Box::new(decode_service(&id)?)),
         To::Domain(jid) => Route::Domain(bare(jid)?),
         To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
         To::Connection(connection) => Route::Connection(decode_connection(&connection)?),
@@ -72,6 +74,24 @@ pub(super) fn encode_session(session: &SessionId) -> pb::Session {
 
 pub(super) fn decode_session(session: pb::Session) -> Result<SessionId, WireError> {
     Ok(SessionId { account: decode_bare(&session.account)?, uid: session.uid })
+}
+
+fn encode_service(ServiceId { service, kind, by }: &ServiceId) -> pb::Service {
+    let kind = match kind {
+        ServiceKind::Upload => pb::ServiceKind::Upload,
+        ServiceKind::Proxy => pb::ServiceKind::Proxy,
+    };
+    let (service, by) = (encode_text(service.as_str()), encode_text(by.as_str()));
+    pb::Service { service, kind: kind.into(), by }
+}
+
+fn decode_service(message: &pb::Service) -> Result<ServiceId, WireError> {
+    let kind = match message.kind() {
+        pb::ServiceKind::Upload => ServiceKind::Upload,
+        pb::ServiceKind::Proxy => ServiceKind::Proxy,
+        pb::ServiceKind::Unknown => return Err(WireError::Invalid("kind of a service")),
+    };
+    Ok(ServiceId { service: decode_bare(&message.service)?, kind, by: decode_bare(&message.by)? })
 }
 
 pub(super) fn encode_connection(connection: ConnectionId) -> pb::Connection {
