@@ -9,11 +9,13 @@ pub mod changes;
 pub mod cluster;
 pub mod environment;
 pub mod example;
+pub mod proxy;
 pub mod pubsub;
 pub mod rooms;
 pub mod store;
 pub mod suggest;
 pub mod turn;
+pub mod upload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -67,6 +69,10 @@ pub struct Config {
     pub turn: Vec<turn::Turn>,
     /// Publish-subscribe (XEP-0060).
     pub pubsub: pubsub::PubSub,
+    /// Files that people send each other (XEP-0363).
+    pub upload: upload::Upload,
+    /// A proxy for bytestreams (XEP-0065).
+    pub proxy: ::proxy::Config,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -238,6 +244,8 @@ impl Default for Config {
             room: rooms::Rooms::default(),
             turn: Vec::new(),
             pubsub: pubsub::PubSub::default(),
+            upload: upload::Upload::default(),
+            proxy: ::proxy::Config::default(),
             store: Store::default(),
             archive: Archive {
                 default: ArchiveDefault::Always,
@@ -390,6 +398,8 @@ impl Config {
         self.turn.iter().try_for_each(turn::Turn::check)?;
         self.services_of_pubsub()?;
         self.pubsub()?;
+        self.check_upload()?;
+        self.check_proxy()?;
         self.check_cluster()?;
         self.s2s.check().map_err(ConfigError::Value)?;
         let ranges = [

@@ -14,6 +14,8 @@ pub fn table() -> Vec<Line> {
         lines(&room::EXTENSIONS),
         lines(&room::directory::EXTENSIONS),
         lines(&pubsub::EXTENSIONS),
+        lines(&upload::EXTENSIONS),
+        lines(&proxy::EXTENSIONS),
         gates(),
     ])
 }
@@ -24,10 +26,12 @@ fn gates() -> Vec<Line> {
     let spoken = [
         ("0124", "Bidirectional-streams Over Synchronous HTTP (BOSH)", "1.11.2"),
         ("0156", "Discovering Alternative XMPP Connection Methods", "1.4.0"),
+        ("0178", "Best Practices for Use of SASL EXTERNAL with Certificates", "1.2"),
         ("0206", "XMPP Over BOSH", "1.4"),
         ("0386", "Bind 2", "1.1.0"),
         ("0388", "Extensible SASL Profile", "1.0.4"),
         ("0445", "Pre-Authenticated In-Band Registration", "0.2.0"),
+        ("0484", "Fast Authentication Streamlining Tokens", "0.2.0"),
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
     spoken.map(line).into()

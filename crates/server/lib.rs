@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration file, its defaults and its errors |
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
+//! | `bytestreams` | the proxy that carries bytes between clients |
 //! | `claims` | the right to write for what comes to this member |
 //! | `clients` | the way of clients from the gate that speaks HTTP to the one that speaks XMPP |
 //! | `handoff` | what lives in shards that move |
@@ -16,12 +17,14 @@
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
 //! | `retention` | the end of old archived messages |
+//! | `uploads` | where files are that people bring |
 //! | `waiting` | sessions that wait to be resumed over a restart |
 //! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
 
 mod administration;
+mod bytestreams;
 mod canary;
 mod claims;
 mod clients;
@@ -39,5 +42,6 @@ mod retention;
 mod rooms;
 pub mod signal;
 pub mod telemetry;
+mod uploads;
 mod waiting;
 pub mod wiring;

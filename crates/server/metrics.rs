@@ -24,6 +24,9 @@ pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
     pub(crate) memory: Memory,
     pub(crate) federation: Arc<s2s::Metrics>,
+    /// None where no files are taken.
+    pub(crate) files: Option<Arc<files::Keeper>>,
+    pub(crate) bytestreams: Arc<proxy::Hub>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) user: Arc<user::Figures>,
     pub(crate) measured: Arc<store::measured::Figures>,
@@ -51,6 +54,8 @@ impl Sources {
         self.cluster(&mut text);
         self.links(&mut text);
         self.federation(&mut text);
+        self.files(&mut text);
+        self.bytestreams(&mut text);
         self.telemetry(&mut text);
         process::write(&mut text);
         self.memory(&mut text);
@@ -235,6 +240,32 @@ impl Sources {
         text.gauge("memory_budget_bytes", help, self.memory.budget.unwrap_or(0));
         let help = "What is given up for lack of it: 0 nothing, 1 more connections, 2 also bursts.";
         text.gauge("memory_pressure", help, self.memory.pressure.level() as u64);
+    }
+
+    fn files(&self, text: &mut Text) {
+        let none = files::Figures::default();
+        let files = self.files.as_ref().map_or(&none, |files| &files.figures);
+        let fates = [("kept", files.kept.get()), ("ended", files.ended.get())];
+        let help = "Files that clients have brought, and that were removed at their end.";
+        text.counters("files_total", help, "fate", fates);
+        let bytes = [("in", files.bytes_in.get()), ("out", files.bytes_out.get())];
+        let help = "Bytes of files that clients have brought, and of what was given out.";
+        text.counters("files_bytes_total", help, "direction", bytes);
+        let help = "Files that were not taken.";
+        text.counters("files_refused_total", help, "reason", files.refused.each());
+    }
+
+    fn bytestreams(&self, text: &mut Text) {
+        let figures = &self.bytestreams.figures;
+        let help = "Connections for bytestreams now.";
+        text.gauge("bytestreams_connections", help, figures.connections.get());
+        let help = "Bytestreams that have begun.";
+        text.counter("bytestreams_total", help, figures.begun.get());
+        let help = "Bytes that were carried between clients.";
+        text.counter("bytestreams_bytes_total", help, figures.bytes.get());
+        let help =
+            "Connections for bytestreams that were let go, and bytestreams that did not begin.";
+        text.counters("bytestreams_refused_total", help, "reason", figures.refused.each());
     }
 
     fn telemetry(&self, text: &mut Text) {

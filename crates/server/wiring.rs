@@ -12,7 +12,8 @@ use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use meter::Pressure;
-use proto::{ArbiterId, Route};
+use proto::{ArbiterId, Route, ServiceKind};
+use proxy::Proxy;
 use pubsub::Service;
 use room::{Directory, Room};
 use router::inbox::Receiver;
@@ -21,6 +22,7 @@ use router::link::grpc::Grpc;
 use router::{Inbox, Router};
 use store::SharedStore;
 use tokio::sync::oneshot;
+use upload::Upload;
 use user::{Session, User};
 
 use crate::administration;
@@ -34,9 +36,9 @@ use crate::foundation::Foundation;
 use crate::memory::Memory;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
-use crate::retention;
 use crate::rooms::Held;
 use crate::waiting::Waiting;
+use crate::{bytestreams, retention, uploads};
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,6 +53,8 @@ pub struct Server {
     gate: Gate,
     /// To other servers, where any are spoken with.
     others: Option<s2s::Gate>,
+    /// For bytestreams, where any are carried.
+    proxy: Option<proxy::Gate>,
     web: web::Handle,
     tls: Tls,
     rooms: Arc<room::Shared>,
@@ -64,6 +68,8 @@ struct Shared {
     user: Arc<user::Config>,
     room: Arc<room::Shared>,
     pubsub: Arc<pubsub::Config>,
+    upload: Arc<upload::Config>,
+    proxy: Arc<proxy::Shared>,
     domain: Arc<domain::Shared>,
     figures: Arc<Figures>,
     canaries: Arc<Canaries>,
@@ -73,9 +79,10 @@ struct Shared {
 impl Shared {
     fn new(
         config: &Config,
-        figures: Arc<Figures>,
-        (administration, ids): (&Administration, archive::Ids),
+        (foundation, proxy): (&Foundation, &bytestreams::Ready),
+        administration: &Administration,
     ) -> anyhow::Result<Self> {
+        let (ids, figures) = (foundation.archive_ids(), Arc::<Figures>::default());
         let mut user = user::Config { ids: ids.clone(), ..config.user() };
         user.registration.invitations = Some(administration.accounts.clone());
         let administration = Some(Arc::new(administration.clone()));
@@ -83,6 +90,8 @@ impl Shared {
             user: Arc::new(user),
             room: Arc::new(room::Shared::new(room::Config { ids, ..config.room()? })),
             pubsub: Arc::new(config.pubsub()?),
+            upload: Arc::new(uploads::settings(config, foundation)?),
+            proxy: Arc::clone(&proxy.shared),
             domain: Arc::new(domain::Shared { administration, ..domain_shared(config)? }),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
             memory: Memory::watch(config.memory_bytes),
@@ -107,17 +116,17 @@ impl Server {
     pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
-        let figures = Arc::<Figures>::default();
+        let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let members = administration::meet_members(&foundation, &router);
         let operators = (&router, &members);
         let (administration, port) = administration::make(&foundation, config, operators)?;
-        let ids = foundation.archive_ids();
-        let shared = Shared::new(config, figures, (&administration, ids))?;
+        let shared = Shared::new(config, (&foundation, &proxy), &administration)?;
         let rooms = Arc::clone(&shared.room);
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let sources = make_sources(&foundation, &router, &shared);
+        let files = uploads::open(config, &foundation, &router)?;
+        let sources = make_sources((&foundation, &router), &shared, files.clone());
         let pressure = &shared.memory.pressure;
         let services = Services {
             router: router.clone(),
@@ -138,11 +147,7 @@ impl Server {
         let services = web::Services {
             administration,
             members,
-            rooms: Arc::new(Held {
-                store: Arc::clone(&foundation.store),
-                router: router.clone(),
-                shared: Arc::clone(&rooms),
-            }),
+            rooms: hold_rooms(&foundation, &router, &rooms),
             router: router.clone(),
             metrics: Arc::new(move || sources.page()),
             unready: {
@@ -153,8 +158,10 @@ impl Server {
             cluster: foundation.cluster.operator(),
             connections: Arc::new(gate.counter()),
             clients: for_clients(config, &gate, &tls),
+            files,
             federation: others.as_ref().map(|gate| Arc::new(Watched(gate.desk())) as _),
         };
+        let proxy = proxy.start();
         let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
         administration::tell_port(&port, web.https_addresses());
         actix_rt::spawn(foundation.claim_on());
@@ -168,6 +175,7 @@ impl Server {
             arbiters,
             gate,
             others,
+            proxy,
             web,
             tls,
             rooms,
@@ -253,6 +261,9 @@ impl Server {
             others.stop();
         }
         self.web.stop().await;
+        if let Some(proxy) = self.proxy {
+            proxy.stop();
+        }
         if let Some(links) = self.links {
             links.stop();
         }
@@ -267,6 +278,16 @@ impl Server {
             None => tracing::error!("something still holds on to the store"),
         }
     }
+}
+
+/// The rooms of this server, for administration.
+fn hold_rooms(
+    foundation: &Foundation,
+    router: &Router,
+    rooms: &Arc<room::Shared>,
+) -> Arc<dyn web::rooms::Rooms> {
+    let (store, router) = (Arc::clone(&foundation.store), router.clone());
+    Arc::new(Held { store, router, shared: Arc::clone(rooms) })
 }
 
 fn retain(config: &Config, store: &SharedStore) {
@@ -300,7 +321,8 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// One cannot be read or used.
 pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
-    Ok(Tls::load(domains(config), config.data_dir.join("certificates"))?)
+    let (dir, client_ca) = (config.data_dir.join("certificates"), config.auth.client_ca.clone());
+    Ok(Tls::load_for(domains(config), dir, client_ca)?)
 }
 
 /// Whether the certificates that the configuration names can be used. Makes none.
@@ -337,10 +359,16 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
 }
 
 /// Where the page of metrics has its figures from.
-fn make_sources(foundation: &Arc<Foundation>, router: &Router, shared: &Shared) -> Arc<Sources> {
+fn make_sources(
+    (foundation, router): (&Arc<Foundation>, &Router),
+    shared: &Shared,
+    files: Option<Arc<files::Keeper>>,
+) -> Arc<Sources> {
     Arc::new(Sources {
         gate: Arc::default(),
         federation: Arc::default(),
+        files,
+        bytestreams: Arc::clone(&shared.proxy.hub),
         figures: Arc::clone(&shared.figures),
         user: Arc::clone(&shared.user.figures),
         measured: Arc::clone(&foundation.measured),
@@ -451,6 +479,14 @@ fn starters(shared: &Shared) -> Vec<Box<dyn Start>> {
         Box::new(Spawn::<Service> {
             shared: Arc::clone(&shared.pubsub),
             is_for: |route| matches!(route, Route::Nodes(_)),
+        }),
+        Box::new(Spawn::<Upload> {
+            shared: Arc::clone(&shared.upload),
+            is_for: |route| matches!(route, Route::Service(id) if id.kind == ServiceKind::Upload),
+        }),
+        Box::new(Spawn::<Proxy> {
+            shared: Arc::clone(&shared.proxy),
+            is_for: |route| matches!(route, Route::Service(id) if id.kind == ServiceKind::Proxy),
         }),
         Box::new(Spawn::<Domain> {
             shared: Arc::clone(&shared.domain),

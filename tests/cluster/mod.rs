@@ -2,8 +2,10 @@
 //! from one that dies, and keep strangers out.
 
 mod assembly;
+mod bytestreams;
 mod drain;
 mod faults;
+mod files;
 mod history;
 mod names;
 mod operators;

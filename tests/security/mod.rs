@@ -19,6 +19,7 @@ mod sasl;
 pub(crate) mod secure;
 mod sessions;
 mod tls;
+mod upload;
 mod websocket;
 pub(crate) mod wire;
 mod xml;

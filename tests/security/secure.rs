@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
     SupportedProtocolVersion,
@@ -46,7 +46,7 @@ pub(crate) fn open(address: SocketAddr) -> (Wire, Agreed) {
 /// The certificate that is shown to who names this domain.
 pub(crate) fn certificate_for(address: SocketAddr, domain: &'static str) -> Vec<u8> {
     let wire = Wire::connect(address);
-    let agreed = shake_hands_with(domain, wire, &VERSIONS, &[b"xmpp-client"]);
+    let agreed = shake_hands_with((domain, None), wire, &VERSIONS, &[b"xmpp-client"]);
     agreed.expect("a handshake").1.certificate
 }
 
@@ -56,21 +56,39 @@ pub(super) fn shake_hands(
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&[u8]],
 ) -> Result<(Wire, Agreed), std::io::Error> {
-    shake_hands_with("localhost", wire, versions, alpn)
+    shake_hands_with(("localhost", None), wire, versions, alpn)
 }
 
+/// As [`open`], by a client that shows a certificate; what it hears up to the features.
+pub(crate) fn open_as(
+    address: SocketAddr,
+    shown: Option<Shown>,
+) -> Result<(Wire, String), std::io::Error> {
+    let (wire, alpn) = (Wire::connect(address), &[&b"xmpp-client"[..]]);
+    let (mut wire, _) = shake_hands_with(("localhost", shown), wire, &VERSIONS, alpn)?;
+    wire.say(HEADER);
+    let features = wire.until(FEATURES);
+    Ok((wire, features))
+}
+
+/// A certificate with what proves it, and its key.
+pub(crate) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 fn shake_hands_with(
-    domain: &'static str,
+    (domain, shown): (&'static str, Option<Shown>),
     wire: Wire,
     versions: &[&'static SupportedProtocolVersion],
     alpn: &[&[u8]],
 ) -> Result<(Wire, Agreed), std::io::Error> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(versions)
         .expect("these versions have suites")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Anybody));
+    let mut config = match shown {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).expect("a pair"),
+    };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let name = ServerName::try_from(domain).expect("a name");
     let tls = ClientConnection::new(Arc::new(config), name).expect("a configuration");

@@ -20,7 +20,8 @@ fn who_logs_in_goes_on_in_the_same_stream() {
         romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams'/>
         romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'>
                                <authentication {SASL2}><mechanism>PLAIN</mechanism><inline>
-                                 <sm {SM}/><bind xmlns='urn:xmpp:bind:0'>…</bind></inline>…</authentication>…
+                                 <sm {SM}/><bind xmlns='urn:xmpp:bind:0'>…</bind>
+                                 <fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline>…</authentication>…
                              </features>
         romeo/phone sends    {}
         romeo/phone receives <success {SASL2}><authorization-identifier>{{romeo}}</authorization-identifier></success>

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::Hosts;
+use proto::{Hosts, ServiceKind};
 use serde::{Deserialize, Serialize};
 use xmpp::{BareJid, ns};
 
@@ -165,8 +165,12 @@ impl Config {
     /// # Errors
     /// A name that is no domain.
     pub fn hosts(&self) -> Result<Hosts, ConfigError> {
+        let files = self.services_of_upload()?.into_iter();
+        let files = files.map(|(jid, _)| (jid, ServiceKind::Upload));
+        let proxies = self.services_of_proxy()?.into_iter().map(|jid| (jid, ServiceKind::Proxy));
         Ok(Hosts::new(self.domains()?, self.services_of_rooms()?)
-            .with_pubsub(self.services_of_pubsub()?))
+            .with_pubsub(self.services_of_pubsub()?)
+            .with_services(files.chain(proxies)))
     }
 
     /// The services that the server's address lists (XEP-0030 §4).
@@ -183,8 +187,23 @@ impl Config {
             name: "Publish-Subscribe".to_owned(),
             features: vec![ns::PUBSUB],
         };
+        let files = |(jid, _)| domain::Service {
+            jid,
+            identity: upload::extensions::IDENTITY,
+            name: upload::extensions::NAME.to_owned(),
+            features: vec![ns::UPLOAD],
+        };
+        let proxy = |jid| domain::Service {
+            jid,
+            identity: proxy::extensions::IDENTITY,
+            name: proxy::extensions::NAME.to_owned(),
+            features: vec![ns::BYTESTREAMS],
+        };
         let rooms = self.services_of_rooms().unwrap_or_default().into_iter().map(room);
-        rooms.chain(self.services_of_pubsub().unwrap_or_default().into_iter().map(pubsub)).collect()
+        let pubsub = self.services_of_pubsub().unwrap_or_default().into_iter().map(pubsub);
+        let files = self.services_of_upload().unwrap_or_default().into_iter().map(files);
+        let proxies = self.services_of_proxy().unwrap_or_default().into_iter().map(proxy);
+        rooms.chain(pubsub).chain(files).chain(proxies).collect()
     }
 
     /// The settings of rooms.

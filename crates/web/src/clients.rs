@@ -195,7 +195,11 @@ async fn post(
 
 /// A response that pages may read, if they may ask (XEP-0124 §5, XEP-0156 §4). It has no use for credentials of the
 /// browser, and none are allowed.
-fn allow(request: &HttpRequest, clients: &Clients, status: StatusCode) -> HttpResponseBuilder {
+pub(crate) fn allow(
+    request: &HttpRequest,
+    clients: &Clients,
+    status: StatusCode,
+) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     let origin = request.headers().get(header::ORIGIN);
@@ -218,9 +222,19 @@ fn refuse(request: &HttpRequest, clients: &Clients, status: StatusCode) -> HttpR
 }
 
 async fn preflight(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
-    allow(&request, &shared.clients, StatusCode::NO_CONTENT)
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"))
+    preflight_of(&request, &shared.clients, "GET, POST, OPTIONS", "Content-Type")
+}
+
+/// Which methods pages may use, and which headers they may send.
+pub(crate) fn preflight_of(
+    request: &HttpRequest,
+    clients: &Clients,
+    methods: &'static str,
+    headers: &'static str,
+) -> HttpResponse {
+    allow(request, clients, StatusCode::NO_CONTENT)
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "7200"))
         .finish()
 }

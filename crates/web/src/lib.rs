@@ -17,6 +17,7 @@
 //! | [`metrics`] | the text form of Prometheus |
 //! | [`rooms`] | what may be done to rooms |
 //! | [`serve`] | listeners, started and stopped |
+//! | [`upload`] | files that clients bring and have |
 
 pub mod administration;
 pub mod clients;
@@ -32,6 +33,7 @@ pub mod members;
 pub mod metrics;
 pub mod rooms;
 pub mod serve;
+pub mod upload;
 
 pub use health::Unmet;
 pub use members::Members;

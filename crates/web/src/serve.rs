@@ -23,7 +23,7 @@ use crate::federation::Federation;
 use crate::health::Unmet;
 use crate::members::Members;
 use crate::rooms::{self, Rooms};
-use crate::{administration, health, invitations};
+use crate::{administration, health, invitations, upload};
 
 /// Headers must be there within this.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,6 +57,8 @@ pub struct Services {
     pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What clients find over HTTP.
     pub clients: clients::Services,
+    /// Files; none where none are taken.
+    pub files: Option<Arc<files::Keeper>>,
 }
 
 /// Where to listen.
@@ -151,11 +153,13 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let (data, data_of_https) = (shared.clone(), shared.clone());
     let http = move |config: &mut web::ServiceConfig| {
         config.app_data(data.clone()).app_data(IsSecure(false));
-        config.configure(clients::routes).configure(invitations::pages).configure(health::routes);
+        config.configure(clients::routes).configure(invitations::pages);
+        config.configure(upload::routes).configure(health::routes);
     };
     let https = move |config: &mut web::ServiceConfig| {
         config.app_data(data_of_https.clone()).app_data(IsSecure(true));
         config.configure(clients::routes).configure(invitations::pages);
+        config.configure(upload::routes);
     };
     let door = |listener, tls| Door { listener, tls, clients: Arc::clone(&shared.clients) };
     let tls = &shared.services.clients.tls;

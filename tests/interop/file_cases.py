@@ -1,0 +1,90 @@
+"""Owns the cases of files that slixmpp brings by HTTP, and of bytestreams by way of the proxy."""
+
+import asyncio
+import io
+import socket
+import urllib.request
+
+import cases
+from server import CONFIG, Server
+
+
+def free_port():
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def begin(stage):
+    """A server that takes files and carries bytestreams, and a stage on it."""
+    http, proxy = free_port(), free_port()
+    config = CONFIG.replace('http = ["127.0.0.1:0"]', f'http = ["127.0.0.1:{http}"]')
+    config += f'[upload]\nurl = "http://127.0.0.1:{http}"\n[proxy]\nlisten = ["127.0.0.1:{proxy}"]\n'
+    server = Server(stage.server.binary, config)
+    await asyncio.to_thread(server.__enter__)
+    own = cases.Stage(server)
+
+    async def end():
+        await own.close()
+        await asyncio.to_thread(server.__exit__)
+
+    stage.on_close(end)
+    return own
+
+
+async def a_file_is_brought_and_had_by_its_url(stage):
+    own = await begin(stage)
+    user = await own.user()
+    user.register_plugin("xep_0363")
+    content = bytes(range(256)) * 1000
+    url = await user["xep_0363"].upload_file(
+        "très cool.png", size=len(content), content_type="image/png", input_file=io.BytesIO(content)
+    )
+
+    def have():
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.headers["Content-Type"], answer.headers["Content-Disposition"], answer.read()
+
+    ty, disposition, had = await asyncio.to_thread(have)
+    assert (ty, disposition) == ("image/png", "inline"), (ty, disposition)
+    assert had == content, len(had)
+
+
+async def a_file_that_is_too_large_is_refused_by_the_service(stage):
+    own = await begin(stage)
+    user = await own.user()
+    user.register_plugin("xep_0363")
+    try:
+        await user["xep_0363"].upload_file("a", size=1 << 40, input_file=io.BytesIO(b""))
+    except Exception as error:
+        assert type(error).__name__ in ("FileTooBig", "IqError"), repr(error)
+    else:
+        raise AssertionError("a terabyte is taken")
+
+
+async def bytes_are_carried_by_the_proxy(stage):
+    own = await begin(stage)
+    one, two = await asyncio.gather(own.user(), own.user())
+    streams, heard = asyncio.Queue(), asyncio.Queue()
+    for user in (one, two):
+        user.register_plugin("xep_0065")
+    two["xep_0065"].auto_accept = True
+    two.add_event_handler("socks5_stream", streams.put_nowait)
+    two.add_event_handler("socks5_data", heard.put_nowait)
+    async with asyncio.timeout(60):
+        sent = await one["xep_0065"].handshake(two.boundjid)
+        await streams.get()
+        assert sent is not None, "no bytestream"
+        sent.write(b"but soft!")
+        got = b""
+        while len(got) < 9:
+            got += bytes(await heard.get())
+    assert got == b"but soft!", got
+
+
+CASES = [
+    a_file_is_brought_and_had_by_its_url,
+    a_file_that_is_too_large_is_refused_by_the_service,
+    bytes_are_carried_by_the_proxy,
+]
