@@ -64,3 +64,21 @@ fn a_client_that_comes_again_takes_the_place_of_its_former_session() {
         log_in("")
     ));
 }
+
+// XEP-0386 §3.1, XEP-0280 §4
+#[test]
+fn carbons_are_on_from_the_beginning_where_they_are_wanted() {
+    play(&format!(
+        "
+        juliet/garden connects
+        {}
+        romeo/phone   receives <success {SASL2}><authorization-identifier>{{$jid}}</authorization-identifier><bound {BIND2}/></success>
+        romeo/phone   receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        romeo/laptop  connects
+        juliet/garden sends    <message to='{{romeo/laptop}}' type='chat' id='m1'><body>hi</body></message>
+        romeo/laptop  receives <message id='m1'><body>hi</body>…</message>
+        romeo/phone   receives <message><received xmlns='urn:xmpp:carbons:2'>…</received></message>
+        ",
+        log_in("<enable xmlns='urn:xmpp:carbons:2'/>")
+    ));
+}

@@ -26,6 +26,8 @@ pub enum EdgeWord {
         resource: Option<Arc<str>>,
         /// The id of the IQ, given back with the answer.
         iq_id: Arc<str>,
+        /// The session gets carbons from the beginning (XEP-0386 §3.2, XEP-0280).
+        carbons: bool,
     },
     /// A client signed in again wants its session back (XEP-0198 §5).
     Resume {

@@ -137,7 +137,8 @@ fn states() -> impl Strategy<Value = ClientState> {
 
 fn edge_words() -> impl Strategy<Value = EdgeWord> {
     prop_oneof![
-        (of(texts()), texts()).prop_map(|(resource, iq_id)| EdgeWord::Bind { resource, iq_id }),
+        (of(texts()), texts(), any::<bool>())
+            .prop_map(|(resource, iq_id, carbons)| EdgeWord::Bind { resource, iq_id, carbons }),
         any::<([u8; 16], u32)>().prop_map(|(secret, h)| EdgeWord::Resume { secret, h }),
         stanzas().prop_map(EdgeWord::Stanza),
         of(stanzas()).prop_map(EdgeWord::Answered),

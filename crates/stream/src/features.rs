@@ -20,6 +20,8 @@ pub struct Features {
     pub sm: bool,
     /// Client state indication (XEP-0352).
     pub csi: bool,
+    /// Carbons with a session that begins with the log-in (XEP-0386 §3.1, XEP-0280).
+    pub carbons: bool,
     /// Roster versioning (RFC 6121 §2.6).
     pub roster_versioning: bool,
     /// Pre-approval of subscriptions (RFC 6121 §3.4).
@@ -108,7 +110,8 @@ impl Features {
             return None;
         }
         let mechanism = |name: &String| Element::new("mechanism", SASL2).with_text(name.clone());
-        let inline_of_bind = [(self.sm, ns::SM), (self.csi, ns::CSI)].into_iter();
+        let inline_of_bind =
+            [(self.sm, ns::SM), (self.csi, ns::CSI), (self.carbons, ns::CARBONS)].into_iter();
         let inline_of_bind = inline_of_bind
             .filter(|(on, _)| *on)
             .map(|(_, var)| Element::new("feature", BIND2).with_attr("var", var));
@@ -258,6 +261,7 @@ mod tests {
             session: true,
             sm: true,
             csi: true,
+            carbons: true,
             roster_versioning: true,
             pre_approval: true,
             caps: Some(Caps { node: "urn:n".to_owned(), ver: "v=".to_owned() }),

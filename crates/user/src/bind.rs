@@ -11,6 +11,7 @@ use proto::session::{HomeWord, UserWord};
 use proto::{Body, ConnectionId, Route, SessionId};
 use xmpp::{FullJid, StanzaCondition, StanzaError, StreamCondition, StreamError};
 
+use crate::extensions::carbons;
 use crate::sessions::SessionEntry;
 use crate::{User, stages};
 
@@ -23,12 +24,14 @@ pub struct Wish {
     pub resource: Option<Arc<str>>,
     /// Of the IQ, given back with the answer.
     pub iq_id: Arc<str>,
+    /// Carbons from the beginning.
+    pub carbons: bool,
 }
 
 /// Binds a resource. One that is in use changes hands: its session ends with `conflict` (§7.7.2.2,
 /// third behaviour), since it is nearly always a dead connection of the same client.
 pub fn bind(user: &mut User, wish: Wish, cx: &mut Context<'_, User>) {
-    let Wish { connection, resource, iq_id } = wish;
+    let Wish { connection, resource, iq_id, carbons } = wish;
     let bound = allow(user).and_then(|()| address(user, resource.as_deref(), cx));
     let bound = bound.and_then(|jid| make_room(user, &jid, cx).map(|()| jid));
     let jid = match bound {
@@ -41,6 +44,9 @@ pub fn bind(user: &mut User, wish: Wish, cx: &mut Context<'_, User>) {
     let id = SessionId { account: user.jid.clone(), uid: cx.random_u64() };
     let uid = id.uid;
     user.sessions.insert(SessionEntry::new(id.clone(), jid.clone()));
+    if carbons {
+        carbons::begin(user, uid);
+    }
     let word = UserWord::Start { connection, jid, iq_id };
     cx.tell(Route::Session(id), Body::User(word));
     stages::announce(user, uid, SessionEvent::Bound, cx);

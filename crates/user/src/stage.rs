@@ -71,7 +71,7 @@ impl Stage {
     pub(crate) fn wish(&mut self, resource: Option<&str>) -> Vec<String> {
         let connection = ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number: 1 };
         let resource = resource.map(Arc::from);
-        let word = proto::session::EdgeWord::Bind { resource, iq_id: "b".into() };
+        let word = proto::session::EdgeWord::Bind { resource, iq_id: "b".into(), carbons: false };
         self.hears(Body::Edge(connection, word))
     }
 

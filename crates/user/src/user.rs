@@ -109,8 +109,8 @@ impl Entity for User {
         match envelope.body {
             Body::Stanza(stanza) => inbound::receive(self, stanza, cx),
             Body::User(word) => self.hear(word, cx),
-            Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) => {
-                bind::bind(self, bind::Wish { connection, resource, iq_id }, cx);
+            Body::Edge(connection, EdgeWord::Bind { resource, iq_id, carbons }) => {
+                bind::bind(self, bind::Wish { connection, resource, iq_id, carbons }, cx);
             }
             Body::Woken => outbox::settle(self, cx),
             Body::Edge(..)

@@ -183,7 +183,8 @@ impl Core {
 
     fn bind(&mut self, resource: Option<String>, iq_id: Arc<str>, words: &mut Vec<Envelope>) {
         let Some(account) = self.state.machine.account().cloned() else { return };
-        let word = EdgeWord::Bind { resource: resource.map(Arc::from), iq_id };
+        let carbons = self.state.machine.wants_carbons();
+        let word = EdgeWord::Bind { resource: resource.map(Arc::from), iq_id, carbons };
         self.state.ask_for_session(Route::User(account), word, words);
     }
 

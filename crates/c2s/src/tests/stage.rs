@@ -220,7 +220,7 @@ impl LocalHost for Host {
     fn deliver(&self, batch: Vec<Envelope>) {
         let mut answers = Vec::new();
         for envelope in batch {
-            if let Body::Edge(connection, EdgeWord::Bind { resource, iq_id }) = &envelope.body
+            if let Body::Edge(connection, EdgeWord::Bind { resource, iq_id, .. }) = &envelope.body
                 && let (true, Route::User(account)) = (self.binds, &envelope.to)
             {
                 let uid = self.next.replace(self.next.get() + 1);

@@ -32,6 +32,7 @@ pub fn stream_features(shared: &Shared) -> Features {
         session: true,
         sm: true,
         csi: true,
+        carbons: true,
         roster_versioning: true,
         pre_approval: true,
         caps: Some(caps(shared)),

@@ -21,9 +21,10 @@ use crate::snapshot::SessionSnapshot;
 pub(super) fn encode_edge(connection: ConnectionId, word: &EdgeWord) -> pb::EdgeWord {
     let signal = |signal: pb::Signal| EdgeMessage::Signal(signal.into());
     let word = match word {
-        EdgeWord::Bind { resource, iq_id } => EdgeMessage::Bind(pb::Bind {
+        EdgeWord::Bind { resource, iq_id, carbons } => EdgeMessage::Bind(pb::Bind {
             resource: resource.as_deref().map(str::to_owned),
             iq_id: iq_id.as_ref().to_owned(),
+            carbons: *carbons,
         }),
         EdgeWord::Resume { secret, h } => {
             EdgeMessage::Resume(pb::Resume { secret: bytes::Bytes::copy_from_slice(secret), h: *h })
@@ -49,8 +50,8 @@ pub(super) fn encode_edge(connection: ConnectionId, word: &EdgeWord) -> pb::Edge
 pub(super) fn decode_edge(message: pb::EdgeWord) -> Result<(ConnectionId, EdgeWord), WireError> {
     let connection = decode_some_connection(message.connection)?;
     let word = match message.word.ok_or(WireError::Missing("word of a connection"))? {
-        EdgeMessage::Bind(pb::Bind { resource, iq_id }) => {
-            EdgeWord::Bind { resource: resource.map(Arc::from), iq_id: iq_id.into() }
+        EdgeMessage::Bind(pb::Bind { resource, iq_id, carbons }) => {
+            EdgeWord::Bind { resource: resource.map(Arc::from), iq_id: iq_id.into(), carbons }
         }
         EdgeMessage::Resume(pb::Resume { secret, h }) => {
             let secret = secret[..].try_into().map_err(|_| WireError::Invalid("secret"))?;

@@ -60,12 +60,18 @@ struct Bind {
     resource: Option<String>,
     enable: Option<Element>,
     state: Option<Element>,
+    carbons: bool,
 }
 
 impl Machine {
     /// Whether a log-in of this profile is under way.
     pub(super) fn is_profiled(&self) -> bool {
         self.wish.is_some()
+    }
+
+    /// Whether the session that is bound is to have carbons from the beginning.
+    pub fn wants_carbons(&self) -> bool {
+        self.wish.as_ref().and_then(|wish| wish.bind.as_ref()).is_some_and(|bind| bind.carbons)
     }
 
     /// What the client that logs in says of tokens; none where it does so without the profile.
@@ -286,6 +292,7 @@ impl Bind {
             resource: resource(tag.filter(|tag| !tag.is_empty()).as_deref(), device),
             enable: bind.child("enable", ns::SM).cloned(),
             state: state.cloned(),
+            carbons: bind.child("enable", ns::CARBONS).is_some(),
         }
     }
 }

@@ -47,10 +47,17 @@ fn enable(
     request: &Request,
     _: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    if let Some(entry) = request.session.and_then(|session| user.sessions.get_mut(session)) {
-        entry.slots.get_or_make(|| Enabled);
+    if let Some(session) = request.session {
+        begin(user, session);
     }
     Ok(Answer::Done)
+}
+
+/// From now on a session gets copies.
+pub(crate) fn begin(user: &mut User, session: u64) {
+    if let Some(entry) = user.sessions.get_mut(session) {
+        entry.slots.get_or_make(|| Enabled);
+    }
 }
 
 /// §5; again is no error (§10.1).
