@@ -59,6 +59,11 @@ impl Held {
         }
     }
 
+    /// Whatever waits for a plan waits for that no longer.
+    pub(crate) fn wait_for_no_plan(&mut self) {
+        self.returned.iter_mut().for_each(|waiting| waiting.plan = 0);
+    }
+
     fn keep(&mut self, waiting: Waiting) {
         *self.counts.entry(waiting.bucket).or_default() += 1;
         if waiting.returned.is_none() {

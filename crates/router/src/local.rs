@@ -407,6 +407,11 @@ impl Local {
         if bucket.is_some() {
             return Some(envelope);
         }
+        if matches!(envelope.to, Route::Copy(_)) {
+            // Whoever gives the copy must not take it for kept.
+            self.host.refuse(envelope, Refusal::NoOwner);
+            return None;
+        }
         if let Some(receipt) = envelope.receipt {
             receipt.release();
         }
@@ -486,13 +491,13 @@ impl Local {
                 continue;
             };
             links.barrier.leave(bucket);
-            if let Some(envelope) = self.begin(envelope) {
-                earlier.push(Waiting { envelope, bucket, plan, returned: Some(order), sent });
-            }
+            // It has passed nobody, and so counts no hop: while a shard moves it may come back with every plan.
+            earlier.push(Waiting { envelope, bucket, plan, returned: Some(order), sent });
         }
         self.held.borrow_mut().take_back(earlier);
         if !self.held.borrow().is_empty() && !self.waits.replace(true) {
             links.barrier.begin_waiting();
+            self.flush.notify_one();
         }
         self.retry(links);
         // Others may wait for what has gone from here.

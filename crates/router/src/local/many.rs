@@ -93,10 +93,8 @@ impl Local {
         for envelope in envelope.expand(self.router.hosts()) {
             let Some(bucket) = self.router.locate(&envelope.to).1 else { continue };
             links.barrier.leave(bucket);
-            if let Some(envelope) = self.begin(envelope) {
-                let (returned, sent) = (Some(order), sent.clone());
-                all.push(Waiting { envelope, bucket, plan, returned, sent });
-            }
+            let (returned, sent) = (Some(order), sent.clone());
+            all.push(Waiting { envelope, bucket, plan, returned, sent });
         }
         all
     }

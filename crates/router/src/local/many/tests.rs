@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster::plan::{Assignment, Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, MoveId};
 use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
 use futures_util::future::BoxFuture;
-use proto::{ArbiterId, Body, Hosts, Ledger, MemberId};
+use proto::{ArbiterId, Body, CopyId, CopyWord, Hosts, Ledger, MemberId};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use xmpp::{BareJid, Epoch, Head, Jid, Kind, MessageType, Origin, Stanza};
@@ -39,7 +39,10 @@ impl LocalHost for Sink {
     }
 
     fn refuse(&self, envelope: Envelope, refusal: Refusal) {
-        panic!("{refusal:?}: {envelope:?}");
+        let Route::Copy(copy) = &envelope.to else { panic!("{refusal:?}: {envelope:?}") };
+        self.1.send((copy.member, format!("{:?}", copy.of), format!("{refusal:?}"))).unwrap();
+        // Whoever keeps the copy anew has it.
+        std::mem::forget(envelope.receipt);
     }
 
     fn flush(&self) {}
@@ -67,6 +70,7 @@ impl Carrier for Wires {
 struct World {
     plans: Vec<watch::Sender<Arc<Plan>>>,
     links: Vec<Arc<Links>>,
+    routers: Vec<Router>,
     heard: channel::Receiver<Heard>,
     plan: Plan,
     local: tokio::task::LocalSet,
@@ -114,7 +118,7 @@ impl World {
         let wires = Wires(shared.handle().clone(), Arc::default());
         let (tell, heard) = channel::channel();
         let local = tokio::task::LocalSet::new();
-        let (mut plans, mut links) = (Vec::new(), Vec::new());
+        let (mut plans, mut links, mut routers) = (Vec::new(), Vec::new(), Vec::new());
         for member in MEMBERS {
             let (sender, receiver) = watch::channel(Arc::new(plan()));
             let handle = PlanHandle::new(receiver);
@@ -124,20 +128,22 @@ impl World {
             wires.1.lock().unwrap().insert(member, Arc::downgrade(&own));
             plans.push(sender);
             links.push(own);
+            routers.push(router.clone());
             let tell = tell.clone();
             if member == MEMBERS[0] {
                 local.block_on(&runtime, async { arrive(member, &router, waiting, tell) });
                 continue;
             }
             std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = { runtime }.enable_time().build().unwrap();
                 tokio::task::LocalSet::new().block_on(&runtime, async {
                     arrive(member, &router, waiting, tell);
                     std::future::pending::<()>().await;
                 });
             });
         }
-        Self { plans, links, heard, plan: plan(), local, runtime, _shared: shared }
+        Self { plans, links, routers, heard, plan: plan(), local, runtime, _shared: shared }
     }
 
     fn owner(&self, jid: &Jid) -> MemberId {
@@ -249,4 +255,66 @@ fn a_copy_for_somebody_who_has_moved_is_turned_away_and_all_hear_all_in_order() 
         assert!(at.into_iter().all(|member| member == world.owner(jid)), "{jid}");
     }
     world.until(|| ledger.standing().handled == 1);
+}
+
+// While a shard moves it is closed, and what comes for it is turned away until the next plan; others may change the plan
+// meanwhile, more often than an envelope may be handed on.
+#[test]
+fn what_is_turned_away_with_every_plan_arrives_when_it_may() {
+    let mut world = World::new();
+    let people = people();
+    let there = people.iter().find(|jid| world.owner(jid) == MEMBERS[1]).unwrap();
+    let shard = world.plan.hash_key().bucket(&there.bare()).shard();
+    world.routers[1].close(shard);
+    let ledger = Ledger::new(0, || {});
+    world.says("one", std::slice::from_ref(there), Some(ledger.open()));
+    let rerouted = || world.links[0].figures().rerouted.load(std::sync::atomic::Ordering::SeqCst);
+    for index in 0..u64::from(Envelope::MAX_HOPS) + 4 {
+        world.until(|| rerouted() > index);
+        let weight = u32::try_from(index).unwrap() + 2;
+        let entry = Entry::SetWeight { member: MEMBERS[0], weight };
+        world.plan.apply(index + 2, entry).unwrap();
+        let plan = Arc::new(world.plan.clone());
+        world.plans.iter().for_each(|member| drop(member.send_replace(Arc::clone(&plan))));
+    }
+    world.routers[1].open(shard);
+    let entry = Entry::SetWeight { member: MEMBERS[0], weight: 1 };
+    world.plan.apply(100, entry).unwrap();
+    let plan = Arc::new(world.plan.clone());
+    world.plans.iter().for_each(|member| drop(member.send_replace(Arc::clone(&plan))));
+    assert_eq!(world.hears(1), [(MEMBERS[1], there.to_string(), "one".to_owned())]);
+    world.until(|| ledger.standing().handled == 1);
+}
+
+#[test]
+fn what_is_turned_away_by_a_shard_that_stays_after_all_arrives_without_another_plan() {
+    let world = World::new();
+    let people = people();
+    let there = people.iter().find(|jid| world.owner(jid) == MEMBERS[1]).unwrap();
+    let shard = world.plan.hash_key().bucket(&there.bare()).shard();
+    world.routers[1].close(shard);
+    for id in ["one", "two"] {
+        world.says(id, std::slice::from_ref(there), None);
+    }
+    world.until(|| world.links[0].figures().rerouted.load(std::sync::atomic::Ordering::SeqCst) > 0);
+    world.routers[1].open(shard);
+    let heard = world.hears(2);
+    let heard: Vec<&str> = heard.iter().map(|it| it.2.as_str()).collect();
+    assert_eq!(heard, ["one", "two"]);
+}
+
+#[test]
+fn a_copy_that_finds_no_way_goes_back_to_whoever_gives_it() {
+    let world = World::new();
+    let ledger = Ledger::new(0, || {});
+    let of = Box::new(Route::User(BareJid::parse("p1@x.org").unwrap()));
+    let nobody = MemberId(9);
+    let to = Route::Copy(CopyId { member: nobody, of });
+    let origin = Origin::Client { session: 1, seq: 1, part: 0 };
+    let body = Body::Copy(CopyWord::Change(bytes::Bytes::new()));
+    let envelope = Envelope::new(to, body, origin, Epoch(1)).with_receipt(Some(ledger.open()));
+    world.local.block_on(&world.runtime, async { route(vec![envelope]) });
+    let heard = world.hears(1);
+    assert_eq!((heard[0].0, heard[0].2.as_str()), (nobody, "NoOwner"));
+    assert_eq!(ledger.standing().handled, 0, "it is not kept");
 }
