@@ -28,11 +28,12 @@ use entity::Host;
 use entity::host::handoff::{Part, Patience};
 use futures_util::future::join_all;
 use proto::MemberId;
+use proto::snapshot::EntitySnapshot;
 use router::Router;
 use store::SharedStore;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
-use xmpp::{Bucket, Fence, Shard};
+use xmpp::{Bucket, Epoch, Fence, Shard};
 
 use taking::Taking;
 
@@ -131,7 +132,8 @@ impl Moves for Handoff {
         let (shared, runtime) = (Arc::clone(&self.shared), ground.peers.runtime().clone());
         runtime.spawn(async move {
             if let Some(ground) = shared.ground.get() {
-                let leaving = Leaving { ground, shard, fate };
+                let (handed, epoch) = (Vec::new(), Epoch::default());
+                let leaving = Leaving { ground, shard, fate, handed, epoch };
                 leaving.run(&shared.resting, to, let_go).await;
             }
         });
@@ -151,6 +153,9 @@ struct Leaving<'a> {
     ground: &'a Ground,
     shard: Shard,
     fate: watch::Receiver<Fate>,
+    /// What was handed over from each arbiter, until it is known what becomes of it, and by which epoch it lived here.
+    handed: Vec<(ArbiterHandle, Vec<EntitySnapshot>)>,
+    epoch: Epoch,
 }
 
 impl Leaving<'_> {
@@ -180,14 +185,18 @@ impl Leaving<'_> {
     ) -> Result<(), Stays> {
         self.come_to_rest(resting).await?;
         self.settle().await?;
-        let mut entities = Vec::new();
+        let (mut entities, mut handed) = (Vec::new(), Vec::new());
         for arbiter in self.arbiters() {
             let part = self.part();
             let taken = on(arbiter, async move |host: &Host| host.take_snapshots(part)).await;
-            for entity in taken.unwrap_or_default() {
+            let taken = taken.unwrap_or_default();
+            for entity in &taken {
                 entities.push(entity.encode().ok_or(Stays::Unwritable)?);
             }
+            handed.push((arbiter.clone(), taken));
         }
+        self.handed = handed;
+        self.epoch = self.ground.peers.plan().latest().epoch_of(self.shard).unwrap_or_default();
         if entities.is_empty() {
             // Whatever lived here goes on from its rows.
             return Ok(());
@@ -244,8 +253,12 @@ impl Leaving<'_> {
         self.ground.router.open(self.shard);
     }
 
-    /// It is somebody else's: what waited goes there.
-    async fn leave(&self) {
+    /// It is somebody else's: what waited goes there, and what was handed over stays here as a copy.
+    async fn leave(&mut self) {
+        let epoch = self.epoch;
+        for (arbiter, handed) in std::mem::take(&mut self.handed) {
+            on(&arbiter, async move |host: &Host| host.keep_copies(handed, epoch)).await;
+        }
         for arbiter in self.arbiters() {
             let part = self.part();
             on(arbiter, async move |host: &Host| router::local::route(host.release(part))).await;

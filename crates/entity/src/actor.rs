@@ -40,7 +40,7 @@ use crate::order::Awaited;
 use crate::refuse::Fault;
 use crate::repeats::Repeats;
 use crate::writer::{Commit, Done};
-use copy::Copied;
+use copy::{Copied, Former};
 #[cfg(debug_assertions)]
 pub(crate) use rest::DROWSY;
 pub(crate) use rest::{Act, Order, Packed, Standing};
@@ -139,6 +139,8 @@ pub(crate) struct EntityActor<E: Entity> {
     asking: bool,
     /// What the keeper of its second copy was told.
     copied: Option<Copied>,
+    /// Who keeps the copies that it has gone on from.
+    former: Former,
 }
 
 /// A timer that is set.
@@ -173,6 +175,7 @@ impl<E: Entity> EntityActor<E> {
             repeats: None,
             asking: false,
             copied: None,
+            former: Former::default(),
         }
     }
 
@@ -337,11 +340,12 @@ impl<E: Entity> EntityActor<E> {
             place: (self.desk.member(), keeper.flatten().is_some()),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
-        let (route, copied) = (&self.route, &mut self.copied);
+        let (route, copied, former) = (&self.route, &mut self.copied, &self.former);
         let done = catch_unwind(AssertUnwindSafe(|| {
             turn(entity, &mut context);
             if let Some(keeper) = keeper {
-                copy::after_turn(entity, &mut context, (route, copied, keeper));
+                let former = former.of(&self.desk);
+                copy::after_turn(entity, &mut context, (route, copied, keeper, former));
             }
         }));
         let effects = context.finish();

@@ -287,8 +287,8 @@ impl LocalHost for Host {
         }
     }
 
-    fn refuse(&self, envelope: Envelope, refusal: Refusal) {
-        self.note_lost_copy(&envelope);
+    fn refuse(&self, mut envelope: Envelope, refusal: Refusal) {
+        self.note_lost_copy(&mut envelope);
         self.desk.refuse(envelope, Fault::Way(refusal));
     }
 
@@ -345,6 +345,10 @@ impl Desk {
 
     pub(crate) fn member(&self) -> MemberId {
         self.router.member()
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
     }
 
     /// Goes by this plan from now on.

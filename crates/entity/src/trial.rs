@@ -41,7 +41,18 @@ pub struct Trial<E: Entity> {
     /// Writes whose answer a test holds back; none: they are answered at once.
     held: Option<Vec<Effect<E>>>,
     /// Another member keeps the second copy.
-    has_standby: bool,
+    pub has_standby: bool,
+    member: MemberId,
+}
+
+/// What a turn has led to ([`Trial::play`]).
+pub struct Played {
+    /// What the second copy must learn.
+    pub mirror: Mirror,
+    /// What waits until it has learned that.
+    pub receipt: Option<Receipt>,
+    /// What was sent.
+    pub sent: Vec<Envelope>,
 }
 
 impl<E: Entity> Trial<E> {
@@ -87,6 +98,7 @@ impl<E: Entity> Trial<E> {
             counter: 0,
             held: None,
             has_standby: false,
+            member: MemberId(1),
         })
     }
 
@@ -127,6 +139,36 @@ impl<E: Entity> Trial<E> {
         let cause = Cause { again: true, ..Cause::own(origin) };
         self.turn(cause, |entity, cx| entity.receive(envelope, cx));
         std::mem::take(&mut self.sent)
+    }
+
+    /// From now on it is this member that acts, by this epoch.
+    pub fn acts_as(&mut self, member: MemberId, epoch: Epoch) {
+        (self.member, self.fence.epoch) = (member, epoch);
+    }
+
+    /// A turn as the shell takes it where there are other members, with what a second copy must learn at its end; `cause`
+    /// is the origin, whether it comes again, and what waits for it.
+    pub fn play(
+        &mut self,
+        cause: Option<(Origin, bool, Option<Receipt>)>,
+        anew: bool,
+        turn: impl FnOnce(&mut E, &mut Context<'_, E>),
+    ) -> Played {
+        let own = (self.next_origin(), false, None);
+        let (origin, again, receipt) = cause.unwrap_or(own);
+        let cause = Cause { receipt, again, ..Cause::own(origin) };
+        let mut told = (Mirror::Nothing, None);
+        self.turn(cause, |entity, cx| {
+            turn(entity, cx);
+            told = (entity.mirror(anew, cx), cx.receipt());
+        });
+        let (mirror, receipt) = told;
+        Played { mirror, receipt, sent: std::mem::take(&mut self.sent) }
+    }
+
+    /// Whether the waker was called since this was asked last.
+    pub fn is_woken(&self) -> bool {
+        self.woken.swap(0, Ordering::SeqCst) > 0
     }
 
     /// The origin of what came last.
@@ -284,7 +326,7 @@ impl<E: Entity> Trial<E> {
             hosts: &self.hosts,
             fence: self.fence,
             waker: &self.waker,
-            place: (MemberId(1), self.has_standby),
+            place: (self.member, self.has_standby),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         turn(&mut self.entity, &mut context);

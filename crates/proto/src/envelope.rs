@@ -83,6 +83,8 @@ pub enum CopyWord {
         whole: Bytes,
         /// What has changed since, oldest first.
         changes: Vec<Bytes>,
+        /// Who keeps it until it hears [`CopyWord::Forget`]; none: nobody.
+        by: Option<MemberId>,
     },
     /// To a new owner: what another entity has with this one.
     Claim(Bytes),

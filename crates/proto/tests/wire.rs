@@ -186,9 +186,12 @@ fn copy_words() -> impl Strategy<Value = CopyWord> {
         bytes().prop_map(CopyWord::Whole),
         bytes().prop_map(CopyWord::Change),
         Just(CopyWord::Forget),
-        (any::<u64>(), bytes(), vec(bytes(), 0..3)).prop_map(|(epoch, whole, changes)| {
-            CopyWord::Kept { epoch: Epoch(epoch), whole, changes }
-        }),
+        (any::<u64>(), bytes(), vec(bytes(), 0..3), any::<Option<u64>>()).prop_map(
+            |(epoch, whole, changes, by)| {
+                let by = by.map(MemberId);
+                CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by }
+            }
+        ),
         bytes().prop_map(CopyWord::Claim),
     ]
 }

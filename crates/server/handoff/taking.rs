@@ -46,6 +46,8 @@ struct Shared {
 /// What lives in a shard that may come.
 struct Kept {
     since: u64,
+    /// Who has handed it over.
+    by: Option<MemberId>,
     /// As many as there are arbiters.
     entities: BTreeMap<usize, Vec<EntitySnapshot>>,
 }
@@ -133,7 +135,9 @@ impl Taking {
                 return Err("something lives here in its place".to_owned());
             }
         }
-        let kept = Kept { since: moved.since, entities: by_arbiter };
+        let owner = self.shared.plan.latest().owner(moved.shard).map(|(owner, _)| owner);
+        let by = owner.filter(|owner| *owner != self.shared.member);
+        let kept = Kept { since: moved.since, by, entities: by_arbiter };
         self.kept().insert(moved.shard, kept);
         // The plan may have changed before it was kept.
         let plan = self.shared.plan.latest();
@@ -155,11 +159,16 @@ impl Taking {
             tracing::warn!(error = %fault, "could not claim a bucket");
         }
         let part = Part::Shard(shard);
+        let by = kept.by;
         for (number, entities) in kept.entities {
             let Some(arbiter) = self.shared.arbiters.get(number) else { continue };
             let router = self.shared.router.clone();
-            let started =
-                on(arbiter, async move |host: &Host| start(host, &router, entities, epoch).await);
+            let started = on(arbiter, async move |host: &Host| {
+                // Whoever handed this over may have gone on with it before it was gone.
+                if !host.goes_on_from_copies(shard) {
+                    start(host, &router, (entities, by), epoch).await;
+                }
+            });
             if started.await.is_none() {
                 tracing::error!(
                     "what lived in shard {} is lost: an arbiter has ended",
@@ -211,14 +220,19 @@ fn outcome(plan: &Plan, member: MemberId, shard: Shard, since: u64) -> Outcome {
 }
 
 /// Users first, so that there is somebody whom their sessions can tell.
-async fn start(host: &Host, router: &Router, entities: Vec<EntitySnapshot>, epoch: Epoch) {
+async fn start(
+    host: &Host,
+    router: &Router,
+    (entities, by): (Vec<EntitySnapshot>, Option<MemberId>),
+    epoch: Epoch,
+) {
     let (sessions, others): (Vec<_>, Vec<_>) =
         entities.into_iter().partition(|entity| matches!(entity.route, Route::Session(_)));
     for entities in [others, sessions] {
         let starting = entities.into_iter().map(|entity| async {
             let (jid, name) = (entity.route.key().cloned(), entity.route.name());
             let bucket = jid.as_ref().map(|jid| router.bucket(jid))?;
-            let started = host.start(entity, Fence { bucket, epoch }).await;
+            let started = host.start_from(entity, Fence { bucket, epoch }, by).await;
             if let Err(error) = started {
                 let jid = jid.as_ref().map(tracing::field::display);
                 tracing::error!(route = name, jid, %error, "an entity does not go on here");

@@ -1,9 +1,16 @@
 //! Owns what an actor tells the keeper of its entity's second copy, at the end of each turn.
 
-use proto::{Body, CopyId, CopyWord, MemberId, Route};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use proto::receipt::Settle;
+use proto::snapshot::NOBODY;
+use proto::{Body, CopyId, CopyWord, Envelope, MemberId, Receipt, Route};
+use router::Router;
+use xmpp::Epoch;
 
 use crate::context::Context;
 use crate::entity::Entity;
+use crate::host::Desk;
 use crate::mirror::Mirror;
 
 /// A copy is begun anew after so many changes.
@@ -41,11 +48,79 @@ impl Copied {
     }
 }
 
+/// Who keeps the copies that an entity has gone on from, until another standby has one.
+#[derive(Default)]
+pub(super) struct Former {
+    members: Arc<Mutex<Vec<MemberId>>>,
+}
+
+impl Former {
+    /// Keeps in mind who they are.
+    pub(super) fn keep(&self, members: Vec<MemberId>) {
+        lock(&self.members).extend(members);
+    }
+
+    /// With a way to tell them.
+    pub(super) fn of<'a>(&'a self, desk: &'a Desk) -> Formers<'a> {
+        Formers { members: &self.members, desk }
+    }
+}
+
+/// Who keeps former copies, and a way to tell them.
+#[derive(Clone, Copy)]
+pub(super) struct Formers<'a> {
+    members: &'a Arc<Mutex<Vec<MemberId>>>,
+    desk: &'a Desk,
+}
+
+impl Formers<'_> {
+    /// What the keeper confirms when it has a copy: former ones may be forgotten then.
+    fn receipt(self, route: &Route, keeper: MemberId, epoch: Epoch) -> Option<Receipt> {
+        let mut members = std::mem::take(&mut *lock(self.members));
+        members.retain(|member| *member != keeper);
+        if members.is_empty() {
+            return None;
+        }
+        let (members, back) = (Mutex::new(members), Arc::clone(self.members));
+        let (router, route) = (self.desk.router().clone(), route.clone());
+        Some(Receipt::new(0, Arc::new(Tell { members, back, router, route, epoch })))
+    }
+}
+
+/// Tells former keepers when there is another copy.
+struct Tell {
+    members: Mutex<Vec<MemberId>>,
+    /// Where they are kept in mind when there is none after all.
+    back: Arc<Mutex<Vec<MemberId>>>,
+    router: Router,
+    route: Route,
+    epoch: Epoch,
+}
+
+impl Settle for Tell {
+    fn settle(&self, _: u64, faulty: bool) {
+        let members = std::mem::take(&mut *lock(&self.members));
+        if faulty {
+            return lock(&self.back).extend(members);
+        }
+        let forget = |member| {
+            let to = Route::Copy(CopyId { member, of: Box::new(self.route.clone()) });
+            Envelope::new(to, Body::Copy(CopyWord::Forget), NOBODY, self.epoch)
+        };
+        // A word of control is never refused.
+        drop(self.router.post(members.into_iter().map(forget).collect()));
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Asks the entity what its copy must learn, and tells the keeper.
 pub(super) fn after_turn<E: Entity>(
     entity: &mut E,
     cx: &mut Context<'_, E>,
-    (route, copied, keeper): (&Route, &mut Option<Copied>, Option<Keeper>),
+    (route, copied, keeper, former): (&Route, &mut Option<Copied>, Option<Keeper>, Formers<'_>),
 ) {
     let known = copied.as_ref().filter(|known| Some(known.at) == keeper);
     let anew = keeper.is_some() && known.is_none_or(Copied::must_begin_anew);
@@ -60,7 +135,10 @@ pub(super) fn after_turn<E: Entity>(
         (Mirror::Whole(state), _) => {
             let whole = state.len();
             *copied = Some(Copied { at: keeper, whole, changes: 0, bytes: 0, void: false });
-            tell(route, keeper.member, CopyWord::Whole(state), cx);
+            let confirms = former.receipt(route, keeper.member, cx.fence.epoch);
+            also_for(confirms, cx, |cx| {
+                tell(route, keeper.member, CopyWord::Whole(state), cx);
+            });
             forget(route, before.filter(|before| before.member != keeper.member), cx);
         }
         (Mirror::Change(change), Some(known)) if !anew => {
@@ -71,8 +149,25 @@ pub(super) fn after_turn<E: Entity>(
         (Mirror::Nothing, _) => {
             copied.take();
             forget(route, before, cx);
+            if let Some(receipt) = former.receipt(route, former.desk.member(), cx.fence.epoch) {
+                receipt.release();
+            }
         }
     }
+}
+
+/// Does something for which this receipt waits too.
+fn also_for<E: Entity>(
+    own: Option<Receipt>,
+    cx: &mut Context<'_, E>,
+    act: impl FnOnce(&mut Context<'_, E>),
+) {
+    let Some(own) = own else { return act(cx) };
+    let receipt = match cx.receipt() {
+        Some(cause) => Receipt::both(cause, own),
+        None => own,
+    };
+    cx.caused_by(cx.origin(), Some(receipt), act);
 }
 
 fn forget<E: Entity>(route: &Route, keeper: Option<Keeper>, cx: &mut Context<'_, E>) {

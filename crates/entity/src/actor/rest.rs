@@ -18,8 +18,8 @@ use actix::{
 };
 use bytes::Bytes;
 use cluster::HashKey;
-use proto::MemberId;
 use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
+use proto::{MemberId, Receipt};
 use tokio::sync::oneshot;
 use xmpp::{BareJid, Shard};
 
@@ -42,6 +42,8 @@ pub(crate) struct Packed {
     pub(crate) copies: Vec<Copy>,
     /// And what others have with it.
     pub(crate) claims: Vec<Bytes>,
+    /// Who keeps those copies until there is another one.
+    pub(crate) former: Vec<MemberId>,
     /// Told whether it goes on.
     pub(crate) restored: Option<oneshot::Sender<bool>>,
 }
@@ -67,6 +69,15 @@ pub(crate) enum Act {
 pub(crate) struct Order {
     pub(crate) act: Act,
     pub(crate) reply: oneshot::Sender<Standing>,
+    /// What waits for it.
+    pub(crate) receipt: Option<Receipt>,
+}
+
+impl Order {
+    /// One whose answer nobody waits for.
+    pub(crate) fn of(act: Act) -> Self {
+        Self { act, reply: oneshot::channel().0, receipt: None }
+    }
 }
 
 impl Message for Order {
@@ -142,7 +153,8 @@ impl<E: Entity> EntityActor<E> {
     /// What a loaded entity was packed with is given back to it.
     pub(super) fn unpack(&mut self, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
         let Some(packed) = self.packed.take() else { return Ok(()) };
-        let Packed { state, timers, copies, claims, restored } = packed;
+        let Packed { state, timers, copies, claims, former, restored } = packed;
+        self.former.keep(former);
         if let Some(state) = state {
             self.continue_from(move |entity, cx| entity.restore(&state, cx), ctx)?;
         }
@@ -172,13 +184,19 @@ impl<E: Entity> EntityActor<E> {
     ) -> Result<(), SnapshotError> {
         let result = Rc::new(Cell::new(Err(SnapshotError("turn"))));
         let told = Rc::clone(&result);
-        self.turn_of_its_own(Box::new(move |entity, cx| told.set(from(entity, cx))), ctx);
+        let turn: Turn<E> = Box::new(move |entity, cx| told.set(from(entity, cx)));
+        self.turn_of_its_own(turn, None, ctx);
         result.get()
     }
 
     /// A turn that nothing else has caused.
-    fn turn_of_its_own(&mut self, turn: Turn<E>, ctx: &mut ActixContext<Self>) {
-        let cause = Cause::own(self.desk.next_origin(self.fence));
+    fn turn_of_its_own(
+        &mut self,
+        turn: Turn<E>,
+        receipt: Option<Receipt>,
+        ctx: &mut ActixContext<Self>,
+    ) {
+        let cause = Cause { receipt, ..Cause::own(self.desk.next_origin(self.fence)) };
         let mut out = Vec::new();
         if !self.turn(turn, cause, &mut out, ctx) {
             self.desk.count_panic();
@@ -186,12 +204,13 @@ impl<E: Entity> EntityActor<E> {
         self.let_out(out);
     }
 
-    fn mirror(&mut self, anew: bool, ctx: &mut ActixContext<Self>) {
+    /// `receipt`: of what was lost on its way to the keeper, and waits for what comes in its place.
+    fn mirror(&mut self, anew: bool, receipt: Option<Receipt>, ctx: &mut ActixContext<Self>) {
         if anew {
             self.copied.iter_mut().for_each(Copied::avoid);
         }
         if self.entity.is_some() && !self.frozen {
-            self.turn_of_its_own(Box::new(|_, _| ()), ctx);
+            self.turn_of_its_own(Box::new(|_, _| ()), receipt, ctx);
         }
     }
 
@@ -207,7 +226,7 @@ impl<E: Entity> EntityActor<E> {
             let owner = |jid: &BareJid| taken.get(&key.bucket(jid).shard()).copied();
             entity.announce(&Taken { owner: &owner }, cx);
         });
-        self.turn_of_its_own(turn, ctx);
+        self.turn_of_its_own(turn, None, ctx);
     }
 
     fn timers_as_data(&self) -> Vec<TimerSnapshot> {
@@ -261,14 +280,14 @@ impl<E: Entity> EntityActor<E> {
 impl<E: Entity> Handler<Order> for EntityActor<E> {
     type Result = ();
 
-    fn handle(&mut self, Order { act, reply }: Order, ctx: &mut Self::Context) {
+    fn handle(&mut self, Order { act, reply, receipt }: Order, ctx: &mut Self::Context) {
         let busy = !self.is_quiet();
         let settled = self.entity.as_ref().is_none_or(E::is_settled);
         let snapshot = match act {
             Act::Freeze if !busy => self.freeze(ctx),
             Act::Freeze | Act::Look => None,
             Act::Mirror(anew) => {
-                self.mirror(anew, ctx);
+                self.mirror(anew, receipt, ctx);
                 None
             }
             Act::Announce(taken, key) => {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use proto::{CopyWord, Route};
+use proto::{CopyWord, MemberId, Route};
 use xmpp::Epoch;
 
 use crate::mirror::Copy;
@@ -20,6 +20,8 @@ pub(super) struct Copies {
 pub(super) struct Told {
     pub(super) copies: Vec<Copy>,
     pub(super) claims: Vec<Bytes>,
+    /// Who keeps copies until they are told to forget them.
+    pub(super) by: Vec<MemberId>,
 }
 
 impl Copies {
@@ -68,8 +70,9 @@ impl Told {
     /// Takes what somebody says to a new owner.
     pub(super) fn take(&mut self, word: CopyWord) {
         match word {
-            CopyWord::Kept { epoch, whole, changes } => {
+            CopyWord::Kept { epoch, whole, changes, by } => {
                 self.add(Copy { epoch, whole, changes });
+                self.by.extend(by);
             }
             CopyWord::Claim(what) => self.claims.push(what),
             CopyWord::Whole(_) | CopyWord::Change(_) | CopyWord::Forget => {}
@@ -128,8 +131,8 @@ mod tests {
     fn of_several_copies_the_newest_is_the_first() {
         let mut told = Told::default();
         for epoch in [1, 3, 2, 3] {
-            let word = CopyWord::Kept { epoch: Epoch(epoch), whole: Bytes::new(), changes: vec![] };
-            told.take(word);
+            let (whole, changes, by) = (Bytes::new(), vec![], None);
+            told.take(CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by });
         }
         let epochs: Vec<u64> = told.copies.iter().map(|copy| copy.epoch.0).collect();
         assert_eq!(epochs, [3, 3, 2, 1]);

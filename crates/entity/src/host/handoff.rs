@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::snapshot::EntitySnapshot;
-use proto::{Body, Envelope, Route};
+use proto::{Body, CopyWord, Envelope, MemberId, Route};
 use tokio::sync::oneshot;
-use xmpp::{Fence, Shard};
+use xmpp::{Epoch, Fence, Shard};
 
 use super::{Host, Mailbox};
 use crate::actor::{Act, Order, Packed, Standing};
@@ -129,6 +129,11 @@ impl Hold {
         self.waiting.push_back(envelope);
         None
     }
+}
+
+/// Whether what lives there has second copies.
+fn has_copy(route: &Route) -> bool {
+    matches!(route, Route::Session(_) | Route::Room(_))
 }
 
 /// Whether an envelope stays within an account, and something is said and not only a look asked for.
@@ -250,18 +255,44 @@ impl Host {
         waiting.filter(|envelope| !matches!(envelope.body, Body::Woken)).collect()
     }
 
+    /// Keeps what was handed over by this epoch as second copies: the new owner, or its standby, may be gone before there
+    /// are others. It says when they may be forgotten.
+    pub fn keep_copies(&self, snapshots: Vec<EntitySnapshot>, epoch: Epoch) {
+        let copies = &mut self.takeover.borrow_mut().copies;
+        for EntitySnapshot { route, state, .. } in snapshots {
+            if has_copy(&route) && !state.is_empty() {
+                copies.take(route, epoch, CopyWord::Whole(state));
+            }
+        }
+    }
+
     /// Starts an entity from a snapshot, to act by this right, and waits until it goes on.
     ///
     /// # Errors
     /// [`StartError`]; an entity that is here already is left alone.
     pub async fn start(&self, snapshot: EntitySnapshot, fence: Fence) -> Result<(), StartError> {
+        self.start_from(snapshot, fence, None).await
+    }
+
+    /// The same, from what another member has handed over, and [keeps](Self::keep_copies).
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn start_from(
+        &self,
+        snapshot: EntitySnapshot,
+        fence: Fence,
+        by: Option<MemberId>,
+    ) -> Result<(), StartError> {
         let EntitySnapshot { route, state, timers } = snapshot;
+        let former: Vec<MemberId> = by.filter(|_| has_copy(&route)).into_iter().collect();
         if self.table.borrow().contains_key(&route) {
             return Err(StartError::Here);
         }
         let (restored, done) = oneshot::channel();
         let state = Some(state).filter(|state| !state.is_empty());
-        let packed = Packed { state, timers, restored: Some(restored), ..Packed::default() };
+        let restored = Some(restored);
+        let packed = Packed { state, timers, former, restored, ..Packed::default() };
         self.plant(&route, fence, Some(packed)).ok_or(StartError::NoKind)?;
         done.await.ok().filter(|done| *done).map(|_| ()).ok_or(StartError::Unreadable)
     }
@@ -329,7 +360,8 @@ impl Host {
     pub(super) async fn order(&self, part: Part, act: Act) -> Vec<Standing> {
         let answers = self.mailboxes(part).into_iter().filter_map(|mailbox| {
             let (reply, answer) = oneshot::channel();
-            mailbox.order(Order { act: act.clone(), reply }).then_some(answer)
+            let order = Order { reply, ..Order::of(act.clone()) };
+            mailbox.order(order).then_some(answer)
         });
         let answers: Vec<_> = answers.collect();
         join_all(answers).await.into_iter().filter_map(Result::ok).collect()
@@ -338,7 +370,7 @@ impl Host {
     fn tell(&self, part: Part, act: &Act) {
         for mailbox in self.mailboxes(part) {
             // One that has ended needs no word.
-            mailbox.order(Order { act: act.clone(), reply: oneshot::channel().0 });
+            mailbox.order(Order::of(act.clone()));
         }
     }
 }

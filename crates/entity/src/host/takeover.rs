@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub(super) struct Takeover {
     plan: Option<Arc<Plan>>,
     gates: Gates,
     /// What this member keeps as a standby.
-    copies: Copies,
+    pub(super) copies: Copies,
     /// What was told of shards that wait.
     told: HashMap<Route, Told>,
     /// The plan up to which everything was told from here.
@@ -59,6 +60,10 @@ impl Host {
         let before = self.takeover.borrow_mut().plan.replace(Arc::clone(&now));
         self.desk.follow(Arc::clone(&now));
         let me = self.desk.router.member();
+        if before.as_deref().is_some_and(|before| is_another(before, &now, me)) {
+            // What was given to a former self has been given to somebody else since.
+            self.takeover.borrow_mut().copies = Copies::default();
+        }
         let lost = lost(before.as_deref(), &now, me);
         if !lost.is_empty() {
             self.give_up(&lost, &now);
@@ -86,7 +91,7 @@ impl Host {
         let routes: Vec<Route> = self.table.borrow().keys().filter(is_lost).cloned().collect();
         for route in routes {
             if let Some(entry) = self.table.borrow().get(&route) {
-                entry.mailbox.order(Order { act: Act::End, reply: oneshot::channel().0 });
+                entry.mailbox.order(Order::of(Act::End));
             }
             self.forget(&route);
         }
@@ -99,18 +104,24 @@ impl Host {
         }
     }
 
-    /// What was to be told a keeper has found no room on the way: it is told all, a little later.
-    pub(super) fn note_lost_copy(&self, envelope: &Envelope) {
+    /// What was to be told a keeper has found no way or no room on it: it is told all, a little later, and whoever waits
+    /// goes on waiting until it has that.
+    pub(super) fn note_lost_copy(&self, envelope: &mut Envelope) {
         let (Route::Copy(id), Body::Copy(word)) = (&envelope.to, &envelope.body) else { return };
         if !matches!(word, CopyWord::Whole(_) | CopyWord::Change(_)) {
             return;
         }
-        let (host, of) = (self.desk.host(), id.of.clone());
+        let (host, of, receipt) = (self.desk.host(), id.of.clone(), envelope.receipt.take());
         actix_rt::spawn(async move {
             tokio::time::sleep(PAUSE).await;
-            let Some(host) = host else { return };
-            if let Some(entry) = host.table.borrow().get(&*of) {
-                entry.mailbox.order(Order { act: Act::Mirror(true), reply: oneshot::channel().0 });
+            let entry = |host: Rc<Self>| Some(Rc::clone(&host.table.borrow().get(&*of)?.mailbox));
+            match (host.and_then(entry), receipt) {
+                (Some(mailbox), receipt) => {
+                    mailbox.order(Order { receipt, ..Order::of(Act::Mirror(true)) });
+                }
+                // There is nothing left to be kept.
+                (None, Some(receipt)) => receipt.release(),
+                (None, None) => {}
             }
         });
     }
@@ -160,6 +171,12 @@ impl Host {
         }
     }
 
+    /// Whether the former owner of a shard is gone without having handed it over: what lives there goes on from copies.
+    pub fn goes_on_from_copies(&self, shard: Shard) -> bool {
+        self.keep_up();
+        self.takeover.borrow().gates.is_shut(shard)
+    }
+
     /// A thread of a member has said all it holds.
     pub(super) fn hear_announced(&self, word: Announced) {
         self.keep_up();
@@ -201,13 +218,14 @@ impl Host {
     /// Entities start from what there is of them.
     async fn go_on_from(&self, told: HashMap<Route, Told>) {
         let mut all = Vec::new();
-        for (route, Told { copies, claims }) in told {
+        for (route, Told { copies, claims, by: former }) in told {
             let fence = route.key().and_then(|key| self.desk.router.fence(key));
             let Some(fence) = fence.filter(|_| !self.table.borrow().contains_key(&route)) else {
                 continue;
             };
             let (restored, done) = oneshot::channel();
-            let packed = Packed { copies, claims, restored: Some(restored), ..Packed::default() };
+            let restored = Some(restored);
+            let packed = Packed { copies, claims, former, restored, ..Packed::default() };
             if self.plant(&route, fence, Some(packed)).is_some() {
                 all.push(done);
             }
@@ -277,8 +295,13 @@ impl Host {
         }
     }
 
-    /// What is kept here of entities that have a new owner. This member's own are where they are needed.
-    async fn say_copies(&self, now: &Plan, owner: &dyn Fn(&BareJid) -> Option<MemberId>) {
+    /// What is kept here of entities that have a new owner: until a standby of its own has that, it stays here too. This
+    /// member's own are where they are needed.
+    pub(super) async fn say_copies(
+        &self,
+        now: &Plan,
+        owner: &dyn Fn(&BareJid) -> Option<MemberId>,
+    ) {
         let me = self.desk.router.member();
         let owner = |route: &Route| route.key().and_then(owner).filter(|owner| *owner != me);
         let routes: Vec<Route> = self
@@ -296,10 +319,8 @@ impl Host {
             }
             let Some(copy) = self.takeover.borrow().copies.get(&route).cloned() else { continue };
             let (epoch, whole, changes) = (copy.epoch, copy.whole, copy.changes);
-            self.say(member, route, CopyWord::Kept { epoch, whole, changes });
+            self.say(member, route, CopyWord::Kept { epoch, whole, changes, by: Some(me) });
         }
-        // Its new owner has them, and gives them to a standby of its own.
-        self.takeover.borrow_mut().copies.remove(|route| owner(route).is_some());
     }
 
     async fn say_sockets(&self, now: &Plan, owner: &dyn Fn(&BareJid) -> Option<MemberId>) {
@@ -331,7 +352,8 @@ impl Host {
 
     /// Waits until there is a way to a member with room on it; false if there will be none.
     async fn has_way(&self, member: MemberId, now: &Plan) -> bool {
-        while router::local::is_busy_with_copies(member) != Some(false) {
+        let is_linked = self.desk.router.links().is_some();
+        while is_linked && router::local::is_busy_with_copies(member) != Some(false) {
             if self.desk.router.plan_index() > now.index() && self.is_out(member) {
                 return false;
             }
@@ -351,7 +373,7 @@ impl Host {
         actix_rt::spawn(async move {
             for mailboxes in host.mailboxes(Part::Whole).chunks(STEP) {
                 for mailbox in mailboxes {
-                    mailbox.order(Order { act: Act::Mirror(false), reply: oneshot::channel().0 });
+                    mailbox.order(Order::of(Act::Mirror(false)));
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
@@ -361,6 +383,12 @@ impl Host {
 
 fn has_shard(route: &Route) -> bool {
     matches!(route, Route::User(_) | Route::Session(_) | Route::Room(_) | Route::Nodes(_))
+}
+
+/// Whether this member was expelled, and has come back.
+fn is_another(before: &Plan, now: &Plan, me: MemberId) -> bool {
+    let incarnation = |plan: &Plan| plan.member(me).map(|member| member.info.incarnation);
+    incarnation(before).is_some_and(|former| Some(former) != incarnation(now))
 }
 
 /// The shards that were this member's.

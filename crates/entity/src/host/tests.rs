@@ -1,5 +1,7 @@
 //! A host without a network: entities asleep, frozen, given away and taken in.
 
+mod copies;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use super::handoff::{Part, Patience, StartError};
 use super::*;
 use crate::context::{Context, Timer};
 use crate::entity::LoadError;
+use crate::mirror::Mirror;
 
 const RING: Timer = Timer("ring", 3);
 const PATIENCE: Patience =
@@ -112,6 +115,10 @@ impl Entity for Counter {
         if self.count == 66 { Err(SnapshotError("count")) } else { Ok(()) }
     }
 
+    fn mirror(&mut self, _: bool, _: &mut Context<'_, Self>) -> Mirror {
+        if self.count == 0 { Mirror::Nothing } else { Mirror::Whole(vec![self.count].into()) }
+    }
+
     fn is_settled(&self) -> bool {
         self.receipts.is_empty()
     }
@@ -159,16 +166,33 @@ struct Stage {
 impl Stage {
     fn play<F: Future<Output = ()>>(drowsy: bool, act: impl FnOnce(Self) -> F) {
         actix_rt::System::new().block_on(async move {
-            let stage = Self::set(drowsy);
+            let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
+            let (stage, inbox) = Self::set(drowsy, plan);
+            let (id, host) = (ArbiterId(0), Rc::clone(&stage.host) as Rc<dyn LocalHost>);
+            let (receive, flush) = local::install(id, stage.router.clone(), host, inbox);
+            actix_rt::spawn(receive);
+            actix_rt::spawn(flush);
             let done = tokio::time::timeout(Duration::from_secs(60), act(stage)).await;
             local::stop();
             done.expect("the play hangs");
         });
     }
 
-    fn set(drowsy: bool) -> Self {
+    /// With this plan; `act` makes the thread an arbiter.
+    fn play_with<F: Future<Output = ()>>(
+        plan: PlanHandle,
+        act: impl FnOnce(Self, router::inbox::Receiver) -> F,
+    ) {
+        actix_rt::System::new().block_on(async move {
+            let (stage, inbox) = Self::set(false, plan);
+            let done = tokio::time::timeout(Duration::from_secs(60), act(stage, inbox)).await;
+            local::stop();
+            done.expect("the play hangs");
+        });
+    }
+
+    fn set(drowsy: bool, plan: PlanHandle) -> (Self, router::inbox::Receiver) {
         let (inbox, receiver) = Inbox::new();
-        let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
         let hosts = Hosts::new([BareJid::parse("x.org").unwrap()], []);
         let router = Router::new(MemberId(1), plan, Lease::always(), hosts, vec![inbox]);
         let heard = Arc::new(Heard::default());
@@ -177,11 +201,7 @@ impl Stage {
         let store = Arc::new(Memory::new());
         let starters: Vec<Box<dyn Start>> = vec![Box::new(spawn)];
         let host = Host::with(router.clone(), store, Arc::default(), starters, drowsy);
-        let id = ArbiterId(0);
-        let (receive, flush) = local::install(id, router.clone(), Rc::clone(&host) as _, receiver);
-        actix_rt::spawn(receive);
-        actix_rt::spawn(flush);
-        Self { host, heard, router }
+        (Self { host, heard, router }, receiver)
     }
 
     fn send(&self, to: Route, body: Body, receipt: Option<Receipt>) {

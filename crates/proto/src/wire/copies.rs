@@ -12,10 +12,11 @@ pub(super) fn encode(word: &CopyWord) -> pb::CopyWord {
         CopyWord::Whole(state) => Word::Whole(state.clone()),
         CopyWord::Change(change) => Word::Change(change.clone()),
         CopyWord::Forget => Word::Forget(pb::Forget {}),
-        CopyWord::Kept { epoch, whole, changes } => Word::Kept(pb::KeptCopy {
+        CopyWord::Kept { epoch, whole, changes, by } => Word::Kept(pb::KeptCopy {
             epoch: epoch.0,
             whole: whole.clone(),
             changes: changes.clone(),
+            by: by.map(|by| by.0),
         }),
         CopyWord::Claim(what) => Word::Claim(what.clone()),
     };
@@ -27,8 +28,8 @@ pub(super) fn decode(message: pb::CopyWord) -> Result<CopyWord, WireError> {
         Word::Whole(state) => CopyWord::Whole(state),
         Word::Change(change) => CopyWord::Change(change),
         Word::Forget(pb::Forget {}) => CopyWord::Forget,
-        Word::Kept(pb::KeptCopy { epoch, whole, changes }) => {
-            CopyWord::Kept { epoch: Epoch(epoch), whole, changes }
+        Word::Kept(pb::KeptCopy { epoch, whole, changes, by }) => {
+            CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by: by.map(MemberId) }
         }
         Word::Claim(what) => CopyWord::Claim(what),
     })

@@ -1,0 +1,210 @@
+//! Second copies on their way: three members, of which only the first one is here; what it says to the others is caught.
+
+use std::collections::VecDeque;
+
+use cluster::ClusterUuid;
+use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo};
+use proto::{CopyId, CopyWord};
+
+use super::*;
+
+const HERE: MemberId = MemberId(1);
+const STANDBY: MemberId = MemberId(2);
+const FORMER: MemberId = MemberId(3);
+
+/// A host whose words about copies for other members are caught.
+struct Ways {
+    host: Rc<Host>,
+    caught: RefCell<VecDeque<Envelope>>,
+}
+
+impl LocalHost for Ways {
+    fn deliver(&self, batch: Vec<Envelope>) {
+        self.host.deliver(batch);
+    }
+
+    fn refuse(&self, envelope: Envelope, refusal: Refusal) {
+        match &envelope.to {
+            Route::Copy(_) => self.caught.borrow_mut().push_back(envelope),
+            _ => LocalHost::refuse(&*self.host, envelope, refusal),
+        }
+    }
+
+    fn flush(&self) {
+        self.host.flush();
+    }
+
+    fn member_gone(&self, member: MemberId) {
+        self.host.member_gone(member);
+    }
+}
+
+fn plan() -> Plan {
+    let info = |id: MemberId| MemberInfo::new(id, format!("member{}", id.0));
+    let bootstrap = Bootstrap {
+        cluster: ClusterUuid(7),
+        generation: 1,
+        hash_key: HashKey::new([7; 16]),
+        feature_level: FEATURE_LEVEL,
+        members: [HERE, STANDBY, FORMER].map(info).to_vec(),
+    };
+    let mut plan = Plan::new();
+    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
+    let own = plan.ownerships().filter(|(_, held)| held.owner == HERE);
+    let standbys = own.map(|(shard, _)| (shard, Some(STANDBY))).collect();
+    plan.apply(2, Entry::SetStandby(standbys)).unwrap();
+    plan
+}
+
+/// Whoever has an address that lives here.
+fn somebody_here(plan: &Plan) -> String {
+    let is_here = |name: &String| {
+        let bucket = plan.hash_key().bucket(user(name).key().unwrap());
+        plan.owner(bucket.shard()).is_some_and(|(owner, _)| owner == HERE)
+    };
+    (0..).map(|number| format!("person{number}")).find(is_here).unwrap()
+}
+
+struct World {
+    stage: Stage,
+    ways: Rc<Ways>,
+    name: String,
+    plan: Plan,
+}
+
+impl World {
+    fn play<F: Future<Output = ()>>(act: impl FnOnce(Self) -> F) {
+        let plan = plan();
+        let handle = PlanHandle::fixed(plan.clone());
+        Stage::play_with(handle, |stage, inbox| {
+            let ways = Rc::new(Ways { host: Rc::clone(&stage.host), caught: RefCell::default() });
+            let host = Rc::clone(&ways) as Rc<dyn LocalHost>;
+            let (receive, flush) = local::install(ArbiterId(0), stage.router.clone(), host, inbox);
+            actix_rt::spawn(receive);
+            actix_rt::spawn(flush);
+            stage.host.plan_changed();
+            act(Self { stage, ways, name: somebody_here(&plan), plan })
+        });
+    }
+
+    /// Everybody has said what there is.
+    fn all_have_spoken(&self) {
+        for by in [HERE, STANDBY, FORMER] {
+            let plan = self.plan.index();
+            self.stage.host.announced(Announced { by, plan, arbiter: ArbiterId(0), arbiters: 1 });
+        }
+    }
+
+    /// What a member has said to this one about a copy.
+    fn is_told(&self, word: CopyWord) {
+        let to = CopyId { member: HERE, of: Box::new(user(&self.name)) };
+        self.stage.send(Route::Copy(to), Body::Copy(word), None);
+    }
+
+    /// The next word about a copy, with whom it is for.
+    async fn says(&self) -> (MemberId, CopyWord, Option<Receipt>) {
+        loop {
+            let next = self.ways.caught.borrow_mut().pop_front();
+            if let Some(envelope) = next {
+                let (Route::Copy(to), Body::Copy(word)) = (envelope.to, envelope.body) else {
+                    panic!("only those are caught")
+                };
+                return (to.member, word, envelope.receipt);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+fn whole_of(count: u8) -> CopyWord {
+    CopyWord::Whole(vec![count].into())
+}
+
+#[test]
+fn whoever_kept_a_copy_for_a_new_owner_may_forget_it_when_there_is_another_one() {
+    World::play(|world| async move {
+        let (epoch, whole_of_former) = (Epoch(1), vec![5].into());
+        let by = Some(FORMER);
+        world.is_told(CopyWord::Kept { epoch, whole: whole_of_former, changes: vec![], by });
+        world.all_have_spoken();
+        let (to, word, receipt) = world.says().await;
+        assert_eq!((to, word), (STANDBY, whole_of(5)));
+        world.stage.hears_now().await;
+        assert!(world.ways.caught.borrow().is_empty(), "the former copy stays");
+        receipt.expect("somebody waits").release();
+        let (to, word, _) = world.says().await;
+        assert_eq!((to, word), (FORMER, CopyWord::Forget));
+    });
+}
+
+#[test]
+fn whoever_keeps_a_copy_that_a_new_owner_is_told_keeps_it_still() {
+    World::play(|world| async move {
+        world.is_told(whole_of(5));
+        let host = &world.stage.host;
+        host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
+        for _ in 0..2 {
+            let (to, word, _) = world.says().await;
+            let CopyWord::Kept { by, .. } = word else { panic!("{word:?}") };
+            assert_eq!((to, by), (STANDBY, Some(HERE)));
+            host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
+        }
+        world.says().await;
+        world.is_told(CopyWord::Forget);
+        host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
+        assert!(world.ways.caught.borrow().is_empty());
+    });
+}
+
+#[test]
+fn what_is_handed_over_stays_where_it_was_until_there_is_another_copy() {
+    World::play(|world| async move {
+        world.all_have_spoken();
+        world.stage.hears_now().await;
+        let host = &world.stage.host;
+        let route = session(&world.name, 7);
+        let handed = EntitySnapshot { route, state: vec![5].into(), timers: Vec::new() };
+        host.keep_copies(vec![handed.clone()], Epoch(1));
+        host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
+        let (to, word, _) = world.says().await;
+        let CopyWord::Kept { whole, by, .. } = word else { panic!("{word:?}") };
+        assert_eq!((to, &whole[..], by), (STANDBY, &[5][..], Some(HERE)));
+        let fence = world.stage.fence(&world.name);
+        host.start_from(handed, fence, Some(FORMER)).await.unwrap();
+        let (to, word, receipt) = world.says().await;
+        assert_eq!((to, word), (STANDBY, whole_of(5)));
+        receipt.expect("somebody waits").release();
+        let (to, word, _) = world.says().await;
+        assert_eq!((to, word), (FORMER, CopyWord::Forget));
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_copy_that_found_no_way_waits_for_what_comes_in_its_place() {
+    World::play(|world| async move {
+        let shard = world.stage.fence(&world.name).bucket.shard();
+        assert!(world.stage.host.goes_on_from_copies(shard));
+        world.all_have_spoken();
+        world.stage.hears_now().await;
+        assert!(!world.stage.host.goes_on_from_copies(shard));
+        let ledger = Ledger::new(0, || {});
+        world.stage.send(user(&world.name), message("one"), Some(ledger.open()));
+        let (to, word, receipt) = world.says().await;
+        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        let of = Box::new(user(&world.name));
+        let origin = Origin::Client { session: 1, seq: 1, part: 0 };
+        let lost = Envelope::new(
+            Route::Copy(CopyId { member: STANDBY, of }),
+            Body::Copy(whole_of(1)),
+            origin,
+            Epoch(1),
+        );
+        let host = &*world.stage.host;
+        LocalHost::refuse(host, lost.with_receipt(receipt), Refusal::NoOwner);
+        let (to, word, receipt) = world.says().await;
+        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        assert_eq!(ledger.standing().handled, 0);
+        receipt.expect("somebody waits").release();
+        assert_eq!(ledger.standing().handled, 1);
+    });
+}
