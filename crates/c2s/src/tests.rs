@@ -2,6 +2,7 @@
 //! behind it.
 
 pub(crate) mod client;
+mod copies;
 mod ending;
 mod limits;
 mod login;

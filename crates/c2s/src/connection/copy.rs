@@ -45,12 +45,8 @@ impl Bound {
 
     /// Follows what the session says.
     pub(super) fn follow(&mut self, word: &HomeWord, cause: Origin) {
-        let Some(copy) = &mut self.copy else { return };
-        match word {
-            // When it came is known where it comes from.
-            HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
-            HomeWord::Handled { h, .. } => copy.handled(*h),
-            _ => {}
+        if let Some(copy) = &mut self.copy {
+            follow(copy, word, cause);
         }
     }
 
@@ -85,13 +81,44 @@ impl Bound {
     }
 }
 
+fn follow(copy: &mut SessionSnapshot, word: &HomeWord, cause: Origin) {
+    match word {
+        // When it came is known where it comes from.
+        HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
+        HomeWord::Handled { h, .. } => copy.handled(*h),
+        _ => {}
+    }
+}
+
+/// The copy of a session whose connection is lost goes on following the session, which may not have heard of the loss:
+/// what it says meanwhile counts as kept here.
+pub(super) fn follow_orphan(
+    orphan: &mut Option<Box<SessionSnapshot>>,
+    word: &HomeWord,
+    cause: Origin,
+) {
+    let Some(copy) = orphan else { return };
+    match word {
+        HomeWord::Keep(change) => {
+            copy.absorb((**change).clone());
+            copy.edge = None;
+            if let Some(stream) = &mut copy.stream {
+                stream.clogged = false;
+            }
+        }
+        // The session knows.
+        HomeWord::Close(_) => *orphan = None,
+        word => follow(copy, word, cause),
+    }
+}
+
 /// A copy on its way to a new owner.
 pub(super) fn kept(owner: MemberId, account: xmpp::BareJid, session: SessionSnapshot) -> Envelope {
     let of = Box::new(Route::Session(SessionId { account, uid: session.uid }));
     let origin = Origin::Client { session: session.uid, seq: 0, part: 0 };
     let epoch = session.term.map(|term| term.epoch).unwrap_or_default();
     let whole = SessionState::Live(Box::new(session)).encode();
-    let word = CopyWord::Kept { epoch, whole, changes: Vec::new() };
+    let word = CopyWord::Kept { epoch, whole, changes: Vec::new(), by: None };
     let to = Route::Copy(CopyId { member: owner, of });
     Envelope::new(to, Body::Copy(word), origin, Epoch::default())
 }
@@ -117,7 +144,9 @@ impl Core {
         let unconfirmed = sm.map_or_else(|| Some(Vec::new()), |sm| sm.unconfirmed.words());
         let (Some(session), Some(unconfirmed)) = (bound.as_data(state.id), unconfirmed) else {
             // The session was on this member, which has lost it, or is not all here yet.
-            return self.close(Some(StreamCondition::ResourceConstraint.into()), words);
+            self.close(Some(StreamCondition::ResourceConstraint.into()), words);
+            let orphan = self.state.orphan.as_deref();
+            return words.extend(orphan.map(|it| kept(owner, it.jid.bare(), it.clone())));
         };
         words.push(kept(owner, bound.session.account.clone(), session));
         for word in wish.into_iter().chain(unconfirmed) {

@@ -134,6 +134,11 @@ impl Core {
         self.state.orphan.take()
     }
 
+    /// The same, while the connection closes.
+    pub(super) fn orphan(&self) -> Option<&SessionSnapshot> {
+        self.state.orphan.as_deref()
+    }
+
     /// The connection has its name; none where this thread is no arbiter.
     pub(super) fn attached(&mut self, id: Option<ConnectionId>) {
         self.state.id = id;

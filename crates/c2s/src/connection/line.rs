@@ -193,6 +193,12 @@ impl Line {
         self.depart(words, false);
     }
 
+    /// The copy of the session that was lost with the connection, which may be closing still.
+    fn orphaned(&self) -> Option<SessionSnapshot> {
+        let orphan = self.orphan.borrow().as_deref().cloned();
+        orphan.or_else(|| self.core.borrow().as_ref()?.orphan().cloned())
+    }
+
     /// A session was found for a connection that is gone.
     fn decline(&self, session: SessionId) {
         let Some(id) = self.id.get() else { return };
@@ -201,10 +207,8 @@ impl Line {
         let origin = Origin::Client { session: session.uid, seq: 0, part: 0 };
         let body = Body::Edge(id, EdgeWord::Gone(Gone::Lost));
         let word = Envelope::new(Route::Session(session), body, origin, epoch);
-        actix_rt::spawn(async move {
-            router::local::route(vec![word]);
-            router::local::detach(id);
-        });
+        // Who waits for the answer to a binding has a time limit, at which the connection's name is forgotten.
+        actix_rt::spawn(async move { router::local::route(vec![word]) });
     }
 
     /// Sends words on their way, not from within the state.
@@ -238,9 +242,12 @@ impl Edge for Line {
         self.guarded(|| {
             let mut core = self.core.borrow_mut();
             let Some(core) = core.as_mut() else {
+                copy::follow_orphan(&mut self.orphan.borrow_mut(), &word, cause);
                 return match word {
-                    HomeWord::Close(_) => drop(self.orphan.take()),
-                    HomeWord::Bound { session, .. } | HomeWord::Resumed { session, .. } => {
+                    HomeWord::Bound { session, .. } => self.decline(session),
+                    HomeWord::Resumed { session, jid, h, .. } => {
+                        // Until the session hears that nobody is here, it counts this copy as its second one.
+                        self.orphan.replace(Some(copy::begin(&session, jid, Some(h))));
                         self.decline(session);
                     }
                     HomeWord::Stanza(_) => {
@@ -270,10 +277,10 @@ impl Edge for Line {
     }
 
     fn announce(self: Rc<Self>, owner: &dyn Fn(&BareJid) -> Option<MemberId>) -> Vec<Envelope> {
-        if let Some(session) = self.orphan.borrow().as_deref() {
+        if let Some(session) = self.orphaned() {
             let account = session.jid.bare();
             let to = owner(&account);
-            return to.map(|to| copy::kept(to, account, session.clone())).into_iter().collect();
+            return to.map(|to| copy::kept(to, account, session)).into_iter().collect();
         }
         let account = self.core.borrow().as_ref().and_then(|core| core.account().cloned());
         let Some(owner) = account.as_ref().and_then(owner) else { return Vec::new() };

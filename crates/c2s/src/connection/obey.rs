@@ -24,6 +24,7 @@ impl Core {
         if let Some(bound) = &mut self.state.bound {
             bound.follow(&word, cause);
         }
+        copy::follow_orphan(&mut self.state.orphan, &word, cause);
         match word {
             HomeWord::Stanza(stanza) => {
                 self.give(|framing, out| framing.stanza(&stanza, out), Some(stanza.kind()));

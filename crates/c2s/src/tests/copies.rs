@@ -1,0 +1,82 @@
+//! The copy of a session that lives on another member, when its connection is lost.
+
+use std::time::Duration;
+
+use proto::session::{EdgeWord, Gone, HomeWord};
+use proto::snapshot::{Counts, Resumption, SessionSnapshot, SessionState, StreamSnapshot, Term};
+use proto::{Body, CopyWord, MemberId};
+use router::local;
+use xmpp::{Epoch, FullJid, Head, Kind, MessageType, Stanza};
+
+use super::stage::{Setting, Stage};
+
+const OWNER: MemberId = MemberId(2);
+
+fn message(body: &str) -> Stanza {
+    let kind = Kind::Message(MessageType::Chat);
+    let head = Head { kind, id: None, from: None, to: None, lang: None };
+    Stanza::new(head, format!("<body>{body}</body>"))
+}
+
+/// What a session on another member says of itself.
+fn session() -> SessionSnapshot {
+    let stream = StreamSnapshot { counts: Some(Counts::default()), ..StreamSnapshot::default() };
+    let max = Duration::from_secs(60);
+    SessionSnapshot {
+        uid: 1,
+        jid: FullJid::parse("juliet@capulet.example/balcony").unwrap(),
+        edge: None,
+        resumption: Some(Resumption { secret: [7; 16], max, deadline: None }),
+        stream: Some(stream),
+        entry: None,
+        term: Some(Term { epoch: Epoch(1), since: 1 }),
+    }
+}
+
+/// What a new owner is told of it from here: the bodies of its queue.
+fn announced() -> Vec<Vec<String>> {
+    let words = local::edges().into_iter().flat_map(|edge| edge.announce(&|_| Some(OWNER)));
+    let bodies = |word: proto::Envelope| {
+        let Body::Copy(CopyWord::Kept { whole, .. }) = word.body else { return None };
+        let Ok(SessionState::Live(session)) = SessionState::decode(&whole) else {
+            panic!("it is no session")
+        };
+        assert_eq!(session.edge, None, "nobody holds it");
+        let queue = session.stream.unwrap().queue;
+        Some(queue.iter().map(|it| it.stanza.child("body", "").unwrap().text()).collect())
+    };
+    words.filter_map(bodies).collect()
+}
+
+// Its owner may not have heard yet that nobody is there, and counts what it says as kept here.
+#[test]
+fn the_copy_of_a_connection_that_is_gone_learns_what_its_session_still_says() {
+    Setting::default().play(async |mut stage| {
+        let (client, connection) = stage.bound().await;
+        Stage::tell(connection, HomeWord::Keep(Box::new(session())));
+        Stage::tell(connection, HomeWord::Stanza(message("one")));
+        drop(client);
+        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        stage.empty().await;
+        Stage::tell(connection, HomeWord::Stanza(message("two")));
+        Stage::tell(connection, HomeWord::Keep(Box::new(session())));
+        assert_eq!(announced(), [["one", "two"]]);
+        Stage::tell(connection, HomeWord::Close(None));
+        assert!(announced().is_empty(), "the session knows");
+    });
+}
+
+#[test]
+fn the_copy_of_a_connection_that_is_closing_is_announced_with_what_its_session_still_says() {
+    Setting::default().play(async |mut stage| {
+        let (mut client, connection) = stage.bound().await;
+        Stage::tell(connection, HomeWord::Keep(Box::new(session())));
+        Stage::tell(connection, HomeWord::Stanza(message("one")));
+        client.stanza().await;
+        client.send("<unknown/>").await;
+        client.stream_error().await;
+        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        Stage::tell(connection, HomeWord::Stanza(message("two")));
+        assert_eq!(announced(), [["one", "two"]]);
+    });
+}
