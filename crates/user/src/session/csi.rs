@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn hold(held: &mut Held, stanza: Stanza) -> Option<Item> {
-        held.hold(Item { stanza, at: 0, mark: None, origin: None })
+        held.hold(Item { stanza, at: 0, mark: None, origin: None, again: false })
     }
 
     #[test]

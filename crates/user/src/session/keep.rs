@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use entity::{Copy, Mirror};
 use proto::session::{HomeWord, UserWord};
-use proto::snapshot::{EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, Term};
+use proto::snapshot::{
+    EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, StreamSnapshot, Term,
+};
 use proto::{Body, ConnectionId, Ledger, Receipt, Route, SessionId};
+use xmpp::StreamCondition;
 
 use super::queue::Item;
 use super::snapshot::queued;
@@ -47,6 +50,10 @@ pub(super) struct Copied {
     ledger: Option<Arc<Ledger>>,
     /// How often it has confirmed.
     confirmed: u64,
+    /// The connection has been told all and has not confirmed it: what the standby has stays as it is until then.
+    begun: Option<Arc<Ledger>>,
+    /// A connection that has lost the session, and has its only copy until there is another one.
+    leaves: Option<ConnectionId>,
 }
 
 /// How much a standby was told.
@@ -112,6 +119,16 @@ impl Copied {
         Some(safe)
     }
 
+    /// Since when it is where it is.
+    pub(super) fn term(&self) -> Option<Term> {
+        self.at.map(|(_, term)| term)
+    }
+
+    /// The copy is to be given all once more.
+    pub(super) fn begin_anew(&mut self) {
+        self.at = None;
+    }
+
     /// Nobody is to be told any more.
     pub(super) fn owe_nothing(&mut self) {
         self.owes = false;
@@ -137,6 +154,8 @@ impl Live {
         };
         let epoch = cx.fence.epoch;
         let known = copied.at.filter(|(at, term)| *at == place && term.epoch == epoch);
+        // What a former standby may have left is older than what another one is given.
+        let known = known.filter(|(at, _)| *at != Place::Standby || !anew);
         let term =
             known.map_or_else(|| Term { epoch, since: micros(cx.now.elapsed) }, |(_, term)| term);
         copied.at = Some((place, term));
@@ -149,15 +168,18 @@ impl Live {
             Place::Connection(connection) => {
                 if of_all || self.has_news(&copied, |item, waits| waits || item.mark.is_some()) {
                     let change = self.for_connection(&copied, (begins, term), cx);
-                    let word = HomeWord::Keep(Box::new(change));
-                    cx.tell(Route::Connection(connection), Body::Home(word));
+                    copied.tell_connection(connection, change, begins, cx);
                 }
-                match anew || begins || copied.entry_is_new {
+                let is_due = anew || copied.entry_is_new;
+                match copied.may_stub(is_due) {
                     true => Mirror::Whole(live(self.for_standby(&copied, term, cx).stub())),
                     false => Mirror::Same,
                 }
             }
-            Place::Standby if anew || begins => {
+            Place::Standby if begins => {
+                // Nobody knows anything of it yet.
+                (copied.places.0, copied.begun) = (0, None);
+                copied.owes |= cx.has_standby;
                 copied.expect_confirmation(self, cx);
                 Mirror::Whole(live(self.for_standby(&copied, term, cx)))
             }
@@ -174,9 +196,38 @@ impl Live {
         copied.acked = self.queue.acknowledged();
         (copied.counts, copied.entry_is_new, copied.let_out) = (self.sm.is_some(), false, false);
         copied.held.clear();
+        if copied.is_elsewhere()
+            && let Some(former) = copied.leaves.take()
+        {
+            close_superseded(former, cx);
+        }
         self.queue.copied();
         self.copied = Some(copied);
         mirror
+    }
+
+    /// A connection loses the session to another one. If it has the only copy it is told when there is another.
+    pub(super) fn supersede(&mut self, other: ConnectionId, cx: &mut Turn<'_>) {
+        match &mut self.copied {
+            Some(copied) if copied.leaves.is_none() && copied.is_with(other) => {
+                copied.leaves = Some(other);
+            }
+            _ => close_superseded(other, cx),
+        }
+    }
+
+    /// Whether what the client is told when it resumes must be known to a standby first: the connection that it comes from
+    /// has the only copy, and may not have heard of all.
+    pub(super) fn must_be_copied(&self, cx: &Turn<'_>) -> bool {
+        let is_away = |copied: &Copied| matches!(copied.at, Some((Place::Connection(_), _)));
+        cx.has_standby && self.copied.as_deref().is_some_and(is_away)
+    }
+
+    /// The session is over: whoever has a copy of it still need not keep it.
+    pub(super) fn forget_copy(&mut self, cx: &mut Turn<'_>) {
+        if let Some(former) = self.copied.as_mut().and_then(|copied| copied.leaves.take()) {
+            close_superseded(former, cx);
+        }
     }
 
     fn has_news(&self, copied: &Copied, counts: impl Fn(&Item, bool) -> bool) -> bool {
@@ -261,7 +312,7 @@ impl Live {
         cx: &mut Turn<'_>,
     ) -> Result<Self, SnapshotError> {
         let copies = copies.into_iter().filter_map(|copy| read(copy).ok());
-        let best = copies.max_by_key(|copy| (copy.term, copy.stream.is_some()));
+        let best = copies.max_by_key(|copy| (copy.term, copy.stream.as_ref().map(progress)));
         let mut session = best.ok_or(SnapshotError("form"))?;
         let is_stub = session.stream.is_none();
         let stream = session.stream.get_or_insert_default();
@@ -278,8 +329,8 @@ impl Live {
             }
         }
         session.resumption.take_if(|_| is_stub);
-        if session.edge.is_none() && stream.counts.is_some() {
-            // The client says again what it has not heard of, and nobody knows how far it had come.
+        if stream.counts.is_some() {
+            // The client, or its connection, says again what it has not heard of, and nobody knows how far it had come.
             stream.again_until = stream.seq.saturating_add(UNHEARD);
         }
         let attached = session.edge.is_some();
@@ -298,7 +349,61 @@ impl Live {
     }
 }
 
+fn close_superseded(connection: ConnectionId, cx: &mut Turn<'_>) {
+    let word = HomeWord::Close(Some(StreamCondition::Conflict.into()));
+    cx.tell(Route::Connection(connection), Body::Home(word));
+}
+
 impl Copied {
+    /// Whether this connection has the copy, or is to have it.
+    fn is_with(&self, connection: ConnectionId) -> bool {
+        self.at.is_some_and(|(at, _)| at == Place::Connection(connection))
+    }
+
+    /// Whether whoever is to have the copy has it.
+    fn is_elsewhere(&self) -> bool {
+        self.at.is_some() && self.begun.is_none() && self.is_settled()
+    }
+
+    /// Tells the connection what it must know, which is all where it `begins`.
+    fn tell_connection(
+        &mut self,
+        connection: ConnectionId,
+        change: SessionSnapshot,
+        begins: bool,
+        cx: &mut Turn<'_>,
+    ) {
+        let own = begins.then(|| {
+            let wake = cx.waker();
+            self.begun.insert(Ledger::new(0, move || wake())).open()
+        });
+        let receipt = match (cx.receipt(), own) {
+            (Some(cause), Some(own)) => Some(Receipt::both(cause, own)),
+            (cause, own) => own.or(cause),
+        };
+        let word = HomeWord::Keep(Box::new(change));
+        cx.caused_by(cx.origin(), receipt, |cx| {
+            cx.tell(Route::Connection(connection), Body::Home(word));
+        });
+    }
+
+    /// Whether the standby may forget all but a stub: only when the connection has the rest, since the owner may be
+    /// gone before it has.
+    fn may_stub(&mut self, is_due: bool) -> bool {
+        let Some(standing) = self.begun.as_ref().map(|begun| begun.standing()) else {
+            return is_due;
+        };
+        if standing.faulty {
+            // It is told all once more.
+            (self.at, self.begun) = (None, None);
+            return false;
+        }
+        if standing.handled > 0 {
+            self.begun = None;
+        }
+        self.begun.is_none()
+    }
+
     /// The standby is told now; the client hears of what is handled when the standby has confirmed.
     fn expect_confirmation(&mut self, live: &Live, cx: &mut Turn<'_>) {
         let (place, Some(sm)) = (live.queue.place(), &live.sm) else { return };
@@ -321,6 +426,11 @@ impl Copied {
         };
         cx.set_cause(cx.origin(), Some(receipt));
     }
+}
+
+/// Of two copies of one term: what was handed over stands still, and a connection has seen what came later.
+fn progress(stream: &StreamSnapshot) -> (u64, u64) {
+    (stream.acked + stream.queue.len() as u64, stream.acked)
 }
 
 fn live(session: SessionSnapshot) -> bytes::Bytes {

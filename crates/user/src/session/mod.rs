@@ -300,7 +300,7 @@ impl Live {
             Body::MemberGone(_) => Ok(()),
             Body::User(UserWord::Stored { mark, stanza }) => {
                 let (at, mark, origin) = (cx.now.unix_micros, Some(mark), None);
-                self.deliver(Item { stanza, at, mark, origin }, cx)
+                self.deliver(Item { stanza, at, mark, origin, again: false }, cx)
             }
             Body::User(UserWord::Kept(session)) => {
                 self.copied.get_or_insert_default().take_entry(session.entry);
@@ -399,7 +399,8 @@ impl Live {
                 return Ok(());
             }
         }
-        self.deliver(Item { stanza, at: cx.now.unix_micros, mark: None, origin }, cx)
+        let (at, mark, again) = (cx.now.unix_micros, None, cx.is_again());
+        self.deliver(Item { stanza, at, mark, origin, again }, cx)
     }
 
     fn deliver(&mut self, mut item: Item, cx: &mut Turn<'_>) -> Result<(), Ending> {
@@ -496,7 +497,8 @@ impl Live {
         }
     }
 
-    fn end(self, ending: Ending, cx: &mut Turn<'_>) {
+    fn end(mut self, ending: Ending, cx: &mut Turn<'_>) {
+        self.forget_copy(cx);
         if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
             cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(ending.0)));
         }

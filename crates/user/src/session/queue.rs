@@ -21,6 +21,8 @@ pub(super) struct Item {
     pub(super) mark: Option<u64>,
     /// Its identity, where it may come again.
     pub(super) origin: Option<Origin>,
+    /// It has come again, since the session goes on from its copy.
+    pub(super) again: bool,
 }
 
 /// How much may wait.
@@ -39,6 +41,8 @@ pub(super) struct Queue {
     items: VecDeque<Item>,
     /// How many of the first ones the connection has been given.
     handed: usize,
+    /// How many of the first ones a former connection was given: the client may have them.
+    before: usize,
     /// How many of the first ones the second copy knows.
     copied: usize,
     bytes: usize,
@@ -102,28 +106,38 @@ impl Queue {
 
     /// The client has handled stanzas up to `h` (XEP-0198 §4); the last mark among them.
     pub(super) fn acknowledge(&mut self, h: u32) -> Result<Option<u64>, AckError> {
-        let news = h.wrapping_sub(wrapped(self.acked));
-        if news > u32::MAX / 2 {
+        if self.is_stale(h) {
             return Err(AckError::Stale);
         }
+        let news = h.wrapping_sub(wrapped(self.acked));
         match usize::try_from(news) {
-            Ok(count) if count <= self.handed => {
+            Ok(count) if count <= self.handed.max(self.before) => {
                 self.acked += u64::from(news);
                 Ok(self.forget(count))
             }
-            _ => Err(AckError::TooHigh { sent: wrapped(self.acked + self.handed as u64) }),
+            _ => {
+                let sent = self.acked + self.handed.max(self.before) as u64;
+                Err(AckError::TooHigh { sent: wrapped(sent) })
+            }
         }
+    }
+
+    /// Whether `h` takes back what was acknowledged before.
+    pub(super) fn is_stale(&self, h: u32) -> bool {
+        h.wrapping_sub(wrapped(self.acked)) > u32::MAX / 2
     }
 
     /// Everything is to be given to the connection once more (XEP-0198 §5).
     pub(super) fn rewind(&mut self) {
+        self.before = self.before.max(self.handed);
         self.handed = 0;
     }
 
     /// A queue as it stood in a snapshot.
     pub(super) fn restored(items: Vec<Item>, handed: usize, acked: u64) -> Self {
         let bytes = items.iter().map(Item::cost).sum();
-        Self { handed: handed.min(items.len()), copied: 0, bytes, acked, items: items.into() }
+        let handed = handed.min(items.len());
+        Self { handed, before: 0, copied: 0, bytes, acked, items: items.into() }
     }
 
     /// Everything, oldest first.
@@ -147,12 +161,23 @@ impl Queue {
         self.copied = self.items.len();
     }
 
-    /// The client has more than the session knows of, since it was given that by a process that is gone: it has all
-    /// that is here, and counts from `h`.
+    /// The client has more than the copy knew from which the session goes on, since it was given that by a process that
+    /// is gone, and counts from `h`. It has all that the copy knew; what else it has comes again. What is new it cannot
+    /// have.
     pub(super) fn catch_up(&mut self, h: u32) -> Option<u64> {
         let news = h.wrapping_sub(wrapped(self.acked));
+        let given = self.handed.max(self.before);
+        let mut more = u64::from(news).saturating_sub(given as u64);
         self.acked += u64::from(news);
-        self.forget(self.items.len())
+        let mark = self.forget(given);
+        self.items.retain(|item| {
+            let has_it = item.again && more > 0;
+            more -= u64::from(has_it);
+            !has_it
+        });
+        self.bytes = self.items.iter().map(Item::cost).sum();
+        self.copied = 0;
+        mark
     }
 
     /// How many were ever queued since the client counts.
@@ -184,6 +209,7 @@ impl Queue {
         }
         self.bytes = self.bytes.saturating_sub(bytes);
         self.handed = self.handed.saturating_sub(count);
+        self.before = self.before.saturating_sub(count);
         self.copied = self.copied.saturating_sub(count);
         mark
     }
@@ -205,6 +231,7 @@ mod tests {
             at: mark,
             mark: Some(mark),
             origin: None,
+            again: false,
         }
     }
 
@@ -252,6 +279,28 @@ mod tests {
         queue.rewind();
         assert_eq!(queue.hand().and_then(|item| item.mark), Some(1));
         assert_eq!(queue.unacknowledged(), 1);
+    }
+
+    #[test]
+    fn whoever_has_more_than_a_copy_knew_gets_what_is_new_and_not_what_has_come_again() {
+        let mut queue = queue(2, 0);
+        for (mark, again) in [(10, true), (11, false), (12, true), (13, true)] {
+            queue.push(Item { again, ..item(mark) });
+        }
+        assert_eq!(queue.acknowledge(4), Err(AckError::TooHigh { sent: 2 }));
+        assert_eq!(queue.catch_up(4), Some(2));
+        assert_eq!((queue.acknowledged(), queue.unacknowledged()), (4, 0));
+        assert_eq!(queue.bytes, 2 * item(1).cost());
+        assert_eq!(marks(queue), [11, 13]);
+    }
+
+    #[test]
+    fn a_client_may_acknowledge_what_a_former_connection_was_given() {
+        let mut queue = queue(2, 1);
+        queue.rewind();
+        assert_eq!(queue.acknowledge(3), Err(AckError::TooHigh { sent: 2 }));
+        assert_eq!(queue.acknowledge(2), Ok(Some(2)));
+        assert_eq!(marks(queue), [3]);
     }
 
     #[test]

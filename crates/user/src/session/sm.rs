@@ -257,7 +257,9 @@ impl Live {
                 self.hand_over(cx);
                 Ok(())
             }
-            Edge::Resuming { .. } if self.is_settled() => self.finish_resuming(cx),
+            Edge::Resuming { .. } if self.is_settled() && !self.must_be_copied(cx) => {
+                self.finish_resuming(cx)
+            }
             Edge::Resuming { .. } | Edge::Detached => Ok(()),
         }
     }
@@ -311,10 +313,16 @@ impl Live {
             cx.tell(Route::Connection(connection), Body::Home(word));
             return Ok(());
         };
-        let settled = self.is_settled();
+        if matches!(self.edge, Edge::Attached(_)) && self.queue.is_stale(h) {
+            // It has been on its way for long: its client has come by another connection since, and has heard more.
+            cx.shared.figures.resumes.of("stale").add_one();
+            let word = HomeWord::ResumeFailed { h: None };
+            cx.tell(Route::Connection(connection), Body::Home(word));
+            return Ok(());
+        }
+        let settled = self.is_settled() && !self.must_be_copied(cx);
         if let Edge::Attached(other) | Edge::Resuming { connection: other, .. } = self.edge {
-            let error = StreamCondition::Conflict.into();
-            cx.tell(Route::Connection(other), Body::Home(HomeWord::Close(Some(error))));
+            self.supersede(other, cx);
         }
         cx.cancel_timer(EXPIRE);
         self.clogged = false;
@@ -333,7 +341,10 @@ impl Live {
         cx.cancel_timer(SETTLE);
         let mark = match self.queue.acknowledge(h) {
             Ok(mark) => mark,
-            Err(AckError::TooHigh { .. }) if self.is_from_copy => self.queue.catch_up(h),
+            Err(AckError::TooHigh { .. }) if self.is_from_copy => {
+                self.copied.iter_mut().for_each(|copied| copied.begin_anew());
+                self.queue.catch_up(h)
+            }
             Err(AckError::TooHigh { sent }) => {
                 cx.shared.figures.resumes.of("too_high").add_one();
                 return Err(Ending(Some(too_high(h, sent))));

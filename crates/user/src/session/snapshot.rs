@@ -11,6 +11,7 @@ impl Live {
     /// What the session keeps. Stanzas of the client whose receipts are open are not counted.
     pub(super) fn snapshot(&self, now: Now) -> SessionSnapshot {
         let mut session = self.frame(now);
+        session.term = self.copied.as_ref().and_then(|copied| copied.term());
         if let Some(stream) = &mut session.stream {
             stream.handed = u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX);
             stream.queue = self.queue.items().map(queued).collect();
@@ -98,5 +99,5 @@ pub(super) fn queued(item: &Item) -> QueuedStanza {
 }
 
 fn item(QueuedStanza { stanza, at, mark, origin }: QueuedStanza) -> Item {
-    Item { stanza, at, mark, origin }
+    Item { stanza, at, mark, origin, again: false }
 }

@@ -2,6 +2,7 @@
 
 mod copies;
 mod management;
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -30,21 +30,38 @@ impl Stage {
         stage
     }
 
-    /// The end of a turn.
+    /// The end of a turn. A connection that is told something has it at once.
     fn mirrors(&mut self, kept: &mut Kept) {
+        let receipts = self.tells_copies(kept);
+        let has_told = !receipts.is_empty();
+        receipts.into_iter().for_each(Receipt::release);
+        if has_told {
+            self.tells_copies(kept).into_iter().for_each(Receipt::release);
+        }
+    }
+
+    /// The end of a turn: what the connection must have for these to be released.
+    fn tells_copies(&mut self, kept: &mut Kept) -> Vec<Receipt> {
         let (mirror, sent) = self.trial.mirror(kept.whole.is_none());
+        let mut receipts = Vec::new();
         for envelope in sent {
+            receipts.extend(envelope.receipt);
             match envelope.body {
                 Body::Home(HomeWord::Keep(session)) => kept.words.push(*session),
+                // Of a connection that has lost the session.
+                Body::Home(HomeWord::Close(Some(_))) => {}
                 body => panic!("unexpected {body:?}"),
             }
         }
         match mirror {
-            Mirror::Whole(whole) => *kept = Kept { whole: Some(whole), ..std::mem::take(kept) },
+            Mirror::Whole(whole) => {
+                *kept = Kept { whole: Some(whole), changes: vec![], ..std::mem::take(kept) };
+            }
             Mirror::Change(change) => kept.changes.push(change),
             Mirror::Same => {}
             Mirror::Nothing => panic!("a session that lives has a copy"),
         }
+        receipts
     }
 
     /// Another session that goes on from copies.
@@ -58,6 +75,12 @@ impl Stage {
 }
 
 impl Kept {
+    /// As it stands.
+    fn copied(&self) -> Copy {
+        let whole = self.whole.clone().expect("there is a copy");
+        Copy { epoch: Epoch(1), whole, changes: self.changes.clone() }
+    }
+
     fn copy(self) -> Copy {
         let whole = self.whole.expect("there is a copy");
         Copy { epoch: Epoch(1), whole, changes: self.changes }
@@ -297,6 +320,102 @@ fn a_client_that_has_more_than_its_copy_knew_is_resumed_all_the_same() {
     stage.gets(message("three"));
     stage.client(2, EdgeWord::Ack { h: 3 });
     assert!(stage.said.is_empty(), "{:?}", stage.said);
+}
+
+// The owner may be gone before the connection has what it was told.
+#[test]
+fn the_standby_keeps_all_it_has_until_the_connection_has_it() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.gets(message("one"));
+    stage.mirrors(&mut kept);
+    stage.settles();
+    let id = stage.id;
+    stage.resumes(FAR, 0);
+    let receipts = stage.tells_copies(&mut kept);
+    assert_eq!((kept.words.len(), receipts.len()), (1, 1));
+    let mut heir = Stage::taking_over(vec![kept.copied()]);
+    heir.id = id;
+    heir.resumes(2, 0);
+    assert_eq!(heir.said, ["2: resumed 0", "user: attached", "2: one", "2: r"]);
+    receipts.into_iter().for_each(Receipt::release);
+    stage.tells_copies(&mut kept);
+    let SessionState::Live(stub) = SessionState::decode(&kept.whole.unwrap()).unwrap() else {
+        panic!("it lives");
+    };
+    assert!(stub.stream.is_none(), "the connection has the rest");
+}
+
+#[test]
+fn a_connection_that_may_not_have_what_it_was_told_is_told_all_once_more() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    drop(stage.tells_copies(&mut kept));
+    stage.gets(message("one"));
+    assert!(stage.tells_copies(&mut kept).is_empty() && kept.whole.is_none());
+    stage.mirrors(&mut kept);
+    let stream = kept.words.pop().unwrap().stream.unwrap();
+    assert_eq!((kept.words.len(), stream.queue.len()), (1, 0), "it was given that");
+    assert!(kept.whole.is_some());
+}
+
+#[test]
+fn a_client_that_comes_by_another_connection_is_answered_when_a_standby_has_all() {
+    for number in [FAR + 1, 1] {
+        let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+        stage.mirrors(&mut kept);
+        stage.resumes(number, 0);
+        assert!(stage.said.is_empty(), "{:?}", stage.said);
+        stage.mirrors(&mut kept);
+        let SessionState::Live(whole) = SessionState::decode(kept.whole.as_ref().unwrap()).unwrap()
+        else {
+            panic!("it lives");
+        };
+        assert!(whole.stream.is_some(), "the standby has all");
+        stage.settles();
+        let resumed = [format!("{number}: resumed 0"), "user: attached".to_owned()];
+        assert_eq!(stage.said, resumed);
+        // The former connection keeps its copy until the other one has it.
+        let receipts = stage.tells_copies(&mut kept);
+        assert_eq!(receipts.len(), usize::from(number != 1));
+        receipts.into_iter().for_each(Receipt::release);
+    }
+}
+
+// A former standby may have left a copy of the same entity by the same epoch.
+#[test]
+fn another_standby_has_the_better_copy() {
+    let (mut stage, mut old, mut new) = (Stage::managed_by(1), Kept::default(), Kept::default());
+    stage.mirrors(&mut old);
+    stage.waits(Duration::from_millis(1));
+    stage.gets(message("one"));
+    stage.mirrors(&mut new);
+    let id = stage.id;
+    for copies in [[old.copied(), new.copied()], [new.copied(), old.copied()]] {
+        let mut stage = Stage::taking_over(copies.into());
+        stage.id = id;
+        stage.resumes(2, 0);
+        assert_eq!(stage.said, ["2: resumed 0", "user: attached", "2: one", "2: r"]);
+    }
+}
+
+// What it had told a standby that is gone does not count, and what there is need not grow before the next one knows it.
+#[test]
+fn a_client_that_resumes_gets_all_when_another_standby_has_it() {
+    let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.gets(message("one"));
+    stage.mirrors(&mut kept);
+    // Before that is confirmed there is no standby any more, and then another one.
+    stage.trial.has_standby = false;
+    stage.client(1, EdgeWord::Ack { h: 0 });
+    stage.settles();
+    let mut other = Kept::default();
+    stage.mirrors(&mut other);
+    stage.resumes(2, 0);
+    let mut said = stage.said.clone();
+    stage.mirrors(&mut other);
+    stage.settles();
+    said.append(&mut stage.said);
+    assert!(said.contains(&"2: one".to_owned()), "{said:?}");
 }
 
 #[test]
