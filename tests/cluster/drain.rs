@@ -3,7 +3,7 @@
 
 use cluster::plan::Status as MemberStatus;
 
-use super::quarters::{PATIENT, Quarters, is_ready, member, until, until_acts};
+use super::quarters::{PATIENT, Quarters, Watched, is_ready, member, until, until_acts};
 use super::talk::{Count, Talk};
 use crate::redis::{Server, fixture, redis};
 use crate::stage::{Stage, is_trial};
@@ -13,7 +13,7 @@ const PAIRS: [(&str, &str); 4] =
     [("juliet", "romeo"), ("nurse", "peter"), ("mercutio", "benvolio"), ("paris", "tybalt")];
 
 /// Three members on one Redis, with the accounts; none where there is no Redis to start.
-fn three() -> Option<(Server, Quarters, Vec<Stage>)> {
+fn three() -> Option<(Server, Quarters, Watched)> {
     if !fixture::is_there() {
         return None;
     }
@@ -22,7 +22,7 @@ fn three() -> Option<(Server, Quarters, Vec<Stage>)> {
     // Nobody is to be expelled because the machine is busy: these stories are about members that go as they should.
     let lease = "[lease]\nttl_ms = 60000\n";
     let more = format!("drain_seconds = 2\n{PATIENT}{store}{lease}");
-    let stages = quarters.start_all(3, &more);
+    let stages = Watched(quarters.start_all(3, &more));
     stages.iter().for_each(until_acts);
     let names: Vec<&str> = PAIRS.iter().flat_map(|(one, other)| [*one, *other]).collect();
     stages[0].add_accounts(&names);

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +24,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A busy machine may keep a member from its lease for long: it is not to end because of that.
 pub(super) const PATIENT: &str = "isolation_grace_seconds = 600\n";
+
+/// Lines of a member's log that are shown when a test fails.
+const LINES: usize = 200;
 
 /// Where the members of one cluster are to be.
 pub(super) struct Quarters {
@@ -107,6 +111,34 @@ impl Quarters {
 impl Drop for Quarters {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.certificates));
+    }
+}
+
+/// Members whose last words are shown when a test fails.
+pub(super) struct Watched(pub(super) Vec<Stage>);
+
+impl Deref for Watched {
+    type Target = [Stage];
+
+    fn deref(&self) -> &[Stage] {
+        &self.0
+    }
+}
+
+impl DerefMut for Watched {
+    fn deref_mut(&mut self) -> &mut [Stage] {
+        &mut self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        for (number, stage) in self.0.iter().enumerate().filter(|_| thread::panicking()) {
+            let log = stage.log.lock().unwrap();
+            let lines: Vec<&str> = log.lines().rev().take(LINES).collect();
+            let lines: Vec<&str> = lines.into_iter().rev().collect();
+            println!("m{} said last:\n{}", number + 1, lines.join("\n"));
+        }
     }
 }
 

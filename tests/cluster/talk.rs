@@ -48,6 +48,8 @@ struct Report {
     heard: Vec<usize>,
     /// It could not resume, and began anew.
     begun_anew: usize,
+    /// Messages that came back.
+    bounced: usize,
 }
 
 /// What went wrong with what all said, and how often clients resumed.
@@ -57,6 +59,8 @@ pub(super) struct Count {
     pub(super) doubled: usize,
     pub(super) reordered: usize,
     pub(super) begun_anew: usize,
+    /// Messages that came back.
+    pub(super) bounced: usize,
 }
 
 impl Talk {
@@ -103,6 +107,12 @@ impl Talk {
     /// Ends it when all was heard that was said, or nothing comes any more.
     pub(super) fn end(self) -> (Count, String) {
         self.shared.ends.store(true, Ordering::Relaxed);
+        let begun = BootTime::now();
+        while !self.talkers.iter().all(JoinHandle::is_finished) {
+            let notes = || self.shared.notes.lock().unwrap().join("\n");
+            assert!(BootTime::now().since(begun) < PATIENCE, "somebody waits\n{}", notes());
+            thread::park_timeout(Duration::from_millis(25));
+        }
         let reports: Vec<Report> =
             self.talkers.into_iter().map(|talker| talker.join().unwrap()).collect();
         // Those of a pair stand side by side.
@@ -111,6 +121,7 @@ impl Talk {
             for (from, to) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
                 count.add(from.said, &to.heard);
                 count.begun_anew += from.begun_anew;
+                count.bounced += from.bounced;
             }
         }
         let notes = self.shared.notes.lock().unwrap().join("\n");
@@ -221,6 +232,11 @@ impl Talker {
         match element.name() {
             "r" if of_stream => client.send(format!("<a xmlns='{SM}' h='{}'/>", self.h)),
             "a" if of_stream => self.acknowledge(element),
+            "message" if element.attr("type") == Some("error") => {
+                self.h = self.h.wrapping_add(1);
+                self.report.bounced += 1;
+                self.note(format!("{element:?}"));
+            }
             "message" => {
                 self.h = self.h.wrapping_add(1);
                 let body = element.child("body", "").map(Element::text);

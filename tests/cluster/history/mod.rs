@@ -1,9 +1,9 @@
 //! Pairs of people who talk over three members and one Redis while a member is killed or stands still; and
 //! the judge of what each of them saw and of what their archives have. What `cluster::drain` does is judged there.
 
+mod endurance;
 mod speaker;
 
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,7 +11,7 @@ use std::thread;
 use cluster::clock::BootTime;
 use cluster::plan::Status as MemberStatus;
 
-use super::quarters::{Quarters, member, until, until_acts};
+use super::quarters::{Quarters, Watched, member, until, until_acts};
 use town::Client;
 use town::client::Login;
 
@@ -21,9 +21,6 @@ use speaker::{History, Scene, Speaker};
 
 /// Pairs that talk.
 const PAIRS: usize = 6;
-
-/// Lines of a member's log that are shown when a test fails.
-const LINES: usize = 200;
 
 /// What happens to a member.
 #[derive(Clone, Copy, Debug)]
@@ -40,36 +37,10 @@ struct Play {
     scene: Arc<Scene>,
     names: Vec<String>,
     speakers: Vec<thread::JoinHandle<History>>,
+    /// For each death and each account, microseconds until it was served again.
+    outages: Vec<u64>,
     _quarters: Quarters,
     _redis: redis::Server,
-}
-
-/// Members whose last words are shown when a test fails.
-struct Watched(Vec<Stage>);
-
-impl Deref for Watched {
-    type Target = [Stage];
-
-    fn deref(&self) -> &[Stage] {
-        &self.0
-    }
-}
-
-impl DerefMut for Watched {
-    fn deref_mut(&mut self) -> &mut [Stage] {
-        &mut self.0
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        for (number, stage) in self.0.iter().enumerate().filter(|_| thread::panicking()) {
-            let log = stage.log.lock().unwrap();
-            let lines: Vec<&str> = log.lines().rev().take(LINES).collect();
-            let lines: Vec<&str> = lines.into_iter().rev().collect();
-            println!("m{} said last:\n{}", number + 1, lines.join("\n"));
-        }
-    }
 }
 
 impl Play {
@@ -89,13 +60,15 @@ impl Play {
             asks: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             begun: BootTime::now(),
+            served: names.iter().map(|_| AtomicU64::new(0)).collect(),
         });
         let speaker = |(at, name): (usize, &String)| {
             let speaker = Speaker::new(&scene, (name, &names[at ^ 1]), at);
             thread::spawn(move || speaker.talk())
         };
         let speakers = names.iter().enumerate().map(speaker).collect();
-        Self { stages: Watched(stages), scene, names, speakers, _quarters: quarters, _redis: redis }
+        let (stages, outages) = (Watched(stages), Vec::new());
+        Self { stages, scene, names, speakers, outages, _quarters: quarters, _redis: redis }
     }
 
     /// Waits until so much more was acknowledged: everybody talks.
@@ -105,13 +78,28 @@ impl Play {
         until("acknowledgements", || acknowledged() >= so_far + messages);
     }
 
+    /// Waits until something that everybody has said since then is acknowledged: every account is served, and every
+    /// client has found a member. Notes how long that takes for each.
+    fn await_service(&mut self, since: u64) {
+        let mut waiting: Vec<usize> = (0..self.names.len()).collect();
+        until("service", || {
+            let now = self.scene.now();
+            let served = |it: &mut usize| self.scene.served[*it].load(Ordering::Acquire) >= since;
+            let times = waiting.extract_if(.., served).map(|_| now - since);
+            self.outages.extend(times);
+            waiting.is_empty()
+        });
+    }
+
     fn suffer(&mut self, fault: Fault, victim: usize) {
         let name = format!("m{}", victim + 1);
         let other = (victim + 1) % 3;
         let is = |stages: &[Stage], status| member(&stages[other], &name).status == status;
         match fault {
             Fault::Dies => {
+                let since = self.scene.now();
                 self.stages[victim].kill();
+                self.await_service(since);
                 until("the takeover", || is(&self.stages, MemberStatus::Expelled));
                 self.go_on(100);
                 self.stages[victim].restart();
@@ -190,6 +178,19 @@ impl Verdict {
         assert_eq!([self.begun_anew, self.absences, self.bounced], [0; 3], "{self:#?}");
     }
 
+    /// What went wrong, by name.
+    fn rows(&self) -> [(&'static str, usize); 7] {
+        [
+            ("acknowledged and not in the archive", self.lost),
+            ("more than once", self.doubled),
+            ("acknowledged and never given", self.not_given),
+            ("given behind later ones", self.reordered),
+            ("sessions that could not be resumed", self.begun_anew),
+            ("partners said to be gone", self.absences),
+            ("messages that came back", self.bounced),
+        ]
+    }
+
     /// Adds what one got of what the partner, who has this name, said. An archive has what both said, by the same
     /// numbers.
     fn add(&mut self, name: &str, kept: &[String], (own, partner): (&History, &History)) {
@@ -224,9 +225,6 @@ impl Verdict {
 
 #[test]
 fn what_is_acknowledged_is_there_whichever_member_is_killed() {
-    if !is_trial() {
-        return;
-    }
     if !redis::fixture::is_there() {
         return;
     }

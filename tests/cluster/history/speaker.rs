@@ -41,6 +41,15 @@ pub(super) struct Scene {
     pub(super) answered: AtomicU64,
     /// When it began.
     pub(super) begun: BootTime,
+    /// For each speaker, when the last message was said that is acknowledged: microseconds since then.
+    pub(super) served: Vec<AtomicU64>,
+}
+
+impl Scene {
+    /// Microseconds since it began.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(BootTime::now().since(self.begun).as_micros()).unwrap()
+    }
 }
 
 /// One client.
@@ -48,6 +57,8 @@ pub(super) struct Speaker {
     name: String,
     partner: String,
     scene: Arc<Scene>,
+    /// Its place among all.
+    place: usize,
     /// Which member it tries next.
     at: usize,
     resumption: Option<String>,
@@ -65,7 +76,8 @@ pub(super) struct Speaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Said {
     Presence,
-    Message(u64),
+    /// Of this number, said at this time.
+    Message(u64, u64),
     /// A question to its own account.
     Question,
 }
@@ -91,6 +103,7 @@ impl Speaker {
             name: name.to_owned(),
             partner: partner.to_owned(),
             scene: Arc::clone(scene),
+            place: at,
             at,
             resumption: None,
             handled: 0,
@@ -142,7 +155,7 @@ impl Speaker {
         }
         let said = match asks {
             true => Said::Question,
-            false => Said::Message(self.next),
+            false => Said::Message(self.next, self.scene.now()),
         };
         self.asked |= asks;
         self.next += 1;
@@ -159,7 +172,7 @@ impl Speaker {
                 self.name,
                 ns::PING
             )),
-            Said::Message(number) => client.send(format!(
+            Said::Message(number, _) => client.send(format!(
                 "<message to='{}@localhost' type='chat' id='{number}'><body>{number}</body></message>",
                 self.partner
             )),
@@ -206,8 +219,9 @@ impl Speaker {
         while self.confirmed < h {
             self.confirmed += 1;
             let said = self.unacknowledged.pop_front();
-            if let Said::Message(number) = said.expect("more was acknowledged than said") {
+            if let Said::Message(number, at) = said.expect("more was acknowledged than said") {
                 self.history.acknowledged.push(number);
+                self.scene.served[self.place].store(at, Ordering::Release);
                 self.scene.acknowledged.fetch_add(1, Ordering::AcqRel);
             }
         }
