@@ -65,7 +65,7 @@ async fn watch(pressure: Arc<Pressure>, budget: u64) {
         match pressure.note(used, budget) {
             Some(Level::Calm) => tracing::info!("memory suffices again"),
             Some(level) => tracing::warn!(
-                "memory comes to its end: {} of {} MiB; new connections are refused{}",
+                "memory comes to its end: {} of {} MiB; no more connections than there are{}",
                 used >> 20,
                 budget >> 20,
                 if level == Level::Critical { ", and senders slowed down" } else { "" },

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use meter::{Level, Pressure};
+use meter::{Places, Pressure};
 use tokio::sync::Notify;
 
 use crate::listener::Kind;
@@ -25,9 +25,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    /// How many there were when memory became tight: their place is free again when they leave, whether or not
-    /// the system has the memory back.
-    when_tight: Option<usize>,
+    places: Places,
     strangers: HashMap<Network, usize>,
 }
 
@@ -61,7 +59,8 @@ impl Admission {
             self.metrics.refused.of("all").add_one();
             return None;
         }
-        if !self.has_memory(&mut counts) {
+        let all = counts.all;
+        if !counts.places.has_one(self.pressure.level(), all) {
             self.metrics.refused.of("memory").add_one();
             return None;
         }
@@ -70,17 +69,6 @@ impl Admission {
         let transport = metrics::transport(transport);
         self.metrics.connections.of(transport).add_one();
         Some(Permit { admission: Arc::clone(self), transport, stranger: None })
-    }
-
-    fn has_memory(&self, counts: &mut Counts) -> bool {
-        match self.pressure.level() {
-            Level::Calm => {
-                counts.when_tight = None;
-                true
-            }
-            Level::Tight => counts.all < *counts.when_tight.get_or_insert(counts.all),
-            Level::Critical => false,
-        }
     }
 
     /// Connections now.
@@ -183,24 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn where_memory_is_tight_one_comes_when_another_has_left() {
+    fn nobody_comes_where_memory_is_tight() {
         let admission = admission(9, 9);
-        let enter = || admission.enter(Kind::Clear);
-        let (first, _second) = (enter().expect("a place"), enter().expect("a place"));
         admission.pressure.note(90, 100);
-        assert!(enter().is_none());
-        drop(first);
-        let third = enter();
-        assert!(third.is_some() && enter().is_none());
-        admission.pressure.note(99, 100);
-        drop(third);
-        assert!(enter().is_none(), "at the end of memory nobody comes");
+        assert!(admission.enter(Kind::Clear).is_none());
         admission.pressure.note(10, 100);
-        assert!(enter().is_some());
-        assert_eq!(
-            admission.metrics.refused.each().find(|(why, _)| *why == "memory"),
-            Some(("memory", 3))
-        );
+        assert!(admission.enter(Kind::Clear).is_some());
+        let refused = admission.metrics.refused.each().find(|(why, _)| *why == "memory");
+        assert_eq!(refused, Some(("memory", 1)));
     }
 
     #[test]

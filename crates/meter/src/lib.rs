@@ -21,5 +21,5 @@ pub use by::By;
 pub use counter::Counter;
 pub use histogram::{Histogram, Reading};
 pub use peak::Peak;
-pub use pressure::{Level, Pressure};
+pub use pressure::{Level, Places, Pressure};
 pub use share::Share;

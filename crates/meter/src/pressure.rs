@@ -9,7 +9,7 @@ pub enum Level {
     Calm,
     /// No more connections than there are.
     Tight,
-    /// No connection at all, and nobody sends more at once than on average.
+    /// No more than half as many, and nobody sends more at once than on average.
     Critical,
 }
 
@@ -48,6 +48,26 @@ impl Pressure {
     }
 }
 
+/// How many connections there may be. Who leaves makes room for another, whether or not the system has the memory
+/// back: the allocator keeps it for the next one.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// How many there were when memory became tight.
+    when_tight: Option<usize>,
+}
+
+impl Places {
+    /// Whether there is one for one more.
+    pub fn has_one(&mut self, level: Level, taken: usize) -> bool {
+        if level == Level::Calm {
+            self.when_tight = None;
+            return true;
+        }
+        let most = *self.when_tight.get_or_insert(taken);
+        taken < if level == Level::Tight { most } else { most / 2 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +90,26 @@ mod tests {
         ];
         for (percent, expected) in steps {
             assert_eq!(pressure.note(percent * 10, 1_000), expected, "at {percent} %");
+        }
+    }
+
+    #[test]
+    fn where_memory_is_tight_one_comes_when_another_has_left_and_later_when_half_have() {
+        let mut places = Places::default();
+        let steps = [
+            (Level::Calm, 10, true),
+            (Level::Tight, 10, false),
+            (Level::Tight, 9, true),
+            (Level::Critical, 9, false),
+            (Level::Critical, 4, true),
+            (Level::Tight, 9, true),
+            (Level::Tight, 10, false),
+            (Level::Calm, 10, true),
+            (Level::Critical, 12, false),
+            (Level::Tight, 11, true),
+        ];
+        for (step, (level, taken, expected)) in steps.into_iter().enumerate() {
+            assert_eq!(places.has_one(level, taken), expected, "step {step}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meter::{Level, Pressure};
+use meter::{Places, Pressure};
 
 /// Counts connections.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
+    places: Places,
     strangers: HashMap<IpAddr, usize>,
 }
 
@@ -47,8 +48,9 @@ impl Admission {
         if counts.all >= self.most {
             return Err("all");
         }
+        let all = counts.all;
         // Other servers try again, and keep what they have for us.
-        if self.pressure.level() != Level::Calm {
+        if !counts.places.has_one(self.pressure.level(), all) {
             return Err("memory");
         }
         let strangers = counts.strangers.entry(network).or_default();
