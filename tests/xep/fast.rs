@@ -135,3 +135,18 @@ fn an_account_has_so_many_clients_with_tokens_and_the_oldest_make_room() {
     });
     assert_eq!(still.count(), 20);
 }
+
+#[test]
+fn whoever_guesses_tokens_is_slowed_down_as_with_passwords() {
+    let stage = Stage::start("[limits]\nenabled = true");
+    add(&stage, "fast-6");
+    let given = token(&with_password(stage.c2s, "fast-6", "d1", "HT-SHA-256-NONE")).unwrap();
+    let more = format!("{}<fast xmlns='{NS}'/>", device("d1"));
+    for number in 0..100 {
+        // Any account, so that only the address tells that this is one guesser.
+        let guess = with_token(stage.c2s, &format!("nobody-{number}"), &given, &more);
+        assert_eq!(condition(&guess), "not-authorized");
+    }
+    // From this address not even the right one is taken for a while.
+    assert_eq!(condition(&with_token(stage.c2s, "fast-6", &given, &more)), "not-authorized");
+}
