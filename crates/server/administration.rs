@@ -13,6 +13,7 @@ use user::extensions::last;
 use xmpp::BareJid;
 
 use crate::config::Config;
+use crate::federation::Watched;
 use crate::foundation::Foundation;
 
 /// All of it; and where the port of HTTPS is put when it is known, for pages about invitations.
@@ -59,10 +60,14 @@ pub(crate) fn registrar(
 }
 
 /// What operators may ask of all members; the others may ask this one.
-pub(crate) fn meet_members(foundation: &Foundation, router: &Router) -> web::Members {
+pub(crate) fn meet_members(
+    foundation: &Foundation,
+    router: &Router,
+    watched: &Arc<Watched>,
+) -> web::Members {
     let cluster = &foundation.cluster;
-    let peers = cluster.peers().cloned();
-    let members = web::Members { router: router.clone(), plan: cluster.plan(), peers };
+    let (peers, federation) = (cluster.peers().cloned(), Arc::clone(watched) as _);
+    let members = web::Members { router: router.clone(), plan: cluster.plan(), peers, federation };
     members.serve();
     members
 }

@@ -4,6 +4,7 @@ mod account;
 mod cert;
 mod client;
 mod cluster;
+mod component;
 mod config;
 mod dns;
 mod invitation;
@@ -54,6 +55,9 @@ enum Command {
     /// List the streams with other servers, and try anew
     #[command(subcommand)]
     S2s(s2s::Command),
+    /// See which components are connected
+    #[command(subcommand)]
+    Component(component::Command),
     /// Say what DNS says of a domain
     #[command(subcommand)]
     Dns(dns::Command),
@@ -108,6 +112,7 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Session(command)) => session::run(&config, command),
         Some(Command::Cluster(command)) => cluster::run(&config, command),
         Some(Command::S2s(command)) => s2s::run(&config, command),
+        Some(Command::Component(command)) => component::run(&config, &command),
         Some(Command::Dns(command)) => dns::run(&config, command),
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),

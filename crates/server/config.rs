@@ -7,6 +7,7 @@
 mod accounts;
 pub mod changes;
 pub mod cluster;
+pub mod components;
 pub mod environment;
 pub mod example;
 pub mod proxy;
@@ -73,6 +74,8 @@ pub struct Config {
     pub upload: upload::Upload,
     /// A proxy for bytestreams (XEP-0065).
     pub proxy: ::proxy::Config,
+    /// Programs beside the server that have a domain of their own (XEP-0114). Default: none.
+    pub component: Vec<component::Settings>,
     /// Where rows are kept.
     pub store: Store,
     /// What is archived, and for how long.
@@ -123,6 +126,8 @@ pub struct Listen {
     pub s2s: Vec<SocketAddr>,
     /// Other servers, TLS from the first byte (XEP-0368). Default `[::]:5270`.
     pub s2s_tls: Vec<SocketAddr>,
+    /// Components, where there are any. Default `127.0.0.1:5347`.
+    pub component: Vec<SocketAddr>,
     /// HTTP without TLS: health and metrics, and what clients find by way of a proxy. Default `127.0.0.1:5280`.
     pub http: Vec<SocketAddr>,
     /// HTTPS for clients: WebSocket, BOSH, and where to find them. Default `[::]:5443`.
@@ -246,6 +251,7 @@ impl Default for Config {
             pubsub: pubsub::PubSub::default(),
             upload: upload::Upload::default(),
             proxy: ::proxy::Config::default(),
+            component: Vec::new(),
             store: Store::default(),
             archive: Archive {
                 default: ArchiveDefault::Always,
@@ -287,6 +293,7 @@ impl Default for Listen {
             c2s_tls: vec![any(5223)],
             s2s: vec![any(5269)],
             s2s_tls: vec![any(5270)],
+            component: vec![SocketAddr::from(([127, 0, 0, 1], 5347))],
             http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
             https: vec![any(5443)],
         }
@@ -313,6 +320,7 @@ impl Config {
             c2s_tls: loopback(5223),
             s2s: Vec::new(),
             s2s_tls: Vec::new(),
+            component: loopback(5347),
             http: loopback(5280),
             https: loopback(5443),
         };
@@ -400,6 +408,7 @@ impl Config {
         self.pubsub()?;
         self.check_upload()?;
         self.check_proxy()?;
+        self.domains_of_components()?;
         self.check_cluster()?;
         self.s2s.check().map_err(ConfigError::Value)?;
         let ranges = [

@@ -1,6 +1,8 @@
 //! Owns the lists of all entities together: the published table of extensions, and what the server's
 //! address announces in the name of all.
 
+use std::sync::Arc;
+
 use crate::config::{Config, ConfigError};
 use entity::table::{Line, lines, table as merged};
 
@@ -24,10 +26,13 @@ pub fn table() -> Vec<Line> {
 fn gates() -> Vec<Line> {
     let line = |(number, title, version)| Line { number, title, version, entities: vec!["gate"] };
     let spoken = [
+        ("0114", "Jabber Component Protocol", "1.6"),
         ("0124", "Bidirectional-streams Over Synchronous HTTP (BOSH)", "1.11.2"),
         ("0156", "Discovering Alternative XMPP Connection Methods", "1.4.0"),
         ("0178", "Best Practices for Use of SASL EXTERNAL with Certificates", "1.2"),
         ("0206", "XMPP Over BOSH", "1.4"),
+        ("0288", "Bidirectional Server-to-Server Connections", "1.0.1"),
+        ("0355", "Namespace Delegation", "0.5"),
         ("0386", "Bind 2", "1.1.0"),
         ("0388", "Extensible SASL Profile", "1.0.4"),
         ("0445", "Pre-Authenticated In-Band Registration", "0.2.0"),
@@ -47,6 +52,9 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
     // What only an account answers is not the server's.
     features.retain(|feature| !feature.starts_with(xmpp::ns::PUBSUB));
     features.extend(user::session::EXTENSIONS.features());
+    if config.component.iter().any(|component| !component.delegate.is_empty()) {
+        features.push(xmpp::ns::DELEGATION);
+    }
     Ok(domain::Shared {
         config: domain::Config {
             contact: config.contact.clone(),
@@ -58,6 +66,7 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
         external: config.external_services()?,
         administration: None,
         services: config.services(),
+        powers: Arc::default(),
     })
 }
 

@@ -1,17 +1,35 @@
-//! Owns what operators see of the gate to other servers: its figures in the words of the administration interface.
+//! Owns what operators see of the gates to other servers and to components: their figures in the words of the
+//! administration interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use s2s::status::Status;
-use web::federation::{Federation, InboundLine, OutboundLine, Streams};
+use web::federation::{ComponentLine, Federation, InboundLine, OutboundLine, Streams};
 
-/// The gate, for the administration interface.
-pub(crate) struct Watched(pub(crate) Arc<Status>);
+/// The gates, as far as there are any, for the administration interface.
+#[derive(Default)]
+pub(crate) struct Watched {
+    servers: OnceLock<Arc<s2s::status::Status>>,
+    components: OnceLock<Arc<component::Status>>,
+}
+
+impl Watched {
+    /// The gates are open.
+    pub(crate) fn watch(&self, servers: Option<&s2s::Gate>, components: Option<&component::Gate>) {
+        // They are opened once.
+        if let Some(gate) = servers {
+            self.servers.set(gate.desk()).ok();
+        }
+        if let Some(gate) = components {
+            self.components.set(gate.desk()).ok();
+        }
+    }
+}
 
 impl Federation for Watched {
     fn streams(&self) -> Streams {
-        let s2s::status::Streams { outbound, inbound } = self.0.streams();
+        let servers = self.servers.get().map(|servers| servers.streams()).unwrap_or_default();
         let to = |line: s2s::status::OutboundLine| OutboundLine {
+            member: String::new(),
             local: line.local,
             remote: line.remote,
             state: line.state.to_owned(),
@@ -21,16 +39,26 @@ impl Federation for Watched {
             retry_seconds: line.retry_seconds,
         };
         let of = |line: s2s::status::InboundLine| InboundLine {
+            member: String::new(),
             address: line.address,
             domains: line.domains,
         };
+        let component = |line: component::status::Line| ComponentLine {
+            member: String::new(),
+            domain: line.domain.to_string(),
+            address: line.address.to_string(),
+            waiting: line.waiting,
+        };
+        let components = self.components.get().map(|it| it.lines()).unwrap_or_default();
         Streams {
-            outbound: outbound.into_iter().map(to).collect(),
-            inbound: inbound.into_iter().map(of).collect(),
+            outbound: servers.outbound.into_iter().map(to).collect(),
+            inbound: servers.inbound.into_iter().map(of).collect(),
+            components: components.into_iter().map(component).collect(),
+            silent: Vec::new(),
         }
     }
 
     fn reset(&self, domain: Option<&str>) -> usize {
-        self.0.reset(domain)
+        self.servers.get().map_or(0, |servers| servers.reset(domain))
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Sources {
     /// None where no files are taken.
     pub(crate) files: Option<Arc<files::Keeper>>,
     pub(crate) bytestreams: Arc<proxy::Hub>,
+    pub(crate) components: Arc<component::Metrics>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) user: Arc<user::Figures>,
     pub(crate) measured: Arc<store::measured::Figures>,
@@ -56,6 +57,7 @@ impl Sources {
         self.federation(&mut text);
         self.files(&mut text);
         self.bytestreams(&mut text);
+        self.components(&mut text);
         self.telemetry(&mut text);
         process::write(&mut text);
         self.memory(&mut text);
@@ -266,6 +268,22 @@ impl Sources {
         let help =
             "Connections for bytestreams that were let go, and bytestreams that did not begin.";
         text.counters("bytestreams_refused_total", help, "reason", figures.refused.each());
+    }
+
+    fn components(&self, text: &mut Text) {
+        let components = &self.components;
+        let help = "Streams of components now.";
+        text.gauge("component_streams", help, components.streams.get());
+        let stanzas = [("out", components.stanzas_out.get()), ("in", components.stanzas_in.get())];
+        let help = "Stanzas to and from components.";
+        text.counters("component_stanzas_total", help, "direction", stanzas);
+        let help = "Stanzas for components that came back.";
+        text.counters("component_bounced_total", help, "reason", components.bounced.each());
+        let help = "Stanzas of components that were not taken.";
+        text.counters("component_not_taken_total", help, "reason", components.not_taken.each());
+        let refused = components.turned_away.each();
+        let help = "Connections that did not become a component's.";
+        text.counters("component_connections_refused_total", help, "reason", refused);
     }
 
     fn telemetry(&self, text: &mut Text) {

@@ -55,6 +55,8 @@ pub struct Server {
     others: Option<s2s::Gate>,
     /// For bytestreams, where any are carried.
     proxy: Option<proxy::Gate>,
+    /// To components, where there are any.
+    components: Option<component::Gate>,
     web: web::Handle,
     tls: Tls,
     rooms: Arc<room::Shared>,
@@ -83,7 +85,9 @@ impl Shared {
         administration: &Administration,
     ) -> anyhow::Result<Self> {
         let (ids, figures) = (foundation.archive_ids(), Arc::<Figures>::default());
-        let mut user = user::Config { ids: ids.clone(), ..config.user() };
+        let powers = Arc::new(config.powers(&foundation.secret(b"powers")));
+        let mut user =
+            user::Config { ids: ids.clone(), powers: Arc::clone(&powers), ..config.user() };
         user.registration.invitations = Some(administration.accounts.clone());
         let administration = Some(Arc::new(administration.clone()));
         Ok(Self {
@@ -92,7 +96,7 @@ impl Shared {
             pubsub: Arc::new(config.pubsub()?),
             upload: Arc::new(uploads::settings(config, foundation)?),
             proxy: Arc::clone(&proxy.shared),
-            domain: Arc::new(domain::Shared { administration, ..domain_shared(config)? }),
+            domain: Arc::new(domain::Shared { administration, powers, ..domain_shared(config)? }),
             canaries: Canaries::new(config.arbiter_count(), Arc::clone(&figures)),
             memory: Memory::watch(config.memory_bytes),
             figures,
@@ -118,7 +122,8 @@ impl Server {
         let tls = load_tls(config)?;
         let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
-        let members = administration::meet_members(&foundation, &router);
+        let watched = Arc::<Watched>::default();
+        let members = administration::meet_members(&foundation, &router, &watched);
         let operators = (&router, &members);
         let (administration, port) = administration::make(&foundation, config, operators)?;
         let shared = Shared::new(config, (&foundation, &proxy), &administration)?;
@@ -143,23 +148,22 @@ impl Server {
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let counted = (Arc::clone(&sources.federation), Arc::clone(pressure));
         let others = open_to_others(config, (&foundation, &router), &tls, counted).await?;
-        let signs = read_signs(&foundation, &router, shared.canaries);
+        let components =
+            open_to_components(config, &router, (&sources.components, pressure)).await?;
+        watched.watch(others.as_ref(), components.as_ref());
+        let [unready, dead] = checks(read_signs(&foundation, &router, shared.canaries));
         let services = web::Services {
             administration,
             members,
             rooms: hold_rooms(&foundation, &router, &rooms),
             router: router.clone(),
             metrics: Arc::new(move || sources.page()),
-            unready: {
-                let signs = Arc::clone(&signs);
-                Arc::new(move || signs.unready())
-            },
-            dead: Arc::new(move || signs.dead()),
+            unready,
+            dead,
             cluster: foundation.cluster.operator(),
             connections: Arc::new(gate.counter()),
             clients: for_clients(config, &gate, &tls),
             files,
-            federation: others.as_ref().map(|gate| Arc::new(Watched(gate.desk())) as _),
         };
         let proxy = proxy.start();
         let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
@@ -176,6 +180,7 @@ impl Server {
             gate,
             others,
             proxy,
+            components,
             web,
             tls,
             rooms,
@@ -191,6 +196,11 @@ impl Server {
     /// The gate to other servers, if any are spoken with.
     pub fn others(&self) -> Option<&s2s::Gate> {
         self.others.as_ref()
+    }
+
+    /// The gate to components, if there are any.
+    pub fn components(&self) -> Option<&component::Gate> {
+        self.components.as_ref()
     }
 
     /// The addresses of HTTP, without TLS.
@@ -217,12 +227,15 @@ impl Server {
         }
     }
 
-    /// Reads certificates again.
+    /// Reads certificates again, and which authorities say who other servers are.
     ///
     /// # Errors
     /// One cannot be used; the ones before stay in force.
     pub fn reload(&self) -> anyhow::Result<()> {
         self.tls.reload()?;
+        if let Some(others) = &self.others {
+            others.reload()?;
+        }
         Ok(self.foundation.cluster.reload()?)
     }
 
@@ -248,6 +261,9 @@ impl Server {
         if let Some(others) = &self.others {
             others.drain(PATIENCE).await;
         }
+        if let Some(components) = &self.components {
+            components.drain(PATIENCE).await;
+        }
         let arbiters: Vec<_> = self.arbiters.iter().map(Arbiter::handle).collect();
         let (router, store) = (&self.router, &self.foundation.store);
         Waiting { arbiters: &arbiters, router, store }.store().await;
@@ -259,6 +275,9 @@ impl Server {
         self.gate.stop();
         if let Some(others) = self.others {
             others.stop();
+        }
+        if let Some(components) = self.components {
+            components.stop();
         }
         self.web.stop().await;
         if let Some(proxy) = self.proxy {
@@ -369,6 +388,7 @@ fn make_sources(
         federation: Arc::default(),
         files,
         bytestreams: Arc::clone(&shared.proxy.hub),
+        components: Arc::default(),
         figures: Arc::clone(&shared.figures),
         user: Arc::clone(&shared.user.figures),
         measured: Arc::clone(&foundation.measured),
@@ -378,6 +398,12 @@ fn make_sources(
         store: Arc::clone(&foundation.store),
         foundation: Arc::downgrade(foundation),
     })
+}
+
+/// What keeps clients away, and what makes the process be started again.
+fn checks(signs: Arc<Signs>) -> [web::serve::Check; 2] {
+    let dead = Arc::clone(&signs);
+    [Arc::new(move || signs.unready()), Arc::new(move || dead.dead())]
 }
 
 /// Looks from now on whether clients should come here.
@@ -409,6 +435,17 @@ async fn open_to_others(
         pressure,
     };
     Ok(Some(s2s::Gate::start(settings, services).await?))
+}
+
+/// Lets components connect, if there are any.
+async fn open_to_components(
+    config: &Config,
+    router: &Router,
+    (metrics, pressure): (&Arc<component::Metrics>, &Arc<Pressure>),
+) -> anyhow::Result<Option<component::Gate>> {
+    let Some(settings) = config.components()? else { return Ok(None) };
+    let counted = (Arc::clone(metrics), Arc::clone(pressure));
+    Ok(Some(component::Gate::start(settings, router.clone(), counted).await?))
 }
 
 /// Lets this member and others hand each other envelopes.

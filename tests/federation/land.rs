@@ -10,7 +10,7 @@ use town::Login;
 use xmpp::Element;
 
 pub(super) use crate::stage::free;
-use crate::stage::{PASSWORD, Stage};
+use crate::stage::{PASSWORD, Stage, merge};
 
 pub(super) use town::Client;
 
@@ -49,6 +49,11 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         fs::write(dir.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
         Self { dir, issuer: Issuer::new(params, key) }
+    }
+
+    /// Its certificate.
+    pub(super) fn pem(&self) -> Vec<u8> {
+        fs::read(self.file()).unwrap()
     }
 
     /// PEM of those who trust this authority.
@@ -92,7 +97,7 @@ pub(super) fn settings(
     format!(
         "[[domain]]\nname = '{domain}'\n{files}[listen]\ns2s = ['{s2s}']\n[s2s]\npolicy = '{policy}'\n\
          ca_file = '{}'\nwait_seconds = 60\n[s2s.route]\n'{other}' = '{route}'\n\
-         'conference.{other}' = '{route}'\n[store]\nengine = 'embedded'\n",
+         'conference.{other}' = '{route}'\n'irc.{other}' = '{route}'\n[store]\nengine = 'embedded'\n",
         ca.display()
     )
 }
@@ -100,11 +105,17 @@ pub(super) fn settings(
 impl Land {
     /// Starts both.
     pub(super) fn start(proof: Proof) -> Self {
+        Self::start_with(proof, "")
+    }
+
+    /// The same, with this laid over the settings of the first.
+    pub(super) fn start_with(proof: Proof, extra: &str) -> Self {
         let authority = Authority::new();
         let s2s = [free(), free()];
         let certify = |domain: &str| {
-            let rooms = format!("conference.{domain}");
-            (proof == Proof::Certificate).then(|| authority.certify(&[domain, &rooms]))
+            let names = ["conference", "irc"].map(|service| format!("{service}.{domain}"));
+            let names = [domain, &names[0], &names[1]];
+            (proof == Proof::Certificate).then(|| authority.certify(&names))
         };
         let certificates = ["a.example", "b.example"].map(certify);
         let ca = authority.file();
@@ -113,7 +124,9 @@ impl Land {
             let own_files = (domain[own], certificates[own].as_ref());
             settings(own_files, s2s[own], (domain[other], s2s[other]), &ca)
         };
-        let (a, b) = (Stage::start(&settings(0, 1)), Stage::start(&settings(1, 0)));
+        let of_a = merge(settings(0, 1).parse().unwrap(), extra.parse().unwrap());
+        let of_a = toml::to_string(&of_a).unwrap();
+        let (a, b) = (Stage::start(&of_a), Stage::start(&settings(1, 0)));
         add(&a, "romeo@a.example");
         add(&b, "juliet@b.example");
         Self { authority, a, b, s2s }

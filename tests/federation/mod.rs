@@ -2,7 +2,12 @@
 
 mod attacks;
 mod away;
+mod bidirectional;
 mod cluster;
+mod component;
+mod delegation;
 mod land;
 mod operators;
+mod privilege;
+pub(crate) mod program;
 mod talk;

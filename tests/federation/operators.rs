@@ -42,18 +42,23 @@ fn operators_see_each_stream_and_why_one_does_not_come_about() {
 
 /// A name server that knows where the servers of `b.example` are, and says that nothing else is there.
 fn names(server: SocketAddr) -> SocketAddr {
+    names_of("_xmpp-server._tcp.b.example", server)
+}
+
+/// The same, for this service.
+fn names_of(service: &'static str, server: SocketAddr) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
         let mut query = [0; 1024];
         while let Ok((count, peer)) = socket.recv_from(&mut query) {
-            drop(socket.send_to(&answer(&query[..count], server.port()), peer));
+            drop(socket.send_to(&answer(&query[..count], service, server.port()), peer));
         }
     });
     address
 }
 
-fn answer(query: &[u8], port: u16) -> Vec<u8> {
+fn answer(query: &[u8], service: &str, port: u16) -> Vec<u8> {
     const SRV: u8 = 33;
     let (mut labels, mut at) = (Vec::new(), 12);
     while query[at] > 0 {
@@ -62,7 +67,7 @@ fn answer(query: &[u8], port: u16) -> Vec<u8> {
         at = end;
     }
     let question = &query[12..at + 5];
-    let known = query[at + 2] == SRV && labels.join(".") == "_xmpp-server._tcp.b.example";
+    let known = query[at + 2] == SRV && labels.join(".") == service;
     let head = [&query[..2], &[0x85, if known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(known)]];
     let mut all = [&head.concat()[..], &[0, 0, 0, 0], question].concat();
     if known {
@@ -123,4 +128,49 @@ fn names_that_lead_to_private_addresses_are_not_followed() {
     }
     inside.set_nonblocking(true).unwrap();
     assert!(inside.accept().is_err(), "nobody has connected");
+}
+
+#[test]
+fn a_server_that_speaks_tls_from_the_first_byte_is_spoken_with_so() {
+    let authority = Authority::new();
+    let direct = free();
+    let a = by_dns(&authority, names_of("_xmpps-server._tcp.b.example", direct), true);
+    let files = authority.certify(&["b.example"]);
+    let own = ("b.example", Some(&files));
+    let settings = settings(own, free(), ("a.example", free()), &authority.file());
+    let listen = format!("[listen]\ns2s_tls = ['{direct}']\n");
+    let stage = Stage::start(&settings.replace("[listen]\n", &listen));
+    add(&stage, "juliet@b.example");
+    let mut juliet = log_in(&stage, "juliet@b.example");
+    let mut romeo = log_in(&a, "romeo@a.example");
+    romeo.send("<message to='juliet@b.example' type='chat'><body>direct</body></message>");
+    hears_body(&mut juliet, "direct");
+    let list = a.run(&["s2s", "list"]).unwrap();
+    assert!(
+        list.contains(&format!("a.example to b.example  open, acknowledged  {direct}")),
+        "{list}"
+    );
+}
+
+#[test]
+fn authorities_are_read_again_on_sighup() {
+    let land = Land::start(Proof::Certificate);
+    let (mut romeo, mut juliet) = land.lovers();
+    // Nobody is trusted any more: what is said to a server that is not spoken with yet comes back.
+    let ca = land.authority.file();
+    let trusted = std::fs::read(&ca).unwrap();
+    std::fs::write(&ca, Authority::new().pem()).unwrap();
+    land.a.signal("HUP");
+    land.a.await_log("were read again");
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(error.attr("type"), Some("error"));
+    std::fs::write(&ca, trusted).unwrap();
+    land.a.signal("HUP");
+    while land.a.log.lock().unwrap().matches("were read again").count() < 2 {
+        std::thread::yield_now();
+    }
+    land.a.run(&["s2s", "reset"]).unwrap();
+    romeo.send("<message to='juliet@b.example'><body>again</body></message>");
+    hears_body(&mut juliet, "again");
 }

@@ -3,9 +3,10 @@
 Everything is found over a name server of the cases' own, with SRV records."""
 
 import asyncio
+import json
 
 from client import Client
-from foreign import Authority, Ejabberd, Prosody, free_port
+from foreign import Authority, Ejabberd, Prosody, ProsodyBothWays, free_port
 from names import Names
 from server import PASSWORD, Server
 
@@ -139,7 +140,22 @@ async def what_is_sent_while_prosody_is_away_arrives_when_it_is_back(stage):
         assert heard["body"] == f"meanwhile {number}", heard
 
 
+async def prosody_answers_on_the_stream_that_we_have_opened(stage):
+    land = Land(stage, ProsodyBothWays, True)
+    romeo, juliet = await land.begin()
+    for number in range(3):
+        await romeo.say(juliet.boundjid.bare, f"there {number}")
+        await juliet.hears("message", body=f"there {number}")
+        await juliet.say(romeo.boundjid.bare, f"back {number}")
+        await romeo.hears("message", body=f"back {number}")
+    listed = await asyncio.to_thread(land.rookery.run, "s2s", "list", "--json")
+    streams = json.loads(listed.stdout)
+    assert [line["state"][:4] for line in streams["outbound"]] == ["open"], streams
+    assert streams["inbound"] == [], streams
+
+
 CASES = [
+    prosody_answers_on_the_stream_that_we_have_opened,
     people_of_prosody_talk_with_ours_by_certificates,
     people_of_prosody_talk_with_ours_by_dialback,
     people_of_ejabberd_talk_with_ours_by_certificates,

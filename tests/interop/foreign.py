@@ -102,6 +102,9 @@ class Foreign:
 
 
 class Prosody(Foreign):
+    # More modules than every case has.
+    more = ""
+
     def start(self):
         if not shutil.which("prosody"):
             raise Skip("no prosody")
@@ -118,7 +121,7 @@ class Prosody(Foreign):
             s2s_ports = {{ {self.s2s} }}
             c2s_direct_tls_ports = {{}}
             s2s_direct_tls_ports = {{}}
-            modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "version", "smacks" }}
+            modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "version", "smacks"{self.more} }}
             modules_disabled = {{ "posix" }}
             authentication = "internal_plain"
             s2s_require_encryption = true
@@ -137,6 +140,12 @@ class Prosody(Foreign):
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return f"{name}@{self.domain}"
+
+
+class ProsodyBothWays(Prosody):
+    """One that speaks on streams that others have opened (XEP-0288)."""
+
+    more = ', "s2s_bidi"'
 
 
 class Ejabberd(Foreign):

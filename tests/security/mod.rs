@@ -6,6 +6,7 @@
 mod before_login;
 mod bosh;
 pub(crate) mod bystander;
+mod component;
 pub(crate) mod durability;
 mod floods;
 mod fuzz;

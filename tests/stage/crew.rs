@@ -42,6 +42,8 @@ pub(crate) struct Crew {
     pub(crate) c2s: Vec<SocketAddr>,
     /// Streams of other servers, of each that takes any.
     pub(crate) s2s: Vec<SocketAddr>,
+    /// Streams of components, of each that takes any.
+    pub(crate) component: Vec<SocketAddr>,
     members: Vec<Life>,
     store: SharedStore,
     plan: Mutex<Plan>,
@@ -57,12 +59,13 @@ struct Life {
     gate: Gate,
     /// To other servers.
     others: Option<s2s::Gate>,
+    components: Option<component::Gate>,
     lease: Lease,
     is_alive: Arc<AtomicBool>,
 }
 
-/// To clients, and to other servers.
-type Gates = (Gate, Option<s2s::Gate>);
+/// To clients, to other servers, and to components.
+type Gates = (Gate, Option<s2s::Gate>, Option<component::Gate>);
 
 /// As long as it starts.
 struct Begun {
@@ -185,18 +188,22 @@ impl Crew {
         };
         let started: Vec<_> = (1..=count).map(MemberId).map(start).collect();
         let live = |(told, life): (channel::Receiver<Gates>, Begun)| {
-            let (gate, others) =
+            let (gate, others, components) =
                 told.recv_timeout(Duration::from_secs(60)).expect("a member starts");
-            Life { id: life.id, gate, others, lease: life.lease, is_alive: life.is_alive }
+            let Begun { id, lease, is_alive } = life;
+            Life { id, gate, others, components, lease, is_alive }
         };
         let members: Vec<Life> = started.into_iter().map(live).collect();
         let reached = |life: &Life| life.others.as_ref().and_then(|gate| gate.addresses().next());
         let s2s = members.iter().filter_map(reached).collect();
+        let reached = |life: &Life| life.components.as_ref().map(|gate| gate.addresses()[0]);
+        let component = members.iter().filter_map(reached).collect();
         let c2s = members.iter().map(|life| life.gate.c2s_addresses().next().unwrap()).collect();
         drop(std::fs::remove_dir_all(Path::new(&dir)));
         let credentials = Credentials::derive(PASSWORD, 10_000, [[7; 16]; 3]).unwrap();
         let account = Account::new(credentials).encode();
-        Self { c2s, s2s, members, store, plan: Mutex::new(plan), changes, account, _links: links }
+        let plan = Mutex::new(plan);
+        Self { c2s, s2s, component, members, store, plan, changes, account, _links: links }
     }
 
     /// The number of the member that owns the queue to another domain.
@@ -210,20 +217,28 @@ impl Crew {
 
     /// The number of the member that owns the home of an account.
     pub(crate) fn home(&self, name: &str) -> usize {
+        self.owner(&format!("{name}@localhost"))
+    }
+
+    /// The number of the member that owns an address of the cluster.
+    pub(crate) fn owner(&self, jid: &str) -> usize {
         let plan = self.plan.lock().unwrap();
-        let jid = BareJid::parse(&format!("{name}@localhost")).unwrap();
+        let jid = BareJid::parse(jid).unwrap();
         let (owner, _) = plan.owner(plan.hash_key().bucket(&jid).shard()).unwrap();
         self.members.iter().position(|life| life.id == owner).unwrap()
     }
 
     /// Nothing leaves a member any more, its sockets are gone, and the others know.
     pub(crate) fn kill(&self, number: usize) {
-        let Life { id, gate, others, lease, is_alive } = &self.members[number];
+        let Life { id, gate, others, components, lease, is_alive } = &self.members[number];
         is_alive.store(false, Ordering::SeqCst);
         lease.end_for_good();
         gate.stop();
         if let Some(others) = others {
             others.end();
+        }
+        if let Some(components) = components {
+            components.end();
         }
         let mut plan = self.plan.lock().unwrap();
         let heirs = heirs(&plan, *id).unwrap();
@@ -290,11 +305,18 @@ async fn start_member(
     };
     let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
     let gate = Gate::start(config.gate(), tls.clone(), services, handles).unwrap();
+    let components = match config.components().unwrap() {
+        Some(settings) => {
+            let gate = component::Gate::start(settings, router.clone(), Default::default());
+            Some(gate.await.unwrap())
+        }
+        None => None,
+    };
     let others = match config.federation() {
         Some(settings) => Some(s2s::Gate::start(settings, to_others(router, tls)).await.unwrap()),
         None => None,
     };
-    ((gate, others), (arbiters, links))
+    ((gate, others, components), (arbiters, links))
 }
 
 fn to_others(router: Router, tls: Tls) -> s2s::Services {

@@ -20,6 +20,7 @@
 //! - [`account`]: what is stored of an account
 //! - [`saslprep`]: RFC 4013
 //! - [`token`]: what clients log in with instead of a password
+//! - [`sealed`]: words that strangers hand back
 //! - [`throttle`]: how often one may try
 
 pub mod account;
@@ -33,6 +34,7 @@ pub mod offer;
 pub mod plain;
 pub mod saslprep;
 pub mod scram;
+pub mod sealed;
 pub mod server;
 pub mod stored;
 pub mod throttle;
@@ -45,5 +47,6 @@ pub use failure::Failure;
 pub use mechanism::Mechanism;
 pub use offer::{Offer, Terms};
 pub use plain::Password;
+pub use sealed::Seal;
 pub use server::{Context, Negotiation, PasswordCheck, Step};
 pub use throttle::{Throttle, Verdict};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entity::{Context, Entity, LoadError, Timer, answer};
 use proto::{Body, Envelope, Route};
 use store::{Kind as RowKind, Row};
-use xmpp::{BareJid, Kind, PresenceType, StanzaCondition};
+use xmpp::{BareJid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 
 use crate::extensions::EXTENSIONS;
 use crate::shared::Shared;
@@ -37,9 +37,13 @@ impl Entity for Domain {
             return;
         };
         match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
-            // The server asks nobody, and answers no answer.
-            Kind::Iq(_) => {}
+            Kind::Iq(ty) if ty.is_request() => self.request(stanza, cx),
+            // The server asks nobody but components that answer in its place, and answers no answer.
+            Kind::Iq(_) => {
+                if let Some(answer) = cx.shared.powers.answered(&stanza) {
+                    cx.send(answer);
+                }
+            }
             // Mail to the server is not passed on to people: they are named by XEP-0157.
             Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
             Kind::Presence(PresenceType::Subscribe) => answer::deny(&stanza, cx),
@@ -51,6 +55,21 @@ impl Entity for Domain {
 
     fn may_sleep(&self) -> bool {
         true
+    }
+}
+
+impl Domain {
+    fn request(&mut self, stanza: Stanza, cx: &mut Context<'_, Self>) {
+        // The server is nobody in whose name anybody asks (XEP-0356 §6.3).
+        if stanza.find("privileged_iq", ns::PRIVILEGE).is_some() {
+            return cx.send_error(&stanza, StanzaCondition::Forbidden);
+        }
+        let to_itself = stanza.head().to.as_ref().is_some_and(|to| *to == *self.jid);
+        let powers = &cx.shared.powers;
+        match powers.delegate(&stanza, &self.jid, &self.jid).filter(|_| to_itself) {
+            Some(delegated) => cx.send(delegated),
+            None => answer::answer(&EXTENSIONS, self, stanza, cx),
+        }
     }
 }
 

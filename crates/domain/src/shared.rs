@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use accounts::Administration;
+use entity::Powers;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub administration: Option<Arc<Administration>>,
     /// The services of the server, such as rooms.
     pub services: Vec<Service>,
+    /// What components may do (XEP-0355, XEP-0356).
+    pub powers: Arc<Powers>,
 }
 
 /// A service with an address of its own.

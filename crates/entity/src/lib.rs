@@ -30,6 +30,7 @@ pub mod figures;
 pub mod host;
 pub mod mirror;
 mod order;
+pub mod powers;
 pub mod refuse;
 mod repeats;
 pub mod slot;
@@ -44,4 +45,5 @@ pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict
 pub use figures::Figures;
 pub use host::{Host, Spawn};
 pub use mirror::{Copy, Mirror, Taken};
+pub use powers::Powers;
 pub use slot::{Slot, SlotKind, Slots};

@@ -61,6 +61,8 @@ pub enum Body {
     Copy(CopyWord),
     /// From a member to the new owner of shards.
     Announced(Announced),
+    /// From a member to the owner of a component's domain.
+    Lines(Lines),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.
     Woken,
 }
@@ -101,6 +103,15 @@ pub struct Announced {
     pub arbiter: ArbiterId,
     /// How many threads it has.
     pub arbiters: u16,
+}
+
+/// All streams of a component that a member holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The member.
+    pub member: MemberId,
+    /// Their numbers.
+    pub numbers: Vec<u64>,
 }
 
 /// W3C trace context.

@@ -25,10 +25,10 @@ pub mod snapshot;
 pub mod time;
 pub mod wire;
 
-pub use envelope::{Announced, Body, CopyWord, Envelope, Target, TraceContext};
+pub use envelope::{Announced, Body, CopyWord, Envelope, Lines, Target, TraceContext};
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;
-pub use route::{ConnectionId, CopyId, Hosts, Route, ServiceId, ServiceKind, SessionId};
+pub use route::{ConnectionId, CopyId, Hosts, LineId, Route, ServiceId, ServiceKind, SessionId};
 pub use seen::{Mark, Seen};
 pub use time::Now;

@@ -23,6 +23,10 @@ pub enum Route {
     Domain(BareJid),
     /// Another server's domain.
     Remote(BareJid),
+    /// The domain of a component of this cluster (XEP-0114).
+    Component(BareJid),
+    /// One of the streams that a component has to us.
+    Line(Box<LineId>),
     /// A socket on a member.
     Connection(ConnectionId),
     /// What a member keeps of an entity: its second copy, or what a new owner is told of it.
@@ -80,6 +84,17 @@ pub struct ConnectionId {
     pub number: u64,
 }
 
+/// A stream of a component: which member holds it, and its number there. Never used again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LineId {
+    /// The component.
+    pub domain: BareJid,
+    /// Who holds it.
+    pub member: MemberId,
+    /// 64 random bits.
+    pub number: u64,
+}
+
 /// Which domains this cluster serves, and as what.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
@@ -87,6 +102,7 @@ pub struct Hosts {
     rooms: Arc<[BareJid]>,
     pubsub: Arc<[BareJid]>,
     services: Arc<[(BareJid, ServiceKind)]>,
+    components: Arc<[BareJid]>,
 }
 
 impl Hosts {
@@ -96,7 +112,8 @@ impl Hosts {
         rooms: impl IntoIterator<Item = BareJid>,
     ) -> Self {
         let (domains, rooms) = (domains.into_iter().collect(), rooms.into_iter().collect());
-        Self { domains, rooms, pubsub: Arc::default(), services: Arc::default() }
+        let (pubsub, services, components) = (Arc::default(), Arc::default(), Arc::default());
+        Self { domains, rooms, pubsub, services, components }
     }
 
     /// With publish-subscribe services.
@@ -109,6 +126,12 @@ impl Hosts {
     #[must_use]
     pub fn with_services(self, services: impl IntoIterator<Item = (BareJid, ServiceKind)>) -> Self {
         Self { services: services.into_iter().collect(), ..self }
+    }
+
+    /// With components.
+    #[must_use]
+    pub fn with_components(self, components: impl IntoIterator<Item = BareJid>) -> Self {
+        Self { components: components.into_iter().collect(), ..self }
     }
 
     /// Whether accounts of this domain live here.
@@ -129,6 +152,10 @@ impl Hosts {
         self.services.iter().find(|(service, _)| service.as_str() == domain)
     }
 
+    fn is_component(&self, domain: &str) -> bool {
+        self.components.iter().any(|component| component.as_str() == domain)
+    }
+
     fn is_room_service(&self, domain: &str) -> bool {
         self.rooms.iter().any(|service| service.as_str() == domain)
     }
@@ -147,6 +174,7 @@ impl Route {
             (true, _, None) => Self::Domain(bare),
             // An address at such a service is nobody's; the service says so.
             (false, false, _) if hosts.is_pubsub_service(domain) => Self::Nodes(bare.domain()),
+            (false, false, _) if hosts.is_component(domain) => Self::Component(bare.domain()),
             (false, false, _) => match hosts.service(domain) {
                 Some((service, kind)) => {
                     let (by, kind) = (service.clone(), *kind);
@@ -168,7 +196,7 @@ impl Route {
     }
 
     /// Every kind, as logs, traces and metrics name it.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 12] = [
         "user",
         "session",
         "room",
@@ -176,6 +204,8 @@ impl Route {
         "service",
         "domain",
         "remote",
+        "component",
+        "line",
         "connection",
         "copy",
         "member",
@@ -191,6 +221,8 @@ impl Route {
             Self::Service(_) => "service",
             Self::Domain(_) => "domain",
             Self::Remote(_) => "remote",
+            Self::Component(_) => "component",
+            Self::Line(_) => "line",
             Self::Connection(_) => "connection",
             Self::Copy(_) => "copy",
             Self::Member(_) => "member",
@@ -204,10 +236,11 @@ impl Route {
             | Self::Room(jid)
             | Self::Nodes(jid)
             | Self::Domain(jid)
-            | Self::Remote(jid) => Some(jid),
+            | Self::Remote(jid)
+            | Self::Component(jid) => Some(jid),
             Self::Session(session) => Some(&session.account),
             Self::Service(id) => Some(&id.by),
-            Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
+            Self::Line(_) | Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
         }
     }
 }
@@ -221,6 +254,7 @@ mod tests {
         let bare = |text: &str| BareJid::parse(text).unwrap();
         let hosts = Hosts::new([bare("x.org")], [bare("conference.x.org")]);
         let hosts = hosts.with_pubsub([bare("pubsub.x.org")]);
+        let hosts = hosts.with_components([bare("irc.x.org")]);
         let cases = [
             ("x.org", Route::Domain(bare("x.org"))),
             ("x.org/r", Route::Domain(bare("x.org"))),
@@ -230,6 +264,8 @@ mod tests {
             ("r@conference.x.org/nick", Route::Room(bare("r@conference.x.org"))),
             ("pubsub.x.org", Route::Nodes(bare("pubsub.x.org"))),
             ("a@pubsub.x.org/r", Route::Nodes(bare("pubsub.x.org"))),
+            ("irc.x.org", Route::Component(bare("irc.x.org"))),
+            ("a@irc.x.org/r", Route::Component(bare("irc.x.org"))),
             ("a@y.org/r", Route::Remote(bare("y.org"))),
             ("y.org", Route::Remote(bare("y.org"))),
             ("sub.x.org", Route::Remote(bare("sub.x.org"))),

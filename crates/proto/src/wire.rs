@@ -69,6 +69,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         Body::User(word) => Word::UserWord(words::encode_user(word)),
         Body::Copy(word) => Word::CopyWord(copies::encode(word)),
         Body::Announced(word) => Word::Announced(copies::encode_announced(*word)),
+        Body::Lines(word) => Word::Lines(copies::encode_lines(word)),
         Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
@@ -102,6 +103,7 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Word::UserWord(word) => Body::User(words::decode_user(word)?),
         Word::CopyWord(word) => Body::Copy(copies::decode(word)?),
         Word::Announced(word) => Body::Announced(copies::decode_announced(&word)?),
+        Word::Lines(word) => Body::Lines(copies::decode_lines(word)),
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

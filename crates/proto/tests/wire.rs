@@ -16,8 +16,8 @@ use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
 use proto::snapshot::SessionSnapshot;
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
-    Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, MemberId, Route,
-    ServiceId, ServiceKind, SessionId, TraceContext,
+    Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, LineId, Lines,
+    MemberId, Route, ServiceId, ServiceKind, SessionId, TraceContext,
 };
 use xmpp::{
     BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
@@ -205,6 +205,11 @@ fn announced() -> impl Strategy<Value = Announced> {
     })
 }
 
+fn lines() -> impl Strategy<Value = Lines> {
+    (any::<u64>(), vec(any::<u64>(), 0..4))
+        .prop_map(|(member, numbers)| Lines { member: MemberId(member), numbers })
+}
+
 fn user_words() -> impl Strategy<Value = UserWord> {
     prop_oneof![
         (connections(), fulls(), texts()).prop_map(|(connection, jid, iq_id)| UserWord::Start {
@@ -237,6 +242,7 @@ fn bodies() -> impl Strategy<Value = Body> {
         user_words().prop_map(Body::User),
         copy_words().prop_map(Body::Copy),
         announced().prop_map(Body::Announced),
+        lines().prop_map(Body::Lines),
     ]
 }
 
@@ -248,6 +254,10 @@ fn routes() -> impl Strategy<Value = Route> {
         services(),
         bares().prop_map(Route::Domain),
         bares().prop_map(Route::Remote),
+        bares().prop_map(Route::Component),
+        (bares(), any::<(u64, u64)>()).prop_map(|(domain, (member, number))| {
+            Route::Line(Box::new(LineId { domain, member: MemberId(member), number }))
+        }),
         connections().prop_map(Route::Connection),
         (any::<u64>(), copied()).prop_map(|(member, of)| {
             Route::Copy(CopyId { member: MemberId(member), of: Box::new(of) })

@@ -10,12 +10,14 @@
 //! | [`directory`] | who has a connection on this member, for administration |
 //! | [`link`] | lanes to and from other members |
 //! | `held` | what waits until its way is free |
+//! | [`leaving`] | what holds for stanzas that leave the cluster |
 //! | [`inbox`] | the bounded queue in front of an arbiter |
 //! | [`trace`] | the spans of a sampled stanza |
 
 pub mod directory;
 mod held;
 pub mod inbox;
+pub mod leaving;
 pub mod link;
 pub mod local;
 pub mod router;

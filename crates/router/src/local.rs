@@ -402,7 +402,7 @@ impl Local {
     }
 
     /// The plan names a member that there are no lanes to: they come with the next plan. The sockets of a process
-    /// that is gone are gone too, and their sessions are told.
+    /// that is gone are gone too, and their sessions are told; a component may have others.
     fn has_no_way(&self, envelope: Envelope, bucket: Option<Bucket>) -> Option<Envelope> {
         if bucket.is_some() {
             return Some(envelope);
@@ -410,6 +410,10 @@ impl Local {
         if matches!(envelope.to, Route::Copy(_)) {
             // Whoever gives the copy must not take it for kept.
             self.host.refuse(envelope, Refusal::NoOwner);
+            return None;
+        }
+        if let Route::Line(line) = envelope.to {
+            route(vec![Envelope { to: Route::Component(line.domain), ..envelope }]);
             return None;
         }
         if let Some(receipt) = envelope.receipt {
@@ -520,6 +524,9 @@ impl Local {
                         let returned = Some(order);
                         self.hold(Waiting { envelope, bucket, plan: 0, returned, sent }, links);
                     }
+                    (Why::Full, None) if matches!(envelope.to, Route::Line(_)) => {
+                        self.host.refuse(envelope, Refusal::Full);
+                    }
                     (_, None) => drop(self.has_no_way(envelope, None)),
                     (Why::Full, _) => self.host.refuse(envelope, Refusal::Full),
                 }
@@ -541,9 +548,9 @@ impl Local {
                     receipt.release();
                 }
             }
-            (to @ Route::Remote(_), body) => {
+            (to @ (Route::Remote(_) | Route::Component(_) | Route::Line(_)), body) => {
                 let envelope = Envelope { to, body, ..envelope };
-                if let Some((envelope, refusal)) = self.router.send_to_others(envelope) {
+                if let Some((envelope, refusal)) = self.router.send_out(envelope) {
                     self.host.refuse(envelope, refusal);
                 }
             }

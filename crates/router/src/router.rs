@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster::{HashKey, Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
-use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, MemberId, Route};
+use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, LineId, MemberId, Route};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard};
 
 use crate::directory::Directory;
@@ -39,6 +39,8 @@ struct Shared {
     links: OnceLock<Weak<Links>>,
     /// The gate to other servers, where there is one.
     others: OnceLock<Weak<dyn RemoteGate>>,
+    /// The gate to components, where there is one.
+    components: OnceLock<Weak<dyn RemoteGate>>,
     /// In the place of a session's number in what operators cause: like those, no other has it.
     operator: u64,
     orders: AtomicU64,
@@ -48,10 +50,11 @@ struct Shared {
 
 const CLOSED_WORDS: usize = Shard::COUNT as usize / 64;
 
-/// Where envelopes for other servers' domains go that this member owns.
+/// Where envelopes go that leave the cluster here: for other servers' domains or components that this member owns, or
+/// for a component's stream that it holds.
 pub trait RemoteGate: Send + Sync {
-    /// Takes an envelope whose route is [`Route::Remote`]; gives it back, with the reason, where it does not. Called
-    /// from any thread.
+    /// Takes an envelope whose route is [`Route::Remote`], or [`Route::Component`] and [`Route::Line`]; gives it back,
+    /// with the reason, where it does not. Called from any thread.
     fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)>;
 }
 
@@ -95,6 +98,7 @@ impl Router {
             gone,
             links: OnceLock::new(),
             others: OnceLock::new(),
+            components: OnceLock::new(),
             operator: RandomState::new().hash_one(member),
             orders: AtomicU64::new(1),
             closed: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -176,7 +180,10 @@ impl Router {
             Route::Connection(connection) => (self.place_connection(connection), None),
             Route::Domain(_) => (Place::Anywhere, None),
             Route::Remote(domain) => self.place_remote(domain),
-            Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) => self.place_jid(jid),
+            Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) | Route::Component(jid) => {
+                self.place_jid(jid)
+            }
+            Route::Line(line) => (self.place_line(line), None),
             Route::Session(session) => self.place_jid(&session.account),
             Route::Service(id) => self.place_jid(&id.by),
             Route::Copy(copy) => (self.place_copy(copy), None),
@@ -201,6 +208,14 @@ impl Router {
             Place::Here(connection.arbiter)
         } else {
             Place::Member(connection.member)
+        }
+    }
+
+    fn place_line(&self, line: &LineId) -> Place {
+        if line.member == self.shared.member {
+            Place::Here(self.arbiter_of(self.bucket(&line.domain)))
+        } else {
+            Place::Member(line.member)
         }
     }
 
@@ -307,9 +322,18 @@ impl Router {
         drop(self.shared.others.set(Arc::downgrade(gate)));
     }
 
-    /// Hands an envelope to the gate to other servers, which may give it back.
-    pub(crate) fn send_to_others(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
-        match self.shared.others.get().and_then(Weak::upgrade) {
+    /// From now on there is a way to components, as long as the gate is there.
+    pub fn open_to_components(&self, gate: &Arc<dyn RemoteGate>) {
+        drop(self.shared.components.set(Arc::downgrade(gate)));
+    }
+
+    /// Hands an envelope to the gate that it leaves by, which may give it back.
+    pub(crate) fn send_out(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
+        let gate = match envelope.to {
+            Route::Component(_) | Route::Line(_) => &self.shared.components,
+            _ => &self.shared.others,
+        };
+        match gate.get().and_then(Weak::upgrade) {
             Some(gate) => gate.take(envelope),
             None => Some((envelope, Refusal::NoRemote)),
         }

@@ -17,16 +17,17 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StreamCondition, StreamError};
 
-use crate::admission::Permit;
+use crate::budgets::{Drawn, OfDomains};
 use crate::dial::Dialer;
 use crate::failure::Failure;
 use crate::guests::{Guest, Guests};
 use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
 use crate::metrics::Metrics;
 use crate::pairs::Pairs;
-use crate::rate::Rate;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
+use socket::Permit;
+use socket::Rate;
 
 /// Stanzas of one stream that are not safe yet; with more, it is not read.
 const UNSAFE_MAX: usize = 1_024;
@@ -46,6 +47,8 @@ pub(crate) struct Hall {
     pub(crate) patience: Duration,
     /// Bytes and stanzas a second; none without limits.
     pub(crate) rates: Option<(u32, u32)>,
+    /// The same for each domain.
+    pub(crate) of_domains: Rc<OfDomains>,
     pub(crate) questions: Semaphore,
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -76,6 +79,9 @@ struct Visit {
     answers: mpsc::Receiver<(Question, Verdict)>,
     began: Instant,
     rate: Rate,
+    drawn: Drawn,
+    /// How long not to read, since a domain has sent too much.
+    hold: Option<Duration>,
     /// How many stanzas the last read brought.
     came: usize,
 }
@@ -115,7 +121,7 @@ async fn visit(
     if start == Start::Direct {
         let io = timeout(patience, encrypt(&hall, tcp, "", start)).await;
         let io = io.map_err(|_| Failure::Silent)??;
-        let peer = wire::judge(&io, &hall.dialer.trust);
+        let peer = wire::judge(&io, &hall.dialer.trust.now());
         let mut visit = Visit::new(hall, Some(peer), address, permit);
         return visit.converse(io).await.map(|_| ());
     }
@@ -124,7 +130,7 @@ async fn visit(
     let io = timeout(patience, encrypt(&visit.hall, tcp, local.as_str(), start)).await;
     let io = io.map_err(|_| Failure::Silent)??;
     visit.parser.reset();
-    let peer = wire::judge(&io, &visit.hall.dialer.trust);
+    let peer = wire::judge(&io, &visit.hall.dialer.trust.now());
     visit.machine.tls_started(peer);
     visit.converse(io).await.map(|_| ())
 }
@@ -170,6 +176,8 @@ impl Visit {
             answers,
             began: Instant::now(),
             rate,
+            drawn: Drawn::default(),
+            hold: None,
             came: 0,
         }
     }
@@ -243,7 +251,7 @@ impl Visit {
             if over {
                 return Ok(Reached::End);
             }
-            if let Some(wait) = wait {
+            if let Some(wait) = wait.max(self.hold.take()) {
                 sleep(wait).await;
             }
         }
@@ -343,6 +351,11 @@ impl Visit {
     }
 
     fn envelope(&mut self, stanza: Stanza) -> Envelope {
+        if let Some(domain) = stanza.head().from.as_ref().map(|from| from.domain()) {
+            let (hall, now) = (&self.hall, self.hall.pairs.now());
+            let hold = self.drawn.count(&hall.of_domains, (&domain, stanza.len()), now);
+            self.hold = self.hold.max(hold);
+        }
         let origin = self.origin();
         let head = stanza.head();
         let route = |to| self.hall.router.route_between(head.from.as_ref(), to);

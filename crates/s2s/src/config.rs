@@ -39,6 +39,9 @@ pub struct Rules {
     pub ca_file: PathBuf,
     /// Whether private and loopback addresses that DNS names are connected to. Default false.
     pub allow_private: bool,
+    /// Whether others that offer it may send on our streams to them too (XEP-0288), where their certificates prove who
+    /// they are. Default true.
+    pub bidirectional: bool,
     /// Where domains are, as `host:port`, instead of asking DNS.
     pub route: BTreeMap<String, String>,
     /// Seconds that a stanza may wait for its server before it comes back with an error. Default 30.
@@ -61,6 +64,10 @@ pub struct Rules {
     pub bytes_per_second: u32,
     /// Stanzas a second that it may send, on average. Default 1,000.
     pub stanzas_per_second: u32,
+    /// Bytes a second that one domain may send to a member, over all streams, on average. Default 4 MiB.
+    pub domain_bytes_per_second: u32,
+    /// Stanzas a second that it may send, on average. Default 4,000.
+    pub domain_stanzas_per_second: u32,
 }
 
 /// How another server must prove who it is.
@@ -84,6 +91,7 @@ impl Default for Rules {
             deny: Vec::new(),
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             allow_private: false,
+            bidirectional: true,
             route: BTreeMap::new(),
             wait_seconds: 30,
             negotiation_seconds: 30,
@@ -95,6 +103,8 @@ impl Default for Rules {
             connections_per_address: 64,
             bytes_per_second: 1 << 20,
             stanzas_per_second: 1_000,
+            domain_bytes_per_second: 4 << 20,
+            domain_stanzas_per_second: 4_000,
         }
     }
 }
@@ -138,6 +148,8 @@ impl Rules {
             ("queue_bytes", self.queue_bytes as u64),
             ("domains", self.domains as u64),
             ("bytes_per_second", self.bytes_per_second.into()),
+            ("domain_bytes_per_second", self.domain_bytes_per_second.into()),
+            ("domain_stanzas_per_second", self.domain_stanzas_per_second.into()),
             ("stanzas_per_second", self.stanzas_per_second.into()),
         ];
         match least.iter().find(|(_, value)| *value == 0) {

@@ -18,7 +18,7 @@ use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
 use crate::resolve::{ResolveError, Resolver, Target, ascii};
 use crate::tls::{self, Certificates, Start};
-use crate::trust::Trust;
+use crate::trust::Trusted;
 use crate::wire::{self, Read, ReadError};
 use xmpp::BareJid;
 
@@ -30,7 +30,7 @@ pub(crate) struct Dialer {
     pub(crate) common: Arc<Common>,
     pub(crate) resolver: Resolver,
     pub(crate) certificates: Certificates,
-    pub(crate) trust: Trust,
+    pub(crate) trust: Arc<Trusted>,
     /// For one attempt.
     pub(crate) patience: Duration,
 }
@@ -42,13 +42,15 @@ pub(crate) struct Opened {
     pub(crate) machine: Outgoing,
     /// Whether the other end acknowledges.
     pub(crate) managed: bool,
+    /// What the other end has sent already.
+    pub(crate) early: Vec<Effect>,
     pub(crate) address: SocketAddr,
 }
 
 /// How far a negotiation came.
 enum Reached {
     StartTls,
-    Open { managed: bool },
+    Open { managed: bool, early: Vec<Effect> },
     Verdict(Verdict),
 }
 
@@ -83,6 +85,7 @@ impl Dialer {
             policy: self.common.rules.policy_for(remote.as_str()),
             purpose,
             keys: self.common.keys.clone(),
+            bidirectional: self.common.rules.bidirectional,
         }
     }
 
@@ -128,7 +131,7 @@ impl Dialer {
         let mut parser = wire::parser();
         let (mut machine, mut io) = if target.direct {
             let io = self.encrypt(tcp, plan, Start::Direct).await?;
-            let peer = wire::judge(&io, &self.trust);
+            let peer = wire::judge(&io, &self.trust.now());
             (Outgoing::begin(plan.clone(), Some(&peer), &mut effects), io)
         } else {
             let mut machine = Outgoing::begin(plan.clone(), None, &mut effects);
@@ -136,13 +139,13 @@ impl Dialer {
             negotiate(&mut tcp, &mut parser, &mut machine, begun).await?;
             let io = self.encrypt(tcp, plan, Start::Upgraded).await?;
             parser.reset();
-            machine.tls_started(&wire::judge(&io, &self.trust), &mut effects);
+            machine.tls_started(&wire::judge(&io, &self.trust.now()), &mut effects);
             (machine, io)
         };
         match negotiate(&mut io, &mut parser, &mut machine, effects).await? {
-            Reached::Open { managed } => {
+            Reached::Open { managed, early } => {
                 parser.set_limits(stream::Limits::AFTER_LOGIN);
-                Ok((Some(Opened { io, parser, machine, managed, address }), None))
+                Ok((Some(Opened { io, parser, machine, managed, early, address }), None))
             }
             Reached::Verdict(verdict) => Ok((None, Some(verdict))),
             Reached::StartTls => Err(Failure::Protocol("TLS twice")),
@@ -174,6 +177,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     machine: &mut Outgoing,
     mut effects: Vec<Effect>,
 ) -> Result<Reached, Failure> {
+    let mut early = Vec::new();
     loop {
         let (mut out, mut reached) = (Vec::new(), None);
         for effect in effects.drain(..) {
@@ -181,7 +185,10 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 Effect::Write(bytes) => out.extend_from_slice(&bytes),
                 Effect::Restart => parser.reset(),
                 Effect::StartTls => reached = Some(Ok(Reached::StartTls)),
-                Effect::Open { managed } => reached = Some(Ok(Reached::Open { managed })),
+                Effect::Open { managed } => {
+                    reached = Some(Ok(Reached::Open { managed, early: Vec::new() }));
+                }
+                Effect::Stanza(_) | Effect::Refuse(..) => early.push(effect),
                 Effect::Verdict(verdict) => reached = Some(Ok(Reached::Verdict(verdict))),
                 Effect::Failed(failure) => reached = Some(Err(failure)),
                 Effect::Ended => reached = Some(Err(Failure::Closed)),
@@ -189,7 +196,10 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         let written = wire::write(io, &out).await;
-        if let Some(reached) = reached {
+        if let Some(mut reached) = reached {
+            if let Ok(Reached::Open { early: came, .. }) = &mut reached {
+                *came = early;
+            }
             return reached;
         }
         written.map_err(|error| Failure::Lost(error.to_string()))?;

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::accept::{self, Hall};
-use crate::admission::Admission;
+use crate::budgets::OfDomains;
 use crate::config::Config;
 use crate::dial::Dialer;
 use crate::dialback::Keys;
@@ -26,12 +26,13 @@ use crate::guests::Guests;
 use crate::incoming::Common;
 use crate::metrics::Metrics;
 use crate::pairs::{Pair, Pairs, Standing};
-use crate::queue::Bounds;
 use crate::resolve::Resolver;
 use crate::send::{self, Desk};
 use crate::status::{InboundLine, OutboundLine, Status};
 use crate::tls::{Certificates, Start, provider};
-use crate::trust::Trust;
+use crate::trust::Trusted;
+use socket::Admission;
+use socket::Bounds;
 
 /// How often stanzas that have waited too long are looked for.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -70,6 +71,9 @@ pub enum GateError {
     /// The system's name servers are not known.
     #[error("cannot find out which name servers to ask")]
     Resolver(#[source] hickory_resolver::net::NetError),
+    /// The authorities that are trusted cannot be read.
+    #[error("{0}")]
+    Trust(String),
     /// The thread ended at once.
     #[error("the thread for other servers did not start")]
     Thread,
@@ -80,6 +84,7 @@ pub struct Gate {
     arbiter: Arbiter,
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
+    trust: Arc<Trusted>,
     stop: watch::Sender<bool>,
     addresses: Vec<(Start, SocketAddr)>,
 }
@@ -106,7 +111,10 @@ impl Gate {
         router.open_to_others(&gate);
         let guests = Arc::<Guests>::default();
         let (stop, stopping) = watch::channel(false);
+        let algorithms = provider().signature_verification_algorithms;
+        let trust = Arc::new(Trusted::new(rules.ca_file.clone(), algorithms));
         let ground = Ground {
+            trust: Arc::clone(&trust),
             config,
             router,
             resolver,
@@ -126,7 +134,7 @@ impl Gate {
             started.send(()).ok();
         });
         ready.await.map_err(|_| GateError::Thread)?;
-        Ok(Self { arbiter, pairs, guests, stop, addresses })
+        Ok(Self { arbiter, pairs, guests, trust, stop, addresses })
     }
 
     /// The addresses of streams that begin in the clear, with the ports that were given.
@@ -142,6 +150,14 @@ impl Gate {
     /// What can be asked of the gate by whoever outlives it not.
     pub fn desk(&self) -> Arc<Status> {
         Arc::new(Status::new(Arc::clone(&self.pairs), Arc::clone(&self.guests)))
+    }
+
+    /// Reads again which authorities are trusted. Streams that are open stay so.
+    ///
+    /// # Errors
+    /// The file cannot be read; those before are trusted still.
+    pub fn reload(&self) -> Result<(), GateError> {
+        self.trust.reload().map_err(GateError::Trust)
     }
 
     /// Takes no more, lets what waits go for `patience` at most, and ends every stream in order.
@@ -210,6 +226,7 @@ fn open(address: SocketAddr) -> io::Result<(SocketAddr, std::net::TcpListener)> 
 
 /// What the thread begins with.
 struct Ground {
+    trust: Arc<Trusted>,
     config: Config,
     router: Router,
     resolver: Resolver,
@@ -230,14 +247,17 @@ impl Ground {
         let is_ours = move |jid: &xmpp::BareJid| !matches!(hosts.route_of(jid), Route::Remote(_));
         let patience = Duration::from_secs(rules.negotiation_seconds);
         let rates = (rules.bytes_per_second, rules.stanzas_per_second);
+        let of_domain = (rules.domain_bytes_per_second, rules.domain_stanzas_per_second);
         let dialer = Rc::new(Dialer {
-            trust: trust(&rules.ca_file),
+            trust: self.trust,
             common: Arc::new(Common { is_ours: Box::new(is_ours), rules, keys: self.keys }),
             resolver: self.resolver,
             certificates: self.certificates,
             patience,
         });
+        let of_domains = Rc::new(OfDomains::new(self.config.limits.then_some(of_domain)));
         let desk = Rc::new(Desk {
+            of_domains: Rc::clone(&of_domains),
             pairs: Arc::clone(&self.pairs),
             dialer: Rc::clone(&dialer),
             router: self.router.clone(),
@@ -270,6 +290,7 @@ impl Ground {
             guests: self.guests,
             patience,
             rates: self.config.limits.then_some(rates),
+            of_domains,
             questions: Hall::questions(),
             stopping: self.stopping,
         });
@@ -283,15 +304,6 @@ impl Ground {
             }
         }
     }
-}
-
-fn trust(file: &std::path::Path) -> Trust {
-    let algorithms = provider().signature_verification_algorithms;
-    Trust::read(file, algorithms).unwrap_or_else(|error| {
-        let path = file.display();
-        tracing::error!(%error, "cannot read s2s.ca_file {path}: no other server can prove who it is by a certificate");
-        Trust::nobody(algorithms)
-    })
 }
 
 /// Accepts until the gate stops.

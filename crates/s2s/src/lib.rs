@@ -8,14 +8,14 @@
 //! | [`config`] | settings; which servers may be spoken with |
 //! | [`gate`] | the gate as a whole |
 //! | `pairs` | what waits for other servers, and what is said of it |
-//! | `queue` | its order and bounds (pure) |
 //! | `send` | the way out of one pair |
 //! | `dial` | how a stream to another server comes about |
 //! | [`resolve`] | where a domain's servers are |
 //! | `outgoing` | our side of a stream that we open (pure) |
+//! | `reverse` | what comes on it from the other end |
 //! | `accept` | streams of other servers |
 //! | `incoming` | our side of one of them (pure) |
-//! | `admission`, `rate` | how many, and how fast |
+//! | `budgets` | how fast a domain may send |
 //! | [`dialback`] | keys (pure) |
 //! | `trust` | what a certificate proves (pure) |
 //! | [`tls`] | TLS at both ends |
@@ -25,7 +25,7 @@
 //! | [`metrics`] | figures |
 
 mod accept;
-mod admission;
+mod budgets;
 pub mod config;
 mod dial;
 pub mod dialback;
@@ -36,9 +36,8 @@ mod incoming;
 pub mod metrics;
 mod outgoing;
 mod pairs;
-mod queue;
-mod rate;
 pub mod resolve;
+mod reverse;
 mod send;
 pub mod status;
 pub mod tls;

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use stream::sm::{self, Request};
+use stream::sm::Request;
 use stream::{Event, StreamHeader};
 use xmpp::{BareJid, Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
@@ -16,7 +16,7 @@ use crate::dialback::Keys;
 use crate::failure::Failure;
 use crate::incoming::{Question, Verdict};
 use crate::trust::Peer;
-use crate::words::{self, DIALBACK, EXTERNAL, Header, Saying, Step};
+use crate::words::{self, BIDI, BIDI_FEATURE, DIALBACK, EXTERNAL, Header, Saying, Step};
 
 /// What a stream is opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     pub(crate) purpose: Purpose,
     pub(crate) keys: Keys,
+    /// Whether the other end may send on the stream too (XEP-0288), where its certificate proves who it is.
+    pub(crate) bidirectional: bool,
 }
 
 /// What the shell must do, in the order given.
@@ -56,7 +58,11 @@ pub(crate) enum Effect {
     Verdict(Verdict),
     /// The peer has handled so many of ours (XEP-0198 §4).
     Handled(u32),
-    /// The peer asks how many of its stanzas are handled: none, as it may send none.
+    /// A stanza of the other end (XEP-0288).
+    Stanza(Stanza),
+    /// One that must be answered with an error.
+    Refuse(Stanza, StanzaCondition),
+    /// The peer asks how many of its stanzas are handled.
     Acknowledge,
     /// The peer ends the stream, in order.
     Ended,
@@ -92,6 +98,10 @@ pub(crate) struct Outgoing {
     secure: bool,
     authenticated: bool,
     offers_management: bool,
+    /// The certificate proves who the other end is.
+    vouched: bool,
+    /// The other end may send.
+    both_ways: bool,
     id: String,
 }
 
@@ -104,6 +114,8 @@ impl Outgoing {
             secure: false,
             authenticated: false,
             offers_management: false,
+            vouched: false,
+            both_ways: false,
             id: String::new(),
         };
         match direct {
@@ -128,7 +140,10 @@ impl Outgoing {
             (_, Event::Close) => self.failed(Failure::Closed, effects),
             (Phase::Opening, Event::Open(header)) => self.opened(header, effects),
             (_, Event::Nonza(element)) => self.nonza(&element, effects),
-            (_, Event::Stanza(stanza)) => self.stanza(&stanza, effects),
+            (_, Event::Stanza(stanza)) => self.stanza(stanza, None, effects),
+            (_, Event::BadStanza { stanza, condition }) => {
+                self.stanza(stanza, Some(condition), effects);
+            }
             _ => self.break_off(StreamCondition::BadFormat, effects),
         }
     }
@@ -152,6 +167,7 @@ impl Outgoing {
     fn secured(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
         self.secure = true;
         let vouched = peer.vouches_for(self.plan.remote.as_str());
+        self.vouched = vouched.is_ok();
         match (self.plan.policy, vouched) {
             (Policy::Off, _) => self.failed(Failure::Policy, effects),
             (Policy::Secure, Err(why)) => self.failed(Failure::Certificate(why), effects),
@@ -214,6 +230,14 @@ impl Outgoing {
                 Ok(Request::Ask) => effects.push(Effect::Acknowledge),
                 _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
             },
+            // Other domains of theirs prove themselves on streams of their own.
+            (Phase::Open, DIALBACK, "result") if self.both_ways => {
+                let (Some(from), Some(to)) = (element.attr("to"), element.attr("from")) else {
+                    return self.break_off(StreamCondition::ImproperAddressing, effects);
+                };
+                let no = Saying::Error(StanzaCondition::NotAllowed);
+                effects.push(Effect::Write(words::dialback(Step::Result, (from, to), None, &no)));
+            }
             // More features may come, as after dialback.
             (_, ns::STREAM, "features") => {}
             _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
@@ -239,6 +263,12 @@ impl Outgoing {
         }
         if self.authenticated {
             return self.enable(effects);
+        }
+        // Before either proof, and once (XEP-0288 §2.2).
+        let offered = features.child("bidi", BIDI_FEATURE).is_some();
+        if offered && self.plan.bidirectional && self.vouched {
+            self.both_ways = true;
+            effects.push(Effect::Write(Element::new("bidi", BIDI).to_bytes()));
         }
         let offers = |mechanisms: &Element| {
             mechanisms.children().any(|it| it.name() == "mechanism" && it.text().trim() == EXTERNAL)
@@ -312,14 +342,36 @@ impl Outgoing {
         effects.push(Effect::Open { managed });
     }
 
-    /// On our own stream the other end may send nothing but answers (RFC 6120 §4.5): whatever comes, comes from nobody.
-    fn stanza(&mut self, stanza: &Stanza, effects: &mut Vec<Effect>) {
-        tracing::debug!(
-            peer = self.plan.remote.as_str(),
-            stanza = stanza.kind().name(),
-            "a stanza came where none may"
-        );
-        self.break_off(StreamCondition::NotAuthorized, effects);
+    /// On our own stream the other end may send nothing but answers (RFC 6120 §4.5), unless it is one for both ways: then
+    /// what is from its domain to ours. It may do so when it has let us in, whether or not it counts yet.
+    fn stanza(
+        &mut self,
+        stanza: Stanza,
+        wrong: Option<StanzaCondition>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.both_ways || !matches!(self.phase, Phase::Enabling | Phase::Open) {
+            tracing::debug!(
+                peer = self.plan.remote.as_str(),
+                stanza = stanza.kind().name(),
+                "a stanza came where none may"
+            );
+            return self.break_off(StreamCondition::NotAuthorized, effects);
+        }
+        let head = stanza.head();
+        let (remote, local) = (self.plan.remote.as_str(), self.plan.local.as_str());
+        match (&head.from, &head.to, wrong) {
+            (None, ..) => self.break_off(StreamCondition::ImproperAddressing, effects),
+            (Some(from), ..) if from.domainpart() != remote => {
+                self.break_off(StreamCondition::InvalidFrom, effects);
+            }
+            (_, _, Some(condition)) => effects.push(Effect::Refuse(stanza, condition)),
+            (_, None, None) => self.break_off(StreamCondition::ImproperAddressing, effects),
+            (_, Some(to), None) if to.domainpart() != local => {
+                self.break_off(StreamCondition::ImproperAddressing, effects);
+            }
+            _ => effects.push(Effect::Stanza(stanza)),
+        }
     }
 
     /// The other end does what it may not.
@@ -337,11 +389,6 @@ impl Outgoing {
         self.phase = Phase::Over;
         effects.push(Effect::Failed(failure));
     }
-}
-
-/// An acknowledgement of nothing.
-pub(crate) fn none_handled() -> Vec<u8> {
-    sm::handled(0).to_bytes()
 }
 
 fn is_between(element: &Element, from: &BareJid, to: &BareJid) -> bool {

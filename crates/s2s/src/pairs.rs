@@ -14,17 +14,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::{Body, Envelope, Receipt, Route};
-use router::{Refusal, RemoteGate, Router};
+use proto::{Body, Envelope, Route};
+use router::{Refusal, RemoteGate, Router, leaving};
 use tokio::sync::{Notify, mpsc};
-use xmpp::{BareJid, Epoch, Jid, Kind, MessageType, Origin, PresenceType, Stanza};
+use xmpp::{BareJid, Origin, Stanza};
 
 use crate::failure::Failure;
 use crate::metrics::Metrics;
-use crate::queue::{Bounds, Queue, Waiting};
-
-/// Bytes that a stanza counts for beside its content.
-const OVERHEAD: usize = 256;
+use socket::{Bounds, Queue, Waiting};
 
 /// A domain of ours and one of theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -146,8 +143,9 @@ impl Pairs {
             self.bounce(envelope, &failure);
             return None;
         }
-        let receipt = if self.must_arrive(&envelope) { None } else { envelope.receipt.take() };
-        let bytes = size(&envelope);
+        let must_arrive = leaving::must_arrive(&self.router, &envelope);
+        let receipt = if must_arrive { None } else { envelope.receipt.take() };
+        let bytes = leaving::size(&envelope);
         let pushed = state.queue.push(now, envelope, bytes);
         drop(state);
         pair.news.notify_one();
@@ -157,57 +155,18 @@ impl Pairs {
         pushed.err().map(|envelope| (envelope, Refusal::Full))
     }
 
-    /// Whether whoever sent it hears that it is handled only when it has left.
-    fn must_arrive(&self, envelope: &Envelope) -> bool {
-        let Body::Stanza(stanza) = &envelope.body else { return false };
-        match stanza.kind() {
-            Kind::Presence(ty) => is_subscription(ty),
-            Kind::Message(MessageType::Groupchat) => {
-                let from = stanza.head().from.as_ref();
-                !from.is_some_and(|from| matches!(self.router.route_of(from), Route::Room(_)))
-            }
-            Kind::Message(_) | Kind::Iq(_) => true,
-        }
-    }
-
     /// Answers for a stanza that will not arrive.
     pub(crate) fn bounce(&self, envelope: Envelope, failure: &Failure) {
         self.metrics.bounced.of(failure.word()).add_one();
-        let Envelope { body, receipt, origin, .. } = envelope;
-        let Body::Stanza(stanza) = body else { return };
-        if let Kind::Presence(ty) = stanza.kind()
-            && is_subscription(ty)
-            && !failure.is_final()
-        {
-            // Its account keeps it, and says it again later.
-            return drop(receipt);
-        }
-        let silent = matches!(
-            stanza.kind(),
-            Kind::Presence(PresenceType::Unavailable | PresenceType::Probe)
-        );
-        let error = stanza.error(&failure.stanza_error()).filter(|_| !silent);
-        match error {
-            Some(error) => self.send(error, origin, receipt),
-            None => release(receipt),
-        }
-    }
-
-    /// Sends a stanza to whoever it is for.
-    pub(crate) fn send(&self, stanza: Stanza, origin: Origin, receipt: Option<Receipt>) {
-        let head = stanza.head();
-        let Some(to) = head.to.as_ref() else { return release(receipt) };
-        let route = self.router.route_between(head.from.as_ref(), to);
-        let envelope = Envelope::new(route, Body::Stanza(stanza), origin, Epoch::default());
-        let refused = self.router.post(vec![envelope.with_receipt(receipt)]);
-        // Where there is no room for the error, the receipt is dropped: whoever waits says it again.
-        self.metrics.refused.add(refused.len() as u64);
+        let error = failure.stanza_error();
+        let refused = leaving::bounce(&self.router, envelope, &error, failure.is_final());
+        self.metrics.refused.add(refused);
     }
 
     /// Answers a stanza of another server with an error.
     pub(crate) fn refuse(&self, stanza: &Stanza, condition: xmpp::StanzaCondition, origin: Origin) {
         if let Some(error) = stanza.error(&condition.into()) {
-            self.send(error, origin, None);
+            self.metrics.refused.add(leaving::send(&self.router, error, origin, None));
         }
     }
 
@@ -304,26 +263,4 @@ impl Pair {
             Standing::Idle | Standing::Open { .. } => None,
         }
     }
-}
-
-fn is_subscription(ty: PresenceType) -> bool {
-    use PresenceType::{Subscribe, Subscribed, Unsubscribe, Unsubscribed};
-    matches!(ty, Subscribe | Subscribed | Unsubscribe | Unsubscribed)
-}
-
-fn release(receipt: Option<Receipt>) {
-    if let Some(receipt) = receipt {
-        receipt.release();
-    }
-}
-
-fn size(envelope: &Envelope) -> usize {
-    match &envelope.body {
-        Body::Stanza(stanza) => stanza.len() + OVERHEAD + address(stanza.head().to.as_ref()),
-        _ => OVERHEAD,
-    }
-}
-
-fn address(jid: Option<&Jid>) -> usize {
-    jid.map_or(0, |jid| jid.as_str().len())
 }

@@ -20,13 +20,15 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsStream;
 use xmpp::StreamCondition;
 
+use crate::budgets::OfDomains;
 use crate::dial::{Dialer, Opened, random};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
-use crate::outgoing::{Effect, Outgoing, none_handled};
+use crate::outgoing::{Effect, Outgoing};
 use crate::pairs::{Pair, Pairs, Standing};
-use crate::queue::Waiting;
+use crate::reverse::Reverse;
 use crate::wire::{self, Read, ReadError};
+use socket::Waiting;
 
 /// Bytes that are written at once.
 const BATCH_BYTES: usize = 64 << 10;
@@ -48,6 +50,8 @@ pub(crate) struct Desk {
     pub(crate) dialer: Rc<Dialer>,
     pub(crate) router: router::Router,
     pub(crate) metrics: Arc<Metrics>,
+    /// How fast each domain may send.
+    pub(crate) of_domains: Rc<OfDomains>,
     /// Streams without stanzas are closed after this long.
     pub(crate) idle: Duration,
     /// True: what waits goes, and then the streams end.
@@ -131,6 +135,8 @@ struct Live<'a> {
     in_flight: RefCell<Vec<Waiting<Envelope>>>,
     /// What the reader has to say.
     answers: RefCell<Vec<u8>>,
+    /// What the other end sends, where it may.
+    reverse: Reverse<'a>,
     news: Notify,
     acked: Notify,
 }
@@ -146,6 +152,7 @@ impl<'a> Live<'a> {
             unacked: opened.managed.then(|| RefCell::new(sm::Outgoing::new(bounds))),
             in_flight: RefCell::default(),
             answers: RefCell::default(),
+            reverse: Reverse::new(desk),
             news: Notify::new(),
             acked: Notify::new(),
         }
@@ -153,11 +160,11 @@ impl<'a> Live<'a> {
 
     /// Serves the stream until it ends; in order, or why not.
     async fn run(self, opened: Opened, desk: &Desk) -> Result<(), Failure> {
-        let Opened { io, parser, machine, .. } = opened;
+        let Opened { io, parser, machine, early, .. } = opened;
         *self.machine.borrow_mut() = Some(machine);
         let (mut reader, mut writer) = split(io);
         let ended = {
-            let mut reading = pin!(self.read(&mut reader, parser));
+            let mut reading = pin!(self.read(&mut reader, parser, early));
             let mut writing = pin!(self.write(&mut writer, desk));
             tokio::select! {
                 ended = &mut reading => ended,
@@ -193,23 +200,18 @@ impl<'a> Live<'a> {
         &self,
         io: &mut ReadHalf<TlsStream<TcpStream>>,
         mut parser: Parser,
+        mut effects: Vec<Effect>,
     ) -> Result<(), Failure> {
-        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
         loop {
+            if self.perform(&mut effects)? {
+                return Ok(());
+            }
+            self.reverse.may_go_on().await?;
             let came = wire::read(io, &mut parser, &mut events).await;
             self.understand(&mut events, &mut effects);
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Write(bytes) => self.say(&bytes),
-                    Effect::Handled(h) => self.handled(h)?,
-                    Effect::Acknowledge => self.say(&none_handled()),
-                    Effect::Ended => return Ok(()),
-                    Effect::Failed(failure) => return Err(failure),
-                    Effect::StartTls
-                    | Effect::Restart
-                    | Effect::Open { .. }
-                    | Effect::Verdict(_) => {}
-                }
+            if !matches!(came, Ok(Read::Some(_))) && self.perform(&mut effects)? {
+                return Ok(());
             }
             match came {
                 Ok(Read::Some(_)) => {}
@@ -220,6 +222,23 @@ impl<'a> Live<'a> {
                 }
             }
         }
+    }
+
+    /// Does what the machine says; true where the other end has ended the stream in order.
+    fn perform(&self, effects: &mut Vec<Effect>) -> Result<bool, Failure> {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Write(bytes) => self.say(&bytes),
+                Effect::Handled(h) => self.handled(h)?,
+                Effect::Acknowledge => self.say(&self.reverse.standing()?),
+                Effect::Stanza(stanza) => self.reverse.take(stanza),
+                Effect::Refuse(stanza, condition) => self.reverse.refuse(&stanza, condition),
+                Effect::Ended => return Ok(true),
+                Effect::Failed(failure) => return Err(failure),
+                Effect::StartTls | Effect::Restart | Effect::Open { .. } | Effect::Verdict(_) => {}
+            }
+        }
+        Ok(false)
     }
 
     fn understand(&self, events: &mut Vec<Event>, effects: &mut Vec<Effect>) {

@@ -5,6 +5,9 @@
 //! `_xmpp-server` (RFC 4985); XmppAddr (RFC 6120 §13.7.1.4). The common name says nothing (RFC 9525 §6.3). Revocation
 //! is not looked at, since few authorities still offer what could be asked; nor are DANE (RFC 6698) and POSH (RFC 7711).
 
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use rustls::RootCertStore;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -45,6 +48,43 @@ const SRV_NAME: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 7];
 /// Most names of one certificate that are looked at.
 const NAMES_MAX: usize = 256;
 
+/// The authorities that are trusted now: those of a file, which may be read again.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    file: PathBuf,
+    algorithms: WebPkiSupportedAlgorithms,
+    now: RwLock<Arc<Trust>>,
+}
+
+impl Trusted {
+    /// Reads the file. Where it cannot be read, nobody is trusted until it can.
+    pub(crate) fn new(file: PathBuf, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        let nobody = Trust { roots: RootCertStore::empty(), algorithms };
+        let trusted = Self { file, algorithms, now: RwLock::new(Arc::new(nobody)) };
+        if let Err(error) = trusted.reload() {
+            tracing::error!("{error}: no other server can prove who it is by a certificate");
+        }
+        trusted
+    }
+
+    /// Reads the file again.
+    ///
+    /// # Errors
+    /// It cannot be read, in words for people; those before are trusted still.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let read = Trust::read(&self.file, self.algorithms);
+        let path = self.file.display();
+        let trust = read.map_err(|error| format!("cannot read s2s.ca_file {path}: {error}"))?;
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+        Ok(())
+    }
+
+    /// Those that are trusted now.
+    pub(crate) fn now(&self) -> Arc<Trust> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Trust {
     /// Trusts the authorities in a PEM file; what cannot be read in it is left out.
     ///
@@ -58,11 +98,6 @@ impl Trust {
         let certificates = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
         roots.add_parsable_certificates(certificates);
         Ok(Self { roots, algorithms })
-    }
-
-    /// Trusts nobody.
-    pub(crate) fn nobody(algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self { roots: RootCertStore::empty(), algorithms }
     }
 
     /// What a chain says, the certificate of the peer first. The use that it was made for is that of a server, also

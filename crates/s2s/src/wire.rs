@@ -1,77 +1,18 @@
-//! Owns bytes to and from another server: reads into a parser, writes with an end to patience. Knows nothing of what
-//! they mean.
-
-use std::io;
-use std::time::Duration;
+//! Owns what only streams between servers need of a connection: the parser, and what the other end has shown.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use socket2::{SockRef, TcpKeepalive};
-use stream::{Event, Limits, Parser};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use stream::{Limits, Parser};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsStream;
-use xmpp::{StreamError, ns};
+use xmpp::ns;
+
+pub(crate) use socket::io::{Read, ReadError, read, tune, write};
 
 use crate::trust::{Peer, Trust};
-
-/// Bytes of one read.
-const READ_BYTES: usize = 16 << 10;
-/// A peer that takes nothing for this long is gone.
-const STALLED: Duration = Duration::from_secs(30);
-/// A connection that has been silent for this long is probed by the kernel, so often, and so many times.
-const PROBE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
-
-/// What a read led to.
-pub(crate) enum Read {
-    /// There may be events; so many bytes came.
-    Some(usize),
-    /// The peer will send no more.
-    End,
-}
-
-/// Why a read failed.
-pub(crate) enum ReadError {
-    /// The connection is lost.
-    Lost(io::Error),
-    /// What came is no stream; events before it are there.
-    Xml(StreamError),
-}
 
 /// A parser for the stream of a server that has not proved who it is.
 pub(crate) fn parser() -> Parser {
     Parser::for_content(Limits::BEFORE_LOGIN, ns::SERVER)
-}
-
-/// Reads once.
-pub(crate) async fn read(
-    io: &mut (impl AsyncRead + Unpin),
-    parser: &mut Parser,
-    events: &mut Vec<Event>,
-) -> Result<Read, ReadError> {
-    let mut bytes = vec![0; READ_BYTES];
-    let count = match io.read(&mut bytes).await {
-        Ok(0) => return Ok(Read::End),
-        Ok(count) => count,
-        // Many servers end TLS without a word.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Read::End),
-        Err(error) => return Err(ReadError::Lost(error)),
-    };
-    let came = bytes.get(..count).unwrap_or_default();
-    parser.feed(came, events).map_err(ReadError::Xml)?;
-    Ok(Read::Some(count))
-}
-
-/// Writes all.
-pub(crate) async fn write(io: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let written = timeout(STALLED, async {
-        io.write_all(bytes).await?;
-        io.flush().await
-    });
-    written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// What the other end has shown.
@@ -79,16 +20,4 @@ pub(crate) fn judge(io: &TlsStream<TcpStream>, trust: &Trust) -> Peer {
     let (_, connection) = io.get_ref();
     let chain: &[CertificateDer<'_>] = connection.peer_certificates().unwrap_or_default();
     trust.judge(chain, UnixTime::now())
-}
-
-/// Small stanzas leave at once; a peer that is gone without a word is noticed by the kernel.
-pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let (time, interval, retries) = PROBE;
-    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
-    let socket = SockRef::from(tcp);
-    socket.set_tcp_keepalive(&keepalive.with_retries(retries))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(STALLED * 2))?;
-    Ok(())
 }

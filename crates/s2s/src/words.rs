@@ -6,6 +6,9 @@ use xmpp::{Element, StanzaCondition, StanzaError, StreamError, ns, writer};
 pub(crate) const DIALBACK: &str = "jabber:server:dialback";
 /// That errors of dialback do not end the stream (XEP-0220 §2.4.2).
 pub(crate) const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// Stanzas both ways on one stream, and that this is offered (XEP-0288 §2).
+pub(crate) const BIDI: &str = "urn:xmpp:bidi";
+pub(crate) const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
 /// The mechanism by which certificates prove who a server is (XEP-0178 §3).
 pub(crate) const EXTERNAL: &str = "EXTERNAL";
 

@@ -11,7 +11,7 @@ use crate::config::Config;
 /// What to do with streams to other servers.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the streams of this member, and why one does not come about
+    /// List the streams of all members, and why one does not come about
     List {
         /// As JSON
         #[arg(long)]
@@ -34,6 +34,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List { json } => {
             let streams: Streams = client.get("/api/v1/s2s")?;
+            name_silent(&streams.silent)?;
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&streams)?)?;
                 return Ok(());
@@ -46,7 +47,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                     true => "nobody yet".to_owned(),
                     false => line.domains.join(", "),
                 };
-                writeln!(out, "from {domains}  {}", line.address)?;
+                writeln!(out, "from {domains}  {}  at {}", line.address, line.member)?;
             }
         }
         Command::Reset { domain, json } => {
@@ -75,5 +76,15 @@ fn outbound(line: &OutboundLine) -> String {
     if let Some(seconds) = line.retry_seconds.filter(|_| line.state == "failed") {
         words.push(format!("again in {seconds} s"));
     }
+    words.push(format!("at {}", line.member));
     words.join("  ")
+}
+
+/// What members that do not answer have is missing.
+pub(super) fn name_silent(silent: &[String]) -> anyhow::Result<()> {
+    let mut err = std::io::stderr().lock();
+    for member in silent {
+        writeln!(err, "{member} does not answer: its streams are missing")?;
+    }
+    Ok(())
 }

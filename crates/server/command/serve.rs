@@ -84,6 +84,9 @@ fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
         writeln!(out, "  servers      {} (STARTTLS)", list(&mut others.addresses()))?;
         writeln!(out, "               {} (TLS)", list(&mut others.addresses_tls()))?;
     }
+    if let Some(components) = server.components() {
+        writeln!(out, "  components   {}", list(&mut components.addresses().iter().copied()))?;
+    }
     if let Some(address) = server.members_address() {
         writeln!(out, "  members      {address}")?;
     }

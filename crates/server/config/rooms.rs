@@ -170,7 +170,8 @@ impl Config {
         let proxies = self.services_of_proxy()?.into_iter().map(|jid| (jid, ServiceKind::Proxy));
         Ok(Hosts::new(self.domains()?, self.services_of_rooms()?)
             .with_pubsub(self.services_of_pubsub()?)
-            .with_services(files.chain(proxies)))
+            .with_services(files.chain(proxies))
+            .with_components(self.domains_of_components()?))
     }
 
     /// The services that the server's address lists (XEP-0030 §4).
@@ -203,7 +204,14 @@ impl Config {
         let pubsub = self.services_of_pubsub().unwrap_or_default().into_iter().map(pubsub);
         let files = self.services_of_upload().unwrap_or_default().into_iter().map(files);
         let proxies = self.services_of_proxy().unwrap_or_default().into_iter().map(proxy);
-        rooms.chain(pubsub).chain(files).chain(proxies).collect()
+        let component = |settings: &component::Settings| {
+            let jid = BareJid::parse(&settings.name).ok()?;
+            let name = if settings.title.is_empty() { &settings.name } else { &settings.title };
+            let (identity, features) = (("component", "generic"), Vec::new());
+            Some(domain::Service { jid, identity, name: name.clone(), features })
+        };
+        let components = self.component.iter().filter_map(component);
+        rooms.chain(pubsub).chain(files).chain(proxies).chain(components).collect()
     }
 
     /// The settings of rooms.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::Ids;
+use entity::Powers;
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
@@ -35,6 +36,8 @@ pub struct Config {
     pub caps: Arc<Cache>,
     /// Who is told of reports of spam and abuse (XEP-0377).
     pub report_to: Vec<BareJid>,
+    /// What components may do with accounts (XEP-0355, XEP-0356).
+    pub powers: Arc<Powers>,
     /// Where they count.
     pub figures: Arc<Figures>,
 }
@@ -128,6 +131,7 @@ impl Default for Config {
             registration: Registration::default(),
             caps: Arc::default(),
             report_to: Vec::new(),
+            powers: Arc::default(),
             figures: Arc::default(),
         }
     }

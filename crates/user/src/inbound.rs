@@ -10,7 +10,7 @@ use store::Write;
 use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
 
 use crate::extensions::hints::may_keep_for_later;
-use crate::extensions::{deliver, push};
+use crate::extensions::{deliver, privilege, push};
 use crate::rules::{self, Fate, Target};
 use crate::sessions::SessionEntry;
 use crate::{User, iq, offline, presence, stages};
@@ -126,10 +126,12 @@ fn addressed<'a>(user: &'a User, stanza: &Stanza) -> Option<&'a SessionEntry> {
 /// there, a request only from who may know that the resource is there (§8.5.3.1).
 fn request(user: &mut User, ty: IqType, stanza: Stanza, cx: &mut Context<'_, User>) {
     if stanza.head().to.as_ref().is_none_or(|to| to.is_bare()) {
-        if ty.is_request() {
+        if !ty.is_request() {
+            if !privilege::answered(user, &stanza, cx) {
+                push::answered(user, &stanza, cx);
+            }
+        } else if let Some(stanza) = privilege::request(user, ty, stanza, cx) {
             iq::answer(user, None, stanza, cx);
-        } else {
-            push::answered(user, &stanza, cx);
         }
         return;
     }

@@ -13,13 +13,32 @@ use crate::{User, stages};
 /// A request that only the owner may make is forbidden to others (RFC 6121 §2.3.3), also where there is no such
 /// account: RFC 6121 §8.5.1 would have it unavailable there, but then it would tell who has an account here,
 /// which XEP-0030 §8 and XEP-0054 §3.3 want to be kept.
+///
+/// What a component answers in the server's place goes there (XEP-0355 §4.3).
 pub(crate) fn answer(
     user: &mut User,
     session: Option<u64>,
     stanza: Stanza,
     cx: &mut Context<'_, User>,
 ) {
-    let (iq, payload) = match understand(&stanza, session) {
+    match cx.shared.powers.delegate(&stanza, &user.jid.domain(), &user.jid) {
+        Some(delegated) => cx.send(delegated),
+        None => answer_as(user, (session, session.is_some()), stanza, cx),
+    }
+}
+
+/// Answers a request of somebody who may ask what only the owner may.
+pub(crate) fn answer_owner(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    answer_as(user, (None, true), stanza, cx);
+}
+
+fn answer_as(
+    user: &mut User,
+    (session, is_owner): (Option<u64>, bool),
+    stanza: Stanza,
+    cx: &mut Context<'_, User>,
+) {
+    let (iq, payload) = match understand(&stanza, is_owner) {
         Ok(understood) => understood,
         Err(error) => return stages::refuse(user, (&stanza, session), &error, cx),
     };
@@ -37,7 +56,7 @@ pub(crate) fn answer(
 /// may ask.
 fn understand(
     stanza: &Stanza,
-    session: Option<u64>,
+    is_owner: bool,
 ) -> Result<(&'static Iq<User>, Element), StanzaError> {
     let (mut children, Kind::Iq(ty)) = (stanza.children(), stanza.kind()) else {
         return Err(StanzaCondition::BadRequest.into());
@@ -47,7 +66,7 @@ fn understand(
         return Err(error.with_text("a request has exactly one child"));
     };
     let iq = EXTENSIONS.iq(ty, child.name, child.ns).ok_or(StanzaCondition::ServiceUnavailable)?;
-    if iq.who == Who::Owner && session.is_none() {
+    if iq.who == Who::Owner && !is_owner {
         return Err(StanzaCondition::Forbidden.into());
     }
     let payload = child.parse().ok_or(StanzaCondition::BadRequest)?;

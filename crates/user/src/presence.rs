@@ -19,7 +19,7 @@ use entity::Context;
 use xmpp::{BareJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::User;
-use crate::extensions::{blocking, deliver, invited};
+use crate::extensions::{blocking, deliver, invited, privilege};
 use crate::subscription::Word;
 
 pub use broadcast::session_ended;
@@ -74,8 +74,12 @@ pub fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
         (PresenceType::Unavailable, _) => {
             directed::forget(user, &stanza, &from);
             pass(user, &stanza, cx);
+            privilege::show_contact(&stanza, cx);
         }
-        _ => pass(user, &stanza, cx),
+        _ => {
+            pass(user, &stanza, cx);
+            privilege::show_contact(&stanza, cx);
+        }
     }
 }
 
@@ -102,6 +106,9 @@ fn pass_to_available(user: &User, stanza: &Stanza, cx: &mut Context<'_, User>) {
 /// itself is delivered only where a subscription request went out and waits (§3.1.2); others answer what
 /// the server asked by itself, such as probes to domains that are down.
 fn error(user: &User, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, User>) {
+    if privilege::is_unseen(from, cx) {
+        return;
+    }
     let to_resource = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
     if to_resource {
         pass(user, stanza, cx);
@@ -130,6 +137,11 @@ fn refuse(
 /// Presence to and from blocked contacts stays here (XEP-0191 §3.2). The one place that asks.
 fn is_blocked(user: &User, contact: &Jid) -> bool {
     blocking::is_blocked(user, contact)
+}
+
+/// That a resource is not available any more.
+pub(crate) fn gone(from: Jid) -> Stanza {
+    made(PresenceType::Unavailable, from, None)
 }
 
 /// An empty presence.

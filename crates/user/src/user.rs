@@ -117,7 +117,8 @@ impl Entity for User {
             | Body::Home(_)
             | Body::MemberGone(_)
             | Body::Copy(_)
-            | Body::Announced(_) => {
+            | Body::Announced(_)
+            | Body::Lines(_) => {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }

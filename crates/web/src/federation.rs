@@ -1,4 +1,5 @@
-//! Owns the administration of streams with other servers over HTTP: the words. What is done is known to who holds them.
+//! Owns the administration of streams with other servers and with components over HTTP: the words. What is done is known
+//! to who holds them. Every member shows those of all, which it asks (`members.rs`).
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use crate::serve::Shared;
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboundLine {
+    /// The member that has it.
+    pub member: String,
     /// The domain of ours.
     pub local: String,
     /// The other server's.
@@ -28,19 +31,38 @@ pub struct OutboundLine {
 /// A stream of another server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundLine {
+    /// The member that has it.
+    pub member: String,
     /// Where it comes from.
     pub address: String,
     /// The domains that it has proved to speak for.
     pub domains: Vec<String>,
 }
 
-/// All streams of this member.
+/// A stream of a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentLine {
+    /// The member that has it.
+    pub member: String,
+    /// Its domain.
+    pub domain: String,
+    /// Where it comes from.
+    pub address: String,
+    /// Stanzas that wait.
+    pub waiting: usize,
+}
+
+/// Streams with other servers and components.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streams {
     /// To other servers.
     pub outbound: Vec<OutboundLine>,
     /// Of other servers.
     pub inbound: Vec<InboundLine>,
+    /// Of components.
+    pub components: Vec<ComponentLine>,
+    /// Members that did not say what they have.
+    pub silent: Vec<String>,
 }
 
 /// What was done.
@@ -52,7 +74,7 @@ pub struct Reset {
 
 /// Whoever holds the streams.
 pub trait Federation: Send + Sync {
-    /// All of this member.
+    /// All of this member, which need not say its name.
     fn streams(&self) -> Streams;
 
     /// Ends the streams to a domain, or to all where none is named, and tries anew at once. How many.
@@ -66,29 +88,20 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/v1/s2s/{domain}", web::delete().to(reset));
 }
 
-fn off() -> HttpResponse {
-    let error = "this server speaks with no other ones: see [s2s] in the configuration".to_owned();
-    HttpResponse::Conflict().json(Problem { error })
-}
-
 async fn list(shared: web::Data<Shared>) -> HttpResponse {
-    match &shared.services.federation {
-        Some(federation) => HttpResponse::Ok().json(federation.streams()),
-        None => off(),
-    }
+    HttpResponse::Ok().json(shared.services.members.streams().await)
 }
 
 async fn reset_all(shared: web::Data<Shared>) -> HttpResponse {
-    begin_anew(&shared, None)
+    begin_anew(&shared, None).await
 }
 
 async fn reset(shared: web::Data<Shared>, domain: web::Path<String>) -> HttpResponse {
-    begin_anew(&shared, Some(&domain))
+    begin_anew(&shared, Some(&domain)).await
 }
 
-fn begin_anew(shared: &Shared, domain: Option<&str>) -> HttpResponse {
-    let Some(federation) = &shared.services.federation else { return off() };
-    match (federation.reset(domain), domain) {
+async fn begin_anew(shared: &Shared, domain: Option<&str>) -> HttpResponse {
+    match (shared.services.members.reset_streams(domain).await, domain) {
         (0, Some(domain)) => {
             let error = format!("there is no stream to {domain}, nor anything that waits for it");
             HttpResponse::NotFound().json(Problem { error })

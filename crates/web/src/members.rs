@@ -1,6 +1,9 @@
-//! Owns what is true of all members together, for whoever asks one of them: their sessions. Each knows those with
-//! a connection of its own; the others are asked over gRPC (`proto/administration.proto`).
+//! Owns what is true of all members together, for whoever asks one of them: their sessions, their streams with other
+//! servers. Each knows its own; the others are asked over gRPC (`proto/administration.proto`).
 
+mod streams;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::administration;
@@ -17,6 +20,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response};
 use xmpp::{BareJid, FullJid};
 
+use crate::federation::Federation;
 use pb::administration_client::AdministrationClient;
 use pb::administration_server::{Administration, AdministrationServer};
 
@@ -25,6 +29,7 @@ use pb::administration_server::{Administration, AdministrationServer};
     unreachable_pub,
     unused_qualifications,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     reason = "generated code has its own style"
 )]
 mod pb {
@@ -46,6 +51,8 @@ pub struct Members {
     pub plan: PlanHandle,
     /// The way to the others; none for a member alone.
     pub peers: Option<Peers>,
+    /// Streams with other servers and components.
+    pub federation: Arc<dyn Federation>,
 }
 
 /// Sessions of all members that have answered.
@@ -60,17 +67,25 @@ impl Members {
     /// Lets other members ask this one.
     pub fn serve(&self) {
         if let Some(peers) = &self.peers {
-            let server = AdministrationServer::new(Service(self.router.clone()));
+            let server = AdministrationServer::new(Service {
+                router: self.router.clone(),
+                federation: Arc::clone(&self.federation),
+            });
             peers.serve(AdministrationServer::<Service>::NAME, Routes::new(server));
         }
     }
 
+    /// Those that are not expelled, with their names.
+    fn present(&self) -> Vec<(MemberId, String)> {
+        let plan = self.plan.latest();
+        let present = plan.members().filter(|member| member.status != Status::Expelled);
+        present.map(|member| (member.info.id, member.info.name.clone())).collect()
+    }
+
     /// The sessions of a full or bare address; all where none is named.
     async fn sessions(&self, jid: Option<&str>) -> Found {
-        let (me, plan) = (self.router.member(), self.plan.latest());
-        let present = plan.members().filter(|member| member.status != Status::Expelled);
-        let answers = present.map(async |member| {
-            let (id, name) = (member.info.id, member.info.name.clone());
+        let me = self.router.member();
+        let answers = self.present().into_iter().map(async |(id, name)| {
             let seen = match &self.peers {
                 Some(peers) if id != me => ask(peers.clone(), id, jid).await,
                 _ => Some(self.router.directory().list(jid)),
@@ -130,7 +145,10 @@ async fn ask(peers: Peers, member: MemberId, jid: Option<&str>) -> Option<Vec<Se
 }
 
 /// What others ask for.
-struct Service(Router);
+struct Service {
+    router: Router,
+    federation: Arc<dyn Federation>,
+}
 
 #[tonic::async_trait]
 impl Administration for Service {
@@ -141,12 +159,32 @@ impl Administration for Service {
         request: Request<pb::Which>,
     ) -> Result<Response<Self::SessionsStream>, tonic::Status> {
         let jid = request.into_inner().jid;
-        let seen = self.0.directory().list(Some(jid.as_str()).filter(|jid| !jid.is_empty()));
+        let seen = self.router.directory().list(Some(jid.as_str()).filter(|jid| !jid.is_empty()));
         let pages: Vec<_> = seen
             .chunks(PAGE)
             .map(|page| Ok(pb::Sessions { sessions: page.iter().map(write).collect() }))
             .collect();
         Ok(Response::new(iter(pages)))
+    }
+
+    type StreamsStream = Iter<std::vec::IntoIter<Result<pb::Streams, tonic::Status>>>;
+
+    async fn streams(
+        &self,
+        _: Request<pb::Everything>,
+    ) -> Result<Response<Self::StreamsStream>, tonic::Status> {
+        let pages: Vec<_> = streams::pages(self.federation.streams()).into_iter().map(Ok).collect();
+        Ok(Response::new(iter(pages)))
+    }
+
+    async fn reset(
+        &self,
+        request: Request<pb::Remote>,
+    ) -> Result<Response<pb::Count>, tonic::Status> {
+        let domain = request.into_inner().domain;
+        let domain = Some(domain.as_str()).filter(|domain| !domain.is_empty());
+        let count = self.federation.reset(domain) as u64;
+        Ok(Response::new(pb::Count { count }))
     }
 }
 

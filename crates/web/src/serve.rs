@@ -19,7 +19,6 @@ use tokio::sync::watch;
 use crate::clients::{self, Clients, IsSecure};
 use crate::door::{self, Door};
 use crate::elsewhere::Elsewhere;
-use crate::federation::Federation;
 use crate::health::Unmet;
 use crate::members::Members;
 use crate::rooms::{self, Rooms};
@@ -51,8 +50,6 @@ pub struct Services {
     pub dead: Check,
     /// The cluster in an operator's hands.
     pub cluster: cluster::Operator,
-    /// Streams with other servers; none where none are spoken with.
-    pub federation: Option<Arc<dyn Federation>>,
     /// Counts the connections of clients to this member.
     pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
     /// What clients find over HTTP.

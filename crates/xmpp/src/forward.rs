@@ -1,6 +1,6 @@
 //! XEP-0297: Stanza Forwarding, version 1.0. One stanza inside another, by copying its bytes.
 
-use crate::{Element, Stanza, ns, writer};
+use crate::{Element, Head, Jid, Kind, Stanza, ns, writer};
 
 /// Appends `<forwarded/>` around a stanza, with the note of when it was received first, where there
 /// is one (§3.2). The stanza inside says that it is of `jabber:client` (§3.2 rule 3). The element
@@ -34,10 +34,39 @@ pub fn write_in(
     writer::close(out, name);
 }
 
+/// What stands in the `<forwarded/>` of an element, if it is of `jabber:client`.
+#[must_use]
+pub fn inner(wrapper: &Element) -> Option<&Element> {
+    let forwarded = wrapper.child("forwarded", ns::FORWARD)?;
+    forwarded.children().find(|child| child.ns() == ns::CLIENT)
+}
+
+/// The stanza that an element of `jabber:client` stands for; none where it is none, or has an address that is none.
+#[must_use]
+pub fn read(element: &Element) -> Option<Stanza> {
+    if element.ns() != ns::CLIENT {
+        return None;
+    }
+    let jid = |name| element.attr(name).map(Jid::parse).transpose();
+    let (from, to) = (jid("from").ok()?, jid("to").ok()?);
+    let head = Head {
+        kind: Kind::parse(element.name(), element.attr("type")).ok()?,
+        id: element.attr("id").map(Into::into),
+        from,
+        to,
+        lang: element.lang().map(Into::into),
+    };
+    let mut content = Vec::new();
+    for child in element.children() {
+        child.write(&mut content, ns::CLIENT);
+    }
+    Some(Stanza::new(head, content))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Head, Jid, Kind, MessageType, delay};
+    use crate::{MessageType, delay};
 
     fn stanza() -> Stanza {
         let head = Head {
@@ -72,6 +101,24 @@ mod tests {
         let message = tree.child("message", ns::CLIENT).unwrap();
         assert_eq!(message.child("body", ns::CLIENT).unwrap().text(), "<3");
     }
+
+    #[test]
+    fn what_was_forwarded_is_read_again() {
+        let mut out = Vec::new();
+        write(&mut out, &stanza(), None);
+        let forwarded = Element::parse(&out).unwrap();
+        let inner = forwarded.children().next().unwrap();
+        assert_eq!(read(inner), Some(stanza()));
+        for wrong in [
+            "<iq xmlns='jabber:client' type='x'/>",
+            "<message xmlns='urn:x'/>",
+            "<message xmlns='jabber:client' to='@'/>",
+            "<body xmlns='jabber:client'/>",
+        ] {
+            assert_eq!(read(&Element::parse(wrong.as_bytes()).unwrap()), None, "{wrong}");
+        }
+    }
+
     #[test]
     fn a_wrapper_has_its_attributes_and_the_forwarded_stanza() {
         let mut out = Vec::new();

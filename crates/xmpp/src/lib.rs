@@ -41,6 +41,7 @@ pub mod ns;
 pub mod origin;
 pub mod place;
 pub mod prep;
+pub mod privilege;
 pub mod rsm;
 pub mod stanza;
 pub mod stanza_id;

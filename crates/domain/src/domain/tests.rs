@@ -22,6 +22,7 @@ fn shared() -> Shared {
         features: vec![ns::CARBONS, ns::BLOCKING, ns::PING],
         external: Vec::new(),
         administration: None,
+        powers: Arc::default(),
         services: vec![Service {
             jid: bare("rooms.capulet.lit"),
             identity: ("conference", "text"),

@@ -330,7 +330,7 @@ impl Host {
     fn is_in(&self, route: &Route, part: Part) -> bool {
         let Some(key) = route.key() else { return false };
         match (route, part) {
-            (Route::Domain(_) | Route::Remote(_), _) => false,
+            (Route::Domain(_) | Route::Remote(_) | Route::Component(_), _) => false,
             (_, Part::Whole) => true,
             (_, Part::Shard(shard)) => self.desk.router.bucket(key).shard() == shard,
         }

@@ -24,6 +24,8 @@ pub(super) fn address(route: &Route) -> Option<pb::entity_snapshot::Address> {
         Route::Service(_)
         | Route::Domain(_)
         | Route::Remote(_)
+        | Route::Component(_)
+        | Route::Line(_)
         | Route::Connection(_)
         | Route::Copy(_)
         | Route::Member(_) => None,

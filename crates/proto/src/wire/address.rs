@@ -9,7 +9,7 @@ use super::pb::envelope::{Origin as Cause, To};
 use super::pb::{self, ClientOrigin, ShardOrigin};
 use crate::envelope::Target;
 use crate::member::{ArbiterId, MemberId};
-use crate::route::{ConnectionId, CopyId, Route, ServiceId, ServiceKind, SessionId};
+use crate::route::{ConnectionId, CopyId, LineId, Route, ServiceId, ServiceKind, SessionId};
 
 pub(super) fn encode_route(route: &Route) -> To {
     match route {
@@ -20,10 +20,17 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::Service(id) => To::Service(encode_service(id)),
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
         Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
+        Route::Component(jid) => To::Component(encode_text(jid.as_str())),
+        Route::Line(line) => To::Line(encode_line(line)),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
         Route::Copy(copy) => To::Copy(encode_copy(copy)),
         Route::Member(member) => To::Member(member.0),
     }
+}
+
+fn encode_line(line: &LineId) -> pb::Line {
+    let LineId { domain, member, number } = line;
+    pb::Line { domain: encode_text(domain.as_str()), member: member.0, number: *number }
 }
 
 fn encode_copy(CopyId { member, of }: &CopyId) -> pb::Copy {
@@ -62,6 +69,11 @@ pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireErro
         To::Service(id) => Route::Service(Box::new(decode_service(&id)?)),
         To::Domain(jid) => Route::Domain(bare(jid)?),
         To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
+        To::Component(jid) => Route::Component(decode_bare(&jid)?),
+        To::Line(pb::Line { domain, member, number }) => {
+            let (domain, member) = (decode_bare(&domain)?, MemberId(member));
+            Route::Line(Box::new(LineId { domain, member, number }))
+        }
         To::Connection(connection) => Route::Connection(decode_connection(&connection)?),
         To::Copy(copy) => Route::Copy(decode_copy(copy)?),
         To::Member(member) => Route::Member(MemberId(member)),

@@ -1,10 +1,10 @@
-//! Owns what is said about second copies of entities, on the wire.
+//! Owns what members say about second copies of entities, and of what each holds, on the wire.
 
 use xmpp::Epoch;
 
 use super::pb::copy_word::Word;
 use super::{WireError, pb};
-use crate::envelope::{Announced, CopyWord};
+use crate::envelope::{Announced, CopyWord, Lines};
 use crate::member::{ArbiterId, MemberId};
 
 pub(super) fn encode(word: &CopyWord) -> pb::CopyWord {
@@ -52,4 +52,12 @@ pub(super) fn decode_announced(message: &pb::Announced) -> Result<Announced, Wir
         arbiter: ArbiterId(number(message.arbiter)?),
         arbiters: number(message.arbiters)?,
     })
+}
+
+pub(super) fn encode_lines(Lines { member, numbers }: &Lines) -> pb::Lines {
+    pb::Lines { member: member.0, numbers: numbers.clone() }
+}
+
+pub(super) fn decode_lines(pb::Lines { member, numbers }: pb::Lines) -> Lines {
+    Lines { member: MemberId(member), numbers }
 }

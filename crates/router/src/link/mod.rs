@@ -72,6 +72,7 @@ pub(crate) fn lane_of(
         (Some(from), Some(_), _) => u64::from(sender(from).number()),
         (None, Some(bucket), _) => u64::from(bucket.number()),
         (_, None, Route::Connection(connection)) => connection.number,
+        (_, None, Route::Line(line)) => line.number,
         (_, None, _) => return COPIES,
     };
     usize::try_from(number % COPIES as u64).unwrap_or(0)

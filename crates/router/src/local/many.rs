@@ -58,8 +58,8 @@ impl Local {
 
     /// The member on which an address lives, if that is another one and the way there is free: it is counted then.
     fn way_to_all(&self, to: &Route, links: &Links) -> Option<(Arc<Peer>, Bucket)> {
-        // Those of other servers go by the bucket of their domain, each alone.
-        if matches!(to, Route::Remote(_)) {
+        // Those of other servers and of components go by the bucket of their domain, each alone.
+        if matches!(to, Route::Remote(_) | Route::Component(_)) {
             return None;
         }
         let (Place::Member(member), Some(bucket)) = self.router.locate(to) else { return None };

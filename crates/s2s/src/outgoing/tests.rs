@@ -19,7 +19,8 @@ const NOTHING: &str = "<stream:features/>";
 fn plan(policy: Policy, purpose: Purpose) -> Plan {
     let bare = |text| BareJid::parse(text).unwrap();
     let keys = Keys::new(b"secret");
-    Plan { local: bare("us.example"), remote: bare("them.example"), policy, purpose, keys }
+    let (local, remote) = (bare("us.example"), bare("them.example"));
+    Plan { local, remote, policy, purpose, keys, bidirectional: true }
 }
 
 impl Play {
@@ -217,4 +218,67 @@ fn a_header_of_somebody_else_is_refused() {
         ns::STREAM
     ));
     assert_eq!(play.failure(), Some(&Failure::Protocol("invalid-from")));
+}
+
+const BOTH_WAYS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+    <mechanism>EXTERNAL</mechanism></mechanisms><bidi xmlns='urn:xmpp:features:bidi'/></stream:features>";
+
+/// Up to the end of the negotiation, with what the other end offers under TLS.
+fn both_ways(plan: Plan, names: &[&str]) -> Play {
+    let mut play = Play::secured(plan, names);
+    play.hear(BOTH_WAYS);
+    play
+}
+
+fn let_in(mut play: Play) -> Play {
+    play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    play.parser.reset();
+    play.open("id3");
+    play.hear(NOTHING);
+    assert_eq!(play.effects, [Effect::Open { managed: false }]);
+    play
+}
+
+const FROM_THEM: &str = "<message from='a@them.example' to='b@us.example'/>";
+
+#[test]
+fn a_proved_server_that_offers_it_may_send_on_our_stream_from_its_domain_to_ours() {
+    let play = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    let said = play.said();
+    let (bidi, auth) = (said.find("<bidi xmlns='urn:xmpp:bidi'/>"), said.find("<auth"));
+    assert!(bidi.is_some() && bidi < auth, "{said}");
+    let mut play = let_in(play);
+    play.hear(FROM_THEM);
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+    play.hear("<iq type='get' id='1' from='a@them.example' to='@'/>");
+    assert!(matches!(&play.effects[..], [Effect::Refuse(..)]));
+    play.hear("<db:result xmlns:db='jabber:server:dialback' from='x.them.example' to='us.example'>key</db:result>");
+    assert!(play.said().contains("type='error'"), "{}", play.said());
+    for (stanza, failure) in [
+        ("<message from='a@other.example' to='b@us.example'/>", "invalid-from"),
+        ("<message to='b@us.example'/>", "improper-addressing"),
+        ("<message from='a@them.example' to='b@other.example'/>", "improper-addressing"),
+    ] {
+        let play = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+        let mut play = let_in(play);
+        play.hear(stanza);
+        assert_eq!(play.failure(), Some(&Failure::Protocol(failure)), "{stanza}");
+    }
+}
+
+#[test]
+fn nobody_else_may_send_on_our_stream() {
+    let only = Plan { bidirectional: false, ..plan(Policy::Secure, Purpose::Deliver) };
+    let play = both_ways(only, &["them.example"]);
+    assert!(!play.said().contains("bidi"), "{}", play.said());
+    let mut play = let_in(play);
+    play.hear(FROM_THEM);
+    assert_eq!(play.failure(), Some(&Failure::Protocol("not-authorized")));
+    // Whose certificate does not prove who it is.
+    let play = both_ways(plan(Policy::Dialback, Purpose::Deliver), &["other.example"]);
+    assert!(!play.said().contains("bidi"), "{}", play.said());
+    // Before it has let us in.
+    let mut early = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    early.hear(FROM_THEM);
+    assert_eq!(early.failure(), Some(&Failure::Protocol("not-authorized")));
 }

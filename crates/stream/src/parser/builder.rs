@@ -242,8 +242,9 @@ impl Builder {
     fn first_level_opened(&mut self, tag: Tag) -> Result<(), StreamError> {
         self.start = self.canonical.len();
         let ns = self.scope.name(tag.ns);
-        if ns != self.content {
-            if [ns::CLIENT, ns::SERVER, ns::COMPONENT_ACCEPT].contains(&ns) {
+        let is_handshake = ns == ns::COMPONENT_ACCEPT && tag.name.as_str() == "handshake";
+        if ns != self.content || is_handshake {
+            if ns != self.content && [ns::CLIENT, ns::SERVER, ns::COMPONENT_ACCEPT].contains(&ns) {
                 let text = "not the content namespace of this stream";
                 return Err(fault(StreamCondition::InvalidNamespace, text));
             }

@@ -24,6 +24,7 @@ pub mod pep;
 pub mod ping;
 pub mod preferences;
 pub mod private;
+pub mod privilege;
 pub mod push;
 pub mod registration;
 pub mod reporting;
@@ -76,6 +77,7 @@ const LIST: &[Extension<User>] = &[
     caps::EXTENSION,
     caps::SECOND,
     push::EXTENSION,
+    privilege::EXTENSION,
 ];
 
 /// Lets every extension take its rows out of [`User::rows`].

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use entity::Context;
-use xmpp::{BareJid, Element, Head, IqType, Kind, Stanza, ns};
+use xmpp::{BareJid, Element, Head, IqType, Jid, Kind, Stanza, ns};
 
 use super::{Item, Roster, Subscription};
 use crate::User;
-use crate::extensions::deliver;
+use crate::extensions::{deliver, privilege};
 
 /// One changed item, ready to be sent to any number of resources.
 #[derive(Clone, Debug)]
@@ -26,6 +26,18 @@ impl Push {
         };
         Self { version, query: query(version).with_child(item).to_bytes().into() }
     }
+
+    /// As it is sent in the name of the account.
+    pub(crate) fn stanza(&self, account: &BareJid, to: Jid) -> Stanza {
+        let head = Head {
+            kind: Kind::Iq(IqType::Set),
+            id: Some(format!("push-{:x}", self.version).into()),
+            from: Some(account.clone().into()),
+            to: Some(to),
+            lang: None,
+        };
+        Stanza::new(head, self.query.clone())
+    }
 }
 
 /// Sends a push to every interested resource, the one that caused it among them. Answers to pushes are
@@ -34,19 +46,13 @@ pub(crate) fn push(user: &User, push: &Push, cx: &mut Context<'_, User>) {
     for entry in user.sessions.iter().filter(|entry| entry.interested) {
         push_to(user, entry.id.uid, push, cx);
     }
+    privilege::push(user, push, cx);
 }
 
 /// Sends a push to one session. The version makes the id unique (RFC 6120 §8.1.3).
 pub(super) fn push_to(user: &User, session: u64, push: &Push, cx: &mut Context<'_, User>) {
     let Some(entry) = user.sessions.get(session) else { return };
-    let head = Head {
-        kind: Kind::Iq(IqType::Set),
-        id: Some(format!("push-{:x}", push.version).into()),
-        from: Some(user.jid.clone().into()),
-        to: Some(entry.jid.clone().into()),
-        lang: None,
-    };
-    deliver(user, session, Stanza::new(head, push.query.clone()), cx);
+    deliver(user, session, push.stanza(&user.jid, entry.jid.clone().into()), cx);
 }
 
 impl Roster {

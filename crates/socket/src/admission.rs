@@ -9,7 +9,7 @@ use meter::{Places, Pressure};
 
 /// Counts connections.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub struct Admission {
     most: usize,
     most_per_address: usize,
     pressure: Arc<Pressure>,
@@ -25,16 +25,15 @@ struct Counts {
 
 /// The place of one connection; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub struct Permit {
     admission: Arc<Admission>,
     stranger: Option<IpAddr>,
 }
 
 impl Admission {
-    pub(crate) fn new(
-        (most, most_per_address): (usize, usize),
-        pressure: Arc<Pressure>,
-    ) -> Arc<Self> {
+    /// So many in all, and so many strangers from one address.
+    #[must_use]
+    pub fn new((most, most_per_address): (usize, usize), pressure: Arc<Pressure>) -> Arc<Self> {
         Arc::new(Self { most, most_per_address, pressure, counts: Mutex::default() })
     }
 
@@ -42,7 +41,7 @@ impl Admission {
     ///
     /// # Errors
     /// Which limit is reached.
-    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Permit, &'static str> {
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Permit, &'static str> {
         let network = network(address);
         let mut counts = self.lock();
         if counts.all >= self.most {
@@ -69,7 +68,7 @@ impl Admission {
 
 impl Permit {
     /// It has proved who it is, and counts no longer for its address.
-    pub(crate) fn becomes_known(&mut self) {
+    pub fn becomes_known(&mut self) {
         let Some(network) = self.stranger.take() else { return };
         let mut counts = self.admission.lock();
         if let Some(count) = counts.strangers.get_mut(&network) {

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    pub(crate) items: usize,
-    pub(crate) bytes: usize,
+pub struct Bounds {
+    /// How many.
+    pub items: usize,
+    /// Bytes of them.
+    pub bytes: usize,
     /// How long.
-    pub(crate) wait: Duration,
+    pub wait: Duration,
 }
 
 /// What waits, the oldest first.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub struct Queue<T> {
     bounds: Bounds,
     waiting: VecDeque<Waiting<T>>,
     bytes: usize,
@@ -29,21 +31,26 @@ const ALL_BYTES: usize = 256 << 20;
 
 /// Something that waits.
 #[derive(Debug)]
-pub(crate) struct Waiting<T> {
-    pub(crate) item: T,
-    pub(crate) bytes: usize,
+pub struct Waiting<T> {
+    /// What.
+    pub item: T,
+    /// How many bytes it counts for.
+    pub bytes: usize,
     /// When it has waited long enough.
-    pub(crate) due: Duration,
+    pub due: Duration,
 }
 
 impl<T> Queue<T> {
     /// An empty one; `all` counts the bytes of this one and its siblings.
-    pub(crate) fn new(bounds: Bounds, all: Arc<AtomicUsize>) -> Self {
+    pub fn new(bounds: Bounds, all: Arc<AtomicUsize>) -> Self {
         Self { bounds, waiting: VecDeque::new(), bytes: 0, all }
     }
 
-    /// Takes something behind all others; gives it back where there is no room.
-    pub(crate) fn push(&mut self, now: Duration, item: T, bytes: usize) -> Result<(), T> {
+    /// Takes something behind all others.
+    ///
+    /// # Errors
+    /// There is no room: it comes back.
+    pub fn push(&mut self, now: Duration, item: T, bytes: usize) -> Result<(), T> {
         let total = self.bytes.saturating_add(bytes);
         let is_full = self.waiting.len() >= self.bounds.items || total > self.bounds.bytes;
         if is_full || self.all.load(Ordering::Relaxed).saturating_add(bytes) > ALL_BYTES {
@@ -55,14 +62,14 @@ impl<T> Queue<T> {
     }
 
     /// The oldest.
-    pub(crate) fn pop(&mut self) -> Option<Waiting<T>> {
+    pub fn pop(&mut self) -> Option<Waiting<T>> {
         let next = self.waiting.pop_front()?;
         self.take(next.bytes);
         Some(next)
     }
 
     /// Takes back what was popped and has not gone, in its order, before all others. There is always room for it.
-    pub(crate) fn put_back(&mut self, items: impl DoubleEndedIterator<Item = Waiting<T>>) {
+    pub fn put_back(&mut self, items: impl DoubleEndedIterator<Item = Waiting<T>>) {
         for waiting in items.rev() {
             self.add(waiting.bytes);
             self.waiting.push_front(waiting);
@@ -70,7 +77,7 @@ impl<T> Queue<T> {
     }
 
     /// Those that have waited long enough.
-    pub(crate) fn expired(&mut self, now: Duration) -> Vec<T> {
+    pub fn expired(&mut self, now: Duration) -> Vec<T> {
         let late = self.waiting.iter().take_while(|waiting| waiting.due <= now).count();
         let late: Vec<Waiting<T>> = self.waiting.drain(..late).collect();
         self.take(late.iter().map(|waiting| waiting.bytes).sum());
@@ -78,7 +85,7 @@ impl<T> Queue<T> {
     }
 
     /// All.
-    pub(crate) fn drain(&mut self) -> Vec<T> {
+    pub fn drain(&mut self) -> Vec<T> {
         self.take(self.bytes);
         self.waiting.drain(..).map(|waiting| waiting.item).collect()
     }
@@ -99,11 +106,15 @@ impl<T> Queue<T> {
         self.all.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

@@ -1,4 +1,4 @@
-//! Owns how fast one stream of another server may send. Pure: time is handed in.
+//! Owns how fast a peer may send. Pure: time is handed in.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ const BURST: u32 = 5;
 
 /// What a stream has sent of late: for bytes and for stanzas, the instant at which all of it will be paid back.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate {
+pub struct Rate {
     limits: Option<(u32, u32)>,
     bytes: Duration,
     stanzas: Duration,
@@ -15,17 +15,13 @@ pub(crate) struct Rate {
 
 impl Rate {
     /// So many bytes and stanzas a second; none for no limit.
-    pub(crate) fn new(limits: Option<(u32, u32)>) -> Self {
+    #[must_use]
+    pub fn new(limits: Option<(u32, u32)>) -> Self {
         Self { limits, bytes: Duration::ZERO, stanzas: Duration::ZERO }
     }
 
     /// Counts what was read at `now`; answers how long not to read, if at all.
-    pub(crate) fn count(
-        &mut self,
-        now: Duration,
-        bytes: usize,
-        stanzas: usize,
-    ) -> Option<Duration> {
+    pub fn count(&mut self, now: Duration, bytes: usize, stanzas: usize) -> Option<Duration> {
         let (most_bytes, most_stanzas) = self.limits?;
         let bytes = spend(&mut self.bytes, now, bytes, most_bytes);
         let stanzas = spend(&mut self.stanzas, now, stanzas, most_stanzas);

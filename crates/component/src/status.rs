@@ -1,0 +1,69 @@
+//! Owns the list of components' streams to this member, for operators.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use xmpp::BareJid;
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The component's domain.
+    pub domain: BareJid,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Stanzas that wait.
+    pub waiting: usize,
+}
+
+/// Who is connected.
+#[derive(Debug, Default)]
+pub struct Status {
+    all: Mutex<HashMap<u64, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    domain: BareJid,
+    address: SocketAddr,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Status {
+    /// All streams, by name and address.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        let line = |entry: &Entry| Line {
+            domain: entry.domain.clone(),
+            address: entry.address,
+            waiting: entry.waiting.load(Ordering::Relaxed),
+        };
+        let mut lines: Vec<Line> = self.lock().values().map(line).collect();
+        lines.sort_by(|a, b| (&a.domain, a.address).cmp(&(&b.domain, b.address)));
+        lines
+    }
+
+    /// A stream is there; what is given counts what waits for it.
+    pub(crate) fn enter(
+        &self,
+        number: u64,
+        domain: BareJid,
+        address: SocketAddr,
+    ) -> Arc<AtomicUsize> {
+        let waiting = Arc::<AtomicUsize>::default();
+        let entry = Entry { domain, address, waiting: Arc::clone(&waiting) };
+        self.lock().insert(number, entry);
+        waiting
+    }
+
+    /// It has gone.
+    pub(crate) fn leave(&self, number: u64) {
+        self.lock().remove(&number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

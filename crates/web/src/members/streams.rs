@@ -1,0 +1,171 @@
+//! Owns the streams of all members with other servers and components: this member's own, and what the others say.
+
+use cluster::Peers;
+use futures_util::future::join_all;
+use proto::MemberId;
+use tokio::time::timeout;
+
+use super::pb::administration_client::AdministrationClient;
+use super::{Members, PAGE, PATIENCE, pb};
+use crate::federation::{ComponentLine, InboundLine, OutboundLine, Streams};
+
+impl Members {
+    /// The streams of all members.
+    pub(crate) async fn streams(&self) -> Streams {
+        let me = self.router.member();
+        let answers = self.present().into_iter().map(async |(id, name)| {
+            let streams = match &self.peers {
+                Some(peers) if id != me => ask(peers.clone(), id).await,
+                _ => Some(self.federation.streams()),
+            };
+            (name, streams)
+        });
+        let mut all = Streams::default();
+        for (name, streams) in join_all(answers).await {
+            let Some(streams) = streams else {
+                all.silent.push(name);
+                continue;
+            };
+            let named = |line| OutboundLine { member: name.clone(), ..line };
+            all.outbound.extend(streams.outbound.into_iter().map(named));
+            let named = |line| InboundLine { member: name.clone(), ..line };
+            all.inbound.extend(streams.inbound.into_iter().map(named));
+            let named = |line| ComponentLine { member: name.clone(), ..line };
+            all.components.extend(streams.components.into_iter().map(named));
+        }
+        all.outbound.sort_by(|a, b| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)));
+        all.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
+        all.components.sort_by(|a, b| (&a.domain, &a.address).cmp(&(&b.domain, &b.address)));
+        all
+    }
+
+    /// Ends the streams of all members to a domain, or to all, and has them try anew. How many; a member that does not
+    /// answer has none.
+    pub(crate) async fn reset_streams(&self, domain: Option<&str>) -> usize {
+        let me = self.router.member();
+        let counts = self.present().into_iter().map(async |(id, _)| match &self.peers {
+            Some(peers) if id != me => reset(peers.clone(), id, domain).await.unwrap_or(0),
+            _ => self.federation.reset(domain),
+        });
+        join_all(counts).await.into_iter().sum()
+    }
+}
+
+/// What another member says; none if it does not in time.
+async fn ask(peers: Peers, member: MemberId) -> Option<Streams> {
+    let runtime = peers.runtime().clone();
+    let asked = runtime.spawn(timeout(PATIENCE, async move {
+        let mut client = AdministrationClient::new(peers.connect(member).await.ok()?);
+        let mut pages = client.streams(pb::Everything {}).await.ok()?.into_inner();
+        let mut streams = Streams::default();
+        while let Some(page) = pages.message().await.ok()? {
+            streams.outbound.extend(page.outbound.into_iter().map(read_outbound));
+            streams.inbound.extend(page.inbound.into_iter().map(read_inbound));
+            streams.components.extend(page.components.into_iter().map(read_component));
+        }
+        Some(streams)
+    }));
+    asked.await.ok()?.ok()?
+}
+
+async fn reset(peers: Peers, member: MemberId, domain: Option<&str>) -> Option<usize> {
+    let domain = domain.unwrap_or_default().to_owned();
+    let runtime = peers.runtime().clone();
+    let asked = runtime.spawn(timeout(PATIENCE, async move {
+        let mut client = AdministrationClient::new(peers.connect(member).await.ok()?);
+        let count = client.reset(pb::Remote { domain }).await.ok()?.into_inner().count;
+        usize::try_from(count).ok()
+    }));
+    asked.await.ok()?.ok()?
+}
+
+/// Streams in messages of a bounded size.
+pub(super) fn pages(streams: Streams) -> Vec<pb::Streams> {
+    let outbound: Vec<_> = streams.outbound.into_iter().map(write_outbound).collect();
+    let inbound: Vec<_> = streams.inbound.into_iter().map(write_inbound).collect();
+    let components: Vec<_> = streams.components.into_iter().map(write_component).collect();
+    let outbound = outbound
+        .chunks(PAGE)
+        .map(|page| pb::Streams { outbound: page.to_vec(), ..pb::Streams::default() });
+    let inbound = inbound
+        .chunks(PAGE)
+        .map(|page| pb::Streams { inbound: page.to_vec(), ..pb::Streams::default() });
+    let components = components
+        .chunks(PAGE)
+        .map(|page| pb::Streams { components: page.to_vec(), ..pb::Streams::default() });
+    outbound.chain(inbound).chain(components).collect()
+}
+
+fn write_outbound(line: OutboundLine) -> pb::Outbound {
+    let OutboundLine { local, remote, state, address, waiting, reason, retry_seconds, .. } = line;
+    let waiting = waiting as u64;
+    pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds }
+}
+
+fn read_outbound(line: pb::Outbound) -> OutboundLine {
+    let pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds } = line;
+    let (member, waiting) = (String::new(), count(waiting));
+    OutboundLine { member, local, remote, state, address, waiting, reason, retry_seconds }
+}
+
+fn write_inbound(line: InboundLine) -> pb::Inbound {
+    pb::Inbound { address: line.address, domains: line.domains }
+}
+
+fn read_inbound(pb::Inbound { address, domains }: pb::Inbound) -> InboundLine {
+    InboundLine { member: String::new(), address, domains }
+}
+
+fn write_component(line: ComponentLine) -> pb::Component {
+    let ComponentLine { domain, address, waiting, .. } = line;
+    pb::Component { domain, address, waiting: waiting as u64 }
+}
+
+fn read_component(pb::Component { domain, address, waiting }: pb::Component) -> ComponentLine {
+    ComponentLine { member: String::new(), domain, address, waiting: count(waiting) }
+}
+
+fn count(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_member_has_is_read_as_it_was_written() {
+        let outbound = OutboundLine {
+            member: String::new(),
+            local: "a".to_owned(),
+            remote: "b".to_owned(),
+            state: "failed".to_owned(),
+            address: None,
+            waiting: 3,
+            reason: Some("why".to_owned()),
+            retry_seconds: Some(5),
+        };
+        let inbound = InboundLine {
+            member: String::new(),
+            address: "x".to_owned(),
+            domains: vec!["c".to_owned()],
+        };
+        let component = ComponentLine {
+            member: String::new(),
+            domain: "d".to_owned(),
+            address: "y".to_owned(),
+            waiting: 1,
+        };
+        let streams = Streams {
+            outbound: vec![outbound.clone(); PAGE + 1],
+            inbound: vec![inbound.clone()],
+            components: vec![component.clone()],
+            silent: Vec::new(),
+        };
+        let pages = pages(streams);
+        assert_eq!(pages.len(), 4);
+        assert_eq!(read_outbound(pages[1].outbound[0].clone()), outbound);
+        assert_eq!(read_inbound(pages[2].inbound[0].clone()), inbound);
+        assert_eq!(read_component(pages[3].components[0].clone()), component);
+    }
+}

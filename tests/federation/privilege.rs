@@ -1,0 +1,195 @@
+//! XEP-0356 Privileged Entity.
+
+use town::Login;
+use xmpp::{Stanza, ns};
+
+use super::land::{Client, free, hears, hears_body, log_in};
+use super::program::Program;
+use crate::stage::{PASSWORD, Stage};
+
+const ALL: &str = "privilege = { roster = 'both', message = 'outgoing', presence = 'roster', \
+                   iq = { 'urn:xmpp:ping' = 'get', 'jabber:iq:private' = 'both' } }\n";
+
+/// A server with a component, the component's stream, and Romeo and Juliet.
+struct Play {
+    stage: Stage,
+    program: Program,
+    romeo: Client,
+    juliet: Client,
+}
+
+impl Play {
+    fn begin(privileges: &str) -> Self {
+        let address = free();
+        let component = "[[component]]\nname = 'pubsub2.localhost'\nsecret = 'secret'\n";
+        let listen = format!("[listen]\ncomponent = ['{address}']\n{component}{privileges}");
+        let stage = Stage::start(&listen);
+        stage.add_accounts(&["romeo", "juliet"]);
+        let program = Program::connect(address, "pubsub2.localhost");
+        let romeo = log_in(&stage, "romeo@localhost");
+        let juliet = log_in(&stage, "juliet@localhost");
+        Self { stage, program, romeo, juliet }
+    }
+
+    fn asks(&mut self, ty: &str, to: &str, content: &str) {
+        self.program.say(&format!(
+            "<iq from='pubsub2.localhost' to='{to}' type='{ty}' id='asked'>{content}</iq>"
+        ));
+    }
+
+    /// The answer to what it asked; what else comes is passed over.
+    fn answer(&mut self) -> Stanza {
+        self.hears(|stanza| stanza.head().id.as_deref() == Some("asked"))
+    }
+
+    fn hears(&mut self, fits: impl Fn(&Stanza) -> bool) -> Stanza {
+        loop {
+            let stanza = self.program.hears();
+            if fits(&stanza) {
+                return stanza;
+            }
+        }
+    }
+}
+
+fn condition(stanza: &Stanza) -> Option<String> {
+    let error = stanza.child("error", "")?;
+    error.children().next().map(|it| it.name().to_owned())
+}
+
+const ROSTER: &str = "<query xmlns='jabber:iq:roster'/>";
+const ITEM: &str = "<query xmlns='jabber:iq:roster'><item jid='romeo@localhost' name='R'/></query>";
+
+#[test]
+fn a_component_reads_and_changes_rosters_and_hears_of_changes() {
+    let mut play = Play::begin(ALL);
+    let told = play.hears(|stanza| stanza.find("privilege", ns::PRIVILEGE).is_some());
+    let told = told.child("privilege", ns::PRIVILEGE).unwrap();
+    let perms: Vec<_> = told.children().map(|it| (it.attr("access"), it.attr("type"))).collect();
+    assert!(perms.contains(&(Some("roster"), Some("both"))), "{perms:?}");
+    assert!(perms.contains(&(Some("presence"), Some("roster"))), "{perms:?}");
+
+    play.asks("set", "juliet@localhost", ITEM);
+    let push = play.hears(|stanza| stanza.find("query", ns::ROSTER).is_some());
+    assert_eq!(push.head().from.as_ref().unwrap().as_str(), "juliet@localhost");
+    play.asks("get", "juliet@localhost", ROSTER);
+    let roster = play.hears(|stanza| {
+        stanza.head().id.as_deref() == Some("asked") && stanza.find("query", ns::ROSTER).is_some()
+    });
+    let roster = roster.child("query", ns::ROSTER).unwrap();
+    assert_eq!(roster.children().next().unwrap().attr("name"), Some("R"));
+    hears(&mut play.juliet, |it| {
+        it.child("query", ns::ROSTER).is_some_and(|q| q.children().count() == 1)
+    });
+    for nobody in ["nobody@localhost", "localhost"] {
+        play.asks("get", nobody, ROSTER);
+        assert!(condition(&play.answer()).is_some(), "{nobody}");
+    }
+}
+
+#[test]
+fn a_component_sends_messages_in_the_names_of_people() {
+    let mut play = Play::begin(ALL);
+    let wrapped = |from: &str| {
+        format!(
+            "<message from='pubsub2.localhost' to='localhost' id='m'><privilege xmlns='urn:xmpp:privilege:2'>\
+             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='{from}' \
+             to='romeo@localhost' type='chat'><body>of {from}</body></message></forwarded></privilege></message>"
+        )
+    };
+    play.program.say(&wrapped("juliet@localhost"));
+    let heard = hears_body(&mut play.romeo, "of juliet@localhost");
+    assert_eq!(heard.attr("from"), Some("juliet@localhost"));
+    for other in ["juliet@localhost/here", "juliet@b.example", "pubsub.localhost"] {
+        play.program.say(&wrapped(other));
+        let refused = play.hears(|stanza| stanza.find("error", "").is_some());
+        assert_eq!(condition(&refused).as_deref(), Some("forbidden"), "{other}");
+    }
+}
+
+#[test]
+fn a_component_asks_in_the_names_of_people() {
+    let mut play = Play::begin(ALL);
+    let wrapped = |inner: &str| {
+        format!("<privileged_iq xmlns='urn:xmpp:privilege:2'>{inner}</privileged_iq>")
+    };
+    let ping = "<iq xmlns='jabber:client' type='get' to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
+    play.asks("get", "juliet@localhost", &wrapped(ping));
+    let answer = play.answer();
+    let forwarded = answer.child("privilege", ns::PRIVILEGE).unwrap();
+    let inner = xmpp::forward::read(xmpp::forward::inner(&forwarded).unwrap()).unwrap();
+    assert_eq!(inner.head().id.as_deref(), Some("p"));
+    assert_eq!(inner.head().to.as_ref().unwrap().as_str(), "juliet@localhost");
+
+    // What is the account's own.
+    let private = "<query xmlns='jabber:iq:private'><a xmlns='urn:a'>kept</a></query>";
+    let set = format!(
+        "<iq xmlns='jabber:client' type='set' id='s' from='juliet@localhost'>{private}</iq>"
+    );
+    play.asks("set", "juliet@localhost", &wrapped(&set));
+    assert!(play.answer().find("privilege", ns::PRIVILEGE).is_some());
+    play.juliet.send(
+        "<iq type='get' id='g'><query xmlns='jabber:iq:private'><a xmlns='urn:a'/></query></iq>",
+    );
+    let kept = hears(&mut play.juliet, |it| it.attr("id") == Some("g"));
+    assert_eq!(kept.children().next().unwrap().children().next().unwrap().text(), "kept");
+
+    let roster =
+        "<iq xmlns='jabber:client' type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
+    for (ty, to, inner) in [
+        ("set", "juliet@localhost", ping.to_owned()),
+        ("get", "juliet@localhost", roster.to_owned()),
+        ("get", "juliet@localhost", ping.replace("to=", "from='romeo@localhost' to=")),
+        ("get", "juliet@localhost", ping.replace("jabber:client", "urn:x")),
+        ("get", "nobody@localhost", ping.to_owned()),
+        ("get", "localhost", ping.to_owned()),
+    ] {
+        play.asks(ty, to, &wrapped(&inner));
+        assert_eq!(condition(&play.answer()).as_deref(), Some("forbidden"), "{to} {inner}");
+    }
+}
+
+#[test]
+fn a_component_hears_who_comes_and_goes() {
+    let mut play = Play::begin(ALL);
+    let shown = |from: &'static str, ty: Option<&'static str>| {
+        move |stanza: &Stanza| {
+            stanza.kind().name() == "presence"
+                && stanza.kind().type_str() == ty
+                && stanza.head().from.as_ref().is_some_and(|it| it.as_str() == from)
+        }
+    };
+    let login =
+        Login { address: play.stage.c2s, domain: "localhost", name: "juliet", password: PASSWORD };
+    let mut balcony = Client::log_in(&login);
+    balcony.bind("balcony");
+    balcony.send("<presence><show>chat</show></presence>");
+    let seen = play.hears(shown("juliet@localhost/balcony", None));
+    assert_eq!(seen.child("show", "").unwrap().text(), "chat");
+    balcony.send("<presence type='unavailable'/>");
+    play.hears(shown("juliet@localhost/balcony", Some("unavailable")));
+    // Those whom people see.
+    play.juliet.send("<presence to='romeo@localhost' type='subscribe'/>");
+    hears(&mut play.romeo, |it| it.attr("type") == Some("subscribe"));
+    play.romeo.send("<presence to='juliet@localhost' type='subscribed'/>");
+    play.hears(shown("romeo@localhost/here", None));
+}
+
+#[test]
+fn without_a_privilege_nothing_of_that_is_done_or_told() {
+    let mut play = Play::begin("privilege = { roster = 'get', push = false }\n");
+    play.asks("set", "juliet@localhost", ITEM);
+    assert_eq!(condition(&play.answer()).as_deref(), Some("forbidden"));
+    let inner = "<iq xmlns='jabber:client' type='get' to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
+    play.asks(
+        "get",
+        "juliet@localhost",
+        &format!("<privileged_iq xmlns='urn:xmpp:privilege:2'>{inner}</privileged_iq>"),
+    );
+    assert_eq!(condition(&play.answer()).as_deref(), Some("forbidden"));
+    play.juliet.send(format!("<iq type='set' id='i'>{ITEM}</iq>"));
+    hears(&mut play.juliet, |it| it.attr("id") == Some("i"));
+    play.asks("get", "juliet@localhost", ROSTER);
+    let next = play.program.hears();
+    assert_eq!(next.head().id.as_deref(), Some("asked"), "neither a push nor presence");
+}
