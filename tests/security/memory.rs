@@ -7,10 +7,11 @@ use super::wire::{HEADER, Wire, get};
 use crate::stage::Stage;
 
 /// What one hoarder makes the server keep: most of a stanza that never ends.
-const HOARD: usize = 3 << 20;
-/// How much the server may have above what it has at rest, and how many hoarders are more than that.
-const ROOM: u64 = 48 << 20;
-const HOARDERS: usize = 30;
+const HOARD: usize = 240 << 10;
+/// How much the server may have above what it has at rest, and how many hoarders are more than that, of these accounts.
+const ROOM: u64 = 24 << 20;
+const HOARDERS: usize = 110;
+const NAMES: [&str; 6] = ["tybalt", "juliet", "romeo", "paris", "abram", "samson"];
 /// No state of the server takes longer to show.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -41,15 +42,13 @@ fn is_let_in(stage: &Stage) -> bool {
 #[test]
 fn where_memory_comes_to_its_end_nobody_new_comes_in_and_nobody_inside_is_hurt() {
     let budget = at_rest() + ROOM;
-    let stage = Stage::start(&format!(
-        "memory_bytes = {budget}\n[limits]\nstanza_bytes = 4194304\nbytes_burst = 8388608"
-    ));
-    stage.add_accounts(&["tybalt", "juliet"]);
+    let stage = Stage::start(&format!("memory_bytes = {budget}"));
+    stage.add_accounts(&NAMES);
     let bystander = Bystander::beside(&stage);
     let mut hoarders = Vec::new();
     let body = "x".repeat(HOARD);
     while pressure(&stage) == 0 && hoarders.len() < HOARDERS {
-        let name = ["tybalt", "juliet"][hoarders.len() % 2];
+        let name = NAMES[hoarders.len() % NAMES.len()];
         let mut wire = Wire::bound(&stage, name, &format!("hoard-{}", hoarders.len()));
         wire.say(&format!("<message to='juliet@localhost'><body>{body}"));
         hoarders.push(wire);

@@ -240,6 +240,8 @@ impl Visit {
                 }
                 Came::Settled => effects.push(Effect::Acknowledge),
                 Came::Stop => {
+                    // What is told now does not come again (XEP-0198 §4).
+                    effects.extend(self.ledger.is_some().then_some(Effect::Acknowledge));
                     let error = StreamError::from(StreamCondition::SystemShutdown);
                     self.machine.close(Some(error), &mut effects);
                 }
