@@ -76,8 +76,9 @@ async def people_register_with_a_gateway_of_slixmpp_and_talk_through_it(stage):
         await user.hears("presence", type="subscribed", bare="mercutio@legacy.localhost")
         await user.hears("presence", type="subscribe", bare="mercutio@legacy.localhost")
         user.send_presence_subscription("mercutio@legacy.localhost", ptype="subscribed")
-        await user.settle()
-        assert user.client_roster["mercutio@legacy.localhost"]["subscription"] == "both"
+        async with asyncio.timeout(SECONDS):
+            while user.client_roster["mercutio@legacy.localhost"]["subscription"] != "both":
+                await user.settle()
         for body in ("hold, tybalt", "a plague o' both your houses <&>"):
             await user.say("mercutio@legacy.localhost", body)
             await user.hears("message", bare="mercutio@legacy.localhost", body=body.upper())
