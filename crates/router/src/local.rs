@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use proto::session::HomeWord;
 use proto::wire::Crossing;
-use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Route};
+use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Receipt, Route};
 use tokio::sync::Notify;
 use xmpp::{BareJid, Bucket, Epoch, Origin, Shard};
 
@@ -407,17 +407,13 @@ impl Local {
         if bucket.is_some() {
             return Some(envelope);
         }
-        if matches!(envelope.to, Route::Copy(_)) {
+        match envelope.to {
             // Whoever gives the copy must not take it for kept.
-            self.host.refuse(envelope, Refusal::NoOwner);
-            return None;
-        }
-        if let Route::Line(line) = envelope.to {
-            route(vec![Envelope { to: Route::Component(line.domain), ..envelope }]);
-            return None;
-        }
-        if let Some(receipt) = envelope.receipt {
-            receipt.release();
+            Route::Copy(_) => self.host.refuse(envelope, Refusal::NoOwner),
+            Route::Line(line) => {
+                route(vec![Envelope { to: Route::Component(line.domain), ..envelope }]);
+            }
+            _ => envelope.receipt.into_iter().for_each(Receipt::release),
         }
         None
     }
