@@ -7,6 +7,7 @@
 //! | [`context`] | one turn: time, chance, right, cause, and what the turn causes |
 //! | [`extension`] | what one XEP adds to one kind of entity |
 //! | [`answer`] | requests to a domain or service, answered by its extensions |
+//! | `ping` | pings to a domain or service |
 //! | [`command`] | ad-hoc commands of an entity: found, permitted, run |
 //! | [`slot`] | the private state of extensions |
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
@@ -30,6 +31,7 @@ pub mod figures;
 pub mod host;
 pub mod mirror;
 mod order;
+mod ping;
 pub mod powers;
 pub mod refuse;
 mod repeats;

@@ -9,7 +9,7 @@ use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 use crate::service::{self, Proxy};
 
 /// The extensions of a service, in order.
-pub static EXTENSIONS: Extensions<Proxy> = Extensions::new(&[BYTESTREAMS, DISCO, PING]);
+pub static EXTENSIONS: Extensions<Proxy> = Extensions::new(&[BYTESTREAMS, DISCO, Extension::PING]);
 
 /// What the service is (§4).
 pub const IDENTITY: (&str, &str) = ("proxy", "bytestreams");
@@ -58,15 +58,6 @@ const DISCO: Extension<Proxy> = Extension {
     ..Extension::NONE
 };
 
-const PING: Extension<Proxy> = Extension {
-    number: "0199",
-    title: "XMPP Ping",
-    version: "2.0.1",
-    features: &[ns::PING],
-    iqs: &[Iq { ty: IqType::Get, name: "ping", ns: ns::PING, who: Who::Anybody, handle: ping }],
-    ..Extension::NONE
-};
-
 fn info(
     _: &mut Proxy,
     request: &Request,
@@ -84,10 +75,6 @@ fn items(
 ) -> Result<Answer, StanzaError> {
     no_node(request)?;
     Ok(Answer::Result(Element::new("query", ns::DISCO_ITEMS)))
-}
-
-fn ping(_: &mut Proxy, _: &Request, _: &mut Context<'_, Proxy>) -> Result<Answer, StanzaError> {
-    Ok(Answer::Done)
 }
 
 fn no_node(request: &Request) -> Result<(), StanzaError> {

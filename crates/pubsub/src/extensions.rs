@@ -1,7 +1,6 @@
 //! Owns the ordered list of a service's extensions.
 
 mod disco;
-mod ping;
 mod pubsub;
 
 use entity::{Extension, Extensions};
@@ -11,4 +10,4 @@ use crate::service::Service;
 /// The extensions of a service, in order.
 pub static EXTENSIONS: Extensions<Service> = Extensions::new(LIST);
 
-const LIST: &[Extension<Service>] = &[pubsub::EXTENSION, disco::EXTENSION, ping::EXTENSION];
+const LIST: &[Extension<Service>] = &[pubsub::EXTENSION, disco::EXTENSION, Extension::PING];

@@ -7,7 +7,6 @@
 mod answers;
 mod commands;
 mod disco;
-mod ping;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

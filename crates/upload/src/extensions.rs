@@ -9,7 +9,7 @@ use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 use crate::service::{self, Upload};
 
 /// The extensions of a service, in order.
-pub static EXTENSIONS: Extensions<Upload> = Extensions::new(&[UPLOAD, DISCO, PING]);
+pub static EXTENSIONS: Extensions<Upload> = Extensions::new(&[UPLOAD, DISCO, Extension::PING]);
 
 /// What the service is (§3).
 pub const IDENTITY: (&str, &str) = ("store", "file");
@@ -54,15 +54,6 @@ const DISCO: Extension<Upload> = Extension {
     ..Extension::NONE
 };
 
-const PING: Extension<Upload> = Extension {
-    number: "0199",
-    title: "XMPP Ping",
-    version: "2.0.1",
-    features: &[ns::PING],
-    iqs: &[Iq { ty: IqType::Get, name: "ping", ns: ns::PING, who: Who::Anybody, handle: ping }],
-    ..Extension::NONE
-};
-
 /// With the most bytes of a file (XEP-0363 §3).
 fn info(
     _: &mut Upload,
@@ -84,10 +75,6 @@ fn items(
 ) -> Result<Answer, StanzaError> {
     no_node(request)?;
     Ok(Answer::Result(Element::new("query", ns::DISCO_ITEMS)))
-}
-
-fn ping(_: &mut Upload, _: &Request, _: &mut Context<'_, Upload>) -> Result<Answer, StanzaError> {
-    Ok(Answer::Done)
 }
 
 fn no_node(request: &Request) -> Result<(), StanzaError> {

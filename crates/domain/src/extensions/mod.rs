@@ -10,7 +10,6 @@ pub mod external_services;
 pub mod invite;
 pub mod last;
 pub mod outage;
-pub mod ping;
 pub mod time;
 pub mod version;
 
@@ -32,7 +31,7 @@ const LIST: &[Extension<Domain>] = &[
     invite::EXTENSION,
     admin::EXTENSION,
     last::EXTENSION,
-    ping::EXTENSION,
+    Extension::PING,
     time::EXTENSION,
     version::EXTENSION,
 ];
