@@ -14,6 +14,7 @@ mod s2s;
 mod serve;
 mod session;
 mod store;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +65,10 @@ enum Command {
     /// Check, print and explain the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Write accounts into a file that other servers read too (XEP-0227)
+    Export(transfer::Export),
+    /// Take accounts in from such a file
+    Import(transfer::Import),
     /// Copy the store from one engine to another
     #[command(subcommand)]
     Store(store::Command),
@@ -117,6 +122,8 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Config(command)) => config::run(&config, command),
         Some(Command::Cert(command)) => cert::run(&config, command),
         Some(Command::Store(command)) => store::run(&config, command),
+        Some(Command::Export(export)) => transfer::export(&config, &export),
+        Some(Command::Import(import)) => transfer::import(&config, &import),
         Some(Command::Completions { .. }) => Ok(()),
     }
 }

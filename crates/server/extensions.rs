@@ -19,6 +19,7 @@ pub fn table() -> Vec<Line> {
         lines(&upload::EXTENSIONS),
         lines(&proxy::EXTENSIONS),
         gates(),
+        files(),
     ])
 }
 
@@ -40,6 +41,13 @@ fn gates() -> Vec<Line> {
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
     spoken.map(line).into()
+}
+
+/// What is read and written as files.
+fn files() -> Vec<Line> {
+    let (number, version) = ("0227", "1.1");
+    let title = "Portable Import/Export Format for XMPP-IM Servers";
+    vec![Line { number, title, version, entities: vec!["command line"] }]
 }
 
 /// What the server's answers are made from: clients look for the features of accounts and sessions at the

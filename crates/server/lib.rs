@@ -19,6 +19,7 @@
 //! | `retention` | the end of old archived messages |
 //! | `uploads` | where files are that people bring |
 //! | `waiting` | sessions that wait to be resumed over a restart |
+//! | `transfer` | accounts as files of XEP-0227 |
 //! | [`telemetry`] | logs, traces, and what is said of panics |
 //! | [`signal`] | signals of the operating system |
 //! | [`command`] | the command line, one file per subcommand |
@@ -42,6 +43,7 @@ mod retention;
 mod rooms;
 pub mod signal;
 pub mod telemetry;
+mod transfer;
 mod uploads;
 mod waiting;
 pub mod wiring;

@@ -37,6 +37,7 @@ use crate::memory::Memory;
 use crate::metrics::Sources;
 use crate::readiness::Signs;
 use crate::rooms::Held;
+use crate::transfer::Transfer;
 use crate::waiting::Waiting;
 use crate::{bytestreams, retention, uploads};
 
@@ -153,6 +154,7 @@ impl Server {
         watched.watch(others.as_ref(), components.as_ref());
         let [unready, dead] = checks(read_signs(&foundation, &router, shared.canaries));
         let services = web::Services {
+            transfer: Transfer::new(&administration.accounts, foundation.archive_ids()),
             administration,
             members,
             rooms: hold_rooms(&foundation, &router, &rooms),
@@ -168,8 +170,7 @@ impl Server {
         let proxy = proxy.start();
         let web = web::start(listening(config), &socket_path(&config.data_dir), services)?;
         administration::tell_port(&port, web.https_addresses());
-        actix_rt::spawn(foundation.claim_on());
-        retain(config, &foundation.store);
+        look_after(config, &foundation);
         web.set_ready(true);
         let lets_go_over = config.cluster.lets_go_over();
         Ok(Self {
@@ -309,9 +310,12 @@ fn hold_rooms(
     Arc::new(Held { store, router, shared: Arc::clone(rooms) })
 }
 
-fn retain(config: &Config, store: &SharedStore) {
-    if config.archive.retention_days > 0 {
-        actix_rt::spawn(retention::keep(Arc::clone(store), config.archive.retention_days));
+/// What goes on as long as the server runs.
+fn look_after(config: &Config, foundation: &Foundation) {
+    actix_rt::spawn(foundation.claim_on());
+    let (store, days) = (Arc::clone(&foundation.store), config.archive.retention_days);
+    if days > 0 {
+        actix_rt::spawn(retention::keep(store, days));
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`claim`] | taking one of few places, whoever else tries at the same time |
 //! | [`administration`] | all of it for whoever runs a server, and sessions |
 //! | [`policy`] | who may register, under which names, with which passwords |
+//! | [`directory`] | people who want to be found |
 //! | [`invitation`] | invitations and their tokens |
 //! | [`form`] | the words of XEP-0077 |
 //! | [`registrar`] | registration before log-in |
@@ -15,6 +16,7 @@
 pub mod accounts;
 pub mod administration;
 pub mod claim;
+pub mod directory;
 pub mod form;
 pub mod invitation;
 pub mod policy;

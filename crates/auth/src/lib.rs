@@ -32,6 +32,7 @@ mod identity;
 pub mod mechanism;
 pub mod offer;
 pub mod plain;
+pub mod portable;
 pub mod saslprep;
 pub mod scram;
 pub mod sealed;

@@ -22,6 +22,7 @@
 //! | [`manage`] | lists of people, read and changed (§5.6, §5.7, §8.8, §8.9) |
 //! | [`notice`] | what is told, and to whom |
 //! | [`disco`] | nodes and items discovered (§5.2 to §5.5) |
+//! | [`portable`] | nodes in files of XEP-0227 |
 //! | [`rows`] | the shape of rows |
 
 pub mod access;
@@ -37,6 +38,7 @@ pub mod manage;
 pub mod node;
 pub mod notice;
 pub mod owner;
+pub mod portable;
 pub mod publish;
 pub mod request;
 pub mod retract;

@@ -155,6 +155,14 @@ fn offline<T>(
     config: &Config,
     act: impl AsyncFnOnce(&Accounts) -> Result<T, AccountError>,
 ) -> anyhow::Result<T> {
+    on_foundation(config, async |foundation| act(&foundation.accounts(config)).await)
+}
+
+/// The same with all that stands before a server begins.
+pub(super) fn on_foundation<T>(
+    config: &Config,
+    act: impl AsyncFnOnce(&Arc<Foundation>) -> Result<T, AccountError>,
+) -> anyhow::Result<T> {
     if config.cluster.has_others() {
         anyhow::bail!(
             "no server runs on {}: a member of a cluster changes accounts while it runs",
@@ -163,9 +171,7 @@ fn offline<T>(
     }
     actix_rt::System::new().block_on(async {
         let foundation = Arc::new(Foundation::lay(config).await?);
-        let accounts = foundation.accounts(config);
-        let done = act(&accounts).await;
-        drop(accounts);
+        let done = act(&foundation).await;
         if let Some(foundation) = Arc::into_inner(foundation) {
             foundation.close().await;
         }
@@ -195,7 +201,7 @@ fn list(config: &Config, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec<Line>> {
+pub(super) fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec<Line>> {
     if let Some(client) = Client::connect(&config.data_dir)? {
         let after = after.map(|jid| format!("&after={}", segment(&jid))).unwrap_or_default();
         return client.get(&format!("/api/v1/accounts?limit={PAGE}{after}"));

@@ -1,6 +1,6 @@
 //! Owns the way from the command line to a running server: HTTP on the Unix socket in the data directory.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +54,35 @@ impl Client {
     pub(super) fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
         let body = self.request("GET", path, None)?;
         Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// As [`Client::post`], with a body that is written already.
+    pub(super) fn post_bytes<T: DeserializeOwned>(
+        self,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<T> {
+        Ok(serde_json::from_slice(&self.request("POST", path, Some(body))?)?)
+    }
+
+    /// One request whose answer, of any length, is written as it comes. Its end is told apart from a connection that
+    /// broke: the last chunk is empty (RFC 9112 §7.1).
+    pub(super) fn download(mut self, path: &str, out: &mut impl Write) -> anyhow::Result<()> {
+        write!(self.stream, "GET {path} HTTP/1.1\r\nHost: rookery\r\nConnection: close\r\n\r\n")?;
+        let mut answer = BufReader::new(self.stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            line(&mut answer, &mut head)?;
+        }
+        if head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
+            return take_chunks(answer, out);
+        }
+        let mut body = Vec::new();
+        answer.take(ANSWER_BYTES).read_to_end(&mut body)?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => anyhow::bail!("{}", problem.error),
+            Err(_) => anyhow::bail!("the server's answer is not understood"),
+        }
     }
 
     /// One request that makes something, whose answer is JSON.
@@ -119,6 +148,32 @@ fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
     Some((status, &answer[end + 4..]))
 }
 
+/// The most that a line of an answer's head, or one that begins a chunk, may be long.
+const LINE_BYTES: u64 = 8 << 10;
+
+fn line(answer: &mut impl BufRead, into: &mut String) -> anyhow::Result<()> {
+    let count = answer.take(LINE_BYTES).read_line(into)?;
+    anyhow::ensure!(count > 0 && into.ends_with('\n'), "the server's answer broke off");
+    Ok(())
+}
+
+/// A body in chunks, without trailers (RFC 9112 §7.1).
+fn take_chunks(mut answer: impl BufRead, out: &mut impl Write) -> anyhow::Result<()> {
+    loop {
+        let mut head = String::new();
+        line(&mut answer, &mut head)?;
+        let size = head.split(';').next().unwrap_or_default().trim();
+        let size = u64::from_str_radix(size, 16)
+            .map_err(|_| anyhow::anyhow!("the server's answer is not understood"))?;
+        let count = std::io::copy(&mut answer.by_ref().take(size), out)?;
+        anyhow::ensure!(count == size, "the server's answer broke off");
+        line(&mut answer, &mut String::new())?;
+        if size == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// A path segment: everything but letters, digits and `-._~` written as octets.
 pub(super) fn segment(text: &str) -> String {
     text.bytes()
@@ -139,6 +194,19 @@ mod tests {
     fn answers_are_split_into_status_and_body() {
         assert_eq!(split(b"HTTP/1.0 404 Not Found\r\na: b\r\n\r\n{}"), Some((404, &b"{}"[..])));
         assert_eq!(split(b"junk"), None);
+    }
+
+    #[test]
+    fn chunks_end_with_an_empty_one_or_broke_off() {
+        let take = |answer: &str| {
+            let mut out = Vec::new();
+            take_chunks(answer.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(take("3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n").unwrap(), "abc0123456789");
+        for broken in ["", "3\r\nab", "3\r\nabc\r\n", "3\r\nabc\r\n0\r\n", "x\r\nabc\r\n0\r\n\r\n"]
+        {
+            assert!(take(broken).is_err(), "{broken:?}");
+        }
     }
 
     #[test]

@@ -71,7 +71,10 @@ impl Batch {
 }
 
 impl Write {
-    fn len(&self) -> usize {
+    /// About how many bytes it will take.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no write is empty")]
+    pub fn len(&self) -> usize {
         const NAMES: usize = 96;
         NAMES
             + match self {

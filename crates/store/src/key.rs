@@ -44,6 +44,8 @@ pub enum Kind {
     Invitation = 30,
     /// Who is about to make an account of this name.
     Claim = 31,
+    /// What others may find an account by (XEP-0055); one row of who wants to be found.
+    Directory = 32,
     /// One row per slot for a file that the account was given (XEP-0363), by the file's name.
     Upload = 40,
     /// One row per client that logs in by tokens (XEP-0484), by a hash of its name.
@@ -93,6 +95,7 @@ impl Kind {
         Self::Listing,
         Self::Invitation,
         Self::Claim,
+        Self::Directory,
         Self::Upload,
         Self::Token,
     ];

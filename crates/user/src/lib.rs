@@ -23,6 +23,7 @@
 //! | [`leaving`] | the end of an account (XEP-0077 §3.2) |
 //! | [`pep`] | the account's nodes, and who wants events of them (XEP-0163) |
 //! | [`offline`] | messages that nobody took yet (XEP-0160) |
+//! | [`portable`] | the account as a file of XEP-0227 |
 //! | [`figures`] | what is counted |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 
@@ -37,6 +38,7 @@ mod leaving;
 pub mod offline;
 pub mod outbound;
 pub mod pep;
+pub mod portable;
 pub mod presence;
 pub mod roster;
 mod rules;

@@ -15,6 +15,7 @@
 mod drain;
 mod meter;
 pub(crate) mod refused;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use refused::Refused;
 
 pub use drain::deliver;
 pub(crate) use drain::{drain_of, go_on_with, is_behind, session_ended, taken};
+pub(crate) use stored::Stored;
 
 /// What disco says of an account because of it (§4).
 pub const EXTENSION: Extension<User> = Extension {

@@ -6,11 +6,13 @@
 //! |---|---|
 //! | `iq` | roster get and roster set |
 //! | `outbox` | words of subscription until contacts have them |
+//! | `portable` | in files of XEP-0227 |
 //! | `push` | items as clients see them, pushes to interested resources |
 //! | `row` | items, requests and the version as rows of the store |
 
 mod iq;
 pub(crate) mod outbox;
+mod portable;
 mod push;
 mod row;
 #[cfg(test)]
@@ -30,6 +32,8 @@ use crate::subscription::{Standing, State};
 pub(crate) use iq::check_room;
 pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 use outbox::Outbox;
+pub use portable::shown;
+pub(crate) use portable::{requests_in, row_of_request, rows_of};
 pub(crate) use push::{Push, push};
 
 /// A longer request waits without what it says, so that nobody can fill the store with them.
@@ -321,12 +325,6 @@ impl Item {
         let ask = after.state.is_pending_out();
         Self { subscription, ask, approved: after.approved, ..self }
     }
-}
-
-/// A roster as its owner is shown it (§2.1.4), out of its rows; nothing where they cannot be read.
-#[must_use]
-pub fn shown(rows: &[Row]) -> xmpp::Element {
-    Roster::load(rows).unwrap_or_default().element()
 }
 
 /// Keeps an edit, in the turn in which it was made. `then` follows when it is durable, with the push that

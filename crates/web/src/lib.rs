@@ -17,6 +17,7 @@
 //! | [`metrics`] | the text form of Prometheus |
 //! | [`rooms`] | what may be done to rooms |
 //! | [`serve`] | listeners, started and stopped |
+//! | [`transfer`] | accounts as files |
 //! | [`upload`] | files that clients bring and have |
 
 pub mod administration;
@@ -33,6 +34,7 @@ pub mod members;
 pub mod metrics;
 pub mod rooms;
 pub mod serve;
+pub mod transfer;
 pub mod upload;
 
 pub use health::Unmet;

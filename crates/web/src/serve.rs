@@ -35,6 +35,8 @@ const BODY_BYTES: usize = 64 << 10;
 pub struct Services {
     /// Accounts, sessions, invitations.
     pub administration: Administration,
+    /// Accounts as files.
+    pub transfer: Arc<dyn crate::transfer::Transfer>,
     /// Rooms.
     pub rooms: Arc<dyn Rooms>,
     /// The way to actors.
@@ -132,6 +134,7 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
             .app_data(data.clone())
             .app_data(web::JsonConfig::default().limit(BODY_BYTES))
             .configure(administration::routes)
+            .configure(crate::transfer::routes)
             .configure(invitations::routes)
             .configure(rooms::routes)
             .configure(crate::cluster::routes)

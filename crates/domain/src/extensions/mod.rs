@@ -10,6 +10,7 @@ pub mod external_services;
 pub mod invite;
 pub mod last;
 pub mod outage;
+pub mod search;
 pub mod time;
 pub mod version;
 
@@ -30,6 +31,7 @@ const LIST: &[Extension<Domain>] = &[
     commands::EXTENSION,
     invite::EXTENSION,
     admin::EXTENSION,
+    search::EXTENSION,
     last::EXTENSION,
     Extension::PING,
     time::EXTENSION,

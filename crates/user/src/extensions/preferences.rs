@@ -70,6 +70,19 @@ pub fn wants(user: &User, peer: &Jid, config: &Config) -> bool {
     }
 }
 
+/// What the owner said, out of rows.
+pub(crate) fn in_rows(rows: &[store::Row]) -> Option<Element> {
+    let is = |row: &&store::Row| row.kind == Kind::Setting && row.item == ITEM.as_bytes();
+    Element::parse(&rows.iter().find(is)?.value).ok()
+}
+
+/// The row of what a file says of it; none for what cannot be understood.
+pub(crate) fn rows_of(owner: &xmpp::BareJid, prefs: &Element) -> Vec<Write> {
+    let key = Key::new(owner.clone(), Kind::Setting, ITEM);
+    let put = |_| Write::Put(key, prefs.to_bytes().into());
+    Preferences::parse(prefs).ok().map(put).into_iter().collect()
+}
+
 /// Takes the account's row.
 pub(super) fn load(user: &mut User) -> Result<(), LoadError> {
     let Some(row) = take_setting(user, ITEM) else {

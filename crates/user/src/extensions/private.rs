@@ -91,6 +91,16 @@ fn keep(request: Request, puts: Vec<(Key, Vec<u8>)>, cx: &mut Context<'_, User>)
     });
 }
 
+/// The rows of what a file has of it (XEP-0227 §4.6).
+pub(crate) fn rows_of(owner: &xmpp::BareJid, query: &Element) -> Vec<Write> {
+    let children = query.children().filter(|child| scoped(child).is_ok());
+    let put = |child: &Element| {
+        let item = format!("{} {}", child.name(), child.ns());
+        Write::Put(Key::new(owner.clone(), Kind::Private, item), child.to_bytes().into())
+    };
+    children.map(put).collect()
+}
+
 /// Whether what is there and not replaced leaves room.
 fn fits(rows: &[Row], puts: &[(Key, Vec<u8>)], limits: &Accounts) -> bool {
     let replaced = |row: &&Row| puts.iter().any(|(key, _)| key.item == row.item);
