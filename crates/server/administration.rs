@@ -15,6 +15,7 @@ use xmpp::BareJid;
 use crate::config::Config;
 use crate::federation::Watched;
 use crate::foundation::Foundation;
+use crate::rooms::Held;
 
 /// All of it; and where the port of HTTPS is put when it is known, for pages about invitations.
 pub(crate) fn make(
@@ -64,10 +65,12 @@ pub(crate) fn meet_members(
     foundation: &Foundation,
     router: &Router,
     watched: &Arc<Watched>,
+    rooms: &Held,
 ) -> web::Members {
     let cluster = &foundation.cluster;
     let (peers, federation) = (cluster.peers().cloned(), Arc::clone(watched) as _);
-    let members = web::Members { router: router.clone(), plan: cluster.plan(), peers, federation };
+    let (router, plan, rooms) = (router.clone(), cluster.plan(), Arc::new(rooms.clone()));
+    let members = web::Members { router, plan, peers, federation, rooms };
     members.serve();
     members
 }

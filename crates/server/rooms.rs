@@ -13,15 +13,29 @@ use store::{Kind, SharedStore};
 use web::rooms::{Later, RoomDetail, RoomLine, Rooms};
 use xmpp::{BareJid, Jid, Stanza};
 
+use crate::config::Config;
+use crate::foundation::Foundation;
+
 /// The rooms of this server, for administration.
 #[derive(Clone)]
 pub(crate) struct Held {
-    pub(crate) store: SharedStore,
-    pub(crate) router: Router,
+    store: SharedStore,
+    router: Router,
     pub(crate) shared: Arc<room::Shared>,
 }
 
 impl Held {
+    /// Rooms of this member, which are yet to be entered.
+    pub(crate) fn new(
+        config: &Config,
+        foundation: &Foundation,
+        router: &Router,
+    ) -> anyhow::Result<Self> {
+        let settings = room::Config { ids: foundation.archive_ids(), ..config.room()? };
+        let (store, router) = (Arc::clone(&foundation.store), router.clone());
+        Ok(Self { store, router, shared: Arc::new(room::Shared::new(settings)) })
+    }
+
     /// A room as it is kept; none where there is none.
     async fn load(&self, jid: &BareJid) -> Result<Option<Room>, store::Error> {
         let Some(fence) = self.router.owners_fence(jid) else { return Ok(None) };
@@ -32,17 +46,18 @@ impl Held {
         Ok(room.filter(|room| matches!(room.phase, Phase::Open | Phase::Locked)))
     }
 
-    fn line(&self, room: &Room) -> RoomLine {
+    fn line(room: &Room) -> RoomLine {
         RoomLine {
             jid: room.jid.to_string(),
             name: room.settings.name.clone(),
             public: room.settings.public,
             persistent: room.settings.persistent,
-            occupants: self.shared.occupants(&room.jid),
+            member: None,
+            occupants: None,
         }
     }
 
-    fn detail(&self, room: &Room) -> RoomDetail {
+    fn detail(room: &Room) -> RoomDetail {
         let people = |affiliation| {
             let list = room.affiliations.of_affiliation(affiliation);
             list.map(|(jid, _)| jid.to_string()).collect()
@@ -50,7 +65,7 @@ impl Held {
         let subject = room.subject.as_ref().and_then(|it| it.child("subject", ""));
         let birth = room.birth.as_ref();
         RoomDetail {
-            line: self.line(room),
+            line: Self::line(room),
             description: room.settings.description.clone(),
             subject: subject.map(|it| it.text()).unwrap_or_default(),
             creator: birth.map(|birth| birth.creator.to_string()).unwrap_or_default(),
@@ -69,6 +84,10 @@ impl Held {
 }
 
 impl Rooms for Held {
+    fn occupants(&self, room: &BareJid) -> usize {
+        self.shared.occupants(room)
+    }
+
     fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomLine>> {
         let held = self.clone();
         Box::pin(async move {
@@ -77,7 +96,7 @@ impl Rooms for Held {
             loop {
                 let owners = held.store.owners(Kind::Room, after, limit).await?;
                 for jid in &owners {
-                    lines.extend(held.load(jid).await?.map(|room| held.line(&room)));
+                    lines.extend(held.load(jid).await?.map(|room| Self::line(&room)));
                 }
                 if owners.len() < limit || !lines.is_empty() {
                     return Ok(lines);
@@ -89,7 +108,7 @@ impl Rooms for Held {
 
     fn show(&self, room: BareJid) -> Later<Option<RoomDetail>> {
         let held = self.clone();
-        Box::pin(async move { Ok(held.load(&room).await?.map(|room| held.detail(&room))) })
+        Box::pin(async move { Ok(held.load(&room).await?.map(|room| Self::detail(&room))) })
     }
 
     fn destroy(&self, room: &BareJid, reason: Option<&str>) {

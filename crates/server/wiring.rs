@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::Administration;
+use accounts::{Administration, Admission};
 use actix_rt::{Arbiter, ArbiterHandle};
 use c2s::{Gate, Services, StoredAccounts, Tls};
 use domain::Domain;
@@ -82,18 +82,17 @@ struct Shared {
 impl Shared {
     fn new(
         config: &Config,
-        (foundation, proxy): (&Foundation, &bytestreams::Ready),
+        (foundation, proxy, room): (&Foundation, &bytestreams::Ready, &Arc<room::Shared>),
         administration: &Administration,
     ) -> anyhow::Result<Self> {
         let (ids, figures) = (foundation.archive_ids(), Arc::<Figures>::default());
         let powers = Arc::new(config.powers(&foundation.secret(b"powers")));
-        let mut user =
-            user::Config { ids: ids.clone(), powers: Arc::clone(&powers), ..config.user() };
+        let mut user = user::Config { ids, powers: Arc::clone(&powers), ..config.user() };
         user.registration.invitations = Some(administration.accounts.clone());
         let administration = Some(Arc::new(administration.clone()));
         Ok(Self {
             user: Arc::new(user),
-            room: Arc::new(room::Shared::new(room::Config { ids, ..config.room()? })),
+            room: Arc::clone(room),
             pubsub: Arc::new(config.pubsub()?),
             upload: Arc::new(uploads::settings(config, foundation)?),
             proxy: Arc::clone(&proxy.shared),
@@ -124,11 +123,12 @@ impl Server {
         let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let watched = Arc::<Watched>::default();
-        let members = administration::meet_members(&foundation, &router, &watched);
+        let rooms = Held::new(config, &foundation, &router)?;
+        let members = administration::meet_members(&foundation, &router, &watched, &rooms);
         let operators = (&router, &members);
         let (administration, port) = administration::make(&foundation, config, operators)?;
-        let shared = Shared::new(config, (&foundation, &proxy), &administration)?;
-        let rooms = Arc::clone(&shared.room);
+        let rooms = rooms.shared;
+        let shared = Shared::new(config, (&foundation, &proxy, &rooms), &administration)?;
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let files = uploads::open(config, &foundation, &router)?;
@@ -157,7 +157,6 @@ impl Server {
             transfer: Transfer::new(&administration.accounts, foundation.archive_ids()),
             administration,
             members,
-            rooms: hold_rooms(&foundation, &router, &rooms),
             router: router.clone(),
             metrics: Arc::new(move || sources.page()),
             unready,
@@ -300,16 +299,6 @@ impl Server {
     }
 }
 
-/// The rooms of this server, for administration.
-fn hold_rooms(
-    foundation: &Foundation,
-    router: &Router,
-    rooms: &Arc<room::Shared>,
-) -> Arc<dyn web::rooms::Rooms> {
-    let (store, router) = (Arc::clone(&foundation.store), router.clone());
-    Arc::new(Held { store, router, shared: Arc::clone(rooms) })
-}
-
 /// What goes on as long as the server runs.
 fn look_after(config: &Config, foundation: &Foundation) {
     actix_rt::spawn(foundation.claim_on());
@@ -326,9 +315,11 @@ fn listening(config: &Config) -> web::Listen<'_> {
 /// What clients that speak HTTP find.
 fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Services {
     let tls = tls.clone();
+    let open = config.domain.iter().filter(|domain| domain.registration == Admission::Open);
     web::clients::Services {
         config: config.web.clone(),
         domains: config.domain.iter().map(|domain| domain.name.clone()).collect(),
+        open: open.map(|domain| domain.name.clone()).collect(),
         gate: Arc::new(Clients(gate.handover())),
         tls: Arc::new(move || tls.https()),
     }

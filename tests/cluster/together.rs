@@ -108,3 +108,44 @@ fn accounts_and_sessions_are_administered_from_any_member() {
     let listed = first.run(&["account", "list", "--json"]).unwrap();
     assert_eq!(listed.matches("false").count(), 2, "{listed}");
 }
+
+#[test]
+fn rooms_and_who_is_inside_are_seen_from_any_member() {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    let trio = Trio::start();
+    let names = ["page0".to_owned(), "page1".to_owned(), "page2".to_owned()];
+    trio.stages[0].add_accounts(&names);
+    let mut clients: Vec<_> =
+        names.iter().zip(&trio.stages).map(|(name, stage)| redis::log_in(stage, name)).collect();
+    // Many rooms, so that each member acts for some.
+    for number in 0..12 {
+        let room = format!("room{number}@conference.localhost");
+        for (client, name) in clients.iter_mut().zip(&names) {
+            let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+            client.send(format!("<presence to='{room}/{name}'>{x}</presence>"));
+            while client.next().expect("the room").child("subject", "").is_none() {}
+            if name == "page0" {
+                let form = "<x xmlns='jabber:x:data' type='submit'/>";
+                let owner = "http://jabber.org/protocol/muc#owner";
+                client.send(format!(
+                    "<iq type='set' id='f' to='{room}'><query xmlns='{owner}'>{form}</query></iq>"
+                ));
+                while client.next().expect("an answer").attr("id") != Some("f") {}
+            }
+        }
+    }
+    let rooms = |stage: &Stage| -> Vec<Value> {
+        serde_json::from_str(&stage.run(&["room", "list", "--json"]).unwrap()).unwrap()
+    };
+    let seen = rooms(&trio.stages[0]);
+    assert_eq!(seen.len(), 12, "{seen:?}");
+    assert!(seen.iter().all(|room| room["occupants"] == 3), "{seen:?}");
+    for member in ["m1", "m2", "m3"] {
+        assert!(seen.iter().any(|room| room["member"] == member), "{member}: {seen:?}");
+    }
+    assert_eq!(seen, rooms(&trio.stages[1]));
+    let shown = trio.stages[2].run(&["room", "show", "room0@conference.localhost"]).unwrap();
+    assert!(shown.contains("occupants       3"), "{shown}");
+}

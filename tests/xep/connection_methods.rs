@@ -1,8 +1,10 @@
 //! XEP-0156 Discovering Alternative XMPP Connection Methods. What clients that speak HTTP are told.
 
+use std::fs;
+
 use town::http::get;
 
-use crate::stage::shared;
+use crate::stage::{Stage, shared};
 
 // XEP-0156 §3.1
 #[test]
@@ -25,4 +27,30 @@ fn both_documents_name_websocket_and_bosh() {
         let may_be_read = answer.contains("access-control-allow-origin: *");
         assert_eq!(may_be_read, path != "/", "{path}: {answer}");
     }
+}
+
+#[test]
+fn a_browser_finds_the_web_client_where_there_is_one() {
+    let dist = std::env::temp_dir().join(format!("rookery-converse-{}/dist", std::process::id()));
+    fs::create_dir_all(&dist).unwrap();
+    fs::write(dist.join("converse.min.js"), "export default {};").unwrap();
+    fs::write(dist.join("../beside.js"), "secret").unwrap();
+    let stage = Stage::start(&format!("[web]\nconverse = {dist:?}\n"));
+    let page = get(stage.http, "/", "");
+    assert!(page.contains("data-domain='localhost' data-registers='no'"), "{page}");
+    assert!(page.contains("script-src 'self' 'wasm-unsafe-eval'"), "{page}");
+    for (path, kind) in [
+        ("/start-converse.js", "content-type: text/javascript"),
+        ("/converse/converse.min.js", "content-type: text/javascript"),
+    ] {
+        let answer = get(stage.http, path, "");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(kind), "{path}: {answer}");
+        assert!(page.contains(path) || answer.contains("export default"), "{path}: {answer}");
+    }
+    for path in ["/converse/", "/converse/../beside.js", "/converse/%2e%2e/beside.js"] {
+        let answer = get(stage.http, path, "");
+        assert!(!answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+    assert!(get(shared().http, "/start-converse.js", "").starts_with("HTTP/1.1 404 "));
+    fs::remove_dir_all(dist.parent().unwrap()).unwrap();
 }

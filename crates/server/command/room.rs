@@ -71,9 +71,15 @@ fn list(config: &Config, json: bool) -> anyhow::Result<()> {
     for line in lines {
         let kept = if line.persistent { "persistent" } else { "temporary" };
         let seen = if line.public { "public" } else { "hidden" };
-        writeln!(out, "{}  {kept}  {seen}  {} occupants  {}", line.jid, line.occupants, line.name)?;
+        let inside = occupants(&line);
+        writeln!(out, "{}  {kept}  {seen}  {inside} occupants  {}", line.jid, line.name)?;
     }
     Ok(())
+}
+
+/// How many are inside, as far as their member has said.
+fn occupants(room: &RoomLine) -> String {
+    room.occupants.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
 }
 
 fn show(room: &RoomDetail, json: bool) -> anyhow::Result<()> {
@@ -90,7 +96,8 @@ fn show(room: &RoomDetail, json: bool) -> anyhow::Result<()> {
         ("description", room.description.clone()),
         ("subject", room.subject.clone()),
         ("made by", format!("{} on {since}", room.creator)),
-        ("occupants", room.line.occupants.to_string()),
+        ("occupants", occupants(&room.line)),
+        ("member", room.line.member.clone().unwrap_or_else(|| "none".to_owned())),
         ("persistent", yes(room.line.persistent).to_owned()),
         ("public", yes(room.line.public).to_owned()),
         ("members only", yes(room.members_only).to_owned()),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -15,6 +16,7 @@ use rustls::{ServerConfig, ServerConnection};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use crate::converse;
 use crate::elsewhere::Elsewhere;
 use crate::handshake::{self, may_ask};
 use crate::links::Links;
@@ -38,6 +40,8 @@ pub struct Config {
     /// What clients are told to go to (XEP-0156), such as `https://chat.example.org`. Default: the domain, and the
     /// port of HTTPS.
     pub url: String,
+    /// The folder `dist` of a distribution of Converse.js, which browsers then find here. Default: none.
+    pub converse: Option<PathBuf>,
 }
 
 /// What doors for clients ask of others.
@@ -47,6 +51,8 @@ pub struct Services {
     pub config: Config,
     /// The domains that are served.
     pub domains: Vec<String>,
+    /// Those of them at which anybody may register.
+    pub open: Vec<String>,
     /// Who speaks XMPP.
     pub gate: Arc<dyn Gate>,
     /// The TLS of HTTPS, as it is at this moment.
@@ -102,6 +108,10 @@ pub(crate) struct Clients {
     pub(crate) url: String,
     /// The domains that are served; the first stands for hosts that are none.
     pub(crate) domains: Vec<String>,
+    /// Those at which anybody may register.
+    pub(crate) open: Vec<String>,
+    /// The web client, where there is one.
+    pub(crate) converse: Option<PathBuf>,
     /// The port of HTTPS; none where there is none.
     pub(crate) port: Option<u16>,
     pub(crate) gate: Arc<dyn Gate>,
@@ -122,11 +132,16 @@ pub struct Way {
 pub(crate) struct IsSecure(pub(crate) bool);
 
 impl Clients {
-    /// Where clients of a host are told to go.
-    pub(crate) fn links(&self, host: &str) -> Links {
+    /// The domain that a host stands for.
+    fn domain(&self, host: &str) -> &str {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let domain = self.domains.iter().find(|domain| domain.eq_ignore_ascii_case(name));
-        let domain = domain.or_else(|| self.domains.first()).map_or("", String::as_str);
+        domain.or_else(|| self.domains.first()).map_or("", String::as_str)
+    }
+
+    /// Where clients of a host are told to go.
+    pub(crate) fn links(&self, host: &str) -> Links {
+        let domain = self.domain(host);
         let own = self.port.map(|port| format!("https://{domain}:{port}"));
         let url = Some(self.url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
         Links::new(url.or(own).as_deref())
@@ -245,7 +260,10 @@ async fn no_bosh() -> HttpResponse {
 
 /// What a person with a browser sees.
 async fn page(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
-    let links = shared.clients.links(request.connection_info().host());
+    let (clients, info) = (&shared.clients, request.connection_info());
+    if clients.converse.is_some() {
+        return converse::page(clients, clients.domain(info.host()));
+    }
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((
@@ -253,7 +271,7 @@ async fn page(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
             "default-src 'none'; frame-ancestors 'none'",
         ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(links.page())
+        .body(clients.links(info.host()).page())
 }
 
 async fn host_meta_xml(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
@@ -303,10 +321,11 @@ mod tests {
 
     fn clients(proxies: Vec<IpAddr>, url: &str, port: Option<u16>) -> Clients {
         let domains = vec!["first.example".to_owned(), "second.example".to_owned()];
-        let (origins, url) = (Vec::new(), url.to_owned());
+        let (origins, open, converse) = (Vec::new(), Vec::new(), None);
+        let url = url.to_owned();
         let gate: Arc<dyn Gate> = Arc::new(Nobody);
         let elsewhere = Elsewhere::open(None, &gate);
-        Clients { origins, proxies, url, domains, port, gate, elsewhere }
+        Clients { origins, proxies, url, domains, open, converse, port, gate, elsewhere }
     }
 
     fn way(socket: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {

@@ -6,6 +6,7 @@
 //! | [`administration`] | accounts and sessions, for operators, over HTTP on a Unix socket |
 //! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
+//! | `converse` | the web client |
 //! | `door` | listeners for clients |
 //! | `elsewhere` | requests whose session lives on another member |
 //! | [`federation`] | what operators see of other servers |
@@ -23,6 +24,7 @@
 pub mod administration;
 pub mod clients;
 pub mod cluster;
+mod converse;
 mod door;
 mod elsewhere;
 pub mod federation;

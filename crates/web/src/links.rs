@@ -56,7 +56,8 @@ impl Links {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text as it may stand in an attribute.
+pub(crate) fn escape(text: &str) -> String {
     let mut out = Vec::new();
     xmpp::writer::attribute_value(&mut out, text);
     String::from_utf8(out).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! Owns what is true of all members together, for whoever asks one of them: their sessions, their streams with other
-//! servers. Each knows its own; the others are asked over gRPC (`proto/administration.proto`).
+//! servers, who is in their rooms. Each knows its own; the others are asked over gRPC (`proto/administration.proto`).
 
+mod occupants;
 mod streams;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tonic::{Request, Response};
 use xmpp::{BareJid, FullJid};
 
 use crate::federation::Federation;
+use crate::rooms::Rooms;
 use pb::administration_client::AdministrationClient;
 use pb::administration_server::{Administration, AdministrationServer};
 
@@ -53,6 +55,8 @@ pub struct Members {
     pub peers: Option<Peers>,
     /// Streams with other servers and components.
     pub federation: Arc<dyn Federation>,
+    /// Rooms.
+    pub rooms: Arc<dyn Rooms>,
 }
 
 /// Sessions of all members that have answered.
@@ -70,6 +74,7 @@ impl Members {
             let server = AdministrationServer::new(Service {
                 router: self.router.clone(),
                 federation: Arc::clone(&self.federation),
+                rooms: Arc::clone(&self.rooms),
             });
             peers.serve(AdministrationServer::<Service>::NAME, Routes::new(server));
         }
@@ -148,6 +153,7 @@ async fn ask(peers: Peers, member: MemberId, jid: Option<&str>) -> Option<Vec<Se
 struct Service {
     router: Router,
     federation: Arc<dyn Federation>,
+    rooms: Arc<dyn Rooms>,
 }
 
 #[tonic::async_trait]
@@ -185,6 +191,16 @@ impl Administration for Service {
         let domain = Some(domain.as_str()).filter(|domain| !domain.is_empty());
         let count = self.federation.reset(domain) as u64;
         Ok(Response::new(pb::Count { count }))
+    }
+
+    async fn occupants(
+        &self,
+        request: Request<pb::Rooms>,
+    ) -> Result<Response<pb::Occupancy>, tonic::Status> {
+        let count =
+            |jid: &String| BareJid::parse(jid).map_or(0, |room| self.rooms.occupants(&room)) as u64;
+        let occupants = request.into_inner().jids.iter().map(count).collect();
+        Ok(Response::new(pb::Occupancy { occupants }))
     }
 }
 

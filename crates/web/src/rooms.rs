@@ -21,8 +21,10 @@ pub struct RoomLine {
     pub public: bool,
     /// It stays when it is empty.
     pub persistent: bool,
-    /// How many are in it, as far as this member knows.
-    pub occupants: usize,
+    /// The name of the member that acts for it; none while none does.
+    pub member: Option<String>,
+    /// How many are in it; none where that member did not say so in time.
+    pub occupants: Option<usize>,
 }
 
 /// A room with what its owner has chosen.
@@ -62,8 +64,11 @@ pub struct RoomDetail {
 /// What is answered later.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, store::Error>>>>;
 
-/// Who holds the rooms.
+/// Who holds the rooms. What it says of a room leaves open where the room is, and who is inside.
 pub trait Rooms: Send + Sync {
+    /// How many are in a room that this member acts for.
+    fn occupants(&self, room: &BareJid) -> usize;
+
     /// Rooms behind `after`, in order.
     fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomLine>>;
 
@@ -95,16 +100,24 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse {
     let after = page.after.as_deref().and_then(|after| BareJid::parse(after).ok());
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
-    match shared.services.rooms.list(after, limit).await {
-        Ok(lines) => HttpResponse::Ok().json(lines),
+    let members = &shared.services.members;
+    match members.rooms.list(after, limit).await {
+        Ok(mut lines) => {
+            members.occupy(lines.iter_mut()).await;
+            HttpResponse::Ok().json(lines)
+        }
         Err(error) => failed(&error),
     }
 }
 
 async fn show(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse {
     let Ok(room) = BareJid::parse(&jid) else { return missing(&jid) };
-    match shared.services.rooms.show(room).await {
-        Ok(Some(detail)) => HttpResponse::Ok().json(detail),
+    let members = &shared.services.members;
+    match members.rooms.show(room).await {
+        Ok(Some(mut detail)) => {
+            members.occupy([&mut detail.line]).await;
+            HttpResponse::Ok().json(detail)
+        }
         Ok(None) => missing(&jid),
         Err(error) => failed(&error),
     }
@@ -116,9 +129,10 @@ async fn destroy(
     why: web::Query<Why>,
 ) -> HttpResponse {
     let Ok(room) = BareJid::parse(&jid) else { return missing(&jid) };
-    match shared.services.rooms.show(room.clone()).await {
+    let rooms = &shared.services.members.rooms;
+    match rooms.show(room.clone()).await {
         Ok(Some(_)) => {
-            shared.services.rooms.destroy(&room, why.reason.as_deref());
+            rooms.destroy(&room, why.reason.as_deref());
             tracing::info!(jid = %room, "room destroyed by an administrator");
             HttpResponse::NoContent().finish()
         }

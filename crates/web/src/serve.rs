@@ -17,11 +17,12 @@ use router::Router;
 use tokio::sync::watch;
 
 use crate::clients::{self, Clients, IsSecure};
+use crate::converse;
 use crate::door::{self, Door};
 use crate::elsewhere::Elsewhere;
 use crate::health::Unmet;
 use crate::members::Members;
-use crate::rooms::{self, Rooms};
+use crate::rooms;
 use crate::{administration, health, invitations, upload};
 
 /// Headers must be there within this.
@@ -37,11 +38,9 @@ pub struct Services {
     pub administration: Administration,
     /// Accounts as files.
     pub transfer: Arc<dyn crate::transfer::Transfer>,
-    /// Rooms.
-    pub rooms: Arc<dyn Rooms>,
     /// The way to actors.
     pub router: Router,
-    /// All members.
+    /// All members, and what all of them have: sessions, streams, rooms.
     pub members: Members,
     /// Writes the page of metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -122,6 +121,8 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
         proxies: services.clients.config.proxies.clone(),
         url: services.clients.config.url.clone(),
         domains: services.clients.domains.clone(),
+        open: services.clients.open.clone(),
+        converse: services.clients.config.converse.clone(),
         port: https_addresses.first().map(SocketAddr::port),
         gate: Arc::clone(&services.clients.gate),
         elsewhere: Elsewhere::open(services.members.peers.clone(), &services.clients.gate),
@@ -154,11 +155,13 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let http = move |config: &mut web::ServiceConfig| {
         config.app_data(data.clone()).app_data(IsSecure(false));
         config.configure(clients::routes).configure(invitations::pages);
+        converse::routes(config, data.clients.converse.as_ref());
         config.configure(upload::routes).configure(health::routes);
     };
     let https = move |config: &mut web::ServiceConfig| {
         config.app_data(data_of_https.clone()).app_data(IsSecure(true));
         config.configure(clients::routes).configure(invitations::pages);
+        converse::routes(config, data_of_https.clients.converse.as_ref());
         config.configure(upload::routes);
     };
     let door = |listener, tls| Door { listener, tls, clients: Arc::clone(&shared.clients) };
