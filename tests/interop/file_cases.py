@@ -65,22 +65,25 @@ async def a_file_that_is_too_large_is_refused_by_the_service(stage):
 
 async def bytes_are_carried_by_the_proxy(stage):
     own = await begin(stage)
-    one, two = await asyncio.gather(own.user(), own.user())
-    streams, heard = asyncio.Queue(), asyncio.Queue()
+    # Requests reach whom one shares presence with (RFC 6121 §8.5.3.1).
+    one, two = await own.friends()
+    streams, heard = asyncio.Queue(), {user: asyncio.Queue() for user in (one, two)}
     for user in (one, two):
         user.register_plugin("xep_0065")
+        user.add_event_handler("socks5_data", heard[user].put_nowait)
     two["xep_0065"].auto_accept = True
     two.add_event_handler("socks5_stream", streams.put_nowait)
-    two.add_event_handler("socks5_data", heard.put_nowait)
     async with asyncio.timeout(60):
-        sent = await one["xep_0065"].handshake(two.boundjid)
-        await streams.get()
-        assert sent is not None, "no bytestream"
-        sent.write(b"but soft!")
-        got = b""
-        while len(got) < 9:
-            got += bytes(await heard.get())
-    assert got == b"but soft!", got
+        ones = await one["xep_0065"].handshake(two.boundjid)
+        twos = await streams.get()
+        assert ones is not None, "no bytestream"
+        for sender, receiver, content in (ones, two, b"but soft!" * 10_000), (twos, one, b"ay me"):
+            await sender.write(content)
+            got = b""
+            while len(got) < len(content):
+                got += bytes(await heard[receiver].get())
+            assert got == content, len(got)
+        ones.transport.close()
 
 
 CASES = [

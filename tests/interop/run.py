@@ -11,6 +11,7 @@ import cluster_cases
 import coturn_cases
 import extension_cases
 import federation_cases
+import file_cases
 import gateway_cases
 import profanity_cases
 import pubsub_cases
@@ -24,7 +25,7 @@ from cases import play
 from server import Server
 
 MODULES = [account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
-           pubsub_cases, stranger_cases, federation_cases, cluster_cases, gateway_cases]
+           pubsub_cases, file_cases, stranger_cases, federation_cases, cluster_cases, gateway_cases]
 RUN_SECONDS = 900
 
 
