@@ -8,6 +8,7 @@ from pathlib import Path
 
 import account_cases
 import cluster_cases
+import converse_cases
 import coturn_cases
 import extension_cases
 import federation_cases
@@ -24,7 +25,7 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases,
+MODULES = [account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases, converse_cases,
            pubsub_cases, file_cases, stranger_cases, federation_cases, cluster_cases, gateway_cases]
 RUN_SECONDS = 900
 

@@ -69,6 +69,7 @@ class Server:
         self.starttls = self._port(r"\(STARTTLS\)")
         self.tls = self._port(r"\(TLS\)")
         self.https = self._port(r"\(HTTPS\)")
+        self.http = int(re.search(r"  health +\S+:(\d+)", "".join(self.log))[1])
 
     def _read_log(self):
         for line in self.process.stderr:
