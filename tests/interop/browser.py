@@ -121,9 +121,9 @@ class Person:
         """Waits until there is no such element."""
         await self.do("hides", selector=selector, text=text)
 
-    async def log_in(self, password=PASSWORD):
+    async def log_in(self, password=PASSWORD, name=None):
         """Fills in the form."""
-        await self.fill("input[name=jid]", self.address.split("@")[0])
+        await self.fill("input[name=jid]", name or self.address.split("@")[0])
         await self.fill("input[name=password]", password)
         await self.click("converse-login-form [type=submit]")
 

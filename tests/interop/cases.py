@@ -1,6 +1,7 @@
 """Owns what a case is, and how cases are run and counted."""
 
 import asyncio
+import os
 import traceback
 from pathlib import Path
 
@@ -47,13 +48,16 @@ class Stage:
         return one, two
 
     async def tool(self, name):
-        """The path of a tool, which is installed if it is not there."""
+        """The path of a tool, which is installed if it is not there. Where it cannot be had the case is left out, but not
+        where it is required: `ROOKERY_REQUIRE_CHROMIUM=1`."""
         process = await asyncio.create_subprocess_exec(
             TOOL, name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         out, error = await process.communicate()
         if process.returncode:
-            raise Skip(f"no {name}: {error.decode().strip()}")
+            reason = f"{name} cannot be had: {error.decode().strip()}"
+            assert f"ROOKERY_REQUIRE_{name.upper()}" not in os.environ, reason
+            raise Skip(reason)
         return Path(out.decode().strip())
 
     def on_close(self, ending):

@@ -22,9 +22,10 @@ def picture(side):
 
 
 @asynccontextmanager
-async def _own(stage):
+async def _own(stage, more=""):
     """A server of the case's own whose port of HTTPS is known before it starts: slots for files name it."""
-    with Server(stage.server.binary, CONFIG.replace('https = ["127.0.0.1:0"]', f'https = ["127.0.0.1:{free_port()}"]')) as server:
+    config = CONFIG.replace('https = ["127.0.0.1:0"]', f'https = ["127.0.0.1:{free_port()}"]') + more
+    with Server(stage.server.binary, config) as server:
         own = Stage(server)
         try:
             yield own
@@ -176,6 +177,20 @@ async def a_browser_is_told_where_clients_go(stage):
         await page.shows("body", "An XMPP server runs here")
 
 
+async def the_server_itself_gives_browsers_the_client(stage):
+    dist = await stage.tool("node") / "node_modules/converse.js/dist"
+    async with _own(stage, f'[web]\nconverse = "{dist}"\n') as own:
+        browser = await Browser.start(own)
+        one, two = [await browser.look(f"https://localhost:{own.server.https}/", await own.account()) for _ in range(2)]
+        for person in one, two:
+            await person.log_in(name=person.who)
+            await person.is_in()
+        await one.befriend(two.who)
+        await one.say("hello from the server's own page")
+        await two.click(".open-chat", one.who)
+        await two.hears("hello from the server's own page")
+
+
 CASES = [
     friends_chat_over_websocket,
     friends_chat_by_bosh,
@@ -188,4 +203,5 @@ CASES = [
     a_file_is_sent_and_had,
     a_picture_of_oneself_is_seen_by_a_contact,
     a_browser_is_told_where_clients_go,
+    the_server_itself_gives_browsers_the_client,
 ]
