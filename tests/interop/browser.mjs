@@ -111,7 +111,7 @@ const deeds = {
   // Fetches as a page may that comes from elsewhere.
   fetch: ({ page, url }) =>
     page.evaluate(async (url) => {
-      const response = await fetch(url, { cache: "no-store" });
+      const response = await fetch(url);
       return { status: response.status, size: (await response.arrayBuffer()).byteLength };
     }, url),
   reload: ({ page }) => page.reload().then(() => {}),

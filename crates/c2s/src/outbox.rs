@@ -13,13 +13,40 @@ pub(crate) const LOW: usize = 64 << 10;
 /// resumed sends all it has kept at once, so that a queue of 1 MiB and its tags must fit.
 pub(crate) const MOST: usize = 2 << 20;
 
+/// A new buffer holds some stanzas before it grows.
+const LEAST: usize = 2 << 10;
 /// Larger buffers are given back to the allocator.
 const POOLED_BYTES: usize = 64 << 10;
-/// Buffers that a thread keeps: as many as connections can be dirty in one turn, more or less.
-const POOLED: usize = 64;
+/// Buffers that a thread keeps: as many as connections are dirty in one turn where a large room speaks.
+const POOLED: usize = 1024;
+/// What they may hold together.
+const POOL_BYTES: usize = 4 << 20;
+
+/// Buffers to be used again.
+#[derive(Default)]
+struct Pool {
+    buffers: Vec<Vec<u8>>,
+    /// What they hold.
+    bytes: usize,
+}
+
+impl Pool {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let buffer = self.buffers.pop()?;
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    fn put(&mut self, buffer: Vec<u8>) {
+        if self.buffers.len() < POOLED && self.bytes + buffer.capacity() <= POOL_BYTES {
+            self.bytes += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
+}
 
 thread_local! {
-    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Pool> = RefCell::default();
 }
 
 /// Bytes on their way to a socket.
@@ -61,7 +88,8 @@ impl Outbox {
     /// Where to append what is to be sent.
     pub(crate) fn end(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+            let pooled = POOL.with_borrow_mut(Pool::take);
+            self.bytes = pooled.unwrap_or_else(|| Vec::with_capacity(LEAST));
         }
         &mut self.bytes
     }
@@ -101,10 +129,8 @@ impl Outbox {
         }
         // When the thread ends, the pool may have gone before what is left of its connections.
         let _pooled = POOL.try_with(|pool| {
-            if let Ok(mut pool) = pool.try_borrow_mut()
-                && pool.len() < POOLED
-            {
-                pool.push(bytes);
+            if let Ok(mut pool) = pool.try_borrow_mut() {
+                pool.put(bytes);
             }
         });
     }

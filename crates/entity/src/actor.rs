@@ -62,6 +62,7 @@ impl Message for Nap {
     type Result = ();
 }
 
+/// What an entity does once an answer has come.
 type Turn<E> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>)>;
 
 /// Counts what waits for one entity; shared with the host, which asks before it hands on.
@@ -242,10 +243,10 @@ impl<E: Entity> EntityActor<E> {
             let cause = Cause { receipt, trace, again, row, ..Cause::own(envelope.origin) };
             let stanza = stanza_of(&envelope.body);
             let is_faulty = fault::is_due(&envelope.body);
-            let turn: Turn<E> = Box::new(move |entity, cx| {
+            let turn = move |entity: &mut E, cx: &mut Context<'_, E>| {
                 assert!(!is_faulty, "a fault was asked for");
                 entity.receive(envelope, cx);
-            });
+            };
             if !self.turn(turn, cause, &mut out, ctx) {
                 self.panicked(stanza, ctx);
             }
@@ -323,7 +324,7 @@ impl<E: Entity> EntityActor<E> {
     /// One turn; false if it panicked.
     fn turn(
         &mut self,
-        turn: Turn<E>,
+        turn: impl FnOnce(&mut E, &mut Context<'_, E>),
         cause: Cause,
         out: &mut Vec<Envelope>,
         ctx: &mut ActixContext<Self>,
@@ -440,8 +441,7 @@ impl<E: Entity> EntityActor<E> {
         self.timers.retain(|alarm| alarm.timer != timer);
         let cause = Cause::own(self.desk.next_origin(self.fence));
         let mut out = Vec::new();
-        let turn: Turn<E> = Box::new(move |entity, cx| entity.wake(timer, cx));
-        if !self.turn(turn, cause, &mut out, ctx) {
+        if !self.turn(|entity, cx| entity.wake(timer, cx), cause, &mut out, ctx) {
             self.panicked(None, ctx);
         }
         self.let_out(out);

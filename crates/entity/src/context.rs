@@ -227,7 +227,8 @@ impl<'a, E: Entity> Context<'a, E> {
         recipients: impl IntoIterator<Item = Jid>,
     ) -> Option<Envelope> {
         // Who gets several copies, as another address of the same account, knows them apart by their parts.
-        let mut counts: HashMap<BareJid, u16> = HashMap::new();
+        let recipients: Vec<Jid> = recipients.into_iter().collect();
+        let mut counts: HashMap<BareJid, u16> = HashMap::with_capacity(recipients.len());
         let target = |jid: Jid| {
             let count = counts.entry(jid.bare()).or_default();
             let part = *count;

@@ -139,12 +139,17 @@ impl Clients {
         domain.or_else(|| self.domains.first()).map_or("", String::as_str)
     }
 
-    /// Where clients of a host are told to go.
-    pub(crate) fn links(&self, host: &str) -> Links {
+    /// Where clients of a host are told to go; nowhere where nothing is known that has TLS.
+    fn base(&self, host: &str) -> Option<String> {
         let domain = self.domain(host);
         let own = self.port.map(|port| format!("https://{domain}:{port}"));
         let url = Some(self.url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
-        Links::new(url.or(own).as_deref())
+        url.or(own)
+    }
+
+    /// The same, as documents.
+    pub(crate) fn links(&self, host: &str) -> Links {
+        Links::new(self.base(host).as_deref())
     }
 
     /// How a client comes here, by its socket or by the word of a trusted proxy.
@@ -187,12 +192,10 @@ async fn post(
     payload: web::Payload,
 ) -> HttpResponse {
     let clients = &shared.clients;
-    let Some(socket) = request.peer_addr() else { return HttpResponse::BadRequest().finish() };
+    let Some(way) = way(&request, clients) else { return HttpResponse::BadRequest().finish() };
     if !may_ask(request.headers(), &clients.origins) {
         return HttpResponse::Forbidden().finish();
     }
-    let is_secure = request.app_data::<IsSecure>().is_some_and(|secure| secure.0);
-    let way = clients.way(socket, is_secure, request.headers());
     let body = payload.to_bytes_limited(clients.gate.most_bytes());
     let body = match timeout(REQUEST_TIMEOUT, body).await {
         Ok(Ok(Ok(body))) => body,
@@ -217,16 +220,15 @@ pub(crate) fn allow(
 ) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    // A browser may keep what it asked for without an origin, and show it to a page with one.
+    if clients.origins.is_empty() {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+        return response;
+    }
+    response.insert_header((header::VARY, "Origin"));
     let origin = request.headers().get(header::ORIGIN);
-    match origin.filter(|_| may_ask(request.headers(), &clients.origins)) {
-        Some(_) if clients.origins.is_empty() => {
-            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-        }
-        Some(origin) => {
-            response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-            response.insert_header((header::VARY, "Origin"));
-        }
-        None => {}
+    if let Some(origin) = origin.filter(|_| may_ask(request.headers(), &clients.origins)) {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
     }
     response
 }
@@ -258,11 +260,24 @@ async fn no_bosh() -> HttpResponse {
     HttpResponse::Ok().content_type(TEXT).body("XMPP is spoken here by BOSH (XEP-0206).\n")
 }
 
+/// How a request comes here.
+fn way(request: &HttpRequest, clients: &Clients) -> Option<Way> {
+    let is_secure = request.app_data::<IsSecure>().is_some_and(|secure| secure.0);
+    Some(clients.way(request.peer_addr()?, is_secure, request.headers()))
+}
+
 /// What a person with a browser sees.
 async fn page(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
     let (clients, info) = (&shared.clients, request.connection_info());
     if clients.converse.is_some() {
-        return converse::page(clients, clients.domain(info.host()));
+        if way(&request, clients).is_some_and(|way| way.is_secure) {
+            return converse::page(clients, clients.domain(info.host()));
+        }
+        // Without TLS nobody could log in.
+        if let Some(base) = clients.base(info.host()) {
+            let there = (header::LOCATION, format!("{base}/"));
+            return HttpResponse::Found().insert_header(there).finish();
+        }
     }
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

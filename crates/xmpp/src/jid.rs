@@ -124,6 +124,21 @@ impl Jid {
         self.slice(self.start, self.end)
     }
 
+    /// Whether this is a spelling of the address.
+    #[must_use]
+    pub fn is_spelt(&self, text: &str) -> bool {
+        if text == self.as_str() {
+            return true;
+        }
+        // Preparation changes ASCII only in its case, but for the dot that may end a domain: what is clearly another
+        // address need not be prepared.
+        let has_dot = text.ends_with('.') || text.contains("./");
+        if text.is_ascii() && !has_dot && !text.eq_ignore_ascii_case(self.as_str()) {
+            return false;
+        }
+        Self::parse(text).is_ok_and(|jid| jid == *self)
+    }
+
     /// What stands before the `@`.
     #[must_use]
     pub fn localpart(&self) -> Option<&str> {

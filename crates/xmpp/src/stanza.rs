@@ -263,8 +263,7 @@ impl Child<'_> {
 
     /// Whether an attribute is this address. Addresses are compared as addresses, however they are spelt.
     pub fn has_address(&self, name: &str, jid: &Jid) -> bool {
-        let value = self.attr(name);
-        value.is_some_and(|it| it == jid.as_str() || Jid::parse(&it).is_ok_and(|it| it == *jid))
+        self.attr(name).is_some_and(|value| jid.is_spelt(&value))
     }
 
     /// The child as a tree; none only for bytes that our writer did not write.

@@ -92,14 +92,16 @@ impl Assembly {
         owner.unwrap()
     }
 
-    /// The room's owner dies, and comes back when the room has gone on without it.
-    fn lose_owner(&mut self) {
+    /// The room's owner dies, and comes back when the room has gone on without it. How long nothing was heard.
+    fn lose_owner(&mut self) -> Duration {
+        self.scene.silence.store(0, Ordering::Release);
         let victim = self.owner();
         let (name, other) = (format!("m{}", victim + 1), (victim + 1) % 3);
         self.stages[victim].kill();
         let is = |stages: &[Stage], status| member(&stages[other], &name).status == status;
         until("the takeover", || is(&self.stages, MemberStatus::Expelled));
         self.go_on(50);
+        let silence = Duration::from_millis(self.scene.silence.load(Ordering::Acquire));
         self.stages[victim].restart();
         self.members.lock().unwrap()[victim] = self.stages[victim].c2s;
         until("its return", || is(&self.stages, MemberStatus::Up));
@@ -107,6 +109,7 @@ impl Assembly {
         // A second death is a second fault when the copies are there again.
         until("standbys", || has_standbys(&self.stages[other]));
         self.go_on(50);
+        silence
     }
 
     /// Lets everybody come to an end, and judges by the archive, which this member reads.
@@ -248,7 +251,6 @@ fn make(stage: &Stage, name: &str) {
     maker.leave();
 }
 
-/// How many are in rooms at this member.
 /// The number of the member that acts for the only room and counts somebody there, as any member knows.
 fn owner_by(stage: &Stage) -> Option<usize> {
     let rooms: serde_json::Value =
@@ -269,8 +271,8 @@ fn a_room_goes_on_for_all_who_are_inside_however_often_its_owner_dies() {
     }
     let mut assembly = Assembly::begin("");
     assembly.go_on(50);
-    for _ in 0..size().1 {
-        assembly.lose_owner();
+    for death in 1..=size().1 {
+        println!("death {death}: nothing was heard for {:?}", assembly.lose_owner());
     }
     assembly.judge(0);
 }

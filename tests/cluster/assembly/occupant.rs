@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cluster::clock::BootTime;
@@ -44,6 +44,8 @@ pub(super) struct Scene {
     pub(super) over: AtomicBool,
     /// Messages that came to the first one.
     pub(super) heard: AtomicUsize,
+    /// The longest that the first one has waited for a message, in milliseconds.
+    pub(super) silence: AtomicU64,
 }
 
 /// One occupant.
@@ -52,6 +54,8 @@ pub(super) struct Occupant {
     stream: Counted,
     /// The first one says the end.
     is_first: bool,
+    /// When the last message came.
+    heard: BootTime,
     /// Between two messages, of somebody who speaks.
     pace: Option<Duration>,
     spoke: BootTime,
@@ -83,6 +87,7 @@ impl Occupant {
         Self {
             scene: Arc::clone(scene),
             is_first: false,
+            heard: BootTime::now(),
             pace,
             spoke: BootTime::now(),
             is_silent: false,
@@ -165,7 +170,11 @@ impl Occupant {
                     self.scene.done.fetch_add(1, Ordering::AcqRel);
                 }
                 self.record.heard.push(body);
+                let waited = BootTime::now().since(self.heard);
+                self.heard = BootTime::now();
                 if self.is_first {
+                    let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+                    self.scene.silence.fetch_max(waited, Ordering::AcqRel);
                     self.scene.heard.fetch_add(1, Ordering::AcqRel);
                 }
             }

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use xmpp::{BareJid, Shard};
 
 use super::copy::Copied;
-use super::{Cause, Commit, Context, Done, EntityActor, Timer, Turn};
+use super::{Cause, Commit, Context, Done, EntityActor, Timer};
 use crate::entity::Entity;
 use crate::mirror::{Copy, Taken};
 
@@ -184,15 +184,14 @@ impl<E: Entity> EntityActor<E> {
     ) -> Result<(), SnapshotError> {
         let result = Rc::new(Cell::new(Err(SnapshotError("turn"))));
         let told = Rc::clone(&result);
-        let turn: Turn<E> = Box::new(move |entity, cx| told.set(from(entity, cx)));
-        self.turn_of_its_own(turn, None, ctx);
+        self.turn_of_its_own(move |entity, cx| told.set(from(entity, cx)), None, ctx);
         result.get()
     }
 
     /// A turn that nothing else has caused.
     fn turn_of_its_own(
         &mut self,
-        turn: Turn<E>,
+        turn: impl FnOnce(&mut E, &mut Context<'_, E>),
         receipt: Option<Receipt>,
         ctx: &mut ActixContext<Self>,
     ) {
@@ -210,7 +209,7 @@ impl<E: Entity> EntityActor<E> {
             self.copied.iter_mut().for_each(Copied::avoid);
         }
         if self.entity.is_some() && !self.frozen {
-            self.turn_of_its_own(Box::new(|_, _| ()), receipt, ctx);
+            self.turn_of_its_own(|_, _| (), receipt, ctx);
         }
     }
 
@@ -222,11 +221,8 @@ impl<E: Entity> EntityActor<E> {
         if self.entity.is_none() || self.frozen {
             return;
         }
-        let turn: Turn<E> = Box::new(move |entity, cx| {
-            let owner = |jid: &BareJid| taken.get(&key.bucket(jid).shard()).copied();
-            entity.announce(&Taken { owner: &owner }, cx);
-        });
-        self.turn_of_its_own(turn, None, ctx);
+        let owner = |jid: &BareJid| taken.get(&key.bucket(jid).shard()).copied();
+        self.turn_of_its_own(|entity, cx| entity.announce(&Taken { owner: &owner }, cx), None, ctx);
     }
 
     fn timers_as_data(&self) -> Vec<TimerSnapshot> {

@@ -234,4 +234,30 @@ proptest! {
             prop_assert_eq!(parts, Ok(jid));
         }
     }
+    // The short way round preparation comes to the same.
+    #[test]
+    fn an_address_is_spelt_by_what_prepares_to_it(
+        input in anything_like_an_address(), other in anything_like_an_address()
+    ) {
+        if let Ok(jid) = Jid::parse(&input) {
+            prop_assert!(jid.is_spelt(&input));
+            prop_assert_eq!(jid.is_spelt(&other), Jid::parse(&other).is_ok_and(|it| it == jid));
+            let upper = input.to_ascii_uppercase();
+            prop_assert_eq!(jid.is_spelt(&upper), Jid::parse(&upper).is_ok_and(|it| it == jid));
+        }
+    }
+}
+
+#[test]
+fn every_spelling_of_an_address_is_known() {
+    for (jid, text, is) in [
+        ("romeo@montague.lit", "ROMEO@Montague.lit.", true),
+        ("romeo@montague.lit/Home", "romeo@montague.lit./Home", true),
+        ("romeo@montague.lit/Home", "romeo@montague.lit/home", false),
+        ("romeo@montague.lit", "romeo@montague.li", false),
+        ("b\u{fc}cher.example", "B\u{dc}CHER.example", true),
+        ("xn--bcher-kva.example", "XN--BCHER-KVA.example", true),
+    ] {
+        assert_eq!(Jid::parse(jid).unwrap().is_spelt(text), is, "{jid} {text}");
+    }
 }
