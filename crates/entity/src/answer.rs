@@ -1,11 +1,31 @@
 //! Owns how a request to an entity is answered by its list of extensions, where anybody may ask and nothing else
 //! decides (RFC 6120 §8.2.3, §10.5.1): domains, services.
 
+use proto::{Body, Envelope};
 use xmpp::{Element, Head, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::context::Context;
 use crate::entity::Entity;
 use crate::extension::{Answer, Extensions, Request};
+
+/// What comes to a service that answers requests and does nothing else.
+pub fn receive<E: Entity>(
+    extensions: &Extensions<E>,
+    service: &mut E,
+    envelope: Envelope,
+    cx: &mut Context<'_, E>,
+) {
+    let Body::Stanza(stanza) = envelope.body else {
+        debug_assert!(false, "a word for somebody else came to a service");
+        return;
+    };
+    match stanza.kind() {
+        Kind::Iq(ty) if ty.is_request() => answer(extensions, service, stanza, cx),
+        Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+        Kind::Presence(PresenceType::Subscribe) => deny(&stanza, cx),
+        _ => {}
+    }
+}
 
 /// Answers a request to the entity itself; what no extension answers is unavailable, and so is a resource of it
 /// (§10.5.2): there is none.

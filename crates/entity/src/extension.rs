@@ -47,8 +47,11 @@ pub struct Iq<E: Entity> {
     /// Who may ask.
     pub who: Who,
     /// Answers it.
-    pub handle: fn(&mut E, &Request, &mut Context<'_, E>) -> Result<Answer, StanzaError>,
+    pub handle: Handle<E>,
 }
+
+/// Answers a request.
+pub type Handle<E> = fn(&mut E, &Request, &mut Context<'_, E>) -> Result<Answer, StanzaError>;
 
 /// Who may send a request to an account or room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 //! | [`context`] | one turn: time, chance, right, cause, and what the turn causes |
 //! | [`extension`] | what one XEP adds to one kind of entity |
 //! | [`answer`] | requests to a domain or service, answered by its extensions |
+//! | [`disco`] | what an entity is and has |
 //! | `ping` | pings to a domain or service |
 //! | [`command`] | ad-hoc commands of an entity: found, permitted, run |
 //! | [`slot`] | the private state of extensions |
@@ -25,6 +26,7 @@ pub mod actor;
 pub mod answer;
 pub mod command;
 pub mod context;
+pub mod disco;
 pub mod entity;
 pub mod extension;
 pub mod figures;
@@ -42,6 +44,7 @@ pub mod writer;
 
 pub use command::Command;
 pub use context::{Context, Effect, Timer};
+pub use disco::Discovered;
 pub use entity::{Entity, LoadError};
 pub use extension::{Answer, Extension, Extensions, Iq, Passage, Request, Verdict};
 pub use figures::Figures;

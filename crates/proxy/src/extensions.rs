@@ -1,15 +1,17 @@
 //! XEP-0065 SOCKS5 Bytestreams, version 1.8.2: a proxy for two clients that cannot reach each other, and what else the
 //! service answers.
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Extensions, Iq, Request};
+use entity::disco::no_node;
+use entity::extension::{Handle, Who};
+use entity::{Answer, Context, Discovered, Extension, Extensions, Iq, Request};
 use xmpp::disco::Info;
-use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+use xmpp::{IqType, StanzaError, ns};
 
 use crate::service::{self, Proxy};
 
 /// The extensions of a service, in order.
-pub static EXTENSIONS: Extensions<Proxy> = Extensions::new(&[BYTESTREAMS, DISCO, Extension::PING]);
+pub static EXTENSIONS: Extensions<Proxy> =
+    Extensions::new(&[BYTESTREAMS, Extension::DISCO, Extension::PING]);
 
 /// What the service is (§4).
 pub const IDENTITY: (&str, &str) = ("proxy", "bytestreams");
@@ -40,23 +42,9 @@ const BYTESTREAMS: Extension<Proxy> = Extension {
     ..Extension::NONE
 };
 
-const DISCO: Extension<Proxy> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+impl Discovered for Proxy {
+    const INFO: Handle<Self> = info;
+}
 
 fn info(
     _: &mut Proxy,
@@ -66,20 +54,4 @@ fn info(
     no_node(request)?;
     let info = Info::new(IDENTITY, NAME, &EXTENSIONS.features(), Vec::new());
     Ok(Answer::Result(info.to_element(None)))
-}
-
-fn items(
-    _: &mut Proxy,
-    request: &Request,
-    _: &mut Context<'_, Proxy>,
-) -> Result<Answer, StanzaError> {
-    no_node(request)?;
-    Ok(Answer::Result(Element::new("query", ns::DISCO_ITEMS)))
-}
-
-fn no_node(request: &Request) -> Result<(), StanzaError> {
-    match request.payload.attr("node") {
-        None => Ok(()),
-        Some(_) => Err(StanzaCondition::ItemNotFound.into()),
-    }
 }

@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::{Answer, Context, Entity, LoadError, Request, Timer, answer};
-use proto::{Body, Envelope, Route, ServiceId};
+use proto::{Envelope, Route, ServiceId};
 use store::{Kind as RowKind, Row};
-use xmpp::{
-    BareJid, Element, ErrorType, Jid, Kind, PresenceType, StanzaCondition, StanzaError, ns,
-};
+use xmpp::{BareJid, Element, ErrorType, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::EXTENSIONS;
 use crate::hub::{Hub, Refusal};
@@ -52,16 +50,7 @@ impl Entity for Proxy {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
-        let Body::Stanza(stanza) = envelope.body else {
-            debug_assert!(false, "a word for somebody else came to a service for bytestreams");
-            return;
-        };
-        match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
-            Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
-            Kind::Presence(PresenceType::Subscribe) => answer::deny(&stanza, cx),
-            _ => {}
-        }
+        answer::receive(&EXTENSIONS, self, envelope, cx);
     }
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}

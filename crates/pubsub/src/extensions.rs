@@ -10,4 +10,4 @@ use crate::service::Service;
 /// The extensions of a service, in order.
 pub static EXTENSIONS: Extensions<Service> = Extensions::new(LIST);
 
-const LIST: &[Extension<Service>] = &[pubsub::EXTENSION, disco::EXTENSION, Extension::PING];
+const LIST: &[Extension<Service>] = &[pubsub::EXTENSION, Extension::DISCO, Extension::PING];

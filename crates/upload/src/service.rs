@@ -7,11 +7,9 @@ use bytes::Bytes;
 use entity::{Answer, Context, Entity, LoadError, Request, Timer, answer};
 use files::{FileId, SlotRow};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use proto::{Body, Envelope, Route, ServiceId};
+use proto::{Envelope, Route, ServiceId};
 use store::{Kind as RowKind, Row, Write};
-use xmpp::{
-    BareJid, Element, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, datetime, ns,
-};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError, datetime, ns};
 
 use crate::EXTENSIONS;
 use crate::config::Config;
@@ -45,16 +43,7 @@ impl Entity for Upload {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
-        let Body::Stanza(stanza) = envelope.body else {
-            debug_assert!(false, "a word for somebody else came to a service for files");
-            return;
-        };
-        match stanza.kind() {
-            Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
-            Kind::Message(_) => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
-            Kind::Presence(PresenceType::Subscribe) => answer::deny(&stanza, cx),
-            _ => {}
-        }
+        answer::receive(&EXTENSIONS, self, envelope, cx);
     }
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}

@@ -1,32 +1,18 @@
 //! XEP-0030 Service Discovery, version 2.5.0: what the server is, what it can do, and which services it
 //! has. With the forms of XEP-0128, version 1.0.1.
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, command};
+use entity::extension::Handle;
+use entity::{Answer, Context, Discovered, Request, command};
 use xmpp::disco::Info;
-use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, caps, contact, outage};
 use crate::{Config, Domain, Service, Shared};
 
-/// Discovery of the server.
-pub const EXTENSION: Extension<Domain> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+impl Discovered for Domain {
+    const INFO: Handle<Self> = info;
+    const ITEMS: Handle<Self> = items;
+}
 
 /// What the server says of itself.
 pub(super) fn of_server(shared: &Shared) -> Info {

@@ -22,7 +22,7 @@ use crate::Domain;
 pub static EXTENSIONS: Extensions<Domain> = Extensions::new(LIST);
 
 const LIST: &[Extension<Domain>] = &[
-    disco::EXTENSION,
+    Extension::DISCO,
     caps::EXTENSION,
     contact::EXTENSION,
     outage::EXTENSION,

@@ -1,36 +1,23 @@
 //! XEP-0030 Service Discovery, version 2.5.0: what a service is, which nodes it has, and what a node is (XEP-0060 §5.1
 //! to §5.5). Nodes that one may not read are not listed.
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
-use xmpp::{BareJid, Element, IqType, StanzaCondition, StanzaError, ns};
+use entity::extension::Handle;
+use entity::{Answer, Context, Discovered, Request};
+use xmpp::{BareJid, Element, StanzaCondition, StanzaError, ns};
 
 use crate::people::Known;
 use crate::service::Service;
 
-/// Discovery of a service.
-pub(super) const EXTENSION: Extension<Service> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[
+impl Discovered for Service {
+    const FEATURES: &'static [&'static str] = &[
         ns::DISCO_INFO,
         ns::DISCO_ITEMS,
         ns::RSM,
         "http://jabber.org/protocol/pubsub#access-open",
-    ],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+    ];
+    const INFO: Handle<Self> = info;
+    const ITEMS: Handle<Self> = items;
+}
 
 fn asker(request: &Request) -> Result<BareJid, StanzaError> {
     let from = request.stanza.head().from.as_ref().map(|from| from.bare());

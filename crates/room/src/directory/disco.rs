@@ -1,31 +1,18 @@
 //! XEP-0030 Service Discovery, version 2.5.0: what a room service is and can do (XEP-0045 §6.2), and its
 //! public rooms (§6.3), by pages (XEP-0059).
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, command};
+use entity::extension::Handle;
+use entity::{Answer, Context, Discovered, Request, command};
 use xmpp::rsm;
-use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, StanzaCondition, StanzaError, ns};
 
 use super::Directory;
 
-/// Discovery of a room service.
-pub(super) const EXTENSION: Extension<Directory> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::RSM],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+impl Discovered for Directory {
+    const FEATURES: &'static [&'static str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::RSM];
+    const INFO: Handle<Self> = info;
+    const ITEMS: Handle<Self> = items;
+}
 
 /// What every room of the service can do, and clients look for here (§7.4, XEP-0421 §4, XEP-0486 §3.1).
 const OF_ROOMS: &[&str] = &[ns::MUC, ns::MUC_STABLE_ID, ns::OCCUPANT_ID, ns::VCARD];

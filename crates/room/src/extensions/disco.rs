@@ -1,11 +1,11 @@
 //! XEP-0030 Service Discovery, version 2.5.0: what a room is (XEP-0045 §6.4), who is in it (§6.5), which nick
 //! somebody has reserved (§7.12). With the form of XEP-0128, version 1.0.1.
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, command};
+use entity::extension::Handle;
+use entity::{Answer, Context, Discovered, Request, command};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::rsm;
-use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
@@ -13,24 +13,10 @@ use crate::extensions::{EXTENSIONS, hats, register};
 use crate::room::Phase;
 use crate::rules::Standing;
 
-/// Discovery of a room.
-pub const EXTENSION: Extension<Room> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+impl Discovered for Room {
+    const INFO: Handle<Self> = info;
+    const ITEMS: Handle<Self> = items;
+}
 
 /// The node of one's own reserved nick (§7.12).
 const NICK_NODE: &str = "x-roomuser-item";

@@ -43,7 +43,7 @@ const LIST: &[Extension<Room>] = &[
     occupant_id::EXTENSION,
     archive::EXTENSION,
     affiliation_versions::EXTENSION,
-    disco::EXTENSION,
+    Extension::DISCO,
     commands::EXTENSION,
     hats::EXTENSION,
     register::EXTENSION,

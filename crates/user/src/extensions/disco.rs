@@ -1,30 +1,16 @@
 //! XEP-0030 Service Discovery, version 2.5.0: what an account says of itself to those who may know.
 
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
-use xmpp::{BareJid, Element, IqType, StanzaCondition, StanzaError, ns};
+use entity::extension::Handle;
+use entity::{Answer, Context, Discovered, Request};
+use xmpp::{BareJid, Element, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, may_know};
 use crate::{User, pep};
 
-/// Discovery of an account.
-pub const EXTENSION: Extension<User> = Extension {
-    number: "0030",
-    title: "Service Discovery",
-    version: "2.5.0",
-    features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
-    iqs: &[
-        Iq { ty: IqType::Get, name: "query", ns: ns::DISCO_INFO, who: Who::Anybody, handle: info },
-        Iq {
-            ty: IqType::Get,
-            name: "query",
-            ns: ns::DISCO_ITEMS,
-            who: Who::Anybody,
-            handle: items,
-        },
-    ],
-    ..Extension::NONE
-};
+impl Discovered for User {
+    const INFO: Handle<Self> = info;
+    const ITEMS: Handle<Self> = items;
+}
 
 /// §3.1, §8 rule 1: strangers learn no more than of an account that is not there, but of nodes that they may read.
 fn info(

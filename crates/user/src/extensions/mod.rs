@@ -56,7 +56,7 @@ const LIST: &[Extension<User>] = &[
     carbons::EXTENSION,
     offline::EXTENSION,
     roster::EXTENSION,
-    disco::EXTENSION,
+    Extension::DISCO,
     last::EXTENSION,
     ping::EXTENSION,
     private::EXTENSION,
