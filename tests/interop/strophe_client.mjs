@@ -13,6 +13,9 @@ const { Strophe, $msg, $pres } = await import(pathToFileURL(join(place, "dist/st
 // Standard output is for what is reported.
 for (const kind of ["debug", "info", "warn"]) console[kind] = console.error;
 
+// Answers that will not arrive.
+let lost = 0;
+
 // What the library wants of a browser for BOSH, made of what Node has.
 globalThis.XMLHttpRequest = class {
   readyState = 0;
@@ -41,6 +44,11 @@ globalThis.XMLHttpRequest = class {
     const { method, headers } = this;
     try {
       const response = await fetch(this.url, { method, headers, body, signal: this.#abort.signal });
+      if (lost > 0) {
+        lost -= 1;
+        await response.text();
+        throw new Error("lost on the way");
+      }
       this.responseText = await response.text();
       this.status = response.status;
       this.responseXML = new DOMParser().parseFromString(this.responseText, "text/xml");
@@ -55,29 +63,49 @@ globalThis.XMLHttpRequest = class {
 const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 
 const user = new Strophe.Connection(SERVICE);
-user.addHandler((stanza) => {
-  const [type, from] = ["type", "from"].map((name) => stanza.getAttribute(name) ?? undefined);
-  const body = stanza.getElementsByTagName("body")[0]?.textContent;
-  report(stanza.tagName, { type, from, body });
-  return true;
-});
+const listen = () =>
+  user.addHandler((stanza) => {
+    const [type, from] = ["type", "from"].map((name) => stanza.getAttribute(name) ?? undefined);
+    const body = stanza.getElementsByTagName("body")[0]?.textContent;
+    report(stanza.tagName, { type, from, body });
+    return true;
+  });
+
+let again = false;
+const connect = () => {
+  listen();
+  user.connect(`${NAME}@localhost/${RESOURCE}`, PASSWORD, (status, condition) => {
+    if (status === Strophe.Status.CONNECTED) {
+      report("online", { address: user.jid, secure: true });
+    } else if (status === Strophe.Status.AUTHFAIL) {
+      report("refused", { condition });
+    } else if (status === Strophe.Status.DISCONNECTED) {
+      report("disconnect");
+      if (!again) process.exit(0);
+      again = false;
+      user.reset();
+      connect();
+    }
+  }, 20, 1);
+};
 
 const deeds = {
   presence: () => user.send($pres()),
   message: ({ to, body }) => user.send($msg({ type: "chat", to }).c("body").t(body)),
+  // So many answers are lost on their way, after the server has acted.
+  miss: ({ count }) => {
+    lost = count;
+  },
+  // The WebSocket ends as by a lost network, and the client comes again.
+  lose: () => {
+    again = true;
+    user._proto.socket.close();
+  },
   stop: () => user.disconnect("done"),
 };
 
-user.connect(`${NAME}@localhost/${RESOURCE}`, PASSWORD, (status, condition) => {
-  if (status === Strophe.Status.CONNECTED) {
-    report("online", { address: user.jid, secure: true });
-  } else if (status === Strophe.Status.AUTHFAIL) {
-    report("refused", { condition });
-  } else if (status === Strophe.Status.DISCONNECTED) {
-    report("disconnect");
-    process.exit(0);
-  }
-}, 20, 1);
+report("starts");
+connect();
 
 createInterface({ input: process.stdin })
   .on("line", (line) => {

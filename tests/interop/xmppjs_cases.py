@@ -141,9 +141,17 @@ async def it_befriends_slixmpp_and_they_chat(stage):
 
 
 async def it_resumes_after_a_lost_connection(stage):
+    await _resume(stage, "starttls")
+
+
+async def it_resumes_after_a_lost_websocket(stage):
+    await _resume(stage, "websocket")
+
+
+async def _resume(stage, way):
     user = await stage.user()
     # The library does not count answers to its own requests; with a roster asked for, one stanza would come twice.
-    peer = await Peer.online(stage, await stage.account(), roster=False)
+    peer = await Peer.online(stage, await stage.account(), roster=False, way=way)
     bodies = [f"number {number}" for number in range(10)]
     for body in bodies[:5]:
         await user.say(peer.address, body)
@@ -168,4 +176,5 @@ CASES = [
     wrong_password_is_refused,
     it_befriends_slixmpp_and_they_chat,
     it_resumes_after_a_lost_connection,
+    it_resumes_after_a_lost_websocket,
 ]

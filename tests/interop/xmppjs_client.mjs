@@ -9,7 +9,7 @@ const require = createRequire(`${MODULES}/package.json`);
 const { client, xml } = await import(pathToFileURL(require.resolve("@xmpp/client")));
 
 // What the library wants of a browser.
-globalThis.WebSocket ??= require("ws");
+globalThis.WebSocket = require("ws");
 
 const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
 
@@ -44,7 +44,11 @@ const deeds = {
     await user.iqCaller.request(xml("iq", { type: "get", to: "localhost" }, xml("ping", "urn:xmpp:ping")));
     report("pong");
   },
-  lose: () => user.socket.destroy?.() ?? user.socket.socket.destroy(),
+  // TCP has `destroy`, what is around TLS has such a socket in it; WebSocket has `terminate`.
+  lose: () => {
+    const lost = user.socket.destroy ? user.socket : user.socket.socket;
+    return lost.destroy ? lost.destroy() : lost.terminate();
+  },
   stop: async () => {
     await user.stop();
     process.exit(0);
@@ -58,6 +62,7 @@ createInterface({ input: process.stdin })
   })
   .on("close", () => process.exit(0));
 
+report("starts");
 user.start().catch((error) => {
   report("refused", why(error));
   process.exit(1);
