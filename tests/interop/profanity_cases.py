@@ -48,20 +48,35 @@ class Terminal:
         await self._tmux("kill-server")
 
 
-async def somebody_chats_at_a_terminal(stage):
+async def begin(stage, name):
+    """A terminal with Profanity in a home of its own."""
     program = await stage.tool("profanity")
-    address, user = await stage.account(), await stage.user()
-    friend = user.boundjid.bare
-    directory = stage.server.dir / "profanity"
+    directory = stage.server.dir / f"profanity-{name}"
     directory.mkdir()
     terminal = Terminal(directory)
     stage.on_close(terminal.end)
     await terminal.start(program)
     await terminal.shows("Type '/help'")
-    await terminal.type(f"/connect {address} server 127.0.0.1 port {stage.server.starttls} tls trust")
+    return terminal
+
+
+async def log_in(terminal, address, port, tls="trust"):
+    """Connects and types the password."""
+    await terminal.type(f"/connect {address} server 127.0.0.1 port {port} tls {tls}")
     await terminal.shows("Enter password")
     await terminal.type(PASSWORD)
+    if tls == "legacy":
+        # So it calls TLS from the first byte, and asks whether to trust.
+        await terminal.shows("/tls allow")
+        await terminal.type("/tls allow")
     await terminal.shows("logged in successfully")
+
+
+async def somebody_chats_at_a_terminal(stage):
+    address, user = await stage.account(), await stage.user()
+    friend = user.boundjid.bare
+    terminal = await begin(stage, "chat")
+    await log_in(terminal, address, stage.server.starttls)
     user.send_presence_subscription(address)
     await terminal.shows(f"Received authorization request from {friend}")
     await terminal.type(f"/sub allow {friend}")
@@ -73,7 +88,64 @@ async def somebody_chats_at_a_terminal(stage):
     await terminal.shows("Grüße zurück")
     await terminal.type("/quit")
     await user.hears("presence", type="unavailable", bare=address)
-    return re.search(r'mechanism="([^"]+)"', next(directory.glob("profanity*.log")).read_text())[1]
+    log = next((stage.server.dir / "profanity-chat").glob("profanity*.log")).read_text()
+    return re.search(r'mechanism="([^"]+)"', log)[1]
 
 
-CASES = [somebody_chats_at_a_terminal]
+async def somebody_adds_a_contact_over_direct_tls_and_finds_the_history(stage):
+    address, user = await stage.account(), await stage.user()
+    friend = user.boundjid.bare
+    terminal = await begin(stage, "first")
+    await log_in(terminal, address, stage.server.tls, tls="legacy")
+    await terminal.type(f"/roster add {friend} Mercutio")
+    await terminal.shows("Mercutio")
+    await terminal.type(f"/sub request {friend}")
+    await user.hears("presence", type="subscribe", bare=address)
+    user.send_presence_subscription(address, ptype="subscribed")
+    await terminal.shows(f"Subscription received from {friend}")
+    await terminal.type(f"/msg {friend} A plague on both your houses")
+    heard = await user.hears("message", body="A plague on both your houses")
+    await user.say(heard["from"].bare, "Ask for me tomorrow")
+    await terminal.shows("Ask for me tomorrow")
+    await terminal.type("/quit")
+    # Another home knows nothing but what the server has.
+    again = await begin(stage, "second")
+    await again.type("/mam on")
+    await log_in(again, address, stage.server.tls, tls="legacy")
+    await again.shows("Mercutio")
+    await again.type(f"/msg {friend}")
+    await again.shows("A plague on both your houses")
+    await again.shows("Ask for me tomorrow")
+
+
+async def a_room_is_made_at_a_terminal_and_somebody_kicked_out(stage):
+    user = await stage.user()
+    user.register_plugin("xep_0045")
+    address = await stage.account()
+    room = f"terminal-{address.split('@')[0]}@conference.localhost"
+    terminal = await begin(stage, "room")
+    await log_in(terminal, address, stage.server.starttls)
+    await terminal.type(f"/join {room} nick host")
+    await terminal.shows("Room locked")
+    await terminal.type("/room accept")
+    await terminal.shows("Room unlocked")
+    await terminal.type("/subject set Spells")
+    await terminal.shows("Spells")
+    _, subject, _, _ = await user["xep_0045"].join_muc_wait(room, "guest", maxchars=0)
+    assert subject["subject"] == "Spells", subject
+    await terminal.shows("guest")
+    await user.say(room, "good evening", kind="groupchat")
+    await terminal.shows("good evening")
+    await terminal.type("welcome")
+    await user.hears("message", type="groupchat", body="welcome")
+    await terminal.type("/kick guest enough")
+    gone = await user.hears("presence", type="unavailable", bare=room)
+    assert 307 in gone["muc"]["status_codes"], gone
+    await terminal.shows("guest has been kicked")
+
+
+CASES = [
+    somebody_chats_at_a_terminal,
+    somebody_adds_a_contact_over_direct_tls_and_finds_the_history,
+    a_room_is_made_at_a_terminal_and_somebody_kicked_out,
+]
