@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import profanity_cases
 from cases import Skip
 from client import Client
 from server import PASSWORD
@@ -105,4 +106,60 @@ async def a_member_dies_while_people_chat_and_comes_back(stage):
         await asyncio.gather(*(client.leave() for client in (juliet, romeo, nurse)))
 
 
-CASES = [a_member_dies_while_people_chat_and_comes_back]
+async def people_at_terminals_and_in_a_room_talk_on_while_a_member_dies(stage):
+    async with cluster(stage) as shown:
+        add, _, kill, _ = shown[-5:-1]
+        for name in ("juliet", "romeo", "benvolio"):
+            await sh(f"{add.replace('juliet', name)} --password {PASSWORD}")
+        juliet, romeo = (Client(member(number), f"{name}@localhost", "one")
+                         for number, name in ((3, "juliet"), (2, "romeo")))
+        terminal = await profanity_cases.begin(stage, "cluster")
+        for user in juliet, romeo:
+            stage.on_close(user.leave)
+            user.register_plugin("xep_0045")
+        await asyncio.gather(juliet.log_in(), romeo.log_in())
+        await profanity_cases.log_in(terminal, "benvolio@localhost", member(1).starttls)
+        room = "square@conference.localhost"
+        await terminal.type(f"/join {room} nick benvolio")
+        await terminal.shows("Room locked")
+        await terminal.type("/room accept")
+        await terminal.shows("Room unlocked")
+        for user in juliet, romeo:
+            await user["xep_0045"].join_muc_wait(room, user.boundjid.user, maxchars=0)
+            await user.hears("message", type="groupchat", body="")  # the subject
+
+        await sh(kill)
+        await romeo.happens("disconnected")
+        lines = [f"line {number}" for number in range(MESSAGES)]
+        for line in lines[:5]:
+            await terminal.type(line)
+        for line in lines[5:]:
+            await juliet.say(room, line, kind="groupchat")
+        romeo.under_test = member(3)
+        await romeo.log_in()
+        assert romeo.resumed, "the session goes on at another member"
+        for user in juliet, romeo:
+            # Every line once, each speaker's in order, and nobody is seen to leave.
+            heard = []
+            while len(heard) < len(lines):
+                try:
+                    heard.append((await user.hears("message", type="groupchat"))["body"])
+                except AssertionError as error:
+                    raise AssertionError(f"{user.boundjid} heard {heard} only") from error
+            for said in lines[:5], lines[5:]:
+                assert [line for line in heard if line in said] == said, heard
+            assert not [it for it in user.unheard("presence") if it["type"] == "unavailable"]
+        await terminal.shows(lines[-1])
+        await terminal.type("/win 1")  # in a room, /msg is for who is inside
+        await terminal.type("/msg romeo@localhost art thou there?")
+        await romeo.hears("message", body="art thou there?")
+        await romeo.say("benvolio@localhost", "ay")
+        await terminal.shows("ay")
+        await terminal.end()
+        await asyncio.gather(*(client.leave() for client in (juliet, romeo)))
+
+
+CASES = [
+    a_member_dies_while_people_chat_and_comes_back,
+    people_at_terminals_and_in_a_room_talk_on_while_a_member_dies,
+]
