@@ -13,6 +13,7 @@ import coturn_cases
 import extension_cases
 import federation_cases
 import file_cases
+import gajim_cases
 import gateway_cases
 import profanity_cases
 import pubsub_cases
@@ -25,9 +26,12 @@ import xmppjs_cases
 from cases import play
 from server import Server
 
-MODULES = [account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases, profanity_cases, converse_cases,
-           pubsub_cases, file_cases, stranger_cases, federation_cases, cluster_cases, gateway_cases]
-RUN_SECONDS = 900
+MODULES = [
+    account_cases, coturn_cases, slixmpp_cases, room_cases, extension_cases, stream_cases, xmppjs_cases, strophe_cases,
+    profanity_cases, gajim_cases, converse_cases, pubsub_cases, file_cases, stranger_cases, federation_cases, cluster_cases,
+    gateway_cases,
+]
+RUN_SECONDS = 1500
 
 
 async def play_all(cases, server):
