@@ -181,7 +181,9 @@ async def the_server_itself_gives_browsers_the_client(stage):
     dist = await stage.tool("node") / "node_modules/converse.js/dist"
     async with _own(stage, f'[web]\nconverse = "{dist}"\n') as own:
         browser = await Browser.start(own)
-        one, two = [await browser.look(f"https://localhost:{own.server.https}/", await own.account()) for _ in range(2)]
+        # Without TLS nobody could log in; so that page leads to the one with TLS.
+        places = f"http://localhost:{own.server.http}/", f"https://localhost:{own.server.https}/"
+        one, two = [await browser.look(place, await own.account()) for place in places]
         for person in one, two:
             await person.log_in(name=person.who)
             await person.is_in()
