@@ -64,6 +64,11 @@ pub enum EdgeWord {
     Gone(Gone),
 }
 
+/// The part of an [`xmpp::Origin::Client`] by which a connection sends stanzas of a client that does not count: its number is
+/// the stanza's place among all that the client has sent. So a session that goes on elsewhere knows by their places
+/// stanzas that come to it once more.
+pub const PLACED: u16 = 1;
+
 /// Whether anybody looks at the client (XEP-0352 §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientState {

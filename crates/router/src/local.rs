@@ -69,6 +69,9 @@ pub trait Edge {
     /// What was held back since the lease did not hold may go on.
     fn thaw(&self) {}
 
+    /// The member was expelled and has come back: sessions elsewhere have lost its sockets.
+    fn expelled(&self) {}
+
     /// The shards of some accounts have new owners, since the ones before are gone: what the socket's session must
     /// know to go on there. Where it says again what it has said, its words come from a socket of another name from
     /// now on, so that nobody takes what is still on its way for what comes next.

@@ -91,13 +91,21 @@ fn follow(copy: &mut SessionSnapshot, word: &HomeWord, cause: Origin) {
 }
 
 /// The copy of a session whose connection is lost goes on following the session, which may not have heard of the loss:
-/// what it says meanwhile counts as kept here.
+/// what it says meanwhile counts as kept here. So a copy begins even now, where the session was on this member and has
+/// moved to another one.
 pub(super) fn follow_orphan(
     orphan: &mut Option<Box<SessionSnapshot>>,
     word: &HomeWord,
     cause: Origin,
 ) {
-    let Some(copy) = orphan else { return };
+    let copy = match (orphan.as_mut(), word) {
+        (Some(copy), _) => copy,
+        (None, HomeWord::Keep(change)) if change.resumption.is_some() => {
+            let session = SessionId { account: change.jid.bare(), uid: change.uid };
+            orphan.insert(begin(&session, change.jid.clone(), None))
+        }
+        (None, _) => return,
+    };
     match word {
         HomeWord::Keep(change) => {
             copy.absorb((**change).clone());

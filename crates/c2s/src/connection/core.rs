@@ -119,9 +119,9 @@ impl Core {
         [self.state.clock.next_wake(), self.socket.deadline()].into_iter().flatten().min()
     }
 
-    /// A session was asked for and will answer.
-    pub(super) fn asks(&self) -> bool {
-        self.state.asks.is_some()
+    /// Whether a session may still have something to say: one that was asked for, or one that was lost.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.state.asks.is_some() || self.state.may_keep
     }
 
     /// The account of the client, once that is known.
@@ -274,6 +274,15 @@ impl Core {
             return self.lose(words);
         }
         self.close(Some(StreamCondition::SystemShutdown.into()), words);
+    }
+
+    /// Sessions elsewhere count this socket as gone: the client comes again, and what was kept of its session is not
+    /// the latest.
+    pub(super) fn expelled(&mut self, words: &mut Vec<Envelope>) {
+        if self.state.bound.is_some() || self.state.asks.is_some() {
+            self.close(Some(StreamCondition::ResourceConstraint.into()), words);
+        }
+        (self.state.orphan, self.state.may_keep) = (None, false);
     }
 
     /// The socket is gone, or given up: the session is told that it is lost.

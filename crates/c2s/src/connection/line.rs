@@ -176,11 +176,11 @@ impl Line {
         let mut words = Vec::new();
         core.lose(&mut words);
         tracing::debug!(peer = %core.peer(), "a connection is over");
-        let asks = core.asks();
+        let awaited = core.is_awaited();
         let orphan = core.take_orphan();
         drop(core);
         let Some(id) = self.id.get() else { return };
-        if !asks && orphan.is_none() {
+        if !awaited && orphan.is_none() {
             router::local::detach(id);
         } else {
             // The answer must find somebody who says that it comes too late, and who asks for the copy must find it.
@@ -273,6 +273,19 @@ impl Edge for Line {
     }
 
     fn thaw(&self) {
+        self.wake();
+    }
+
+    fn expelled(&self) {
+        self.orphan.take();
+        let words = self.guarded(|| {
+            let mut words = Vec::new();
+            if let Some(core) = self.core.borrow_mut().as_mut() {
+                core.expelled(&mut words);
+            }
+            words
+        });
+        self.depart(words, true);
         self.wake();
     }
 

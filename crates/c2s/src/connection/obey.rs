@@ -21,10 +21,10 @@ use crate::outbox;
 impl Core {
     /// Takes a word, with what has caused it.
     pub(super) fn obey(&mut self, word: HomeWord, cause: Origin) {
-        if let Some(bound) = &mut self.state.bound {
-            bound.follow(&word, cause);
+        match &mut self.state.bound {
+            Some(bound) => bound.follow(&word, cause),
+            None => copy::follow_orphan(&mut self.state.orphan, &word, cause),
         }
-        copy::follow_orphan(&mut self.state.orphan, &word, cause);
         match word {
             HomeWord::Stanza(stanza) => {
                 self.give(|framing, out| framing.stanza(&stanza, out), Some(stanza.kind()));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use accounts::registrar::Visit;
 use auth::{ChannelBinding, Offer};
-use proto::session::{EdgeWord, Gone};
+use proto::session::{EdgeWord, Gone, PLACED};
 use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
 use stream::{Framing, Machine, SaslOffer, machine};
@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) asks: Option<(Route, EdgeWord)>,
     /// The copy of the session that was lost with the connection.
     pub(super) orphan: Option<Box<SessionSnapshot>>,
+    /// The session that was lost may move to another member before it hears of that, and give its copy here.
+    pub(super) may_keep: bool,
     pub(super) closing: Closing,
     /// The stream ended with an error.
     pub(super) failed: bool,
@@ -187,6 +189,7 @@ impl State {
             bound: None,
             asks: None,
             orphan: None,
+            may_keep: false,
             closing: Closing::Open,
             failed: false,
             short: false,
@@ -232,11 +235,16 @@ impl State {
         self.ask(to, word, words);
     }
 
-    /// Says something to the session, if there is one.
+    /// Says something to the session, if there is one. What a client says that counts is said again here if need be;
+    /// of one that does not, the way to the session may say it again, so that its place goes along.
     pub(super) fn say(&mut self, word: EdgeWord, words: &mut Vec<Envelope>) {
-        if let Some(bound) = &self.bound {
-            let to = Route::Session(bound.session.clone());
-            self.ask(to, word, words);
+        let Some(bound) = &self.bound else { return };
+        let (to, counts) = (Route::Session(bound.session.clone()), bound.sm.is_some());
+        let is_stanza = matches!(word, EdgeWord::Stanza(_) | EdgeWord::Answered(_));
+        let place = (is_stanza && !counts).then_some(bound.said);
+        self.ask(to, word, words);
+        if let (Some(seq), Some(word)) = (place, words.last_mut()) {
+            word.origin = Origin::Client { session: self.origin, seq, part: PLACED };
         }
     }
 
@@ -246,6 +254,7 @@ impl State {
         if let Some(bound) = self.bound.take() {
             if gone == Gone::Lost {
                 self.orphan = bound.orphan();
+                self.may_keep = bound.sm.is_some();
             }
             self.gate.metrics.sessions.of(self.permit.transport()).take_one();
         }

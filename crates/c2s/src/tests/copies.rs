@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use proto::session::{EdgeWord, Gone, HomeWord};
-use proto::snapshot::{Counts, Resumption, SessionSnapshot, SessionState, StreamSnapshot, Term};
+use proto::session::{EdgeWord, Gone, HomeWord, PLACED};
+use proto::snapshot::{
+    Counts, QueuedStanza, Resumption, SessionSnapshot, SessionState, StreamSnapshot, Term,
+};
 use proto::{Body, CopyWord, MemberId};
 use router::local;
-use xmpp::{Epoch, FullJid, Head, Kind, MessageType, Stanza};
+use xmpp::{Epoch, FullJid, Head, Kind, MessageType, Origin, Stanza};
 
 use super::stage::{Setting, Stage};
 
@@ -78,5 +80,58 @@ fn the_copy_of_a_connection_that_is_closing_is_announced_with_what_its_session_s
         assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
         Stage::tell(connection, HomeWord::Stanza(message("two")));
         assert_eq!(announced(), [["one", "two"]]);
+    });
+}
+
+// The session was on this member until it moved: the first that is said of it comes too late for the client.
+#[test]
+fn a_connection_that_is_gone_keeps_what_its_session_says_first_from_another_member() {
+    Setting::default().play(async |mut stage| {
+        let (mut client, connection) = stage.bound().await;
+        client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        assert!(matches!(stage.word().await, EdgeWord::Enable { .. }));
+        drop(client);
+        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        stage.empty().await;
+        let item = QueuedStanza { stanza: message("one"), at: 1, mark: None, origin: None };
+        let mut whole = session();
+        let stream = whole.stream.as_mut().unwrap();
+        (stream.queue, stream.handed) = (vec![item], 1);
+        Stage::tell(connection, HomeWord::Keep(Box::new(whole)));
+        Stage::tell(connection, HomeWord::Stanza(message("two")));
+        assert_eq!(announced(), [["one", "two"]]);
+    });
+}
+
+#[test]
+fn stanzas_of_a_client_carry_their_places_until_it_counts() {
+    Setting::default().play(async |mut stage| {
+        let (mut client, _) = stage.bound().await;
+        let places = async |stage: &mut Stage| {
+            let word = stage.word().await;
+            assert!(matches!(word, EdgeWord::Stanza(_)), "{word:?}");
+            match stage.last_origin() {
+                Origin::Client { seq, part: PLACED, .. } => Some(seq),
+                _ => None,
+            }
+        };
+        client.send("<message/><message/>").await;
+        assert_eq!((places(&mut stage).await, places(&mut stage).await), (Some(1), Some(2)));
+        client.send("<enable xmlns='urn:xmpp:sm:3'/><message/>").await;
+        assert!(matches!(stage.word().await, EdgeWord::Enable { .. }));
+        assert_eq!(places(&mut stage).await, None);
+    });
+}
+
+#[test]
+fn clients_of_a_member_that_was_expelled_and_has_come_back_are_sent_away_and_nothing_is_said_of_them()
+ {
+    Setting::default().play(async |mut stage| {
+        let (mut client, connection) = stage.bound().await;
+        Stage::tell(connection, HomeWord::Keep(Box::new(session())));
+        local::edges().iter().for_each(|edge| edge.expelled());
+        client.stream_error().await;
+        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        assert!(announced().is_empty());
     });
 }

@@ -14,6 +14,7 @@ use auth::{Account, Credentials};
 use cluster::{HashKey, Lease, Plan, PlanHandle};
 use futures_util::future::BoxFuture;
 use proto::session::{EdgeWord, HomeWord};
+use proto::snapshot::NOBODY;
 use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, MemberId, Route, SessionId};
 use router::{Inbox, LocalHost, Refusal, Router};
 use stream::Features;
@@ -45,9 +46,13 @@ pub(crate) struct Stage {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tls: Tls,
     /// What came for users and sessions.
-    words: mpsc::UnboundedReceiver<(ConnectionId, Route, Said)>,
+    words: mpsc::UnboundedReceiver<(Heard, Origin)>,
+    last_origin: Origin,
     dir: PathBuf,
 }
+
+/// From which connection, for whom, and what.
+pub(crate) type Heard = (ConnectionId, Route, Said);
 
 /// What came.
 #[derive(Debug)]
@@ -58,7 +63,7 @@ pub(crate) enum Said {
 
 struct Host {
     binds: bool,
-    words: mpsc::UnboundedSender<(ConnectionId, Route, Said)>,
+    words: mpsc::UnboundedSender<(Heard, Origin)>,
     next: Cell<u64>,
 }
 
@@ -142,7 +147,7 @@ impl Stage {
             pressure: Arc::default(),
         };
         let gate = Gate::start(setting.config, tls.clone(), services, handles).unwrap();
-        (Self { gate, metrics, tls, words, dir }, threads)
+        (Self { gate, metrics, tls, words, last_origin: NOBODY, dir }, threads)
     }
 
     /// A client whose stream begins in the clear.
@@ -168,8 +173,15 @@ impl Stage {
     }
 
     /// What comes next for a user or session.
-    pub(crate) async fn hear(&mut self) -> (ConnectionId, Route, Said) {
-        self.words.recv().await.expect("the host holds the other end")
+    pub(crate) async fn hear(&mut self) -> Heard {
+        let (heard, origin) = self.words.recv().await.expect("the host holds the other end");
+        self.last_origin = origin;
+        heard
+    }
+
+    /// By which what was heard last was sent.
+    pub(crate) fn last_origin(&self) -> Origin {
+        self.last_origin
     }
 
     /// As [`Stage::hear`], where it can only be a word of a connection.
@@ -182,7 +194,7 @@ impl Stage {
 
     /// The word that came already, if any.
     pub(crate) fn heard(&mut self) -> Option<EdgeWord> {
-        match self.words.try_recv().ok()?.2 {
+        match self.words.try_recv().ok()?.0.2 {
             Said::Edge(word) => Some(word),
             Said::Other(body) => panic!("{body:?}"),
         }
@@ -250,13 +262,14 @@ impl LocalHost for Host {
 
 impl Host {
     fn show(&self, envelope: Envelope) {
+        let origin = envelope.origin;
         let nobody = ConnectionId { member: MemberId(0), arbiter: ArbiterId(0), number: 0 };
         let shown = match envelope.body {
             Body::Edge(connection, word) => (connection, envelope.to, Said::Edge(word)),
             body => (nobody, envelope.to, Said::Other(body)),
         };
         // The play may be over.
-        drop(self.words.send(shown));
+        drop(self.words.send((shown, origin)));
     }
 }
 

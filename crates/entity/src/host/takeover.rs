@@ -63,6 +63,9 @@ impl Host {
         if before.as_deref().is_some_and(|before| is_another(before, &now, me)) {
             // What was given to a former self has been given to somebody else since.
             self.takeover.borrow_mut().copies = Copies::default();
+            actix_rt::spawn(async {
+                router::local::edges().iter().for_each(|edge| edge.expelled())
+            });
         }
         let lost = lost(before.as_deref(), &now, me);
         if !lost.is_empty() {

@@ -145,6 +145,10 @@ impl Copied {
 impl Live {
     /// What the copies must learn after this turn.
     pub(super) fn mirror(&mut self, anew: bool, cx: &mut Turn<'_>) -> Mirror {
+        if !cx.has_standby && self.queue.waits() {
+            // What was to be known to a standby first waits for nobody now.
+            self.hand_over(cx);
+        }
         let mut copied = self.copied.take().unwrap_or_default();
         let place = match self.edge {
             Edge::Attached(connection) if connection.member != cx.member => {

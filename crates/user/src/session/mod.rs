@@ -25,7 +25,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entity::{Context, Copy, Entity, Extensions, LoadError, Mirror, Timer};
 use meter::Share;
-use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::session::{ClientState, EdgeWord, Gone, HomeWord, PLACED, UserWord};
 use proto::snapshot::{NOBODY, SessionState, SnapshotError, WINDOWS, identity};
 use proto::{Body, ConnectionId, Envelope, Mark, MemberId, Now, Route, Seen, SessionId};
 use store::{Kind, Row};
@@ -380,7 +380,10 @@ impl Live {
     }
 
     fn count(&mut self, cx: &mut Turn<'_>) {
-        self.seq += 1;
+        self.seq = match (cx.origin(), &self.sm) {
+            (Origin::Client { seq, part: PLACED, .. }, None) => seq,
+            _ => self.seq + 1,
+        };
         let origin = Origin::Client { session: self.id.uid, seq: self.seq, part: 0 };
         cx.set_cause(origin, self.sm.as_ref().map(Management::open));
         if self.seq <= self.again_until {

@@ -185,6 +185,11 @@ impl Queue {
         self.acked + self.items.len() as u64
     }
 
+    /// Whether there is something that the connection has not been given.
+    pub(super) fn waits(&self) -> bool {
+        self.handed < self.items.len()
+    }
+
     /// How many of those the connection has been given.
     pub(super) fn given(&self) -> u64 {
         self.acked + self.handed as u64

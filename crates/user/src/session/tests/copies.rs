@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use entity::{Copy, Mirror};
+use proto::session::PLACED;
 use proto::snapshot::{EntrySnapshot, NOBODY, SessionSnapshot, SessionState, Term};
 use xmpp::Epoch;
 
@@ -242,6 +243,41 @@ fn what_a_client_says_after_a_death_is_marked_as_said_again() {
     stage.client(2, EdgeWord::Stanza(message("out")));
     let origin = Origin::Client { session: UID, seq: 1, part: 0 };
     assert_eq!((&stage.origins[..], stage.again), (&[origin][..], true));
+}
+
+// Nobody tells a connection what of that a process that is gone has acted on, so its way there says all of it again.
+#[test]
+fn what_a_client_says_that_does_not_count_keeps_its_place_when_it_comes_again() {
+    let mut stage = Stage::unstarted("a@x.org", Config::default());
+    stage.trial.drowsy = false;
+    let jid = FullJid::parse("a@x.org/r").unwrap();
+    let far = connection(FAR);
+    stage.hears(Body::User(UserWord::Start { connection: far, jid, iq_id: "b".into() }));
+    let mut kept = Kept::default();
+    stage.mirrors(&mut kept);
+    let mut copy = kept.words.remove(0);
+    let placed = |seq| Origin::Client { session: 9, seq, part: PLACED };
+    let says = |text| Body::Edge(far, EdgeWord::Stanza(message(text)));
+    for (seq, text) in [(1, "one"), (2, "two")] {
+        stage.trial.receive_as(stage.to(), says(text), placed(seq));
+    }
+    let answer = Origin::Client { session: UID, seq: 2, part: 0 };
+    copy.given((&message("answer"), answer), 0);
+    // The connection has said three.
+    (copy.edge, copy.stream.as_mut().unwrap().seq) = (Some(far), 3);
+    let mut stage = Stage::taking_over(vec![copy_of(copy)]);
+    for (seq, text) in [(2, "two"), (3, "three")] {
+        let sent = stage.trial.receive_again(stage.to(), says(text), placed(seq));
+        stage.note(sent);
+        let origin = Origin::Client { session: UID, seq, part: 0 };
+        assert_eq!((stage.origins.pop(), stage.again), (Some(origin), true));
+    }
+    let sent = stage.trial.receive_again(stage.to(), Body::Stanza(message("answer")), answer);
+    assert!(sent.is_empty(), "the client has it");
+    let sent = stage.trial.receive_as(stage.to(), says("four"), placed(4));
+    stage.note(sent);
+    let origin = Origin::Client { session: UID, seq: 4, part: 0 };
+    assert_eq!((stage.origins.pop(), stage.again), (Some(origin), false));
 }
 
 #[test]
