@@ -12,9 +12,9 @@ use tokio::time::timeout;
 /// How long a member that is to end waits for others to take its shards.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Whether nothing is left of a member that others were to take.
+/// Whether nothing is left of a member that others were to take, nor anything that it keeps for the others.
 fn is_empty(plan: &Plan, member: MemberId) -> bool {
-    plan.ownerships().all(|(_, held)| held.owner != member)
+    plan.ownerships().all(|(_, held)| held.owner != member && held.standby != Some(member))
 }
 
 /// Whether another member can take shards.

@@ -206,7 +206,12 @@ impl Plan {
     fn release(&mut self, moves: &[MoveId]) -> Applied {
         let targets = self.check_moves(moves)?;
         for (&MoveId { shard, .. }, to) in moves.iter().zip(targets) {
+            let before = *self.held(shard)?;
             self.hand_over(shard, to);
+            if before.standby == Some(to) {
+                // Until another one is named, the former owner is the only one that has what there is.
+                self.change(shard, |held| held.standby = Some(before.owner));
+            }
         }
         Ok(())
     }

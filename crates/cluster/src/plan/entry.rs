@@ -34,7 +34,8 @@ pub enum Entry {
     },
     /// Shards are to move to these members; the owners still act.
     Prepare(Vec<Assignment>),
-    /// The owners of these shards have let go of them for good, each for the move named.
+    /// The owners of these shards have let go of them for good, each for the move named. One that has moved to its standby
+    /// has its former owner for a standby.
     Release(Vec<MoveId>),
     /// These moves are called off.
     Abort(Vec<MoveId>),

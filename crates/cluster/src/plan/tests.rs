@@ -212,10 +212,28 @@ fn a_shard_moves_when_its_owner_lets_go() {
     assert_eq!(log.apply(Entry::Prepare(vec![to_two(1); 2])), Err(Refusal::Moving(shard(1))));
     log.apply(Entry::Release(vec![moved])).unwrap();
     assert_eq!(log.0.owner(shard(0)), Some((TWO, epoch.next())));
-    assert_eq!(log.0.ownership(shard(0)).unwrap().standby, None);
     let index = log.0.index();
     assert_eq!(log.0.member(ONE).unwrap().shards_changed, index);
     assert_eq!(log.0.member(TWO).unwrap().shards_changed, index);
+}
+
+#[test]
+fn a_shard_that_moves_to_its_standby_is_kept_by_its_former_owner_until_another_one_is_named() {
+    for drains in [false, true] {
+        let mut log = Log::of(&[ONE, TWO, THREE]);
+        let [first, second] = [0, 1].map(|at| log.of_member(ONE)[at]);
+        log.apply(Entry::SetStandby(vec![(first, Some(TWO)), (second, Some(THREE))])).unwrap();
+        if drains {
+            log.apply(Entry::Drain(ONE)).unwrap();
+        }
+        let moves = [first, second].map(|shard| log.prepare(shard, TWO));
+        log.apply(Entry::Release(moves.to_vec())).unwrap();
+        let standby = |log: &Log, shard| log.0.ownership(shard).unwrap().standby;
+        assert_eq!(standby(&log, first), Some(ONE));
+        assert_eq!(standby(&log, second), Some(THREE), "one that keeps it already goes on");
+        log.apply(Entry::SetStandby(vec![(first, Some(THREE))])).unwrap();
+        assert_eq!(standby(&log, first), Some(THREE));
+    }
 }
 
 #[test]
