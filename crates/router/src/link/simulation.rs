@@ -1,5 +1,6 @@
 //! Owns the simulation of links: one member sends to accounts that two others own by turns, over connections that
-//! chance delays, repeats and cuts, while processes die and shards move. Deterministic: a seed is a history.
+//! chance delays, repeats, cuts, and stops in one direction, while processes die, or stand still and go on though they
+//! were expelled, and shards move. Deterministic: a seed is a history.
 //!
 //! What must hold: nothing confirmed is lost, nothing is done twice, what one sends another is done in order, and
 //! all is confirmed once the faults stop.
@@ -17,6 +18,8 @@ use super::pb::{Frame, Outcome, Reply};
 use super::receiver::{Arrival, Receiver};
 use super::sender::{Departure, Fate, Sender};
 use crate::held::{Held, Waiting};
+
+mod mover;
 
 /// Accounts, each in a bucket of its own.
 const ACCOUNTS: usize = 3;
@@ -72,6 +75,8 @@ struct Line {
     connected: bool,
     frames: VecDeque<Frame>,
     replies: VecDeque<Reply>,
+    /// No frame arrives, or no reply.
+    stuck: (bool, bool),
 }
 
 struct World {
@@ -81,6 +86,8 @@ struct World {
     plan: Plan,
     seen_plan: Plan,
     homes: [Home; 2],
+    /// Expelled, and acting still: they stood still, and do not know.
+    zombies: Vec<Home>,
     lines: [Line; 2],
     barrier: Barrier,
     held: Held,
@@ -107,11 +114,19 @@ enum Mutant {
     TurningAway,
     /// An envelope counts as confirmed when it is taken.
     Confirming,
+    /// The store takes what a former owner writes.
+    Fencing,
 }
 
 impl Mutant {
-    const ALL: [Self; 5] =
-        [Self::Barrier, Self::Resending, Self::Repeats, Self::TurningAway, Self::Confirming];
+    const ALL: [Self; 6] = [
+        Self::Barrier,
+        Self::Resending,
+        Self::Repeats,
+        Self::TurningAway,
+        Self::Confirming,
+        Self::Fencing,
+    ];
 }
 
 fn account(index: usize) -> BareJid {
@@ -141,6 +156,7 @@ impl Line {
             connected: false,
             frames: VecDeque::new(),
             replies: VecDeque::new(),
+            stuck: (false, false),
         }
     }
 
@@ -161,6 +177,7 @@ impl World {
             plan,
             seen_plan: plan,
             homes: [Home::new(plan), Home::new(plan)],
+            zombies: Vec::new(),
             lines: [Line::new(1), Line::new(2)],
             barrier: Barrier::new(),
             held: Held::default(),
@@ -179,6 +196,7 @@ impl World {
             self.step();
         }
         self.faults = false;
+        self.lines.iter_mut().for_each(|line| line.stuck = (false, false));
         for _ in 0..STEPS {
             self.step();
         }
@@ -187,7 +205,7 @@ impl World {
     fn step(&mut self) {
         self.now += Duration::from_micros(100);
         let home = self.chance.pick(2);
-        match self.chance.below(if self.faults { 24 } else { 20 }) {
+        match self.chance.below(if self.faults { 26 } else { 20 }) {
             0..4 if self.faults => self.say(),
             4..8 => self.send_frame(home),
             8..11 => self.take_frame(home),
@@ -201,6 +219,11 @@ impl World {
             21 => self.repeat(home),
             22 if self.chance.one_in(6) => self.move_one(),
             23 if self.chance.one_in(20) => self.kill(home),
+            24 if self.chance.one_in(10) => {
+                let ways = (self.chance.one_in(2), self.chance.one_in(2));
+                self.lines[home].stuck = ways;
+            }
+            25 => self.act_as_a_zombie(),
             _ => {}
         }
     }
@@ -314,7 +337,8 @@ impl World {
     }
 
     fn take_frame(&mut self, home: usize) {
-        let Some(frame) = self.lines[home].frames.pop_front() else { return };
+        let line = &mut self.lines[home];
+        let Some(frame) = line.frames.pop_front_if(|_| !line.stuck.0) else { return };
         let index = self.homes[home].plan.index;
         let arrivals = self.homes[home].receiver.take(frame, index).unwrap();
         self.deliver(home, arrivals);
@@ -378,7 +402,8 @@ impl World {
     }
 
     fn take_reply(&mut self, home: usize) {
-        let Some(reply) = self.lines[home].replies.pop_front() else { return };
+        let line = &mut self.lines[home];
+        let Some(reply) = line.replies.pop_front_if(|_| !line.stuck.1) else { return };
         let fates = self.lines[home].sender.hear(reply, self.now);
         self.resolve(fates);
     }
@@ -499,8 +524,19 @@ impl World {
         self.plan.incarnations[home] += 1;
         self.plan.owners = [1 - home; ACCOUNTS];
         self.plan.index += 1;
-        // Receipts that the dead process held say nothing any more.
-        std::mem::forget(std::mem::replace(&mut self.homes[home], Home::new(self.plan)));
+        // It may only have stood still. What it says finds nobody: its receipts are of a connection that is gone.
+        self.zombies.push(std::mem::replace(&mut self.homes[home], Home::new(self.plan)));
+    }
+
+    /// A process that was expelled does something of what it had: the store knows better.
+    fn act_as_a_zombie(&mut self) {
+        let (index, takes) = (self.chance.pick(ACCOUNTS), self.lacks(Mutant::Fencing));
+        let mail = self.zombies.iter_mut().find_map(|home| home.mail[index].pop_front());
+        let Some((row, _, receipt)) = mail else { return };
+        if takes {
+            self.rows[index].push(row);
+        }
+        receipt.into_iter().for_each(Receipt::release);
     }
 
     /// In the end everything is there, once and in order.

@@ -291,8 +291,11 @@ impl World {
     // The client.
 
     fn client_hears(&mut self) {
-        let Some(at) = self.client.at else { return };
-        let Some(down) = self.edges[at].down.pop_front() else { return };
+        let down = match self.client.at {
+            Some(at) => &mut self.edges[at].down,
+            None => &mut self.client.left,
+        };
+        let Some(down) = down.pop_front() else { return };
         match down {
             Down::Message(sender, number) => {
                 let known = self.client.received.iter().filter(|it| it.0 == sender);
@@ -353,8 +356,8 @@ impl World {
     }
 
     fn client_goes(&mut self) {
+        (self.client.resumed, self.client.left) = (false, VecDeque::new());
         if let Some(at) = self.client.at.take() {
-            self.client.resumed = false;
             self.edges[at].lose();
         }
     }
@@ -374,6 +377,7 @@ impl World {
         if !self.alive[at] {
             return;
         }
+        self.client_goes();
         self.numbers += 1;
         let mut edge = Edge::new(member(at), self.numbers);
         let word = EdgeWord::Resume { secret: self.secret, h: self.client.h };
@@ -407,8 +411,13 @@ impl World {
         self.alive[victim] = false;
         self.kept[victim] = None;
         let gone = |edge: &Edge| edge.id.member == member(victim);
-        if self.client.at.is_some_and(|at| gone(&self.edges[at])) {
-            (self.client.at, self.client.resumed) = (None, false);
+        if let Some(at) = self.client.at.filter(|at| gone(&self.edges[*at])) {
+            let left = std::mem::take(&mut self.edges[at].down);
+            self.client_goes();
+            if self.chance.below(2) == 0 {
+                // It stands still, and comes back as another one: its clients still hear what was on its way to them.
+                self.client.left = left;
+            }
         }
         let client = self.client.at.map(|at| self.edges[at].id);
         let lost: Vec<Edge> = self.edges.extract_if(.., |edge| gone(edge)).collect();
@@ -535,6 +544,7 @@ impl World {
             let (epoch, whole) = (Epoch(self.epoch), snapshot.clone());
             self.kept[self.owner] = Some(Copy { epoch, whole, changes: vec![] });
         }
+        let before = self.owner;
         self.owner = able[self.chance.below(able.len())];
         self.epoch += 1;
         let now = self.trial.now;
@@ -542,14 +552,14 @@ impl World {
         self.trial.now = now;
         self.trial.acts_as(member(self.owner), Epoch(self.epoch));
         self.copied = None;
-        self.standby = self.standby.filter(|standby| *standby != self.owner);
+        if self.standby == Some(self.owner) {
+            self.standby = (!self.lacks(Mutant::ChangingPlaces)).then_some(before);
+            self.kept[self.owner] = None;
+        }
         self.trial.has_standby = self.standby.is_some();
         let anew = self.is_anew();
         let played = self.trial.play(None, anew, |it, cx| it.restore(&snapshot, cx).unwrap());
         self.perform(played);
-        if self.standby.is_none() {
-            self.choose_standby();
-        }
         self.note("handed over");
     }
 
