@@ -27,12 +27,14 @@ use cluster::{LetGo, Moves, Peers};
 use entity::Host;
 use entity::host::handoff::{Part, Patience};
 use futures_util::future::join_all;
+use meter::histogram::SECONDS;
+use meter::{Histogram, Reading};
 use proto::MemberId;
 use proto::snapshot::EntitySnapshot;
 use router::Router;
 use store::SharedStore;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use xmpp::{Bucket, Epoch, Fence, Shard};
 
 use taking::Taking;
@@ -54,13 +56,21 @@ pub(crate) struct Handoff {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     ground: OnceLock<Ground>,
     /// What became of each move that is under way from here, as soon as it is known.
     leaving: Mutex<BTreeMap<Shard, watch::Sender<Fate>>>,
     /// One shard at a time comes to rest.
     resting: tokio::sync::Mutex<()>,
+    /// For how long shards that have moved stood still.
+    pauses: Histogram,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let (ground, leaving, resting) = Default::default();
+        Self { ground, leaving, resting, pauses: Histogram::new(SECONDS) }
+    }
 }
 
 /// What handing over needs.
@@ -104,6 +114,11 @@ impl Handoff {
         drop(self.shared.ground.set(ground));
     }
 
+    /// For how long shards stood still that have moved from here.
+    pub(crate) fn pauses(&self) -> Reading {
+        self.shared.pauses.read()
+    }
+
     fn leaving(&self) -> std::sync::MutexGuard<'_, BTreeMap<Shard, watch::Sender<Fate>>> {
         self.shared.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,8 +148,11 @@ impl Moves for Handoff {
         runtime.spawn(async move {
             if let Some(ground) = shared.ground.get() {
                 let (handed, epoch) = (Vec::new(), Epoch::default());
-                let leaving = Leaving { ground, shard, fate, handed, epoch };
-                leaving.run(&shared.resting, to, let_go).await;
+                let closed = Instant::now();
+                let leaving = Leaving { ground, shard, fate, handed, epoch, closed };
+                if let Some(pause) = leaving.run(&shared.resting, to, let_go).await {
+                    shared.pauses.took(pause);
+                }
             }
         });
     }
@@ -156,25 +174,38 @@ struct Leaving<'a> {
     /// What was handed over from each arbiter, until it is known what becomes of it, and by which epoch it lived here.
     handed: Vec<(ArbiterHandle, Vec<EntitySnapshot>)>,
     epoch: Epoch,
+    /// Since when nothing new is let in.
+    closed: Instant,
 }
 
 impl Leaving<'_> {
-    async fn run(mut self, resting: &tokio::sync::Mutex<()>, to: MemberId, let_go: LetGo) {
+    /// Says for how long the shard stood still, if it has moved.
+    async fn run(
+        mut self,
+        resting: &tokio::sync::Mutex<()>,
+        to: MemberId,
+        let_go: LetGo,
+    ) -> Option<Duration> {
         let handed = self.hand_over(resting, to, let_go.moved()).await;
         match handed {
             Ok(()) => let_go.done(),
             Err(error) => {
                 tracing::debug!(%error, "shard {} stays", self.shard.number());
                 drop(let_go);
-                return self.go_on().await;
+                self.go_on().await;
+                return None;
             }
         }
         // Frozen until it is known who acts for it.
         let fate = self.fate.wait_for(|fate| *fate != Fate::Unknown).await;
         match fate.map(|fate| *fate) {
             Ok(Fate::Moved) => self.leave().await,
-            Ok(_) | Err(_) => self.go_on().await,
+            Ok(_) | Err(_) => {
+                self.go_on().await;
+                return None;
+            }
         }
+        Some(self.closed.elapsed())
     }
 
     async fn hand_over(
@@ -205,12 +236,14 @@ impl Leaving<'_> {
     }
 
     /// Freezes what lives in the shard, with nothing before it.
-    async fn come_to_rest(&self, resting: &tokio::sync::Mutex<()>) -> Result<(), Stays> {
+    async fn come_to_rest(&mut self, resting: &tokio::sync::Mutex<()>) -> Result<(), Stays> {
         for attempt in 0..ATTEMPTS {
+            let one_at_a_time = resting.lock().await;
+            // Whoever was called off while he waited must not keep others waiting.
             if *self.fate.borrow() != Fate::Unknown {
                 return Err(Stays::CalledOff);
             }
-            let one_at_a_time = resting.lock().await;
+            self.closed = Instant::now();
             self.ground.router.close(self.shard);
             let rest = self.arbiters().map(|arbiter| freeze(arbiter, self.part()));
             let rest = join_all(rest).await.into_iter().all(|rest| rest);

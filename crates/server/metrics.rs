@@ -195,6 +195,8 @@ impl Sources {
         let own = status.members.iter().find(|row| row.id == status.member);
         text.gauge("shards_owned", "Shards of this member.", own.map_or(0, |row| row.shards));
         text.gauge("shards_moving", "Shards on the move in the cluster.", status.moving);
+        let help = "For how long shards stood still that have moved from this member.";
+        text.histogram("handoff_pause_seconds", help, &foundation.handoff.pauses());
     }
 
     fn links(&self, text: &mut Text) {
