@@ -24,6 +24,9 @@ const MOST_UNACKNOWLEDGED: usize = 16;
 /// Stands for the client's presence among what is not acknowledged.
 const PRESENCE: usize = usize::MAX;
 
+/// Stands for a question to its own account, behind whose answer nothing comes that others have said before.
+const QUESTION: usize = usize::MAX - 1;
+
 /// Conversations between pairs.
 pub(super) struct Talk {
     shared: Arc<Shared>,
@@ -35,6 +38,10 @@ struct Shared {
     addresses: Mutex<Vec<SocketAddr>>,
     /// Nothing new is said.
     ends: AtomicBool,
+    /// How many have nothing more that is not acknowledged.
+    done: AtomicUsize,
+    /// How many talk.
+    all: usize,
     /// What was heard by all.
     heard: AtomicUsize,
     /// What happened to clients, for whoever must find out why nothing comes.
@@ -69,6 +76,8 @@ impl Talk {
         let shared = Arc::new(Shared {
             addresses: Mutex::new(addresses),
             ends: AtomicBool::new(false),
+            done: AtomicUsize::new(0),
+            all: pairs.len() * 2,
             heard: AtomicUsize::new(0),
             notes: Mutex::default(),
         });
@@ -79,7 +88,12 @@ impl Talk {
                 name: name.to_owned(),
                 peer: peer.to_owned(),
                 at: number,
-                ..Talker::default()
+                report: Report::default(),
+                unacknowledged: VecDeque::new(),
+                acknowledged: 0,
+                h: 0,
+                resumption: None,
+                stage: Stage::Talks,
             };
             thread::spawn(move || talker.run())
         };
@@ -106,7 +120,7 @@ impl Talk {
 
     /// Ends it when all was heard that was said, or nothing comes any more.
     pub(super) fn end(self) -> (Count, String) {
-        self.shared.ends.store(true, Ordering::Relaxed);
+        self.shared.ends.store(true, Ordering::Release);
         let begun = BootTime::now();
         while !self.talkers.iter().all(JoinHandle::is_finished) {
             let notes = || self.shared.notes.lock().unwrap().join("\n");
@@ -155,56 +169,56 @@ struct Talker {
     /// Stanzas that came.
     h: u32,
     resumption: Option<String>,
+    stage: Stage,
 }
 
-impl Default for Talker {
-    fn default() -> Self {
-        let shared = Shared {
-            addresses: Mutex::default(),
-            ends: AtomicBool::new(false),
-            heard: AtomicUsize::new(0),
-            notes: Mutex::default(),
-        };
-        Self {
-            shared: Arc::new(shared),
-            name: String::new(),
-            peer: String::new(),
-            at: 0,
-            report: Report::default(),
-            unacknowledged: VecDeque::new(),
-            acknowledged: 0,
-            h: 0,
-            resumption: None,
-        }
-    }
+/// How far the end has come for somebody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Talks,
+    /// All that it has said is acknowledged.
+    Done,
+    /// All that anybody has said is; it has asked the question.
+    Asks,
+    /// And has heard the answer, and with it everything.
+    Knows,
 }
 
 impl Talker {
     fn run(mut self) -> Report {
-        let mut silent = 0;
-        loop {
+        while self.stage != Stage::Knows {
             let Some(mut client) = self.connect() else {
                 thread::park_timeout(Duration::from_millis(50));
                 continue;
             };
-            while !client.ended {
-                let ends = self.shared.ends.load(Ordering::Relaxed);
-                if !ends && self.unacknowledged.len() < MOST_UNACKNOWLEDGED {
-                    self.say(&mut client);
-                }
-                match client.poll() {
-                    Some(element) => {
-                        silent = 0;
-                        self.hear(&element, &mut client);
-                    }
-                    None => silent += 1,
-                }
-                // Whoever has lost something will not hear it later than this.
-                if ends && self.unacknowledged.is_empty() && silent > 500 {
-                    client.leave();
-                    return self.report;
+            while !client.ended && self.stage != Stage::Knows {
+                self.go_on(&mut client);
+                if let Some(element) = client.poll() {
+                    self.hear(&element, &mut client);
                 }
             }
+        }
+        self.report
+    }
+
+    /// Says what is to be said now.
+    fn go_on(&mut self, client: &mut Client) {
+        let ends = self.shared.ends.load(Ordering::Acquire);
+        match self.stage {
+            Stage::Talks if !ends && self.unacknowledged.len() < MOST_UNACKNOWLEDGED => {
+                let number = self.report.said;
+                self.report.said += 1;
+                self.say(client, number);
+            }
+            Stage::Talks if self.unacknowledged.is_empty() => {
+                self.stage = Stage::Done;
+                self.shared.done.fetch_add(1, Ordering::AcqRel);
+            }
+            Stage::Done if self.shared.done.load(Ordering::Acquire) == self.shared.all => {
+                self.stage = Stage::Asks;
+                self.say(client, QUESTION);
+            }
+            _ => {}
         }
     }
 
@@ -212,19 +226,25 @@ impl Talker {
         self.shared.notes.lock().unwrap().push(format!("{}: {what}", self.name));
     }
 
-    fn say(&mut self, client: &mut Client) {
-        let number = self.report.said;
-        self.report.said += 1;
+    fn say(&mut self, client: &mut Client, number: usize) {
         self.unacknowledged.push_back(number);
         self.write(client, number);
     }
 
     fn write(&self, client: &mut Client, number: usize) {
-        let peer = &self.peer;
-        client.send(format!(
-            "<message to='{peer}@localhost' type='chat' id='{number}'><body>{number}</body>\
-             </message><r xmlns='{SM}'/>"
-        ));
+        let (name, peer) = (&self.name, &self.peer);
+        let stanza = match number {
+            PRESENCE => "<presence/>".to_owned(),
+            QUESTION => format!(
+                "<iq to='{name}@localhost' type='get' id='last'><ping xmlns='{}'/></iq>",
+                ns::PING
+            ),
+            number => format!(
+                "<message to='{peer}@localhost' type='chat' id='{number}'><body>{number}</body>\
+                 </message>"
+            ),
+        };
+        client.send(format!("{stanza}<r xmlns='{SM}'/>"));
     }
 
     fn hear(&mut self, element: &Element, client: &mut Client) {
@@ -245,7 +265,12 @@ impl Talker {
                     self.shared.heard.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            "iq" | "presence" => self.h = self.h.wrapping_add(1),
+            "iq" | "presence" => {
+                self.h = self.h.wrapping_add(1);
+                if element.attr("id") == Some("last") {
+                    self.stage = Stage::Knows;
+                }
+            }
             _ => self.note(format!("{element:?}")),
         }
     }
@@ -316,10 +341,7 @@ impl Talker {
 
     fn write_again(&self, client: &mut Client) {
         for number in &self.unacknowledged {
-            match *number {
-                PRESENCE => client.send("<presence/>"),
-                number => self.write(client, number),
-            }
+            self.write(client, *number);
         }
     }
 }

@@ -2,22 +2,13 @@
 //! `ROOKERY_DEATHS=100` says how many; `ROOKERY_MESSAGES=1000000` how many messages at least.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::process::Command;
 
+use super::super::report;
 use super::{Fault, Play};
 use crate::redis;
 
-/// Where results are kept.
-const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results");
-
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
-}
-
-fn said_by(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// The value below which so many of a hundred are.
@@ -45,17 +36,18 @@ fn whatever_dies_as_often_as_one_wants() {
     let mut outages = std::mem::take(&mut play.outages);
     outages.sort_unstable();
     let verdict = play.end();
-    let date = said_by("date", &["+%Y-%m-%dT%H%M"]);
-    let machine = said_by("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"]);
-    let cores = said_by("nproc", &[]);
-    let mut report =
-        format!("# Deaths of members under clients that talk\n\n{date}, {machine}, {cores} cores");
-    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-    writeln!(report, ", {build} build; 3 members, one Redis, 12 clients.\n").unwrap();
+    let mut report = String::new();
     writeln!(
         report,
         "{deaths} times `kill -9`, {} messages acknowledged, {} streams resumed.\n",
         verdict.acknowledged, verdict.resumed
+    )
+    .unwrap();
+    let ends = verdict.resumed + verdict.begun_anew;
+    writeln!(
+        report,
+        "{} % of the sessions that lost their stream were resumed.\n",
+        verdict.resumed * 100 / ends.max(1)
     )
     .unwrap();
     writeln!(report, "| | count |\n|---|---|").unwrap();
@@ -64,7 +56,9 @@ fn whatever_dies_as_often_as_one_wants() {
     }
     let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&outages, of));
     writeln!(report, "\nFrom the death until something that a client has said since is acknowledged, of {} clients' waits: p50 {p50:.2} s, p99 {p99:.2} s, at most {most:.2} s.", outages.len()).unwrap();
-    fs::write(format!("{RESULTS}/{date}-deaths.md"), &report).unwrap();
-    println!("{report}");
+    let command = format!(
+        "ROOKERY_DEATHS={deaths} ROOKERY_MESSAGES={messages} cargo test --release --test main as_often_as_one_wants"
+    );
+    report::write("deaths", "Deaths of members under clients that talk", &command, &report);
     verdict.judge();
 }
