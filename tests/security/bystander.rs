@@ -39,6 +39,15 @@ pub(super) struct Bystander {
 impl Bystander {
     /// They log in and begin.
     pub(super) fn beside(stage: &Stage) -> Self {
+        Self::saying(stage, "")
+    }
+
+    /// What they say is not to be archived, as where nothing can be.
+    pub(super) fn whispering(stage: &Stage) -> Self {
+        Self::saying(stage, "<no-store xmlns='urn:xmpp:hints'/>")
+    }
+
+    fn saying(stage: &Stage, more: &'static str) -> Self {
         static PAIRS: AtomicUsize = AtomicUsize::new(0);
         let number = PAIRS.fetch_add(1, Ordering::Relaxed);
         let names = [format!("nurse-{number}"), format!("peter-{number}")];
@@ -51,7 +60,7 @@ impl Bystander {
             (client, jid)
         });
         let (stop, stopped) = channel();
-        let chat = std::thread::spawn(move || chat(&mut nurse, &mut peter, &stopped));
+        let chat = std::thread::spawn(move || chat(&mut nurse, &mut peter, (more, &stopped)));
         let pid = stage.pid();
         Self { http: stage.http, pid, before: (memory(pid), descriptors(pid)), stop, chat }
     }
@@ -103,12 +112,12 @@ struct Times {
 fn chat(
     nurse: &mut (Client, String),
     peter: &mut (Client, String),
-    stopped: &Receiver<()>,
+    (more, stopped): (&str, &Receiver<()>),
 ) -> Times {
     let mut times = Times::default();
     loop {
-        times.messages.push(say(&mut nurse.0, peter, times.messages.len()));
-        times.messages.push(say(&mut peter.0, nurse, times.messages.len()));
+        times.messages.push(say(&mut nurse.0, peter, (times.messages.len(), more)));
+        times.messages.push(say(&mut peter.0, nurse, (times.messages.len(), more)));
         let begun = Instant::now();
         if stopped.recv_timeout(PACE) == Err(RecvTimeoutError::Disconnected) {
             return times;
@@ -125,10 +134,15 @@ fn most(mut times: Vec<Duration>) -> (Duration, Duration) {
 }
 
 /// The time from one client's mouth to the other's ear.
-fn say(from: &mut Client, (to, jid): &mut (Client, String), number: usize) -> Duration {
+fn say(
+    from: &mut Client,
+    (to, jid): &mut (Client, String),
+    (number, more): (usize, &str),
+) -> Duration {
     let begun = Instant::now();
     let id = format!("chat-{number}");
-    from.send(format!("<message to='{jid}' type='chat' id='{id}'><body>{id}</body></message>"));
+    let content = format!("<body>{id}</body>{more}");
+    from.send(format!("<message to='{jid}' type='chat' id='{id}'>{content}</message>"));
     let heard = to.next().expect("a bystander's stream stays open");
     assert_eq!(heard.attr("id"), Some(&id[..]), "a bystander heard something else: {heard:?}");
     begun.elapsed()

@@ -351,7 +351,7 @@ fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
     };
     stage.kill_and_restart();
     stage.add_accounts(&["romeo", "juliet"]);
-    let bystander = Bystander::beside(&stage);
+    let bystander = Bystander::whispering(&stage);
     let mut sender = Sender::new(stage.c2s);
     let mut taken = Vec::new();
     let mut say = |sender: &mut Sender, id: String| {
@@ -368,12 +368,22 @@ fn a_full_disk_is_told_aloud_and_recovers_without_a_restart() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{number} were taken on a full disk");
     }
     assert!(dropped(stage.http, &["not_archived", "not_stored"]) > 0);
+    // Nor is it given to somebody who is there.
+    let mut listener = log_in(stage.c2s, "juliet");
+    listener.send("<presence/>");
+    while listener.next().expect("what waited").attr("id") != Some("before") {}
+    assert!(!say(&mut sender, "unheard".to_owned()), "what is not archived was acknowledged");
     fs::remove_file(disk.filler()).unwrap();
     let begun = Instant::now();
     while !say(&mut sender, format!("after-{number}")) {
         number += 1;
         assert!(begun.elapsed() < Duration::from_secs(20), "there is room again");
     }
+    let last = format!("after-{number}");
+    while let Some(heard) = listener.next().filter(|heard| heard.attr("id") != Some(&last)) {
+        assert_ne!(heard.attr("id"), Some("unheard"), "{heard:?}");
+    }
+    listener.vanish();
     assert_kept(&taken, &archive(&stage, "juliet"));
     bystander.was_not_hurt("a full disk");
     stage.kill_and_restart();

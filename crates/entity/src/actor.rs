@@ -339,6 +339,7 @@ impl<E: Entity> EntityActor<E> {
             fence: self.fence,
             waker: &self.waker,
             place: (self.desk.member(), keeper.flatten().is_some()),
+            can_keep: self.desk.store().can_keep(),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         let (route, copied, former) = (&self.route, &mut self.copied, &self.former);

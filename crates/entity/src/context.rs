@@ -30,6 +30,8 @@ pub struct Context<'a, E: Entity> {
     pub member: MemberId,
     /// Whether another member keeps its second copy ([`Entity::mirror`]).
     pub has_standby: bool,
+    /// Whether the store takes what is to be kept, as far as is known.
+    pub can_keep: bool,
     waker: &'a Waker,
     cause: Cause,
     random: &'a mut dyn FnMut(&mut [u8]),
@@ -106,10 +108,22 @@ impl<'a, E: Entity> Context<'a, E> {
         cause: Cause,
         random: &'a mut dyn FnMut(&mut [u8]),
     ) -> Self {
-        let Surroundings { now, shared, hosts, fence, waker, place } = surroundings;
+        let Surroundings { now, shared, hosts, fence, waker, place, can_keep } = surroundings;
         let (member, has_standby) = place;
         let effects = Vec::new();
-        Self { now, shared, hosts, fence, member, has_standby, waker, cause, random, effects }
+        Self {
+            now,
+            shared,
+            hosts,
+            fence,
+            member,
+            has_standby,
+            can_keep,
+            waker,
+            cause,
+            random,
+            effects,
+        }
     }
 
     /// Ends the turn: what it caused; its own share of the responsibility is released, since everything
@@ -400,6 +414,8 @@ pub(crate) struct Surroundings<'a, E: Entity> {
     pub(crate) waker: &'a Waker,
     /// The member, and whether another one keeps a copy.
     pub(crate) place: (MemberId, bool),
+    /// Whether the store takes what is to be kept.
+    pub(crate) can_keep: bool,
 }
 
 /// Where the parts of a later turn begin, by the part at which it branches off: a first one gets a run of 256

@@ -42,6 +42,8 @@ pub struct Trial<E: Entity> {
     held: Option<Vec<Effect<E>>>,
     /// Another member keeps the second copy.
     pub has_standby: bool,
+    /// The store takes what is to be kept.
+    pub can_keep: bool,
     member: MemberId,
 }
 
@@ -98,6 +100,7 @@ impl<E: Entity> Trial<E> {
             counter: 0,
             held: None,
             has_standby: false,
+            can_keep: true,
             member: MemberId(1),
         })
     }
@@ -327,6 +330,7 @@ impl<E: Entity> Trial<E> {
             fence: self.fence,
             waker: &self.waker,
             place: (self.member, self.has_standby),
+            can_keep: self.can_keep,
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         turn(&mut self.entity, &mut context);

@@ -67,7 +67,7 @@ use job::{CALL_BYTES, Job, Work};
 pub use journal::mend;
 use readers::Readers;
 use shared::Shared;
-use space::{Probe, Space};
+use space::{Disk, Probe, Space};
 use tables::Tables;
 use writer::{Home, Writer};
 
@@ -76,6 +76,7 @@ use writer::{Home, Writer};
 /// Dropping it without [`Store::close`] waits for what was accepted, too.
 pub struct Embedded {
     shared: Arc<Shared>,
+    disk: Arc<Disk>,
     jobs: Sender<Job>,
     readers: Readers,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -99,12 +100,12 @@ impl Embedded {
         let shared = Arc::new(Shared::new(tables)?);
         let readers = Readers::start(config)?;
         let (jobs, queue) = mpsc::channel();
-        let space = Space::new(dir, config.min_free_bytes, probe);
+        let disk = Arc::new(Disk::new(dir, config.min_free_bytes, probe));
         let writer = Writer {
             done: shared.read(None, Tables::last_group)?,
             shared: Arc::clone(&shared),
             jobs: queue,
-            space,
+            space: Space::new(Arc::clone(&disk)),
             home: Home { dir: dir.to_owned(), config: config.clone(), lock },
             down: None,
             pause: Writer::FIRST_PAUSE,
@@ -113,7 +114,7 @@ impl Embedded {
             .name("store-write".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| engine("started its writer", error))?;
-        Ok(Self { shared, jobs, readers, writer: Mutex::new(Some(writer)) })
+        Ok(Self { shared, disk, jobs, readers, writer: Mutex::new(Some(writer)) })
     }
 
     /// Owners that have any row or an archive, behind `after`, at most `limit`, in order.
@@ -208,6 +209,10 @@ impl Store for Embedded {
         let shared = Arc::clone(&self.shared);
         let jobs = self.jobs.clone();
         self.readers.slow(move || sweep::expire(&shared, &jobs, before_unix_micros, limit))
+    }
+
+    fn can_keep(&self) -> bool {
+        !self.shared.down.load(Ordering::Acquire) && self.disk.has_room()
     }
 
     fn waiting_bytes(&self) -> usize {

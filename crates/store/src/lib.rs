@@ -84,6 +84,12 @@ pub trait Store: Send + Sync + 'static {
     /// Removes archive rows older than this, of all owners, at most `limit`; answers how many.
     fn expire(&self, before_unix_micros: u64, limit: usize) -> Reply<usize>;
 
+    /// Whether it takes what is to be kept, as far as is known: false while the disk is as good as full, or the engine
+    /// has failed.
+    fn can_keep(&self) -> bool {
+        true
+    }
+
     /// Bytes waiting to become durable; the bound is [`MAX_WAITING_BYTES`].
     fn waiting_bytes(&self) -> usize;
 

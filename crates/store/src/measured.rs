@@ -195,6 +195,10 @@ impl Store for Measured {
         self.store.waiting_bytes()
     }
 
+    fn can_keep(&self) -> bool {
+        self.store.can_keep()
+    }
+
     fn close(&self) -> Reply<()> {
         self.store.close()
     }

@@ -18,6 +18,8 @@ pub(super) struct Shared {
     /// Bytes accepted and not yet answered.
     pub(super) waiting: AtomicUsize,
     pub(super) closed: AtomicBool,
+    /// The engine has failed, and everything is refused.
+    pub(super) down: AtomicBool,
     /// Where the next [`crate::Store::expire`] goes on.
     pub(super) expired_to: Mutex<Vec<u8>>,
 }
@@ -34,6 +36,7 @@ impl Shared {
             fences,
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            down: AtomicBool::new(false),
             expired_to: Mutex::default(),
         })
     }

@@ -2,18 +2,54 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Error;
 
 /// Tells how many bytes are free where a directory is.
-pub(super) type Probe = Box<dyn FnMut(&Path) -> io::Result<u64> + Send>;
+pub(super) type Probe = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
-/// What is known about the room on the disk.
-pub(super) struct Space {
+/// A disk, and whether it is as good as full.
+pub(super) struct Disk {
     dir: PathBuf,
     min_free: u64,
     probe: Probe,
+    full: AtomicBool,
+}
+
+impl Disk {
+    /// So much before writes are refused, whoever asks is told that there is no room: what is on its way meanwhile
+    /// still finds some.
+    const MARGIN: u64 = 1 << 20;
+
+    pub(super) fn new(dir: &Path, min_free: u64, probe: Probe) -> Self {
+        Self { dir: dir.to_owned(), min_free, probe, full: AtomicBool::new(false) }
+    }
+
+    /// Whether there is room. A disk that was full is asked again.
+    pub(super) fn has_room(&self) -> bool {
+        if !self.full.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.note(self.ask());
+        !self.full.load(Ordering::Relaxed)
+    }
+
+    fn ask(&self) -> u64 {
+        // Where nobody can say, the disk itself will.
+        (self.probe)(&self.dir).unwrap_or(u64::MAX)
+    }
+
+    fn note(&self, free: u64) {
+        self.full.store(free < self.min_free + Self::MARGIN, Ordering::Relaxed);
+    }
+}
+
+/// What the writer knows about the room on the disk.
+pub(super) struct Space {
+    disk: Arc<Disk>,
     free: u64,
     asked: Option<Instant>,
 }
@@ -21,28 +57,28 @@ pub(super) struct Space {
 impl Space {
     const ASK_EVERY: Duration = Duration::from_millis(100);
 
-    pub(super) fn new(dir: &Path, min_free: u64, probe: Probe) -> Self {
-        Self { dir: dir.to_owned(), min_free, probe, free: 0, asked: None }
+    pub(super) fn new(disk: Arc<Disk>) -> Self {
+        Self { disk, free: 0, asked: None }
     }
 
     /// Takes room for a write; what is spared may go deeper.
     pub(super) fn take(&mut self, bytes: usize, is_spared: bool) -> Result<(), Error> {
-        if self.asked.is_none_or(|asked| asked.elapsed() >= Self::ASK_EVERY) {
-            self.ask();
+        let min_free = self.disk.min_free;
+        let least = if is_spared { min_free / 4 } else { min_free };
+        let bytes = bytes as u64;
+        let is_old = self.asked.is_none_or(|asked| asked.elapsed() >= Self::ASK_EVERY);
+        // Nothing is refused by what was known a while ago: whoever asked meanwhile was told that there is room.
+        if is_old || self.free.saturating_sub(bytes) < least {
+            self.free = self.disk.ask();
+            self.asked = Some(Instant::now());
         }
-        let least = if is_spared { self.min_free / 4 } else { self.min_free };
-        let left = self.free.saturating_sub(bytes as u64);
+        let left = self.free.saturating_sub(bytes);
+        self.disk.note(left);
         if left < least {
             return Err(Error::Full("the disk"));
         }
         self.free = left;
         Ok(())
-    }
-
-    fn ask(&mut self) {
-        // Where nobody can say, the disk itself will.
-        self.free = (self.probe)(&self.dir).unwrap_or(u64::MAX);
-        self.asked = Some(Instant::now());
     }
 }
 
@@ -55,17 +91,40 @@ pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
+
+    fn space(min_free: u64, probe: Probe) -> Space {
+        Space::new(Arc::new(Disk::new(Path::new("/"), min_free, probe)))
+    }
+
+    #[test]
+    fn whoever_asks_is_told_before_writes_are_refused_and_when_there_is_room_again() {
+        let free = Arc::new(AtomicU64::new(Disk::MARGIN + 2_000));
+        let probed = Arc::clone(&free);
+        let mut space = space(1_000, Box::new(move |_| Ok(probed.load(Ordering::Relaxed))));
+        assert!(space.take(900, false).is_ok() && space.disk.has_room());
+        assert!(space.take(900, false).is_ok());
+        free.store(Disk::MARGIN + 200, Ordering::Relaxed);
+        assert!(!space.disk.has_room());
+        free.store(Disk::MARGIN + 1_000, Ordering::Relaxed);
+        assert!(space.disk.has_room());
+    }
 
     #[test]
     fn writes_end_at_the_limit_and_removing_at_a_quarter_of_it() {
-        let mut space = Space::new(Path::new("/"), 1000, Box::new(|_| Ok(2000)));
-        assert!(space.take(600, false).is_ok());
-        assert!(space.take(600, false).is_err());
-        assert!(space.take(400, false).is_ok());
-        assert!(space.take(700, true).is_ok());
-        assert!(space.take(100, true).is_err());
+        let free = Arc::new(AtomicU64::new(2000));
+        let probed = Arc::clone(&free);
+        let mut space = space(1000, Box::new(move |_| Ok(probed.load(Ordering::Relaxed))));
+        let mut take = |bytes: usize, is_spared| {
+            let took = space.take(bytes, is_spared).is_ok();
+            free.fetch_sub(if took { bytes as u64 } else { 0 }, Ordering::Relaxed);
+            took
+        };
+        assert!(take(600, false));
+        assert!(!take(600, false));
+        assert!(take(400, false));
+        assert!(take(700, true));
+        assert!(!take(100, true));
     }
 
     #[test]
@@ -73,7 +132,7 @@ mod tests {
         let asked = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&asked);
         let probe = move |_: &Path| Ok(count.fetch_add(1, Ordering::Relaxed) + (1 << 40));
-        let mut space = Space::new(Path::new("/"), 1000, Box::new(probe));
+        let mut space = space(1000, Box::new(probe));
         let begin = Instant::now();
         for _ in 0..1000 {
             assert!(space.take(1, false).is_ok());
@@ -85,7 +144,7 @@ mod tests {
     #[test]
     fn a_disk_that_cannot_be_asked_is_not_taken_for_full() {
         let probe = |_: &Path| Err(io::Error::other("no answer"));
-        let mut space = Space::new(Path::new("/"), 1000, Box::new(probe));
+        let mut space = space(1000, Box::new(probe));
         assert!(space.take(1, false).is_ok());
         assert!(free_bytes(Path::new("/")).expect("the root is mounted") > 0);
     }

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -162,6 +163,7 @@ impl Writer {
     }
 
     fn put_off(&mut self, error: Error) {
+        self.shared.down.store(true, Ordering::Release);
         self.down = Some(Down { error, again: Instant::now() + self.pause });
         self.pause = (self.pause * 2).min(Self::LAST_PAUSE);
     }
@@ -173,6 +175,7 @@ impl Writer {
         match unwound("opened its tables", reopen) {
             Ok(()) => {
                 self.down = None;
+                self.shared.down.store(false, Ordering::Release);
                 tracing::info!("the store accepts writes again");
             }
             Err(error) => {

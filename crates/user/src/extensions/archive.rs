@@ -18,7 +18,9 @@ use bytes::Bytes;
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Passage, Request, Slot, SlotKind, Verdict};
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
-use xmpp::{Features, Head, IqType, Jid, Kind, MessageType, StanzaError, ns, stanza_id};
+use xmpp::{
+    Features, Head, IqType, Jid, Kind, MessageType, StanzaCondition, StanzaError, ns, stanza_id,
+};
 
 use crate::User;
 use crate::extensions::{again, deliver, hints, preferences, reply, store_error};
@@ -75,10 +77,15 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
         return Verdict::Pass;
     };
     strip(passage, &from);
-    if let Some(id) = keep(user, passage, &from, cx) {
-        passage.stanza = stanza_id::with_id(&passage.stanza, &cx.shared.ids.write(id), &user.jid);
+    match keep(user, passage, &from, cx) {
+        Ok(Some(id)) => {
+            let id = cx.shared.ids.write(id);
+            passage.stanza = stanza_id::with_id(&passage.stanza, &id, &user.jid);
+            Verdict::Pass
+        }
+        Ok(None) => Verdict::Pass,
+        Err(error) => Verdict::Refuse(error),
     }
-    Verdict::Pass
 }
 
 /// Archives answer from bare addresses, and a client's message always comes from a full one: what looks
@@ -94,7 +101,10 @@ fn strip(passage: &mut Passage, from: &Jid) {
 /// once (§6.1.1).
 fn outbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
     let to = passage.stanza.head().to.clone().filter(|to| to.bare() != user.jid);
-    let id = to.and_then(|to| keep(user, passage, &to, cx));
+    let id = match to.map(|to| keep(user, passage, &to, cx)).transpose() {
+        Ok(id) => id.flatten(),
+        Err(error) => return Verdict::Refuse(error),
+    };
     if matches!(passage.stanza.kind(), Kind::Message(_)) {
         user.slots.get_or_make(Archive::default).sent = id;
     }
@@ -102,18 +112,24 @@ fn outbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) 
 }
 
 /// Appends a row, if the message is of a kind that is kept and the owner wants it.
+///
+/// # Errors
+/// It is known that nothing can be kept now: what would be delivered would be acknowledged, and not be in the archive.
 fn keep(
     user: &mut User,
     passage: &mut Passage,
     peer: &Jid,
     cx: &mut Context<'_, User>,
-) -> Option<ArchiveId> {
+) -> Result<Option<ArchiveId>, StanzaError> {
     if !hints::may_archive(&passage.stanza) || !preferences::wants(user, peer, cx.shared) {
-        return None;
+        return Ok(None);
     }
     if let Some(id) = cx.row() {
         // A former owner of the account has kept it.
-        return Some(id);
+        return Ok(Some(id));
+    }
+    if !cx.can_keep {
+        return Err(StanzaCondition::ResourceConstraint.into());
     }
     let id = user.next_id(cx.now);
     let mut bytes = Vec::new();
@@ -121,7 +137,7 @@ fn keep(
     let row = ArchiveRow { id, peer: peer.bare(), origin: cx.origin(), stanza: bytes.into() };
     passage.writes.push(Write::Append(user.jid.clone(), row));
     user.slots.get_or_make(Archive::default).kept = Some(cx.now.elapsed);
-    Some(id)
+    Ok(Some(id))
 }
 
 /// §4.1.5
