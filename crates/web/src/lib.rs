@@ -7,6 +7,7 @@
 //! | [`clients`] | what clients find, and where they go from there |
 //! | [`cluster`] | what operators see of the cluster and do to it |
 //! | `converse` | the web client |
+//! | `cpim` | mapping between XMPP and CPIM, for gateways |
 //! | `door` | listeners for clients |
 //! | `elsewhere` | requests whose session lives on another member |
 //! | [`federation`] | what operators see of other servers |
@@ -25,6 +26,7 @@ pub mod administration;
 pub mod clients;
 pub mod cluster;
 mod converse;
+mod cpim;
 mod door;
 mod elsewhere;
 pub mod federation;

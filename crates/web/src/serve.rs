@@ -140,6 +140,7 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
             .configure(rooms::routes)
             .configure(crate::cluster::routes)
             .configure(crate::federation::routes)
+            .configure(crate::cpim::routes)
             .configure(health::routes)
     })
     .workers(1)
