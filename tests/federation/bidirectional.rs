@@ -1,98 +1,12 @@
 //! XEP-0288 Bidirectional Server-to-Server Connections.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::TcpListener;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use stream::{Event, Limits, Parser};
-use xmpp::{Element, Stanza, ns};
+use xmpp::ns;
 
-use super::land::{Authority, add, free, hears_body, log_in, settings};
+use super::land::{Authority, Client, add, free, hears_body, log_in, settings};
+use super::peer::{certified, take};
 use crate::stage::Stage;
-
-/// A server by hand, at the end of a stream that ours has opened.
-struct Peer<S> {
-    io: S,
-    parser: Parser,
-    heard: Vec<Event>,
-}
-
-impl<S: Read + Write> Peer<S> {
-    fn new(io: S) -> Self {
-        let parser = Parser::for_content(Limits::AFTER_LOGIN, ns::SERVER);
-        Self { io, parser, heard: Vec::new() }
-    }
-
-    fn say(&mut self, text: &str) {
-        self.io.write_all(text.as_bytes()).unwrap();
-        self.io.flush().unwrap();
-    }
-
-    fn next(&mut self) -> Event {
-        while self.heard.is_empty() {
-            let mut bytes = [0; 4096];
-            let count = self.io.read(&mut bytes).unwrap();
-            assert!(count > 0, "the stream has ended");
-            self.parser.feed(&bytes[..count], &mut self.heard).unwrap();
-        }
-        self.heard.remove(0)
-    }
-
-    fn nonza(&mut self) -> Element {
-        match self.next() {
-            Event::Nonza(element) => element,
-            other => panic!("something else: {other:?}"),
-        }
-    }
-
-    fn stanza(&mut self) -> Stanza {
-        match self.next() {
-            Event::Stanza(stanza) => stanza,
-            other => panic!("something else: {other:?}"),
-        }
-    }
-
-    /// Answers a header with one, and with features.
-    fn open(&mut self, features: &str) {
-        assert!(matches!(self.next(), Event::Open(_)));
-        self.say(&format!(
-            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='{}' from='b.example' \
-             to='a.example' id='x' version='1.0'><stream:features>{features}</stream:features>",
-            ns::STREAM
-        ));
-    }
-}
-
-/// Takes a stream, and lets it in by its certificate.
-fn take(
-    listener: &TcpListener,
-    config: &Arc<ServerConfig>,
-) -> Peer<StreamOwned<ServerConnection, TcpStream>> {
-    let (tcp, _) = listener.accept().unwrap();
-    tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut clear = Peer::new(tcp);
-    clear.open(
-        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><bidi xmlns='urn:xmpp:features:bidi'/>",
-    );
-    assert_eq!(clear.nonza().name(), "starttls");
-    clear.say("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    let tls = ServerConnection::new(Arc::clone(config)).unwrap();
-    let mut peer = Peer::new(StreamOwned::new(tls, clear.io));
-    peer.open(
-        "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>\
-         <bidi xmlns='urn:xmpp:features:bidi'/>",
-    );
-    assert!(peer.nonza().is("bidi", "urn:xmpp:bidi"));
-    assert_eq!(peer.nonza().name(), "auth");
-    peer.say("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
-    peer.parser.reset();
-    peer.open("");
-    peer
-}
 
 #[test]
 fn a_server_that_we_have_called_speaks_on_the_same_stream_in_its_own_name_alone() {
@@ -105,16 +19,7 @@ fn a_server_that_we_have_called_speaks_on_the_same_stream_in_its_own_name_alone(
     add(&stage, "romeo@a.example");
     let mut romeo = log_in(&stage, "romeo@a.example");
 
-    let (certificate, key) = authority.certify(&["b.example"]);
-    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap());
-    let config = Arc::new(config.unwrap());
-
+    let config = certified(&authority, &["b.example"]);
     let say = |body: &str| {
         format!("<message to='juliet@b.example' type='chat'><body>{body}</body></message>")
     };
@@ -138,4 +43,84 @@ fn a_server_that_we_have_called_speaks_on_the_same_stream_in_its_own_name_alone(
     peer.say("<message from='juliet@b.example' to='romeo@a.example' type='chat'><body>true</body></message>");
     let next = super::land::hears(&mut romeo, |it| it.name() == "message");
     assert_eq!(super::land::body(&next).as_deref(), Some("true"), "nothing forged came before");
+}
+
+/// Romeo of a server that reaches the other one, and Juliet of the other one, which reaches nobody.
+struct OneWay {
+    a: Stage,
+    b: Stage,
+    romeo: Client,
+    juliet: Client,
+    _authority: Authority,
+}
+
+fn one_way() -> OneWay {
+    let authority = Authority::new();
+    let ends = [free(), free()];
+    let files = ["a.example", "b.example"].map(|name| authority.certify(&[name]));
+    let start = |own: usize, name, other| {
+        Stage::start(&settings((name, Some(&files[own])), ends[own], other, &authority.file()))
+    };
+    let a = start(0, "a.example", ("b.example", ends[1]));
+    // Nobody is there.
+    let b = start(1, "b.example", ("a.example", free()));
+    add(&a, "romeo@a.example");
+    add(&b, "juliet@b.example");
+    let (romeo, juliet) = (log_in(&a, "romeo@a.example"), log_in(&b, "juliet@b.example"));
+    OneWay { a, b, romeo, juliet, _authority: authority }
+}
+
+fn to_romeo(body: &str) -> String {
+    format!("<message to='romeo@a.example' type='chat'><body>{body}</body></message>")
+}
+
+fn to_juliet(body: &str) -> String {
+    format!("<message to='juliet@b.example' type='chat'><body>{body}</body></message>")
+}
+
+#[test]
+fn who_cannot_be_called_is_answered_on_the_stream_that_it_has_opened() {
+    let OneWay { a, b, romeo, juliet, .. } = &mut one_way();
+    // What waits for a server that cannot be reached goes when that one calls.
+    juliet.send(to_romeo("waited"));
+    romeo.send(to_juliet("hi"));
+    hears_body(juliet, "hi");
+    hears_body(romeo, "waited");
+    juliet.send((0..500).map(|number| to_romeo(&number.to_string())).collect::<String>());
+    for number in 0..500 {
+        let next = super::land::hears(romeo, |it| it.name() == "message");
+        assert_eq!(super::land::body(&next), Some(number.to_string()));
+    }
+    let list = b.run(&["s2s", "list"]).unwrap();
+    assert!(list.contains("b.example to a.example  open, on a shared stream"), "{list}");
+
+    // Where the stream ends, what has not arrived goes by the next one.
+    assert_eq!(a.run(&["s2s", "reset", "b.example"]).unwrap(), "1 begin anew\n");
+    juliet.send(to_romeo("anew"));
+    romeo.send(to_juliet("once more"));
+    hears_body(juliet, "once more");
+    hears_body(romeo, "anew");
+}
+
+#[test]
+fn a_server_that_acknowledges_what_it_was_answered_is_sent_nothing_twice() {
+    let OneWay { b, romeo, juliet, .. } = &mut one_way();
+    romeo.send(to_juliet("hi"));
+    hears_body(juliet, "hi");
+    juliet.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    super::land::hears(juliet, |it| it.name() == "enabled");
+    for number in 0..50 {
+        juliet.send(to_romeo(&number.to_string()));
+    }
+    juliet.send("<r xmlns='urn:xmpp:sm:3'/>");
+    // Handled is what the other server has acknowledged.
+    super::land::hears(juliet, |it| it.name() == "a" && it.attr("h") == Some("50"));
+    b.run(&["s2s", "reset", "a.example"]).unwrap();
+    juliet.send(to_romeo("end"));
+    for number in 0..50 {
+        let next = super::land::hears(romeo, |it| it.name() == "message");
+        assert_eq!(super::land::body(&next), Some(number.to_string()));
+    }
+    let next = super::land::hears(romeo, |it| it.name() == "message");
+    assert_eq!(super::land::body(&next).as_deref(), Some("end"));
 }

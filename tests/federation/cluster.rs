@@ -24,12 +24,18 @@ struct Town {
 
 impl Town {
     fn start() -> Self {
+        Self::start_with(true)
+    }
+
+    /// The cluster reaches the other server, or does not.
+    fn start_with(reaches: bool) -> Self {
         let authority = Authority::new();
         let b = free();
+        let way = if reaches { b } else { free() };
         let files = authority.certify(&["localhost"]);
         let own = ("localhost", Some(&files));
         let of_crew =
-            settings(own, "127.0.0.1:0".parse().unwrap(), ("b.example", b), &authority.file());
+            settings(own, "127.0.0.1:0".parse().unwrap(), ("b.example", way), &authority.file());
         let crew = Crew::start_with(3, &of_crew);
         let gateway = crew.gateway("b.example");
         // Somebody whose home and socket are on members that stay.
@@ -98,6 +104,35 @@ fn nothing_that_a_client_counts_is_lost_when_the_member_dies_that_speaks_with_an
         romeo.send(say(&number.to_string()));
     }
     // What was not confirmed may come twice, but for the first time each comes in its turn.
+    let mut heard: BTreeSet<usize> = (0..=5).collect();
+    while heard.len() < COUNT {
+        let next = hears(juliet, |it| it.name() == "message");
+        let number: usize = body(&next).unwrap().parse().unwrap();
+        if heard.insert(number) {
+            assert_eq!(heard.len(), number + 1, "{number} came too early");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_one_member_holds_serves_whoever_owns_the_queue() {
+    const COUNT: usize = 60;
+    let Town { crew, gateway, romeo, juliet, from, .. } = &mut Town::start_with(false);
+    romeo.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    hears(romeo, |it| it.name() == "enabled");
+    romeo.send(say("0"));
+    juliet.send(format!("<message to='{from}' type='chat'><body>hi</body></message>"));
+    hears_body(romeo, "hi");
+    hears_body(juliet, "0");
+    for number in 1..COUNT / 2 {
+        romeo.send(say(&number.to_string()));
+    }
+    hears_body(juliet, "5");
+    // Another member owns the queue then, and learns of the stream.
+    crew.kill(*gateway);
+    for number in COUNT / 2..COUNT {
+        romeo.send(say(&number.to_string()));
+    }
     let mut heard: BTreeSet<usize> = (0..=5).collect();
     while heard.len() < COUNT {
         let next = hears(juliet, |it| it.name() == "message");

@@ -243,3 +243,28 @@ fn a_component_at_one_member_hears_people_of_all_and_goes_on_when_members_die() 
     let mut irc = Program::connect(crew.component[stays], "irc.localhost");
     while irc.hears_body() != "meanwhile" {}
 }
+
+#[test]
+fn a_component_that_listens_is_connected_to_again_and_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = format!("connect = '{}'\n", listener.local_addr().unwrap());
+    let (stage, _) = stage(&format!("{COMPONENT}{connect}"));
+    let mut romeo = romeo(&stage);
+    let (mut irc, name) = Program::listen(&listener);
+    assert_eq!(name, "irc.localhost");
+    romeo.send(to("x@irc.localhost", "early"));
+    assert!(!irc.lets_in("another secret"), "who does not know it is not let in");
+    drop(irc);
+    let (mut irc, _) = Program::listen(&listener);
+    assert!(irc.lets_in("secret"));
+    assert_eq!(irc.hears_body(), "early");
+    irc.say("<message from='x@irc.localhost' to='romeo@localhost' type='chat'><body>out</body></message>");
+    hears_body(&mut romeo, "out");
+    // It speaks for its own domain and no other.
+    irc.say("<message from='x@localhost' to='romeo@localhost' type='chat'><body>forged</body></message>");
+    assert_eq!(irc.ends_with(), "invalid-from");
+    let (mut irc, _) = Program::listen(&listener);
+    assert!(irc.lets_in("secret"));
+    romeo.send(to("x@irc.localhost", "late"));
+    assert_eq!(irc.hears_body(), "late");
+}

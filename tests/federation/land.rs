@@ -15,7 +15,7 @@ use crate::stage::{PASSWORD, Stage, merge};
 pub(super) use town::Client;
 
 /// An authority that signs certificates of domains.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     dir: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -37,7 +37,7 @@ pub(super) enum Proof {
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
         let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
         let name = format!("rookery-authority-{}-{number}", std::process::id());
@@ -57,12 +57,12 @@ impl Authority {
     }
 
     /// PEM of those who trust this authority.
-    pub(super) fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.dir.join("ca.pem")
     }
 
     /// The files of a certificate for these names, and of its key.
-    pub(super) fn certify(&self, names: &[&str]) -> (PathBuf, PathBuf) {
+    pub(crate) fn certify(&self, names: &[&str]) -> (PathBuf, PathBuf) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let (certificate, key) = (
             self.dir.join(format!("{}.crt", names[0])),
@@ -84,7 +84,7 @@ impl Drop for Authority {
 }
 
 /// The settings of one of two servers.
-pub(super) fn settings(
+pub(crate) fn settings(
     (domain, certificate): (&str, Option<&(PathBuf, PathBuf)>),
     s2s: SocketAddr,
     (other, route): (&str, SocketAddr),
@@ -138,12 +138,12 @@ impl Land {
     }
 }
 
-pub(super) fn add(stage: &Stage, jid: &str) {
+pub(crate) fn add(stage: &Stage, jid: &str) {
     stage.run(&["account", "add", jid, "--password", PASSWORD]).unwrap();
 }
 
 /// A client that has said that it is there, and has heard it.
-pub(super) fn log_in(stage: &Stage, jid: &str) -> Client {
+pub(crate) fn log_in(stage: &Stage, jid: &str) -> Client {
     let mut client = arrive(stage, jid);
     hears(&mut client, |it| it.name() == "presence");
     client
@@ -162,7 +162,7 @@ pub(super) fn arrive(stage: &Stage, jid: &str) -> Client {
 }
 
 /// What comes next that fits; everything else is passed over.
-pub(super) fn hears(client: &mut Client, fits: impl Fn(&Element) -> bool) -> Element {
+pub(crate) fn hears(client: &mut Client, fits: impl Fn(&Element) -> bool) -> Element {
     loop {
         let next = client.next().expect("something fits before the stream ends");
         if fits(&next) {
@@ -185,7 +185,7 @@ pub(super) fn hears_both(
 }
 
 /// The text of a message.
-pub(super) fn body(element: &Element) -> Option<String> {
+pub(crate) fn body(element: &Element) -> Option<String> {
     element.child("body", "").map(Element::text)
 }
 

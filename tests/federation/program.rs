@@ -1,7 +1,7 @@
 //! Owns a component that the tests have written: one stream, by hand.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
@@ -34,11 +34,32 @@ impl Program {
         program
     }
 
+    /// Listens instead, until a server comes that knows the secret; what it is called, and where that server wants it.
+    pub(crate) fn listen(listener: &TcpListener) -> (Self, String) {
+        let (tcp, _) = listener.accept().unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let parser = Parser::for_content(Limits::AFTER_LOGIN, ns::COMPONENT_CONNECT);
+        let mut program = Self { tcp, parser, heard: Vec::new(), id: "17".to_owned() };
+        let Some(Event::Open(header)) = program.next() else { panic!("no header") };
+        program.say(&format!(
+            "<stream:stream xmlns='{}' xmlns:stream='{}' id='17'>",
+            ns::COMPONENT_CONNECT,
+            ns::STREAM
+        ));
+        (program, header.from.unwrap_or_default())
+    }
+
+    /// Whether the other end shows that it knows the secret; it is let in then.
+    pub(crate) fn lets_in(&mut self, secret: &str) -> bool {
+        let Some(Event::Nonza(element)) = self.next() else { panic!("no handshake") };
+        let is_right = element.text() == proof(&self.id, secret);
+        self.say(if is_right { "<handshake/>" } else { "</stream:stream>" });
+        is_right
+    }
+
     /// Shows that it knows the secret.
     pub(crate) fn prove(&mut self, secret: &str) {
-        let hash = Sha1::new().chain_update(&self.id).chain_update(secret).finalize();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.say(&format!("<handshake>{hash}</handshake>"));
+        self.say(&format!("<handshake>{}</handshake>", proof(&self.id, secret)));
     }
 
     /// The same, until it may speak.
@@ -104,4 +125,9 @@ impl Program {
             other => panic!("no error: {other:?}"),
         }
     }
+}
+
+fn proof(id: &str, secret: &str) -> String {
+    let hash = Sha1::new().chain_update(id).chain_update(secret).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,7 +14,7 @@ from server import PASSWORD, Server
 class Land:
     """Rookery and a foreign server, a name server and an authority. Ends with the case."""
 
-    def __init__(self, stage, kind, secure):
+    def __init__(self, stage, kind, secure, routes=""):
         self.stage, self.names, self.authority = stage, Names(), Authority()
         stage.on_close(self._close)
         self.foreign = kind("foreign.example", self.authority, self.names, secure)
@@ -38,6 +38,8 @@ servers = ["127.0.0.1:{self.names.port}"]
 policy = "{"secure" if secure else "dialback"}"
 ca_file = "{self.authority.file}"
 allow_private = true
+[s2s.route]
+{routes}
 [telemetry]
 log = "info,s2s=debug"
 """)
@@ -154,7 +156,27 @@ async def prosody_answers_on_the_stream_that_we_have_opened(stage):
     assert streams["inbound"] == [], streams
 
 
+async def prosody_is_answered_on_the_stream_that_it_has_opened(stage):
+    # Nobody is where we would look for it.
+    land = Land(stage, ProsodyBothWays, True, f'"foreign.example" = "127.0.0.1:{free_port()}"')
+    romeo, juliet = await land.begin()
+    await romeo.say(juliet.boundjid.bare, "waited")
+    await juliet.say(romeo.boundjid.bare, "there")
+    await romeo.hears("message", body="there")
+    await juliet.hears("message", body="waited")
+    for number in range(20):
+        await romeo.say(juliet.boundjid.bare, f"back {number}")
+    for number in range(20):
+        heard = await juliet.hears("message")
+        assert heard["body"] == f"back {number}", heard
+    listed = await asyncio.to_thread(land.rookery.run, "s2s", "list", "--json")
+    streams = json.loads(listed.stdout)
+    assert [line["state"] for line in streams["outbound"]] == ["open, on a shared stream"], streams
+    assert len(streams["inbound"]) == 1, streams
+
+
 CASES = [
+    prosody_is_answered_on_the_stream_that_it_has_opened,
     prosody_answers_on_the_stream_that_we_have_opened,
     people_of_prosody_talk_with_ours_by_certificates,
     people_of_prosody_talk_with_ours_by_dialback,

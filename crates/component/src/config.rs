@@ -34,6 +34,9 @@ pub struct Settings {
     /// The file that the secret is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
+    /// Where it listens, as `host:port`, if it does: then it is connected to (`jabber:component:connect`). Default: it
+    /// connects itself.
+    pub connect: String,
     /// Addresses and networks that it may connect from, such as `10.0.0.0/8`. Default: any.
     pub allow: Vec<String>,
     /// Most streams that it may have to one member. Default 8.
@@ -131,6 +134,7 @@ impl Default for Settings {
             title: String::new(),
             secret: None,
             secret_file: None,
+            connect: String::new(),
             allow: Vec::new(),
             streams: 8,
             wait_seconds: 30,
@@ -231,6 +235,10 @@ impl Settings {
         if let Some((key, _)) = most.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("has {key} = 0, which lets nothing pass"));
         }
+        let port = self.connect.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if !self.connect.is_empty() && port.is_none() {
+            return Err(format!("has connect = {:?}: write it as host:port", self.connect));
+        }
         self.check_privileges()?;
         let network = |text: &String| {
             let what = || format!("has {text:?} in allow, which is no address and no network");
@@ -314,6 +322,7 @@ mod tests {
             Settings { secret_file: Some("f".into()), ..good.clone() },
             Settings { allow: vec!["x".to_owned()], ..good.clone() },
             Settings { streams: 0, ..good.clone() },
+            Settings { connect: "10.0.0.1".to_owned(), ..good.clone() },
             Settings {
                 privilege: Privilege { presence: Shown::Roster, ..Privilege::default() },
                 ..good.clone()

@@ -32,7 +32,7 @@ impl<T> Desk<T> {
     }
 
     /// A member holds these streams now, and no others.
-    pub(crate) fn hear(&mut self, Lines { member, numbers }: Lines, now: Duration) {
+    pub(crate) fn hear(&mut self, Lines { member, numbers, .. }: Lines, now: Duration) {
         if numbers.is_empty() {
             self.held.remove(&member);
         } else {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn lines(member: u64, numbers: &[u64]) -> Lines {
-        Lines { member: MemberId(member), numbers: numbers.to_vec() }
+        Lines { member: MemberId(member), numbers: numbers.to_vec(), local: None }
     }
 
     #[test]

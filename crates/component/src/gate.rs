@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
+use crate::connect;
 use crate::hall::{Hall, Inbox};
 use crate::line;
 use crate::metrics::Metrics;
@@ -92,6 +93,9 @@ impl Gate {
                     taker.take(envelope);
                 }
             });
+            for house in hall.listening() {
+                actix_rt::spawn(connect::keep(Rc::clone(&hall), house));
+            }
             actix_rt::spawn(look_after(Rc::clone(&hall), over));
             let admission = Admission::new((CONNECTIONS, STRANGERS), pressure);
             for (address, socket) in listening {

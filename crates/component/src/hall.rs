@@ -325,10 +325,23 @@ impl Hall {
         }
     }
 
+    /// Whether this member owns a component's domain, and no member has a stream of it.
+    pub(crate) fn lacks_stream(&self, house: &House) -> bool {
+        let is_owner =
+            !matches!(self.router.place(&house.route()), Place::Member(_) | Place::Nobody);
+        is_owner && house.desk.borrow().choose(0, |_| true).is_none()
+    }
+
+    /// All components that listen, so that they are connected to.
+    pub(crate) fn listening(&self) -> Vec<Rc<House>> {
+        let listens = |house: &&Rc<House>| !house.component.settings.connect.is_empty();
+        self.houses.values().filter(listens).cloned().collect()
+    }
+
     /// Tells the owner of the domain which streams are here.
     fn announce(&self, house: &House) {
         let numbers = house.lines.borrow().keys().copied().collect();
-        let word = Lines { member: self.router.member(), numbers };
+        let word = Lines { member: self.router.member(), numbers, local: None };
         match self.router.place(&house.route()) {
             Place::Member(_) | Place::Nobody => {
                 let body = Body::Lines(word);

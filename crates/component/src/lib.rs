@@ -14,6 +14,7 @@
 //! | `hall` | what its streams share; the way of stanzas to them |
 //! | `desk` | which streams a component has, and what waits for one (pure) |
 //! | `line` | one stream |
+//! | `connect` | streams to components that listen |
 //! | `machine` | our side of it (pure) |
 //! | `privilege` | what a component may do in the names of others (pure) |
 //! | `turnstile` | how fast secrets may be tried (pure) |
@@ -21,6 +22,7 @@
 //! | [`metrics`] | figures |
 
 pub mod config;
+mod connect;
 mod desk;
 pub mod gate;
 mod hall;

@@ -83,14 +83,21 @@ pub(crate) async fn welcome(
     let Door { mut parser, mut machine, .. } = door;
     parser.set_limits(Limits::AFTER_LOGIN);
     let mut welcome = machine.welcome();
-    for server in hall.router.hosts().domains() {
-        if let Some(told) = privilege::told(&house.component.privileges, server, &stream_id()) {
-            told.write(&mut welcome);
-        }
-    }
+    welcome.extend(privileges(&hall, &house));
     let call = Call::new(hall, house, line);
     call.serve((reader, writer), (parser, machine), welcome).await;
     tracing::info!(jid = %domain, peer = %address, "a component is gone");
+}
+
+/// What a component may do in people's names, as it is told at the begin of its stream (XEP-0356 §5).
+pub(crate) fn privileges(hall: &Hall, house: &House) -> Vec<u8> {
+    let mut out = Vec::new();
+    for server in hall.router.hosts().domains() {
+        if let Some(told) = privilege::told(&house.component.privileges, server, &stream_id()) {
+            told.write(&mut out);
+        }
+    }
+    out
 }
 
 impl Door {
@@ -164,7 +171,7 @@ impl Door {
 }
 
 /// An open stream.
-struct Call {
+pub(crate) struct Call {
     hall: Rc<Hall>,
     house: Rc<House>,
     line: Rc<Line>,
@@ -179,7 +186,7 @@ struct Call {
 }
 
 impl Call {
-    fn new(hall: Rc<Hall>, house: Rc<House>, line: Rc<Line>) -> Self {
+    pub(crate) fn new(hall: Rc<Hall>, house: Rc<House>, line: Rc<Line>) -> Self {
         Self {
             hall,
             house,
@@ -191,7 +198,7 @@ impl Call {
         }
     }
 
-    async fn serve(
+    pub(crate) async fn serve(
         self,
         (mut reader, mut writer): (Reader, Writer),
         (parser, machine): (Parser, Machine),

@@ -51,6 +51,12 @@ impl Machine {
         Self { id, phase: Phase::Opening, domain: None, answered: false }
     }
 
+    /// For a stream that we have opened, and on which we have shown that we know the secret.
+    pub(crate) fn opened_by_us(domain: BareJid) -> Self {
+        let domain = Some((domain, Secret(String::new())));
+        Self { id: String::new(), phase: Phase::Open, domain, answered: true }
+    }
+
     /// Takes what the component sent. `secret` knows the secret of each domain that may be a component's.
     pub(crate) fn handle(
         &mut self,
@@ -192,7 +198,7 @@ fn is_handshake(element: &Element) -> bool {
 }
 
 /// What proves the knowledge of a secret on a stream (§3).
-fn handshake(id: &str, secret: &str) -> String {
+pub(crate) fn handshake(id: &str, secret: &str) -> String {
     let hash = Sha1::new().chain_update(id).chain_update(secret).finalize();
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -164,7 +164,7 @@ fn to_decimal(priority: i8) -> Option<String> {
 
 /// The other way, so that every priority comes back as it was (§5.2.13).
 fn to_priority(decimal: &str) -> Option<u32> {
-    let (whole, places) = decimal.trim().split_once('.').unwrap_or((decimal.trim(), ""));
+    let (whole, places) = decimal.trim().split_once('.').unwrap_or_else(|| (decimal.trim(), ""));
     let is_number = !places.bytes().any(|it| !it.is_ascii_digit()) && places.len() <= 3;
     let thousandths: u32 = format!("{places:0<3}").parse().ok().filter(|_| is_number)?;
     match (whole, thousandths) {

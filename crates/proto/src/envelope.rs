@@ -1,7 +1,7 @@
 //! Owns the envelope: one thing on its way to one actor, with everything that must travel beside it.
 
 use bytes::Bytes;
-use xmpp::{Epoch, Jid, Origin, Stanza};
+use xmpp::{BareJid, Epoch, Jid, Origin, Stanza};
 
 use crate::member::{ArbiterId, MemberId};
 use crate::receipt::Receipt;
@@ -105,13 +105,15 @@ pub struct Announced {
     pub arbiters: u16,
 }
 
-/// All streams of a component that a member holds.
+/// All streams of a component that a member holds, or all ways on streams to another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lines {
     /// The member.
     pub member: MemberId,
     /// Their numbers.
     pub numbers: Vec<u64>,
+    /// To another server: the domain of ours that they are for.
+    pub local: Option<BareJid>,
 }
 
 /// W3C trace context.

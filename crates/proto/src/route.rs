@@ -25,7 +25,7 @@ pub enum Route {
     Remote(BareJid),
     /// The domain of a component of this cluster (XEP-0114).
     Component(BareJid),
-    /// One of the streams that a component has to us.
+    /// One of the streams that a component has to us, or a way to another server on a stream of a member.
     Line(Box<LineId>),
     /// A socket on a member.
     Connection(ConnectionId),
@@ -84,10 +84,10 @@ pub struct ConnectionId {
     pub number: u64,
 }
 
-/// A stream of a component: which member holds it, and its number there. Never used again.
+/// A stream of a component, or a way to another server: which member holds it, and its number there. Never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LineId {
-    /// The component.
+    /// The component, or the other server.
     pub domain: BareJid,
     /// Who holds it.
     pub member: MemberId,

@@ -103,7 +103,7 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Word::UserWord(word) => Body::User(words::decode_user(word)?),
         Word::CopyWord(word) => Body::Copy(copies::decode(word)?),
         Word::Announced(word) => Body::Announced(copies::decode_announced(&word)?),
-        Word::Lines(word) => Body::Lines(copies::decode_lines(word)),
+        Word::Lines(word) => Body::Lines(copies::decode_lines(word)?),
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

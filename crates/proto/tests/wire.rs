@@ -206,8 +206,8 @@ fn announced() -> impl Strategy<Value = Announced> {
 }
 
 fn lines() -> impl Strategy<Value = Lines> {
-    (any::<u64>(), vec(any::<u64>(), 0..4))
-        .prop_map(|(member, numbers)| Lines { member: MemberId(member), numbers })
+    (any::<u64>(), vec(any::<u64>(), 0..4), of(bares()))
+        .prop_map(|(member, numbers, local)| Lines { member: MemberId(member), numbers, local })
 }
 
 fn user_words() -> impl Strategy<Value = UserWord> {

@@ -413,6 +413,8 @@ impl Local {
         match envelope.to {
             // Whoever gives the copy must not take it for kept.
             Route::Copy(_) => self.host.refuse(envelope, Refusal::NoOwner),
+            // Whoever sends to another server by a way hears that its receipt is dropped.
+            Route::Line(line) if !self.router.is_component(&line.domain) => {}
             Route::Line(line) => {
                 route(vec![Envelope { to: Route::Component(line.domain), ..envelope }]);
             }

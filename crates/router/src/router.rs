@@ -53,7 +53,7 @@ const CLOSED_WORDS: usize = Shard::COUNT as usize / 64;
 /// Where envelopes go that leave the cluster here: for other servers' domains or components that this member owns, or
 /// for a component's stream that it holds.
 pub trait RemoteGate: Send + Sync {
-    /// Takes an envelope whose route is [`Route::Remote`], or [`Route::Component`] and [`Route::Line`]; gives it back,
+    /// Takes an envelope whose route is [`Route::Remote`] or [`Route::Component`], or a [`Route::Line`]; gives it back,
     /// with the reason, where it does not. Called from any thread.
     fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)>;
 }
@@ -329,14 +329,20 @@ impl Router {
 
     /// Hands an envelope to the gate that it leaves by, which may give it back.
     pub(crate) fn send_out(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
-        let gate = match envelope.to {
-            Route::Component(_) | Route::Line(_) => &self.shared.components,
+        let gate = match &envelope.to {
+            Route::Component(_) => &self.shared.components,
+            Route::Line(line) if self.is_component(&line.domain) => &self.shared.components,
             _ => &self.shared.others,
         };
         match gate.get().and_then(Weak::upgrade) {
             Some(gate) => gate.take(envelope),
             None => Some((envelope, Refusal::NoRemote)),
         }
+    }
+
+    /// Whether a component speaks for a domain.
+    pub(crate) fn is_component(&self, domain: &BareJid) -> bool {
+        matches!(self.route_of(&Jid::from(domain.clone())), Route::Component(_))
     }
 
     /// From now on there is a way to other members.

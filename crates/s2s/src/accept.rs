@@ -1,6 +1,7 @@
 //! Owns streams of other servers: takes the connection in, does what the machine says, and hands stanzas to the router.
 //! A server that sends faster than it may is read more slowly; nobody else waits for it.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use proto::{Body, Envelope, Ledger};
 use router::Router;
-use stream::{Limits, Parser};
-use tokio::io::{AsyncRead, AsyncWrite};
+use stream::{Event, Limits, Parser};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StreamCondition, StreamError};
 
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::guests::{Guest, Guests};
 use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
 use crate::metrics::Metrics;
+use crate::outlet::{Outlet, UNANSWERED};
 use crate::pairs::Pairs;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
@@ -84,6 +86,10 @@ struct Visit {
     hold: Option<Duration>,
     /// How many stanzas the last read brought.
     came: usize,
+    /// What is written to it.
+    outlet: Rc<Outlet>,
+    /// The gate stops: until when the other end is waited for.
+    leaves: Option<Instant>,
 }
 
 /// How far a visit came.
@@ -161,6 +167,7 @@ impl Visit {
         let rate = Rate::new(hall.rates);
         let (answer, answers) = mpsc::channel(QUESTIONS);
         let guest = hall.guests.enter(address);
+        let outlet = Rc::new(Outlet::new(&hall.pairs, false));
         Self {
             hall,
             machine,
@@ -179,6 +186,8 @@ impl Visit {
             drawn: Drawn::default(),
             hold: None,
             came: 0,
+            outlet,
+            leaves: None,
         }
     }
 
@@ -187,33 +196,45 @@ impl Visit {
         self.converse(tcp).await
     }
 
-    /// Does what the machine says, until it ends or wants TLS.
+    /// Does what the machine says, until it ends or wants TLS. It is written to whether or not it may be read.
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
-        mut io: S,
+        io: S,
     ) -> Result<Reached, Failure> {
-        let mut stopping = self.hall.stopping.clone();
-        let mut effects = Vec::new();
+        let (outlet, hall) = (Rc::clone(&self.outlet), Rc::clone(&self.hall));
+        let over = Cell::new(false);
+        let (mut reader, mut writer) = split(io);
+        let reached = {
+            let mut reading = pin!(self.read(&mut reader));
+            let mut writing = pin!(write(&outlet, &hall, &mut writer, &over));
+            tokio::select! {
+                reached = &mut reading => {
+                    over.set(true);
+                    outlet.news.notify_one();
+                    match timeout(CLOSING, writing).await {
+                        Ok(written) if !matches!(reached, Ok(Reached::End)) => written.and(reached),
+                        // Who is gone hears nothing.
+                        _ => reached,
+                    }
+                }
+                written = &mut writing => written.and(Err(Failure::Closed)),
+            }
+        };
+        if !matches!(reached, Ok(Reached::StartTls(_))) {
+            outlet.close_ways();
+            timeout(CLOSING, writer.shutdown()).await.ok();
+        }
+        reached
+    }
+
+    async fn read<S: AsyncRead + Unpin>(&mut self, io: &mut S) -> Result<Reached, Failure> {
         loop {
             self.may_go_on().await?;
-            let mut events = Vec::new();
-            let settled = Arc::clone(&self.settled);
-            let came = {
-                let late = self.late();
-                let mut reading = pin!(wire::read(&mut io, &mut self.parser, &mut events));
-                tokio::select! {
-                    came = &mut reading => Came::Read(came),
-                    Some((question, verdict)) = self.answers.recv() => {
-                        Came::Verdict(question, verdict)
-                    }
-                    () = late => Came::Late,
-                    () = settled.notified(), if self.owes => Came::Settled,
-                    _ = stopping.wait_for(|stop| *stop) => Came::Stop,
-                }
-            };
+            let mut effects = Vec::new();
+            let came = self.wait(io).await;
             let (mut wait, mut over) = (None, false);
             match came {
-                Came::Read(came) => {
+                Came::Read(came, events) => {
                     self.came = events.len();
                     for event in events {
                         self.machine.handle(event, &mut effects);
@@ -238,25 +259,78 @@ impl Visit {
                     let error = StreamError::from(StreamCondition::ConnectionTimeout);
                     self.machine.close(Some(error), &mut effects);
                 }
-                Came::Settled => effects.push(Effect::Acknowledge),
+                Came::Settled => effects.extend(self.acknowledge()),
                 Came::Stop => {
-                    // What is told now does not come again (XEP-0198 §4).
-                    effects.extend(self.ledger.is_some().then_some(Effect::Acknowledge));
-                    let error = StreamError::from(StreamCondition::SystemShutdown);
-                    self.machine.close(Some(error), &mut effects);
+                    self.leaves = Some(Instant::now() + CLOSING);
+                    self.outlet.close_ways();
+                    effects.extend(self.acknowledge());
                 }
             }
-            let reached = self.perform(&mut io, std::mem::take(&mut effects)).await?;
-            if let Some(reached) = reached {
-                return Ok(reached);
+            let reached = self.perform(effects)?;
+            if reached.is_some() || over {
+                return Ok(reached.unwrap_or(Reached::End));
             }
-            if over {
-                return Ok(Reached::End);
+            if self.is_done() {
+                return self.leave();
             }
             if let Some(wait) = wait.max(self.hold.take()) {
                 sleep(wait).await;
             }
         }
+    }
+
+    /// What comes next.
+    async fn wait<S: AsyncRead + Unpin>(&mut self, io: &mut S) -> Came {
+        let mut stopping = self.hall.stopping.clone();
+        let (late, leaves) = (self.late(), self.leaves);
+        let left = async move {
+            match leaves {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (settled, mut events) = (Arc::clone(&self.settled), Vec::new());
+        let came = {
+            let mut reading = pin!(wire::read(io, &mut self.parser, &mut events));
+            tokio::select! {
+                came = &mut reading => Ok(came),
+                Some((question, verdict)) = self.answers.recv() => Err(Came::Verdict(question, verdict)),
+                () = late => Err(Came::Late),
+                () = settled.notified(), if self.owes || leaves.is_some() => Err(Came::Settled),
+                () = self.outlet.acked.notified(), if leaves.is_some() => Err(Came::Settled),
+                () = left => Err(Came::Settled),
+                _ = stopping.wait_for(|stop| *stop), if leaves.is_none() => Err(Came::Stop),
+            }
+        };
+        match came {
+            Ok(came) => Came::Read(came, events),
+            Err(came) => came,
+        }
+    }
+
+    /// Whether the gate stops, and nothing more is to be waited for here: what was taken is safe, and what was written
+    /// has arrived, so that nothing comes twice.
+    fn is_done(&self) -> bool {
+        let is_settled = || {
+            let is_safe = self.ledger.as_ref().is_none_or(|ledger| ledger.open_count() == 0);
+            is_safe && self.outlet.is_settled()
+        };
+        self.leaves.is_some_and(|until| is_settled() || Instant::now() >= until)
+    }
+
+    /// The peer is told what is safe, where it wants to know.
+    fn acknowledge(&self) -> Option<Effect> {
+        self.ledger.is_some().then_some(Effect::Acknowledge)
+    }
+
+    /// Ends the stream, since the gate stops.
+    fn leave(&mut self) -> Result<Reached, Failure> {
+        // What is told now does not come again (XEP-0198 §4).
+        let mut effects: Vec<Effect> = Vec::new();
+        effects.extend(self.acknowledge());
+        let error = StreamError::from(StreamCondition::SystemShutdown);
+        self.machine.close(Some(error), &mut effects);
+        Ok(self.perform(effects)?.unwrap_or(Reached::End))
     }
 
     /// Waits as long as this member may not act, or too much of the peer is not safe yet.
@@ -268,6 +342,13 @@ impl Visit {
         while self.ledger.as_ref().is_some_and(|ledger| ledger.open_count() > UNSAFE_MAX) {
             // Looked at again every so often: a wake-up may have come before.
             timeout(CLOSING, self.settled.notified()).await.ok();
+        }
+        if self.owes {
+            // The peer is to be told of what has settled meanwhile.
+            self.settled.notify_one();
+        }
+        while self.outlet.is_clogged() {
+            self.outlet.gone.notified().await;
         }
         Ok(())
     }
@@ -284,15 +365,11 @@ impl Visit {
         }
     }
 
-    async fn perform<S: AsyncWrite + AsyncRead + Unpin>(
-        &mut self,
-        io: &mut S,
-        effects: Vec<Effect>,
-    ) -> Result<Option<Reached>, Failure> {
-        let (mut out, mut stanzas, mut reached) = (Vec::new(), Vec::new(), None);
+    fn perform(&mut self, effects: Vec<Effect>) -> Result<Option<Reached>, Failure> {
+        let (mut stanzas, mut reached) = (Vec::new(), None);
         for effect in effects {
             match effect {
-                Effect::Write(bytes) => out.extend_from_slice(&bytes),
+                Effect::Write(bytes) => self.outlet.say(&bytes),
                 Effect::StartTls(local) => reached = Some(Reached::StartTls(local)),
                 Effect::Restart => self.parser.reset(),
                 Effect::Proved(remote) => self.proved(&remote),
@@ -300,9 +377,12 @@ impl Visit {
                 Effect::Stanza(stanza) => stanzas.push(self.envelope(stanza)),
                 Effect::Refuse(stanza, condition) => self.refuse(&stanza, condition),
                 Effect::Count => self.count(),
+                Effect::Way(id) => self.outlet.open(id),
+                Effect::Handled(h) => self.outlet.handled(h)?,
                 Effect::Acknowledge => {
                     self.hand_over(std::mem::take(&mut stanzas));
-                    out.extend(handled(self.standing()?));
+                    let standing = handled(self.standing()?);
+                    self.outlet.say(&standing);
                 }
                 Effect::Close(error) => {
                     if let Some(error) = &error {
@@ -315,12 +395,6 @@ impl Visit {
             }
         }
         self.hand_over(stanzas);
-        let written = wire::write(io, &out).await;
-        if matches!(reached, Some(Reached::End)) {
-            timeout(CLOSING, tokio::io::AsyncWriteExt::shutdown(io)).await.ok();
-            return Ok(reached);
-        }
-        written.map_err(|error| Failure::Lost(error.to_string()))?;
         Ok(reached)
     }
 
@@ -402,6 +476,7 @@ impl Visit {
     fn count(&mut self) {
         let settled = Arc::clone(&self.settled);
         self.ledger = Some(Ledger::new(0, move || settled.notify_one()));
+        self.outlet.count();
     }
 
     /// How many stanzas are safe. Where one cannot become so, the stream ends, and the peer sends again.
@@ -416,8 +491,41 @@ impl Visit {
     }
 }
 
+/// Writes what there is to say, and what comes by ways, until the reading is over.
+async fn write<S: AsyncWrite + Unpin>(
+    outlet: &Outlet,
+    hall: &Hall,
+    io: &mut S,
+    over: &Cell<bool>,
+) -> Result<(), Failure> {
+    let lost = |error: std::io::Error| Failure::Lost(error.to_string());
+    loop {
+        // Nothing leaves while others may act for this member.
+        let lease = hall.router.lease();
+        if !lease.holds() && lease.until_valid().await.is_err() {
+            return Err(Failure::Closed);
+        }
+        let mut out = outlet.take_said();
+        let count = if over.get() { 0 } else { outlet.gather(&mut out, None) };
+        if !out.is_empty() {
+            let written = timeout(UNANSWERED, wire::write(io, &out)).await;
+            written.map_err(|_| Failure::Silent)?.map_err(lost)?;
+            hall.metrics.stanzas_out.add(count);
+            outlet.written();
+            continue;
+        }
+        if over.get() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = outlet.news.notified() => {}
+            () = outlet.overdue() => return Err(Failure::Silent),
+        }
+    }
+}
+
 enum Came {
-    Read(Result<Read, ReadError>),
+    Read(Result<Read, ReadError>, Vec<Event>),
     Verdict(Question, Verdict),
     Late,
     Settled,

@@ -39,9 +39,12 @@ pub struct Rules {
     pub ca_file: PathBuf,
     /// Whether private and loopback addresses that DNS names are connected to. Default false.
     pub allow_private: bool,
-    /// Whether others that offer it may send on our streams to them too (XEP-0288), where their certificates prove who
-    /// they are. Default true.
+    /// Whether streams may carry stanzas both ways (XEP-0288): ours to others that offer it, where their certificates
+    /// prove who they are, and theirs to us, where they have proved it. Default true.
     pub bidirectional: bool,
+    /// Whether several domains of either side may go by one stream of ours, where the other end takes them (XEP-0220
+    /// §2.6). Default true.
+    pub share_streams: bool,
     /// Where domains are, as `host:port`, instead of asking DNS.
     pub route: BTreeMap<String, String>,
     /// Seconds that a stanza may wait for its server before it comes back with an error. Default 30.
@@ -92,6 +95,7 @@ impl Default for Rules {
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             allow_private: false,
             bidirectional: true,
+            share_streams: true,
             route: BTreeMap::new(),
             wait_seconds: 30,
             negotiation_seconds: 30,

@@ -18,7 +18,7 @@ use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
 use crate::resolve::{ResolveError, Resolver, Target, ascii};
 use crate::tls::{self, Certificates, Start};
-use crate::trust::Trusted;
+use crate::trust::{Peer, Trusted};
 use crate::wire::{self, Read, ReadError};
 use xmpp::BareJid;
 
@@ -44,13 +44,17 @@ pub(crate) struct Opened {
     pub(crate) managed: bool,
     /// What the other end has sent already.
     pub(crate) early: Vec<Effect>,
+    /// How many stanzas of that came before it began to count.
+    pub(crate) uncounted: usize,
+    /// What its certificate says.
+    pub(crate) peer: Peer,
     pub(crate) address: SocketAddr,
 }
 
 /// How far a negotiation came.
 enum Reached {
     StartTls,
-    Open { managed: bool, early: Vec<Effect> },
+    Open { managed: bool, early: Vec<Effect>, uncounted: usize },
     Verdict(Verdict),
 }
 
@@ -129,23 +133,26 @@ impl Dialer {
         wire::tune(&tcp).map_err(|error| unreachable(error.to_string()))?;
         let mut effects = Vec::new();
         let mut parser = wire::parser();
-        let (mut machine, mut io) = if target.direct {
+        let (mut machine, mut io, peer) = if target.direct {
             let io = self.encrypt(tcp, plan, Start::Direct).await?;
             let peer = wire::judge(&io, &self.trust.now());
-            (Outgoing::begin(plan.clone(), Some(&peer), &mut effects), io)
+            (Outgoing::begin(plan.clone(), Some(&peer), &mut effects), io, peer)
         } else {
             let mut machine = Outgoing::begin(plan.clone(), None, &mut effects);
             let begun = std::mem::take(&mut effects);
             negotiate(&mut tcp, &mut parser, &mut machine, begun).await?;
             let io = self.encrypt(tcp, plan, Start::Upgraded).await?;
             parser.reset();
-            machine.tls_started(&wire::judge(&io, &self.trust.now()), &mut effects);
-            (machine, io)
+            let peer = wire::judge(&io, &self.trust.now());
+            machine.tls_started(&peer, &mut effects);
+            (machine, io, peer)
         };
         match negotiate(&mut io, &mut parser, &mut machine, effects).await? {
-            Reached::Open { managed, early } => {
+            Reached::Open { managed, early, uncounted } => {
                 parser.set_limits(stream::Limits::AFTER_LOGIN);
-                Ok((Some(Opened { io, parser, machine, managed, early, address }), None))
+                let opened =
+                    Opened { io, parser, machine, managed, early, uncounted, peer, address };
+                Ok((Some(opened), None))
             }
             Reached::Verdict(verdict) => Ok((None, Some(verdict))),
             Reached::StartTls => Err(Failure::Protocol("TLS twice")),
@@ -186,13 +193,14 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 Effect::Restart => parser.reset(),
                 Effect::StartTls => reached = Some(Ok(Reached::StartTls)),
                 Effect::Open { managed } => {
-                    reached = Some(Ok(Reached::Open { managed, early: Vec::new() }));
+                    let uncounted = early.len();
+                    reached = Some(Ok(Reached::Open { managed, early: Vec::new(), uncounted }));
                 }
                 Effect::Stanza(_) | Effect::Refuse(..) => early.push(effect),
                 Effect::Verdict(verdict) => reached = Some(Ok(Reached::Verdict(verdict))),
                 Effect::Failed(failure) => reached = Some(Err(failure)),
                 Effect::Ended => reached = Some(Err(Failure::Closed)),
-                Effect::Handled(_) | Effect::Acknowledge => {}
+                Effect::Handled(_) | Effect::Acknowledge | Effect::Another(..) => {}
             }
         }
         let written = wire::write(io, &out).await;

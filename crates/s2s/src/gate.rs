@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::pairs::{Pair, Pairs, Standing};
 use crate::resolve::Resolver;
 use crate::send::{self, Desk};
+use crate::share::Streams;
 use crate::status::{InboundLine, OutboundLine, Status};
 use crate::tls::{Certificates, Start, provider};
 use crate::trust::Trusted;
@@ -263,6 +264,7 @@ impl Ground {
             router: self.router.clone(),
             metrics: Arc::clone(&self.metrics),
             idle: Duration::from_secs(dialer.common.rules.idle_seconds),
+            streams: Streams::default(),
             stopping: self.stopping.clone(),
         });
         actix_rt::spawn(async move {
@@ -340,6 +342,7 @@ pub(crate) fn outbound(pair: &Pair, now: Duration) -> OutboundLine {
             let state = if managed { "open, acknowledged" } else { "open" };
             (state, Some(address.to_string()), None, None)
         }
+        Standing::Shared => ("open, on a shared stream", None, None, None),
         Standing::Failed { failure, until } => {
             let retry = Some(until.saturating_sub(now).as_secs());
             ("failed", None, Some(failure.to_string()), retry)

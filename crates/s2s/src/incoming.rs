@@ -22,8 +22,9 @@ use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, Stre
 
 use crate::config::{Policy, Rules};
 use crate::dialback::Keys;
+use crate::pairs::PairId;
 use crate::trust::Peer;
-use crate::words::{self, DIALBACK, DIALBACK_FEATURE, EXTERNAL, Header};
+use crate::words::{self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, EXTERNAL, Header};
 
 /// What all streams of other servers have in common.
 pub(crate) struct Common {
@@ -56,6 +57,10 @@ pub(crate) enum Effect {
     Stanza(Stanza),
     /// A stanza that must be answered with an error.
     Refuse(Stanza, StanzaCondition),
+    /// Stanzas of this pair may be sent on this stream too (XEP-0288).
+    Way(PairId),
+    /// The peer has handled so many of ours (XEP-0198 §4).
+    Handled(u32),
     /// The peer wants to hear what is handled (XEP-0198 §4).
     Acknowledge,
     /// From now on count what is handled (XEP-0198 §3).
@@ -114,6 +119,8 @@ pub(crate) struct Incoming {
     asked: HashMap<(BareJid, BareJid), String>,
     failures: u32,
     counts: bool,
+    /// The other end takes stanzas on this stream (XEP-0288).
+    both_ways: bool,
 }
 
 impl Incoming {
@@ -134,6 +141,7 @@ impl Incoming {
             asked: HashMap::new(),
             failures: 0,
             counts: false,
+            both_ways: false,
         }
     }
 
@@ -233,6 +241,16 @@ impl Incoming {
         self.write_header(effects);
         self.phase = Phase::Open;
         effects.push(Effect::Write(words::features(&self.features())));
+        if let Some((local, remote)) = self.local.clone().zip(self.authenticated.clone()) {
+            self.offer((local, remote), effects);
+        }
+    }
+
+    /// The other end may be sent what goes the other way of a pair that it has proved (XEP-0288 §2.2).
+    fn offer(&self, (local, remote): (BareJid, BareJid), effects: &mut Vec<Effect>) {
+        if self.both_ways {
+            effects.push(Effect::Way(PairId { local, remote }));
+        }
     }
 
     fn write_header(&mut self, effects: &mut Vec<Effect>) {
@@ -247,9 +265,11 @@ impl Incoming {
     }
 
     fn features(&self) -> Vec<Element> {
+        let bidi = self.common.rules.bidirectional.then(|| Element::new("bidi", BIDI_FEATURE));
         if self.peer.is_none() {
             let required = Element::new("required", ns::TLS);
-            return vec![Element::new("starttls", ns::TLS).with_child(required)];
+            let starttls = Element::new("starttls", ns::TLS).with_child(required);
+            return [starttls].into_iter().chain(bidi).collect();
         }
         let mut features = Vec::new();
         let vouched = self.remote.as_ref().is_some_and(|remote| self.is_vouched(remote));
@@ -257,6 +277,7 @@ impl Incoming {
             let mechanism = Element::new("mechanism", ns::SASL).with_text(EXTERNAL);
             features.push(Element::new("mechanisms", ns::SASL).with_child(mechanism));
         }
+        features.extend(bidi.filter(|_| !self.is_proved()));
         let errors = Element::new("errors", DIALBACK_FEATURE);
         features.push(Element::new("dialback", DIALBACK_FEATURE).with_child(errors));
         features.push(Element::new("sm", ns::SM));
@@ -273,10 +294,16 @@ impl Incoming {
             (ns::TLS, "starttls") if self.peer.is_none() => self.start_tls(effects),
             (ns::SASL, _) if self.peer.is_some() => self.sasl(element, effects),
             (DIALBACK, name @ ("result" | "verify")) => self.dialback(name, element, effects),
+            (BIDI, "bidi") if self.may_turn() => self.both_ways = true,
             (ns::SM, _) if self.is_proved() => self.manage(element, effects),
             (ns::SASL | ns::TLS, _) => self.refuse(StreamCondition::PolicyViolation, effects),
             _ => self.refuse(StreamCondition::UnsupportedStanzaType, effects),
         }
+    }
+
+    /// Behind TLS, and before either proof (XEP-0288 §2.2).
+    fn may_turn(&self) -> bool {
+        self.common.rules.bidirectional && self.peer.is_some() && !self.is_proved()
     }
 
     fn start_tls(&mut self, effects: &mut Vec<Effect>) {
@@ -388,8 +415,7 @@ impl Incoming {
                 effects.push(Effect::Count);
             }
             Ok(Request::Ask) if self.counts => effects.push(Effect::Acknowledge),
-            // We send nothing that could be acknowledged.
-            Ok(Request::Handled(_)) if self.counts => {}
+            Ok(Request::Handled(h)) if self.counts => effects.push(Effect::Handled(h)),
             _ => {
                 let condition = StanzaCondition::UnexpectedRequest;
                 effects.push(Effect::Write(sm::failed(condition, None).to_bytes()));

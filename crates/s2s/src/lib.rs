@@ -9,6 +9,9 @@
 //! | [`gate`] | the gate as a whole |
 //! | `pairs` | what waits for other servers, and what is said of it |
 //! | `send` | the way out of one pair |
+//! | `outlet` | what is to be written to a stream, and may not have arrived |
+//! | `ways`, `borrow` | pairs on streams that are not their own |
+//! | `share` | several pairs on one stream of ours |
 //! | `dial` | how a stream to another server comes about |
 //! | [`resolve`] | where a domain's servers are |
 //! | `outgoing` | our side of a stream that we open (pure) |
@@ -19,12 +22,14 @@
 //! | [`dialback`] | keys (pure) |
 //! | `trust` | what a certificate proves (pure) |
 //! | [`tls`] | TLS at both ends |
+//! | [`tlsa`] | records that say which certificate a server has |
 //! | `words`, `wire` | elements and bytes |
 //! | [`failure`] | why it does not work |
 //! | `guests`, [`status`] | what operators see |
 //! | [`metrics`] | figures |
 
 mod accept;
+mod borrow;
 mod budgets;
 pub mod config;
 mod dial;
@@ -35,13 +40,17 @@ mod guests;
 mod incoming;
 pub mod metrics;
 mod outgoing;
+mod outlet;
 mod pairs;
 pub mod resolve;
 mod reverse;
 mod send;
+mod share;
 pub mod status;
 pub mod tls;
+pub mod tlsa;
 mod trust;
+mod ways;
 mod wire;
 mod words;
 

@@ -7,16 +7,21 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use stream::sm::Request;
 use stream::{Event, StreamHeader};
-use xmpp::{BareJid, Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use crate::config::Policy;
 use crate::dialback::Keys;
 use crate::failure::Failure;
 use crate::incoming::{Question, Verdict};
+use crate::pairs::PairId;
 use crate::trust::Peer;
-use crate::words::{self, BIDI, BIDI_FEATURE, DIALBACK, EXTERNAL, Header, Saying, Step};
+use crate::words::{
+    self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, EXTERNAL, Header, Saying, Step,
+};
 
 /// What a stream is opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,8 @@ pub(crate) enum Effect {
     Refuse(Stanza, StanzaCondition),
     /// The peer asks how many of its stanzas are handled.
     Acknowledge,
+    /// Whether another pair, which was asked for, may send on this stream too (XEP-0220 §2.6).
+    Another(PairId, bool),
     /// The peer ends the stream, in order.
     Ended,
     /// It is over.
@@ -102,6 +109,11 @@ pub(crate) struct Outgoing {
     vouched: bool,
     /// The other end may send.
     both_ways: bool,
+    /// The other end tells of errors of dialback without ending the stream (XEP-0220 §2.4.2).
+    tells_errors: bool,
+    /// Pairs that may send beside the plan's, and those that were asked for.
+    others: HashSet<PairId>,
+    asked: HashSet<PairId>,
     id: String,
 }
 
@@ -116,6 +128,9 @@ impl Outgoing {
             offers_management: false,
             vouched: false,
             both_ways: false,
+            tells_errors: false,
+            others: HashSet::new(),
+            asked: HashSet::new(),
             id: String::new(),
         };
         match direct {
@@ -162,6 +177,25 @@ impl Outgoing {
         }
         self.phase = Phase::Over;
         [error.map(words::error).unwrap_or_default(), words::CLOSE.to_vec()].concat()
+    }
+
+    /// Whether other pairs may be asked for.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.tells_errors && self.phase == Phase::Open
+    }
+
+    /// Whether the other end sends on this stream too.
+    pub(crate) fn is_both_ways(&self) -> bool {
+        self.both_ways
+    }
+
+    /// Asks whether another pair may send on this stream too (XEP-0220 §2.6): what is to be written.
+    pub(crate) fn ask_for(&mut self, id: PairId) -> Vec<u8> {
+        let (local, remote) = (id.local.as_str(), id.remote.as_str());
+        let key = self.plan.keys.key(remote, local, &self.id);
+        let asked = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
+        self.asked.insert(id);
+        asked
     }
 
     fn secured(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
@@ -230,6 +264,9 @@ impl Outgoing {
                 Ok(Request::Ask) => effects.push(Effect::Acknowledge),
                 _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
             },
+            (Phase::Open, DIALBACK, "result") if element.attr("type").is_some() => {
+                self.answer(element, effects);
+            }
             // Other domains of theirs prove themselves on streams of their own.
             (Phase::Open, DIALBACK, "result") if self.both_ways => {
                 let (Some(from), Some(to)) = (element.attr("to"), element.attr("from")) else {
@@ -253,6 +290,9 @@ impl Outgoing {
             let starttls = Element::new("starttls", ns::TLS);
             return effects.push(Effect::Write(starttls.to_bytes()));
         }
+        let dialback = features.child("dialback", DIALBACK_FEATURE);
+        self.tells_errors =
+            dialback.is_some_and(|it| it.child("errors", DIALBACK_FEATURE).is_some());
         self.offers_management = features.child("sm", ns::SM).is_some();
         if let Purpose::Ask(question) = &self.plan.purpose {
             self.phase = Phase::Question;
@@ -309,6 +349,21 @@ impl Outgoing {
         }
     }
 
+    /// What the other end says to a pair that was asked for; to others, it says nothing (XEP-0220 §3.1).
+    fn answer(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let domain = |name| element.attr(name).and_then(|text| BareJid::parse(text).ok());
+        let pair = domain("to").zip(domain("from"));
+        let id = pair.map(|(local, remote)| PairId { local, remote });
+        let Some(id) = id.filter(|id| self.asked.remove(id)) else {
+            return self.break_off(StreamCondition::PolicyViolation, effects);
+        };
+        let is_valid = element.attr("type") == Some("valid");
+        if is_valid {
+            self.others.insert(id.clone());
+        }
+        effects.push(Effect::Another(id, is_valid));
+    }
+
     fn verdict(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         let Purpose::Ask(question) = &self.plan.purpose else { return };
         let is_ours = is_between(element, &question.remote, &question.local)
@@ -359,19 +414,27 @@ impl Outgoing {
             return self.break_off(StreamCondition::NotAuthorized, effects);
         }
         let head = stanza.head();
-        let (remote, local) = (self.plan.remote.as_str(), self.plan.local.as_str());
         match (&head.from, &head.to, wrong) {
             (None, ..) => self.break_off(StreamCondition::ImproperAddressing, effects),
-            (Some(from), ..) if from.domainpart() != remote => {
+            (Some(from), ..) if !self.has_pair(from, None) => {
                 self.break_off(StreamCondition::InvalidFrom, effects);
             }
             (_, _, Some(condition)) => effects.push(Effect::Refuse(stanza, condition)),
-            (_, None, None) => self.break_off(StreamCondition::ImproperAddressing, effects),
-            (_, Some(to), None) if to.domainpart() != local => {
-                self.break_off(StreamCondition::ImproperAddressing, effects);
+            (Some(from), Some(to), None) if self.has_pair(from, Some(to)) => {
+                effects.push(Effect::Stanza(stanza));
             }
-            _ => effects.push(Effect::Stanza(stanza)),
+            _ => self.break_off(StreamCondition::ImproperAddressing, effects),
         }
+    }
+
+    /// Whether the other end may send in the name of `from`, if given to `to` (XEP-0288 §2.2): the inverse of what we may.
+    fn has_pair(&self, from: &Jid, to: Option<&Jid>) -> bool {
+        let is = |local: &BareJid, remote: &BareJid| {
+            from.domainpart() == remote.as_str()
+                && to.is_none_or(|to| to.domainpart() == local.as_str())
+        };
+        is(&self.plan.local, &self.plan.remote)
+            || self.others.iter().any(|id| is(&id.local, &id.remote))
     }
 
     /// The other end does what it may not.

@@ -21,6 +21,7 @@ use xmpp::{BareJid, Origin, Stanza};
 
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::ways::Ways;
 use socket::{Bounds, Queue, Waiting};
 
 /// A domain of ours and one of theirs.
@@ -36,6 +37,8 @@ pub(crate) struct Pair {
     state: Mutex<State>,
     /// Something has come.
     pub(crate) news: Notify,
+    /// Ways by others' streams have come or gone.
+    pub(crate) ways: Notify,
     /// An operator wants it to begin anew.
     pub(crate) reset: Notify,
 }
@@ -54,6 +57,8 @@ pub(crate) enum Standing {
     Connecting(Option<Failure>),
     /// Stanzas go.
     Open { address: SocketAddr, managed: bool },
+    /// They go by a stream that is not its own.
+    Shared,
     /// It failed, and is tried again later; a final failure is told to all who come until then.
     Failed { failure: Failure, until: Duration },
 }
@@ -67,7 +72,9 @@ pub(crate) struct Pairs {
     router: Router,
     clock: tokio::time::Instant,
     /// Bytes of all queues.
-    bytes: Arc<AtomicUsize>,
+    pub(crate) bytes: Arc<AtomicUsize>,
+    /// By whose streams pairs may go.
+    pub(crate) ways: Ways,
     /// To the thread that speaks with others.
     begin: mpsc::UnboundedSender<Arc<Pair>>,
     metrics: Arc<Metrics>,
@@ -75,6 +82,18 @@ pub(crate) struct Pairs {
 
 impl RemoteGate for Pairs {
     fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
+        match (&envelope.to, &envelope.body) {
+            (Route::Remote(remote), Body::Lines(word)) => {
+                self.hear_of_ways(remote, word.clone());
+                return None;
+            }
+            (Route::Line(line), Body::Stanza(_)) => {
+                let line = line.clone();
+                self.ways.hand_in(&line, envelope);
+                return None;
+            }
+            _ => {}
+        }
         let (Route::Remote(remote), Body::Stanza(stanza)) = (&envelope.to, &envelope.body) else {
             return Some((envelope, Refusal::NoRemote));
         };
@@ -98,7 +117,9 @@ impl Pairs {
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Pair>>) {
         let (begin, beginning) = mpsc::unbounded_channel();
         let (map, bytes, clock) = (Mutex::default(), Arc::default(), tokio::time::Instant::now());
-        (Arc::new(Self { map, bounds, most, router, clock, bytes, begin, metrics }), beginning)
+        let ways = Ways::new(router.clone());
+        let all = Self { map, bounds, most, router, clock, bytes, ways, begin, metrics };
+        (Arc::new(all), beginning)
     }
 
     /// The time, by this gate's own clock.
@@ -185,6 +206,14 @@ impl Pairs {
             }
         }
         self.hand_over();
+        self.look_after_ways();
+    }
+
+    /// The ways of a pair have changed.
+    pub(crate) fn wake(&self, id: &PairId) {
+        if let Some(pair) = self.lock().get(id) {
+            pair.ways.notify_one();
+        }
     }
 
     /// What another member owns now finds its way there.
@@ -220,7 +249,8 @@ impl Pair {
     fn new(id: PairId, bounds: Bounds, all: &Arc<AtomicUsize>) -> Self {
         let queue = Queue::new(bounds, Arc::clone(all));
         let state = State { queue, standing: Standing::Idle };
-        Self { id, state: Mutex::new(state), news: Notify::new(), reset: Notify::new() }
+        let (news, ways, reset) = (Notify::new(), Notify::new(), Notify::new());
+        Self { id, state: Mutex::new(state), news, ways, reset }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -260,7 +290,7 @@ impl Pair {
         match &self.lock().standing {
             Standing::Failed { failure, .. } => Some(failure.clone()),
             Standing::Connecting(failure) => failure.clone(),
-            Standing::Idle | Standing::Open { .. } => None,
+            Standing::Idle | Standing::Open { .. } | Standing::Shared => None,
         }
     }
 }

@@ -11,9 +11,10 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{Name, RData};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
 use crate::config::Rules;
+use crate::tlsa::Tlsa;
 
 /// The port where no record names one (RFC 6120 §3.2.2).
 const PORT: u16 = 5269;
@@ -138,6 +139,20 @@ impl Resolver {
         Ok(found.answers().iter().filter_map(|it| record(&it.data)).collect())
     }
 
+    /// What DNS says of the certificate of a server (RFC 7673 §3); none where it says nothing. Nobody has proved it.
+    ///
+    /// # Errors
+    /// DNS does not answer.
+    pub async fn seals(&self, target: &Target) -> Result<Vec<Tlsa>, ResolveError> {
+        let name = format!("_{}._tcp.{}.", target.port, target.host);
+        let found = match self.names.lookup(name.as_str(), RecordType::TLSA).await {
+            Ok(found) => found,
+            Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) => return Err(failed(&name, &error)),
+        };
+        Ok(found.answers().iter().filter_map(|it| Tlsa::read(&it.data)).collect())
+    }
+
     /// The addresses of a server that may be connected to.
     ///
     /// # Errors
@@ -188,7 +203,8 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
 }
 
 /// A domain as DNS and certificates write it; none for one that they cannot.
-pub(crate) fn ascii(domain: &str) -> Option<String> {
+#[must_use]
+pub fn ascii(domain: &str) -> Option<String> {
     if domain.is_empty() || domain.contains(['[', ']', ':']) {
         return None;
     }

@@ -1,15 +1,12 @@
 //! XEP-0288 Bidirectional Server-to-Server Connections, version 1.0.1: what another server sends on a stream that we have
 //! opened. The machine has seen that it is from its domain to ours; here it goes to the router, and is counted where the
-//! other end wants to know.
-//!
-//! Only half of it is there: we offer nobody to send on streams that others have opened to us, since the queue to a domain
-//! may be another member's.
+//! other end wants to know. What we send on streams that others have opened goes by [`crate::ways`].
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::{Body, Envelope, Ledger, Route};
+use proto::{Body, Envelope, Ledger, Receipt, Route};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use xmpp::{Epoch, Origin, Stanza, StanzaCondition};
@@ -29,25 +26,38 @@ pub(crate) struct Reverse<'a> {
     desk: &'a Desk,
     ledger: Arc<Ledger>,
     settled: Arc<Notify>,
+    /// The same, for whoever tells the other end.
+    news: Arc<Notify>,
+    /// It has asked, and has not been told all.
+    owes: Cell<bool>,
     /// Tells this stream's stanzas from all others.
     session: u64,
     seq: Cell<u64>,
     drawn: RefCell<Drawn>,
     hold: Cell<Option<Duration>>,
+    /// So many more came before the other end began to count.
+    uncounted: Cell<usize>,
 }
 
 impl<'a> Reverse<'a> {
-    pub(crate) fn new(desk: &'a Desk) -> Self {
+    pub(crate) fn new(desk: &'a Desk, uncounted: usize) -> Self {
         let settled = Arc::new(Notify::new());
-        let wake = Arc::clone(&settled);
+        let news = Arc::new(Notify::new());
+        let wake = (Arc::clone(&settled), Arc::clone(&news));
         Self {
             desk,
-            ledger: Ledger::new(0, move || wake.notify_one()),
+            ledger: Ledger::new(0, move || {
+                wake.0.notify_one();
+                wake.1.notify_one();
+            }),
             settled,
+            news,
+            owes: Cell::new(false),
             session: getrandom::u64().unwrap_or_default(),
             seq: Cell::new(0),
             drawn: RefCell::default(),
             hold: Cell::new(None),
+            uncounted: Cell::new(uncounted),
         }
     }
 
@@ -65,7 +75,7 @@ impl<'a> Reverse<'a> {
         let to = head.to.as_ref().map(|to| router.route_between(head.from.as_ref(), to));
         let to = to.unwrap_or_else(|| Route::Member(router.member()));
         let envelope = Envelope::new(to, Body::Stanza(stanza), self.origin(), Epoch::default());
-        for envelope in router.post(vec![envelope.with_receipt(Some(self.ledger.open()))]) {
+        for envelope in router.post(vec![envelope.with_receipt(self.receipt())]) {
             self.desk.metrics.not_taken.of("full").add_one();
             let Envelope { body, receipt, origin, .. } = envelope;
             if let Body::Stanza(stanza) = body {
@@ -80,7 +90,9 @@ impl<'a> Reverse<'a> {
     /// Answers a stanza that cannot be handed on.
     pub(crate) fn refuse(&self, stanza: &Stanza, condition: StanzaCondition) {
         self.desk.metrics.not_taken.of("malformed").add_one();
-        self.ledger.open().release();
+        if let Some(receipt) = self.receipt() {
+            receipt.release();
+        }
         self.desk.pairs.refuse(stanza, condition, self.origin());
     }
 
@@ -100,14 +112,30 @@ impl<'a> Reverse<'a> {
         Ok(())
     }
 
+    /// Ends when the other end is to be told more than it was when it asked.
+    pub(crate) async fn is_due(&self) {
+        match self.owes.get() {
+            true => self.news.notified().await,
+            false => std::future::pending().await,
+        }
+    }
+
     /// What the other end is told when it asks (XEP-0198 §4): all that is safe. Where a stanza cannot become so, the
     /// stream ends, and the other end sends again.
     pub(crate) fn standing(&self) -> Result<Vec<u8>, Failure> {
         let standing = self.ledger.standing();
+        self.owes.set(self.ledger.open_count() > 0);
         match standing.faulty {
             true => Err(Failure::Closed),
             false => Ok(handled(standing.handled)),
         }
+    }
+
+    /// None for what came before the other end began to count (XEP-0198 §4).
+    fn receipt(&self) -> Option<Receipt> {
+        let uncounted = self.uncounted.get();
+        self.uncounted.set(uncounted.saturating_sub(1));
+        (uncounted == 0).then(|| self.ledger.open())
     }
 
     fn origin(&self) -> Origin {

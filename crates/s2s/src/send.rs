@@ -10,36 +10,33 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::{Body, Envelope};
-use stream::sm::{self, Bounds};
+use proto::MemberId;
 use stream::{Event, Parser};
 use tokio::io::{ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsStream;
-use xmpp::StreamCondition;
 
+use crate::borrow;
 use crate::budgets::OfDomains;
 use crate::dial::{Dialer, Opened, random};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::outgoing::{Effect, Outgoing};
-use crate::pairs::{Pair, Pairs, Standing};
+use crate::outlet::Outlet;
+use crate::pairs::{Pair, PairId, Pairs, Standing};
 use crate::reverse::Reverse;
+use crate::share::{Open, Streams};
 use crate::wire::{self, Read, ReadError};
-use socket::Waiting;
 
-/// Bytes that are written at once.
-const BATCH_BYTES: usize = 64 << 10;
 /// The first and the longest time before another attempt; each is drawn between half of it and the whole.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// As long as stanzas wait, another attempt comes at least this often.
 const BACK_OFF_BUSY: Duration = Duration::from_secs(5);
 /// A pair that nothing comes for is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60);
-/// The other server has this long to acknowledge, or to answer the end of a stream.
-const UNANSWERED: Duration = Duration::from_secs(30);
+/// The other server has this long to answer the end of a stream.
 const CLOSING: Duration = Duration::from_secs(5);
 /// A space after this much silence, so that a dead connection shows (RFC 6120 §4.6.1).
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -54,6 +51,8 @@ pub(crate) struct Desk {
     pub(crate) of_domains: Rc<OfDomains>,
     /// Streams without stanzas are closed after this long.
     pub(crate) idle: Duration,
+    /// Streams of ours that others may go by.
+    pub(crate) streams: Streams,
     /// True: what waits goes, and then the streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -69,7 +68,14 @@ pub(crate) async fn serve(desk: Rc<Desk>, pair: Arc<Pair>) {
             }
             continue;
         }
+        if let Some(way) = desk.pairs.ways.choose(&pair.id) {
+            failures = desk.lend(&pair, way).await;
+            continue;
+        }
         pair.stands(Standing::Connecting(pair.failure()));
+        if desk.streams.share(&desk.dialer, &pair.id).await {
+            continue;
+        }
         let opened = match desk.dialer.open(&pair.id.local, &pair.id.remote).await {
             Ok(opened) => opened,
             Err(failure) => {
@@ -100,6 +106,26 @@ pub(crate) async fn serve(desk: Rc<Desk>, pair: Arc<Pair>) {
 }
 
 impl Desk {
+    /// Sends by a stream that is not the pair's own; how many attempts have failed by then.
+    async fn lend(&self, pair: &Pair, way: (MemberId, u64)) -> u32 {
+        match borrow::send(self, pair, way).await {
+            Ok(()) => {
+                pair.stands(Standing::Idle);
+                0
+            }
+            Err(failure) => {
+                self.fail(pair, failure, 1).await;
+                1
+            }
+        }
+    }
+
+    /// Whether the queue of a pair lives on this member still.
+    pub(crate) fn is_ours(&self, pair: &Pair) -> bool {
+        let remote = proto::Route::Remote(pair.id.remote.clone());
+        !matches!(self.router.place(&remote), router::Place::Member(_))
+    }
+
     /// Tells whom it concerns, and waits before another attempt.
     async fn fail(&self, pair: &Pair, failure: Failure, failures: u32) {
         let (local, remote) = (pair.id.local.as_str(), pair.id.remote.as_str());
@@ -119,6 +145,7 @@ impl Desk {
         }
         tokio::select! {
             () = sleep(wait) => {}
+            () = pair.ways.notified() => {}
             () = pair.reset.notified() => pair.stands(Standing::Idle),
         }
     }
@@ -129,32 +156,27 @@ struct Live<'a> {
     pair: &'a Pair,
     metrics: &'a Metrics,
     machine: RefCell<Option<Outgoing>>,
-    /// What is not acknowledged, where the other end counts.
-    unacked: Option<RefCell<sm::Outgoing<Waiting<Envelope>>>>,
-    /// What is being written.
-    in_flight: RefCell<Vec<Waiting<Envelope>>>,
-    /// What the reader has to say.
-    answers: RefCell<Vec<u8>>,
+    outlet: Outlet,
     /// What the other end sends, where it may.
     reverse: Reverse<'a>,
-    news: Notify,
-    acked: Notify,
+    /// Who else may go by it; none where the other end takes nobody else.
+    open: Option<Rc<Open>>,
 }
 
 impl<'a> Live<'a> {
     fn new(pair: &'a Pair, opened: &Opened, desk: &'a Desk) -> Self {
-        // Looked at before one is pushed, so that a last one always fits.
-        let bounds = Bounds { bytes: usize::MAX, ..Bounds::default() };
+        let outlet = Outlet::new(&desk.pairs, opened.managed);
+        let open = opened.machine.takes_more().then(|| {
+            let end = (opened.address, opened.peer.clone());
+            Open::new(pair.id.clone(), end, opened.machine.is_both_ways(), &outlet.news)
+        });
         Self {
             pair,
             metrics: &desk.metrics,
             machine: RefCell::default(),
-            unacked: opened.managed.then(|| RefCell::new(sm::Outgoing::new(bounds))),
-            in_flight: RefCell::default(),
-            answers: RefCell::default(),
-            reverse: Reverse::new(desk),
-            news: Notify::new(),
-            acked: Notify::new(),
+            outlet,
+            reverse: Reverse::new(desk, opened.uncounted),
+            open,
         }
     }
 
@@ -163,6 +185,7 @@ impl<'a> Live<'a> {
         let Opened { io, parser, machine, early, .. } = opened;
         *self.machine.borrow_mut() = Some(machine);
         let (mut reader, mut writer) = split(io);
+        self.open.iter().for_each(|open| desk.streams.enter(open));
         let ended = {
             let mut reading = pin!(self.read(&mut reader, parser, early));
             let mut writing = pin!(self.write(&mut writer, desk));
@@ -175,21 +198,18 @@ impl<'a> Live<'a> {
                 },
             }
         };
+        self.open.iter().for_each(|open| desk.streams.leave(open));
         let last = self.farewell(ended.is_ok());
         // Who is gone hears nothing.
         timeout(CLOSING, wire::write(&mut writer, &last)).await.ok();
         timeout(CLOSING, tokio::io::AsyncWriteExt::shutdown(&mut writer)).await.ok();
-        let mut back: Vec<Waiting<Envelope>> = Vec::new();
-        if let Some(unacked) = &self.unacked {
-            back.extend(unacked.borrow_mut().take_unacked());
-        }
-        back.append(&mut self.in_flight.borrow_mut());
-        self.pair.put_back(back);
+        self.outlet.close_ways();
+        self.pair.put_back(self.outlet.take_back());
         ended
     }
 
     fn farewell(&self, in_order: bool) -> Vec<u8> {
-        let mut last = std::mem::take(&mut *self.answers.borrow_mut());
+        let mut last = self.outlet.take_said();
         if in_order && let Some(machine) = &mut *self.machine.borrow_mut() {
             last.extend(machine.close(None));
         }
@@ -228,11 +248,12 @@ impl<'a> Live<'a> {
     fn perform(&self, effects: &mut Vec<Effect>) -> Result<bool, Failure> {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Write(bytes) => self.say(&bytes),
-                Effect::Handled(h) => self.handled(h)?,
-                Effect::Acknowledge => self.say(&self.reverse.standing()?),
+                Effect::Write(bytes) => self.outlet.say(&bytes),
+                Effect::Handled(h) => self.outlet.handled(h)?,
+                Effect::Acknowledge => self.outlet.say(&self.reverse.standing()?),
                 Effect::Stanza(stanza) => self.reverse.take(stanza),
                 Effect::Refuse(stanza, condition) => self.reverse.refuse(&stanza, condition),
+                Effect::Another(id, is_valid) => self.another(&id, is_valid),
                 Effect::Ended => return Ok(true),
                 Effect::Failed(failure) => return Err(failure),
                 Effect::StartTls | Effect::Restart | Effect::Open { .. } | Effect::Verdict(_) => {}
@@ -249,24 +270,22 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn say(&self, bytes: &[u8]) {
-        self.answers.borrow_mut().extend_from_slice(bytes);
-        self.news.notify_one();
+    /// Asks for the pairs that want to go by this stream too.
+    fn ask(&self) {
+        let ids = self.open.as_ref().map(|open| open.to_ask()).unwrap_or_default();
+        if let Some(machine) = &mut *self.machine.borrow_mut() {
+            ids.into_iter().for_each(|id| self.outlet.say(&machine.ask_for(id)));
+        }
     }
 
-    /// Stanzas have arrived: nobody waits for them any more.
-    fn handled(&self, h: u32) -> Result<(), Failure> {
-        let Some(unacked) = &self.unacked else { return Ok(()) };
-        let mut unacked = unacked.borrow_mut();
-        match unacked.ack(h) {
-            Ok(acked) => acked.for_each(|waiting| released(waiting.item)),
-            Err(sm::AckError::TooLow { .. }) => {}
-            Err(sm::AckError::TooHigh { .. }) => {
-                return Err(Failure::Protocol(StreamCondition::UndefinedCondition.name()));
-            }
+    /// The other end has said whether another pair may go by this stream.
+    fn another(&self, id: &PairId, is_valid: bool) {
+        if is_valid {
+            self.outlet.open(id.clone());
         }
-        self.acked.notify_one();
-        Ok(())
+        if let Some(open) = &self.open {
+            open.answered(id, is_valid);
+        }
     }
 
     /// Ends well when there is nothing to write for long, or the gate stops.
@@ -283,23 +302,26 @@ impl<'a> Live<'a> {
             if !desk.router.lease().holds() && desk.router.lease().until_valid().await.is_err() {
                 return Ok(());
             }
-            let mut out = std::mem::take(&mut *self.answers.borrow_mut());
-            let count = self.gather(&mut out);
+            self.ask();
+            let mut out = self.outlet.take_said();
+            let count = self.outlet.gather(&mut out, Some(self.pair));
             if !out.is_empty() {
                 wire::write(io, &out).await.map_err(lost)?;
-                self.written(count);
+                self.metrics.stanzas_out.add(count);
+                self.outlet.written();
                 silent = if count > 0 { Duration::ZERO } else { silent };
                 continue;
             }
-            if *stopping.borrow() || !self.is_ours(desk) || silent >= desk.idle {
+            if *stopping.borrow() || !desk.is_ours(self.pair) || silent >= desk.idle {
                 return self.finish(io).await;
             }
             let quiet = KEEP_ALIVE.min(desk.idle.saturating_sub(silent));
             tokio::select! {
                 () = self.pair.news.notified() => {}
-                () = self.news.notified() => {}
-                () = self.acked.notified() => {}
-                () = self.overdue() => return Err(Failure::Silent),
+                () = self.outlet.news.notified() => {}
+                () = self.outlet.acked.notified() => {}
+                () = self.reverse.is_due() => self.outlet.say(&self.reverse.standing()?),
+                () = self.outlet.overdue() => return Err(Failure::Silent),
                 () = self.pair.reset.notified() => return Ok(()),
                 _ = stopping.changed() => {}
                 () = sleep(quiet) => {
@@ -310,77 +332,15 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Takes as much as goes at once; how many stanzas.
-    fn gather(&self, out: &mut Vec<u8>) -> u64 {
-        let mut count = 0;
-        while out.len() < BATCH_BYTES && self.has_room() {
-            let Some(waiting) = self.pair.pop() else { break };
-            if let Body::Stanza(stanza) = &waiting.item.body {
-                stanza.write(out);
-                count += 1;
-            }
-            match &self.unacked {
-                Some(unacked) => self.keep(&mut unacked.borrow_mut(), waiting),
-                None => self.in_flight.borrow_mut().push(waiting),
-            }
-        }
-        if count > 0 && self.unacked.is_some() {
-            out.extend_from_slice(&sm::ask().to_bytes());
-        }
-        count
-    }
-
-    fn keep(&self, unacked: &mut sm::Outgoing<Waiting<Envelope>>, waiting: Waiting<Envelope>) {
-        // There is room: it was looked before.
-        let bytes = waiting.bytes;
-        if let Err(sm::Full(waiting)) = unacked.push(waiting, bytes) {
-            self.in_flight.borrow_mut().push(waiting);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        let most = Bounds::default();
-        self.unacked.as_ref().is_none_or(|unacked| {
-            let unacked = unacked.borrow();
-            unacked.len() < most.stanzas && unacked.bytes() < most.bytes
-        })
-    }
-
-    fn written(&self, count: u64) {
-        self.metrics.stanzas_out.add(count);
-        for waiting in self.in_flight.borrow_mut().drain(..) {
-            released(waiting.item);
-        }
-    }
-
     /// Waits until the other end has acknowledged all, and closes.
     async fn finish(&self, io: &mut WriteHalf<TlsStream<TcpStream>>) -> Result<(), Failure> {
-        while self.unacked.as_ref().is_some_and(|unacked| !unacked.borrow().is_empty()) {
-            if timeout(CLOSING, self.acked.notified()).await.is_err() {
+        self.outlet.close_ways();
+        while !self.outlet.is_settled() {
+            if timeout(CLOSING, self.outlet.acked.notified()).await.is_err() {
                 return Err(Failure::Silent);
             }
         }
         let last = self.farewell(true);
         wire::write(io, &last).await.map_err(|error| Failure::Lost(error.to_string()))
-    }
-
-    /// Waits until the other end has left stanzas unacknowledged for too long.
-    async fn overdue(&self) {
-        match &self.unacked {
-            Some(unacked) if !unacked.borrow().is_empty() => sleep(UNANSWERED).await,
-            _ => std::future::pending().await,
-        }
-    }
-
-    /// Whether the queue of the domain lives on this member still.
-    fn is_ours(&self, desk: &Desk) -> bool {
-        let remote = proto::Route::Remote(self.pair.id.remote.clone());
-        !matches!(desk.router.place(&remote), router::Place::Member(_))
-    }
-}
-
-fn released(envelope: Envelope) {
-    if let Some(receipt) = envelope.receipt {
-        receipt.release();
     }
 }

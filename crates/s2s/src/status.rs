@@ -13,7 +13,7 @@ pub struct OutboundLine {
     pub local: String,
     /// The other server's.
     pub remote: String,
-    /// `idle`, `connecting`, `open`, `open, acknowledged`, `failed`.
+    /// `idle`, `connecting`, `open`, `open, acknowledged`, `open, on a shared stream`, `failed`.
     pub state: &'static str,
     /// Where it leads.
     pub address: Option<String>,

@@ -1,10 +1,13 @@
 //! Owns `rookery dns`: what DNS says of a domain, as this server and clients see it.
 
+mod publish;
+
 use std::io::Write;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use s2s::resolve::{Resolver, Srv, Target};
+use s2s::tlsa::{Certificate, Tlsa};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -16,6 +19,9 @@ pub(super) enum Command {
     Check {
         /// The domain
         domain: String,
+        /// Also print the record by which a telephone number leads to an address, as +441154960496=mary@example.org
+        #[arg(long = "number", value_name = "NUMBER=ADDRESS")]
+        numbers: Vec<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -29,6 +35,10 @@ struct Found {
     services: Vec<Service>,
     /// Where this server would connect to.
     servers: Vec<Place>,
+    /// What DNS says of the certificates there.
+    seals: Vec<Seal>,
+    /// What is to be published of a domain that is served here.
+    publish: Vec<String>,
     /// What should be looked at.
     remarks: Vec<String>,
 }
@@ -37,6 +47,14 @@ struct Found {
 struct Service {
     name: String,
     records: Vec<String>,
+}
+
+/// What TLSA records of one server say (RFC 7673).
+#[derive(Debug, Serialize)]
+struct Seal {
+    name: String,
+    records: Vec<String>,
+    verdict: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,8 +74,11 @@ const SERVICES: [(&str, bool); 4] = [
 
 /// Does it.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
-    let Command::Check { domain, json } = command;
-    let found = actix_rt::System::new().block_on(find(config, &domain))?;
+    let Command::Check { domain, numbers, json } = command;
+    let numbers = numbers.iter().map(|it| publish::number(it)).collect::<Result<Vec<_>, _>>();
+    let numbers = numbers.map_err(anyhow::Error::msg)?;
+    let mut found = actix_rt::System::new().block_on(find(config, &domain))?;
+    found.publish.extend(numbers);
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
@@ -74,6 +95,12 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         let end = place.problem.as_deref().unwrap_or(&addresses);
         writeln!(out, "server {}  {end}", place.server)?;
     }
+    for seal in &found.seals {
+        writeln!(out, "{}  {}  {}", seal.name, seal.records.join(", "), seal.verdict)?;
+    }
+    for record in &found.publish {
+        writeln!(out, "publish: {record}")?;
+    }
     for remark in &found.remarks {
         writeln!(out, "note: {remark}")?;
     }
@@ -84,6 +111,7 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
     let resolver = Resolver::new(&config.dns.servers, &config.s2s)
         .context("cannot find out which name servers to ask")?;
     let mut found = Found::default();
+    let mut ends = Vec::new();
     for (service, direct) in SERVICES {
         let name = format!("{service}._tcp.{domain}");
         let records = match resolver.records(&format!("{name}."), direct).await {
@@ -93,6 +121,7 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
                 Vec::new()
             }
         };
+        ends.extend(records.iter().map(|record| record.target.clone()));
         let records = records.iter().map(record).collect();
         found.services.push(Service { name, records });
     }
@@ -105,8 +134,42 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
         }
         Err(error) => found.remarks.push(error.to_string()),
     }
+    let own = config.domain.iter().find(|ours| ours.name == domain);
+    let certificate =
+        own.and_then(|ours| ours.certificate.as_deref()).and_then(s2s::tlsa::certificate);
+    for target in &ends {
+        let sealed = seal(&resolver, target, certificate.as_ref()).await;
+        found
+            .seals
+            .extend(sealed.filter(|it| found.seals.iter().all(|known| known.name != it.name)));
+    }
+    if own.is_some() {
+        let tlsa = certificate.as_ref().and_then(Tlsa::of);
+        found.publish = publish::records(config, domain, tlsa.as_ref());
+    }
     remark(config, domain, &mut found);
     Ok(found)
+}
+
+/// What TLSA records say of a server, judged by our own certificate where it is ours; none where there are none.
+async fn seal(
+    resolver: &Resolver,
+    target: &Target,
+    certificate: Option<&Certificate>,
+) -> Option<Seal> {
+    let records = resolver.seals(target).await.unwrap_or_default();
+    let verdict = match certificate {
+        Some(certificate) if records.iter().any(|it| it.means(certificate)) => {
+            "mean the certificate of this server"
+        }
+        Some(_) => "mean another certificate: who looks at them will not connect",
+        None => "are there",
+    };
+    (!records.is_empty()).then(|| Seal {
+        name: format!("_{}._tcp.{}", target.port, target.host),
+        records: records.iter().map(ToString::to_string).collect(),
+        verdict,
+    })
 }
 
 fn record(Srv { priority, weight, target }: &Srv) -> String {

@@ -26,6 +26,7 @@ pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 
 // Components (XEP-0114)
 pub const COMPONENT_ACCEPT: &str = "jabber:component:accept";
+pub const COMPONENT_CONNECT: &str = "jabber:component:connect";
 
 // Extensions, by number
 pub const DATA_FORMS: &str = "jabber:x:data"; // XEP-0004

@@ -2,6 +2,7 @@
 
 use xmpp::Epoch;
 
+use super::address::{decode_bare, encode_text};
 use super::pb::copy_word::Word;
 use super::{WireError, pb};
 use crate::envelope::{Announced, CopyWord, Lines};
@@ -54,10 +55,13 @@ pub(super) fn decode_announced(message: &pb::Announced) -> Result<Announced, Wir
     })
 }
 
-pub(super) fn encode_lines(Lines { member, numbers }: &Lines) -> pb::Lines {
-    pb::Lines { member: member.0, numbers: numbers.clone() }
+pub(super) fn encode_lines(Lines { member, numbers, local }: &Lines) -> pb::Lines {
+    let local = local.as_ref().map(|local| encode_text(local.as_str()));
+    pb::Lines { member: member.0, numbers: numbers.clone(), local }
 }
 
-pub(super) fn decode_lines(pb::Lines { member, numbers }: pb::Lines) -> Lines {
-    Lines { member: MemberId(member), numbers }
+pub(super) fn decode_lines(word: pb::Lines) -> Result<Lines, WireError> {
+    let pb::Lines { member, numbers, local } = word;
+    let local = local.as_deref().map(decode_bare).transpose()?;
+    Ok(Lines { member: MemberId(member), numbers, local })
 }

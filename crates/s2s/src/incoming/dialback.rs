@@ -34,7 +34,8 @@ impl Incoming {
         match self.judge(&remote, &local) {
             Ok(true) => {
                 self.say_result((&local, &remote), &Saying::Valid, effects);
-                self.prove(remote, effects);
+                self.prove(remote.clone(), effects);
+                self.offer((local, remote), effects);
             }
             Ok(false) => {
                 let pair = (local, remote);
@@ -95,7 +96,8 @@ impl Incoming {
         match verdict {
             Verdict::Valid => {
                 self.say_result((&local, &remote), &Saying::Valid, effects);
-                self.prove(remote, effects);
+                self.prove(remote.clone(), effects);
+                self.offer((local, remote), effects);
             }
             Verdict::Invalid => {
                 self.say_result((&local, &remote), &Saying::Invalid, effects);

@@ -326,3 +326,52 @@ fn a_closed_stream_is_closed_back() {
     play.hear("<more/>");
     assert_eq!(play.effects, []);
 }
+
+fn ways(play: &Play) -> Vec<(String, String)> {
+    let way = |effect: &Effect| match effect {
+        Effect::Way(id) => Some((id.local.to_string(), id.remote.to_string())),
+        _ => None,
+    };
+    play.effects.iter().filter_map(way).collect()
+}
+
+const BIDI_ASKED: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+
+#[test]
+fn who_asks_for_it_is_answered_on_its_stream_when_it_is_proved_and_not_before() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    assert!(play.said().contains("<bidi xmlns='urn:xmpp:features:bidi'/>"), "{}", play.said());
+    play.hear(BIDI_ASKED);
+    assert_eq!(play.effects, []);
+    play.authenticate("them.example");
+    let us = |name: &str| (name.to_owned(), "them.example".to_owned());
+    assert_eq!(ways(&play), [us("us.example")]);
+    let features = play.effects.iter().position(
+        |it| matches!(it, Effect::Write(bytes) if bytes.starts_with(b"<stream:features")),
+    );
+    let way = play.effects.iter().position(|it| matches!(it, Effect::Way(_)));
+    assert!(features < way, "nothing comes before the features");
+    // Another pair of domains, by dialback.
+    play.hear("<db:result from='them.example' to='rooms.us.example'>k</db:result>");
+    assert_eq!(ways(&play), [us("rooms.us.example")]);
+    play.hear("<enable xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='3'/>");
+    assert_eq!(play.effects.last(), Some(&Effect::Handled(3)));
+}
+
+#[test]
+fn who_does_not_ask_for_it_or_too_late_or_in_the_clear_is_answered_elsewhere() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.authenticate("them.example");
+    assert_eq!(ways(&play), []);
+    play.hear(BIDI_ASKED);
+    assert_eq!(play.ended_with(), Some(StreamCondition::UnsupportedStanzaType));
+    let mut clear = Play::begin(Policy::Dialback);
+    clear.open("them.example");
+    clear.hear(BIDI_ASKED);
+    assert_eq!(clear.ended_with(), Some(StreamCondition::UnsupportedStanzaType));
+    let mut wrong = Play::secured(Policy::Dialback, "them.example", &[]);
+    wrong.hear(BIDI_ASKED);
+    wrong.hear("<db:result from='them.example' to='us.example'>k</db:result>");
+    wrong.answer(&Verdict::Invalid);
+    assert_eq!(ways(&wrong), []);
+}

@@ -282,3 +282,32 @@ fn nobody_else_may_send_on_our_stream() {
     early.hear(FROM_THEM);
     assert_eq!(early.failure(), Some(&Failure::Protocol("not-authorized")));
 }
+
+#[test]
+fn another_pair_sends_on_the_same_stream_where_the_other_end_says_so() {
+    let bare = |text| BareJid::parse(text).unwrap();
+    let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    play.hear(EXTERNAL_OFFERED);
+    play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    play.parser.reset();
+    play.open("id3");
+    play.hear(
+        "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>",
+    );
+    assert!(play.machine.takes_more());
+    let pair = |remote| PairId { local: bare("rooms.us.example"), remote: bare(remote) };
+    let asked = String::from_utf8(play.machine.ask_for(pair("them.example"))).unwrap();
+    let key = Keys::new(b"secret").key("them.example", "rooms.us.example", "id3");
+    assert_eq!(
+        asked,
+        format!("<db:result from='rooms.us.example' to='them.example'>{key}</db:result>")
+    );
+    play.hear("<db:result from='them.example' to='rooms.us.example' type='valid'/>");
+    assert_eq!(play.effects, [Effect::Another(pair("them.example"), true)]);
+    play.machine.ask_for(pair("more.them.example"));
+    play.hear("<db:result from='more.them.example' to='rooms.us.example' type='error'/>");
+    assert_eq!(play.effects, [Effect::Another(pair("more.them.example"), false)]);
+    // Nobody has asked a second time.
+    play.hear("<db:result from='them.example' to='rooms.us.example' type='valid'/>");
+    assert_eq!(play.failure(), Some(&Failure::Protocol("policy-violation")));
+}

@@ -242,9 +242,9 @@ impl Builder {
     fn first_level_opened(&mut self, tag: Tag) -> Result<(), StreamError> {
         self.start = self.canonical.len();
         let ns = self.scope.name(tag.ns);
-        let is_handshake = ns == ns::COMPONENT_ACCEPT && tag.name.as_str() == "handshake";
+        let is_handshake = COMPONENTS.contains(&ns) && tag.name.as_str() == "handshake";
         if ns != self.content || is_handshake {
-            if ns != self.content && [ns::CLIENT, ns::SERVER, ns::COMPONENT_ACCEPT].contains(&ns) {
+            if ns != self.content && is_content(ns) {
                 let text = "not the content namespace of this stream";
                 return Err(fault(StreamCondition::InvalidNamespace, text));
             }
@@ -394,4 +394,12 @@ impl Draft {
             }
         }
     }
+}
+
+/// The content namespaces of components (XEP-0114 §3).
+const COMPONENTS: [&str; 2] = [ns::COMPONENT_ACCEPT, ns::COMPONENT_CONNECT];
+
+/// Whether a namespace is the content of some stream.
+fn is_content(ns: &str) -> bool {
+    ns == ns::CLIENT || ns == ns::SERVER || COMPONENTS.contains(&ns)
 }
