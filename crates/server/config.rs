@@ -112,6 +112,22 @@ pub struct Domain {
     pub registration: ::accounts::Admission,
     /// Who administers it over XMPP (XEP-0133). Default: nobody.
     pub admins: Vec<String>,
+    /// Whether people come in without an account (XEP-0175), and whom they reach: `no`, `local`, `anywhere`. Default
+    /// `no`.
+    pub anonymous: Anonymous,
+}
+
+/// Whether there are guests, and whom they reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// There are none.
+    #[default]
+    No,
+    /// People and rooms of this server.
+    Local,
+    /// Other servers and components too.
+    Anywhere,
 }
 
 /// Where to listen; an empty list closes it.
@@ -448,6 +464,7 @@ impl Config {
             c2s: self.c2s.clone(),
             auth: self.auth.clone(),
             limits: self.limits.clone(),
+            guests: self.guests().into_iter().map(|(domain, _)| domain).collect(),
         }
     }
 
@@ -468,6 +485,7 @@ impl Config {
             accounts: self.accounts.clone(),
             push: self.push,
             registration: self.of_registered(),
+            guests: self.guests().into(),
             report_to: self.report.jids().unwrap_or_default(),
             archive_default: match self.archive.default {
                 ArchiveDefault::Always => user::config::ArchiveDefault::Always,

@@ -1,6 +1,7 @@
 //! Stories of the extensions, one file each. The first line of a file says whose it is.
 
 mod administration;
+mod anonymous;
 mod archive;
 mod avatar;
 mod avatar_conversion;

@@ -101,6 +101,9 @@ impl Policy {
         if RESERVED.into_iter().chain(own).any(|reserved| reserved.eq_ignore_ascii_case(&name)) {
             return Err(unacceptable("this name is reserved"));
         }
+        if auth::guest::is_name(&name) {
+            return Err(unacceptable("such names are for guests"));
+        }
         Ok(name)
     }
 

@@ -28,6 +28,7 @@ pub mod binding;
 pub mod credentials;
 pub mod encoding;
 pub mod failure;
+pub mod guest;
 mod identity;
 pub mod mechanism;
 pub mod offer;

@@ -16,12 +16,14 @@ pub enum Mechanism {
     Scram(Hash),
     /// The password itself (RFC 4616).
     Plain,
+    /// Nobody in particular (RFC 4505).
+    Anonymous,
 }
 
 impl Mechanism {
     /// Every mechanism, the strongest first. Channel binding counts more than the hash
     /// (XEP-0438 §5.1).
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::External,
         Self::ScramPlus(Hash::Sha512),
         Self::ScramPlus(Hash::Sha256),
@@ -30,6 +32,7 @@ impl Mechanism {
         Self::Scram(Hash::Sha256),
         Self::Scram(Hash::Sha1),
         Self::Plain,
+        Self::Anonymous,
     ];
 
     /// The registered name, as it stands in `<mechanism/>`.
@@ -44,6 +47,7 @@ impl Mechanism {
             Self::Scram(Hash::Sha256) => "SCRAM-SHA-256",
             Self::Scram(Hash::Sha1) => "SCRAM-SHA-1",
             Self::Plain => "PLAIN",
+            Self::Anonymous => "ANONYMOUS",
         }
     }
 

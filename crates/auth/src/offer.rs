@@ -19,6 +19,8 @@ pub struct Terms {
     pub forbidden: Vec<Mechanism>,
     /// The addresses that the client has proved to be its own, by its certificate.
     pub addresses: Vec<String>,
+    /// Guests are let in (XEP-0175).
+    pub guests: bool,
 }
 
 /// The mechanisms and channel bindings offered on one stream. Both the stream features and the
@@ -37,7 +39,8 @@ impl Offer {
     /// nothing and are left out; without TLS there are no bindings.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        let Terms { tls, plain, downgrade_hash, mut bindings, forbidden, addresses } = terms;
+        let Terms { tls, plain, downgrade_hash, mut bindings, forbidden, addresses, guests } =
+            terms;
         bindings.retain(|binding| tls && !binding.data().is_empty());
         let allowed = |mechanism: &Mechanism| match mechanism {
             mechanism if forbidden.contains(mechanism) => false,
@@ -45,9 +48,17 @@ impl Offer {
             Mechanism::ScramPlus(_) => !bindings.is_empty(),
             Mechanism::Scram(_) => true,
             Mechanism::Plain => tls && plain,
+            Mechanism::Anonymous => guests,
         };
         let mechanisms = Mechanism::ALL.into_iter().filter(allowed).collect();
         Self { mechanisms, bindings, addresses, tls, downgrade_hash }
+    }
+
+    /// The same for a domain that lets no guests in.
+    #[must_use]
+    pub fn without_guests(mut self) -> Self {
+        self.mechanisms.retain(|known| *known != Mechanism::Anonymous);
+        self
     }
 
     /// The offered mechanisms, the strongest first, for `<mechanisms/>`.

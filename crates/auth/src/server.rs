@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::encoding::MAX_MESSAGE_BYTES;
+use crate::guest;
 use crate::identity::{self, Claim};
 use crate::plain::{self, Password};
 use crate::scram::keys::Keys;
@@ -111,6 +112,10 @@ impl Negotiation {
         let mut negotiation = Self { context, state: State::Done };
         let step = match (chosen, initial) {
             (Err(failure), _) => Step::Failure(failure),
+            // Nothing need be said (RFC 4505 §2), and XEP-0175 §4 has nothing said.
+            (Ok(Mechanism::Anonymous), None) => {
+                negotiation.anonymous(b"").unwrap_or_else(Step::Failure)
+            }
             (Ok(mechanism), None) => {
                 negotiation.state = State::Chosen(mechanism);
                 Step::Challenge(Vec::new())
@@ -133,6 +138,7 @@ impl Negotiation {
         let step = match std::mem::replace(&mut self.state, State::Done) {
             State::Chosen(Mechanism::External) => self.external(message),
             State::Chosen(Mechanism::Plain) => self.plain(message),
+            State::Chosen(Mechanism::Anonymous) => self.anonymous(message),
             State::Chosen(Mechanism::Scram(hash)) => {
                 self.scram(ScramServer { hash, plus: false }, message)
             }
@@ -214,6 +220,15 @@ impl Negotiation {
         let username = Claim { authcid: address, authzid: None }.admit(domain)?;
         self.state = State::Proved { username: username.clone() };
         Ok(Step::NeedCredentials { username })
+    }
+
+    /// RFC 4505 §2: what the client says of itself is looked at, and forgotten.
+    fn anonymous(&self, message: &[u8]) -> Result<Step, Failure> {
+        if !guest::is_trace(message) {
+            return Err(Failure::MalformedRequest);
+        }
+        let random = self.context.nonce.first_chunk().expect("a nonce is longer than a name");
+        Ok(Step::Success { username: guest::name(*random), additional: None })
     }
 
     fn plain(&mut self, message: &[u8]) -> Result<Step, Failure> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Mechanism;
 use serde::{Deserialize, Serialize};
+use xmpp::BareJid;
 
 /// Settings of the gate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -22,6 +23,9 @@ pub struct Config {
     pub auth: Auth,
     /// How much of anything a client may send.
     pub limits: Limits,
+    /// Domains that let guests in (XEP-0175).
+    #[serde(skip)]
+    pub guests: Vec<BareJid>,
 }
 
 /// Where to listen. An empty list closes it.

@@ -135,6 +135,7 @@ impl Gate {
         }
         let Services { router, accounts, registrar, decoy_secret, mut features, metrics, pressure } =
             services;
+        features.guests.clone_from(&config.guests);
         features.register = registrar.iter().flat_map(|it| it.domains().cloned()).collect();
         let desk = Desk::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
         let places = match config.limits.enabled {

@@ -64,8 +64,9 @@ const REFUSALS: [&str; 4] = ["all", "address", "memory", "gone"];
 const KINDS: [&str; 3] = ["message", "presence", "iq"];
 
 /// The last one stands for whatever clients make up.
-const MECHANISMS: [&str; 10] = [
+const MECHANISMS: [&str; 11] = [
     "EXTERNAL",
+    "ANONYMOUS",
     "SCRAM-SHA-512-PLUS",
     "SCRAM-SHA-256-PLUS",
     "SCRAM-SHA-1-PLUS",

@@ -38,6 +38,7 @@ pub(crate) struct Desk {
     forbidden: Vec<Mechanism>,
     allow_plain_without_tls: bool,
     require_tls: bool,
+    guests: Vec<BareJid>,
 }
 
 /// Who negotiates: what does not change over the attempts on one stream.
@@ -92,7 +93,9 @@ impl Desk {
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigError> {
         let allowed = config.auth.allowed()?;
-        let forbidden = Mechanism::ALL.into_iter().filter(|known| !allowed.contains(known));
+        // Whether there are guests, the domains say.
+        let may = |known: &Mechanism| *known == Mechanism::Anonymous || allowed.contains(known);
+        let forbidden = Mechanism::ALL.into_iter().filter(|known| !may(known));
         let tokens = TokenDesk::new(Arc::clone(&accounts), &decoy_secret, config.auth.token_days);
         Ok(Self {
             accounts,
@@ -107,6 +110,7 @@ impl Desk {
             forbidden: forbidden.collect(),
             allow_plain_without_tls: config.c2s.allow_plain_without_tls,
             require_tls: config.c2s.require_tls,
+            guests: config.guests.clone(),
         })
     }
 
@@ -127,7 +131,14 @@ impl Desk {
             bindings: bindings.unwrap_or_default(),
             forbidden,
             addresses,
+            guests: !self.guests.is_empty(),
         })
+    }
+
+    /// Whether somebody who has logged in is a guest.
+    pub(crate) fn is_guest(&self, jid: &BareJid) -> bool {
+        let is_name = jid.localpart().is_some_and(auth::guest::is_name);
+        is_name && self.guests.iter().any(|domain| domain.as_str() == jid.domainpart())
     }
 
     /// The mechanisms of tokens that a stream with this offer is offered.
@@ -138,10 +149,13 @@ impl Desk {
     /// `<auth/>` with this text.
     pub(crate) async fn begin(
         self: Arc<Self>,
-        caller: Caller,
+        mut caller: Caller,
         mechanism: String,
         initial: String,
     ) -> Answer {
+        if !self.guests.contains(&caller.domain) {
+            caller.offer = caller.offer.without_guests();
+        }
         let label = metrics::mechanism(&mechanism);
         if caller.offer.mechanisms().is_empty() {
             return self.count(label, Answer::Failure(Failure::EncryptionRequired));

@@ -101,6 +101,8 @@ impl TokenDesk {
     /// A token for a client that has logged in otherwise and wants one (§3.2). A client that gets none logs in as before
     /// next time.
     pub(crate) async fn give(&self, who: Who<'_>) -> Option<Given> {
+        // A guest does not come back.
+        who.account?;
         let device = who.tokens.device.as_deref()?;
         let mechanism = self.choose(who.tokens.wanted.as_deref()?, who.offer)?;
         let given = self.try_give(&who, device, mechanism).await;

@@ -17,6 +17,16 @@ impl Config {
         self.domain.iter().map(of).collect()
     }
 
+    /// Domains that let guests in, and whom these reach (XEP-0175).
+    pub(super) fn guests(&self) -> Vec<(BareJid, user::config::Reach)> {
+        let reach = |domain: &super::Domain| match domain.anonymous {
+            super::Anonymous::No => None,
+            super::Anonymous::Local => Some((domain.jid().ok()?, user::config::Reach::Local)),
+            super::Anonymous::Anywhere => Some((domain.jid().ok()?, user::config::Reach::Anywhere)),
+        };
+        self.domain.iter().filter_map(reach).collect()
+    }
+
     /// Who administers which domain.
     ///
     /// # Errors

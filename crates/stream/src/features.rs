@@ -14,6 +14,8 @@ const REGISTER_BY_TOKEN: &str = "urn:xmpp:ibr-token:0";
 pub struct Features {
     /// Domains with registration before login (XEP-0077 §8, XEP-0445 §3): such requests are handed to the shell there.
     pub register: Vec<BareJid>,
+    /// Domains that let guests in (XEP-0175); the others do not offer it.
+    pub guests: Vec<BareJid>,
     /// The session of RFC 3921 §3, marked as optional: old clients wait for it.
     pub session: bool,
     /// Stream management (XEP-0198 §2).
@@ -90,8 +92,12 @@ impl Features {
             StartTls::Optional => offered.push(starttls),
             StartTls::Absent => {}
         }
+        let sasl = match domain.is_some_and(|domain| self.guests.contains(domain)) {
+            true => sasl.clone(),
+            false => sasl.without("ANONYMOUS"),
+        };
         offered.extend(sasl.to_elements());
-        offered.extend(self.authentication(sasl));
+        offered.extend(self.authentication(&sasl));
         if self.registers_at(domain) {
             offered.extend([REGISTER_BY_TOKEN, REGISTER].map(|ns| Element::new("register", ns)));
         }
@@ -170,6 +176,12 @@ impl StreamLimits {
 }
 
 impl SaslOffer {
+    fn without(&self, mechanism: &str) -> Self {
+        let mut rest = self.clone();
+        rest.mechanisms.retain(|name| name != mechanism);
+        rest
+    }
+
     /// XEP-0484 §3.1
     fn fast(&self) -> Option<Element> {
         let mechanism = |name: &String| Element::new("mechanism", FAST).with_text(name.clone());
@@ -257,6 +269,7 @@ mod tests {
             "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
         );
         let all = Features {
+            guests: Vec::new(),
             register: vec![domain()],
             session: true,
             sm: true,

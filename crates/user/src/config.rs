@@ -36,10 +36,21 @@ pub struct Config {
     pub caps: Arc<Cache>,
     /// Who is told of reports of spam and abuse (XEP-0377).
     pub report_to: Vec<BareJid>,
+    /// Domains that let guests in (XEP-0175), and whom these reach.
+    pub guests: crate::extensions::guests::Guests,
     /// What components may do with accounts (XEP-0355, XEP-0356).
     pub powers: Arc<Powers>,
     /// Where they count.
     pub figures: Arc<Figures>,
+}
+
+/// Whom guests reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// People and rooms of this server.
+    Local,
+    /// Other servers and components too.
+    Anywhere,
 }
 
 /// What people may do with their account over XMPP (XEP-0077), and whom they have invited.
@@ -127,6 +138,7 @@ impl Default for Config {
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
+            guests: Arc::default(),
             push: Push::default(),
             registration: Registration::default(),
             caps: Arc::default(),

@@ -19,7 +19,9 @@ use crate::{User, iq, offline, presence, stages};
 /// also where there is none: nobody can ask who is here (XEP-0030 §8).
 pub fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
     let is_request = matches!(stanza.kind(), Kind::Iq(ty) if ty.is_request());
-    if !user.exists && !is_request {
+    // A guest who has left, or never came, is nobody.
+    let is_here = user.exists && !(user.guest && user.sessions.is_empty());
+    if !is_here && !is_request {
         return answer_for_nobody(user, stanza, cx);
     }
     let passage = Passage { stanza, session: None, writes: Vec::new() };
@@ -69,7 +71,7 @@ fn message(
 ) {
     match fate(user, ty, &stanza) {
         Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
-        Fate::Store if may_keep_for_later(&stanza) => {
+        Fate::Store if may_keep_for_later(&stanza) && !user.gone => {
             let entry = offline::Entry { stanza, writes, taken: false };
             match cx.row() {
                 Some(id) => offline::store_unless_stored(user, id, entry, cx),

@@ -5,7 +5,7 @@ use entity::extension::Who;
 use entity::{Answer, Context, Iq, Request};
 use xmpp::{Element, Kind, Stanza, StanzaCondition, StanzaError};
 
-use crate::extensions::{EXTENSIONS, reply};
+use crate::extensions::{EXTENSIONS, guests, reply};
 use crate::{User, stages};
 
 /// Answers a request. `session`: of the account's own, if it is one that asks.
@@ -38,7 +38,8 @@ fn answer_as(
     stanza: Stanza,
     cx: &mut Context<'_, User>,
 ) {
-    let (iq, payload) = match understand(&stanza, is_owner) {
+    let understood = understand(&stanza, is_owner).and_then(|it| guests::check(user, &stanza, it));
+    let (iq, payload) = match understood {
         Ok(understood) => understood,
         Err(error) => return stages::refuse(user, (&stanza, session), &error, cx),
     };

@@ -14,7 +14,7 @@ use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 
 use crate::befriend::befriend;
 use crate::config::Config;
-use crate::extensions::push;
+use crate::extensions::{guests, push};
 use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
@@ -28,6 +28,8 @@ pub struct User {
     pub exists: bool,
     /// Whether there is none of this name, or it is being removed: nothing is kept for it.
     pub gone: bool,
+    /// Whether it is a guest (XEP-0175), who is here while a session is.
+    pub guest: bool,
     /// Its sessions.
     pub sessions: Sessions,
     /// Its roster and subscriptions (RFC 6121 §2, §3).
@@ -68,11 +70,12 @@ impl Entity for User {
     const NAME: &'static str = "user";
     const TIMERS: &'static [&'static str] = &[outbox::AGAIN.0, refused::AGAIN.0];
 
-    fn load(route: &Route, rows: Vec<Row>, _: &Arc<Config>) -> Result<Self, LoadError> {
+    fn load(route: &Route, rows: Vec<Row>, config: &Arc<Config>) -> Result<Self, LoadError> {
         let Route::User(jid) = route else {
             return Err(LoadError { kind: Kind::Account });
         };
-        let exists = exists(&rows)?;
+        let guest = account(&rows).is_none() && guests::may_be(jid, config);
+        let exists = exists(&rows)? || guest;
         let (gone, leaves) = (is_gone(&rows), is_leaving(&rows));
         let roster = Roster::load(&rows)?;
         let offline = Offline::load(&rows);
@@ -82,6 +85,7 @@ impl Entity for User {
             jid: jid.clone(),
             exists,
             gone,
+            guest,
             leaves,
             is_leaving: false,
             sessions: Sessions::default(),
@@ -122,7 +126,8 @@ impl Entity for User {
                 debug_assert!(false, "a word for somebody else came to a user");
             }
         }
-        if !self.exists && self.sessions.is_empty() && self.roster.outbox.is_empty() {
+        if (!self.exists || self.guest) && self.sessions.is_empty() && self.roster.outbox.is_empty()
+        {
             // Whoever asks next finds the account that may be made or enabled meanwhile.
             cx.close();
         }
@@ -139,7 +144,7 @@ impl Entity for User {
             }
             _ => false,
         };
-        may_be_kept && self.exists && !self.knows_last
+        may_be_kept && self.exists && !self.guest && !self.knows_last
     }
 
     fn learn_last(&mut self, last: Option<ArchiveId>) {
@@ -247,7 +252,9 @@ impl User {
                 }
                 Ok(row) => {
                     user.gone = row.is_none();
-                    user.exists = row.is_some_and(|row| Account::is_enabled(&row) == Ok(true));
+                    user.guest &= user.gone;
+                    let may = row.is_some_and(|row| Account::is_enabled(&row) == Ok(true));
+                    user.exists = may || user.guest;
                     if !user.exists {
                         user.end_all(&StreamCondition::NotAuthorized.into(), cx);
                     }

@@ -145,7 +145,10 @@ impl Core {
         let state = &mut self.state;
         let limits = &state.gate.config.limits;
         state.reader.set_limits(limits.of_known());
-        state.permit.becomes_known();
+        // A guest is a stranger still, of whom no address has more than its share.
+        if !state.machine.account().is_some_and(|jid| state.gate.desk.is_guest(jid)) {
+            state.permit.becomes_known();
+        }
         state.clock.allow(Instant::now(), limits.login());
         let settles = state.machine.account().cloned();
         state.login = Login { settles, calls: true, ..Login::default() };

@@ -121,7 +121,10 @@ fn keep(
     peer: &Jid,
     cx: &mut Context<'_, User>,
 ) -> Result<Option<ArchiveId>, StanzaError> {
-    if !hints::may_archive(&passage.stanza) || !preferences::wants(user, peer, cx.shared) {
+    if user.gone
+        || !hints::may_archive(&passage.stanza)
+        || !preferences::wants(user, peer, cx.shared)
+    {
         return Ok(None);
     }
     if let Some(id) = cx.row() {

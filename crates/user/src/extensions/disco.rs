@@ -32,7 +32,8 @@ fn info(
         return Err(StanzaCondition::ServiceUnavailable.into());
     }
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
-    let identities = [("account", "registered"), ("pubsub", "pep")];
+    let account = if user.guest { "anonymous" } else { "registered" };
+    let identities = [("account", account), ("pubsub", "pep")];
     let identities = identities.map(|(category, ty)| {
         word("identity").with_attr("category", category).with_attr("type", ty)
     });

@@ -154,7 +154,10 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
     if event == SessionEvent::Available {
         user.slots.clear::<Farewell>();
     }
-    if event != SessionEvent::Ended || user.sessions.iter().any(|entry| entry.id.uid != session) {
+    if user.gone
+        || event != SessionEvent::Ended
+        || user.sessions.iter().any(|entry| entry.id.uid != session)
+    {
         return;
     }
     let status = user.slots.get::<Farewell>().map(|words| words.0.clone()).unwrap_or_default();

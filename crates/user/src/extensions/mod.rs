@@ -1,6 +1,7 @@
 //! Owns the ordered list of an account's extensions, one file each, and the few words they share.
 //!
 //! The order is the order in which a stanza meets the stages:
+//! 0. `guests` stands before everything: who has no account leaves nothing behind;
 //! 1. `blocking` stands before everything that keeps or copies;
 //! 2. `stanza_id` and `delay` take out what others forged before it is kept;
 //! 3. `pep` and `displayed` take out what is for the account's nodes before it is kept;
@@ -16,6 +17,7 @@ pub mod carbons;
 pub mod delay;
 pub mod disco;
 pub mod displayed;
+pub mod guests;
 pub mod hints;
 pub mod invited;
 pub mod known;
@@ -44,6 +46,7 @@ use crate::{User, offline, roster};
 pub static EXTENSIONS: Extensions<User> = Extensions::new(LIST);
 
 const LIST: &[Extension<User>] = &[
+    guests::EXTENSION,
     blocking::EXTENSION,
     reporting::EXTENSION,
     stanza_id::EXTENSION,
