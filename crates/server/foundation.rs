@@ -85,6 +85,7 @@ impl Foundation {
             hosts: self.hosts.clone(),
             iterations: config.auth.scram_iterations,
             tell: None,
+            board: Arc::default(),
         }
     }
 

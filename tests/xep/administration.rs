@@ -90,7 +90,7 @@ fn who_is_no_administrator_finds_no_command_and_runs_none() {
         let items = answer.children().next().unwrap();
         items.children().filter(|item| item.attr("node").unwrap().starts_with(ADMIN)).count()
     };
-    assert_eq!((nodes(&mut bard), nodes(&mut romeo)), (16, 0));
+    assert_eq!((nodes(&mut bard), nodes(&mut romeo)), (25, 0));
     for (name, fields) in [
         ("add-user", &[("accountjid", "x@localhost"), ("password", "p")][..]),
         ("delete-user", &[("accountjids", "bard@localhost")]),

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use xmpp::{BareJid, prep};
 
 use crate::claim::{Name, commit};
+use crate::notice::Board;
 use crate::policy;
 
 /// Passwords turned into keys at a time by one process; more wait.
@@ -35,6 +36,8 @@ pub struct Accounts {
     pub iterations: u32,
     /// How accounts are told that something has changed; none while no server runs.
     pub tell: Option<Tell>,
+    /// What domains told their people a moment ago.
+    pub board: Arc<Board>,
 }
 
 /// Tells an account something.
@@ -299,6 +302,7 @@ pub(crate) mod tests {
             hosts: Hosts::new([BareJid::parse("capulet.example").unwrap()], []),
             iterations: auth::credentials::DEFAULT_ITERATIONS,
             tell: None,
+            board: Arc::default(),
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Session {
     pub address: String,
     /// Since when, in seconds since 1970-01-01 UTC.
     pub since: u64,
+    /// Its client has said that nobody looks at it (XEP-0352).
+    pub idle: bool,
     /// The member that holds its connection.
     pub member: String,
 }

@@ -8,6 +8,7 @@
 //! | [`administration`] | all of it for whoever runs a server, and sessions |
 //! | [`policy`] | who may register, under which names, with which passwords |
 //! | [`directory`] | people who want to be found |
+//! | [`notice`] | what a domain tells each of its people once |
 //! | [`invitation`] | invitations and their tokens |
 //! | [`form`] | the words of XEP-0077 |
 //! | [`registrar`] | registration before log-in |
@@ -19,6 +20,7 @@ pub mod claim;
 pub mod directory;
 pub mod form;
 pub mod invitation;
+pub mod notice;
 pub mod policy;
 pub mod rate;
 pub mod registrar;

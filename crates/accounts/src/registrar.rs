@@ -15,6 +15,7 @@ use xmpp::{
 use crate::accounts::{AccountError, Accounts};
 use crate::form::{self, Wish};
 use crate::invitation::{Invitation, InviteError};
+use crate::notice;
 use crate::policy::{Admission, Policy};
 use crate::rate::Rate;
 
@@ -189,7 +190,9 @@ impl Registrar {
             None => None,
         };
         let made = match accounts.credentials(password).await {
-            Ok(credentials) => accounts.make(jid, &Account::new(credentials), Vec::new()).await,
+            Ok(credentials) => {
+                accounts.make(jid, &Account::new(credentials), vec![notice::newcomer(jid)]).await
+            }
             Err(error) => Err(error),
         };
         if let Some(claim) = claim {

@@ -48,6 +48,12 @@ pub enum Outcome {
 }
 
 impl Run {
+    /// What asks for a form, where that is not known before.
+    #[must_use]
+    pub fn executing(&self, form: &Form) -> Element {
+        command::executing(self.node, &self.session, form)
+    }
+
     /// What says that it is done.
     #[must_use]
     pub fn completed(&self, outcome: Option<Element>) -> Element {

@@ -27,6 +27,8 @@ pub struct Seen {
     pub address: String,
     /// Since when, in seconds since 1970-01-01 UTC.
     pub since: u64,
+    /// Its client has said that nobody looks at it (XEP-0352).
+    pub idle: bool,
 }
 
 /// A session's line in the directory; dropping it strikes the line out.
@@ -40,7 +42,8 @@ impl Directory {
     /// A session has a connection here, as long as the answer lives.
     pub fn enter(self: &Arc<Self>, id: SessionId, jid: FullJid, address: String) -> Entered {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().insert(number, Seen { id, jid, address, since: unix_seconds() });
+        let since = unix_seconds();
+        self.lock().insert(number, Seen { id, jid, address, since, idle: false });
         Entered { directory: Arc::clone(self), number }
     }
 
@@ -52,6 +55,15 @@ impl Directory {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Seen>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entered {
+    /// The client says whether anybody looks at it.
+    pub fn set_idle(&self, idle: bool) {
+        if let Some(seen) = self.directory.lock().get_mut(&self.number) {
+            seen.idle = idle;
+        }
     }
 }
 
@@ -90,6 +102,8 @@ mod tests {
             assert_eq!(ids(Some(address)), std::slice::from_ref(&id));
         }
         assert!(ids(Some("a@x/other")).is_empty());
+        second.set_idle(true);
+        assert!(directory.list(None)[0].idle);
         drop(second);
         assert!(ids(None).is_empty());
     }

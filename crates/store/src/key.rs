@@ -46,6 +46,8 @@ pub enum Kind {
     Claim = 31,
     /// What others may find an account by (XEP-0055); one row of who wants to be found.
     Directory = 32,
+    /// What a domain tells each of its people once (XEP-0133 §4.24).
+    Notice = 33,
     /// One row per slot for a file that the account was given (XEP-0363), by the file's name.
     Upload = 40,
     /// One row per client that logs in by tokens (XEP-0484), by a hash of its name.
@@ -96,6 +98,7 @@ impl Kind {
         Self::Invitation,
         Self::Claim,
         Self::Directory,
+        Self::Notice,
         Self::Upload,
         Self::Token,
     ];

@@ -116,12 +116,8 @@ impl administration::Sessions for Members {
         let members = self.clone();
         Box::pin(async move {
             let Found { sessions, silent } = members.sessions(of.as_deref()).await;
-            let session = |(member, Seen { id, jid, address, since })| administration::Session {
-                id,
-                jid,
-                address,
-                since,
-                member,
+            let session = |(member, Seen { id, jid, address, since, idle })| {
+                administration::Session { id, jid, address, since, idle, member }
             };
             administration::Seen { sessions: sessions.into_iter().map(session).collect(), silent }
         })
@@ -211,11 +207,12 @@ fn write(seen: &Seen) -> pb::Session {
         jid: seen.jid.to_string(),
         address: seen.address.clone(),
         since: seen.since,
+        idle: seen.idle,
     }
 }
 
 fn read(session: pb::Session) -> Option<Seen> {
-    let pb::Session { account, uid, jid, address, since } = session;
+    let pb::Session { account, uid, jid, address, since, idle } = session;
     let (account, jid) = (BareJid::parse(&account).ok()?, FullJid::parse(&jid).ok()?);
-    Some(Seen { id: SessionId { account, uid }, jid, address, since })
+    Some(Seen { id: SessionId { account, uid }, jid, address, since, idle })
 }

@@ -7,11 +7,13 @@
 //! | `look` | what is known of one account |
 //! | `count` | numbers and lists of accounts |
 //! | `announce` | words to all who are there |
+//! | `notices` | words to each, once |
 
 mod announce;
 mod change;
 mod count;
 mod look;
+mod notices;
 
 use accounts::AccountError;
 use accounts::administration::EndError;
@@ -123,6 +125,55 @@ const COMMANDS: &[Command<Domain>] = &[
         "Send announcement to online users",
         announce::words,
         announce::announce,
+    ),
+    with(
+        "http://jabber.org/protocol/admin#set-motd",
+        "Set message of the day",
+        notices::day,
+        notices::set_day,
+    ),
+    alone(
+        "http://jabber.org/protocol/admin#edit-motd",
+        "Edit message of the day",
+        notices::edit_day,
+    ),
+    alone(
+        "http://jabber.org/protocol/admin#delete-motd",
+        "Delete message of the day",
+        notices::delete_day,
+    ),
+    with(
+        "http://jabber.org/protocol/admin#set-welcome",
+        "Set welcome message",
+        notices::welcome,
+        notices::set_welcome,
+    ),
+    alone(
+        "http://jabber.org/protocol/admin#delete-welcome",
+        "Delete welcome message",
+        notices::delete_welcome,
+    ),
+    alone(
+        "http://jabber.org/protocol/admin#get-active-users-num",
+        "Get number of active users",
+        count::active,
+    ),
+    alone(
+        "http://jabber.org/protocol/admin#get-idle-users-num",
+        "Get number of idle users",
+        count::idle,
+    ),
+    with(
+        "http://jabber.org/protocol/admin#get-active-users",
+        "Get list of active users",
+        count::how_many,
+        count::list_active,
+    ),
+    with(
+        "http://jabber.org/protocol/admin#get-idle-users",
+        "Get list of idle users",
+        count::how_many,
+        count::list_idle,
     ),
 ];
 

@@ -54,11 +54,21 @@ pub(super) fn later(
     cx: &mut Context<'_, Domain>,
     work: impl Future<Output = Result<Option<Element>, StanzaError>> + Send + 'static,
 ) -> Result<Outcome, StanzaError> {
+    let ends = run.clone();
+    answer_later(run, cx, async move { Ok(ends.completed(work.await?)) })
+}
+
+/// Answers in a later turn, with an end or a form.
+pub(super) fn answer_later(
+    run: &Run,
+    cx: &mut Context<'_, Domain>,
+    work: impl Future<Output = Result<Element, StanzaError>> + Send + 'static,
+) -> Result<Outcome, StanzaError> {
     let run = run.clone();
     cx.read(
         move |_, _| Box::pin(async move { Ok(work.await) }),
         move |_, cx, done| match done {
-            Ok(Ok(outcome)) => cx.send(run.request.result(Some(&run.completed(outcome)))),
+            Ok(Ok(answer)) => cx.send(run.request.result(Some(&answer))),
             Ok(Err(error)) => cx.send_error(&run.request, error),
             Err(_) => cx.send_error(&run.request, StanzaCondition::InternalServerError),
         },

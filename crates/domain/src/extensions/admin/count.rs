@@ -1,4 +1,4 @@
-//! XEP-0133 §4.13 to §4.15, §4.18 to §4.20: how many accounts there are, and which.
+//! XEP-0133 §4.13 to §4.22: how many accounts there are, and which.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +26,10 @@ enum Which {
     Registered,
     Disabled,
     Online,
+    /// Online, and some client of theirs is looked at (XEP-0352).
+    Active,
+    /// Online, and none is.
+    Idle,
 }
 
 impl Which {
@@ -35,6 +39,8 @@ impl Which {
             Self::Registered => ("registeredusersnum", "registereduserjids", "Registered users"),
             Self::Disabled => ("disabledusersnum", "disableduserjids", "Disabled users"),
             Self::Online => ("onlineusersnum", "onlineuserjids", "Online users"),
+            Self::Active => ("activeusersnum", "activeuserjids", "Active users"),
+            Self::Idle => ("idleusersnum", "idleuserjids", "Idle users"),
         }
     }
 }
@@ -104,6 +110,42 @@ pub(super) fn list_online(
     list(domain, run, (Which::Online, form), cx)
 }
 
+pub(super) fn active(
+    domain: &mut Domain,
+    run: &Run,
+    _: Option<&Form>,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Outcome, StanzaError> {
+    number(domain, run, Which::Active, cx)
+}
+
+pub(super) fn list_active(
+    domain: &mut Domain,
+    run: &Run,
+    form: Option<&Form>,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Outcome, StanzaError> {
+    list(domain, run, (Which::Active, form), cx)
+}
+
+pub(super) fn idle(
+    domain: &mut Domain,
+    run: &Run,
+    _: Option<&Form>,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Outcome, StanzaError> {
+    number(domain, run, Which::Idle, cx)
+}
+
+pub(super) fn list_idle(
+    domain: &mut Domain,
+    run: &Run,
+    form: Option<&Form>,
+    cx: &mut Context<'_, Domain>,
+) -> Result<Outcome, StanzaError> {
+    list(domain, run, (Which::Idle, form), cx)
+}
+
 fn number(
     domain: &Domain,
     run: &Run,
@@ -161,9 +203,17 @@ async fn find(
     (mut after, most): (Option<BareJid>, usize),
 ) -> Result<Vec<BareJid>, AccountError> {
     let is_own = |jid: &BareJid| jid.domainpart() == domain.as_str();
-    if which == Which::Online {
-        let here = administration.sessions.list(None).await.sessions.into_iter();
-        let accounts: BTreeSet<BareJid> = here.map(|session| session.id.account).collect();
+    if matches!(which, Which::Online | Which::Active | Which::Idle) {
+        let here = administration.sessions.list(None).await.sessions;
+        let active: BTreeSet<BareJid> =
+            here.iter().filter(|it| !it.idle).map(|it| it.id.account.clone()).collect();
+        let is_meant = |jid: &BareJid| match which {
+            Which::Active => active.contains(jid),
+            Which::Idle => !active.contains(jid),
+            _ => true,
+        };
+        let here = here.into_iter().map(|session| session.id.account).filter(is_meant);
+        let accounts: BTreeSet<BareJid> = here.collect();
         let behind = accounts.into_iter().filter(|jid| after.as_ref().is_none_or(|it| jid > it));
         return Ok(behind.filter(is_own).take(most).collect());
     }
