@@ -168,6 +168,10 @@ fn a_query_can_name_messages_or_lie_between_two() {
                                <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='after-id'><value>{$one}</value></field><field var='before-id'><value>{$three}</value></field></x></query></iq>
         romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$two}'>…</result></message>
         romeo/phone   receives <iq type='result' id='q2'>…</iq>
+        romeo/phone   sends    <iq type='set' id='q4'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='include-groupchat'><value>false</value></field><field var='after-id'><value>{$two}</value></field></x></query></iq>
+        romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
+        romeo/phone   receives <iq type='result' id='q4'>…</iq>
         romeo/phone   sends    <iq type='set' id='q3'><query xmlns='urn:xmpp:mam:2'><flip-page/></query></iq>
         romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$three}'>…</result></message>
         romeo/phone   receives <message><result xmlns='urn:xmpp:mam:2' id='{$two}'>…</result></message>

@@ -6,10 +6,12 @@
 //! |---|---|
 //! | [`query`] | a request as a query of the store, and the form of what may be asked |
 //! | [`page`] | pages collected from the store, and bounded |
+//! | [`fulltext`] | words that are looked for |
 //! | [`ids`] | what rows are called where others see it |
 //! | [`answer`] | result messages, the final answer, metadata |
 
 pub mod answer;
+pub mod fulltext;
 pub mod ids;
 pub mod page;
 pub mod query;

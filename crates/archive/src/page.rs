@@ -4,7 +4,7 @@
 use store::{ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 use xmpp::{Element, Jid, StanzaCondition, StanzaError};
 
-use crate::Query;
+use crate::{PAGE_MOST, Query, fulltext};
 
 /// The most bytes of one page. A page of larger messages ends early and says that it is not complete; a
 /// page has one message at least.
@@ -46,37 +46,44 @@ impl Collector {
     ///
     /// # Errors
     /// `item-not-found` for an id that is not in the archive (§4.1.3, §4.3.2); `policy-violation` where
-    /// more rows than [`ROWS_LOOKED_AT`] hold too few for a page.
+    /// [`ROWS_LOOKED_AT`] rows hold none that is meant.
     pub fn take(&mut self, page: ArchivePage) -> Result<Step, StanzaError> {
         if page.unknown_id {
             return Err(StanzaCondition::ItemNotFound.into());
         }
-        let Some(jid) = self.query.exactly.clone() else {
+        if self.query.exactly.is_none() && self.query.words.is_empty() {
             return Ok(Step::Done(cut(page, is_backwards(self.query.rows.slice))));
-        };
+        }
         let backwards = is_backwards(self.query.rows.slice);
         self.seen += page.rows.len();
         let next = match backwards {
             true => page.rows.first().map(|row| Slice::Before(row.id)),
             false => page.rows.last().map(|row| Slice::After(row.id)),
         };
+        let limit = self.query.rows.limit;
         let mut rows: Vec<ArchiveRow> =
-            page.rows.into_iter().filter(|row| is_from_or_to(row, &jid)).collect();
+            page.rows.into_iter().filter(|row| is_meant(row, &self.query)).collect();
         if backwards {
             rows.append(&mut self.found);
             self.found = rows;
         } else {
             self.found.append(&mut rows);
         }
-        let limit = self.query.rows.limit;
         let complete = page.complete && self.found.len() <= limit;
         match next.filter(|_| !page.complete && self.found.len() < limit) {
             None => Ok(Step::Done(self.finish(backwards, complete))),
+            // The client goes on behind what was found.
+            Some(_) if self.seen >= ROWS_LOOKED_AT && !self.found.is_empty() => {
+                Ok(Step::Done(self.finish(backwards, false)))
+            }
             Some(_) if self.seen >= ROWS_LOOKED_AT => {
                 let error = StanzaError::from(StanzaCondition::PolicyViolation);
                 Err(error.with_text("too many messages to look through; narrow the query by time"))
             }
-            Some(slice) => Ok(Step::Ask(ArchiveQuery { slice, ..self.query.rows.clone() })),
+            Some(slice) => {
+                let limit = PAGE_MOST as usize;
+                Ok(Step::Ask(ArchiveQuery { slice, limit, ..self.query.rows.clone() }))
+            }
         }
     }
 
@@ -118,13 +125,14 @@ fn cut(mut page: ArchivePage, backwards: bool) -> ArchivePage {
     page
 }
 
-/// §4.1.1. A row whose stanza cannot be read matches nothing.
-fn is_from_or_to(row: &ArchiveRow, jid: &Jid) -> bool {
-    let Ok(stanza) = Element::parse(&row.stanza) else {
-        return false;
+/// §4.1.1, XEP-0431 §2.2. A row whose stanza cannot be read matches nothing.
+fn is_meant(row: &ArchiveRow, query: &Query) -> bool {
+    let Ok(stanza) = Element::parse(&row.stanza) else { return false };
+    let is = |name, jid: &Jid| {
+        stanza.attr(name).and_then(|text| Jid::parse(text).ok()).as_ref() == Some(jid)
     };
-    let is = |name| stanza.attr(name).and_then(|text| Jid::parse(text).ok()).as_ref() == Some(jid);
-    is("from") || is("to")
+    query.exactly.as_ref().is_none_or(|jid| is("from", jid) || is("to", jid))
+        && fulltext::is_in(&query.words, &stanza)
 }
 
 #[cfg(test)]

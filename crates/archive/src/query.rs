@@ -5,7 +5,7 @@ use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::rsm::{self, Direction};
 use xmpp::{Element, Jid, StanzaCondition, StanzaError, datetime, ns};
 
-use crate::{Ids, PAGE_MOST, PAGE_USUAL};
+use crate::{Ids, PAGE_MOST, PAGE_USUAL, fulltext};
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Query {
     pub rows: ArchiveQuery,
     /// Only messages from or to just this full address (§4.1.1); the store sees its bare form alone.
     pub exactly: Option<Jid>,
+    /// Only messages with all of these words in their text, in lower case (XEP-0431).
+    pub words: Vec<String>,
     /// Given back with each result (§4).
     pub queryid: Option<String>,
     /// The page is sent last message first (§4.3.4).
@@ -36,6 +38,7 @@ impl Query {
         let mut parsed = Self {
             rows: ArchiveQuery { limit: PAGE_USUAL as usize, ..ArchiveQuery::default() },
             exactly: None,
+            words: Vec::new(),
             queryid: query.attr("queryid").map(str::to_owned),
             flipped: query.child("flip-page", ns::MAM).is_some(),
         };
@@ -61,6 +64,18 @@ impl Query {
         Ok(self)
     }
 
+    /// As it holds where texts are not searched: there is no such field (§4.1.5).
+    ///
+    /// # Errors
+    /// `feature-not-implemented` where words are looked for.
+    pub fn without_search(self) -> Result<Self, StanzaError> {
+        if self.words.is_empty() {
+            return Ok(self);
+        }
+        let error = StanzaError::from(StanzaCondition::FeatureNotImplemented);
+        Err(error.with_text(format!("unknown field {}", fulltext::FIELD)))
+    }
+
     /// §4.1
     fn filter(&mut self, form: &Form, names: &Ids) -> Result<(), StanzaError> {
         for field in &form.fields {
@@ -81,6 +96,9 @@ impl Query {
             return Err(too_many_ids());
         }
         self.rows.ids = ids.iter().map(|text| id(text, names)).collect::<Result<_, _>>()?;
+        if let Some(text) = form.text(fulltext::FIELD).map_err(bad_request)? {
+            self.words = fulltext::words(text)?;
+        }
         // Accounts keep no groupchat, so that what is asked of it changes nothing (§6.1.1).
         form.boolean("include-groupchat").map_err(bad_request)?;
         Ok(())
@@ -109,12 +127,21 @@ impl Query {
 }
 
 /// The fields that a query may have (§4.1).
-const FIELDS: &[&str] =
-    &["FORM_TYPE", "with", "start", "end", "before-id", "after-id", "ids", "include-groupchat"];
+const FIELDS: &[&str] = &[
+    "FORM_TYPE",
+    "with",
+    "start",
+    "end",
+    "before-id",
+    "after-id",
+    "ids",
+    "include-groupchat",
+    fulltext::FIELD,
+];
 
-/// The answer to an IQ get: the form of what may be asked (§4.1.5).
+/// The answer to an IQ get: the form of what may be asked (§4.1.5); with the field of XEP-0431 where texts are searched.
 #[must_use]
-pub fn form() -> Element {
+pub fn form(searches: bool) -> Element {
     let word = |var: &str| Field::new(FieldType::TextSingle, var);
     let form = Form::new(FormKind::Form, ns::MAM)
         .with(Field::new(FieldType::JidSingle, "with"))
@@ -127,6 +154,10 @@ pub fn form() -> Element {
             var: "include-groupchat".into(),
             ..Field::default()
         });
+    let form = match searches {
+        true => form.with(word(fulltext::FIELD)),
+        false => form,
+    };
     let open = Element::new("open", VALIDATE);
     let validate =
         Element::new("validate", VALIDATE).with_attr("datatype", "xs:string").with_child(open);
@@ -269,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_form_offers_every_field_and_demands_none() {
-        let form = form();
+        let form = form(false);
         let x = form.child("x", ns::DATA_FORMS).unwrap();
         let vars: Vec<_> = x.children().filter_map(|field| field.attr("var")).collect();
         for var in FIELDS {

@@ -8,6 +8,7 @@
 //! | [`collection`] | all nodes of one address, out of their rows; what a turn may know and what comes of it |
 //! | [`node`] | one node: its people and the index of its items |
 //! | [`config`] | the configuration of a node |
+//! | `fixed` | nodes by which the server speaks |
 //! | [`form`] | the same as a data form: offered, submitted, demanded, kept |
 //! | [`affiliation`] | what an affiliation allows |
 //! | [`access`] | who may read, subscribe and publish |
@@ -32,6 +33,7 @@ pub mod collection;
 pub mod config;
 pub mod disco;
 pub mod errors;
+mod fixed;
 pub mod form;
 pub mod items;
 pub mod manage;

@@ -1,5 +1,6 @@
 //! Owns the settings of services, with their defaults.
 
+use bytes::Bytes;
 use nodes::Limits;
 use xmpp::BareJid;
 
@@ -12,6 +13,8 @@ pub struct Config {
     pub admins: Vec<BareJid>,
     /// How much there may be of anything.
     pub limits: Limits,
+    /// What the server says of itself (XEP-0485); none: nothing.
+    pub information: Option<Bytes>,
 }
 
 /// Who may make nodes.
@@ -36,6 +39,6 @@ impl Default for Config {
             bytes: 4 << 30,
             people_of_node: 10_000,
         };
-        Self { create: Create::Local, admins: Vec::new(), limits }
+        Self { create: Create::Local, admins: Vec::new(), limits, information: None }
     }
 }

@@ -10,11 +10,13 @@
 //! | [`people`] | what the engine must know of people |
 //! | [`tell`] | events and last items on their way |
 //! | [`extensions`] | the ordered list of extensions, and answers to requests |
+//! | [`server_information`] | what the server says of itself |
 //! | [`config`] | settings of the operator |
 
 pub mod config;
 pub mod extensions;
 pub mod people;
+pub mod server_information;
 pub mod service;
 pub mod tell;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use xmpp::{
 
 use crate::config::Config;
 use crate::people::Known;
-use crate::{EXTENSIONS, tell};
+use crate::{EXTENSIONS, server_information, tell};
 
 /// A publish-subscribe service.
 pub struct Service {
@@ -45,6 +45,10 @@ impl Entity for Service {
             debug_assert!(false, "a word for somebody else came to a pubsub service");
             return;
         };
+        if let Some(payload) = &cx.shared.information {
+            let (node, title) = (server_information::NODE, server_information::EXTENSION.title);
+            self.collection.say(node, title, payload, cx.now.unix_micros);
+        }
         match stanza.kind() {
             Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
             Kind::Message(MessageType::Error) => self.bounced(&stanza, cx),

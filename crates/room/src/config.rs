@@ -28,6 +28,8 @@ pub struct Config {
     pub affiliations: usize,
     /// Most messages that newcomers are shown (XEP-0045 §7.2.13).
     pub history: usize,
+    /// Whether texts of archives are searched (XEP-0431).
+    pub archive_search: bool,
     /// What the rows of archives are called.
     pub ids: Ids,
     /// Most characters of a nick.
@@ -73,6 +75,7 @@ impl Default for Config {
             sessions_per_occupant: 20,
             affiliations: 100_000,
             history: 100,
+            archive_search: false,
             ids: Ids::default(),
             nick_chars: 64,
             defaults: Settings::default(),

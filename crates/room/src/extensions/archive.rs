@@ -35,6 +35,14 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
+/// Words looked for in texts, where the configuration lets clients; discovery says so then.
+pub const SEARCH: Extension<Room> = Extension {
+    number: "0431",
+    title: "Full Text Search in MAM",
+    version: "0.2.0",
+    ..Extension::NONE
+};
+
 /// Appends a row, and tells under which id (XEP-0359). It is written before the message is reflected.
 fn keep(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> Verdict {
     let speaker = passage.session.and_then(|number| room.occupants.get(number));
@@ -71,7 +79,7 @@ fn form(
     _: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     check(room, request)?;
-    Ok(Answer::Result(archive::query::form()))
+    Ok(Answer::Result(archive::query::form(room.shared.config.archive_search)))
 }
 
 /// Who may read: who may enter (§6.1.2).
@@ -106,6 +114,9 @@ fn query(
     let standing = check(room, request)?;
     let sees = sees_addresses(room, standing);
     let mut query = Query::parse(&request.payload, &room.shared.config.ids)?;
+    if !room.shared.config.archive_search {
+        query = query.without_search()?;
+    }
     by_publisher(room, &mut query, sees)?;
     let collector = Collector::new(query);
     let rows = collector.query().rows.clone();

@@ -61,7 +61,10 @@ fn about(room: &Room, asker: Standing) -> Element {
         feature => registers || !register::FEATURES.contains(&feature),
     };
     let own = EXTENSIONS.features().into_iter().filter(works);
-    let features = own.chain(types(room)).map(|var| word("feature").with_attr("var", var));
+    let searches = room.settings.archived && room.shared.config.archive_search;
+    let search = searches.then_some(archive::fulltext::FEATURE);
+    let features =
+        own.chain(search).chain(types(room)).map(|var| word("feature").with_attr("var", var));
     word("query")
         .with_child(identity)
         .with_children(features)

@@ -42,6 +42,7 @@ const LIST: &[Extension<Room>] = &[
     moderation::EXTENSION,
     occupant_id::EXTENSION,
     archive::EXTENSION,
+    archive::SEARCH,
     affiliation_versions::EXTENSION,
     Extension::DISCO,
     commands::EXTENSION,

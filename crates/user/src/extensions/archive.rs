@@ -42,6 +42,14 @@ pub const EXTENSION: Extension<User> = Extension {
     ..Extension::NONE
 };
 
+/// Words looked for in texts, where the configuration lets clients; discovery says so then.
+pub const SEARCH: Extension<User> = Extension {
+    number: "0431",
+    title: "Full Text Search in MAM",
+    version: "0.2.0",
+    ..Extension::NONE
+};
+
 const GROUPCHAT_FIELD: &str = "urn:xmpp:mam:2#groupchat-field";
 
 /// What the archive of an account is about.
@@ -144,8 +152,8 @@ fn keep(
 }
 
 /// §4.1.5
-fn form(_: &mut User, _: &Request, _: &mut Context<'_, User>) -> Result<Answer, StanzaError> {
-    Ok(Answer::Result(archive::query::form()))
+fn form(_: &mut User, _: &Request, cx: &mut Context<'_, User>) -> Result<Answer, StanzaError> {
+    Ok(Answer::Result(archive::query::form(cx.shared.archive_search)))
 }
 
 /// §4
@@ -156,6 +164,7 @@ fn query(
 ) -> Result<Answer, StanzaError> {
     let query =
         Query::parse(&request.payload, &cx.shared.ids)?.with_pages_of(cx.shared.archive_page)?;
+    let query = if cx.shared.archive_search { query } else { query.without_search()? };
     let collector = Collector::new(query);
     let (request, rows) = (again(request), collector.query().rows.clone());
     behind_writes(user, cx, move |user, cx| ask(user, request, collector, rows, cx));

@@ -16,7 +16,7 @@ impl Discovered for User {
 fn info(
     user: &mut User,
     request: &Request,
-    _: &mut Context<'_, User>,
+    cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     if let Some(node) = request.payload.attr("node") {
         let who = asker(user, request);
@@ -37,7 +37,8 @@ fn info(
     let identities = identities.map(|(category, ty)| {
         word("identity").with_attr("category", category).with_attr("type", ty)
     });
-    let features = EXTENSIONS.features().into_iter();
+    let search = cx.shared.archive_search.then_some(archive::fulltext::FEATURE);
+    let features = EXTENSIONS.features().into_iter().chain(search);
     let features = features.map(|feature| word("feature").with_attr("var", feature));
     Ok(Answer::Result(word("query").with_children(identities).with_children(features)))
 }
