@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use auth::encoding::encode;
 use town::Client;
+use town::client::Login;
 use xmpp::Element;
 
 use crate::stage::{PASSWORD, Stage, shared};
@@ -117,6 +118,28 @@ fn a_token_is_of_use_to_its_own_client_and_account_alone() {
     // A new password ends it.
     stage.run(&["account", "password", "fast-3@localhost", "--password", "quill"]).unwrap();
     assert_eq!(condition(&with_token(stage.c2s, "fast-3", &given, &own)), "not-authorized");
+}
+
+// XEP-0077 §3.3, XEP-0484 §4.1
+#[test]
+fn a_password_that_is_changed_over_xmpp_ends_the_tokens_of_all_clients() {
+    let stage = shared();
+    add(stage, "fast-7");
+    let give =
+        |device| token(&with_password(stage.c2s, "fast-7", device, "HT-SHA-256-NONE")).unwrap();
+    let (own, other) = (give("d1"), give("d2"));
+    let login =
+        Login { address: stage.c2s, domain: "localhost", name: "fast-7", password: PASSWORD };
+    let mut client = Client::log_in(&login);
+    client.bind("desk");
+    client.send("<iq type='set' id='p' to='localhost'><query xmlns='jabber:iq:register'><username>fast-7</username><password>much better</password></query></iq>");
+    let answer = client.next().unwrap();
+    assert_eq!((answer.attr("id"), answer.attr("type")), (Some("p"), Some("result")));
+    for (name, token) in [("d1", own), ("d2", other)] {
+        let more = format!("{}<fast xmlns='{NS}'/>", device(name));
+        let answer = with_token(stage.c2s, "fast-7", &token, &more);
+        assert_eq!(condition(&answer), "not-authorized", "{name}");
+    }
 }
 
 #[test]

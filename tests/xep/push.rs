@@ -46,6 +46,26 @@ fn a_service_is_told_of_messages_while_its_client_is_away_and_only_then() {
     ", told(1), told(2)));
 }
 
+// XEP-0357 §7, XEP-0198 §5
+#[test]
+fn a_service_is_told_of_what_a_client_was_given_and_has_not_acknowledged_when_it_is_cut_off() {
+    play(&format!("
+        app/server    connects
+        app/server    sends    <presence to='{{romeo}}'/>
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <iq type='set' id='e1'><enable xmlns='{NS}' jid='{{app/server}}' node='n1'>{SECRET}</enable></iq>
+        romeo/phone   receives <iq type='result' id='e1'/>
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' resume='true'/>
+        juliet/garden sends    <message to='{{romeo/phone}}' type='chat'><body>here?</body></message>
+        romeo/phone   receives <message>…<body>here?</body>…</message>
+        romeo/phone   vanishes
+        {}
+        everyone      is quiet
+    ", told(1)));
+}
+
 // XEP-0357 §6, §7.1
 #[test]
 fn a_service_that_refuses_or_is_disabled_is_told_nothing_more() {

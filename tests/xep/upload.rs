@@ -144,6 +144,27 @@ fn a_file_is_brought_once_and_had_by_anybody_in_whole_or_in_part() {
     assert!(preflight.contains("access-control-allow-methods: GET, HEAD, PUT, OPTIONS"));
 }
 
+// XEP-0077 §3.2
+#[test]
+fn files_of_an_account_are_gone_with_it_and_those_of_others_stay() {
+    let stage = stage("", &["romeo", "juliet"]);
+    let bring = |name: &str| {
+        let slot =
+            slot(&mut log_in(&stage, name), "filename='a.txt' size='4' content-type='text/plain'");
+        assert_eq!(put(stage.http, &slot.put, "text/plain", "soft"), 201);
+        slot
+    };
+    let (his, hers) = (bring("romeo"), bring("juliet"));
+    let unused =
+        slot(&mut log_in(&stage, "romeo"), "filename='b.txt' size='4' content-type='text/plain'");
+    assert_eq!(status(&get(stage.http, &his.get, "")), 200);
+    stage.run(&["account", "delete", "romeo@localhost"]).unwrap();
+    stage.await_log("an account is gone");
+    assert_eq!(status(&get(stage.http, &his.get, "")), 404);
+    assert_eq!(status(&get(stage.http, &hers.get, "")), 200);
+    assert_ne!(put(stage.http, &unused.put, "text/plain", "soft"), 201);
+}
+
 // XEP-0363 §5.3
 #[test]
 fn a_file_that_was_to_last_for_a_moment_is_gone_after_it() {

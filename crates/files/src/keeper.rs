@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meter::{By, Counter};
-use store::{Batch, Fence, SharedStore};
+use store::{Batch, Fence, Kind, SharedStore};
 use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::timeout;
 use xmpp::BareJid;
@@ -16,6 +16,8 @@ use crate::storage::{self, Incoming, Meta, Outgoing, Storage};
 
 /// Files that come to this member at a time.
 const AT_A_TIME: usize = 256;
+/// Rows that are read together.
+const PAGE: usize = 500;
 const UNKNOWN: &str = "application/octet-stream";
 
 /// Says by what right a row of an account is written: its owner's, whichever member that is.
@@ -239,6 +241,30 @@ impl Keeper {
         let count = self.storage.sweep(now).await?;
         self.figures.ended.add(count as u64);
         Ok(count)
+    }
+
+    /// Removes all files of an account, as far as its rows name them. Who has their addresses has them no more.
+    ///
+    /// # Errors
+    /// The storage or the store failed: what is left ends by itself.
+    pub async fn forget(&self, account: &BareJid) -> Result<usize, Refusal> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let fence = (self.fences)(account).ok_or(Refusal::Failed)?;
+            let page =
+                self.store.scan(fence, account.clone(), Kind::Upload, after.take(), PAGE).await;
+            let page = page.map_err(|error| failed(&error))?;
+            for row in &page {
+                let id = str::from_utf8(&row.item).ok().and_then(FileId::parse);
+                let Some(id) = id else { continue };
+                self.storage.remove(id).await.map_err(|error| refusal(&error))?;
+                count += 1;
+            }
+            after = page.last().map(|row| row.item.clone());
+            if page.len() < PAGE {
+                return Ok(count);
+            }
+        }
     }
 
     fn count(&self, refusal: Refusal) {

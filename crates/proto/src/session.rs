@@ -212,5 +212,7 @@ pub enum UserWord {
         session: u64,
         /// False while the session waits to be resumed.
         attached: bool,
+        /// Messages that the client was given and has not acknowledged, when it lost its socket.
+        unacknowledged: Vec<Stanza>,
     },
 }

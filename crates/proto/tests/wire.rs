@@ -229,8 +229,9 @@ fn user_words() -> impl Strategy<Value = UserWord> {
         kept().prop_map(UserWord::Kept),
         Just(UserWord::AccountChanged),
         bares().prop_map(UserWord::Befriend),
-        any::<(u64, bool)>()
-            .prop_map(|(session, attached)| UserWord::Attached { session, attached }),
+        any::<(u64, bool)>().prop_map(|(session, attached)| {
+            UserWord::Attached { session, attached, unacknowledged: Vec::new() }
+        }),
     ]
 }
 

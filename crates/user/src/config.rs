@@ -1,5 +1,6 @@
 //! Owns the settings of accounts and sessions, with their defaults.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub archive_default: ArchiveDefault,
     /// Most messages of one page of an archive; at most [`archive::PAGE_MOST`].
     pub archive_page: usize,
+    /// Whether texts of archives are searched (XEP-0431).
+    pub archive_search: bool,
     /// What the rows of archives are called.
     pub ids: Ids,
     /// How long a session with a lost connection waits to be resumed (XEP-0198 §5).
@@ -40,8 +43,23 @@ pub struct Config {
     pub guests: crate::extensions::guests::Guests,
     /// What components may do with accounts (XEP-0355, XEP-0356).
     pub powers: Arc<Powers>,
+    /// Removes the files of an account that is removed; none where there are none.
+    pub files: Option<Files>,
     /// Where they count.
     pub figures: Arc<Figures>,
+}
+
+/// Removes the files of an account (XEP-0363).
+#[derive(Clone)]
+pub struct Files(pub Forget);
+
+/// Does it, and says so in the log where it cannot.
+pub type Forget = Arc<dyn Fn(BareJid) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files")
+    }
 }
 
 /// Whom guests reach.
@@ -134,11 +152,13 @@ impl Default for Config {
             accounts: Accounts::default(),
             archive_default: ArchiveDefault::Always,
             archive_page: archive::PAGE_MOST as usize,
+            archive_search: false,
             ids: Ids::default(),
             resume: Duration::from_secs(600),
             queue_stanzas: 1_000,
             queue_bytes: 1 << 20,
             guests: Arc::default(),
+            files: None,
             push: Push::default(),
             registration: Registration::default(),
             caps: Arc::default(),

@@ -7,6 +7,7 @@ use store::{Key, Kind, Write};
 use xmpp::{BareJid, StanzaCondition, StreamCondition};
 
 use crate::User;
+use crate::config::Files;
 use crate::extensions::{reply, store_error};
 use crate::presence::subscribe::say;
 use crate::subscription::Word;
@@ -88,6 +89,18 @@ fn erase(user: &User, kept: Result<(), store::Error>, cx: &mut Context<'_, User>
         tracing::warn!(jid = %user.jid, %error, "an account is not gone yet");
         return cx.close();
     }
+    let (jid, files) = (user.jid.clone(), cx.shared.files.clone());
+    // Before the rows that name them.
+    let forget = async move {
+        if let Some(Files(forget)) = files {
+            forget(jid).await;
+        }
+        Ok(())
+    };
+    cx.read(move |_, _| Box::pin(forget), |user, cx, _: Result<(), _>| erase_rows(user, cx));
+}
+
+fn erase_rows(user: &User, cx: &mut Context<'_, User>) {
     let jid = user.jid.clone();
     cx.read(
         move |store, fence| store.erase(fence, jid),

@@ -211,10 +211,11 @@ impl User {
                     offline::give_back(self, unacknowledged, cx);
                 }
             }
-            UserWord::Attached { session, attached } => {
-                if let Some(entry) = self.sessions.get_mut(session) {
-                    entry.attached = attached;
-                }
+            UserWord::Attached { session, attached, unacknowledged } => {
+                let Some(entry) = self.sessions.get_mut(session) else { return };
+                entry.attached = attached;
+                let client = entry.jid.clone();
+                push::missed(self, client.resource(), &unacknowledged, cx);
             }
             UserWord::ClientState { session, state } => {
                 stages::announce(self, session, SessionEvent::State(state), cx);

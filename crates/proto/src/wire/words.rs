@@ -180,8 +180,12 @@ pub(super) fn encode_user(word: &UserWord) -> pb::UserWord {
         UserWord::Kept(session) => UserMessage::Kept(session.encode()),
         UserWord::AccountChanged => UserMessage::AccountChanged(pb::AccountChanged {}),
         UserWord::Befriend(contact) => UserMessage::Befriend(encode_text(contact.as_str())),
-        UserWord::Attached { session, attached } => {
-            UserMessage::Attached(pb::Attached { session: *session, attached: *attached })
+        UserWord::Attached { session, attached, unacknowledged } => {
+            UserMessage::Attached(pb::Attached {
+                session: *session,
+                attached: *attached,
+                unacknowledged: unacknowledged.iter().map(stanza::encode).collect(),
+            })
         }
     };
     pb::UserWord { word: Some(word) }
@@ -213,8 +217,10 @@ pub(super) fn decode_user(message: pb::UserWord) -> Result<UserWord, WireError> 
         UserMessage::Kept(session) => UserWord::Kept(decode_kept(&session)?),
         UserMessage::AccountChanged(pb::AccountChanged {}) => UserWord::AccountChanged,
         UserMessage::Befriend(contact) => UserWord::Befriend(decode_bare(&contact)?),
-        UserMessage::Attached(pb::Attached { session, attached }) => {
-            UserWord::Attached { session, attached }
+        UserMessage::Attached(pb::Attached { session, attached, unacknowledged }) => {
+            let stanzas = unacknowledged.into_iter().map(stanza::decode);
+            let unacknowledged = stanzas.collect::<Result<_, _>>()?;
+            UserWord::Attached { session, attached, unacknowledged }
         }
     })
 }

@@ -62,7 +62,7 @@ fn too_many_sessions_are_refused_unless_one_of_them_only_waits() {
     stage.bind("second");
     assert_eq!(stage.wish(Some("third")), ["refused: wait resource-constraint"]);
     stage.bind("second");
-    let word = UserWord::Attached { session: first, attached: false };
+    let word = UserWord::Attached { session: first, attached: false, unacknowledged: Vec::new() };
     stage.hears(Body::User(word));
     let said = stage.wish(Some("third"));
     assert_eq!(said, ["gone ends: resource-constraint", &format!("start {ROMEO}/third")]);

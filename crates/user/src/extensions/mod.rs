@@ -22,6 +22,7 @@ pub mod hints;
 pub mod invited;
 pub mod known;
 pub mod last;
+pub mod notices;
 pub mod pep;
 pub mod ping;
 pub mod preferences;
@@ -55,6 +56,7 @@ const LIST: &[Extension<User>] = &[
     pep::EXTENSION,
     displayed::EXTENSION,
     archive::EXTENSION,
+    archive::SEARCH,
     preferences::EXTENSION,
     carbons::EXTENSION,
     offline::EXTENSION,
@@ -81,6 +83,7 @@ const LIST: &[Extension<User>] = &[
     caps::SECOND,
     push::EXTENSION,
     privilege::EXTENSION,
+    notices::TOLD,
 ];
 
 /// Lets every extension take its rows out of [`User::rows`].
@@ -91,6 +94,7 @@ pub fn load(user: &mut User) -> Result<(), entity::LoadError> {
     avatar::load(user)?;
     blocking::load(user)?;
     last::load(user)?;
+    notices::load(user);
     crate::pep::load(user)?;
     preferences::load(user)?;
     push::load(user)

@@ -280,7 +280,7 @@ fn tell(
 }
 
 /// Whether a person would want to be told.
-fn is_worth(stanza: &Stanza) -> bool {
+pub(crate) fn is_worth(stanza: &Stanza) -> bool {
     const CONTENT: Features =
         Features::BODY.with(Features::ENCRYPTED).with(Features::CALL).with(Features::INVITATION);
     let ty = match stanza.kind() {

@@ -99,6 +99,11 @@ impl Queue {
         mark
     }
 
+    /// What the connection has been given that the client has not acknowledged.
+    pub(super) fn handed(&self) -> impl Iterator<Item = &Stanza> {
+        self.items.iter().take(self.handed).map(|item| &item.stanza)
+    }
+
     /// How many stanzas the connection has been given that the client has not acknowledged.
     pub(super) fn unacknowledged(&self) -> usize {
         self.handed

@@ -20,6 +20,7 @@ use xmpp::{Element, StreamCondition, StreamError, ns};
 
 use super::queue::AckError;
 use super::{Edge, Ending, Live, Session, Turn, wrapped};
+use crate::extensions::push;
 
 pub(super) const EXTENSION: Extension<Session> =
     Extension { number: "0198", title: "Stream Management", version: "1.6.3", ..Extension::NONE };
@@ -225,7 +226,9 @@ impl Live {
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session waits to be resumed");
         cx.cancel_timer(SETTLE);
         cx.set_timer(EXPIRE, resume);
-        self.tell_user(UserWord::Attached { session: self.id.uid, attached: false }, cx);
+        let unacknowledged = self.queue.handed().filter(|it| push::is_worth(it)).cloned().collect();
+        let session = self.id.uid;
+        self.tell_user(UserWord::Attached { session, attached: false, unacknowledged }, cx);
         Ok(())
     }
 
@@ -376,7 +379,8 @@ impl Live {
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is resumed");
         self.edge = Edge::Attached(connection);
         (self.is_followed, self.is_from_copy) = (true, false);
-        self.tell_user(UserWord::Attached { session: self.id.uid, attached: true }, cx);
+        let (session, unacknowledged) = (self.id.uid, Vec::new());
+        self.tell_user(UserWord::Attached { session, attached: true, unacknowledged }, cx);
         self.taken(mark, cx);
         self.queue.rewind();
         self.hand_over(cx);
