@@ -158,6 +158,8 @@ pub struct Archive {
     pub default: ArchiveDefault,
     /// Most messages of one page, whatever a client asks for. Default 250, which is also the most.
     pub page_messages: usize,
+    /// Whether clients may look for words in texts (XEP-0431), in accounts and rooms. Default false.
+    pub search: bool,
     /// Days after which archived messages are removed; 0: never.
     pub retention_days: u32,
 }
@@ -272,6 +274,7 @@ impl Default for Config {
             archive: Archive {
                 default: ArchiveDefault::Always,
                 page_messages: user::Config::default().archive_page,
+                search: false,
                 retention_days: 0,
             },
             sm: StreamManagement::default(),
@@ -493,6 +496,7 @@ impl Config {
                 ArchiveDefault::Never => user::config::ArchiveDefault::Never,
             },
             archive_page: self.archive.page_messages,
+            archive_search: self.archive.search,
             resume: Duration::from_secs(self.sm.resume_seconds),
             queue_stanzas: self.sm.queue_stanzas,
             queue_bytes: self.sm.queue_bytes,

@@ -37,6 +37,8 @@ fn gates() -> Vec<Line> {
         ("0386", "Bind 2", "1.1.0"),
         ("0388", "Extensible SASL Profile", "1.0.4"),
         ("0445", "Pre-Authenticated In-Band Registration", "0.2.0"),
+        ("0478", "Stream Limits Advertisement", "0.2.0"),
+        ("0480", "SASL Upgrade Tasks", "0.2.0"),
         ("0484", "Fast Authentication Streamlining Tokens", "0.2.0"),
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
@@ -62,6 +64,9 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
     features.extend(user::session::EXTENSIONS.features());
     if config.component.iter().any(|component| !component.delegate.is_empty()) {
         features.push(xmpp::ns::DELEGATION);
+    }
+    if config.pubsub.server_information && !config.pubsub.service.is_empty() {
+        features.push(pubsub::server_information::NS);
     }
     Ok(domain::Shared {
         config: domain::Config {

@@ -54,6 +54,22 @@ pub(crate) fn open(
     Ok(Some(keeper))
 }
 
+/// Removes the files of accounts that are removed.
+pub(crate) fn forget(keeper: Option<&Arc<Keeper>>) -> Option<user::config::Files> {
+    let keeper = Arc::clone(keeper?);
+    Some(user::config::Files(Arc::new(move |jid| {
+        let keeper = Arc::clone(&keeper);
+        Box::pin(async move {
+            match keeper.forget(&jid).await {
+                Ok(count) => tracing::info!(%jid, "{count} files of an account were removed"),
+                Err(error) => {
+                    tracing::warn!(%jid, %error, "files of an account stay until their end")
+                }
+            }
+        })
+    })))
+}
+
 /// For ever. Every member does it: who comes second finds nothing.
 async fn sweep(keeper: Arc<Keeper>) {
     loop {

@@ -83,12 +83,13 @@ impl Shared {
     fn new(
         config: &Config,
         (foundation, proxy, room): (&Foundation, &bytestreams::Ready, &Arc<room::Shared>),
-        administration: &Administration,
+        (administration, files): (&Administration, Option<&Arc<files::Keeper>>),
     ) -> anyhow::Result<Self> {
         let (ids, figures) = (foundation.archive_ids(), Arc::<Figures>::default());
         let powers = Arc::new(config.powers(&foundation.secret(b"powers")));
         let mut user = user::Config { ids, powers: Arc::clone(&powers), ..config.user() };
         user.registration.invitations = Some(administration.accounts.clone());
+        user.files = uploads::forget(files);
         let administration = Some(Arc::new(administration.clone()));
         Ok(Self {
             user: Arc::new(user),
@@ -127,11 +128,11 @@ impl Server {
         let members = administration::meet_members(&foundation, &router, &watched, &rooms);
         let operators = (&router, &members);
         let (administration, port) = administration::make(&foundation, config, operators)?;
-        let rooms = rooms.shared;
-        let shared = Shared::new(config, (&foundation, &proxy, &rooms), &administration)?;
+        let files = uploads::open(config, &foundation, &router)?;
+        let (rooms, known) = (rooms.shared, (&administration, files.as_ref()));
+        let shared = Shared::new(config, (&foundation, &proxy, &rooms), known)?;
         let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let files = uploads::open(config, &foundation, &router)?;
         let sources = make_sources((&foundation, &router), &shared, files.clone());
         let pressure = &shared.memory.pressure;
         let services = Services {

@@ -113,3 +113,20 @@ fn no_mechanism_is_named_or_taken_in_the_clear_where_tls_is_required() {
     wire.say(&plain("juliet", PASSWORD));
     wire.until("<success");
 }
+
+// XEP-0440 §2, XEP-0480 §2.1
+#[test]
+fn what_a_log_in_can_be_bound_to_is_said_over_tls_alone() {
+    let stage = Stage::start("");
+    let mut wire = Wire::connect(stage.c2s);
+    wire.say(HEADER);
+    let features = wire.until(FEATURES);
+    assert!(!features.contains("channel-binding") && !features.contains("-PLUS"), "{features}");
+    let (_, features) = secure::open_as(stage.c2s_tls, None).expect("a handshake");
+    let bindings = features.split("<sasl-channel-binding").nth(1).expect("bindings are named");
+    assert!(bindings.starts_with(" xmlns='urn:xmpp:sasl-cb:0'"), "{features}");
+    for name in ["tls-exporter", "tls-server-end-point"] {
+        assert!(bindings.contains(&format!("<channel-binding type='{name}'/>")), "{features}");
+    }
+    assert!(features.contains("<mechanism>SCRAM-SHA-256-PLUS</mechanism>"), "{features}");
+}

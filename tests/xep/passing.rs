@@ -4,7 +4,7 @@
 use crate::stage::play;
 
 /// The content of a message, and whether it is archived.
-const CONTENTS: [(&str, bool); 9] = [
+const CONTENTS: [(&str, bool); 11] = [
     // XEP-0308
     ("<body>But soft</body><replace id='bad1' xmlns='urn:xmpp:message-correct:0'/>", true),
     // XEP-0444 §6
@@ -30,6 +30,16 @@ const CONTENTS: [(&str, bool); 9] = [
     // XEP-0384, XEP-0380
     (
         "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/><payload>AAAA</payload></encrypted><encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl'/><body>encrypted</body><store xmlns='urn:xmpp:hints'/>",
+        true,
+    ),
+    // XEP-0373 §3.1
+    (
+        "<openpgp xmlns='urn:xmpp:openpgp:0'>BASE64\n  OF &lt;signcrypt/&gt; &amp;c.</openpgp><body>encrypted</body><store xmlns='urn:xmpp:hints'/>",
+        true,
+    ),
+    // RFC 3923 §4: a MIME object as text, where every octet counts
+    (
+        "<body>encrypted</body><e2e xmlns='urn:ietf:params:xml:ns:xmpp-e2e'>Content-Type: application/pkcs7-mime;\n\tname=smime.p7m\n\nU2FsdGVk &lt;&quot;]]&gt;  X18=\n</e2e>",
         true,
     ),
     // XEP-0245

@@ -20,6 +20,8 @@
 //! - [`account`]: what is stored of an account
 //! - [`saslprep`]: RFC 4013
 //! - [`token`]: what clients log in with instead of a password
+//! - [`guest`]: names of people without an account
+//! - [`portable`], [`upgrade`]: verifiers that come from elsewhere
 //! - [`sealed`]: words that strangers hand back
 //! - [`throttle`]: how often one may try
 
@@ -41,6 +43,7 @@ pub mod server;
 pub mod stored;
 pub mod throttle;
 pub mod token;
+pub mod upgrade;
 
 pub use account::Account;
 pub use binding::ChannelBinding;

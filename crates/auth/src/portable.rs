@@ -32,7 +32,7 @@ impl Credentials {
     /// The verifiers, in the order of [`Hash::ALL`].
     pub fn verifiers(&self) -> impl Iterator<Item = Verifier> + '_ {
         self.all().iter().map(|keys| Verifier {
-            mechanism: name(keys.hash).to_owned(),
+            mechanism: keys.hash.mechanism().to_owned(),
             iterations: keys.iterations,
             salt: keys.salt.clone(),
             stored_key: keys.stored_key.clone(),
@@ -48,7 +48,7 @@ impl Credentials {
     pub fn of(verifiers: Vec<Verifier>) -> Result<Self, NoVerifier> {
         let usable = |hash: Hash| {
             verifiers.iter().find(|it| {
-                it.mechanism == name(hash)
+                it.mechanism == hash.mechanism()
                     && (1..=MAX_ITERATIONS).contains(&it.iterations)
                     && (1..=SALT_LONGEST).contains(&it.salt.len())
                     && it.stored_key.len() == hash.len()
@@ -61,14 +61,6 @@ impl Credentials {
         });
         let keys: Vec<Keys> = keys.collect();
         if keys.is_empty() { Err(NoVerifier) } else { Ok(Self::from_keys(keys)) }
-    }
-}
-
-fn name(hash: Hash) -> &'static str {
-    match hash {
-        Hash::Sha1 => "SCRAM-SHA-1",
-        Hash::Sha256 => "SCRAM-SHA-256",
-        Hash::Sha512 => "SCRAM-SHA-512",
     }
 }
 

@@ -23,6 +23,17 @@ pub trait Accounts: Send + Sync + 'static {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// Keeps an account with more verifiers (XEP-0480), if it is still as it was. Default: it is not kept.
+    fn upgrade(
+        &self,
+        jid: BareJid,
+        before: Account,
+        after: Account,
+    ) -> BoxFuture<'static, Result<(), LookupError>> {
+        drop((jid, before, after));
+        Box::pin(async { Err(LookupError::Store(store::Error::Closed)) })
+    }
+
     /// Keeps rows of tokens, or removes them. Default: nothing is kept, and the client is not told of a token.
     fn keep_tokens(
         &self,
@@ -44,6 +55,9 @@ pub enum LookupError {
     /// The store failed.
     #[error("the account could not be loaded")]
     Store(#[source] store::Error),
+    /// It was changed meanwhile.
+    #[error("the account was changed meanwhile")]
+    Changed,
     /// What the store has of it is no account.
     #[error("the account's row cannot be read")]
     Row(#[source] AccountError),
@@ -107,6 +121,25 @@ impl Accounts for StoredAccounts {
                 (String::from_utf8_lossy(&row.item).into_owned(), row.value.to_vec())
             };
             Ok(rows.into_iter().map(row).collect())
+        })
+    }
+
+    fn upgrade(
+        &self,
+        jid: BareJid,
+        before: Account,
+        after: Account,
+    ) -> BoxFuture<'static, Result<(), LookupError>> {
+        let (store, fence) = (Arc::clone(&self.store), self.owners_fence(&jid));
+        let key = Key::new(jid, Kind::Account, "");
+        Box::pin(async move {
+            let row = store.get(fence, key.clone()).await.map_err(LookupError::Store)?;
+            if row.is_none_or(|row| row != before.encode()) {
+                return Err(LookupError::Changed);
+            }
+            let batch = Batch::new(fence).with(Write::Put(key, after.encode().into()));
+            let kept = store.commit(vec![batch]).await;
+            kept.into_iter().collect::<Result<(), _>>().map_err(LookupError::Store)
         })
     }
 

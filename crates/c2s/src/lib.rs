@@ -20,6 +20,7 @@
 //! | `signin` | SASL with accounts, throttle and clock |
 //! | [`accounts`] | who may sign in |
 //! | `tokens` | what clients sign in with instead of a password |
+//! | `upgrades` | verifiers that clients bring to their accounts |
 //! | `rate` | how fast a client may send |
 //! | `budgets` | and all clients of one account together |
 //! | `outbox` | bytes that the socket has not taken |
@@ -45,6 +46,7 @@ mod socket;
 mod tests;
 pub mod tls;
 mod tokens;
+mod upgrades;
 
 pub use accounts::{Accounts, LookupError, StoredAccounts, TokenRow};
 pub use config::Config;

@@ -11,12 +11,13 @@ use auth::{ChannelBinding, Terms, Throttle, Verdict};
 use stream::Tokens;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use xmpp::{BareJid, Jid};
+use xmpp::{BareJid, Element, Jid};
 
 use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
 use crate::metrics::{self, Metrics};
 use crate::tokens::{Given, TokenDesk, Who};
+use crate::upgrades::Tasks;
 
 /// Addresses, and pairs of account and address, that the throttle remembers at least.
 const THROTTLE_CAPACITY: usize = 16_384;
@@ -52,6 +53,8 @@ pub(crate) struct Caller {
     pub(crate) offer: Offer,
     /// What it says of tokens; nothing where it logs in without the profile that has them.
     pub(crate) tokens: Tokens,
+    /// The tasks that it would do (XEP-0480), the first one first.
+    pub(crate) upgrades: Vec<String>,
 }
 
 /// A negotiation that waits for the client.
@@ -61,13 +64,38 @@ pub(crate) struct Talk {
     mechanism: &'static str,
     negotiation: Negotiation,
     /// The account that was found; none: it was not looked for yet, or is none.
-    account: Option<Account>,
+    pub(crate) account: Option<Account>,
+    /// What the client would do before it is in.
+    pub(crate) tasks: Tasks,
+}
+
+impl Talk {
+    pub(crate) fn offer(&self) -> &Offer {
+        &self.caller.offer
+    }
+
+    pub(crate) fn domain(&self) -> &BareJid {
+        &self.caller.domain
+    }
+
+    pub(crate) fn mechanism(&self) -> &'static str {
+        self.mechanism
+    }
+
+    /// Whether the client proves that it knows the password, and not something else.
+    pub(crate) fn knows_password(&self) -> bool {
+        self.mechanism.starts_with("SCRAM-") || self.mechanism == Mechanism::Plain.name()
+    }
 }
 
 /// What the client is told next.
 pub(crate) enum Answer {
     /// `<challenge/>` with these octets; the talk goes on.
     Challenge(Box<Talk>, Vec<u8>),
+    /// `<continue/>` with these octets and this task; the talk goes on.
+    Continue(Box<Talk>, Option<Vec<u8>>, String),
+    /// `<task-data/>` with this; the talk goes on.
+    TaskData(Box<Talk>, Element),
     /// `<success/>`.
     Success {
         /// Who the client is.
@@ -180,7 +208,8 @@ impl Desk {
             iterations: self.iterations,
         };
         let (negotiation, step) = Negotiation::start(&mechanism, initial.as_deref(), context);
-        let talk = Box::new(Talk { caller, mechanism: label, negotiation, account: None });
+        let tasks = Tasks::of(std::mem::take(&mut caller.upgrades));
+        let talk = Box::new(Talk { caller, mechanism: label, negotiation, account: None, tasks });
         let answer = self.run(talk, step).await;
         self.count(label, answer)
     }
@@ -212,7 +241,7 @@ impl Desk {
                 Step::NeedCredentials { username } => self.look_up(&mut talk, &username).await,
                 Step::NeedPasswordCheck(check) => self.check(&mut talk, check).await,
                 Step::Success { username, additional } => {
-                    return self.succeed(&talk, &username, additional).await;
+                    return self.next_task(talk, username, additional).await;
                 }
                 Step::Failure(failure) => return Answer::Failure(failure),
             };
@@ -298,8 +327,13 @@ impl Desk {
     }
 
     /// That an account may not be used is told to those alone who prove that it is theirs.
-    async fn succeed(&self, talk: &Talk, username: &str, additional: Option<Vec<u8>>) -> Answer {
-        let Caller { address: peer, domain, tokens, offer } = &talk.caller;
+    pub(crate) async fn succeed(
+        &self,
+        talk: &Talk,
+        username: &str,
+        additional: Option<Vec<u8>>,
+    ) -> Answer {
+        let Caller { address: peer, domain, tokens, offer, .. } = &talk.caller;
         self.throttle().succeeded(*peer, &throttle_key(username, domain));
         let Some(jid) = address(username, domain) else {
             return Answer::Failure(Failure::NotAuthorized);
@@ -312,9 +346,18 @@ impl Desk {
         Answer::Success { account: jid, additional, token }
     }
 
-    fn count(&self, mechanism: &str, answer: Answer) -> Answer {
+    pub(crate) fn accounts(&self) -> &dyn Accounts {
+        &*self.accounts
+    }
+
+    /// Of new verifiers.
+    pub(crate) fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    pub(crate) fn count(&self, mechanism: &str, answer: Answer) -> Answer {
         match &answer {
-            Answer::Challenge(..) => {}
+            Answer::Challenge(..) | Answer::Continue(..) | Answer::TaskData(..) => {}
             Answer::Success { .. } => self.metrics.logins.of(mechanism).add_one(),
             Answer::Failure(_) => self.metrics.logins_failed.of(mechanism).add_one(),
         }
@@ -328,7 +371,7 @@ impl Desk {
 
 /// The account that a user name means (RFC 6120 §6.3.8): its localpart, which clients write with the domain
 /// at times. None for a name that no account can have.
-fn address(username: &str, domain: &BareJid) -> Option<BareJid> {
+pub(crate) fn address(username: &str, domain: &BareJid) -> Option<BareJid> {
     let localpart = match username.rsplit_once('@') {
         Some((localpart, of)) => {
             (BareJid::parse(of).as_ref() == Ok(domain)).then_some(localpart)?
@@ -366,7 +409,7 @@ mod tests {
         let desk = Desk::new(config, accounts, vec![9; 32], metrics).unwrap();
         let address = IpAddr::from([192, 0, 2, 1]);
         let (offer, tokens) = (desk.offer(None, Vec::new()), Tokens::default());
-        let caller = Caller { address, domain: domain(), offer, tokens };
+        let caller = Caller { address, domain: domain(), offer, tokens, upgrades: Vec::new() };
         // Each name is new, so that no account is slowed down.
         (0..50).map(|number| desk.try_now(&caller, &format!("user{number}"))).collect()
     }

@@ -16,6 +16,8 @@ pub struct PubSub {
     pub create: Create,
     /// Accounts that own every node.
     pub admins: Vec<String>,
+    /// Whether a node says which domains are served here (XEP-0485). Default false.
+    pub server_information: bool,
     /// Most nodes of a service. Default 10,000.
     pub nodes: usize,
     /// Most nodes that one account has made and that are still there. Default 100.
@@ -37,6 +39,7 @@ impl Default for PubSub {
             service: "pubsub.{domain}".to_owned(),
             create: Create::Local,
             admins: Vec::new(),
+            server_information: false,
             nodes: limits.nodes,
             nodes_per_account: limits.nodes_of_one,
             items: limits.items,
@@ -92,6 +95,10 @@ impl Config {
                 Create::Anyone => pubsub::Create::Anyone,
             },
             admins: set.admins.iter().map(admin).collect::<Result<_, _>>()?,
+            information: match set.server_information {
+                true => Some(pubsub::server_information::payload(self.hosts()?.domains())),
+                false => None,
+            },
             limits: nodes::Limits {
                 nodes: set.nodes,
                 nodes_of_one: set.nodes_per_account,

@@ -2,7 +2,7 @@
 
 use xmpp::{BareJid, Element, ns};
 
-use crate::machine::profile::{BIND2, FAST, SASL2};
+use crate::machine::profile::{BIND2, FAST, SASL2, UPGRADE};
 
 /// The namespace of the feature of registration before login (XEP-0077 §8).
 const REGISTER: &str = "http://jabber.org/features/iq-register";
@@ -65,6 +65,8 @@ pub struct SaslOffer {
     pub bindings: Vec<String>,
     /// Mechanisms of tokens (XEP-0484).
     pub tokens: Vec<String>,
+    /// Tasks by which clients bring verifiers (XEP-0480).
+    pub upgrades: Vec<String>,
 }
 
 /// Whether STARTTLS is offered on a stream.
@@ -128,7 +130,9 @@ impl Features {
             .with_children(self.sm.then(|| Element::new("sm", ns::SM)))
             .with_children(sasl.fast());
         let mechanisms = sasl.mechanisms.iter().map(mechanism);
-        Some(Element::new("authentication", SASL2).with_children(mechanisms).with_child(inline))
+        let upgrade = |name: &String| Element::new("upgrade", UPGRADE).with_text(name.clone());
+        let authentication = Element::new("authentication", SASL2).with_children(mechanisms);
+        Some(authentication.with_child(inline).with_children(sasl.upgrades.iter().map(upgrade)))
     }
 
     /// What is offered once a session is bound in the same stream: not what is `done` then, by its namespaces.
@@ -218,6 +222,7 @@ mod tests {
             mechanisms: vec!["SCRAM-SHA-1-PLUS".to_owned(), "SCRAM-SHA-1".to_owned()],
             bindings: vec!["tls-exporter".to_owned()],
             tokens: Vec::new(),
+            upgrades: Vec::new(),
         }
     }
 

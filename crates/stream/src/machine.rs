@@ -83,6 +83,9 @@ pub enum Effect {
     },
     /// Go on with the negotiation and answer by [`Machine::sasl_outcome`]. The text as it came.
     SaslResponse(String),
+    /// The client begins the task that it was asked to do, or, with a text, does it (XEP-0480 §3); answer by
+    /// [`Machine::sasl_outcome`].
+    SaslTask(Option<String>),
     /// Forget the negotiation; no answer is wanted.
     SaslAbort,
     /// The client has proved who it is: reset the parser, and set the limits that hold after login.

@@ -21,6 +21,16 @@ impl Hash {
     /// Every hash function, the weakest first.
     pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
+    /// The mechanism with this hash, without channel binding.
+    #[must_use]
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SCRAM-SHA-1",
+            Self::Sha256 => "SCRAM-SHA-256",
+            Self::Sha512 => "SCRAM-SHA-512",
+        }
+    }
+
     /// The octets of one hash.
     #[expect(clippy::len_without_is_empty, reason = "a hash function is no collection")]
     #[must_use]

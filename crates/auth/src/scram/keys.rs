@@ -26,13 +26,18 @@ impl Keys {
     /// The keys of a prepared password. Slow on purpose.
     pub(crate) fn derive(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let salted = hash.salted_password(password, salt, iterations);
-        let client_key = client_key(hash, &salted);
+        Self::of_salted(hash, &salted, salt, iterations)
+    }
+
+    /// The keys of a SaltedPassword (RFC 5802 §3).
+    pub(crate) fn of_salted(hash: Hash, salted: &[u8], salt: &[u8], iterations: u32) -> Self {
+        let client_key = client_key(hash, salted);
         Self {
             hash,
             salt: salt.to_vec(),
             iterations,
             stored_key: hash.digest(&client_key),
-            server_key: server_key(hash, &salted),
+            server_key: server_key(hash, salted),
         }
     }
 

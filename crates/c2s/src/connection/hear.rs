@@ -17,7 +17,7 @@ use super::core::Core;
 use super::reader::Reader;
 use super::state::{Closing, Login, Sm};
 use crate::metrics::Tally;
-use crate::signin::{Answer, Caller};
+use crate::signin::{Answer, Caller, Talk};
 use crate::socket::{Scratch, Socket};
 use crate::tokens::Given;
 
@@ -71,6 +71,14 @@ impl Core {
                 self.state.login.talk = Some(talk);
                 SaslOutcome::Challenge(data)
             }
+            Answer::Continue(talk, data, task) => {
+                self.state.login.talk = Some(talk);
+                SaslOutcome::Continue { data, task }
+            }
+            Answer::TaskData(talk, data) => {
+                self.state.login.talk = Some(talk);
+                SaslOutcome::TaskData(data)
+            }
             Answer::Success { account, additional, token } => {
                 tracing::debug!(jid = %account, peer = %self.state.peer, "logged in");
                 if let Some(Given { token, end }) = token {
@@ -114,6 +122,7 @@ impl Core {
                 Effect::Recognise => self.recognise(),
                 Effect::Sasl { mechanism, initial } => self.begin(mechanism, initial, &mut more),
                 Effect::SaslResponse(response) => self.respond(response, &mut more),
+                Effect::SaslTask(step) => self.do_task(step, &mut more),
                 Effect::SaslAbort => self.state.login.talk = None,
                 Effect::Bind { resource, iq_id } => self.bind(resource, iq_id, words),
                 Effect::Resume { previd, h } => self.resume(&previd, h, words, &mut more),
@@ -168,20 +177,34 @@ impl Core {
             return self.refuse_for_now(more);
         }
         let tokens = state.machine.tokens().cloned().unwrap_or_default();
-        let caller = Caller { address: state.address(), domain, offer, tokens };
+        let upgrades = state.machine.upgrades();
+        let caller = Caller { address: state.address(), domain, offer, tokens, upgrades };
         let desk = Arc::clone(&state.gate.desk);
         state.login.work = Some(Box::pin(desk.begin(caller, mechanism, initial)));
     }
 
     fn respond(&mut self, response: String, more: &mut Vec<Effect>) {
-        let state = &mut self.state;
-        let Some(talk) = state.login.talk.take() else {
+        let desk = Arc::clone(&self.state.gate.desk);
+        if let Some(talk) = self.take_talk(more) {
+            self.state.login.work = Some(Box::pin(desk.go_on(talk, response)));
+        }
+    }
+
+    fn do_task(&mut self, step: Option<String>, more: &mut Vec<Effect>) {
+        let desk = Arc::clone(&self.state.gate.desk);
+        if let Some(talk) = self.take_talk(more) {
+            self.state.login.work = Some(Box::pin(desk.task(talk, step)));
+        }
+    }
+
+    fn take_talk(&mut self, more: &mut Vec<Effect>) -> Option<Box<Talk>> {
+        let talk = self.state.login.talk.take();
+        if talk.is_none() {
             let condition = auth::Failure::MalformedRequest.name().into();
             let outcome = SaslOutcome::Failure { condition, text: None };
-            return state.machine.sasl_outcome(outcome, more);
-        };
-        let desk = Arc::clone(&state.gate.desk);
-        state.login.work = Some(Box::pin(desk.go_on(talk, response)));
+            self.state.machine.sasl_outcome(outcome, more);
+        }
+        talk
     }
 
     fn bind(&mut self, resource: Option<String>, iq_id: Arc<str>, words: &mut Vec<Envelope>) {
@@ -272,6 +295,7 @@ impl Core {
     /// XEP-0352
     fn turn_to(&mut self, state: ClientState, words: &mut Vec<Envelope>) {
         let Some(bound) = &mut self.state.bound else { return };
+        bound.entered.set_idle(state == ClientState::Inactive);
         let word = EdgeWord::ClientState(state);
         bound.follow_client(&word);
         self.state.say(word, words);

@@ -115,7 +115,6 @@ pub(super) struct Bound {
     /// The session was told to give no more for now.
     pub(super) clogged: bool,
     /// Its line in the directory.
-    #[expect(dead_code, reason = "it is kept to be dropped")]
     pub(super) entered: router::directory::Entered,
 }
 
@@ -315,6 +314,7 @@ pub(super) fn names(offer: &Offer, desk: &Desk) -> SaslOffer {
         mechanisms: offer.mechanisms().iter().map(|known| known.name().to_owned()).collect(),
         bindings: offer.bindings().iter().map(|known| known.name().to_owned()).collect(),
         tokens: desk.offered_tokens(offer),
+        upgrades: crate::upgrades::offered(offer),
     }
 }
 

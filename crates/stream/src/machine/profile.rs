@@ -19,6 +19,12 @@ pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
 /// The namespace of tokens (XEP-0484).
 pub(crate) const FAST: &str = "urn:xmpp:fast:0";
 
+/// The namespace of wishes for more verifiers, and of the tasks that bring them (XEP-0480).
+pub(crate) const UPGRADE: &str = "urn:xmpp:sasl:upgrade:0";
+const SCRAM_UPGRADE: &str = "urn:xmpp:scram-upgrade:0";
+/// Most tasks that one log-in asks for.
+const UPGRADES_MOST: usize = 4;
+
 /// The longest name that a client gives itself; a UUID has 36 (XEP-0388 §2.3).
 const DEVICE_MAX: usize = 128;
 
@@ -30,6 +36,10 @@ const TAG_MAX: usize = 64;
 pub(super) struct Wish {
     /// What it says of itself and of tokens.
     tokens: Tokens,
+    /// Verifiers that it would bring, by the names of their tasks (XEP-0480 §2.2).
+    upgrades: Vec<String>,
+    /// The task that is under way, and whether the client has begun it.
+    task: Option<(String, bool)>,
     /// To go on with a session (XEP-0198 §5): its id, and how much was handled.
     resume: Option<(String, u32)>,
     bind: Option<Bind>,
@@ -79,6 +89,55 @@ impl Machine {
         self.wish.as_ref().map(|wish| &wish.tokens)
     }
 
+    /// The tasks that the client that logs in would do (XEP-0480 §2.2).
+    pub fn upgrades(&self) -> Vec<String> {
+        self.wish.as_ref().map(|wish| wish.upgrades.clone()).unwrap_or_default()
+    }
+
+    /// XEP-0388 §2.6.3: one task, which the client begins.
+    pub(super) fn ask_task(
+        &mut self,
+        data: Option<Vec<u8>>,
+        task: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let data = data.map(|data| STANDARD.encode(data));
+        let data = data.map(|data| Element::new("additional-data", SASL2).with_text(data));
+        let tasks = Element::new("tasks", SASL2)
+            .with_child(Element::new("task", SASL2).with_text(task.clone()));
+        let next = Element::new("continue", SASL2).with_children(data).with_child(tasks);
+        self.write_element(&next, effects);
+        if let Some(wish) = &mut self.wish {
+            wish.task = Some((task, false));
+        }
+        self.phase = Phase::Challenged;
+    }
+
+    /// What the client must know for it.
+    pub(super) fn tell_task(&mut self, data: Element, effects: &mut Vec<Effect>) {
+        self.write_element(&Element::new("task-data", SASL2).with_child(data), effects);
+        self.phase = Phase::Challenged;
+    }
+
+    /// An element of a client that has a task to do; anything else ends the log-in.
+    fn do_task(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let task = self.wish.as_mut().and_then(|wish| wish.task.as_mut());
+        let hash = element.child("hash", SCRAM_UPGRADE).map(Element::text);
+        let step = match (element.name(), task, hash) {
+            ("next", Some((task, begun @ false)), _) if element.attr("task") == Some(task) => {
+                *begun = true;
+                None
+            }
+            ("task-data", Some((_, true)), Some(hash)) => Some(hash),
+            _ => {
+                effects.push(Effect::SaslAbort);
+                return self.fail("malformed-request".into(), None, effects);
+            }
+        };
+        self.phase = Phase::Checking;
+        effects.push(Effect::SaslTask(step));
+    }
+
     /// The answer to a log-in that succeeds has a token in it, which ends at this time.
     pub fn give_token(&mut self, token: &str, end_unix_seconds: u64) {
         let expiry = datetime::format_seconds(end_unix_seconds.saturating_mul(1_000_000));
@@ -93,6 +152,9 @@ impl Machine {
         let running = self.phase == Phase::Challenged;
         match element.name() {
             "authenticate" if !running => self.authenticate(element, effects),
+            "next" | "task-data" | "response" if running && self.has_task() => {
+                self.do_task(element, effects);
+            }
             "response" if running && self.is_profiled() => {
                 self.phase = Phase::Checking;
                 effects.push(Effect::SaslResponse(element.text()));
@@ -104,6 +166,10 @@ impl Machine {
             // §2.4: nothing else may come.
             _ => self.refuse(StreamCondition::NotAuthorized, effects),
         }
+    }
+
+    fn has_task(&self) -> bool {
+        self.wish.as_ref().is_some_and(|wish| wish.task.is_some())
     }
 
     fn authenticate(&mut self, element: &Element, effects: &mut Vec<Effect>) {
@@ -263,7 +329,10 @@ impl Wish {
         });
         let device = element.child("user-agent", SASL2).and_then(|agent| agent.attr("id"));
         let bind = element.child("bind", BIND2).map(|bind| Bind::read(bind, device));
-        Self { resume, bind, tokens: Tokens::read(element, device), ..Self::default() }
+        let upgrades = element.children().filter(|child| child.is("upgrade", UPGRADE));
+        let upgrades = upgrades.take(UPGRADES_MOST).map(Element::text).collect();
+        let tokens = Tokens::read(element, device);
+        Self { resume, bind, tokens, upgrades, ..Self::default() }
     }
 }
 

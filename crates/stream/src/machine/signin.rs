@@ -15,6 +15,15 @@ use crate::features::{SaslOffer, StartTls};
 pub enum SaslOutcome {
     /// The client must answer this; sent as base64.
     Challenge(Vec<u8>),
+    /// The client is who it says, and is to do this first (XEP-0388 §2.6.3).
+    Continue {
+        /// Additional data, sent as base64.
+        data: Option<Vec<u8>>,
+        /// The name of the task.
+        task: String,
+    },
+    /// What the client must know for the task.
+    TaskData(Element),
     /// The client is who it says.
     Success {
         /// Additional data, sent as base64 (RFC 6120 §6.4.6).
@@ -43,6 +52,8 @@ impl Machine {
                 let challenge = Element::new("challenge", self.sasl_ns());
                 self.write_element(&with_data(challenge, &STANDARD.encode(data)), effects);
             }
+            SaslOutcome::Continue { data, task } => self.ask_task(data, task, effects),
+            SaslOutcome::TaskData(data) => self.tell_task(data, effects),
             SaslOutcome::Success { data, account } if self.is_profiled() => {
                 return self.recognise(data, account, effects);
             }

@@ -186,6 +186,7 @@ impl Shell {
             Effect::Restart => self.restart(),
             Effect::Sasl { .. }
             | Effect::SaslResponse(_)
+            | Effect::SaslTask(_)
             | Effect::Recognise
             | Effect::Register(_)
             | Effect::Bind { .. }
@@ -215,7 +216,7 @@ impl Shell {
         let bits = self.bits();
         let effects = &mut self.effects;
         match self.question.take() {
-            Some(Effect::Sasl { .. } | Effect::SaslResponse(_)) => {
+            Some(Effect::Sasl { .. } | Effect::SaslResponse(_) | Effect::SaslTask(_)) => {
                 self.machine.sasl_outcome(outcome(bits), effects);
             }
             Some(Effect::Bind { iq_id, .. }) if bits > 0 => {
