@@ -69,7 +69,9 @@ class Server:
         self.starttls = self._port(r"\(STARTTLS\)")
         self.tls = self._port(r"\(TLS\)")
         self.https = self._port(r"\(HTTPS\)")
-        self.http = int(re.search(r"  health +\S+:(\d+)", "".join(self.log))[1])
+        # Some cases have their server listen there for nobody.
+        http = re.search(r"  health +\S+:(\d+)", "".join(self.log))
+        self.http = int(http[1]) if http else None
 
     def _read_log(self):
         for line in self.process.stderr:
