@@ -7,9 +7,11 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `copies` | what members are told about second copies |
 //! | `many` | envelopes that many are to get |
 //! | `former` | what a former self of the member has left |
 
+mod copies;
 mod former;
 mod many;
 mod post;
@@ -26,7 +28,7 @@ use proto::session::HomeWord;
 use proto::wire::Crossing;
 use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Receipt, Route};
 use tokio::sync::Notify;
-use xmpp::{BareJid, Bucket, Epoch, Origin, Shard};
+use xmpp::{BareJid, Bucket, Origin, Shard};
 
 use crate::held::{Held, Waiting};
 use crate::inbox::{Post, Receiver};
@@ -36,6 +38,8 @@ use crate::link::peer::Peer;
 use crate::link::sender::{Departure, Why};
 use crate::router::{Place, Router};
 use crate::trace;
+
+pub use copies::{is_busy_with_copies, tell_announced};
 
 /// The actors of an arbiter.
 pub trait LocalHost {
@@ -228,32 +232,6 @@ pub fn attach(edge: Rc<dyn Edge>) -> Option<ConnectionId> {
 /// The sockets of this arbiter.
 pub fn edges() -> Vec<Rc<dyn Edge>> {
     local().map(|local| local.edges.borrow().values().cloned().collect()).unwrap_or_default()
-}
-
-/// Tells a member, this one too, that this arbiter has said all it holds of its shards, as they stand in this plan.
-/// It arrives behind everything that was sent about copies before.
-pub fn tell_announced(to: MemberId, plan: u64) {
-    let Some(local) = local() else { return };
-    let by = local.router.member();
-    let arbiters = u16::try_from(local.outgoing.borrow().len()).unwrap_or(u16::MAX);
-    let word = Announced { by, plan, arbiter: local.id, arbiters };
-    if to == by {
-        local.announced.borrow_mut().push(word);
-        return local.flush.notify_one();
-    }
-    let origin = Origin::Client { session: 0, seq: plan, part: 0 };
-    let body = Body::Announced(word);
-    route(vec![Envelope::new(Route::Member(to), body, origin, Epoch::default())]);
-}
-
-/// Whether what is said to a member about copies waits for its turn, so that whoever can wait should; none where there
-/// is no way to the member.
-pub fn is_busy_with_copies(member: MemberId) -> Option<bool> {
-    let local = local()?;
-    if member == local.router.member() {
-        return Some(false);
-    }
-    local.router.links()?.is_busy_with_copies(member)
 }
 
 /// Forgets a socket. Words that still come for it are dropped: its session has been told.
