@@ -64,7 +64,8 @@ pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
 }
 
 fn filter(config: &Telemetry) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(&config.log)
+    // What the library for HTTP says of its workers helps nobody, unless it is asked for.
+    EnvFilter::try_new(format!("actix_server=warn,{}", config.log))
         .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))
 }
 

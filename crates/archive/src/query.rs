@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_form_offers_every_field_and_demands_none() {
-        let form = form(false);
+        let form = form(true);
         let x = form.child("x", ns::DATA_FORMS).unwrap();
         let vars: Vec<_> = x.children().filter_map(|field| field.attr("var")).collect();
         for var in FIELDS {

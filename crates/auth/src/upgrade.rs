@@ -95,12 +95,12 @@ mod tests {
         let upgraded = upgrade.take(&one, &encoding::encode(&salted)).unwrap();
         assert_eq!(upgraded.keys(Hash::Sha512), all.keys(Hash::Sha512));
         assert_eq!(upgraded.keys(Hash::Sha1), all.keys(Hash::Sha1));
-        for broken in ["", "!", "AAAA"] {
-            assert_eq!(
-                upgrade.take(&one, broken).map(drop),
-                Err(Failure::MalformedRequest),
-                "{broken}"
-            );
+        for (broken, failure) in [
+            ("", Failure::MalformedRequest),
+            ("!", Failure::IncorrectEncoding),
+            ("AAAA", Failure::MalformedRequest),
+        ] {
+            assert_eq!(upgrade.take(&one, broken).map(drop), Err(failure), "{broken}");
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) fn from_object(object: &Object) -> Result<Vec<Element>, CpimError> {
         });
         Element::new("message", "")
             .with_attr("from", from.clone())
-            .with_attr("to", to)
             .with_attr_opt("id", object.content_id())
+            .with_attr("to", to)
             .with_children(subjects)
             .with_child(Element::new("body", "").with_text(text))
     };

@@ -154,7 +154,8 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
     if event == SessionEvent::Available {
         user.slots.clear::<Farewell>();
     }
-    if user.gone
+    let is_kept = !user.guest && (user.exists || !user.gone);
+    if !is_kept
         || event != SessionEvent::Ended
         || user.sessions.iter().any(|entry| entry.id.uid != session)
     {
