@@ -47,19 +47,25 @@ fn names(server: SocketAddr) -> SocketAddr {
 
 /// The same, for this service.
 fn names_of(service: &'static str, server: SocketAddr) -> SocketAddr {
+    names_with(service, server, Vec::new())
+}
+
+/// The same, and what it knows of the certificates of all servers: a TLSA record of their keys' SHA-256.
+fn names_with(service: &'static str, server: SocketAddr, seal: Vec<u8>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
         let mut query = [0; 1024];
         while let Ok((count, peer)) = socket.recv_from(&mut query) {
-            drop(socket.send_to(&answer(&query[..count], service, server.port()), peer));
+            drop(socket.send_to(&answer(&query[..count], (service, server.port()), &seal), peer));
         }
     });
     address
 }
 
-fn answer(query: &[u8], service: &str, port: u16) -> Vec<u8> {
+fn answer(query: &[u8], (service, port): (&str, u16), seal: &[u8]) -> Vec<u8> {
     const SRV: u8 = 33;
+    const TLSA: u8 = 52;
     let (mut labels, mut at) = (Vec::new(), 12);
     while query[at] > 0 {
         let end = at + 1 + usize::from(query[at]);
@@ -67,13 +73,23 @@ fn answer(query: &[u8], service: &str, port: u16) -> Vec<u8> {
         at = end;
     }
     let question = &query[12..at + 5];
-    let known = query[at + 2] == SRV && labels.join(".") == service;
+    let sealed = query[at + 2] == TLSA && !seal.is_empty();
+    let known = sealed || query[at + 2] == SRV && labels.join(".") == service;
     let head = [&query[..2], &[0x85, if known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(known)]];
     let mut all = [&head.concat()[..], &[0, 0, 0, 0], question].concat();
-    if known {
+    if sealed {
+        let length = u8::try_from(3 + seal.len()).unwrap();
+        all.extend([0xc0, 12, 0, TLSA, 0, 1, 0, 0, 0, 60, 0, length, 3, 1, 1]);
+        all.extend(seal);
+    } else if known {
         let [high, low] = port.to_be_bytes();
-        all.extend([0xc0, 12, 0, SRV, 0, 1, 0, 0, 0, 60, 0, 17, 0, 10, 0, 5, high, low]);
-        all.extend(b"\x09localhost\x00");
+        // Nobody asks DNS what lies beneath localhost (RFC 6761 §6.3).
+        let (length, host): (u8, &[u8]) = match seal.is_empty() {
+            true => (17, b"\x09localhost\x00"),
+            false => (20, b"\x02mx\x01a\x07example\x00"),
+        };
+        all.extend([0xc0, 12, 0, SRV, 0, 1, 0, 0, 0, 60, 0, length, 0, 10, 0, 5, high, low]);
+        all.extend(host);
     }
     all
 }
@@ -173,4 +189,32 @@ fn authorities_are_read_again_on_sighup() {
     land.a.run(&["s2s", "reset"]).unwrap();
     romeo.send("<message to='juliet@b.example'><body>again</body></message>");
     hears_body(&mut juliet, "again");
+}
+
+#[test]
+fn what_dns_says_of_our_certificate_is_judged_and_what_is_to_be_published_printed() {
+    let authority = Authority::new();
+    let files = authority.certify(&["a.example"]);
+    let seal = s2s::tlsa::Tlsa::of(&s2s::tlsa::certificate(&files.0).unwrap()).unwrap();
+    for (data, verdict) in [
+        (seal.data.clone(), "mean the certificate of this server"),
+        (vec![7; 32], "mean another certificate"),
+    ] {
+        let own = free();
+        let names = names_with("_xmpp-server._tcp.a.example", own, data);
+        let certified = ("a.example", Some(&files));
+        let settings = settings(certified, own, ("c.example", free()), &authority.file());
+        let stage = Stage::start(&format!("{settings}[dns]\nservers = ['{names}']\n"));
+        let number = "--number=+441154960496=romeo@a.example";
+        let check = stage.run(&["dns", "check", "a.example", number]).unwrap();
+        let name = format!("_{}._tcp", own.port());
+        let judged = format!("{name}.mx.a.example  3 1 1 ");
+        let line = check.lines().find(|line| line.starts_with(&judged));
+        assert!(line.is_some_and(|line| line.contains(verdict)), "{check}");
+        let sealed = format!("publish: {name}.a.example. IN TLSA {seal}\n");
+        let found =
+            format!("publish: _xmpp-server._tcp.a.example. IN SRV 0 5 {} a.example.\n", own.port());
+        assert!(check.contains(&sealed) && check.contains(&found), "{check}");
+        assert!(check.contains("\"!^.*$!xmpp:romeo@a.example!\" ."), "{check}");
+    }
 }
