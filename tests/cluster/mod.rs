@@ -5,6 +5,7 @@ mod assembly;
 mod bytestreams;
 mod drain;
 mod faults;
+mod federation;
 mod figures;
 mod files;
 mod history;
