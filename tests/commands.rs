@@ -210,3 +210,12 @@ fn a_signal_drains_the_server() {
     stage.await_log("draining");
     assert_ne!(stage.c2s, stage.c2s_tls);
 }
+
+#[test]
+fn nothing_is_said_of_a_reader_that_has_had_enough() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done =
+        rookery(Path::new("none")).args(["config", "example"]).stdout(writer).output().unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+}

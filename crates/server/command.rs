@@ -16,6 +16,7 @@ mod session;
 mod store;
 mod transfer;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,6 +88,7 @@ pub fn main() -> ExitCode {
     let line = Line::parse();
     match run(line) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if has_reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rookery: {}", one_line(&error));
             ExitCode::FAILURE
@@ -96,8 +98,9 @@ pub fn main() -> ExitCode {
 
 fn run(line: Line) -> anyhow::Result<()> {
     if let Some(Command::Completions { shell }) = line.command {
-        clap_complete::generate(shell, &mut Line::command(), "rookery", &mut std::io::stdout());
-        return Ok(());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Line::command(), "rookery", &mut script);
+        return print(&String::from_utf8_lossy(&script));
     }
     if let Some(Command::Config(config::Command::Example)) = line.command {
         return config::example();
@@ -126,6 +129,18 @@ fn run(line: Line) -> anyhow::Result<()> {
         Some(Command::Import(import)) => transfer::import(&config, &import),
         Some(Command::Completions { .. }) => Ok(()),
     }
+}
+
+/// Writes to standard output what was asked for.
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// Whether whoever read our output has had enough of it, as `head` has: nothing to complain about. Sockets that break
+/// come with words about what was asked of them, so they have more than one cause.
+fn has_reader_left(error: &anyhow::Error) -> bool {
+    let broken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().len() == 1 && error.downcast_ref().is_some_and(broken)
 }
 
 /// An error with its causes, on one line.

@@ -26,17 +26,18 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Check => {
             // The rest was checked when it was read.
             check_tls(config)?;
-            println!("the configuration can be used");
+            super::print("the configuration can be used\n")?;
         }
         Command::Example => example()?,
-        Command::Print { json: false } => print!("{}", toml::to_string(config)?),
-        Command::Print { json: true } => println!("{}", serde_json::to_string_pretty(config)?),
+        Command::Print { json: false } => super::print(&toml::to_string(config)?)?,
+        Command::Print { json: true } => {
+            super::print(&(serde_json::to_string_pretty(config)? + "\n"))?;
+        }
     }
     Ok(())
 }
 
 /// Prints the example.
 pub(super) fn example() -> anyhow::Result<()> {
-    print!("{}", example::EXAMPLE);
-    Ok(())
+    super::print(example::EXAMPLE)
 }

@@ -94,18 +94,17 @@ async fn copy(
         }
     };
     let report = migrate::copy(from, to, bucket_of, &mut tell).await?;
-    told?;
     from.close().await?;
     to.close().await?;
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
+    told?;
+    super::print(&if json {
+        serde_json::to_string(&report)? + "\n"
     } else {
-        println!(
-            "{} owners with {} rows and {} archived messages are the same on both sides ({} were before)",
+        format!(
+            "{} owners with {} rows and {} archived messages are the same on both sides ({} were before)\n",
             report.owners, report.rows, report.messages, report.owners_kept
-        );
-    }
-    Ok(())
+        )
+    })
 }
 
 /// A place on the command line.
