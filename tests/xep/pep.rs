@@ -116,6 +116,26 @@ fn strangers_read_only_what_is_open_and_publish_nothing() {
     ");
 }
 
+// XEP-0060 §4.5, §6.5.9.5
+#[test]
+fn a_node_for_groups_of_the_roster_is_read_by_who_is_in_one() {
+    let refused = "<error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><not-in-roster-group xmlns='http://jabber.org/protocol/pubsub#errors'/></error>";
+    play(&format!("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'/></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'>
+                               <field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>roster</value></field>
+                               <field var='pubsub#roster_groups_allowed'><value>Friends</value></field></x></publish-options></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        juliet/garden sends    <iq type='get' to='{{romeo}}' id='i1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:tune'/></pubsub></iq>
+        juliet/garden receives <iq type='error' from='{{romeo}}' id='i1'>{refused}</iq>
+        romeo/phone   sends    <iq type='set' id='r1'><query xmlns='jabber:iq:roster'><item jid='{{juliet}}'><group>Friends</group></item></query></iq>
+        romeo/phone   receives <iq type='result' id='r1'/>
+        juliet/garden sends    <iq type='get' to='{{romeo}}' id='i2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:tune'/></pubsub></iq>
+        juliet/garden receives <iq type='result' from='{{romeo}}' id='i2'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'/></item></items></pubsub></iq>
+    "));
+}
+
 // XEP-0163 §6.1
 #[test]
 fn an_account_says_that_it_is_a_pubsub_service() {

@@ -172,3 +172,74 @@ fn item(device: &str) -> String {
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use auth::{Credentials, Terms};
+    use futures_util::FutureExt as _;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::LookupError;
+
+    /// The rows of one account.
+    #[derive(Default)]
+    struct Shelf(Mutex<Vec<TokenRow>>);
+
+    impl Accounts for Shelf {
+        fn account(&self, _: BareJid) -> BoxFuture<'static, Result<Option<Account>, LookupError>> {
+            Box::pin(async { Ok(None) })
+        }
+
+        fn tokens(&self, _: BareJid) -> BoxFuture<'static, Result<Vec<TokenRow>, LookupError>> {
+            let rows = self.0.lock().unwrap().clone();
+            Box::pin(async { Ok(rows) })
+        }
+
+        fn keep_tokens(
+            &self,
+            _: BareJid,
+            rows: Vec<(String, Option<Vec<u8>>)>,
+        ) -> BoxFuture<'static, Result<(), LookupError>> {
+            let kept = rows.into_iter().filter_map(|(item, row)| Some((item, row?)));
+            *self.0.lock().unwrap() = kept.collect();
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    /// Logs in with a token that was given so many days ago and holds for fourteen.
+    fn after(days: u64) -> Result<Option<Given>, Failure> {
+        let jid = BareJid::parse("romeo@example.org").unwrap();
+        let credentials = Credentials::decoy(b"salt", jid.as_str(), 10_000);
+        let account = Account { enabled: true, leaving: false, credentials };
+        let offer = Offer::new(Terms { tls: true, ..Terms::default() });
+        let device = Some("d1".to_owned());
+        let tokens = Tokens { device, shown: true, ..Tokens::default() };
+        let who = Who { jid: &jid, account: Some(&account), tokens: &tokens, offer: &offer };
+
+        let shelf = Arc::new(Shelf::default());
+        let desk = TokenDesk::new(Arc::clone(&shelf) as Arc<dyn Accounts>, b"secret", 14);
+        let given = now() - days * DAY_SECONDS;
+        let mechanism = TokenMechanism::None;
+        let kept = Kept { salt: [1; SALT_LEN], mechanism, given, end: given + desk.seconds };
+        let token = who.owner(&desk.secret, "d1").token(&kept);
+        let slots = Slots { current: Some(kept), new: None };
+        *shelf.0.lock().unwrap() = vec![(item("d1"), slots.encode())];
+
+        let message = auth::token::message("romeo", &token, &[]);
+        let attempt = Attempt::read(&message, "example.org").unwrap();
+        let judged = desk.judge(who, (&attempt, mechanism)).now_or_never().unwrap();
+        judged.map(|(_, given)| given)
+    }
+
+    // XEP-0484 §3.5
+    #[test]
+    fn a_token_that_is_half_through_its_time_is_followed_by_another_until_it_ends() {
+        assert!(after(6).unwrap().is_none());
+        let given = after(8).unwrap().unwrap();
+        assert!(given.end > now() + 13 * DAY_SECONDS);
+        assert_eq!(after(15).err(), Some(Failure::CredentialsExpired));
+    }
+}
