@@ -115,6 +115,9 @@ pub struct Domain {
     /// Whether people come in without an account (XEP-0175), and whom they reach: `no`, `local`, `anywhere`. Default
     /// `no`.
     pub anonymous: Anonymous,
+    /// The host that its clients are sent to instead, with a port or without (RFC 6120 §4.9.3.19). Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub see_other_host: Option<String>,
 }
 
 /// Whether there are guests, and whom they reach.
@@ -420,6 +423,7 @@ impl Config {
         }
         self.report.jids()?;
         self.check_registration()?;
+        self.check_moved()?;
         self.services_of_rooms()?;
         self.room()?;
         self.turn.iter().try_for_each(turn::Turn::check)?;
@@ -468,6 +472,7 @@ impl Config {
             auth: self.auth.clone(),
             limits: self.limits.clone(),
             guests: self.guests().into_iter().map(|(domain, _)| domain).collect(),
+            moved: self.moved(),
         }
     }
 

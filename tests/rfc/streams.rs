@@ -243,3 +243,16 @@ fn who_does_not_log_in_in_time_and_who_says_nothing_is_disconnected() {
     ",
     );
 }
+
+// RFC 6120 §4.9.3.19: a domain that another installation serves now.
+#[test]
+fn clients_of_a_domain_that_has_moved_are_told_where_to() {
+    const MOVED: &str =
+        "[[domain]]\nname = 'localhost'\nsee_other_host = 'xmpp.example.net:5222'\n";
+    play_on(&Stage::start(MOVED), "
+        romeo/phone opens a stream
+        romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams' from='{domain}' id='{$id}'/>
+        romeo/phone receives <error xmlns='http://etherx.jabber.org/streams'><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>xmpp.example.net:5222</see-other-host></error>
+        romeo/phone loses the stream
+    ");
+}

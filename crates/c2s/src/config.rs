@@ -26,6 +26,9 @@ pub struct Config {
     /// Domains that let guests in (XEP-0175).
     #[serde(skip)]
     pub guests: Vec<BareJid>,
+    /// Domains whose clients are sent to another host, and to which (RFC 6120 §4.9.3.19).
+    #[serde(skip)]
+    pub moved: Vec<(BareJid, String)>,
 }
 
 /// Where to listen. An empty list closes it.

@@ -292,6 +292,11 @@ fn stream_config(
     let limits = |max_bytes, idle_seconds| Some(StreamLimits { max_bytes, idle_seconds });
     machine::Config {
         domains: router.hosts().domains().to_vec(),
+        moved: match kind {
+            Kind::Clear | Kind::Direct => config.moved.clone(),
+            // Who comes over HTTP has an address of another kind, from host-meta.
+            Kind::WebSocket | Kind::Bosh => Vec::new(),
+        },
         tls: match (kind, config.c2s.require_tls) {
             (Kind::Direct, _) => machine::Tls::Direct,
             (Kind::Clear, true) => machine::Tls::Required,

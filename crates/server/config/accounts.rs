@@ -27,6 +27,24 @@ impl Config {
         self.domain.iter().filter_map(reach).collect()
     }
 
+    /// Domains whose clients are sent to another host, and to which.
+    pub(super) fn moved(&self) -> Vec<(BareJid, String)> {
+        let moved =
+            |domain: &super::Domain| Some((domain.jid().ok()?, domain.see_other_host.clone()?));
+        self.domain.iter().filter_map(moved).collect()
+    }
+
+    pub(super) fn check_moved(&self) -> Result<(), ConfigError> {
+        let hosts = self.domain.iter().filter_map(|domain| domain.see_other_host.as_deref());
+        match hosts.into_iter().find(|host| !is_host(host)) {
+            Some(host) => {
+                let wrong = format!("domain.see_other_host {host:?} is no host, nor host:port");
+                Err(ConfigError::Value(wrong))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Who administers which domain.
     ///
     /// # Errors
@@ -68,5 +86,34 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether this is a domain or an address, with a port or without; an IPv6 address stands in brackets.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    BareJid::parse(host).is_ok_and(|jid| jid.localpart().is_none())
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_host;
+
+    #[test]
+    fn a_host_is_a_domain_or_an_address_with_a_port_or_without() {
+        for right in
+            ["example.org", "example.org:5222", "192.0.2.1:1", "[2001:db8::1]", "[::1]:5222"]
+        {
+            assert!(is_host(right), "{right}");
+        }
+        for wrong in
+            ["", ":5222", "a@example.org", "example.org:", "example.org:0", "::1", "x:70000"]
+        {
+            assert!(!is_host(wrong), "{wrong}");
+        }
     }
 }

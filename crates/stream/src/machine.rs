@@ -30,6 +30,9 @@ pub use signin::SaslOutcome;
 pub struct Config {
     /// The domains served here. At least one; the first stands in for one that is unknown.
     pub domains: Vec<BareJid>,
+    /// Those whose clients are sent to another host, and to which: a domain, with a port or without (RFC 6120
+    /// §4.9.3.19).
+    pub moved: Vec<(BareJid, String)>,
     /// How TLS is had.
     pub tls: Tls,
     /// How elements are put on the wire.

@@ -253,6 +253,12 @@ impl From<StreamCondition> for StreamError {
 }
 
 impl StreamError {
+    /// Another host serves this domain: a domain or an address, with a port or without (RFC 6120 §4.9.3.19).
+    #[must_use]
+    pub fn see_other_host(host: impl Into<String>) -> Self {
+        Self { host: Some(host.into()), ..StreamCondition::SeeOtherHost.into() }
+    }
+
     /// With words for people.
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@ use xmpp::{BareJid, Jid, StreamCondition, StreamError};
 
 use super::{Effect, Machine, Phase, Response};
 use crate::StreamHeader;
+use crate::features::StartTls;
 
 /// Major and minor number; ordered as numbers (RFC 6120 §4.7.5).
 type Version = (u32, u32);
@@ -75,12 +76,19 @@ impl Machine {
         }
         let domain = self.addressed(header.to.as_deref())?;
         // Who logged in at one domain is nobody at another.
-        match &self.account {
-            Some(account) if account.domainpart() != domain.domainpart() => {
+        match (&self.account, self.elsewhere(&domain)) {
+            (Some(account), _) if account.domainpart() != domain.domainpart() => {
                 Err(StreamCondition::NotAuthorized.into())
             }
+            (_, Some(host)) => Err(StreamError::see_other_host(host)),
             _ => Ok(domain),
         }
+    }
+
+    /// The host that serves a domain instead. Where TLS is to come it is not told before (RFC 6120 §4.9.3.19).
+    fn elsewhere(&self, domain: &BareJid) -> Option<&str> {
+        let moved = self.config.moved.iter().find(|(moved, _)| moved == domain);
+        moved.filter(|_| self.starttls != StartTls::Required).map(|(_, host)| host.as_str())
     }
 
     fn addressed(&self, to: Option<&str>) -> Result<BareJid, StreamError> {

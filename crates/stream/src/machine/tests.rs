@@ -31,6 +31,7 @@ struct Stage {
 fn config(tls: Tls) -> Config {
     Config {
         domains: vec![BareJid::parse("example.org").unwrap()],
+        moved: Vec::new(),
         tls,
         framing: Framing::Tcp,
         features: Features { sm: true, ..Features::default() },
@@ -211,6 +212,21 @@ fn a_client_goes_from_clear_text_to_a_bound_resource() {
     assert!(stage.machine.is_open());
     assert_eq!(stage.send("<presence/><r xmlns='urn:xmpp:sm:3'/>"), "[presence][r]");
     assert_eq!(stage.send("</stream:stream>"), "</stream:stream>[close in order]");
+}
+
+// RFC 6120 §4.9.3.19
+#[test]
+fn clients_of_a_domain_that_has_moved_are_told_where_once_nobody_else_can_hear() {
+    let moved = vec![(BareJid::parse("example.org").unwrap(), "[2001:db8::1]:9222".to_owned())];
+    let there = "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>\
+                 [2001:db8::1]:9222</see-other-host></stream:error></stream:stream>";
+    let mut stage = Stage::new(Config { moved: moved.clone(), ..config(Tls::Direct) });
+    assert!(stage.send(HEADER).contains(there));
+    let mut stage = Stage::new(Config { moved, ..config(Tls::Required) });
+    assert!(stage.send(HEADER).contains("<required/>"));
+    stage.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    stage.machine.tls_started(offer());
+    assert!(stage.send(HEADER).contains(there));
 }
 
 #[test]

@@ -124,6 +124,7 @@ impl Shell {
         let register = if answers & 4 > 0 { vec![domain.clone()] } else { Vec::new() };
         let config = Config {
             domains: vec![domain],
+            moved: Vec::new(),
             tls: [Tls::Required, Tls::Optional, Tls::Absent, Tls::Direct][(answers % 4) as usize],
             framing: Framing::Tcp,
             features: Features { sm: true, register, ..Features::default() },
