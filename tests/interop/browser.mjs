@@ -53,6 +53,7 @@ const origin = `http://localhost:${http.address().port}`;
 const key = new X509Certificate(readFileSync(CERTIFICATE)).publicKey.export({ type: "spki", format: "der" });
 const browser = await puppeteer.launch({
   executablePath: CHROMIUM,
+  timeout,
   args: [
     "--no-sandbox",
     "--lang=en",
@@ -82,6 +83,7 @@ const deeds = {
   open: async ({ who, url, settings }) => {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
+    page.setDefaultTimeout(timeout);
     await page.setViewport({ width: 1200, height: 900 });
     said.set(who, []);
     page.on("console", (it) => said.get(who).push(it.text()));
@@ -91,16 +93,28 @@ const deeds = {
     await page.goto(url ?? `${origin}/?${query}`);
   },
   click: async ({ page, selector, text }) => (await wait(page, selector, text)).evaluate((it) => it.click()),
+  // A window that opens may take the keys in the middle of the word: then once more.
   fill: async ({ page, selector, value }) => {
-    const field = await wait(page, selector);
-    await field.evaluate((it) => (it.value = ""));
-    await field.type(value);
+    for (const end = Date.now() + timeout; Date.now() < end; ) {
+      const field = await wait(page, selector);
+      await field.evaluate((it) => (it.value = ""));
+      await field.type(value);
+      if (await field.evaluate((it, value) => it.isConnected && it.value === value, value)) return;
+    }
+    throw new Error(`${selector} does not take ${value}`);
   },
   press: async ({ page, selector, key }) => (await wait(page, selector)).press(key),
   attach: async ({ page, selector, file }) => (await wait(page, selector)).uploadFile(file),
   shows: async ({ page, selector, text }) => {
     await wait(page, selector, text);
     return page.evaluate((selector) => [...document.querySelectorAll(selector)].map((it) => it.innerText), selector);
+  },
+  // Waits until these are the texts, and no other.
+  reads: ({ page, selector, texts }) => {
+    const shown = `${elements}(${JSON.stringify(selector)}, "").map((it) => it.innerText)`;
+    return page
+      .waitForFunction(`JSON.stringify(${shown}) === ${JSON.stringify(JSON.stringify(texts))}`, { timeout, polling: 100 })
+      .then(() => {});
   },
   hides: ({ page, selector, text }) => {
     const found = `${elements}(${JSON.stringify(selector)}, ${JSON.stringify(text ?? "")})`;

@@ -140,6 +140,10 @@ class Person:
         """Waits for a message in the chat that is open; the texts of all."""
         return await self.shows(".chat-msg__text", text)
 
+    async def has_heard(self, *texts):
+        """Waits until the chat that is open has these messages and no other, in this order."""
+        await self.do("reads", selector=".chat-msg__text", texts=texts)
+
     async def chat_with(self, address):
         """Opens the chat with a contact."""
         await self.click(f'converse-roster .open-chat[data-jid="{address}"]')

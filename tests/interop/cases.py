@@ -2,16 +2,32 @@
 
 import asyncio
 import os
+import subprocess
+import time
 import traceback
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 TOOL = Path(__file__).parents[2] / "scripts" / "tool"
 
-CASE_SECONDS = 100
+# Nothing waits for its end: a case that takes longer hangs.
+CASE_SECONDS = 300
+INSTALL_SECONDS = 900
 
 
 class Skip(Exception):
     """The case cannot be played here; says why."""
+
+
+@cache
+def find_tool(name):
+    """The path of a tool, which is installed if it is not there; or nothing, and why."""
+    try:
+        done = subprocess.run([TOOL, name], capture_output=True, text=True, timeout=INSTALL_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        return "", str(late)
+    return (done.stdout.strip(), "") if done.returncode == 0 else ("", done.stderr.strip())
 
 
 class Stage:
@@ -50,15 +66,12 @@ class Stage:
     async def tool(self, name):
         """The path of a tool, which is installed if it is not there. Where it cannot be had the case is left out, but not
         where it is required: `ROOKERY_REQUIRE_CHROMIUM=1`."""
-        process = await asyncio.create_subprocess_exec(
-            TOOL, name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        out, error = await process.communicate()
-        if process.returncode:
-            reason = f"{name} cannot be had: {error.decode().strip()}"
+        path, error = await asyncio.to_thread(find_tool, name)
+        if not path:
+            reason = f"{name} cannot be had: {error}"
             assert f"ROOKERY_REQUIRE_{name.upper()}" not in os.environ, reason
             raise Skip(reason)
-        return Path(out.decode().strip())
+        return Path(path)
 
     def on_close(self, ending):
         """Has a coroutine function called when the case ends."""
@@ -69,19 +82,38 @@ class Stage:
         await asyncio.gather(*(ending() for ending in self._endings), return_exceptions=True)
 
 
+class Outcome(NamedTuple):
+    """What came of a case: "passed", "failed" or "skipped", and why."""
+
+    name: str
+    kind: str
+    why: str = ""
+
+
+def title(case):
+    """How a case is called for people."""
+    return f"{case.__module__.removesuffix('_cases')}: {case.__name__.replace('_', ' ')}"
+
+
 async def play(case, server):
-    """Plays one case; "passed", "failed" or "skipped", and prints a line."""
-    name = f"{case.__module__.removesuffix('_cases')}: {case.__name__.replace('_', ' ')}"
-    stage = Stage(server)
+    """Plays one case, and prints a line."""
+    name = title(case)
+    stage, begun = Stage(server), time.monotonic()
     try:
         async with asyncio.timeout(CASE_SECONDS):
-            note = await case(stage)
-        outcome, detail = "passed", f" ({note})" if note else ""
+            outcome = Outcome(name, "passed", await case(stage) or "")
     except Skip as reason:
-        outcome, detail = "skipped", f": {reason}"
-    except Exception:
-        outcome, detail = "failed", "\n" + traceback.format_exc()
+        outcome = Outcome(name, "skipped", str(reason))
+    except Exception as error:
+        outcome = Outcome(name, "failed", f"{place(error)}: {error!r}\n{traceback.format_exc()}")
     finally:
         await stage.close()
-    print(f"{'ok' if outcome == 'passed' else outcome.upper():8}{name}{detail}", flush=True)
+    mark = "ok" if outcome.kind == "passed" else outcome.kind.upper()
+    print(f"{mark:8}{name}, {time.monotonic() - begun:.1f} s{outcome.why and ': '}{outcome.why}", flush=True)
     return outcome
+
+
+def place(error):
+    """Where in the cases an error came up."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("_cases.py")]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "outside of the cases"

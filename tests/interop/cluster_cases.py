@@ -1,7 +1,6 @@
 """Owns the case of an operator who tries a cluster as the README says: one command, and a member that dies while people chat."""
 
 import asyncio
-import os
 import signal
 import socket
 from contextlib import asynccontextmanager
@@ -11,8 +10,9 @@ from types import SimpleNamespace
 import profanity_cases
 from cases import Skip
 from client import Client
-from server import PASSWORD
+from server import PASSWORD, PATIENT, environment
 
+TOOLS = ["redis", "profanity"]
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "target" / "cluster"
 MESSAGES = 10
@@ -45,7 +45,7 @@ async def cluster(stage):
     need_ports()
     await stage.tool("redis")
     process = await asyncio.create_subprocess_exec(
-        ROOT / "scripts" / "cluster", env=os.environ | {"BINARY": str(stage.server.binary)},
+        ROOT / "scripts" / "cluster", env=environment(BINARY=str(stage.server.binary), **PATIENT),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )
     try:

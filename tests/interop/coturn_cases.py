@@ -5,18 +5,13 @@ import socket
 import xml.etree.ElementTree as ET
 from contextlib import asynccontextmanager
 
-from server import CONFIG
+from client import PATIENCE
+from server import CONFIG, free_port
 from stranger_cases import newcomer
 
+TOOLS = ["coturn"]
 SECRET = "a secret of two"
-SECONDS = 40
 NS = "urn:xmpp:extdisco:2"
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def await_answer(port):
@@ -24,7 +19,7 @@ def await_answer(port):
     request = bytes.fromhex("000100002112a442") + bytes(12)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.settimeout(0.2)
-        for _ in range(5 * SECONDS):
+        for _ in range(5 * PATIENCE):
             try:
                 probe.sendto(request, ("127.0.0.1", port))
                 probe.recv(1500)
@@ -58,7 +53,7 @@ async def allocates(port, username, password):
         "turnutils_uclient", "-y", "-n", "2", "-m", "1", "-p", str(port), "-u", username, "-w", password, "127.0.0.1",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         out, _ = await process.communicate()
     return process.returncode == 0 and b"Total lost packets 0 " in out
 

@@ -6,9 +6,9 @@ import asyncio
 import json
 
 from client import Client
-from foreign import Authority, Ejabberd, Prosody, ProsodyBothWays, free_port
+from foreign import Authority, Ejabberd, Prosody, ProsodyBothWays
 from names import Names
-from server import PASSWORD, Server
+from server import Server, free_port
 
 
 class Land:
@@ -32,6 +32,7 @@ c2s_tls = ["127.0.0.1:0"]
 s2s = ["127.0.0.1:{s2s}"]
 s2s_tls = ["127.0.0.1:{s2s_tls}"]
 http = []
+https = ["127.0.0.1:0"]
 [dns]
 servers = ["127.0.0.1:{self.names.port}"]
 [s2s]
@@ -46,13 +47,18 @@ log = "info,s2s=debug"
 
     async def begin(self):
         """Romeo of Rookery and Juliet of the foreign server, logged in."""
-        await asyncio.to_thread(self.rookery.start)
-        await asyncio.to_thread(self.foreign.start)
-        added = self.rookery.run("account", "add", "romeo@rookery.example", "--password-stdin", stdin=PASSWORD)
-        assert added.returncode == 0, added.stderr
-        juliet = await asyncio.to_thread(self.foreign.add, "juliet")
-        self.rookery_view = _View(self.rookery.starttls, self.authority.file)
-        return await self.user(self.rookery_view, "romeo@rookery.example"), await self.user(self.foreign, juliet)
+        romeo, juliet = await asyncio.gather(asyncio.to_thread(self._begin_ours), asyncio.to_thread(self._begin_theirs))
+        return await asyncio.gather(
+            self.user(_View(self.rookery.starttls, self.authority.file), romeo), self.user(self.foreign, juliet)
+        )
+
+    def _begin_ours(self):
+        self.rookery.start()
+        return self.rookery.add_account("romeo", "rookery.example")
+
+    def _begin_theirs(self):
+        self.foreign.start()
+        return self.foreign.add("juliet")
 
     async def user(self, server, address):
         client = Client(server, address, "here")

@@ -2,18 +2,10 @@
 
 import asyncio
 import io
-import socket
 import urllib.request
 
 import cases
-from server import CONFIG, Server
-
-
-def free_port():
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from server import CONFIG, Server, free_port
 
 
 async def begin(stage):

@@ -10,16 +10,11 @@ import time
 from pathlib import Path
 
 from cases import Skip
-from server import PASSWORD
+from server import PASSWORD, free_port
 
 # Erlang takes its time on a busy machine.
-START_SECONDS = 60
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+START_SECONDS = 120
+NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
 class Authority:
@@ -30,7 +25,7 @@ class Authority:
         self.dir = Path(self._temporary.name)
         self.dir.chmod(0o755)
         self.file = self.dir / "ca.pem"
-        self._openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
+        self._openssl("req", "-x509", *NEW_KEY, "-keyout", "ca.key", "-out", "ca.pem",
                       "-days", "30", "-subj", "/CN=An authority for tests")
 
     def _openssl(self, *arguments):
@@ -41,7 +36,7 @@ class Authority:
         """The files of a certificate, and of its key."""
         names = f"subjectAltName=DNS:{domain},DNS:conference.{domain}"
         (self.dir / f"{domain}.ext").write_text(f"{names}\nextendedKeyUsage=serverAuth,clientAuth\n")
-        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{domain}.key",
+        self._openssl("req", *NEW_KEY, "-keyout", f"{domain}.key",
                       "-out", f"{domain}.csr", "-subj", f"/CN={domain}")
         self._openssl("x509", "-req", "-in", f"{domain}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
                       "-days", "30", "-extfile", f"{domain}.ext", "-out", f"{domain}.crt")

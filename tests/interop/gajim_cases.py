@@ -11,13 +11,14 @@ from pathlib import Path
 from client import PATIENCE
 from server import PASSWORD, environment
 
+TOOLS = ["gajim"]
 # What it calls its account.
 NAME = "mine"
 # It refuses to run as root.
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
 REMOTE = ["--dest", "org.gajim.Gajim", "--object-path", "/org/gajim/dbus/RemoteObject"]
 INTERFACE = "org.gajim.dbus.RemoteInterface"
-START_SECONDS = 60
+START_SECONDS = 200
 
 TABLES = """
     CREATE TABLE settings (name TEXT UNIQUE, settings TEXT);

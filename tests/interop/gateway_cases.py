@@ -6,25 +6,20 @@ import xml.etree.ElementTree as ET
 from contextlib import asynccontextmanager
 
 from cases import Skip
-from server import CONFIG
+from client import PATIENCE
+from server import CONFIG, free_port
 from stranger_cases import newcomer
 
+TOOLS = ["biboumi"]
 SECRET = "a secret of two"
-SECONDS = 40
 IRC_PORT = 6667
 
 
 def component(name, port):
     """The settings of a server with this component."""
     listen = f'component = ["127.0.0.1:{port}"]\n'
-    table = f'[[component]]\nname = "{name}"\nsecret = "{SECRET}"\n'
+    table = f'[[component]]\nname = "{name}"\nsecret = "{SECRET}"\nwait_seconds = 120\n'
     return CONFIG.replace("https =", f"{listen}https =") + table
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def gateway(port):
@@ -45,7 +40,7 @@ async def gateway(port):
     started = asyncio.get_running_loop().create_future()
     legacy.add_event_handler("session_start", lambda _: started.done() or started.set_result(None))
     legacy.connect()
-    await asyncio.wait_for(started, SECONDS)
+    await asyncio.wait_for(started, PATIENCE)
     return legacy
 
 
@@ -76,7 +71,7 @@ async def people_register_with_a_gateway_of_slixmpp_and_talk_through_it(stage):
         await user.hears("presence", type="subscribed", bare="mercutio@legacy.localhost")
         await user.hears("presence", type="subscribe", bare="mercutio@legacy.localhost")
         user.send_presence_subscription("mercutio@legacy.localhost", ptype="subscribed")
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while user.client_roster["mercutio@legacy.localhost"]["subscription"] != "both":
                 await user.settle()
         for body in ("hold, tybalt", "a plague o' both your houses <&>"):
@@ -107,7 +102,7 @@ class Irc:
     @classmethod
     async def arrive(cls, nick, channel):
         self = cls()
-        for _ in range(10 * SECONDS):
+        for _ in range(10 * PATIENCE):
             try:
                 self.reader, self.writer = await asyncio.open_connection("127.0.0.1", IRC_PORT)
                 break
@@ -125,7 +120,7 @@ class Irc:
 
     async def hears(self, words):
         """Waits for a line with these words."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 line = (await self.reader.readline()).decode(errors="replace")
                 assert line, f"the IRC server has closed before {words!r}"

@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 
+from server import free_port
+
 SRV, A, AAAA = 33, 1, 28
 
 
@@ -17,8 +19,8 @@ class Names:
     def __init__(self):
         self.srv, self.asked = {}, []
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
-        self.port = self._udp.getsockname()[1]
+        self.port = free_port()
+        self._udp.bind(("127.0.0.1", self.port))
         self._tcp = socket.create_server(("127.0.0.1", self.port))
         for work in (self._datagrams, self._connections):
             threading.Thread(target=work, daemon=True).start()

@@ -6,6 +6,8 @@ import re
 from client import PATIENCE
 from server import PASSWORD, environment
 
+TOOLS = ["profanity"]
+
 
 class Terminal:
     """A terminal of tmux's with Profanity in it."""
@@ -18,7 +20,7 @@ class Terminal:
         home = str(self._dir)
         process = await asyncio.create_subprocess_exec(
             "tmux", "-f", "/dev/null", "-S", self._dir / "tmux", *arguments,
-            stdout=asyncio.subprocess.PIPE, cwd=self._dir,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, cwd=self._dir,
             env=environment(HOME=home, XDG_CONFIG_HOME=home, XDG_DATA_HOME=home, LC_ALL="C.UTF-8", TERM="xterm"),
         )
         out, _ = await process.communicate()

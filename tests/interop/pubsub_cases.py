@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 
+from client import PATIENCE
 from slixmpp.exceptions import IqError
 from slixmpp.xmlstream import ET
 
@@ -53,12 +54,11 @@ async def a_bookmark_stands_in_private_xml_as_well(stage):
                                   options=options)
     result = await one["xep_0060"].get_items(one.boundjid.bare, "urn:xmpp:bookmarks:1")
     assert [it["id"] for it in result["pubsub"]["items"]] == ["coven@rooms.lit"], result
-    for _ in range(20):
-        await one.settle()
-        old = await one["xep_0048"].get_bookmarks(method="xep_0049")
-        rooms = old["private"]["bookmarks"]["conferences"]
-        if rooms:
-            break
+    rooms = []
+    async with asyncio.timeout(PATIENCE):
+        while not rooms:
+            old = await one["xep_0048"].get_bookmarks(method="xep_0049")
+            rooms = old["private"]["bookmarks"]["conferences"]
     assert [str(room["jid"]) for room in rooms] == ["coven@rooms.lit"], old
 
 

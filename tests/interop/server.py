@@ -1,14 +1,20 @@
 """Owns the server under test: its process, directory, ports and accounts."""
 
+import itertools
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import threading
 from pathlib import Path
 
 PASSWORD = "pencil-Ω"
-START_SECONDS = 30
+START_SECONDS = 120
+# Clients and other servers that are slow on a busy machine are waited for.
+PATIENT = {
+    f"ROOKERY__{key}": "200" for key in ("LIMITS__LOGIN_SECONDS", "S2S__WAIT_SECONDS", "S2S__NEGOTIATION_SECONDS")
+}
 
 # Everything as it comes, but for the ports, which are the system's choice.
 CONFIG = """
@@ -36,7 +42,7 @@ class Server:
         if config is not None:
             (self.dir / "rookery.toml").write_text(config)
         self.process = None
-        self._added = 0
+        self._numbers = itertools.count(1)
 
     def __enter__(self):
         try:
@@ -54,7 +60,7 @@ class Server:
         """Starts the process and waits until it accepts clients."""
         self.log, self._greeted = [], threading.Event()
         self.process = subprocess.Popen(
-            [self.binary], cwd=self.dir, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [self.binary], cwd=self.dir, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**PATIENT)
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
@@ -107,10 +113,9 @@ class Server:
             [self.binary, *arguments], cwd=self.dir, input=stdin, text=True, capture_output=True, timeout=START_SECONDS
         )
 
-    def add_account(self, name=None):
-        """Adds an account of `localhost`; its address."""
-        self._added += 1
-        address = f"{name or f'user{self._added}'}@localhost"
+    def add_account(self, name=None, domain="localhost"):
+        """Adds an account; its address."""
+        address = f"{name or f'user{next(self._numbers)}'}@{domain}"
         done = self.run("account", "add", address, "--password-stdin", stdin=PASSWORD)
         assert done.returncode == 0, done.stderr
         return address
@@ -119,6 +124,22 @@ class Server:
     def certificate(self):
         """The self-signed certificate, which clients are told to trust."""
         return next((self.dir / "rookery-data" / "certificates").glob("*.pem"))
+
+
+_ports = itertools.count(20_000 + os.getpid() % 100 * 100)
+
+
+def free_port():
+    """A port that nothing has and that nothing else is given: one that no system chooses, and no other process of the suite."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def environment(**extra):

@@ -10,11 +10,11 @@ import time
 from contextlib import asynccontextmanager
 
 from cases import Skip, Stage
-from client import Refused
+from client import PATIENCE, Refused
 from server import PASSWORD, Server
 from xmppjs_cases import Peer
 
-PORTS = (5222, 5223, 5280)
+PORTS = (5222, 5223, 5280, 5443)
 
 
 def need_default_ports():
@@ -61,7 +61,7 @@ def type_password(server, *arguments, password):
 
 def until_hidden(terminal):
     """Waits until a terminal shows no more what is typed."""
-    for _ in range(1000):
+    for _ in range(200 * PATIENCE):
         if not termios.tcgetattr(terminal)[3] & termios.ECHO:
             return
         time.sleep(0.005)

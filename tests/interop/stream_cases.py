@@ -77,6 +77,7 @@ async def messages_wait_for_who_is_offline(stage):
         assert message["delay"]["from"].bare in ("localhost", address), message
     # What a client leaves without having acknowledged is delivered again, and rightly (XEP-0198 §4).
     await back.settle()
+    back["xep_0198"].send_ack()
     await back.leave()
     again = await stage.user(address, "again")
     await again.settle()

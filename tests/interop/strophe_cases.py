@@ -1,12 +1,16 @@
 """Owns the cases of strophe.js, each client a process of its own."""
 
-from xmppjs_cases import Peer as XmppJs, chat
+from xmppjs_cases import Peer as XmppJs
+from xmppjs_cases import chat_by
+
+TOOLS = ["node"]
 
 
 class Peer(XmppJs):
     """A strophe.js client: as one of xmpp.js."""
 
     script = "strophe_client.mjs"
+    roster = False
     ways = {
         "websocket": "wss://localhost:{https}/xmpp-websocket",
         "bosh": "https://localhost:{https}/http-bind",
@@ -14,22 +18,19 @@ class Peer(XmppJs):
 
 
 async def two_clients_chat_over_websocket(stage):
-    one = await Peer.online(stage, await stage.account(), roster=False, way="websocket")
-    await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="websocket"))
+    await chat_by(stage, Peer, "websocket", "websocket")
 
 
 async def two_clients_chat_by_bosh(stage):
-    one = await Peer.online(stage, await stage.account(), roster=False, way="bosh")
-    await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="bosh"))
+    await chat_by(stage, Peer, "bosh", "bosh")
 
 
 async def clients_by_bosh_and_websocket_chat(stage):
-    one = await Peer.online(stage, await stage.account(), roster=False, way="bosh")
-    await chat(one, await Peer.online(stage, await stage.account(), roster=False, way="websocket"))
+    await chat_by(stage, Peer, "bosh", "websocket")
 
 
 async def what_is_lost_on_the_way_is_asked_for_again(stage):
-    one = await Peer.online(stage, await stage.account(), roster=False, way="bosh")
+    one = await Peer.online(stage, await stage.account(), way="bosh")
     user = await stage.user()
     bodies = [f"number {number}" for number in range(10)]
     for at, body in enumerate(bodies):
@@ -46,7 +47,7 @@ async def what_is_lost_on_the_way_is_asked_for_again(stage):
 
 
 async def a_client_comes_again_after_a_lost_websocket(stage):
-    one = await Peer.online(stage, await stage.account(), roster=False, way="websocket")
+    one = await Peer.online(stage, await stage.account(), way="websocket")
     user = await stage.user()
     await one.do("lose")
     await one.hears("disconnect")

@@ -10,8 +10,8 @@ const require = createRequire(`${MODULES}/package.json`);
 const place = dirname(require.resolve("strophe.js/package.json"));
 const { Strophe, $msg, $pres } = await import(pathToFileURL(join(place, "dist/strophe.node.esm.js")));
 
-// Standard output is for what is reported.
-for (const kind of ["debug", "info", "warn"]) console[kind] = console.error;
+// Standard output is for what is reported, and nobody reads what it does step by step.
+for (const kind of ["debug", "info", "log", "warn"]) console[kind] = () => {};
 
 // Answers that will not arrive.
 let lost = 0;
@@ -60,7 +60,7 @@ globalThis.XMLHttpRequest = class {
   }
 };
 
-const report = (event, data = {}) => console.log(JSON.stringify({ event, ...data }));
+const report = (event, data = {}) => process.stdout.write(`${JSON.stringify({ event, ...data })}\n`);
 
 const user = new Strophe.Connection(SERVICE);
 const listen = () =>

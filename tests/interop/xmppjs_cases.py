@@ -7,6 +7,7 @@ from pathlib import Path
 from client import PATIENCE
 from server import PASSWORD, environment
 
+TOOLS = ["node"]
 HERE = Path(__file__).parent
 
 
@@ -19,6 +20,9 @@ class Peer:
         "tls": "xmpps://localhost:{tls}",
         "websocket": "wss://localhost:{https}/xmpp-websocket",
     }
+
+    # Whether it can ask for its roster.
+    roster = True
 
     def __init__(self, process):
         self._process = process
@@ -44,11 +48,11 @@ class Peer:
         return peer
 
     @classmethod
-    async def online(cls, stage, address, roster=True, **options):
+    async def online(cls, stage, address, roster=None, **options):
         """Starts it, waits until it is logged in, asks for the roster and shows presence."""
         peer = await cls.start(stage, address, **options)
         peer.address = (await peer.hears("online", secure=True))["address"]
-        if roster:
+        if cls.roster if roster is None else roster:
             await peer.do("roster")
             await peer.hears("roster")
         await peer.do("presence")
@@ -94,23 +98,26 @@ async def chat(one, two):
         await receiver.hears("message", body="Grüße 🐦‍⬛ <&>", **{"from": sender.address})
 
 
+async def chat_by(stage, kind, *ways):
+    """Two clients that come these ways chat."""
+    addresses = await asyncio.gather(stage.account(), stage.account())
+    await chat(*await asyncio.gather(*(kind.online(stage, address, way=way) for address, way in zip(addresses, ways))))
+
+
 async def two_clients_chat_over_starttls(stage):
-    await chat(await Peer.online(stage, await stage.account()), await Peer.online(stage, await stage.account()))
+    await chat_by(stage, Peer, "starttls", "starttls")
 
 
 async def two_clients_chat_over_direct_tls(stage):
-    one = await Peer.online(stage, await stage.account(), way="tls")
-    await chat(one, await Peer.online(stage, await stage.account(), way="tls"))
+    await chat_by(stage, Peer, "tls", "tls")
 
 
 async def two_clients_chat_over_websocket(stage):
-    one = await Peer.online(stage, await stage.account(), way="websocket")
-    await chat(one, await Peer.online(stage, await stage.account(), way="websocket"))
+    await chat_by(stage, Peer, "websocket", "websocket")
 
 
 async def clients_over_websocket_and_starttls_chat(stage):
-    one = await Peer.online(stage, await stage.account(), way="websocket")
-    await chat(one, await Peer.online(stage, await stage.account()))
+    await chat_by(stage, Peer, "websocket", "starttls")
 
 
 async def wrong_password_is_refused(stage):
@@ -119,8 +126,7 @@ async def wrong_password_is_refused(stage):
 
 
 async def it_befriends_slixmpp_and_they_chat(stage):
-    user = await stage.user()
-    peer = await Peer.online(stage, await stage.account())
+    user, peer = await asyncio.gather(stage.user(), Peer.online(stage, await stage.account()))
     bare = peer.address.split("/")[0]
     await peer.do("presence", attrs={"type": "subscribe", "to": user.boundjid.bare})
     await user.hears("presence", type="subscribe", bare=bare)

@@ -21,7 +21,7 @@ const user = client({
   resource: RESOURCE,
   username: NAME,
   password: PASSWORD,
-  timeout: 15_000, // milliseconds for one step
+  timeout: 60_000, // milliseconds for one step
 });
 user.on("error", (error) => report("error", why(error)));
 user.on("online", (address) => report("online", { address: `${address}`, secure: user.isSecure() }));

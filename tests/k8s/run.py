@@ -149,18 +149,17 @@ CHECKS = [
 
 
 def main():
-    outcomes = []
+    passed, failed = 0, []
     for folder in FOLDERS:
         documents = render(sys.argv[1], folder)
         for check in CHECKS:
             try:
                 check(documents)
-                outcomes.append(True)
+                passed += 1
             except Exception as error:
-                print(f"{folder}: {check.__name__}: {error}")
-                outcomes.append(False)
-    print(f"{outcomes.count(True)} passed, {outcomes.count(False)} failed")
-    sys.exit(0 if all(outcomes) else 1)
+                failed.append(f"FAILED  {folder}: {check.__name__.replace('_', ' ')}\n        {error!r:.300}")
+    print("\n".join([f"{passed} passed, {len(failed)} failed", *failed]))
+    sys.exit(1 if failed else 0)
 
 
 main()
