@@ -1,95 +1,56 @@
-//! Owns who may come in: how many connections there are, in all and from each address before log-in, and how many
-//! the memory has room for.
+//! Owns what is counted of clients that come in and are refused; who may come in, `socket::admission` decides.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use meter::{Places, Pressure};
-use tokio::sync::Notify;
+use meter::Pressure;
 
 use crate::listener::Kind;
 use crate::metrics::{self, Metrics};
 
-/// Counts connections. Shared by all threads; its memory is bounded by the number of connections.
+/// Counts connections of clients. Shared by all threads.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    most: usize,
-    most_per_address: usize,
-    pressure: Arc<Pressure>,
+    places: Arc<socket::Admission>,
     metrics: Arc<Metrics>,
-    counts: Mutex<Counts>,
-    left: Notify,
 }
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    places: Places,
-    strangers: HashMap<Network, usize>,
-}
-
-/// What counts as one address: all of a /64 is one subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Network(u64, bool);
 
 /// The place of one connection; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    admission: Arc<Admission>,
+    place: socket::Permit,
+    metrics: Arc<Metrics>,
     transport: &'static str,
-    stranger: Option<Network>,
 }
 
 impl Admission {
-    /// Limits of `usize::MAX` are none.
+    /// So many in all, and so many strangers from one address; `usize::MAX` is no limit.
     pub(crate) fn new(
-        (most, most_per_address): (usize, usize),
+        most: (usize, usize),
         pressure: Arc<Pressure>,
         metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        let (counts, left) = (Mutex::default(), Notify::new());
-        Arc::new(Self { most, most_per_address, pressure, metrics, counts, left })
+    ) -> Self {
+        Self { places: socket::Admission::new(most, pressure), metrics }
     }
 
     /// A place for a connection; none when all are taken.
-    pub(crate) fn enter(self: &Arc<Self>, transport: Kind) -> Option<Permit> {
-        let mut counts = self.lock();
-        if counts.all >= self.most {
-            self.metrics.refused.of("all").add_one();
-            return None;
-        }
-        let all = counts.all;
-        if !counts.places.has_one(self.pressure.level(), all) {
-            self.metrics.refused.of("memory").add_one();
-            return None;
-        }
-        counts.all += 1;
-        self.metrics.accepted.add_one();
-        let transport = metrics::transport(transport);
-        self.metrics.connections.of(transport).add_one();
-        Some(Permit { admission: Arc::clone(self), transport, stranger: None })
+    pub(crate) fn enter(&self, transport: Kind) -> Option<Permit> {
+        let refused = |why| self.metrics.refused.of(why).add_one();
+        let place = self.places.enter().map_err(refused).ok()?;
+        let (metrics, transport) = (Arc::clone(&self.metrics), metrics::transport(transport));
+        metrics.accepted.add_one();
+        metrics.connections.of(transport).add_one();
+        Some(Permit { place, metrics, transport })
     }
 
     /// Connections now.
     pub(crate) fn count(&self) -> usize {
-        self.lock().all
+        self.places.count()
     }
 
     /// Waits until there are none.
     pub(crate) async fn empty(&self) {
-        loop {
-            // Registers first, then looks.
-            let left = self.left.notified();
-            if self.count() == 0 {
-                return;
-            }
-            left.await;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.empty().await;
     }
 }
 
@@ -102,53 +63,19 @@ impl Permit {
     /// The connection's address is known: whether there is a place for one more stranger from there.
     #[must_use]
     pub(crate) fn comes_from(&mut self, address: IpAddr) -> bool {
-        self.becomes_known();
-        let network = Network::of(address);
-        let mut counts = self.admission.lock();
-        let count = counts.strangers.entry(network).or_default();
-        if *count >= self.admission.most_per_address {
-            self.admission.metrics.refused.of("address").add_one();
-            return false;
-        }
-        *count += 1;
-        self.stranger = Some(network);
-        true
+        let refused = |why| self.metrics.refused.of(why).add_one();
+        self.place.comes_from(address).map_err(refused).is_ok()
     }
 
-    /// The client has proved who it is: its account's limits hold from here on, so that many people
-    /// behind one address can be there at once.
+    /// The client has proved who it is: its account's limits hold from here on.
     pub(crate) fn becomes_known(&mut self) {
-        let Some(network) = self.stranger.take() else { return };
-        let mut counts = self.admission.lock();
-        if let Some(count) = counts.strangers.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.strangers.remove(&network);
-            }
-        }
+        self.place.becomes_known();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.becomes_known();
-        self.admission.lock().all -= 1;
-        self.admission.left.notify_waiters();
-        self.admission.metrics.connections.of(self.transport).take_one();
-    }
-}
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(u64::from(u32::from(address)), false),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                let network =
-                    [a, b, c, d].into_iter().fold(0, |sum, word| sum << 16 | u64::from(word));
-                Self(network, true)
-            }
-        }
+        self.metrics.connections.of(self.transport).take_one();
     }
 }
 
@@ -156,52 +83,19 @@ impl Network {
 mod tests {
     use super::*;
 
-    fn admission(most: usize, per_address: usize) -> Arc<Admission> {
-        Admission::new((most, per_address), Arc::default(), Arc::new(Metrics::default()))
-    }
-
     #[test]
-    fn a_place_is_free_again_when_its_connection_is_gone() {
-        let admission = admission(1, 9);
-        let first = admission.enter(Kind::Clear).expect("the first place");
+    fn who_comes_in_and_who_is_refused_is_counted() {
+        let metrics = Arc::new(Metrics::default());
+        let admission = Admission::new((2, 1), Arc::default(), Arc::clone(&metrics));
+        let here = IpAddr::from([192, 0, 2, 1]);
+        let mut first = admission.enter(Kind::Clear).unwrap();
+        let mut second = admission.enter(Kind::Clear).unwrap();
+        assert!(first.comes_from(here) && !second.comes_from(here));
         assert!(admission.enter(Kind::Clear).is_none());
-        drop(first);
-        assert!(admission.enter(Kind::Clear).is_some());
-        assert_eq!((admission.count(), admission.metrics.refused.get()), (0, 1));
-    }
-
-    #[test]
-    fn nobody_comes_where_memory_is_tight() {
-        let admission = admission(9, 9);
-        admission.pressure.note(90, 100);
-        assert!(admission.enter(Kind::Clear).is_none());
-        admission.pressure.note(10, 100);
-        assert!(admission.enter(Kind::Clear).is_some());
-        let refused = admission.metrics.refused.each().find(|(why, _)| *why == "memory");
-        assert_eq!(refused, Some(("memory", 1)));
-    }
-
-    #[test]
-    fn one_address_cannot_take_every_place_of_strangers() {
-        let admission = admission(9, 1);
-        let (mut first, mut second) =
-            (admission.enter(Kind::Clear).unwrap(), admission.enter(Kind::Clear).unwrap());
-        let address = |text: &str| text.parse().expect("an address");
-        assert!(first.comes_from(address("192.0.2.1")));
-        assert!(!second.comes_from(address("::ffff:192.0.2.1")), "the same, written otherwise");
-        assert!(second.comes_from(address("192.0.2.2")));
-        first.becomes_known();
-        let mut third = admission.enter(Kind::Clear).unwrap();
-        assert!(third.comes_from(address("192.0.2.1")), "who has logged in is no stranger");
-    }
-
-    #[test]
-    fn a_subscriber_of_ipv6_is_one_address() {
-        let admission = admission(9, 1);
-        let (mut first, mut second) =
-            (admission.enter(Kind::Clear).unwrap(), admission.enter(Kind::Clear).unwrap());
-        assert!(first.comes_from("2001:db8::1".parse().unwrap()));
-        assert!(!second.comes_from("2001:db8::2".parse().unwrap()));
-        assert!(second.comes_from("2001:db8:0:1::2".parse().unwrap()));
+        drop(second);
+        let refused = |why| metrics.refused.each().find(|(known, _)| *known == why).unwrap().1;
+        assert_eq!((refused("address"), refused("all")), (1, 1));
+        let open = metrics.connections.each().map(|(_, count)| count).sum::<u64>();
+        assert_eq!((metrics.accepted.get(), open, admission.count()), (2, 1, 1));
     }
 }

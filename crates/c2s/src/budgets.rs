@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use socket::rate::Spent;
 use tokio::time::Instant;
 use xmpp::BareJid;
 
 use crate::config::Limits;
-use crate::rate::Rate;
 
 /// The accounts with a session whose connection is here. Bounded by the number of connections.
 #[derive(Debug)]
 pub(crate) struct Budgets {
     begun: Instant,
-    accounts: Mutex<HashMap<BareJid, Arc<Mutex<Rate>>>>,
+    accounts: Mutex<HashMap<BareJid, Arc<Mutex<Spent>>>>,
 }
 
 /// One connection's part in the budget of its account; given back when dropped.
@@ -23,7 +23,7 @@ pub(crate) struct Budgets {
 pub(crate) struct Budget {
     budgets: Arc<Budgets>,
     account: BareJid,
-    rate: Arc<Mutex<Rate>>,
+    rate: Arc<Mutex<Spent>>,
 }
 
 impl Budgets {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::Mechanism;
 use serde::{Deserialize, Serialize};
+use socket::rate::Allowance;
 use xmpp::BareJid;
 
 /// Settings of the gate.
@@ -119,13 +120,6 @@ pub struct Limits {
     pub stanzas_burst: u32,
     /// All connections of one account together may send as much as so many. Default 4.
     pub account_connections: u32,
-}
-
-/// How much may come: a second on average, and at once above that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Allowance {
-    pub(crate) bytes: (u32, u32),
-    pub(crate) stanzas: (u32, u32),
 }
 
 /// A setting that makes no sense.

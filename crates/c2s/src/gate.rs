@@ -101,7 +101,7 @@ pub(crate) struct Shared {
     pub(crate) bosh: Arc<Sessions>,
     pub(crate) metrics: Arc<Metrics>,
     pressure: Arc<Pressure>,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Admission,
     pub(crate) budgets: Arc<Budgets>,
     /// By the number of each arbiter, as the router counts them.
     pub(crate) arbiters: Vec<ArbiterHandle>,

@@ -21,7 +21,6 @@
 //! | [`accounts`] | who may sign in |
 //! | `tokens` | what clients sign in with instead of a password |
 //! | `upgrades` | verifiers that clients bring to their accounts |
-//! | `rate` | how fast a client may send |
 //! | `budgets` | and all clients of one account together |
 //! | `outbox` | bytes that the socket has not taken |
 //! | [`metrics`] | what is counted |
@@ -39,7 +38,6 @@ mod listener;
 pub mod metrics;
 mod outbox;
 mod proxy;
-mod rate;
 mod signin;
 mod socket;
 #[cfg(test)]

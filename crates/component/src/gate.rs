@@ -193,7 +193,7 @@ async fn take_in(hall: Rc<Hall>, admission: Arc<Admission>, listener: TcpListene
             _ = stopping.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((tcp, address)) => match admission.enter(address.ip()) {
+            Ok((tcp, address)) => match admission.enter_from(address.ip()) {
                 Ok(permit) => {
                     actix_rt::spawn(line::welcome(Rc::clone(&hall), tcp, address, permit));
                 }

@@ -317,7 +317,7 @@ async fn take_in(hall: Rc<Hall>, admission: Arc<Admission>, listener: TcpListene
             _ = stopping.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((tcp, address)) => match admission.enter(address.ip()) {
+            Ok((tcp, address)) => match admission.enter_from(address.ip()) {
                 Ok(permit) => {
                     let hall = Rc::clone(&hall);
                     actix_rt::spawn(accept::welcome(hall, tcp, address, (start, permit)));

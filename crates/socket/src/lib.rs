@@ -1,4 +1,4 @@
-//! What the gates to other servers and to components share: bytes between a socket and a parser, how many connections
+//! What gates share: bytes between a socket and a parser, how many connections
 //! are taken, how fast they may send, what waits for them.
 //!
 //! Knows nothing of what is said on a stream.
@@ -8,7 +8,7 @@
 //! | [`admission`] | how many connections are taken, and how many from one address |
 //! | [`io`] | reading into a parser, writing with an end to patience |
 //! | [`queue`] | what waits to be written: its order and bounds (pure) |
-//! | [`rate`] | how fast a peer may send (pure) |
+//! | [`rate`] | how fast a peer or a client may send (pure) |
 
 pub mod admission;
 pub mod io;

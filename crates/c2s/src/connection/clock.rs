@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use socket::rate::Spent;
 use tokio::time::Instant;
 
 use crate::budgets::Budget;
 use crate::config::{Limits, Rules};
-use crate::rate::Rate;
 
 /// When a connection must act.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Clock {
     deadline: Option<Instant>,
     /// No reading before this.
     resume_at: Option<Instant>,
-    rate: Rate,
+    rate: Spent,
     /// With all other connections of the account, once it is known.
     budget: Option<Budget>,
     /// The next look at whether anything came or went, once a session is bound.
@@ -44,7 +44,7 @@ impl Clock {
             started: now,
             deadline: Some(now + limits.login()),
             resume_at: None,
-            rate: Rate::default(),
+            rate: Spent::default(),
             budget: None,
             look_at: None,
             heard: false,
