@@ -4,11 +4,39 @@
 
 use xmpp::command::{self, Action, Fault};
 use xmpp::forms::Form;
-use xmpp::{Element, ErrorType, Jid, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, ErrorType, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::context::Context;
 use crate::entity::Entity;
-use crate::extension::{Answer, Extensions, Request};
+use crate::extension::{Answer, Extension, Extensions, Iq, Request, Who};
+
+/// An entity that has commands, its own or those of its extensions.
+pub trait Commanded: Entity {
+    /// Its commands beside those of its extensions.
+    const COMMANDS: &'static [Command<Self>] = &[];
+
+    /// All that it can do, the commands among it.
+    fn extensions() -> &'static Extensions<Self>;
+}
+
+impl<E: Commanded> Extension<E> {
+    /// Commands of the entity.
+    pub const COMMANDS: Self = Self {
+        number: "0050",
+        title: "Ad-Hoc Commands",
+        version: "1.3.0",
+        features: &[ns::COMMANDS],
+        iqs: &[Iq {
+            ty: IqType::Set,
+            name: "command",
+            ns: ns::COMMANDS,
+            who: Who::Anybody,
+            handle: answer,
+        }],
+        commands: E::COMMANDS,
+        ..Self::NONE
+    };
+}
 
 /// One command.
 pub struct Command<E: Entity> {
@@ -61,19 +89,15 @@ impl Run {
     }
 }
 
-/// Answers a request to run a command.
-///
-/// # Errors
-/// As §4.4 has them.
-pub fn answer<E: Entity>(
-    extensions: &Extensions<E>,
+/// Answers a request to run a command, with the errors of §4.4.
+fn answer<E: Commanded>(
     entity: &mut E,
     request: &Request,
     cx: &mut Context<'_, E>,
 ) -> Result<Answer, StanzaError> {
     let asked = command::Command::parse(&request.payload)?;
     let asker = request.stanza.head().from.clone().ok_or(StanzaCondition::BadRequest)?;
-    let command = permitted(extensions, entity, &asked.node, &asker)?;
+    let command = permitted(E::extensions(), entity, &asked.node, &asker)?;
     let session = asked.session.unwrap_or_else(|| format!("{:016x}", cx.random_u64()));
     match (asked.action, command.form, &asked.form) {
         (Action::Cancel, ..) => Ok(Answer::Result(command::canceled(command.node, &session))),

@@ -42,7 +42,7 @@ pub mod table;
 pub mod trial;
 pub mod writer;
 
-pub use command::Command;
+pub use command::{Command, Commanded};
 pub use context::{Context, Effect, Timer};
 pub use disco::Discovered;
 pub use entity::{Entity, LoadError};

@@ -1,41 +1,14 @@
-//! XEP-0050 Ad-Hoc Commands, version 1.3.0: the commands that other extensions give a server, and the few words
-//! that they share.
+//! Owns the few words that the commands of a server share.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use accounts::Administration;
+use entity::Context;
 use entity::command::{Outcome, Run};
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, command};
-use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, Jid, StanzaCondition, StanzaError};
 
 use crate::Domain;
-use crate::extensions::EXTENSIONS;
-
-/// Commands of the server.
-pub const EXTENSION: Extension<Domain> = Extension {
-    number: "0050",
-    title: "Ad-Hoc Commands",
-    version: "1.3.0",
-    features: &[ns::COMMANDS],
-    iqs: &[Iq {
-        ty: IqType::Set,
-        name: "command",
-        ns: ns::COMMANDS,
-        who: Who::Anybody,
-        handle: answer,
-    }],
-    ..Extension::NONE
-};
-
-fn answer(
-    domain: &mut Domain,
-    request: &Request,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Answer, StanzaError> {
-    command::answer(&EXTENSIONS, domain, request, cx)
-}
 
 /// Whether somebody administers the domain, as the configuration says.
 pub(super) fn is_admin(domain: &Domain, asker: &Jid) -> bool {

@@ -14,12 +14,18 @@ pub mod search;
 pub mod time;
 pub mod version;
 
-use entity::{Extension, Extensions};
+use entity::{Commanded, Extension, Extensions};
 
 use crate::Domain;
 
 /// The extensions of a domain, in order.
 pub static EXTENSIONS: Extensions<Domain> = Extensions::new(LIST);
+
+impl Commanded for Domain {
+    fn extensions() -> &'static Extensions<Self> {
+        &EXTENSIONS
+    }
+}
 
 const LIST: &[Extension<Domain>] = &[
     Extension::DISCO,
@@ -28,7 +34,7 @@ const LIST: &[Extension<Domain>] = &[
     outage::EXTENSION,
     data_policy::EXTENSION,
     external_services::EXTENSION,
-    commands::EXTENSION,
+    Extension::COMMANDS,
     invite::EXTENSION,
     admin::EXTENSION,
     search::EXTENSION,

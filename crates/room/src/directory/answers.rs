@@ -2,9 +2,9 @@
 
 use entity::{Extension, Extensions};
 
-use super::{Directory, commands};
+use super::Directory;
 
 /// The extensions of a room service, in order.
 pub static EXTENSIONS: Extensions<Directory> = Extensions::new(LIST);
 
-const LIST: &[Extension<Directory>] = &[Extension::DISCO, commands::EXTENSION, Extension::PING];
+const LIST: &[Extension<Directory>] = &[Extension::DISCO, Extension::COMMANDS, Extension::PING];

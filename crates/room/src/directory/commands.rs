@@ -1,30 +1,17 @@
 //! XEP-0050 Ad-Hoc Commands, version 1.3.0: with which those who administer the service list its rooms, hidden
 //! ones too, and end one of them.
 
-use entity::command::{self, Command, Outcome};
-use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request};
+use entity::command::{Outcome, Run};
+use entity::{Command, Commanded, Context, Extensions};
 use xmpp::command::note;
 use xmpp::forms::{Field, FieldType, Form, FormKind, Table};
-use xmpp::{BareJid, Element, IqType, Jid, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError};
 
 use super::{Directory, EXTENSIONS, Listing, order_to_destroy};
 use crate::birth::NS;
 
-/// Commands of a room service.
-pub(super) const EXTENSION: Extension<Directory> = Extension {
-    number: "0050",
-    title: "Ad-Hoc Commands",
-    version: "1.3.0",
-    features: &[ns::COMMANDS],
-    iqs: &[Iq {
-        ty: IqType::Set,
-        name: "command",
-        ns: ns::COMMANDS,
-        who: Who::Anybody,
-        handle: answer,
-    }],
-    commands: &[
+impl Commanded for Directory {
+    const COMMANDS: &'static [Command<Self>] = &[
         Command {
             node: "urn:rookery:rooms:0#list",
             name: "List all rooms",
@@ -46,23 +33,18 @@ pub(super) const EXTENSION: Extension<Directory> = Extension {
             }),
             run: destroy,
         },
-    ],
-    ..Extension::NONE
-};
+    ];
+
+    fn extensions() -> &'static Extensions<Self> {
+        &EXTENSIONS
+    }
+}
 
 const WORDS: &str = "words";
 const ROOM: &str = "room";
 const REASON: &str = "reason";
 /// Most rooms of one answer; where there are more, it says so.
 const LISTED_MOST: usize = 200;
-
-fn answer(
-    directory: &mut Directory,
-    request: &Request,
-    cx: &mut Context<'_, Directory>,
-) -> Result<Answer, StanzaError> {
-    command::answer(&EXTENSIONS, directory, request, cx)
-}
 
 fn is_admin(directory: &Directory, asker: &Jid) -> bool {
     directory.shared.is_admin(&asker.bare())
@@ -112,7 +94,7 @@ fn list(directory: &Directory, form: Option<&Form>) -> Result<Element, StanzaErr
 /// The room tells its people, and the directory when nothing of it is left (XEP-0045 §10.9).
 fn destroy(
     directory: &mut Directory,
-    _: &command::Run,
+    _: &Run,
     form: Option<&Form>,
     cx: &mut Context<'_, Directory>,
 ) -> Result<Outcome, StanzaError> {

@@ -8,7 +8,6 @@
 pub mod affiliation_versions;
 pub mod archive;
 pub mod avatar;
-pub mod commands;
 pub mod delay;
 pub mod disco;
 pub mod hats;
@@ -24,7 +23,7 @@ pub mod stanza_id;
 pub mod vcard;
 
 use bytes::Bytes;
-use entity::{Extension, Extensions};
+use entity::{Commanded, Extension, Extensions};
 use store::ArchiveId;
 use xmpp::{BareJid, Element, Stanza, StanzaCondition, StanzaError};
 
@@ -32,6 +31,12 @@ use crate::Room;
 
 /// The extensions of a room, in order.
 pub static EXTENSIONS: Extensions<Room> = Extensions::new(LIST);
+
+impl Commanded for Room {
+    fn extensions() -> &'static Extensions<Self> {
+        &EXTENSIONS
+    }
+}
 
 const LIST: &[Extension<Room>] = &[
     muc::EXTENSION,
@@ -45,7 +50,7 @@ const LIST: &[Extension<Room>] = &[
     archive::SEARCH,
     affiliation_versions::EXTENSION,
     Extension::DISCO,
-    commands::EXTENSION,
+    Extension::COMMANDS,
     hats::EXTENSION,
     register::EXTENSION,
     ping::EXTENSION,
