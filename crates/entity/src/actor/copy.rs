@@ -48,7 +48,7 @@ impl Copied {
     }
 }
 
-/// Who keeps the copies that an entity has gone on from, until another standby has one.
+/// Who keeps copies until another standby has one: those that an entity has gone on from, and that of the standby before.
 #[derive(Default)]
 pub(super) struct Former {
     members: Arc<Mutex<Vec<MemberId>>>,
@@ -74,6 +74,11 @@ pub(super) struct Formers<'a> {
 }
 
 impl Formers<'_> {
+    /// Keeps in mind who had the copy before.
+    fn keep(self, standby: Option<MemberId>) {
+        lock(self.members).extend(standby);
+    }
+
     /// What the keeper confirms when it has a copy: former ones may be forgotten then.
     fn receipt(self, route: &Route, keeper: MemberId, epoch: Epoch) -> Option<Receipt> {
         let mut members = std::mem::take(&mut *lock(self.members));
@@ -135,11 +140,12 @@ pub(super) fn after_turn<E: Entity>(
         (Mirror::Whole(state), _) => {
             let whole = state.len();
             *copied = Some(Copied { at: keeper, whole, changes: 0, bytes: 0, void: false });
+            // A former standby keeps the only copy until another one has it.
+            former.keep(before.map(|before| before.member));
             let confirms = former.receipt(route, keeper.member, cx.fence.epoch);
             also_for(confirms, cx, |cx| {
                 tell(route, keeper.member, CopyWord::Whole(state), cx);
             });
-            forget(route, before.filter(|before| before.member != keeper.member), cx);
         }
         (Mirror::Change(change), Some(known)) if !anew => {
             (known.changes, known.bytes) = (known.changes + 1, known.bytes + change.len());

@@ -71,7 +71,8 @@ impl Told {
     pub(super) fn take(&mut self, word: CopyWord) {
         match word {
             CopyWord::Kept { epoch, whole, changes, by } => {
-                self.add(Copy { epoch, whole, changes });
+                let older = |it: &Copy| it.epoch < epoch;
+                self.insert(Copy { epoch, whole, changes }, older);
                 self.by.extend(by);
             }
             CopyWord::Claim(what) => self.claims.push(what),
@@ -79,9 +80,15 @@ impl Told {
         }
     }
 
-    /// Adds a copy; the newest is the first.
+    /// Adds the new owner's own copy. It was the last standby: of one epoch, others have what it was not given yet.
     pub(super) fn add(&mut self, copy: Copy) {
-        let at = self.copies.iter().position(|it| it.epoch < copy.epoch);
+        let epoch = copy.epoch;
+        self.insert(copy, |it| it.epoch <= epoch);
+    }
+
+    /// The newest is the first.
+    fn insert(&mut self, copy: Copy, is_older: impl Fn(&Copy) -> bool) {
+        let at = self.copies.iter().position(is_older);
         self.copies.insert(at.unwrap_or(self.copies.len()), copy);
     }
 }
@@ -136,5 +143,8 @@ mod tests {
         }
         let epochs: Vec<u64> = told.copies.iter().map(|copy| copy.epoch.0).collect();
         assert_eq!(epochs, [3, 3, 2, 1]);
+        let own = Copy { epoch: Epoch(3), whole: bytes("own"), changes: vec![] };
+        told.add(own.clone());
+        assert_eq!((told.copies[0].clone(), told.copies.len()), (own, 5));
     }
 }

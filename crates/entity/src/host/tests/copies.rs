@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use cluster::ClusterUuid;
 use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo};
 use proto::{CopyId, CopyWord};
+use tokio::sync::watch;
 
 use super::*;
 
@@ -70,12 +71,13 @@ struct World {
     ways: Rc<Ways>,
     name: String,
     plan: Plan,
+    plans: watch::Sender<Arc<Plan>>,
 }
 
 impl World {
     fn play<F: Future<Output = ()>>(act: impl FnOnce(Self) -> F) {
         let plan = plan();
-        let handle = PlanHandle::fixed(plan.clone());
+        let (plans, handle) = PlanHandle::changing(plan.clone());
         Stage::play_with(handle, |stage, inbox| {
             let ways = Rc::new(Ways { host: Rc::clone(&stage.host), caught: RefCell::default() });
             let host = Rc::clone(&ways) as Rc<dyn LocalHost>;
@@ -83,8 +85,18 @@ impl World {
             actix_rt::spawn(receive);
             actix_rt::spawn(flush);
             stage.host.plan_changed();
-            act(Self { stage, ways, name: somebody_here(&plan), plan })
+            act(Self { stage, ways, name: somebody_here(&plan), plan, plans })
         });
+    }
+
+    /// Another member is the standby of all that lives here.
+    fn becomes_standby(&self, member: MemberId) {
+        let mut plan = self.plan.clone();
+        let own = plan.ownerships().filter(|(_, held)| held.owner == HERE);
+        let standbys = own.map(|(shard, _)| (shard, Some(member))).collect();
+        plan.apply(plan.index() + 1, Entry::SetStandby(standbys)).unwrap();
+        self.plans.send_replace(Arc::new(plan));
+        self.stage.host.plan_changed();
     }
 
     /// Everybody has said what there is.
@@ -176,6 +188,24 @@ fn what_is_handed_over_stays_where_it_was_until_there_is_another_copy() {
         receipt.expect("somebody waits").release();
         let (to, word, _) = world.says().await;
         assert_eq!((to, word), (FORMER, CopyWord::Forget));
+    });
+}
+
+#[test]
+fn a_standby_keeps_its_copy_until_the_next_one_has_it() {
+    World::play(|world| async move {
+        world.all_have_spoken();
+        world.stage.says(&world.name, "one");
+        let (to, word, _) = world.says().await;
+        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        world.becomes_standby(FORMER);
+        let (to, word, receipt) = world.says().await;
+        assert_eq!((to, word), (FORMER, whole_of(1)));
+        world.stage.hears_now().await;
+        assert!(world.ways.caught.borrow().is_empty(), "the copy before stays");
+        receipt.expect("somebody waits").release();
+        let (to, word, _) = world.says().await;
+        assert_eq!((to, word), (STANDBY, CopyWord::Forget));
     });
 }
 
