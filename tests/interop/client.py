@@ -7,7 +7,7 @@ import slixmpp
 from server import PASSWORD
 
 # Long enough for a busy machine; where all is well nobody waits for its end.
-PATIENCE = 60
+PATIENCE = 120
 PLUGINS = """
     xep_0012 xep_0030 xep_0048 xep_0049 xep_0054 xep_0059 xep_0082 xep_0092 xep_0115 xep_0184 xep_0191 xep_0198
     xep_0199 xep_0202 xep_0203 xep_0280 xep_0297 xep_0313 xep_0333 xep_0334 xep_0352 xep_0359
