@@ -40,12 +40,17 @@ pub struct Trial<E: Entity> {
     counter: u64,
     /// Writes whose answer a test holds back; none: they are answered at once.
     held: Option<Vec<Effect<E>>>,
+    /// Answers to reads that a test holds back; none: they come at once.
+    late: Option<Vec<Late<E>>>,
     /// Another member keeps the second copy.
     pub has_standby: bool,
     /// The store takes what is to be kept.
     pub can_keep: bool,
     member: MemberId,
 }
+
+/// What follows an answer.
+type Late<E> = Box<dyn FnOnce(&mut Trial<E>)>;
 
 /// What a turn has led to ([`Trial::play`]).
 pub struct Played {
@@ -99,6 +104,7 @@ impl<E: Entity> Trial<E> {
             sent: Vec::new(),
             counter: 0,
             held: None,
+            late: None,
             has_standby: false,
             can_keep: true,
             member: MemberId(1),
@@ -238,6 +244,19 @@ impl<E: Entity> Trial<E> {
         std::mem::take(&mut self.sent)
     }
 
+    /// From now on what is read is what the store has then, but is not told until [`Trial::let_answers_go`].
+    pub fn hold_answers(&mut self) {
+        self.late = Some(Vec::new());
+    }
+
+    /// What was read is told, in order; what follows.
+    pub fn let_answers_go(&mut self) -> Vec<Envelope> {
+        for answer in self.late.take().unwrap_or_default() {
+            answer(self);
+        }
+        std::mem::take(&mut self.sent)
+    }
+
     /// As at the end of a turn where another member keeps the second copy.
     pub fn mirror(&mut self, anew: bool) -> (Mirror, Vec<Envelope>) {
         self.has_standby = true;
@@ -266,8 +285,9 @@ impl<E: Entity> Trial<E> {
     }
 
     fn doze(&mut self) {
-        // While a write is held back, its answer is awaited.
-        if self.drowsy && self.entity.is_settled() && self.held.is_none() {
+        // While something is held back, an answer is awaited.
+        let awaits = self.held.is_some() || self.late.is_some();
+        if self.drowsy && self.entity.is_settled() && !awaits {
             self.nap();
         }
     }
@@ -367,7 +387,13 @@ impl<E: Entity> Trial<E> {
             }
             Effect::Read(ReadCall { call, then, cause }) => {
                 let answer = self.runtime.block_on(call(&*self.store, self.fence));
-                self.turn(cause, |entity, cx| then(entity, cx, answer));
+                let follow = move |trial: &mut Self| {
+                    trial.turn(cause, |entity, cx| then(entity, cx, answer));
+                };
+                match &mut self.late {
+                    Some(late) => late.push(Box::new(follow)),
+                    None => follow(self),
+                }
             }
             Effect::SetTimer(timer, after) => {
                 self.timers.insert(timer, self.now.elapsed + after);

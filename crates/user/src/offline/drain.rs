@@ -30,6 +30,8 @@ pub(super) struct Drain {
     /// What the client does not have yet: id and size.
     under_way: VecDeque<(u64, usize)>,
     reading: bool,
+    /// Since it is read something was stored that may not be in what comes.
+    missed: bool,
     /// Nothing is stored behind what was handed on: new messages may go straight to the session.
     caught_up: bool,
 }
@@ -49,6 +51,7 @@ pub fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
         after: None,
         under_way: VecDeque::new(),
         reading: false,
+        missed: false,
         caught_up: false,
     });
     go_on(user, cx);
@@ -119,7 +122,8 @@ pub(crate) fn go_on_with(
     let DrainSnapshot { after, under_way, caught_up } = drain;
     let size = |size| usize::try_from(size).unwrap_or(usize::MAX);
     let under_way = under_way.into_iter().map(|(id, bytes)| (id, size(bytes))).collect();
-    user.offline.drain = Some(Drain { session, after, under_way, reading: false, caught_up });
+    let (reading, missed) = (false, false);
+    user.offline.drain = Some(Drain { session, after, under_way, reading, missed, caught_up });
     go_on(user, cx);
 }
 
@@ -131,6 +135,7 @@ fn has_changed(user: &mut User, session: u64) {
 /// Reads on where there is something to read and room for it.
 pub(super) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
     let Some(drain) = &mut user.offline.drain else { return };
+    drain.missed = drain.reading;
     let room = WINDOW.saturating_sub(drain.under_way.len());
     let bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
     if drain.reading || drain.caught_up || room == 0 || bytes >= WINDOW_BYTES {
@@ -166,6 +171,7 @@ fn hand_on(
         return;
     };
     drain.reading = false;
+    let missed = std::mem::take(&mut drain.missed);
     let mut bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
     let (mut all, mut unreadable) = (rows.len() < asked, Vec::new());
     for row in rows {
@@ -185,14 +191,14 @@ fn hand_on(
         cx.tell(route.clone(), Body::User(word));
     }
     // With a write under way its answer reads on.
-    drain.caught_up = all && in_flight == 0;
+    drain.caught_up = all && in_flight == 0 && !missed;
     let waits = all || !drain.under_way.is_empty();
     if drain.caught_up && drain.under_way.is_empty() {
         user.offline.drain = None;
     }
     has_changed(user, session);
     drop_unreadable(user, &unreadable, cx);
-    if !waits {
+    if !waits || missed {
         go_on(user, cx);
     }
 }

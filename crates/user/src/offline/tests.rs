@@ -256,6 +256,21 @@ fn a_long_store_goes_out_a_few_at_a_time_and_in_order() {
     assert!(stage.trial.entity.offline.may_sleep());
 }
 
+// It was not among what was read, and nothing is in flight any more when that comes.
+#[test]
+fn what_is_stored_while_the_store_is_read_goes_out_too() {
+    let mut stage = Stage::new();
+    stage.gets(&chat("one"));
+    let session = stage.bind("r");
+    stage.trial.hold_answers();
+    assert!(late(&stage.says(session, "<presence/>")).is_empty());
+    assert!(stage.gets(&chat("two")).is_empty());
+    let sent = stage.trial.let_answers_go();
+    assert_eq!(late(&stage.told(sent)), ["one", "two"]);
+    stage.hears(taken(session));
+    assert_eq!(stage.gets(&chat("three")), ["r: three"]);
+}
+
 #[test]
 fn large_messages_go_out_one_by_one() {
     let mut stage = Stage::new();
