@@ -90,6 +90,16 @@ enum Fate {
     Moved,
 }
 
+/// What lived on each arbiter of a shard.
+type Handed = Vec<(ArbiterHandle, Vec<EntitySnapshot>)>;
+
+/// What may live in a shard that is to come to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lives {
+    Nothing,
+    Anything,
+}
+
 /// Why a shard stays.
 #[derive(Debug, thiserror::Error)]
 enum Stays {
@@ -171,8 +181,8 @@ struct Leaving<'a> {
     ground: &'a Ground,
     shard: Shard,
     fate: watch::Receiver<Fate>,
-    /// What was handed over from each arbiter, until it is known what becomes of it, and by which epoch it lived here.
-    handed: Vec<(ArbiterHandle, Vec<EntitySnapshot>)>,
+    /// What was handed over, until it is known what becomes of it, and by which epoch it lived here.
+    handed: Handed,
     epoch: Epoch,
     /// Since when nothing new is let in.
     closed: Instant,
@@ -214,20 +224,12 @@ impl Leaving<'_> {
         to: MemberId,
         moved: MoveId,
     ) -> Result<(), Stays> {
-        self.come_to_rest(resting).await?;
-        self.settle().await?;
-        let (mut entities, mut handed) = (Vec::new(), Vec::new());
-        for arbiter in self.arbiters() {
-            let part = self.part();
-            let taken = on(arbiter, async move |host: &Host| host.take_snapshots(part)).await;
-            let taken = taken.unwrap_or_default();
-            for entity in &taken {
-                entities.push(entity.encode().ok_or(Stays::Unwritable)?);
-            }
-            handed.push((arbiter.clone(), taken));
-        }
-        self.handed = handed;
         self.epoch = self.ground.peers.plan().latest().epoch_of(self.shard).unwrap_or_default();
+        self.handed = self.come_to_rest(resting).await?;
+        self.settle().await?;
+        let entities = self.handed.iter().flat_map(|(_, taken)| taken);
+        let entities: Option<Vec<_>> = entities.map(EntitySnapshot::encode).collect();
+        let entities = entities.ok_or(Stays::Unwritable)?;
         if entities.is_empty() {
             // Whatever lived here goes on from its rows.
             return Ok(());
@@ -235,23 +237,22 @@ impl Leaving<'_> {
         Ok(self.ground.hands.hand(to, moved, entities).await?)
     }
 
-    /// Freezes what lives in the shard, with nothing before it.
-    async fn come_to_rest(&mut self, resting: &tokio::sync::Mutex<()>) -> Result<(), Stays> {
+    /// What lives in the shard, frozen, with nothing before it.
+    async fn come_to_rest(&mut self, resting: &tokio::sync::Mutex<()>) -> Result<Handed, Stays> {
+        // Nobody waits for a shard in which nothing lives, and it waits for nobody.
+        if let Some(nothing) = self.rest(Lives::Nothing).await {
+            return Ok(nothing);
+        }
         for attempt in 0..ATTEMPTS {
             let one_at_a_time = resting.lock().await;
             // Whoever was called off while he waited must not keep others waiting.
             if *self.fate.borrow() != Fate::Unknown {
                 return Err(Stays::CalledOff);
             }
-            self.closed = Instant::now();
-            self.ground.router.close(self.shard);
-            let rest = self.arbiters().map(|arbiter| freeze(arbiter, self.part()));
-            let rest = join_all(rest).await.into_iter().all(|rest| rest);
-            if rest {
-                return Ok(());
+            if let Some(taken) = self.rest(Lives::Anything).await {
+                return Ok(taken);
             }
             drop(one_at_a_time);
-            self.go_on().await;
             // Another member's shard may have waited for this one: they are not to meet again.
             let odd = u32::from(self.shard.number() % 7);
             sleep(Duration::from_millis(10) * (attempt + 1) * (odd + 1)).await;
@@ -259,21 +260,55 @@ impl Leaving<'_> {
         Err(Stays::Restless)
     }
 
-    /// Waits until what the shard has sent has arrived and what it has written is kept.
+    /// Lets nothing new in, and freezes what lives here; where it is restless, all goes on.
+    async fn rest(&mut self, lives: Lives) -> Option<Handed> {
+        self.closed = Instant::now();
+        self.ground.router.close(self.shard);
+        // What is on its way into the shard comes first: whoever has sent it sends the next elsewhere.
+        let let_in = timeout(REST.turns, self.ground.router.has_let_in_all()).await;
+        let taken = match let_in {
+            Ok(true) => join_all(self.freezing(lives)).await.into_iter().collect(),
+            Ok(false) | Err(_) => None,
+        };
+        if taken.is_none() {
+            self.go_on().await;
+        }
+        taken
+    }
+
+    fn freezing(
+        &self,
+        lives: Lives,
+    ) -> Vec<impl Future<Output = Option<(ArbiterHandle, Vec<EntitySnapshot>)>> + use<>> {
+        let mut fences: BTreeMap<u16, Vec<Fence>> = BTreeMap::new();
+        for bucket in buckets(self.shard) {
+            let arbiter = self.ground.router.arbiter_of(bucket).0;
+            fences.entry(arbiter).or_default().push(Fence { bucket, epoch: self.epoch });
+        }
+        let arbiter = |number: u16| self.ground.arbiters.get(usize::from(number)).cloned();
+        let part = self.part();
+        fences
+            .into_iter()
+            .filter_map(|(number, fences)| Some((arbiter(number)?, fences)))
+            .map(|(arbiter, fences)| async move {
+                let freeze = async move |host: &Host| freeze(host, (part, lives), fences).await;
+                let taken = on(&arbiter, freeze).await.flatten()?;
+                Some((arbiter, taken))
+            })
+            .collect()
+    }
+
+    /// Waits until what the shard has sent has arrived.
     async fn settle(&self) -> Result<(), Stays> {
-        let arrived = timeout(ARRIVAL, self.ground.router.sent_all(self.shard)).await;
-        arrived.map_err(|_| Stays::Unsent)?;
-        let plan = self.ground.peers.plan().latest();
-        let Some(epoch) = plan.epoch_of(self.shard) else { return Err(Stays::CalledOff) };
-        let writing = buckets(self.shard).filter_map(|bucket| {
-            let number = usize::from(self.ground.router.arbiter_of(bucket).0);
-            let arbiter = self.ground.arbiters.get(number)?;
-            let fence = Fence { bucket, epoch };
-            Some(on(arbiter, async move |host: &Host| host.written(fence).await))
-        });
-        match timeout(ARRIVAL, join_all(writing)).await {
-            Ok(written) if written.iter().all(|written| *written == Some(true)) => Ok(()),
-            _ => Err(Stays::Unsent),
+        let router = &self.ground.router;
+        let arrived = async {
+            router.sent_all(self.shard).await;
+            // Others of this member's have taken theirs too: what is sent from elsewhere comes behind.
+            self.handed.iter().all(|(_, taken)| taken.is_empty()) || router.has_let_in_all().await
+        };
+        match timeout(ARRIVAL, arrived).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Stays::Unsent),
         }
     }
 
@@ -288,14 +323,16 @@ impl Leaving<'_> {
 
     /// It is somebody else's: what waited goes there, and what was handed over stays here as a copy.
     async fn leave(&mut self) {
-        let epoch = self.epoch;
-        for (arbiter, handed) in std::mem::take(&mut self.handed) {
-            on(&arbiter, async move |host: &Host| host.keep_copies(handed, epoch)).await;
-        }
-        for arbiter in self.arbiters() {
-            let part = self.part();
-            on(arbiter, async move |host: &Host| router::local::route(host.release(part))).await;
-        }
+        let (part, epoch) = (self.part(), self.epoch);
+        let leaving =
+            std::mem::take(&mut self.handed).into_iter().map(|(arbiter, handed)| async move {
+                let leave = async move |host: &Host| {
+                    host.keep_copies(handed, epoch);
+                    router::local::route(host.release(part));
+                };
+                on(&arbiter, leave).await
+            });
+        join_all(leaving).await;
         self.ground.router.open(self.shard);
     }
 
@@ -326,13 +363,23 @@ fn buckets(shard: Shard) -> impl Iterator<Item = Bucket> {
     (first..first + each).filter_map(Bucket::new)
 }
 
-/// Freezes a part with nothing before it; what slipped in is acted on first.
-async fn freeze(arbiter: &ArbiterHandle, part: Part) -> bool {
-    let frozen = on(arbiter, async move |host: &Host| {
-        let rests = host.freeze(part, REST).await.is_ok();
-        rests && host.is_nothing_held_back(part)
-    });
-    frozen.await.unwrap_or(false)
+/// Freezes a part with nothing before it, and waits until what it has written is kept; what lives in it then.
+async fn freeze(
+    host: &Host,
+    (part, lives): (Part, Lives),
+    fences: Vec<Fence>,
+) -> Option<Vec<EntitySnapshot>> {
+    if lives == Lives::Nothing && !host.is_empty(part) {
+        return None;
+    }
+    host.freeze(part, REST).await.ok()?;
+    // What slipped in is acted on first.
+    if !host.is_nothing_held_back(part) {
+        return None;
+    }
+    let written = join_all(fences.into_iter().map(|fence| host.written(fence)));
+    let written = timeout(ARRIVAL, written).await.ok()?;
+    written.into_iter().all(|written| written).then(|| host.take_snapshots(part))
 }
 
 /// Has the host of an arbiter do something; none where the arbiter or its host has ended.

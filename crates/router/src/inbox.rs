@@ -7,15 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proto::{Announced, Envelope, MemberId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::link::sender::Departure;
 use crate::local::Refusal;
 
 /// What another thread tells an arbiter.
 pub(crate) enum Post {
-    /// Envelopes, from a thread of this member or from another member.
+    /// Envelopes from a thread of this member that is no arbiter.
     Envelopes(Vec<Envelope>),
+    /// Envelopes from another arbiter or member, which were let into the shards that they are for: they go in, though those
+    /// may have been closed since. What the same ones send now goes another way, and must not be there before them.
+    LetIn(Vec<Envelope>),
+    /// To hand on what this arbiter has for others, and to say so: all that came before has been taken then.
+    HandOn(oneshot::Sender<()>),
     /// Envelopes that this arbiter sent and that are to find another way, by a plan of at least this index.
     Again(Vec<(Departure, u64)>),
     /// An envelope that this arbiter sent and that must be answered.
@@ -32,9 +37,13 @@ impl Post {
     /// What it counts against the bound.
     fn len(&self) -> usize {
         match self {
-            Self::Envelopes(batch) => batch.len(),
+            Self::Envelopes(batch) | Self::LetIn(batch) => batch.len(),
             Self::Again(batch) => batch.len(),
-            Self::Refused(..) | Self::Gone(_) | Self::Announced(_) | Self::Look => 0,
+            Self::HandOn(_)
+            | Self::Refused(..)
+            | Self::Gone(_)
+            | Self::Announced(_)
+            | Self::Look => 0,
         }
     }
 }
@@ -65,7 +74,25 @@ impl Inbox {
     }
 
     /// Puts a batch into the queue; gives back what does not fit.
-    pub fn push(&self, mut batch: Vec<Envelope>) -> Vec<Envelope> {
+    pub fn push(&self, batch: Vec<Envelope>) -> Vec<Envelope> {
+        let (batch, mut refused) = self.fit(batch);
+        if let Some(Post::Envelopes(lost)) = self.tell(Post::Envelopes(batch)) {
+            refused.extend(lost);
+        }
+        refused
+    }
+
+    /// The same, of what was [let in](Post::LetIn).
+    pub(crate) fn let_in(&self, batch: Vec<Envelope>) -> Vec<Envelope> {
+        let (batch, mut refused) = self.fit(batch);
+        if let Some(Post::LetIn(lost)) = self.tell(Post::LetIn(batch)) {
+            refused.extend(lost);
+        }
+        refused
+    }
+
+    /// What there is room for, and the rest.
+    fn fit(&self, mut batch: Vec<Envelope>) -> (Vec<Envelope>, Vec<Envelope>) {
         let room = Self::CAPACITY.saturating_sub(self.waiting.load(Ordering::Relaxed));
         let mut refused = Vec::new();
         if batch.len() > room {
@@ -82,10 +109,7 @@ impl Inbox {
                 })
                 .collect();
         }
-        if let Some(Post::Envelopes(lost)) = self.tell(Post::Envelopes(batch)) {
-            refused.extend(lost);
-        }
-        refused
+        (batch, refused)
     }
 
     /// Puts a word into the queue, whatever its length; gives it back when the arbiter has ended, as it does when
@@ -98,6 +122,14 @@ impl Inbox {
             self.waiting.fetch_sub(length, Ordering::Relaxed);
         }
         lost
+    }
+
+    /// Resolves when the arbiter has taken all that is in the queue now, and has handed on what it has for others; an error
+    /// where it may not act, or has ended.
+    pub(crate) fn has_handed_on(&self) -> oneshot::Receiver<()> {
+        let (done, heard) = oneshot::channel();
+        self.tell(Post::HandOn(done));
+        heard
     }
 
     /// Whether there is room for another stanza.

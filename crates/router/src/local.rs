@@ -554,17 +554,7 @@ impl Local {
             self.retry(&links);
             self.flush_departing(&links);
         }
-        let arbiters = self.outgoing.borrow().len();
-        for index in 0..arbiters {
-            let batch = std::mem::take(&mut self.outgoing.borrow_mut()[index]);
-            if batch.is_empty() {
-                continue;
-            }
-            let arbiter = ArbiterId(u16::try_from(index).unwrap_or(u16::MAX));
-            for envelope in self.router.push(arbiter, batch) {
-                self.host.refuse(envelope, Refusal::Full);
-            }
-        }
+        self.hand_on();
         for word in self.announced.take() {
             self.router.tell_all(|| Post::Announced(word));
         }

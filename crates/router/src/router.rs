@@ -291,6 +291,24 @@ impl Router {
         word.fetch_or(bit, Ordering::SeqCst);
     }
 
+    /// Waits until all that was let in before shards were [closed](Self::close) has been taken by the arbiters that it is
+    /// for. Says whether it has: not where this member may not act.
+    pub async fn has_let_in_all(&self) -> bool {
+        if let Some(links) = self.links() {
+            links.finish_deliveries();
+        }
+        // First what each has for the others goes into their inboxes, then all that is in there is taken.
+        for _ in 0..2 {
+            let heard: Vec<_> = self.shared.inboxes.iter().map(Inbox::has_handed_on).collect();
+            for heard in heard {
+                if heard.await.is_err() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// What waits for a shard goes on.
     pub fn open(&self, shard: Shard) {
         let (word, bit) = self.closed(shard);
@@ -383,8 +401,10 @@ impl Router {
         }
         let mut refused = Vec::new();
         for envelope in envelopes {
-            let arbiter = match self.place(&envelope.to) {
-                Place::Here(arbiter) => arbiter,
+            let arbiter = match self.locate(&envelope.to) {
+                (Place::Here(arbiter), _) => arbiter,
+                // Always the same one, whoever owns the shard: what waits there for its way is passed by nothing.
+                (_, Some(bucket)) => self.arbiter_of(bucket),
                 // Any arbiter can find out what to say to it.
                 _ => ArbiterId(0),
             };
@@ -394,11 +414,25 @@ impl Router {
     }
 
     /// Puts a batch into an arbiter's inbox; gives back what does not fit.
-    pub(crate) fn push(&self, arbiter: ArbiterId, batch: Vec<Envelope>) -> Vec<Envelope> {
+    fn push(&self, arbiter: ArbiterId, batch: Vec<Envelope>) -> Vec<Envelope> {
+        self.put(arbiter, batch, Inbox::push)
+    }
+
+    /// The same, of what was let into the shards that it is for.
+    pub(crate) fn let_in(&self, arbiter: ArbiterId, batch: Vec<Envelope>) -> Vec<Envelope> {
+        self.put(arbiter, batch, Inbox::let_in)
+    }
+
+    fn put(
+        &self,
+        arbiter: ArbiterId,
+        batch: Vec<Envelope>,
+        put: impl FnOnce(&Inbox, Vec<Envelope>) -> Vec<Envelope>,
+    ) -> Vec<Envelope> {
         let Some(inbox) = self.shared.inboxes.get(usize::from(arbiter.0)) else {
             return batch;
         };
-        let refused = inbox.push(batch);
+        let refused = put(inbox, batch);
         if !refused.is_empty() {
             self.shared.refused.add(refused.len() as u64);
         }
@@ -445,3 +479,6 @@ impl Router {
         self.shared.refused.get()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,11 @@ impl Host {
         HERE.set(Rc::downgrade(self));
     }
 
+    /// Whether nothing lives in a part.
+    pub fn is_empty(&self, part: Part) -> bool {
+        self.entities(part).is_empty() && !self.is_shut(part)
+    }
+
     /// The entities of a part that are in memory.
     pub fn entities(&self, part: Part) -> Vec<Route> {
         self.table.borrow().keys().filter(|route| self.is_in(route, part)).cloned().collect()
@@ -184,7 +189,8 @@ impl Host {
             let busy = standings.iter().filter(|standing| standing.busy).count();
             let settled = standings.iter().all(|standing| standing.settled)
                 || started.elapsed() >= patience.receipts;
-            if busy == 0 && !passed && settled && self.close(part).await {
+            let complete = !self.is_shut(part);
+            if busy == 0 && !passed && settled && complete && self.close(part).await {
                 return Ok(());
             }
             if started.elapsed() >= patience.turns {
@@ -334,6 +340,11 @@ impl Host {
             (_, Part::Whole) => true,
             (_, Part::Shard(shard)) => self.desk.router.bucket(key).shard() == shard,
         }
+    }
+
+    /// Whether what lives there is still on its way here from second copies: there is more than what is in memory.
+    fn is_shut(&self, part: Part) -> bool {
+        matches!(part, Part::Shard(shard) if self.goes_on_from_copies(shard))
     }
 
     fn with_hold<T>(&self, part: Part, act: impl FnOnce(&mut Hold) -> T) -> Option<T> {

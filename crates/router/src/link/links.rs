@@ -247,7 +247,7 @@ impl Links {
 
     fn hand_out(&self, batches: &mut Vec<(ArbiterId, Vec<Envelope>)>) {
         for (arbiter, batch) in batches.drain(..) {
-            self.router.tell(arbiter, Post::Envelopes(batch));
+            self.router.tell(arbiter, Post::LetIn(batch));
         }
     }
 
@@ -282,6 +282,14 @@ impl Links {
         }
         if let Some(receipt) = arrival.envelope.receipt.take() {
             receipt.release();
+        }
+    }
+
+    /// Waits until whatever is being delivered is: of each lane one frame at a time is.
+    pub(crate) fn finish_deliveries(&self) {
+        let peers: Vec<Arc<Peer>> = self.peers().values().cloned().collect();
+        for lane in peers.iter().flat_map(|peer| &peer.lanes) {
+            drop(lane.into());
         }
     }
 

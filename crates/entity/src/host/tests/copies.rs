@@ -238,3 +238,19 @@ fn whoever_waits_for_a_copy_that_found_no_way_waits_for_what_comes_in_its_place(
         assert_eq!(ledger.standing().handled, 1);
     });
 }
+
+// Else nothing would be handed over, and the copies would be asked for by nobody.
+#[test]
+fn a_shard_does_not_come_to_rest_before_what_lived_in_it_is_back_from_its_copies() {
+    World::play(|world| async move {
+        let (host, part) = (&world.stage.host, world.stage.part(&world.name));
+        let none = Patience { turns: Duration::ZERO, receipts: Duration::ZERO };
+        assert!(!host.is_empty(part));
+        host.freeze(part, none).await.unwrap_err();
+        let (epoch, whole, by) = (Epoch(1), vec![5].into(), Some(FORMER));
+        world.is_told(CopyWord::Kept { epoch, whole, changes: vec![], by });
+        world.all_have_spoken();
+        host.freeze(part, PATIENCE).await.unwrap();
+        assert_eq!(host.take_snapshots(part).len(), 1);
+    });
+}

@@ -318,3 +318,37 @@ fn a_copy_that_finds_no_way_goes_back_to_whoever_gives_it() {
     assert_eq!((heard[0].0, heard[0].2.as_str()), (nobody, "NoOwner"));
     assert_eq!(ledger.standing().handled, 0, "it is not kept");
 }
+
+// Whoever has sent it sends the next to the new owner: so it must not wait here until the shard has moved.
+#[test]
+fn what_was_let_into_a_shard_goes_in_though_it_has_been_closed_since() {
+    let world = World::new();
+    let people = people();
+    let here = people.iter().find(|jid| world.owner(jid) == MEMBERS[0]).unwrap();
+    let shard = world.plan.hash_key().bucket(&here.bare()).shard();
+    let envelope = |seq, id: &str| {
+        let kind = Kind::Message(MessageType::Chat);
+        let to = Some(here.clone());
+        let head = Head { kind, id: Some(id.into()), from: None, to, lang: None };
+        let origin = Origin::Client { session: 1, seq, part: 0 };
+        Envelope::new(
+            Route::User(here.bare()),
+            Body::Stanza(Stanza::new(head, "")),
+            origin,
+            Epoch(1),
+        )
+    };
+    let router = &world.routers[0];
+    // By another thread, before.
+    assert!(router.let_in(ArbiterId(0), vec![envelope(1, "one")]).is_empty());
+    router.close(shard);
+    let all = world.local.block_on(&world.runtime, async {
+        route(vec![envelope(2, "two")]);
+        router.has_let_in_all().await
+    });
+    let ids = |heard: Vec<Heard>| heard.into_iter().map(|it| it.2).collect::<Vec<_>>();
+    assert!(all);
+    assert_eq!(ids(world.heard.try_iter().collect()), ["one"]);
+    router.open(shard);
+    assert_eq!(ids(world.hears(1)), ["two"]);
+}
