@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proto::MemberId;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use xmpp::Shard;
 
 use super::net::Net;
@@ -94,6 +95,7 @@ pub(crate) async fn run(net: Net) {
     let mut plan = net.shared.plan.clone();
     let mut told: BTreeSet<(Shard, u64)> = BTreeSet::new();
     plan.mark_changed();
+    let mut asking = FuturesUnordered::new();
     loop {
         tokio::select! {
             changed = plan.changed() => {
@@ -102,7 +104,12 @@ pub(crate) async fn run(net: Net) {
                 }
                 told = tell(&net, told, &words);
             }
-            Some(first) = said.recv() => pass_on(&net, first, &mut said).await,
+            Some(first) = said.recv() => {
+                let words = gather(first, &mut said).await;
+                // Whoever waits to be told of the next moves does not wait for the answer.
+                asking.push(pass_on(&net, words));
+            }
+            Some(()) = asking.next() => {}
         }
     }
 }
@@ -133,14 +140,17 @@ fn tell(
     under_way
 }
 
-async fn pass_on(net: &Net, first: Word, said: &mut mpsc::Receiver<Word>) {
-    let mut words = vec![first];
-    while let Ok(Some(next)) = timeout(GATHER, said.recv()).await {
+async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
+    let (mut words, until) = (vec![first], Instant::now() + GATHER);
+    while words.len() < MAX_WAITING
+        && let Ok(Some(next)) = timeout_at(until, said.recv()).await
+    {
         words.push(next);
-        if words.len() >= MAX_WAITING {
-            break;
-        }
     }
+    words
+}
+
+async fn pass_on(net: &Net, words: Vec<Word>) {
     let (mut released, mut stay) = (Vec::new(), Vec::new());
     for word in words {
         match word {

@@ -146,6 +146,14 @@ impl Plan {
         self.members.values()
     }
 
+    /// Whether this move, away from this owner, is under way.
+    pub(crate) fn is_under_way(&self, MoveId { shard, since }: MoveId, owner: MemberId) -> bool {
+        let held = self.ownership(shard).filter(|held| held.owner == owner);
+        held.is_some_and(
+            |held| matches!(held.phase, Phase::Moving { since: at, .. } if at == since),
+        )
+    }
+
     /// All about one shard; none before the cluster begins.
     pub fn ownership(&self, shard: Shard) -> Option<&Ownership> {
         self.shards.get(usize::from(shard.number()))

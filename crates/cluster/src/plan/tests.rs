@@ -218,6 +218,18 @@ fn a_shard_moves_when_its_owner_lets_go() {
 }
 
 #[test]
+fn a_move_is_under_way_from_its_owner_until_it_is_called_off() {
+    let mut log = Log::of(&[ONE, TWO]);
+    let shard = log.of_member(ONE)[0];
+    let moved = log.prepare(shard, TWO);
+    assert!(log.0.is_under_way(moved, ONE) && !log.0.is_under_way(moved, TWO));
+    log.apply(Entry::Abort(vec![moved])).unwrap();
+    assert!(!log.0.is_under_way(moved, ONE));
+    let again = log.prepare(shard, TWO);
+    assert!(log.0.is_under_way(again, ONE) && !log.0.is_under_way(moved, ONE));
+}
+
+#[test]
 fn a_shard_that_moves_to_its_standby_is_kept_by_its_former_owner_until_another_one_is_named() {
     for drains in [false, true] {
         let mut log = Log::of(&[ONE, TWO, THREE]);

@@ -125,8 +125,8 @@ impl Group {
                 Ok(None)
             }
             Ask::Release { owner, mut moves } => {
-                let owns = |shard| self.plan.owner(shard).is_some_and(|(id, _)| id == owner);
-                moves.retain(|moved| owns(moved.shard));
+                // One that was called off meanwhile must not keep the others back: an entry is taken as a whole.
+                moves.retain(|moved| self.plan.is_under_way(*moved, owner));
                 Ok((!moves.is_empty()).then_some(Entry::Release(moves)))
             }
             Ask::CallOff { owner, moves } => {
