@@ -261,7 +261,8 @@ impl World {
             let at = usize::try_from(self.below(places)).unwrap();
             let other = self.another(at);
             let until = (now + self.below(4_000 * MS)).min(CALM);
-            match self.below(6) {
+            match self.below(7) {
+                6 => self.flap(now, until, (at, other)),
                 0 => {
                     self.schedule(now, Event::Fault(Fault::Die(at)));
                     self.schedule(until, Event::Fault(Fault::Start(at)));
@@ -289,6 +290,19 @@ impl World {
         }
         for at in 0..count {
             self.schedule(CALM, Event::Fault(Fault::Start(at)));
+        }
+    }
+
+    /// A way that comes and goes, sometimes in one direction alone.
+    fn flap(&mut self, from: u64, until: u64, (one, other): (usize, usize)) {
+        let mut now = from;
+        while now < until {
+            let end = (now + self.below(400 * MS)).min(until);
+            match self.below(3) {
+                0 => self.cut_between(now, end, &[(one, other)]),
+                _ => self.cut_between(now, end, &[(one, other), (other, one)]),
+            }
+            now = end + self.below(400 * MS);
         }
     }
 

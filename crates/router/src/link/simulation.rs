@@ -1,6 +1,6 @@
 //! Owns the simulation of links: one member sends to accounts that two others own by turns, over connections that
 //! chance delays, repeats, cuts, and stops in one direction, while processes die, or stand still and go on though they
-//! were expelled, and shards move. Deterministic: a seed is a history.
+//! were expelled, shards move, and the store forgets what no replica has. Deterministic: a seed is a history.
 //!
 //! What must hold: nothing confirmed is lost, nothing is done twice, what one sends another is done in order, and
 //! all is confirmed once the faults stop.
@@ -20,6 +20,9 @@ use super::sender::{Departure, Fate, Sender};
 use crate::held::{Held, Waiting};
 
 mod mover;
+mod store;
+
+use store::{Rows, Writing};
 
 /// Accounts, each in a bucket of its own.
 const ACCOUNTS: usize = 3;
@@ -66,6 +69,8 @@ struct Home {
     mail: [VecDeque<(Row, bool, Option<Receipt>)>; ACCOUNTS],
     /// What it knows to have come.
     seen: [Vec<Row>; ACCOUNTS],
+    /// What it has written that may be forgotten.
+    writing: [Writing; ACCOUNTS],
 }
 
 /// The sender's end of what leads to one process.
@@ -95,8 +100,8 @@ struct World {
     order: u64,
     ledgers: Vec<Arc<Ledger>>,
     sent: BTreeMap<u64, u64>,
-    /// What is durable: rows of each account, in order.
-    rows: [Vec<Row>; ACCOUNTS],
+    /// The store: rows of each account.
+    rows: [Rows; ACCOUNTS],
     faults: bool,
     mutant: Option<Mutant>,
 }
@@ -116,16 +121,19 @@ enum Mutant {
     Confirming,
     /// The store takes what a former owner writes.
     Fencing,
+    /// What is written counts as safe before a replica has it.
+    Waiting,
 }
 
 impl Mutant {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Barrier,
         Self::Resending,
         Self::Repeats,
         Self::TurningAway,
         Self::Confirming,
         Self::Fencing,
+        Self::Waiting,
     ];
 }
 
@@ -144,6 +152,7 @@ impl Home {
             receiver: Receiver::new(|| {}),
             mail: Default::default(),
             seen: Default::default(),
+            writing: Default::default(),
         }
     }
 }
@@ -205,7 +214,7 @@ impl World {
     fn step(&mut self) {
         self.now += Duration::from_micros(100);
         let home = self.chance.pick(2);
-        match self.chance.below(if self.faults { 26 } else { 20 }) {
+        match self.chance.below(if self.faults { 27 } else { 20 }) {
             0..4 if self.faults => self.say(),
             4..8 => self.send_frame(home),
             8..11 => self.take_frame(home),
@@ -224,6 +233,7 @@ impl World {
                 self.lines[home].stuck = ways;
             }
             25 => self.act_as_a_zombie(),
+            26 if self.chance.one_in(4) => self.fail_over(),
             _ => {}
         }
     }
@@ -305,7 +315,7 @@ impl World {
     /// What was answered with an error need not arrive.
     fn refused(&mut self, origin: Origin) {
         let Origin::Client { session, seq, .. } = origin else { return };
-        self.rows.iter().for_each(|rows| assert!(!rows.contains(&(session, seq))));
+        self.rows.iter().for_each(|rows| assert!(!rows.all().contains(&(session, seq))));
         self.sent.entry(u64::MAX).and_modify(|count| *count += 1).or_insert(1);
     }
 
@@ -369,29 +379,6 @@ impl World {
         }
     }
 
-    /// Accounts do some of what came.
-    fn act(&mut self, at: usize) {
-        for index in 0..ACCOUNTS {
-            for _ in 0..self.chance.below(4) {
-                self.act_on(at, index);
-            }
-        }
-    }
-
-    /// An account does what came first: makes it durable, then lets go of the receipt.
-    fn act_on(&mut self, at: usize, index: usize) {
-        let home = &mut self.homes[at];
-        let Some((row, again, receipt)) = home.mail[index].pop_front() else { return };
-        let known = home.seen[index].contains(&row) || (again && self.rows[index].contains(&row));
-        home.seen[index].push(row);
-        if !known || self.mutant == Some(Mutant::Repeats) {
-            self.rows[index].push(row);
-        }
-        if let Some(receipt) = receipt {
-            receipt.release();
-        }
-    }
-
     fn send_reply(&mut self, home: usize) {
         let line = &mut self.lines[home];
         if line.connected
@@ -433,13 +420,6 @@ impl World {
         }
         self.held.take_back(earlier);
         self.retry();
-    }
-
-    /// Nothing confirmed is lost.
-    fn is_durable(&self, origin: Origin) {
-        let Origin::Client { session, seq, .. } = origin else { panic!("a client's") };
-        let durable = self.rows.iter().any(|rows| rows.contains(&(session, seq)));
-        assert!(durable, "{origin:?} was confirmed and is nowhere");
     }
 
     fn connect(&mut self, home: usize) {
@@ -508,9 +488,7 @@ impl World {
     fn move_one(&mut self) {
         let index = self.chance.pick(ACCOUNTS);
         let from = self.plan.owners[index];
-        while !self.homes[from].mail[index].is_empty() {
-            self.act_on(from, index);
-        }
+        self.finish(from, index);
         let seen = std::mem::take(&mut self.homes[from].seen[index]);
         self.homes[1 - from].seen[index] = seen;
         self.plan.owners[index] = 1 - from;
@@ -528,17 +506,6 @@ impl World {
         self.zombies.push(std::mem::replace(&mut self.homes[home], Home::new(self.plan)));
     }
 
-    /// A process that was expelled does something of what it had: the store knows better.
-    fn act_as_a_zombie(&mut self) {
-        let (index, takes) = (self.chance.pick(ACCOUNTS), self.lacks(Mutant::Fencing));
-        let mail = self.zombies.iter_mut().find_map(|home| home.mail[index].pop_front());
-        let Some((row, _, receipt)) = mail else { return };
-        if takes {
-            self.rows[index].push(row);
-        }
-        receipt.into_iter().for_each(Receipt::release);
-    }
-
     /// In the end everything is there, once and in order.
     fn check(&self) {
         assert!(self.held.is_empty(), "something waits for ever");
@@ -548,7 +515,7 @@ impl World {
             assert!(!standing.faulty);
         }
         let mut count = self.sent.get(&u64::MAX).copied().unwrap_or(0);
-        for rows in &self.rows {
+        for rows in self.rows.iter().map(Rows::all) {
             count += rows.len() as u64;
             for from in 0..SENDERS {
                 let of: Vec<u64> =
@@ -571,10 +538,12 @@ fn plays_well(seed: u64, mutant: Option<Mutant>) -> bool {
     .is_ok()
 }
 
+/// `ROOKERY_SEED=7` plays one history again, `ROOKERY_SEEDS=2000` plays more.
 fn seeds() -> impl Iterator<Item = u64> {
-    match std::env::var("ROOKERY_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match number("ROOKERY_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..200,
+        None => 0..number("ROOKERY_SEEDS").unwrap_or(200),
     }
 }
 
