@@ -6,7 +6,7 @@ use cluster::plan::Status as MemberStatus;
 use super::quarters::{PATIENT, Quarters, Watched, is_ready, member, until, until_acts};
 use super::talk::{Count, Talk};
 use crate::redis::{Server, fixture, redis};
-use crate::stage::{Stage, is_trial};
+use crate::stage::Stage;
 
 /// Pairs of accounts; with three members most of them live on two.
 const PAIRS: [(&str, &str); 4] =
@@ -41,9 +41,6 @@ fn addresses(stages: &[&Stage]) -> Vec<std::net::SocketAddr> {
 
 #[test]
 fn a_member_is_drained_under_load_and_its_clients_go_on_elsewhere() {
-    if !is_trial() {
-        return;
-    }
     let Some((_server, quarters, mut stages)) = three() else { return };
     let talk = Talk::begin(&PAIRS, addresses(&[&stages[0], &stages[1], &stages[2]]));
     talk.go_on_for(200);
@@ -72,9 +69,6 @@ fn a_member_is_drained_under_load_and_its_clients_go_on_elsewhere() {
 
 #[test]
 fn a_member_that_gets_sigterm_gives_away_all_it_has() {
-    if !is_trial() {
-        return;
-    }
     let Some((_server, quarters, mut stages)) = three() else { return };
     let talk = Talk::begin(&PAIRS, addresses(&[&stages[0], &stages[1], &stages[2]]));
     talk.go_on_for(200);

@@ -44,13 +44,15 @@ struct Shared {
     all: usize,
     /// What was heard by all.
     heard: AtomicUsize,
-    /// What happened to clients, for whoever must find out why nothing comes.
+    /// What happened to clients, for whoever must find out why nothing comes, or not all.
     notes: Mutex<Vec<String>>,
+    begun: BootTime,
 }
 
 /// What became of one client's conversation.
 #[derive(Default)]
 struct Report {
+    name: String,
     said: usize,
     heard: Vec<usize>,
     /// It could not resume, and began anew.
@@ -80,6 +82,7 @@ impl Talk {
             all: pairs.len() * 2,
             heard: AtomicUsize::new(0),
             notes: Mutex::default(),
+            begun: BootTime::now(),
         });
         let both = pairs.iter().flat_map(|(one, other)| [(*one, *other), (*other, *one)]);
         let talker = |(number, (name, peer)): (usize, (&str, &str))| {
@@ -88,7 +91,7 @@ impl Talk {
                 name: name.to_owned(),
                 peer: peer.to_owned(),
                 at: number,
-                report: Report::default(),
+                report: Report { name: name.to_owned(), ..Report::default() },
                 unacknowledged: VecDeque::new(),
                 acknowledged: 0,
                 h: 0,
@@ -133,6 +136,7 @@ impl Talk {
         let mut count = Count::default();
         for pair in reports.chunks(2) {
             for (from, to) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
+                self.shared.notes.lock().unwrap().extend(to.misses(from.said));
                 count.add(from.said, &to.heard);
                 count.begun_anew += from.begun_anew;
                 count.bounced += from.bounced;
@@ -140,6 +144,17 @@ impl Talk {
         }
         let notes = self.shared.notes.lock().unwrap().join("\n");
         (count, notes)
+    }
+}
+
+impl Report {
+    /// Where what came differs from what was said.
+    fn misses(&self, said: usize) -> Option<String> {
+        let heard = &self.heard;
+        let at = (0..said).zip(heard).position(|(one, other)| one != *other);
+        let at = at.or_else(|| (heard.len() != said).then(|| heard.len().min(said)))?;
+        let around = &heard[at.saturating_sub(3)..(at + 20).min(heard.len())];
+        Some(format!("{} heard {around:?} at place {at} of {said}", self.name))
     }
 }
 
@@ -223,7 +238,8 @@ impl Talker {
     }
 
     fn note(&self, what: String) {
-        self.shared.notes.lock().unwrap().push(format!("{}: {what}", self.name));
+        let since = BootTime::now().since(self.shared.begun);
+        self.shared.notes.lock().unwrap().push(format!("{since:?} {}: {what}", self.name));
     }
 
     fn say(&mut self, client: &mut Client, number: usize) {
@@ -298,18 +314,22 @@ impl Talker {
             }
         };
         match self.resumption.clone() {
-            Some(id) => self.resume(&mut client, &id)?,
+            Some(id) => self.resume(&mut client, &id, address)?,
             None => self.bind(&mut client)?,
         }
         Some(client)
     }
 
-    fn resume(&mut self, client: &mut Client, id: &str) -> Option<()> {
+    fn resume(&mut self, client: &mut Client, id: &str, address: SocketAddr) -> Option<()> {
         client.send(format!("<resume xmlns='{SM}' h='{}' previd='{id}'/>", self.h));
         let answer = client.await_next().ok()??;
         match answer.name() {
             "resumed" => {
-                self.note(format!("resumed with {}", self.unacknowledged.len()));
+                let (last, own) = (self.report.heard.last(), self.unacknowledged.front());
+                self.note(format!(
+                    "resumed at {address} by {answer:?}; has heard {}, the last is {last:?}, {own:?} is not acknowledged",
+                    self.h
+                ));
                 self.acknowledge(&answer);
                 self.write_again(client);
                 Some(())

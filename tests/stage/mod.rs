@@ -222,15 +222,6 @@ fn guardian(dir: &Path, server: u32) -> Child {
         .unwrap()
 }
 
-/// Whether what is not always green yet is tried too (ARCHITECTURE.md, section 8): with `ROOKERY_TRIALS=1`.
-pub(crate) fn is_trial() -> bool {
-    let is_trial = std::env::var_os("ROOKERY_TRIALS").is_some();
-    if !is_trial {
-        println!("LEFT OUT: not always green yet; ROOKERY_TRIALS=1 tries it");
-    }
-    is_trial
-}
-
 /// An address that nothing listens on. Its port is below those that the system gives to whoever asks for any, so
 /// that it stays free until a server that must be told of it has started.
 pub(crate) fn free() -> SocketAddr {

@@ -19,7 +19,7 @@ use town::client::Login;
 
 use super::quarters::{Quarters, ask, member, until, until_acts};
 use crate::redis::{self, archive_of};
-use crate::stage::{PASSWORD, Stage, is_trial};
+use crate::stage::{PASSWORD, Stage};
 use counted::{Counted, Members};
 use occupant::{Occupant, ROOM, Record, Scene};
 
@@ -279,9 +279,6 @@ fn a_room_goes_on_for_all_who_are_inside_however_often_its_owner_dies() {
 
 #[test]
 fn a_room_full_of_people_is_handed_over_while_they_talk() {
-    if !is_trial() {
-        return;
-    }
     if !redis::fixture::is_there() {
         return;
     }
