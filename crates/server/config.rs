@@ -482,6 +482,7 @@ impl Config {
             listen: self.listen.s2s.clone(),
             listen_tls: self.listen.s2s_tls.clone(),
             name_servers: self.dns.servers.clone(),
+            trust_anchor: self.dns.trust_anchor.clone(),
             rules: self.s2s.clone(),
             limits: self.limits.enabled,
         })

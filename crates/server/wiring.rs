@@ -315,13 +315,15 @@ fn listening(config: &Config) -> web::Listen<'_> {
 
 /// What clients that speak HTTP find.
 fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Services {
-    let tls = tls.clone();
+    let (tls, keys) = (tls.clone(), tls.clone());
+    let certificate = move |domain: &str| Some(keys.key_of(domain)?.cert.first()?.to_vec());
     let open = config.domain.iter().filter(|domain| domain.registration == Admission::Open);
     web::clients::Services {
         config: config.web.clone(),
         domains: config.domain.iter().map(|domain| domain.name.clone()).collect(),
         open: open.map(|domain| domain.name.clone()).collect(),
         gate: Arc::new(Clients(gate.handover())),
+        certificate: Arc::new(certificate),
         tls: Arc::new(move || tls.https()),
     }
 }

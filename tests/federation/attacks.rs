@@ -202,6 +202,32 @@ fn whoever_has_proved_one_domain_speaks_for_no_other() {
 }
 
 #[test]
+fn a_second_domain_needs_a_proof_of_its_own_and_nobody_is_passed_on() {
+    let land = Land::start(Proof::Certificate);
+    let (mut romeo, mut juliet) = land.lovers();
+    let files = land.authority.certify(&["evil.example"]);
+    let mut impostor = Impostor::secured(land.s2s[0], "evil.example", Some(&files));
+    impostor.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    impostor.hears("success");
+    impostor.reopen("evil.example");
+    impostor.hears("features");
+    for other in ["b.example", "a.example", "conference.a.example"] {
+        impostor.say(&format!("<db:result from='{other}' to='a.example'>made up</db:result>"));
+        let result = impostor.hears("result");
+        assert_eq!(result.attr("type"), Some("error"), "{result:?}");
+    }
+    impostor.say("<message from='x@evil.example' to='juliet@b.example'><body>on</body></message>");
+    impostor.say("<message from='x@evil.example' to='romeo@a.example'><body>own</body></message>");
+    super::land::hears_body(&mut romeo, "own");
+    juliet.send("<message to='juliet@b.example' type='chat'><body>mine</body></message>");
+    let first = hears(&mut juliet, |it| it.name() == "message");
+    assert_eq!(body(&first).as_deref(), Some("mine"));
+    impostor.say(HELLO);
+    assert_eq!(impostor.ends_with(), "invalid-from");
+    heard_nothing(&mut romeo);
+}
+
+#[test]
 fn a_certificate_proves_nothing_about_a_domain_that_is_not_in_it() {
     let land = Land::start(Proof::Certificate);
     let (mut romeo, _juliet) = land.lovers();

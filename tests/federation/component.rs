@@ -150,6 +150,11 @@ fn whoever_does_not_know_the_secret_or_speaks_for_others_is_no_component() {
     let mut guess = Program::dial(address, "irc.localhost");
     guess.prove("guess");
     assert_eq!(guess.ends_with(), "not-authorized");
+    // What was right on another stream is not right on this one.
+    let seen = Program::dial(address, "irc.localhost").handshake("secret");
+    let mut replay = Program::dial(address, "irc.localhost");
+    replay.say(&seen);
+    assert_eq!(replay.ends_with(), "not-authorized");
     for unknown in ["localhost", "other.example", "far.localhost", "x@irc.localhost", ""] {
         assert_eq!(Program::dial(address, unknown).ends_with(), "host-unknown", "{unknown}");
     }

@@ -138,6 +138,25 @@ impl Land {
     }
 }
 
+/// A server of a domain, certified by one authority, which trusts another one.
+pub(super) struct Place<'a> {
+    pub(super) domain: &'static str,
+    pub(super) certified_by: &'a Authority,
+    pub(super) trusts: &'a Authority,
+    pub(super) s2s: SocketAddr,
+}
+
+impl Place<'_> {
+    /// Starts it with this laid over its settings; and the file of its certificate.
+    pub(super) fn start(&self, extra: &str) -> (Stage, PathBuf) {
+        let files = self.certified_by.certify(&[self.domain]);
+        let own = (self.domain, Some(&files));
+        let base = settings(own, self.s2s, ("c.example", free()), &self.trusts.file());
+        let all = merge(base.parse().unwrap(), extra.parse().unwrap());
+        (Stage::start(&toml::to_string(&all).unwrap()), files.0)
+    }
+}
+
 pub(crate) fn add(stage: &Stage, jid: &str) {
     stage.run(&["account", "add", jid, "--password", PASSWORD]).unwrap();
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use super::land::{
     Authority, Land, Proof, add, condition, free, hears, hears_body, log_in, settings,
 };
+use super::zone::Zone;
 use crate::stage::Stage;
 
 #[test]
@@ -129,6 +130,26 @@ fn servers_are_found_by_their_records_in_dns() {
     assert!(check.contains("_xmpps-server._tcp.b.example  no record"), "{check}");
     let routed = a.run(&["dns", "check", "c.example", "--json"]).unwrap();
     assert!(routed.contains("as s2s.route says"), "{routed}");
+}
+
+#[test]
+fn a_domain_with_letters_beyond_ascii_is_found_and_proved_as_dns_writes_it() {
+    let authority = Authority::new();
+    let b = free();
+    let names = Zone::new().leads("xn--bcher-kva.example", "mx.example", b).serve();
+    let a = by_dns(&authority, names, true);
+    let files = authority.certify(&["xn--bcher-kva.example"]);
+    let own = ("bücher.example", Some(&files));
+    let stage = Stage::start(&settings(own, b, ("a.example", free()), &authority.file()));
+    add(&stage, "juliet@bücher.example");
+    let mut juliet = log_in(&stage, "juliet@bücher.example");
+    let mut romeo = log_in(&a, "romeo@a.example");
+    romeo.send("<message to='juliet@BÜCHER.example' type='chat'><body>found</body></message>");
+    let heard = hears_body(&mut juliet, "found");
+    assert!(
+        heard.attr("to").is_some_and(|to| to.starts_with("juliet@bücher.example")),
+        "{heard:?}"
+    );
 }
 
 #[test]

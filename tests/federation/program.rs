@@ -59,7 +59,12 @@ impl Program {
 
     /// Shows that it knows the secret.
     pub(crate) fn prove(&mut self, secret: &str) {
-        self.say(&format!("<handshake>{}</handshake>", proof(&self.id, secret)));
+        self.say(&self.handshake(secret));
+    }
+
+    /// What shows it, on this stream.
+    pub(crate) fn handshake(&self, secret: &str) -> String {
+        format!("<handshake>{}</handshake>", proof(&self.id, secret))
     }
 
     /// The same, until it may speak.

@@ -1,5 +1,11 @@
 //! Owns streams of other servers: takes the connection in, does what the machine says, and hands stanzas to the router.
 //! A server that sends faster than it may is read more slowly; nobody else waits for it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `proofs` | what is looked for before something is believed |
+
+mod proofs;
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -10,6 +16,7 @@ use std::time::Duration;
 
 use proto::{Body, Envelope, Ledger};
 use router::Router;
+use rustls_pki_types::UnixTime;
 use stream::{Event, Limits, Parser};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
@@ -26,6 +33,7 @@ use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
 use crate::metrics::Metrics;
 use crate::outlet::{Outlet, UNANSWERED};
 use crate::pairs::Pairs;
+use crate::proofs::Chain;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
 use socket::Permit;
@@ -67,6 +75,8 @@ struct Visit {
     hall: Rc<Hall>,
     machine: Incoming,
     parser: Parser,
+    /// The certificates that the peer has shown.
+    chain: Chain,
     guest: Guest,
     permit: Permit,
     /// Tells this stream's stanzas from all others.
@@ -127,8 +137,10 @@ async fn visit(
     if start == Start::Direct {
         let io = timeout(patience, encrypt(&hall, tcp, "", start)).await;
         let io = io.map_err(|_| Failure::Silent)??;
-        let peer = wire::judge(&io, &hall.dialer.trust.now());
+        let chain = wire::chain(&io);
+        let peer = hall.dialer.trust.now().judge(&chain, UnixTime::now());
         let mut visit = Visit::new(hall, Some(peer), address, permit);
+        visit.chain = chain;
         return visit.converse(io).await.map(|_| ());
     }
     let mut visit = Visit::new(hall, None, address, permit);
@@ -136,7 +148,8 @@ async fn visit(
     let io = timeout(patience, encrypt(&visit.hall, tcp, local.as_str(), start)).await;
     let io = io.map_err(|_| Failure::Silent)??;
     visit.parser.reset();
-    let peer = wire::judge(&io, &visit.hall.dialer.trust.now());
+    visit.chain = wire::chain(&io);
+    let peer = visit.hall.dialer.trust.now().judge(&visit.chain, UnixTime::now());
     visit.machine.tls_started(peer);
     visit.converse(io).await.map(|_| ())
 }
@@ -172,6 +185,7 @@ impl Visit {
             hall,
             machine,
             parser,
+            chain: Chain::new(),
             guest,
             permit,
             session,
@@ -237,6 +251,7 @@ impl Visit {
                 Came::Read(came, events) => {
                     self.came = events.len();
                     for event in events {
+                        self.look_up(&event).await;
                         self.machine.handle(event, &mut effects);
                     }
                     match came {

@@ -16,6 +16,8 @@ pub struct Config {
     pub listen_tls: Vec<SocketAddr>,
     /// Name servers; empty: the system's.
     pub name_servers: Vec<SocketAddr>,
+    /// DNSKEY records that DNSSEC begins with; none: the root's.
+    pub trust_anchor: Option<PathBuf>,
     /// Everything else.
     pub rules: Rules,
     /// False, for load tests: rates and numbers are not limited.
@@ -30,6 +32,15 @@ pub struct Rules {
     pub policy: Policy,
     /// The same for single domains, by their name.
     pub policies: BTreeMap<String, Policy>,
+    /// Whether TLSA records that DNSSEC proves say which certificate a server may show (RFC 7673). Default `off`.
+    pub dane: Dane,
+    /// The same for single domains, by their name.
+    pub dane_of: BTreeMap<String, Dane>,
+    /// Whether fingerprints that a domain publishes by HTTPS count where authorities do not vouch for a certificate (RFC
+    /// 7711). Default false.
+    pub posh: bool,
+    /// Where hosts of such documents are, as `host:port`, instead of asking DNS.
+    pub posh_route: BTreeMap<String, String>,
     /// Where not empty: no others are spoken with.
     pub allow: Vec<String>,
     /// These are not spoken with; a domain stands for its subdomains too.
@@ -85,11 +96,28 @@ pub enum Policy {
     Off,
 }
 
+/// What TLSA records are to a domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dane {
+    /// They are not looked at.
+    #[default]
+    Off,
+    /// Where there are some, they decide.
+    Use,
+    /// There must be some, and they decide.
+    Require,
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
             policy: Policy::Secure,
             policies: BTreeMap::new(),
+            dane: Dane::Off,
+            dane_of: BTreeMap::new(),
+            posh: false,
+            posh_route: BTreeMap::new(),
             allow: Vec::new(),
             deny: Vec::new(),
             ca_file: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
@@ -127,6 +155,12 @@ impl Rules {
         self.policies.get(domain).copied().unwrap_or(self.policy)
     }
 
+    /// What TLSA records are to a domain.
+    #[must_use]
+    pub fn dane_for(&self, domain: &str) -> Dane {
+        self.dane_of.get(domain).copied().unwrap_or(self.dane)
+    }
+
     /// Whether anybody at all may be spoken with.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -138,10 +172,14 @@ impl Rules {
     /// # Errors
     /// One line, with what to write instead.
     pub fn check(&self) -> Result<(), String> {
-        for (domain, target) in &self.route {
-            let port = target.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
-                return Err(format!("s2s.route of {domain} is {target:?}: write it as host:port"));
+        for (key, routes) in [("route", &self.route), ("posh_route", &self.posh_route)] {
+            for (domain, target) in routes {
+                let port = target.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+                if port.is_none() {
+                    return Err(format!(
+                        "s2s.{key} of {domain} is {target:?}: write it as host:port"
+                    ));
+                }
             }
         }
         let least = [

@@ -16,7 +16,8 @@ use crate::config::Policy;
 use crate::failure::Failure;
 use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
-use crate::resolve::{ResolveError, Resolver, Target, ascii};
+use crate::posh::Shelf;
+use crate::resolve::{ResolveError, Resolver, Seals, Target, ascii};
 use crate::tls::{self, Certificates, Start};
 use crate::trust::{Peer, Trusted};
 use crate::wire::{self, Read, ReadError};
@@ -31,6 +32,8 @@ pub(crate) struct Dialer {
     pub(crate) resolver: Resolver,
     pub(crate) certificates: Certificates,
     pub(crate) trust: Arc<Trusted>,
+    /// What domains have published.
+    pub(crate) shelf: Shelf,
     /// For one attempt.
     pub(crate) patience: Duration,
 }
@@ -100,15 +103,15 @@ impl Dialer {
         }
         let mut failure = Failure::Silent;
         for target in self.resolver.targets(plan.remote.as_str(), &mut random).await? {
-            let addresses = match self.resolver.addresses(&target).await {
-                Ok(addresses) => addresses,
+            let (addresses, seals) = match self.resolver.reach(&target).await {
+                Ok(reached) => reached,
                 Err(error) => {
                     failure = error.into();
                     continue;
                 }
             };
             for address in addresses {
-                match self.speak(&plan, &target, address).await {
+                match self.speak(&plan, (&target, &seals), address).await {
                     Ok(done) => return Ok(done),
                     Err(final_one) if final_one.is_final() => return Err(final_one),
                     Err(other) => failure = other,
@@ -121,7 +124,7 @@ impl Dialer {
     async fn speak(
         &self,
         plan: &Plan,
-        target: &Target,
+        (target, seals): (&Target, &Seals),
         address: SocketAddr,
     ) -> Result<(Option<Opened>, Option<Verdict>), Failure> {
         let unreachable = |why: String| Failure::Connect(format!("{address}: {why}"));
@@ -133,9 +136,11 @@ impl Dialer {
         wire::tune(&tcp).map_err(|error| unreachable(error.to_string()))?;
         let mut effects = Vec::new();
         let mut parser = wire::parser();
+        let remote = plan.remote.as_str();
+        let judge = async |io: &_| self.judge(&wire::chain(io), remote, (target, seals)).await;
         let (mut machine, mut io, peer) = if target.direct {
             let io = self.encrypt(tcp, plan, Start::Direct).await?;
-            let peer = wire::judge(&io, &self.trust.now());
+            let peer = judge(&io).await;
             (Outgoing::begin(plan.clone(), Some(&peer), &mut effects), io, peer)
         } else {
             let mut machine = Outgoing::begin(plan.clone(), None, &mut effects);
@@ -143,7 +148,7 @@ impl Dialer {
             negotiate(&mut tcp, &mut parser, &mut machine, begun).await?;
             let io = self.encrypt(tcp, plan, Start::Upgraded).await?;
             parser.reset();
-            let peer = wire::judge(&io, &self.trust.now());
+            let peer = judge(&io).await;
             machine.tls_started(&peer, &mut effects);
             (machine, io, peer)
         };

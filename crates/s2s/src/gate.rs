@@ -26,6 +26,7 @@ use crate::guests::Guests;
 use crate::incoming::Common;
 use crate::metrics::Metrics;
 use crate::pairs::{Pair, Pairs, Standing};
+use crate::posh::Shelf;
 use crate::resolve::Resolver;
 use crate::send::{self, Desk};
 use crate::share::Streams;
@@ -69,8 +70,8 @@ pub enum GateError {
         #[source]
         cause: io::Error,
     },
-    /// The system's name servers are not known.
-    #[error("cannot find out which name servers to ask")]
+    /// The system's name servers are not known, or the keys that DNSSEC begins with.
+    #[error("cannot set up lookups in DNS")]
     Resolver(#[source] hickory_resolver::net::NetError),
     /// The authorities that are trusted cannot be read.
     #[error("{0}")]
@@ -100,7 +101,9 @@ impl Gate {
         let addresses = listening.iter().map(|(start, address, _)| (*start, *address)).collect();
         let Services { router, certificates, dialback_secret, metrics, pressure } = services;
         let rules = config.rules.clone();
-        let resolver = Resolver::new(&config.name_servers, &rules).map_err(GateError::Resolver)?;
+        let resolver =
+            Resolver::new((&config.name_servers, config.trust_anchor.as_deref()), &rules)
+                .map_err(GateError::Resolver)?;
         let bounds = Bounds {
             items: rules.queue_stanzas,
             bytes: rules.queue_bytes,
@@ -254,6 +257,7 @@ impl Ground {
             common: Arc::new(Common { is_ours: Box::new(is_ours), rules, keys: self.keys }),
             resolver: self.resolver,
             certificates: self.certificates,
+            shelf: Shelf::default(),
             patience,
         });
         let of_domains = Rc::new(OfDomains::new(self.config.limits.then_some(of_domain)));

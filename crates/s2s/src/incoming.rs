@@ -7,8 +7,10 @@
 //! | module | owns |
 //! |---|---|
 //! | `dialback` | requests of dialback, and what becomes of them |
+//! | `proofs` | what must be looked for before something is believed |
 
 mod dialback;
+mod proofs;
 #[cfg(test)]
 mod tests;
 
@@ -118,6 +120,8 @@ pub(crate) struct Incoming {
     proved: HashSet<BareJid>,
     asked: HashMap<(BareJid, BareJid), String>,
     failures: u32,
+    /// Domains that more was looked for of.
+    looked: usize,
     counts: bool,
     /// The other end takes stanzas on this stream (XEP-0288).
     both_ways: bool,
@@ -140,6 +144,7 @@ impl Incoming {
             proved: HashSet::new(),
             asked: HashMap::new(),
             failures: 0,
+            looked: 0,
             counts: false,
             both_ways: false,
         }

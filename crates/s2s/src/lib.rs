@@ -21,6 +21,8 @@
 //! | `budgets` | how fast a domain may send |
 //! | [`dialback`] | keys (pure) |
 //! | `trust` | what a certificate proves (pure) |
+//! | `proofs` | what is looked for beyond that |
+//! | `posh` | fingerprints that a domain publishes by HTTPS |
 //! | [`tls`] | TLS at both ends |
 //! | [`tlsa`] | records that say which certificate a server has |
 //! | `words`, `wire` | elements and bytes |
@@ -42,6 +44,8 @@ pub mod metrics;
 mod outgoing;
 mod outlet;
 mod pairs;
+mod posh;
+mod proofs;
 pub mod resolve;
 mod reverse;
 mod send;
@@ -54,6 +58,6 @@ mod ways;
 mod wire;
 mod words;
 
-pub use config::{Config, Policy, Rules};
+pub use config::{Config, Dane, Policy, Rules};
 pub use gate::{Gate, GateError, Services};
 pub use metrics::Metrics;

@@ -200,11 +200,14 @@ impl Outgoing {
 
     fn secured(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
         self.secure = true;
-        let vouched = peer.vouches_for(self.plan.remote.as_str());
+        let remote = self.plan.remote.as_str();
+        let (vouched, is_denied) = (peer.vouches_for(remote), peer.is_denied(remote));
         self.vouched = vouched.is_ok();
         match (self.plan.policy, vouched) {
             (Policy::Off, _) => self.failed(Failure::Policy, effects),
-            (Policy::Secure, Err(why)) => self.failed(Failure::Certificate(why), effects),
+            (policy, Err(why)) if is_denied || policy == Policy::Secure => {
+                self.failed(Failure::Certificate(why), effects);
+            }
             _ => self.open(effects),
         }
     }

@@ -2,19 +2,29 @@
 //!
 //! Addresses of private networks are left out where a name led to them (`allow_private`): otherwise anybody with a
 //! domain could have this server speak to the machines beside it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `prove` | what DNSSEC proves of a name |
+//! | `public` | which addresses are of the public internet |
+
+mod prove;
+mod public;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 
-use crate::config::Rules;
+use crate::config::{Dane, Rules};
 use crate::tlsa::Tlsa;
+use prove::Prover;
+use public::is_public;
 
 /// The port where no record names one (RFC 6120 §3.2.2).
 const PORT: u16 = 5269;
@@ -32,6 +42,17 @@ pub struct Target {
     pub direct: bool,
     /// An operator has said so: any address will do.
     pub routed: bool,
+    /// Nobody else can have said so: an operator has, or DNSSEC proves the record that leads here.
+    pub proved: bool,
+}
+
+/// What DNS says of the certificate of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seals {
+    /// Its TLSA records (RFC 7673 §3.3).
+    pub records: Vec<Tlsa>,
+    /// Whether DNSSEC proves them; otherwise they say nothing.
+    pub proved: bool,
 }
 
 /// An SRV record.
@@ -57,29 +78,25 @@ pub enum ResolveError {
 }
 
 /// Finds servers of domains.
-#[derive(Clone)]
 pub struct Resolver {
     names: TokioResolver,
-    routes: BTreeMap<String, String>,
-    allow_private: bool,
+    prover: Prover,
+    rules: Rules,
 }
 
 impl Resolver {
-    /// Asks these name servers; the system's where none is named.
+    /// Asks these name servers; the system's where none is named. DNSSEC begins with the keys in `anchor`; with those of
+    /// the root where no file is named.
     ///
     /// # Errors
-    /// The system's configuration cannot be read.
-    pub fn new(servers: &[SocketAddr], rules: &Rules) -> Result<Self, NetError> {
-        let builder = match servers {
-            [] => TokioResolver::builder_tokio()?,
-            servers => {
-                let servers = servers.iter().copied().map(name_server).collect();
-                let config = ResolverConfig::from_name_servers(servers);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-        };
-        let names = builder.build()?;
-        Ok(Self { names, routes: rules.route.clone(), allow_private: rules.allow_private })
+    /// The system's configuration or the file cannot be read.
+    pub fn new(
+        (servers, anchor): (&[SocketAddr], Option<&Path>),
+        rules: &Rules,
+    ) -> Result<Self, NetError> {
+        let names = builder(servers)?.build()?;
+        let prover = Prover::new(builder(servers)?, anchor)?;
+        Ok(Self { names, prover, rules: rules.clone() })
     }
 
     /// The servers of a domain, in the order in which they are to be tried. `random` answers a number below its
@@ -92,23 +109,34 @@ impl Resolver {
         domain: &str,
         random: &mut dyn FnMut(u32) -> u32,
     ) -> Result<Vec<Target>, ResolveError> {
-        if let Some(route) = self.routes.get(domain) {
+        let looks = self.rules.dane_for(domain) != Dane::Off;
+        if let Some(route) = self.rules.route.get(domain) {
             let (host, port) = route.rsplit_once(':').unwrap_or((route, ""));
             let port = port.parse().unwrap_or(PORT);
             let host = host.trim_matches(['[', ']']).to_owned();
-            return Ok(vec![Target { host, port, direct: false, routed: true }]);
+            return Ok(vec![Target { host, port, direct: false, routed: true, proved: looks }]);
         }
-        let plain = |host| Target { host, port: PORT, direct: false, routed: false };
+        let plain =
+            |host, proved| Target { host, port: PORT, direct: false, routed: false, proved };
         let literal = domain.trim_matches(['[', ']']);
         if literal.parse::<IpAddr>().is_ok() {
-            return Ok(vec![plain(literal.to_owned())]);
+            return Ok(vec![plain(literal.to_owned(), false)]);
         }
         let name = ascii(domain)
             .ok_or_else(|| ResolveError::None(format!("{domain} is no name that DNS can have")))?;
-        let mut records = self.records(&format!("_xmpp-server._tcp.{name}."), false).await?;
-        records.extend(self.records(&format!("_xmpps-server._tcp.{name}."), true).await?);
+        let (clear, direct) =
+            (format!("_xmpp-server._tcp.{name}."), format!("_xmpps-server._tcp.{name}."));
+        let mut records = match looks {
+            true => self.proved_records(&clear, false).await?,
+            false => self.records(&clear, false).await?,
+        };
+        records.extend(match looks {
+            true => self.proved_records(&direct, true).await?,
+            false => self.records(&direct, true).await?,
+        });
         if records.is_empty() {
-            return Ok(vec![plain(name)]);
+            // What DNS says of the domain itself is said of its server (RFC 6698 §3).
+            return Ok(vec![plain(name, looks)]);
         }
         // A root name says that the service is not there at all (RFC 2782).
         records.retain(|record| !record.target.host.is_empty());
@@ -128,29 +156,60 @@ impl Resolver {
             Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
             Err(error) => return Err(failed(service, &error)),
         };
-        let record = |data: &RData| match data {
-            RData::SRV(srv) => {
-                let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
-                let target = Target { host, port: srv.port, direct, routed: false };
-                Some(Srv { priority: srv.priority, weight: srv.weight, target })
-            }
-            _ => None,
-        };
-        Ok(found.answers().iter().filter_map(|it| record(&it.data)).collect())
+        Ok(found.answers().iter().filter_map(|it| record(&it.data, (direct, false))).collect())
     }
 
-    /// What DNS says of the certificate of a server (RFC 7673 §3); none where it says nothing. Nobody has proved it.
+    /// The same, by DNSSEC: what is false is an error (RFC 7673 §3.1).
+    async fn proved_records(&self, service: &str, direct: bool) -> Result<Vec<Srv>, ResolveError> {
+        let found = self.prover.look_up(service, RecordType::SRV).await?;
+        Ok(found.data.iter().filter_map(|it| record(it, (direct, found.secure))).collect())
+    }
+
+    /// What DNS says of the certificate of a server, whoever says so (RFC 7673 §3.3).
     ///
     /// # Errors
     /// DNS does not answer.
-    pub async fn seals(&self, target: &Target) -> Result<Vec<Tlsa>, ResolveError> {
-        let name = format!("_{}._tcp.{}.", target.port, target.host);
+    pub async fn seals(&self, target: &Target) -> Result<Seals, ResolveError> {
+        match self.proved_seals(target).await {
+            Ok(seals) if seals.proved => return Ok(seals),
+            _ => {}
+        }
+        let name = seals_name(target);
         let found = match self.names.lookup(name.as_str(), RecordType::TLSA).await {
             Ok(found) => found,
-            Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) if error.is_no_records_found() => return Ok(Seals::default()),
             Err(error) => return Err(failed(&name, &error)),
         };
-        Ok(found.answers().iter().filter_map(|it| Tlsa::read(&it.data)).collect())
+        let records = found.answers().iter().filter_map(|it| Tlsa::read(&it.data)).collect();
+        Ok(Seals { records, proved: false })
+    }
+
+    /// The addresses of a server that may be connected to, and what DNSSEC proves of the certificate there (RFC 7673
+    /// §3.2, §3.3).
+    ///
+    /// # Errors
+    /// It has none, none that may be used, or somebody says what is false.
+    pub async fn reach(&self, target: &Target) -> Result<(Vec<SocketAddr>, Seals), ResolveError> {
+        if !target.proved || target.host.parse::<IpAddr>().is_ok() {
+            return Ok((self.addresses(target).await?, Seals::default()));
+        }
+        let (found, secure) = self.prover.addresses(&target.host).await?;
+        let addresses = self.usable(target, &found)?;
+        let seals = match secure {
+            true => self.proved_seals(target).await?,
+            false => Seals::default(),
+        };
+        Ok((addresses, seals))
+    }
+
+    /// The records are none where DNSSEC does not prove them.
+    async fn proved_seals(&self, target: &Target) -> Result<Seals, ResolveError> {
+        let found = self.prover.look_up(&seals_name(target), RecordType::TLSA).await?;
+        if !found.secure {
+            return Ok(Seals::default());
+        }
+        let records = found.data.iter().filter_map(Tlsa::read).collect();
+        Ok(Seals { records, proved: true })
     }
 
     /// The addresses of a server that may be connected to.
@@ -171,20 +230,49 @@ impl Resolver {
                 Err(error) => return Err(failed(host, &error)),
             },
         };
-        let may = |address: &IpAddr| target.routed || self.allow_private || is_public(*address);
+        self.usable(target, &found)
+    }
+
+    /// Those that may be connected to.
+    fn usable(&self, target: &Target, found: &[IpAddr]) -> Result<Vec<SocketAddr>, ResolveError> {
+        let any = target.routed || self.rules.allow_private;
         let addresses: Vec<SocketAddr> = found
             .iter()
-            .filter(|it| may(it))
+            .filter(|it| any || is_public(**it))
             .map(|address| SocketAddr::new(*address, target.port))
             .take(TARGETS_MAX)
             .collect();
         if addresses.is_empty() {
+            let host = &target.host;
             let what =
                 format!("{host} leads to private addresses only, which are not connected to");
             return Err(ResolveError::None(what));
         }
         Ok(addresses)
     }
+}
+
+fn builder(servers: &[SocketAddr]) -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    match servers {
+        [] => TokioResolver::builder_tokio(),
+        servers => {
+            let servers = servers.iter().copied().map(name_server).collect();
+            let config = ResolverConfig::from_name_servers(servers);
+            Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+        }
+    }
+}
+
+fn record(data: &RData, (direct, proved): (bool, bool)) -> Option<Srv> {
+    let RData::SRV(srv) = data else { return None };
+    let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
+    let target = Target { host, port: srv.port, direct, routed: false, proved };
+    Some(Srv { priority: srv.priority, weight: srv.weight, target })
+}
+
+/// RFC 7673 §3.3.
+fn seals_name(target: &Target) -> String {
+    format!("_{}._tcp.{}.", target.port, target.host)
 }
 
 fn failed(name: &str, error: &NetError) -> ResolveError {
@@ -232,49 +320,13 @@ fn ordered(mut records: Vec<Srv>, random: &mut dyn FnMut(u32) -> u32) -> Vec<Tar
     all
 }
 
-/// Whether an address is one of the public internet.
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_loopback()
-        || address.is_private()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_documentation()
-        // This network; carriers' own; IETF assignments; benchmarks; reserved.
-        || a == 0
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b))
-        || a >= 240;
-    !special
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, .., sixth, seventh] = address.segments();
-    let embedded = Ipv4Addr::from(u32::from(sixth) << 16 | u32::from(seventh));
-    match (first, second) {
-        // What translates to IPv4 (RFC 6052), and what tunnels it (RFC 3056).
-        (0x64, 0xff9b) => is_public_v4(embedded),
-        (0x2002, _) | (0x2001, 0x0000..=0x01ff | 0x0db8) => false,
-        // The global unicast space; everything else is local, multicast or unassigned.
-        _ => first & 0xe000 == 0x2000,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn srv(priority: u16, weight: u16, host: &str) -> Srv {
-        let target = Target { host: host.to_owned(), port: 1, direct: false, routed: false };
+        let target =
+            Target { host: host.to_owned(), port: 1, direct: false, routed: false, proved: false };
         Srv { priority, weight, target }
     }
 
@@ -308,36 +360,6 @@ mod tests {
         let mut first = |_| ordered(vec![srv(1, 30, "a"), srv(1, 10, "b")], &mut random).remove(0);
         let a = (0..4_000).map(&mut first).filter(|target| target.host == "a").count();
         assert!((2_800..3_200).contains(&a), "{a} of 4000");
-    }
-
-    #[test]
-    fn only_addresses_of_the_public_internet_are_public() {
-        let public = ["8.8.8.8", "192.1.0.1", "2a00:1450::1", "64:ff9b::808:808", "::ffff:8.8.8.8"];
-        for address in public {
-            assert!(is_public(address.parse().unwrap()), "{address}");
-        }
-        let private = [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.1.1",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-        ];
-        for address in private {
-            assert!(!is_public(address.parse().unwrap()), "{address}");
-        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use crate::config::Policy;
+use crate::config::{Dane, Policy, Rules};
 use crate::dial::{Dialer, random};
 use crate::pairs::PairId;
 use crate::trust::Peer;
@@ -78,13 +78,16 @@ impl Open {
         }
     }
 
-    fn suits(&self, id: &PairId, policy: Policy) -> bool {
-        let is_known = match policy {
+    fn suits(&self, id: &PairId, rules: &Rules) -> bool {
+        let remote = id.remote.as_str();
+        // What TLSA records say of another domain was not looked for.
+        if self.id.remote != id.remote && rules.dane_for(remote) != Dane::Off {
+            return false;
+        }
+        let is_known = match rules.policy_for(remote) {
             Policy::Off => false,
-            Policy::Secure => self.peer.vouches_for(id.remote.as_str()).is_ok(),
-            Policy::Dialback => {
-                !self.both_ways || self.peer.vouches_for(id.remote.as_str()).is_ok()
-            }
+            Policy::Secure => self.peer.vouches_for(remote).is_ok(),
+            Policy::Dialback => !self.both_ways || self.peer.vouches_for(remote).is_ok(),
         };
         is_known && self.id != *id && !self.refused.borrow().contains(id)
     }
@@ -104,9 +107,8 @@ impl Streams {
     /// Whether a pair may go by a stream that is there: then it has a way.
     pub(crate) async fn share(&self, dialer: &Dialer, id: &PairId) -> bool {
         let rules = &dialer.common.rules;
-        let policy = rules.policy_for(id.remote.as_str());
         let mut suit = self.0.borrow().clone();
-        suit.retain(|open| open.suits(id, policy));
+        suit.retain(|open| open.suits(id, rules));
         if !rules.share_streams || suit.is_empty() {
             return false;
         }

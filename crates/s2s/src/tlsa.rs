@@ -9,12 +9,18 @@ use rustls_pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256, Sha512};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// A certificate of the server itself, which needs nobody's word beside it (RFC 6698 §2.1.1).
-const DANE_EE: u8 = 3;
+/// Whose certificate it is, and what else must vouch for it (RFC 6698 §2.1.1): that of an authority or of the server
+/// itself, which those who are trusted anyway must vouch for too; that of an authority, or of the server itself, which
+/// needs nobody's word beside it.
+pub(crate) const PKIX_TA: u8 = 0;
+pub(crate) const PKIX_EE: u8 = 1;
+pub(crate) const DANE_TA: u8 = 2;
+pub(crate) const DANE_EE: u8 = 3;
 /// What is compared: the key (§2.1.2).
 const KEY: u8 = 1;
 /// How: by its SHA-256 (§2.1.3).
 const BY_SHA256: u8 = 1;
+const BY_SHA512: u8 = 2;
 
 /// A certificate, as it is shown.
 pub type Certificate = CertificateDer<'static>;
@@ -61,11 +67,37 @@ impl Tlsa {
         selected.and_then(|it| digest(self.matching, &it)).is_some_and(|it| it == self.data)
     }
 
-    /// Whether a certificate that it means is enough, without anybody else's word.
+    /// Whether it can be compared with certificates: what it says is known, and as long as it must be (RFC 7671 §9).
     #[must_use]
-    pub fn is_enough(&self) -> bool {
-        self.usage == DANE_EE
+    pub fn is_usable(&self) -> bool {
+        let is_whole = match self.matching {
+            0 => !self.data.is_empty(),
+            BY_SHA256 => self.data.len() == 32,
+            BY_SHA512 => self.data.len() == 64,
+            _ => false,
+        };
+        is_whole && self.usage <= DANE_EE && self.selector <= KEY
     }
+
+    /// The certificate that it is itself, if it is one.
+    pub(crate) fn embedded(&self) -> Option<Certificate> {
+        let is_whole = self.selector == 0 && self.matching == 0;
+        is_whole.then(|| CertificateDer::from(self.data.clone()))
+    }
+}
+
+/// Those of the records that count: usable, and of those of one usage and selector that name a digest only the ones with
+/// the strongest (RFC 7671 §9).
+pub(crate) fn strongest(records: &[Tlsa]) -> Vec<&Tlsa> {
+    let usable: Vec<&Tlsa> = records.iter().filter(|it| it.is_usable()).collect();
+    let is_outdone = |weak: &&Tlsa| {
+        let is_better = |other: &&Tlsa| {
+            (other.usage, other.selector) == (weak.usage, weak.selector)
+                && other.matching > weak.matching
+        };
+        weak.matching != 0 && usable.iter().any(is_better)
+    };
+    usable.iter().filter(|it| !is_outdone(it)).copied().collect()
 }
 
 /// As a zone file has it (§2.2).
@@ -97,7 +129,7 @@ fn digest(matching: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     match matching {
         0 => Some(bytes.to_vec()),
         BY_SHA256 => Some(Sha256::digest(bytes).to_vec()),
-        2 => Some(Sha512::digest(bytes).to_vec()),
+        BY_SHA512 => Some(Sha512::digest(bytes).to_vec()),
         _ => None,
     }
 }

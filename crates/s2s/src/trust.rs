@@ -3,8 +3,15 @@
 //!
 //! Names are taken from the subjectAltName alone: dNSName, with `*` as the whole of the first label; SRVName of
 //! `_xmpp-server` (RFC 4985); XmppAddr (RFC 6120 §13.7.1.4). The common name says nothing (RFC 9525 §6.3). Revocation
-//! is not looked at, since few authorities still offer what could be asked; nor are DANE (RFC 6698) and POSH (RFC 7711).
+//! is not looked at, since few authorities still offer what could be asked.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `seals` | what TLSA records make of a certificate |
 
+mod seals;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -19,11 +26,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::resolve::ascii;
+pub(crate) use seals::Delegation;
 
 /// The authorities that are trusted.
 #[derive(Debug)]
 pub(crate) struct Trust {
-    roots: RootCertStore,
+    roots: Arc<RootCertStore>,
+    /// Their certificates.
+    certificates: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -33,6 +43,10 @@ pub(crate) struct Peer {
     /// Why nobody trusted vouches for what it says; none where somebody does.
     fault: Option<String>,
     names: Vec<Name>,
+    /// What else is known of single domains: it decides. An error says why it is not their server.
+    proofs: BTreeMap<String, Result<(), String>>,
+    /// Why nothing else made it the server of single domains.
+    remarks: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +73,8 @@ pub(crate) struct Trusted {
 impl Trusted {
     /// Reads the file. Where it cannot be read, nobody is trusted until it can.
     pub(crate) fn new(file: PathBuf, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        let nobody = Trust { roots: RootCertStore::empty(), algorithms };
+        let roots = Arc::new(RootCertStore::empty());
+        let nobody = Trust { roots, certificates: Vec::new(), algorithms };
         let trusted = Self { file, algorithms, now: RwLock::new(Arc::new(nobody)) };
         if let Err(error) = trusted.reload() {
             tracing::error!("{error}: no other server can prove who it is by a certificate");
@@ -96,21 +111,36 @@ impl Trust {
     ) -> Result<Self, rustls_pki_types::pem::Error> {
         let mut roots = RootCertStore::empty();
         let certificates = CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>()?;
-        roots.add_parsable_certificates(certificates);
-        Ok(Self { roots, algorithms })
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        Ok(Self { roots: Arc::new(roots), certificates, algorithms })
+    }
+
+    /// The authorities.
+    pub(crate) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.roots)
     }
 
     /// What a chain says, the certificate of the peer first. The use that it was made for is that of a server, also
     /// where the peer is the one that connects (XEP-0178 §3).
     pub(crate) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Peer {
         let Some((leaf, intermediates)) = chain.split_first() else {
-            return Peer { fault: Some("it shows no certificate".to_owned()), names: Vec::new() };
+            return Peer { fault: Some("it shows no certificate".to_owned()), ..Peer::default() };
         };
-        let verified = ParsedCertificate::try_from(leaf).and_then(|parsed| {
-            let (roots, all) = (&self.roots, self.algorithms.all);
-            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, all)
-        });
-        Peer { fault: verified.err().map(|error| explain(&error)), names: names(leaf) }
+        let verified = self.verify(leaf, intermediates, &self.roots, now);
+        let fault = verified.err().map(|error| explain(&error));
+        Peer { fault, names: names(leaf), ..Peer::default() }
+    }
+
+    /// Whether a chain leads from a certificate to one of these authorities.
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        roots: &RootCertStore,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let (parsed, all) = (ParsedCertificate::try_from(leaf)?, self.algorithms.all);
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, all)
     }
 }
 
@@ -119,7 +149,27 @@ impl Peer {
     #[cfg(test)]
     pub(crate) fn of(domains: &[&str]) -> Self {
         let names = domains.iter().map(|name| Name::Dns((*name).to_owned())).collect();
-        Self { fault: None, names }
+        Self { fault: None, names, ..Self::default() }
+    }
+
+    /// It is known, or known not, to be the server of a domain.
+    pub(crate) fn learn(&mut self, domain: &str, proof: Result<(), String>) {
+        self.proofs.insert(domain.to_owned(), proof);
+    }
+
+    /// Nothing else made it the server of a domain: why, in words for people.
+    pub(crate) fn remark(&mut self, domain: &str, why: String) {
+        self.remarks.insert(domain.to_owned(), why);
+    }
+
+    /// Whether more is known of a domain than the certificate says, or was looked for.
+    pub(crate) fn is_known(&self, domain: &str) -> bool {
+        self.proofs.contains_key(domain)
+    }
+
+    /// Whether it must not be spoken with as the server of a domain, whatever else it proves.
+    pub(crate) fn is_denied(&self, domain: &str) -> bool {
+        self.proofs.get(domain).is_some_and(Result::is_err)
     }
 
     /// Whether it is proved to be the server of a domain.
@@ -127,18 +177,28 @@ impl Peer {
     /// # Errors
     /// Why not, in words for people.
     pub(crate) fn vouches_for(&self, domain: &str) -> Result<(), String> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
+        if let Some(proof) = self.proofs.get(domain) {
+            return proof.clone();
         }
+        let fault = match &self.fault {
+            Some(fault) => fault.clone(),
+            None if self.is_for(domain) => return Ok(()),
+            None => format!("its certificate is not for {domain}"),
+        };
+        Err(match self.remarks.get(domain) {
+            Some(remark) => format!("{fault}; {remark}"),
+            None => fault,
+        })
+    }
+
+    /// Whether a domain is among its names.
+    fn is_for(&self, domain: &str) -> bool {
         let wanted = ascii(domain);
         let matches = |name: &Name| match name {
             Name::Xmpp(name) => name == domain || Some(name) == wanted.as_ref(),
             Name::Dns(pattern) => wanted.as_deref().is_some_and(|it| is_matched(it, pattern)),
         };
-        if self.names.iter().any(matches) {
-            return Ok(());
-        }
-        Err(format!("its certificate is not for {domain}"))
+        self.names.iter().any(matches)
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use s2s::resolve::{Resolver, Srv, Target};
+use s2s::resolve::{Resolver, Seals, Srv, Target};
 use s2s::tlsa::{Certificate, Tlsa};
 use serde::Serialize;
 
@@ -55,6 +55,8 @@ struct Seal {
     name: String,
     records: Vec<String>,
     verdict: &'static str,
+    /// Whether DNSSEC proves them: otherwise nobody counts them.
+    proved: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,7 +98,8 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         writeln!(out, "server {}  {end}", place.server)?;
     }
     for seal in &found.seals {
-        writeln!(out, "{}  {}  {}", seal.name, seal.records.join(", "), seal.verdict)?;
+        let proved = if seal.proved { "" } else { "; DNSSEC does not prove them" };
+        writeln!(out, "{}  {}  {}{proved}", seal.name, seal.records.join(", "), seal.verdict)?;
     }
     for record in &found.publish {
         writeln!(out, "publish: {record}")?;
@@ -108,8 +111,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
-    let resolver = Resolver::new(&config.dns.servers, &config.s2s)
-        .context("cannot find out which name servers to ask")?;
+    let resolver =
+        Resolver::new((&config.dns.servers, config.dns.trust_anchor.as_deref()), &config.s2s)
+            .context("cannot set up lookups in DNS")?;
     let mut found = Found::default();
     let mut ends = Vec::new();
     for (service, direct) in SERVICES {
@@ -157,7 +161,7 @@ async fn seal(
     target: &Target,
     certificate: Option<&Certificate>,
 ) -> Option<Seal> {
-    let records = resolver.seals(target).await.unwrap_or_default();
+    let Seals { records, proved } = resolver.seals(target).await.unwrap_or_default();
     let verdict = match certificate {
         Some(certificate) if records.iter().any(|it| it.means(certificate)) => {
             "mean the certificate of this server"
@@ -169,6 +173,7 @@ async fn seal(
         name: format!("_{}._tcp.{}", target.port, target.host),
         records: records.iter().map(ToString::to_string).collect(),
         verdict,
+        proved,
     })
 }
 

@@ -65,6 +65,8 @@ pub struct Cluster {
 pub struct Dns {
     /// Name servers. Default: the system's.
     pub servers: Vec<SocketAddr>,
+    /// DNSKEY records, as a zone file has them, that DNSSEC begins with. Default: the root's.
+    pub trust_anchor: Option<PathBuf>,
 }
 
 /// What a member may be used for.

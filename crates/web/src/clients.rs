@@ -42,6 +42,9 @@ pub struct Config {
     pub url: String,
     /// The folder `dist` of a distribution of Converse.js, which browsers then find here. Default: none.
     pub converse: Option<PathBuf>,
+    /// Seconds that the fingerprints of certificates are good for, which are told at `/.well-known/posh/`. Default 0: they
+    /// are not told.
+    pub posh_seconds: u64,
 }
 
 /// What doors for clients ask of others.
@@ -55,6 +58,8 @@ pub struct Services {
     pub open: Vec<String>,
     /// Who speaks XMPP.
     pub gate: Arc<dyn Gate>,
+    /// The certificates that domains show.
+    pub certificate: crate::posh::Certificate,
     /// The TLS of HTTPS, as it is at this moment.
     pub tls: Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>,
 }

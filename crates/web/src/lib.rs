@@ -17,6 +17,7 @@
 //! | `links` | where clients are told to go |
 //! | [`members`] | what all members know together |
 //! | [`metrics`] | the text form of Prometheus |
+//! | [`posh`] | how certificates of servers are known, for other servers and clients |
 //! | [`rooms`] | what may be done to rooms |
 //! | [`serve`] | listeners, started and stopped |
 //! | [`transfer`] | accounts as files |
@@ -36,6 +37,7 @@ pub mod invitations;
 mod links;
 pub mod members;
 pub mod metrics;
+pub mod posh;
 pub mod rooms;
 pub mod serve;
 pub mod transfer;

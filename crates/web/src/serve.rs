@@ -155,13 +155,19 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let (data, data_of_https) = (shared.clone(), shared.clone());
     let http = move |config: &mut web::ServiceConfig| {
         config.app_data(data.clone()).app_data(IsSecure(false));
-        config.configure(clients::routes).configure(invitations::pages);
+        config
+            .configure(clients::routes)
+            .configure(crate::posh::routes)
+            .configure(invitations::pages);
         converse::routes(config, data.clients.converse.as_ref());
         config.configure(upload::routes).configure(health::routes);
     };
     let https = move |config: &mut web::ServiceConfig| {
         config.app_data(data_of_https.clone()).app_data(IsSecure(true));
-        config.configure(clients::routes).configure(invitations::pages);
+        config
+            .configure(clients::routes)
+            .configure(crate::posh::routes)
+            .configure(invitations::pages);
         converse::routes(config, data_of_https.clients.converse.as_ref());
         config.configure(upload::routes);
     };

@@ -3,6 +3,7 @@
 use stream::{Limits, Parser};
 
 use super::*;
+use crate::config::Dane;
 
 const US: [&str; 2] = ["us.example", "rooms.us.example"];
 
@@ -374,4 +375,54 @@ fn who_does_not_ask_for_it_or_too_late_or_in_the_clear_is_answered_elsewhere() {
     wrong.hear("<db:result from='them.example' to='us.example'>k</db:result>");
     wrong.answer(&Verdict::Invalid);
     assert_eq!(ways(&wrong), []);
+}
+
+#[test]
+fn what_is_found_of_a_domain_is_waited_for_where_the_certificate_is_not_enough() {
+    let ok = || Some(Ok(()));
+    let err = || Some(Err("no".to_owned()));
+    // What records are to the domain, whom the certificate is for, what is found; whether that is waited for, and
+    // whether the domain may prove itself then.
+    let cases = [
+        (Dane::Off, "them.example", ok(), false, true),
+        (Dane::Off, "x.example", ok(), false, false),
+        (Dane::Use, "them.example", err(), false, true),
+        (Dane::Use, "x.example", ok(), true, true),
+        (Dane::Use, "x.example", None, true, false),
+        (Dane::Require, "them.example", err(), true, false),
+        (Dane::Require, "x.example", ok(), true, true),
+    ];
+    for (dane, name, found, waits, is_let_in) in cases {
+        let rules = Rules { dane, deny: vec!["bad.example".to_owned()], ..Rules::default() };
+        let is_ours = |jid: &BareJid| US.contains(&jid.as_str());
+        let common = Common { is_ours: Box::new(is_ours), rules, keys: Keys::new(b"secret") };
+        let ids = ["id3", "id2", "id1"].map(str::to_owned);
+        let mut machine = Incoming::new(Arc::new(common), ids, Some(Peer::of(&[name])));
+        let mut parser = Parser::for_content(Limits::AFTER_LOGIN, ns::SERVER);
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        let header = format!(
+            "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='{}' from='them.example' to='us.example' version='1.0'>\
+             <db:result from='bad.example' to='us.example'>k</db:result>\
+             <db:result from='rooms.us.example' to='us.example'>k</db:result>",
+            ns::STREAM
+        );
+        parser.feed(header.as_bytes(), &mut events).unwrap();
+        let [opened, denied, own] = &events[..] else { panic!("{events:?}") };
+        let wanted = waits.then(|| bare("them.example"));
+        assert_eq!(machine.wonders_about(opened), wanted, "{dane:?} {name}");
+        for nobody in [denied, own] {
+            assert_eq!(machine.wonders_about(nobody), None, "{nobody:?}");
+        }
+        if waits {
+            machine.learn(&bare("them.example"), found.clone());
+            let again = found.is_none();
+            assert_eq!(machine.wonders_about(opened).is_some(), again, "{dane:?} {name}");
+        }
+        machine.handle(opened.clone(), &mut effects);
+        let said = effects.iter().any(|it| {
+            matches!(it, Effect::Write(bytes) if String::from_utf8_lossy(bytes).contains(EXTERNAL))
+        });
+        assert_eq!(said, is_let_in, "{dane:?} {name} {found:?}");
+    }
 }

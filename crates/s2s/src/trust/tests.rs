@@ -24,7 +24,8 @@ fn authority() -> Authority {
 fn trust(authority: &Authority) -> Trust {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-    Trust { roots, algorithms: provider().signature_verification_algorithms }
+    let algorithms = provider().signature_verification_algorithms;
+    Trust { roots: Arc::new(roots), certificates: Vec::new(), algorithms }
 }
 
 fn certificate(authority: &Authority, names: Vec<SanType>) -> CertificateDer<'static> {

@@ -1,0 +1,230 @@
+//! RFC 7712 §5.2 Domain Name Associations: POSH. Which servers are believed by fingerprints that their domains publish
+//! (RFC 7711).
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use sha2::{Digest as _, Sha256};
+use town::Client;
+use town::http::get;
+
+use super::land::{Authority, Place, add, condition, free, hears, hears_body, log_in};
+use super::zone::Zone;
+use crate::stage::Stage;
+
+/// A server of documents over HTTPS, as `name`.
+struct Library {
+    address: SocketAddr,
+    answer: Arc<Mutex<String>>,
+    /// Every request's first line and host.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Library {
+    fn open(authority: &Authority, name: &str) -> Self {
+        let (certificate, key) = authority.certify(&[name]);
+        let chain = vec![CertificateDer::from_pem_file(&certificate).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (answer, asked) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (says, notes, config) = (Arc::clone(&answer), Arc::clone(&asked), Arc::new(config));
+        std::thread::spawn(move || {
+            for tcp in listener.incoming() {
+                let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = BufReader::new(StreamOwned::new(tls, tcp.unwrap()));
+                let mut head = String::new();
+                // Whoever does not believe the certificate asks for nothing.
+                while !head.ends_with("\r\n\r\n") {
+                    match stream.read_line(&mut head) {
+                        Ok(count) if count > 0 => {}
+                        _ => break,
+                    }
+                }
+                notes.lock().unwrap().extend(head.lines().next().map(str::to_owned));
+                let answer = says.lock().unwrap().clone();
+                let io = stream.get_mut();
+                drop(io.write_all(answer.as_bytes()).and_then(|()| io.flush()));
+                io.conn.send_close_notify();
+                drop(io.flush());
+            }
+        });
+        Self { address, answer, asked }
+    }
+
+    fn says(&self, document: &str) {
+        let length = document.len();
+        *self.answer.lock().unwrap() = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{document}"
+        );
+    }
+}
+
+/// The document for a certificate.
+fn prints(certificate: &Path, expires: u32) -> String {
+    let der = CertificateDer::from_pem_file(certificate).unwrap();
+    let digest = sha256(&der);
+    format!("{{\"fingerprints\":[{{\"sha-256\":\"{digest}\"}}],\"expires\":{expires}}}")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    auth::encoding::encode(&Sha256::digest(bytes))
+}
+
+/// `a.example`, which believes what is published, and Romeo there.
+fn visitor(ours: &Authority, b: SocketAddr, extra: &str) -> (Stage, Client) {
+    let place = Place { domain: "a.example", certified_by: ours, trusts: ours, s2s: free() };
+    let extra = format!(
+        "[s2s]\nposh = true\nwait_seconds = 20\n{extra}\n[s2s.route]\n'b.example' = '{b}'\n"
+    );
+    let (stage, _) = place.start(&extra);
+    add(&stage, "romeo@a.example");
+    let romeo = log_in(&stage, "romeo@a.example");
+    (stage, romeo)
+}
+
+fn is_refused(stage: &Stage, romeo: &mut Client, why: &str) {
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let error = hears(romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+    let list = stage.run(&["s2s", "list"]).unwrap();
+    assert!(
+        list.contains("signed by nobody who is trusted here; ") && list.contains(why),
+        "{list}"
+    );
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprint() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let s2s = free();
+    let there = Place { domain: "b.example", certified_by: &theirs, trusts: &ours, s2s };
+    let (b, certificate) = there.start("");
+    add(&b, "juliet@b.example");
+    let mut juliet = log_in(&b, "juliet@b.example");
+    let library = Library::open(&ours, "b.example");
+    let hosting = Library::open(&ours, "hosting.example");
+    let routes = |first: &Library| {
+        format!(
+            "posh_route = {{ 'b.example' = '{}', 'hosting.example' = '{}' }}",
+            first.address, hosting.address
+        )
+    };
+    library.says(&prints(&certificate, 3_600));
+    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
+    for text in ["at once", "from the shelf"] {
+        romeo.send(format!("<message to='juliet@b.example'><body>{text}</body></message>"));
+        hears_body(&mut juliet, text);
+        a.run(&["s2s", "reset"]).unwrap();
+    }
+    let asked = library.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["GET /.well-known/posh/xmpp-server.json HTTP/1.1"]);
+
+    // The document may say who has the fingerprints, once.
+    library.says("{\"url\":\"https://hosting.example/b.json\",\"expires\":60}");
+    hosting.says(&prints(&certificate, 60));
+    let (_a, mut romeo) = visitor(&ours, s2s, &routes(&library));
+    romeo.send("<message to='juliet@b.example'><body>by reference</body></message>");
+    hears_body(&mut juliet, "by reference");
+    hosting.says("{\"url\":\"https://hosting.example/c.json\",\"expires\":60}");
+    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
+    is_refused(&a, &mut romeo, "its document leads from one place to another");
+
+    // What a document must not be.
+    for (document, why) in [
+        (prints(&ours.file(), 60), "the domain's document has another fingerprint"),
+        ("nonsense".to_owned(), "its document is none of POSH"),
+        ("x".repeat(100_000), "no document from https://b.example:443"),
+    ] {
+        library.says(&document);
+        let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
+        is_refused(&a, &mut romeo, why);
+    }
+    *library.answer.lock().unwrap() =
+        "HTTP/1.1 302 Found\r\nLocation: https://hosting.example/\r\nContent-Length: 0\r\n\r\n"
+            .into();
+    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
+    is_refused(&a, &mut romeo, "it answers 302");
+    // A document is worth as much as the certificate of its own server.
+    for (authority, name) in [(&theirs, "b.example"), (&ours, "c.example")] {
+        let forged = Library::open(authority, name);
+        forged.says(&prints(&certificate, 60));
+        let (a, mut romeo) = visitor(&ours, s2s, &routes(&forged));
+        is_refused(&a, &mut romeo, "no document from https://b.example:443");
+        assert!(forged.asked.lock().unwrap().is_empty(), "nothing was asked of {name}");
+    }
+}
+
+#[test]
+fn a_document_does_not_lead_into_private_networks() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let s2s = free();
+    let there = Place { domain: "b.example", certified_by: &theirs, trusts: &ours, s2s };
+    let (_b, _) = there.start("");
+    let library = Library::open(&ours, "b.example");
+    let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = inside.local_addr().unwrap().port();
+    library.says(&format!("{{\"url\":\"https://inside.example:{port}/\",\"expires\":60}}"));
+    let names = Zone::new().leads("x.example", "inside.example", free()).serve();
+    let routes = format!("posh_route = {{ 'b.example' = '{}' }}", library.address);
+    let (a, mut romeo) = visitor(&ours, s2s, &format!("{routes}\n[dns]\nservers = ['{names}']"));
+    is_refused(&a, &mut romeo, "private addresses only");
+    inside.set_nonblocking(true).unwrap();
+    assert!(inside.accept().is_err(), "nobody has connected");
+}
+
+#[test]
+fn a_server_that_connects_is_believed_by_its_published_fingerprint_too() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let [from, to] = [free(), free()];
+    let visiting = Place { domain: "a.example", certified_by: &theirs, trusts: &ours, s2s: from };
+    let (a, certificate) = visiting.start(&format!("[s2s.route]\n'b.example' = '{to}'\n"));
+    add(&a, "romeo@a.example");
+    let mut romeo = log_in(&a, "romeo@a.example");
+    let library = Library::open(&ours, "a.example");
+    library.says(&prints(&certificate, 60));
+    let there = Place { domain: "b.example", certified_by: &ours, trusts: &ours, s2s: to };
+    let posh =
+        format!("[s2s]\nposh = true\nposh_route = {{ 'a.example' = '{}' }}\n", library.address);
+    let (b, _) = there.start(&posh);
+    add(&b, "juliet@b.example");
+    let mut juliet = log_in(&b, "juliet@b.example");
+    romeo.send("<message to='juliet@b.example'><body>by print</body></message>");
+    hears_body(&mut juliet, "by print");
+}
+
+#[test]
+fn our_own_fingerprints_are_told_where_the_operator_says_so() {
+    let ours = Authority::new();
+    let place = Place { domain: "a.example", certified_by: &ours, trusts: &ours, s2s: free() };
+    let (a, certificate) = place.start("[web]\nposh_seconds = 600\n");
+    let wanted = sha256(&CertificateDer::from_pem_file(&certificate).unwrap());
+    for service in ["xmpp-server", "xmpp-client"] {
+        let path = format!("/.well-known/posh/{service}.json");
+        let answer = get(a.http, &path, "X-Forwarded-Host: a.example\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let (_, document) = answer.split_once("\r\n\r\n").unwrap();
+        let document: serde_json::Value = serde_json::from_str(document).unwrap();
+        assert_eq!(document["fingerprints"][0]["sha-256"], wanted, "{document}");
+        assert_eq!(document["expires"], 600, "{document}");
+        let foreign = get(a.http, &path, "X-Forwarded-Host: b.example\r\n");
+        assert!(foreign.starts_with("HTTP/1.1 404 "), "{foreign}");
+    }
+    drop(a);
+    let (silent, _) = place.start("");
+    let path = "/.well-known/posh/xmpp-server.json";
+    let answer = get(silent.http, path, "X-Forwarded-Host: a.example\r\n");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
