@@ -76,8 +76,9 @@ class Foreign:
                     assert time.monotonic() < end, self.said()
                     time.sleep(0.05)
 
-    def said(self):
-        return "\n".join(file.read_text(errors="replace")[-3000:] for file in self.dir.rglob("*")
+    def said(self, last=3000):
+        """What stands in its logs: the last characters of each, or all."""
+        return "\n".join(file.read_text(errors="replace")[-(last or 0):] for file in self.dir.rglob("*")
                          if file.is_file() and file.name in ("out", "log", "ejabberd.log", "error.log"))
 
     def stop(self):

@@ -354,12 +354,14 @@ impl Visit {
         if !lease.holds() && lease.until_valid().await.is_err() {
             return Err(Failure::Closed);
         }
+        let mut waited = false;
         while self.ledger.as_ref().is_some_and(|ledger| ledger.open_count() > UNSAFE_MAX) {
             // Looked at again every so often: a wake-up may have come before.
             timeout(CLOSING, self.settled.notified()).await.ok();
+            waited = true;
         }
-        if self.owes {
-            // The peer is to be told of what has settled meanwhile.
+        if waited && self.owes {
+            // The peer is to be told of what has settled meanwhile, and the wake-up for it is gone.
             self.settled.notify_one();
         }
         while self.outlet.is_clogged() {
