@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use town::Client;
 use town::client::Login;
@@ -218,4 +218,26 @@ fn nothing_is_said_of_a_reader_that_has_had_enough() {
     let done =
         rookery(Path::new("none")).args(["config", "example"]).stdout(writer).output().unwrap();
     assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+}
+
+#[test]
+fn a_server_whose_disk_is_full_from_the_beginning_is_not_ready_and_says_why() {
+    let temporary = std::env::temp_dir();
+    let asked = Command::new("df").args(["--output=avail", "-B1"]).arg(temporary).output().unwrap();
+    let free: u64 =
+        String::from_utf8(asked.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap();
+    // What a server needs for itself still has room.
+    let full = format!("[store]\nengine = 'embedded'\nmin_free_bytes = {}\n", free * 2);
+    let stage = Stage::start(&full);
+    let (status, words) = get(&stage, "/healthz/ready");
+    assert!(status == 503 && words.contains("store.min_free_bytes"), "{status}: {words}");
+}
+
+#[test]
+fn a_public_domain_without_a_certificate_is_pointed_out() {
+    let stage = Stage::start("");
+    fs::write(stage.dir.join("rookery.toml"), "[[domain]]\nname = 'chat.example'\n").unwrap();
+    let done = rookery(&stage.dir).args(["config", "check"]).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && said.contains("chat.example has no certificate"), "{said}");
 }

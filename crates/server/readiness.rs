@@ -32,11 +32,19 @@ impl Signs {
     /// Why clients should not come here.
     pub(crate) fn unready(&self) -> Vec<Unmet> {
         let busy = self.silent("arbiters", BUSY);
-        let store = self
-            .measured
-            .is_failing()
-            .then(|| Unmet::new("store", "the store refuses writes; its log says why"));
-        busy.into_iter().chain(store).chain(self.outside()).collect()
+        busy.into_iter().chain(self.refusing()).chain(self.outside()).collect()
+    }
+
+    fn refusing(&self) -> Option<Unmet> {
+        let can_keep = self.foundation.upgrade().is_none_or(|it| it.store.can_keep());
+        let why = match (can_keep, self.measured.is_failing()) {
+            (true, false) => return None,
+            (false, _) => {
+                "nothing more can be kept: the disk of data_dir has less than store.min_free_bytes left, or failed"
+            }
+            (true, true) => "the store refuses writes; the log says which and why",
+        };
+        Some(Unmet::new("store", why))
     }
 
     /// Looks every second, for ever, and logs what changes: an operator must act when clients cannot be

@@ -27,7 +27,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, VerifierBuilderError, WebP
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
-pub use certificate::CertificateError;
+pub use certificate::{CertificateError, is_local};
 pub use describe::Description;
 pub(crate) use pump::Pump;
 

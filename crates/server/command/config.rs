@@ -1,8 +1,9 @@
 //! Owns `rookery config`: check, print, example.
 
+use c2s::tls::is_local;
 use clap::Subcommand;
 
-use crate::config::{Config, example};
+use crate::config::{Config, Domain, example};
 use crate::wiring::check_tls;
 
 /// What to do with the configuration.
@@ -26,6 +27,13 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Check => {
             // The rest was checked when it was read.
             check_tls(config)?;
+            let public = |domain: &&Domain| domain.certificate.is_none() && !is_local(&domain.name);
+            for domain in config.domain.iter().filter(public) {
+                let name = &domain.name;
+                eprintln!(
+                    "rookery: {name} has no certificate: clients will refuse the self-signed one"
+                );
+            }
             super::print("the configuration can be used\n")?;
         }
         Command::Example => example()?,

@@ -105,7 +105,19 @@ pub(super) fn load(domain: &Domain, dir: &Path) -> Result<Certificate, Certifica
         make(&domain.name, &path)?;
         tracing::info!(jid = domain.name, "made a self-signed certificate: {}", path.display());
     }
+    if !is_local(&domain.name) {
+        tracing::warn!(
+            jid = domain.name,
+            "it has no certificate: a self-signed one is shown, which clients and other servers refuse"
+        );
+    }
     read(&path, &path)
+}
+
+/// Whether a domain is of this machine alone, where nobody needs to vouch for it (RFC 6761 §6.3).
+#[must_use]
+pub fn is_local(domain: &str) -> bool {
+    domain == "localhost" || domain.ends_with(".localhost")
 }
 
 fn read(certificate: &Path, key: &Path) -> Result<Certificate, CertificateError> {

@@ -25,7 +25,9 @@ impl Disk {
     const MARGIN: u64 = 1 << 20;
 
     pub(super) fn new(dir: &Path, min_free: u64, probe: Probe) -> Self {
-        Self { dir: dir.to_owned(), min_free, probe, full: AtomicBool::new(false) }
+        let disk = Self { dir: dir.to_owned(), min_free, probe, full: AtomicBool::new(false) };
+        disk.note(disk.ask());
+        disk
     }
 
     /// Whether there is room. A disk that was full is asked again.
@@ -108,6 +110,11 @@ mod tests {
         assert!(!space.disk.has_room());
         free.store(Disk::MARGIN + 1_000, Ordering::Relaxed);
         assert!(space.disk.has_room());
+    }
+
+    #[test]
+    fn a_disk_that_is_full_from_the_beginning_is_known_to_be() {
+        assert!(!space(1_000, Box::new(|_| Ok(500))).disk.has_room());
     }
 
     #[test]
