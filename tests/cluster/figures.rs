@@ -1,5 +1,6 @@
 //! What a hop between members costs, how long a shard stands still that moves, and how many sessions are resumed when
-//! their member is drained, written down: only where `ROOKERY_FIGURES=1` asks for it.
+//! their member is drained, written down: only where `ROOKERY_FIGURES=1` asks for it; `ROOKERY_FIGURES=2000` by so many
+//! messages.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +16,7 @@ use super::talk::Talk;
 use crate::redis::{fixture, redis};
 use crate::stage::{PASSWORD, Stage};
 
-/// Messages that are measured, and how many are under way at a time.
+/// Messages that are measured where nobody says how many, and how many are under way at a time.
 const MESSAGES: usize = 20_000;
 const BATCH: usize = 50;
 /// Accounts, so that each member is the home of some.
@@ -26,10 +27,11 @@ const PATHS: [[usize; 4]; 4] = [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 2], [1, 0,
 
 #[test]
 fn what_hops_and_handovers_cost_is_written_down() {
-    if std::env::var_os("ROOKERY_FIGURES").is_none() {
+    let Ok(asked) = std::env::var("ROOKERY_FIGURES") else {
         println!("LEFT OUT: ROOKERY_FIGURES=1 measures, and writes to benches/results");
         return;
-    }
+    };
+    let messages = asked.parse().ok().filter(|count| *count > 1).unwrap_or(MESSAGES);
     if !fixture::is_there() {
         return;
     }
@@ -43,12 +45,13 @@ fn what_hops_and_handovers_cost_is_written_down() {
     stages[0].add_accounts(&names);
     let mut findings =
         String::from("| hops between members | CPU of all members, us a message |\n|---|---|\n");
-    for (hops, cost) in costs(&stages, &names).into_iter().enumerate() {
+    for (hops, cost) in costs(&stages, &names, messages).into_iter().enumerate() {
         writeln!(findings, "| {hops} | {cost:.1} |").unwrap();
     }
     findings += &drains(&stages, &names);
-    let command = "ROOKERY_FIGURES=1 cargo test --release --test main hops_and_handovers";
-    report::write("cluster", "What hops and handovers cost", command, &findings);
+    let command =
+        format!("ROOKERY_FIGURES={messages} cargo test --release --test main hops_and_handovers");
+    report::write("cluster", "What hops and handovers cost", &command, &findings);
 }
 
 fn arrive(stage: &Stage, name: &str) -> Client {
@@ -60,8 +63,10 @@ fn arrive(stage: &Stage, name: &str) -> Client {
 }
 
 /// Microseconds of all members for a message, by its way.
-fn costs(stages: &[Stage], names: &[String]) -> Vec<f64> {
-    let homes: Vec<usize> = names.iter().map(|name| home(stages, name)).collect();
+fn costs(stages: &[Stage], names: &[String], messages: usize) -> Vec<f64> {
+    let found = names.iter().map(|name| home(stages, name));
+    let (homes, guests): (Vec<usize>, Vec<Client>) = found.unzip();
+    drop(guests);
     let at = |member: usize, but: Option<&String>| {
         let lives = |(name, home): &(&String, &usize)| **home == member && Some(*name) != but;
         names.iter().zip(&homes).find(lives).expect("each member is somebody's home").0
@@ -83,28 +88,28 @@ fn costs(stages: &[Stage], names: &[String]) -> Vec<f64> {
                 }
             }
         };
-        talk(MESSAGES / 10);
+        talk(messages / 10);
         let before: f64 = stages.iter().map(cpu).sum();
-        talk(MESSAGES);
+        talk(messages);
         let after: f64 = stages.iter().map(cpu).sum();
-        (after - before) * 1e6 / MESSAGES as f64
+        (after - before) * 1e6 / messages as f64
     };
     PATHS.into_iter().map(cost).collect()
 }
 
-/// Where an account lives: at the member that has one more in memory when it comes.
-fn home(stages: &[Stage], name: &str) -> usize {
-    let users = || -> Vec<f64> {
-        stages.iter().map(|stage| figure(stage, "rookery_entities{kind=\"user\"}")).collect()
+/// Where an account lives: at the member that has one session more when it comes, as long as nobody goes.
+fn home(stages: &[Stage], name: &str) -> (usize, Client) {
+    let sessions = || -> Vec<f64> {
+        stages.iter().map(|stage| figure(stage, "rookery_entities{kind=\"session\"}")).collect()
     };
-    let before = users();
-    let _client = arrive(&stages[0], name);
+    let before = sessions();
+    let client = arrive(&stages[0], name);
     let mut home = None;
-    until("an account in memory", || {
-        home = users().iter().zip(&before).position(|(now, before)| now > before);
+    until("a session", || {
+        home = sessions().iter().zip(&before).position(|(now, before)| now > before);
         home.is_some()
     });
-    home.expect("it is awaited")
+    (home.expect("it is awaited"), client)
 }
 
 /// Seconds of a process.
