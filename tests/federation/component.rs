@@ -249,6 +249,40 @@ fn a_component_at_one_member_hears_people_of_all_and_goes_on_when_members_die() 
     while irc.hears_body() != "meanwhile" {}
 }
 
+/// The addresses of those whose presence it hears, until it has heard so many of these.
+fn hears_presence_of(irc: &mut Program, names: &[String]) {
+    let mut missing: Vec<String> = names.iter().map(|it| format!("{it}@localhost/here")).collect();
+    while !missing.is_empty() {
+        let stanza = irc.hears();
+        let from = stanza.head().from.as_ref().map(ToString::to_string).unwrap_or_default();
+        if stanza.kind().name() == "presence" && stanza.kind().type_str().is_none() {
+            missing.retain(|it| *it != from);
+        }
+    }
+}
+
+#[test]
+fn a_component_that_comes_later_hears_who_is_at_every_member_and_again_when_one_has_died() {
+    let sees = format!("{COMPONENT}privilege = {{ presence = 'managed_entity' }}\n");
+    let crew = Crew::start_with(3, &sees);
+    let owner = crew.owner("irc.localhost");
+    let [stays, dies] = [(owner + 1) % 3, (owner + 2) % 3];
+    let at = |home: usize| {
+        let mut names = (0..64).map(|number| format!("romeo{number}"));
+        names.find(|name| crew.home(name) == home).unwrap()
+    };
+    let names = [at(0), at(1), at(2)];
+    crew.add_accounts(&names);
+    let _clients: Vec<Client> = names.iter().map(|name| client(&crew, stays, name)).collect();
+    let mut irc = Program::connect(crew.component[stays], "irc.localhost");
+    hears_presence_of(&mut irc, &names);
+    // Its next stream begins while what was at the dead member finds a new home.
+    drop(irc);
+    crew.kill(dies);
+    let mut irc = Program::connect(crew.component[stays], "irc.localhost");
+    hears_presence_of(&mut irc, &names);
+}
+
 #[test]
 fn a_component_that_listens_is_connected_to_again_and_again() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

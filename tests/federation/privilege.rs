@@ -175,6 +175,50 @@ fn a_component_hears_who_comes_and_goes() {
     play.hears(shown("romeo@localhost/here", None));
 }
 
+/// Whose presence it hears until it has the answer to a question of its own.
+fn hears_until_answered(play: &mut Play) -> Vec<String> {
+    play.asks("get", "juliet@localhost", ROSTER);
+    let mut shown = Vec::new();
+    loop {
+        let stanza = play.program.hears();
+        if stanza.head().id.as_deref() == Some("asked") {
+            return shown;
+        }
+        if stanza.kind().name() == "presence" {
+            shown.extend(stanza.head().from.as_ref().map(ToString::to_string));
+        }
+    }
+}
+
+#[test]
+fn a_component_that_connects_later_is_told_once_who_is_there() {
+    let mut play = Play::begin(ALL);
+    // One whose client is lost and may come back; one who has not said that it is there.
+    let login =
+        Login { address: play.stage.c2s, domain: "localhost", name: "juliet", password: PASSWORD };
+    let mut lost = Client::log_in(&login);
+    lost.bind("lost");
+    lost.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/><presence/>");
+    hears(&mut lost, |it| it.attr("from") == Some("juliet@localhost/lost"));
+    drop(lost);
+    let mut silent = Client::log_in(&login);
+    silent.bind("silent");
+    let address = play.program.hang_up();
+    // What is for a stream that is not known to be over may go there.
+    while play.stage.run(&["component", "list"]).unwrap().contains("pubsub2.localhost") {}
+    play.program = Program::connect(address, "pubsub2.localhost");
+    let mut missing =
+        vec!["romeo@localhost/here", "juliet@localhost/here", "juliet@localhost/lost"];
+    while !missing.is_empty() {
+        let stanza = play.hears(|stanza| stanza.kind().name() == "presence");
+        assert_eq!(stanza.kind().type_str(), None);
+        let from = stanza.head().from.as_ref().unwrap().to_string();
+        let place = missing.iter().position(|it| *it == from);
+        missing.remove(place.unwrap_or_else(|| panic!("{from} is not there, or was told twice")));
+    }
+    assert_eq!(hears_until_answered(&mut play), Vec::<String>::new(), "each once");
+}
+
 #[test]
 fn without_a_privilege_nothing_of_that_is_done_or_told() {
     let mut play = Play::begin("privilege = { roster = 'get', push = false }\n");

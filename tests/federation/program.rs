@@ -1,7 +1,7 @@
 //! Owns a component that the tests have written: one stream, by hand.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
@@ -77,6 +77,13 @@ impl Program {
             "{shaken:?}"
         );
         program
+    }
+
+    /// Ends the connection; where it led.
+    pub(crate) fn hang_up(&self) -> SocketAddr {
+        let address = self.tcp.peer_addr().unwrap();
+        self.tcp.shutdown(Shutdown::Both).unwrap();
+        address
     }
 
     pub(crate) fn say(&mut self, text: &str) {

@@ -334,7 +334,9 @@ fn starters(
     config: &Config,
     domain: &Arc<domain::Shared>,
 ) -> impl FnOnce() -> Vec<Box<dyn Start>> + Send + 'static {
-    let (user, domain) = (Arc::new(config.user()), Arc::clone(domain));
+    let powers = Arc::new(config.powers(b"powers"));
+    let user = user::Config { powers, ..config.user() };
+    let (user, domain) = (Arc::new(user), Arc::clone(domain));
     let room = Arc::new(room::Shared::new(config.room().unwrap()));
     let pubsub = Arc::new(config.pubsub().unwrap());
     move || {

@@ -22,6 +22,7 @@ use router::{Place, Refusal, RemoteGate, Router, leaving};
 use socket::{Bounds, Queue, Rate, Waiting};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
+use xmpp::privilege::Presence;
 use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StanzaError};
 
 use crate::config::{Component, Config, Secret};
@@ -34,6 +35,11 @@ use crate::turnstile::Turnstile;
 const INBOX: usize = 65_536;
 /// A member says this often which streams it holds; plans are looked at four times as often.
 const ANNOUNCE_EVERY: u32 = 4;
+
+/// So long after a component has connected, a change of the plan may have kept somebody from telling it who is here.
+const YOUNG: Duration = Duration::from_secs(120);
+/// Accounts of a member that is gone are with others within this.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// An envelope that has passed more members than this one has come back from a stream that is not there.
 const HOPS: u8 = 5;
@@ -111,6 +117,8 @@ pub(crate) struct Hall {
     session: u64,
     seq: Cell<u64>,
     plan: Cell<u64>,
+    /// When accounts are where the last plan has them; none where they cannot move.
+    settled: Cell<Option<Duration>>,
     sweeps: Cell<u32>,
 }
 
@@ -132,6 +140,9 @@ pub(crate) struct Line {
     pub(crate) queue: RefCell<Queue<Envelope>>,
     /// Something has come.
     pub(crate) news: Notify,
+    opened: Duration,
+    /// When accounts are to tell the component next who is here, if they are.
+    told_at: Cell<Option<Duration>>,
     /// How many wait, for operators.
     waiting: Arc<AtomicUsize>,
 }
@@ -160,6 +171,11 @@ impl House {
             bounds,
             bytes: Arc::clone(bytes),
         }
+    }
+
+    /// Whether it may see who is here.
+    fn sees(&self) -> bool {
+        self.component.privileges.presence != Presence::None
     }
 
     fn route(&self) -> Route {
@@ -196,6 +212,7 @@ impl Hall {
             session: getrandom::u64().unwrap_or_default(),
             seq: Cell::new(0),
             plan: Cell::new(0),
+            settled: Cell::new(None),
             sweeps: Cell::new(0),
         })
     }
@@ -230,10 +247,13 @@ impl Hall {
         let number = getrandom::u64().unwrap_or_default();
         let queue = RefCell::new(Queue::new(house.bounds, Arc::clone(&house.bytes)));
         let waiting = self.status.enter(number, house.component.domain.clone(), address);
-        let line = Rc::new(Line { number, queue, news: Notify::new(), waiting });
+        let (news, opened) = (Notify::new(), self.now());
+        let told_at = Cell::new(house.sees().then_some(opened));
+        let line = Rc::new(Line { number, queue, news, opened, told_at, waiting });
         house.lines.borrow_mut().insert(number, Rc::clone(&line));
         self.metrics.streams.add_one();
         self.announce(house);
+        self.show_who_is_here(house);
         Some(line)
     }
 
@@ -244,6 +264,10 @@ impl Hall {
         }
         self.status.leave(line.number);
         self.announce(house);
+        // What it was told of people, the others may not have heard.
+        if let Some(heir) = house.lines.borrow().values().next() {
+            heir.told_at.set(house.sees().then(|| self.now()));
+        }
         let queued = line.queue.borrow_mut().drain();
         for envelope in unsent.into_iter().map(|waiting| waiting.item).chain(queued) {
             self.lead(house, envelope);
@@ -398,12 +422,46 @@ impl Hall {
     pub(crate) fn sweep(&self) {
         let index = self.router.plan_index();
         let sweeps = self.sweeps.replace(self.sweeps.get().wrapping_add(1));
-        let is_time = self.plan.replace(index) != index || sweeps.is_multiple_of(ANNOUNCE_EVERY);
+        let is_new = self.plan.replace(index) != index;
+        let is_time = is_new || sweeps.is_multiple_of(ANNOUNCE_EVERY);
         for house in self.houses.values() {
+            if is_new {
+                self.plan_changed(house);
+            }
+            self.show_who_is_here(house);
             if is_time && !house.lines.borrow().is_empty() {
                 self.announce(house);
             }
             self.look_after(house);
+        }
+    }
+
+    /// Has a component be told who is here, when it is time (XEP-0356 §8 rule 1). Each stream is: which of them hears of
+    /// whom, changes with each one that comes. Where accounts may be on their way from one member to another, it is told
+    /// again when they have arrived.
+    fn show_who_is_here(&self, house: &House) {
+        let (now, settled) = (self.now(), self.settled.get());
+        let mut is_due = false;
+        for line in house.lines.borrow().values() {
+            if line.told_at.get().is_some_and(|due| due <= now) {
+                line.told_at.set(settled.filter(|settled| *settled > now));
+                is_due = true;
+            }
+        }
+        if is_due {
+            self.router.tell_of_newcomer(&house.component.domain);
+        }
+    }
+
+    /// There is another plan: accounts that have moved meanwhile may not have told of a young stream.
+    fn plan_changed(&self, house: &House) {
+        let now = self.now();
+        let is_alone = self.router.plan().members().count() < 2;
+        self.settled.set((!is_alone).then_some(now + SETTLING));
+        for line in house.lines.borrow().values().filter(|line| now < line.opened + YOUNG) {
+            if house.sees() && !is_alone {
+                line.told_at.set(self.settled.get());
+            }
         }
     }
 

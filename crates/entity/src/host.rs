@@ -5,17 +5,19 @@
 //! | [`handoff`] | a part of them frozen, as data, given away, and taken in |
 //! | `takeover` | what happens when the owner of a shard is gone |
 //! | `gates` | what waits until all have said what they hold of it (pure) |
+//! | `newcomers` | how a component hears who is here |
 //! | `copies` | second copies of entities (pure) |
 
 mod copies;
 mod gates;
 pub mod handoff;
+mod newcomers;
 mod takeover;
 #[cfg(test)]
 mod tests;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,7 +28,7 @@ use cluster::plan::{Member, Status};
 use proto::{Announced, Body, Envelope, Hosts, MemberId, Now, Route};
 use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
-use xmpp::{Fence, Origin, Shard};
+use xmpp::{BareJid, Fence, Origin, Shard};
 
 use crate::actor::copy::Keeper;
 use crate::actor::{Batch, EntityActor, Nap, Order, Packed, Permits};
@@ -53,6 +55,8 @@ pub struct Host {
     linked: Cell<bool>,
     /// The index of the plan that it goes by.
     seen: Cell<u64>,
+    /// Components that are being told who is here, and the accounts that have not done so yet.
+    newcomers: RefCell<BTreeMap<BareJid, Vec<BareJid>>>,
 }
 
 struct Entry {
@@ -168,10 +172,18 @@ impl Host {
             plan: RefCell::default(),
             drowsy,
         });
-        let (table, holds, takeover, linked, seen) = Default::default();
+        let (table, holds, takeover, linked, seen, newcomers) = Default::default();
         let desk_of_host = Rc::clone(&desk);
-        let host =
-            Rc::new(Self { table, starters, desk: desk_of_host, holds, takeover, linked, seen });
+        let host = Rc::new(Self {
+            table,
+            starters,
+            desk: desk_of_host,
+            holds,
+            takeover,
+            linked,
+            seen,
+            newcomers,
+        });
         *desk.host.borrow_mut() = Rc::downgrade(&host);
         host
     }
@@ -309,6 +321,10 @@ impl LocalHost for Host {
 
     fn announced(&self, word: Announced) {
         self.hear_announced(word);
+    }
+
+    fn newcomer(&self, domain: &BareJid) {
+        self.tell_of(domain);
     }
 }
 

@@ -84,7 +84,7 @@ pub fn answer(
             _ => None,
         },
         Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => None,
-        Body::Copy(_) | Body::Announced(_) | Body::Lines(_) => None,
+        Body::Copy(_) | Body::Announced(_) | Body::Lines(_) | Body::Newcomer(_) => None,
     };
     if let Some(receipt) = receipt {
         receipt.release();

@@ -63,6 +63,9 @@ pub enum Body {
     Announced(Announced),
     /// From a member to the owner of a component's domain.
     Lines(Lines),
+    /// A component that may see who is here has another stream (XEP-0356 §8): to every member, and there to every account
+    /// that has a session.
+    Newcomer(BareJid),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.
     Woken,
 }

@@ -70,6 +70,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         Body::Copy(word) => Word::CopyWord(copies::encode(word)),
         Body::Announced(word) => Word::Announced(copies::encode_announced(*word)),
         Body::Lines(word) => Word::Lines(copies::encode_lines(word)),
+        Body::Newcomer(domain) => Word::Newcomer(address::encode_text(domain.as_str())),
         Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
@@ -104,6 +105,7 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Word::CopyWord(word) => Body::Copy(copies::decode(word)?),
         Word::Announced(word) => Body::Announced(copies::decode_announced(&word)?),
         Word::Lines(word) => Body::Lines(copies::decode_lines(word)?),
+        Word::Newcomer(domain) => Body::Newcomer(address::decode_bare(&domain)?),
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

@@ -244,6 +244,7 @@ fn bodies() -> impl Strategy<Value = Body> {
         copy_words().prop_map(Body::Copy),
         announced().prop_map(Body::Announced),
         lines().prop_map(Body::Lines),
+        Just(Body::Newcomer(BareJid::parse("irc.example.org").unwrap())),
     ]
 }
 

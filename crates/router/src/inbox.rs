@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proto::{Announced, Envelope, MemberId};
 use tokio::sync::{mpsc, oneshot};
+use xmpp::BareJid;
 
 use crate::link::sender::Departure;
 use crate::local::Refusal;
@@ -29,6 +30,8 @@ pub(crate) enum Post {
     Gone(MemberId),
     /// A thread of a member has said all that it holds of this member's shards.
     Announced(Announced),
+    /// A component has another stream, and is to be told who is here.
+    Newcomer(BareJid),
     /// What is held back may go on.
     Look,
 }
@@ -43,6 +46,7 @@ impl Post {
             | Self::Refused(..)
             | Self::Gone(_)
             | Self::Announced(_)
+            | Self::Newcomer(_)
             | Self::Look => 0,
         }
     }

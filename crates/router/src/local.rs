@@ -60,6 +60,9 @@ pub trait LocalHost {
 
     /// A thread of a member has said all that it holds of this member's shards. What it said has come before.
     fn announced(&self, _word: Announced) {}
+
+    /// A component has another stream, and is to be told who is here.
+    fn newcomer(&self, _domain: &BareJid) {}
 }
 
 /// A socket of this arbiter, as its sessions see it.

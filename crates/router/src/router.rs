@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use cluster::plan::Status;
 use cluster::{HashKey, Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
@@ -448,6 +449,17 @@ impl Router {
     pub(crate) fn tell(&self, arbiter: ArbiterId, post: Post) {
         if let Some(inbox) = self.shared.inboxes.get(usize::from(arbiter.0)) {
             drop(inbox.tell(post));
+        }
+    }
+
+    /// Has a component that has another stream be told who is here, on every member.
+    pub fn tell_of_newcomer(&self, domain: &BareJid) {
+        self.tell_all(|| Post::Newcomer(domain.clone()));
+        let me = self.shared.member;
+        let plan = self.plan();
+        let others = plan.members().filter(|it| it.info.id != me && it.status != Status::Expelled);
+        for member in others {
+            self.order(Route::Member(member.info.id), Body::Newcomer(domain.clone()));
         }
     }
 

@@ -179,7 +179,7 @@ fn station_name(entity: &str, body: &Body) -> String {
         Body::Stanza(_) | Body::User(UserWord::Stored { .. }) => format!("{entity} inbound"),
         Body::Home(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => entity.to_owned(),
         Body::Copy(_) | Body::Announced(_) => "copy".to_owned(),
-        Body::Lines(_) => "lines".to_owned(),
+        Body::Lines(_) | Body::Newcomer(_) => "lines".to_owned(),
     }
 }
 

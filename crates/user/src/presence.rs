@@ -23,6 +23,7 @@ use crate::extensions::{blocking, deliver, invited, privilege};
 use crate::subscription::Word;
 
 pub use broadcast::session_ended;
+pub(crate) use probe::ask_elsewhere;
 
 /// A word of subscription; one who was invited is a contact at once (XEP-0379).
 fn subscribed(

@@ -14,7 +14,7 @@ use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 
 use crate::befriend::befriend;
 use crate::config::Config;
-use crate::extensions::{guests, push};
+use crate::extensions::{guests, privilege, push};
 use crate::offline::{Offline, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
@@ -117,6 +117,7 @@ impl Entity for User {
                 bind::bind(self, bind::Wish { connection, resource, iq_id, carbons }, cx);
             }
             Body::Woken => outbox::settle(self, cx),
+            Body::Newcomer(domain) => privilege::newcomer(self, &domain, cx),
             Body::Edge(..)
             | Body::Home(_)
             | Body::MemberGone(_)

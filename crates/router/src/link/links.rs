@@ -225,6 +225,12 @@ impl Links {
                 self.router.tell_all(|| Post::Announced(word));
                 continue;
             }
+            if let (Route::Member(_), Body::Newcomer(domain)) =
+                (&arrival.envelope.to, &arrival.envelope.body)
+            {
+                self.router.tell_all(|| Post::Newcomer(domain.clone()));
+                continue;
+            }
             let (place, _) = self.router.locate(&arrival.envelope.to);
             let turned = receiver.turns_away(&arrival);
             let Place::Here(arbiter) = (if turned { Place::Nobody } else { place }) else {

@@ -1,13 +1,15 @@
 //! XEP-0356: Privileged Entity, version 0.4.1. What components may do with an account: read and change its roster, ask
 //! others in its name, and hear who is there.
 //!
-//! A component that connects later is not told of presence before (§8 rule 1); it is told of everything from then on.
+//! One that connects later is told who is here then (§8 rule 1): by every account that has a session, a few at a time
+//! (`entity/src/host/newcomers.rs`).
 
 use entity::extension::SessionEvent;
 use entity::{Context, Extension};
 use xmpp::privilege::{Presence, Privileges};
 use xmpp::{
-    Head, IqType, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, forward, ns,
+    BareJid, Head, IqType, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError, forward,
+    ns,
 };
 
 use crate::roster::Push;
@@ -131,6 +133,24 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
     };
     if let Some(presence) = presence {
         show(&presence, |it| it != Presence::None, cx);
+    }
+}
+
+/// A component that may see it has another stream: it hears of every session that is available (§8 rule 1). Contacts of
+/// other servers are asked again; what they answer is shown as always.
+pub(crate) fn newcomer(user: &User, domain: &BareJid, cx: &mut Context<'_, User>) {
+    let powers = cx.shared.powers.clone();
+    let may = powers.of(&domain.clone().into()).map_or(Presence::None, |it| it.presence);
+    if may == Presence::None {
+        return;
+    }
+    let available = user.sessions.available().filter_map(|entry| entry.presence.clone());
+    let available: Vec<Stanza> = available.collect();
+    if may == Presence::Roster && !available.is_empty() {
+        crate::presence::ask_elsewhere(user, cx);
+    }
+    for presence in available {
+        cx.send(presence.with_to(domain.clone().into()));
     }
 }
 

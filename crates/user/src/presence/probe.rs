@@ -1,7 +1,7 @@
 //! Owns presence probes: asked for an account, and answered in its name (RFC 6121 §4.3, §4.6.6).
 
 use entity::Context;
-use xmpp::{FullJid, Jid, PresenceType, Stanza, delay};
+use xmpp::{BareJid, FullJid, Jid, PresenceType, Stanza, delay};
 
 use super::{directed, is_blocked, made, may_see};
 use crate::User;
@@ -18,6 +18,18 @@ pub(super) fn ask(user: &User, newcomer: &FullJid, cx: &mut Context<'_, User>) {
         let here = cx.hosts.serves(contact.domainpart());
         let from = if here { newcomer.clone().into() } else { Jid::from(user.jid.clone()) };
         cx.send(made(PresenceType::Probe, from, Some(contact.clone().into())));
+    }
+}
+
+/// Asks those of them that are of other servers once more, in the name of the account.
+pub(crate) fn ask_elsewhere(user: &User, cx: &mut Context<'_, User>) {
+    let contacts = user.roster.iter().filter(|(_, item)| item.to_subscribed());
+    let elsewhere = contacts.filter(|(it, _)| !cx.hosts.serves(it.domainpart()));
+    let asked: Vec<BareJid> =
+        elsewhere.filter(|(it, _)| !is_blocked(user, it)).map(|(it, _)| it.bare()).collect();
+    for contact in asked {
+        let from = Jid::from(user.jid.clone());
+        cx.send(made(PresenceType::Probe, from, Some(contact.into())));
     }
 }
 

@@ -308,7 +308,12 @@ impl Live {
             }
             Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
-            Body::User(_) | Body::Home(_) | Body::Copy(_) | Body::Announced(_) | Body::Lines(_) => {
+            Body::User(_)
+            | Body::Home(_)
+            | Body::Copy(_)
+            | Body::Announced(_)
+            | Body::Lines(_)
+            | Body::Newcomer(_) => {
                 debug_assert!(false, "a word for somebody else came to a session");
                 Ok(())
             }
