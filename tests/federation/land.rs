@@ -138,9 +138,9 @@ impl Land {
     }
 }
 
-/// A server of a domain, certified by one authority, which trusts another one.
+/// A server of some domains, certified by one authority, which trusts another one.
 pub(super) struct Place<'a> {
-    pub(super) domain: &'static str,
+    pub(super) domains: &'a [&'a str],
     pub(super) certified_by: &'a Authority,
     pub(super) trusts: &'a Authority,
     pub(super) s2s: SocketAddr,
@@ -149,11 +149,36 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     /// Starts it with this laid over its settings; and the file of its certificate.
     pub(super) fn start(&self, extra: &str) -> (Stage, PathBuf) {
-        let files = self.certified_by.certify(&[self.domain]);
-        let own = (self.domain, Some(&files));
+        let files = self.certified_by.certify(self.domains);
+        let own = (self.domains[0], Some(&files));
         let base = settings(own, self.s2s, ("c.example", free()), &self.trusts.file());
-        let all = merge(base.parse().unwrap(), extra.parse().unwrap());
+        let mut all = merge(base.parse().unwrap(), extra.parse().unwrap());
+        let domains = all["domain"].as_array_mut().unwrap();
+        for name in &self.domains[1..] {
+            let mut another = domains[0].clone();
+            another["name"] = (*name).into();
+            domains.push(another);
+        }
         (Stage::start(&toml::to_string(&all).unwrap()), files.0)
+    }
+}
+
+/// Sends to somebody at each of these domains, and waits until the list of streams says why it did not get there.
+pub(super) fn are_refused(stage: &Stage, romeo: &mut Client, domains: &[(&str, &str)]) {
+    for (domain, _) in domains {
+        romeo.send(format!("<message to='x@{domain}' id='{domain}'><body>hi</body></message>"));
+    }
+    for _ in domains {
+        let error = hears(romeo, |it| it.attr("type") == Some("error"));
+        assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+    }
+    let list = stage.run(&["s2s", "list", "--json"]).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    for (domain, why) in domains {
+        let mut lines = list["outbound"].as_array().unwrap().iter();
+        let line = lines.find(|it| it["remote"] == **domain).unwrap();
+        let reason = line["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(why), "{domain}: {reason:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use town::Client;
 use town::http::get;
 
-use super::land::{Authority, Place, add, condition, free, hears, hears_body, log_in};
+use super::land::{Authority, Place, add, are_refused, free, hears_body, log_in};
 use super::zone::Zone;
 use crate::stage::Stage;
 
@@ -83,87 +83,100 @@ fn sha256(bytes: &[u8]) -> String {
     auth::encoding::encode(&Sha256::digest(bytes))
 }
 
-/// `a.example`, which believes what is published, and Romeo there.
-fn visitor(ours: &Authority, b: SocketAddr, extra: &str) -> (Stage, Client) {
-    let place = Place { domain: "a.example", certified_by: ours, trusts: ours, s2s: free() };
-    let extra = format!(
-        "[s2s]\nposh = true\nwait_seconds = 20\n{extra}\n[s2s.route]\n'b.example' = '{b}'\n"
-    );
-    let (stage, _) = place.start(&extra);
+/// `a.example`, which believes what is published at these places by servers at this address, and Romeo there.
+fn visitor(
+    ours: &Authority,
+    (b, domains): (SocketAddr, &[&str]),
+    libraries: &[(&str, &Library)],
+    extra: &str,
+) -> (Stage, Client) {
+    let place = Place { domains: &["a.example"], certified_by: ours, trusts: ours, s2s: free() };
+    let routes: String = domains.iter().map(|name| format!("'{name}' = '{b}'\n")).collect();
+    let libraries = libraries.iter().map(|(name, it)| format!("'{name}' = '{}'\n", it.address));
+    let libraries: String = libraries.collect();
+    let (stage, _) = place.start(&format!(
+        "{extra}[s2s]\nposh = true\nwait_seconds = 20\n[s2s.route]\n{routes}[s2s.posh_route]\n{libraries}"
+    ));
     add(&stage, "romeo@a.example");
     let romeo = log_in(&stage, "romeo@a.example");
     (stage, romeo)
 }
 
-fn is_refused(stage: &Stage, romeo: &mut Client, why: &str) {
-    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
-    let error = hears(romeo, |it| it.attr("id") == Some("m"));
-    assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
-    let list = stage.run(&["s2s", "list"]).unwrap();
-    assert!(
-        list.contains("signed by nobody who is trusted here; ") && list.contains(why),
-        "{list}"
-    );
-}
+const MOVED: &str =
+    "HTTP/1.1 302 Found\r\nLocation: https://hosting.example/\r\nContent-Length: 0\r\n\r\n";
+const UNTRUSTED: &str = "signed by nobody who is trusted here; ";
+
+const DOMAINS: [&str; 9] = [
+    "good.example",
+    "reference.example",
+    "twice.example",
+    "other.example",
+    "nonsense.example",
+    "large.example",
+    "moved.example",
+    "forged.example",
+    "misnamed.example",
+];
 
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprint() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let s2s = free();
-    let there = Place { domain: "b.example", certified_by: &theirs, trusts: &ours, s2s };
+    let there = Place { domains: &DOMAINS, certified_by: &theirs, trusts: &ours, s2s };
     let (b, certificate) = there.start("");
-    add(&b, "juliet@b.example");
-    let mut juliet = log_in(&b, "juliet@b.example");
-    let library = Library::open(&ours, "b.example");
-    let hosting = Library::open(&ours, "hosting.example");
-    let routes = |first: &Library| {
-        format!(
-            "posh_route = {{ 'b.example' = '{}', 'hosting.example' = '{}' }}",
-            first.address, hosting.address
-        )
-    };
-    library.says(&prints(&certificate, 3_600));
-    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
-    for text in ["at once", "from the shelf"] {
-        romeo.send(format!("<message to='juliet@b.example'><body>{text}</body></message>"));
-        hears_body(&mut juliet, text);
-        a.run(&["s2s", "reset"]).unwrap();
+    let right = prints(&certificate, 3_600);
+    let reference = "{\"url\":\"https://hosting.example/b.json\",\"expires\":60}";
+    let libraries = DOMAINS.map(|domain| {
+        let authority = if domain == "forged.example" { &theirs } else { &ours };
+        let name = if domain == "misnamed.example" { "somebody.example" } else { domain };
+        let library = Library::open(authority, name);
+        match domain {
+            "reference.example" => library.says(reference),
+            "twice.example" => library.says(&reference.replace("hosting", "again")),
+            "other.example" => library.says(&prints(&ours.file(), 60)),
+            "nonsense.example" => library.says("nonsense"),
+            "large.example" => library.says(&"x".repeat(100_000)),
+            "moved.example" => MOVED.clone_into(&mut library.answer.lock().unwrap()),
+            _ => library.says(&right),
+        }
+        (domain, library)
+    });
+    let (hosting, again) =
+        (Library::open(&ours, "hosting.example"), Library::open(&ours, "again.example"));
+    hosting.says(&right);
+    again.says(reference);
+    let mut all: Vec<(&str, &Library)> = libraries.iter().map(|(name, it)| (*name, it)).collect();
+    all.extend([("hosting.example", &hosting), ("again.example", &again)]);
+    let (a, mut romeo) = visitor(&ours, (s2s, &DOMAINS), &all, "");
+    // The document may also say who has the fingerprints, once.
+    for domain in ["good.example", "reference.example"] {
+        let jid = format!("juliet@{domain}");
+        add(&b, &jid);
+        let mut juliet = log_in(&b, &jid);
+        romeo.send(format!("<message to='{jid}'><body>hi</body></message>"));
+        hears_body(&mut juliet, "hi");
     }
-    let asked = library.asked.lock().unwrap().clone();
-    assert_eq!(asked, ["GET /.well-known/posh/xmpp-server.json HTTP/1.1"]);
-
-    // The document may say who has the fingerprints, once.
-    library.says("{\"url\":\"https://hosting.example/b.json\",\"expires\":60}");
-    hosting.says(&prints(&certificate, 60));
-    let (_a, mut romeo) = visitor(&ours, s2s, &routes(&library));
-    romeo.send("<message to='juliet@b.example'><body>by reference</body></message>");
-    hears_body(&mut juliet, "by reference");
-    hosting.says("{\"url\":\"https://hosting.example/c.json\",\"expires\":60}");
-    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
-    is_refused(&a, &mut romeo, "its document leads from one place to another");
-
-    // What a document must not be.
-    for (document, why) in [
-        (prints(&ours.file(), 60), "the domain's document has another fingerprint"),
-        ("nonsense".to_owned(), "its document is none of POSH"),
-        ("x".repeat(100_000), "no document from https://b.example:443"),
-    ] {
-        library.says(&document);
-        let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
-        is_refused(&a, &mut romeo, why);
-    }
-    *library.answer.lock().unwrap() =
-        "HTTP/1.1 302 Found\r\nLocation: https://hosting.example/\r\nContent-Length: 0\r\n\r\n"
-            .into();
-    let (a, mut romeo) = visitor(&ours, s2s, &routes(&library));
-    is_refused(&a, &mut romeo, "it answers 302");
-    // A document is worth as much as the certificate of its own server.
-    for (authority, name) in [(&theirs, "b.example"), (&ours, "c.example")] {
-        let forged = Library::open(authority, name);
-        forged.says(&prints(&certificate, 60));
-        let (a, mut romeo) = visitor(&ours, s2s, &routes(&forged));
-        is_refused(&a, &mut romeo, "no document from https://b.example:443");
-        assert!(forged.asked.lock().unwrap().is_empty(), "nothing was asked of {name}");
+    let refused = [
+        ("twice.example", "its document leads from one place to another"),
+        ("other.example", "the domain's document has another fingerprint"),
+        ("nonsense.example", "its document is none of POSH"),
+        ("large.example", "no document from https://large.example:443"),
+        ("moved.example", "it answers 302"),
+        // A document is worth as much as the certificate of its own server.
+        ("forged.example", "no document from https://forged.example:443"),
+        ("misnamed.example", "no document from https://misnamed.example:443"),
+    ];
+    let refused = refused.map(|(domain, why)| (domain, format!("{UNTRUSTED}{why}")));
+    let refused = refused.each_ref().map(|(domain, why)| (*domain, why.as_str()));
+    are_refused(&a, &mut romeo, &refused);
+    for (domain, library) in libraries {
+        let asked = library.asked.lock().unwrap().clone();
+        match domain {
+            "forged.example" | "misnamed.example" => {
+                assert!(asked.is_empty(), "{domain}: {asked:?}")
+            }
+            _ => assert_eq!(asked, ["GET /.well-known/posh/xmpp-server.json HTTP/1.1"], "{domain}"),
+        }
     }
 }
 
@@ -171,16 +184,18 @@ fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprin
 fn a_document_does_not_lead_into_private_networks() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let s2s = free();
-    let there = Place { domain: "b.example", certified_by: &theirs, trusts: &ours, s2s };
+    let domains = ["b.example"];
+    let there = Place { domains: &domains, certified_by: &theirs, trusts: &ours, s2s };
     let (_b, _) = there.start("");
     let library = Library::open(&ours, "b.example");
     let inside = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = inside.local_addr().unwrap().port();
     library.says(&format!("{{\"url\":\"https://inside.example:{port}/\",\"expires\":60}}"));
     let names = Zone::new().leads("x.example", "inside.example", free()).serve();
-    let routes = format!("posh_route = {{ 'b.example' = '{}' }}", library.address);
-    let (a, mut romeo) = visitor(&ours, s2s, &format!("{routes}\n[dns]\nservers = ['{names}']"));
-    is_refused(&a, &mut romeo, "private addresses only");
+    let dns = format!("[dns]\nservers = ['{names}']\n");
+    let (a, mut romeo) = visitor(&ours, (s2s, &domains), &[("b.example", &library)], &dns);
+    let why = "inside.example leads to private addresses only";
+    are_refused(&a, &mut romeo, &[("b.example", why)]);
     inside.set_nonblocking(true).unwrap();
     assert!(inside.accept().is_err(), "nobody has connected");
 }
@@ -189,13 +204,14 @@ fn a_document_does_not_lead_into_private_networks() {
 fn a_server_that_connects_is_believed_by_its_published_fingerprint_too() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let [from, to] = [free(), free()];
-    let visiting = Place { domain: "a.example", certified_by: &theirs, trusts: &ours, s2s: from };
+    let visiting =
+        Place { domains: &["a.example"], certified_by: &theirs, trusts: &ours, s2s: from };
     let (a, certificate) = visiting.start(&format!("[s2s.route]\n'b.example' = '{to}'\n"));
     add(&a, "romeo@a.example");
     let mut romeo = log_in(&a, "romeo@a.example");
     let library = Library::open(&ours, "a.example");
     library.says(&prints(&certificate, 60));
-    let there = Place { domain: "b.example", certified_by: &ours, trusts: &ours, s2s: to };
+    let there = Place { domains: &["b.example"], certified_by: &ours, trusts: &ours, s2s: to };
     let posh =
         format!("[s2s]\nposh = true\nposh_route = {{ 'a.example' = '{}' }}\n", library.address);
     let (b, _) = there.start(&posh);
@@ -208,7 +224,7 @@ fn a_server_that_connects_is_believed_by_its_published_fingerprint_too() {
 #[test]
 fn our_own_fingerprints_are_told_where_the_operator_says_so() {
     let ours = Authority::new();
-    let place = Place { domain: "a.example", certified_by: &ours, trusts: &ours, s2s: free() };
+    let place = Place { domains: &["a.example"], certified_by: &ours, trusts: &ours, s2s: free() };
     let (a, certificate) = place.start("[web]\nposh_seconds = 600\n");
     let wanted = sha256(&CertificateDer::from_pem_file(&certificate).unwrap());
     for service in ["xmpp-server", "xmpp-client"] {
