@@ -161,7 +161,7 @@ fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprin
         ("other.example", "the domain's document has another fingerprint"),
         ("nonsense.example", "its document is none of POSH"),
         ("large.example", "no document from https://large.example:443"),
-        ("moved.example", "it answers 302"),
+        ("moved.example", "no document from https://moved.example:443: it answers 302"),
         // A document is worth as much as the certificate of its own server.
         ("forged.example", "no document from https://forged.example:443"),
         ("misnamed.example", "no document from https://misnamed.example:443"),

@@ -144,7 +144,8 @@ mod tests {
         for _ in 0..1000 {
             assert!(space.take(1, false).is_ok());
         }
-        let most = 1 + begin.elapsed().as_millis() / 100;
+        // Once when it is opened.
+        let most = 2 + begin.elapsed().as_millis() / 100;
         assert!(u128::from(asked.load(Ordering::Relaxed)) <= most);
     }
 
