@@ -50,7 +50,7 @@ fn what_hops_and_handovers_cost_is_written_down() {
     }
     findings += &drains(&stages, &names);
     let command =
-        format!("ROOKERY_FIGURES={messages} cargo test --release --test main hops_and_handovers");
+        format!("ROOKERY_FIGURES={messages} cargo test --workspace --test main -- hops_and_handovers");
     report::write("cluster", "What hops and handovers cost", &command, &findings);
 }
 
