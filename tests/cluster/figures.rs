@@ -49,9 +49,7 @@ fn what_hops_and_handovers_cost_is_written_down() {
         writeln!(findings, "| {hops} | {cost:.1} |").unwrap();
     }
     findings += &drains(&stages, &names);
-    let command = format!(
-        "ROOKERY_FIGURES={messages} cargo test --workspace --test main -- hops_and_handovers"
-    );
+    let command = format!("ROOKERY_FIGURES={messages} benches/run-cluster hops");
     report::write("cluster", "What hops and handovers cost", &command, &findings);
 }
 

@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use cluster::operator::ShardRow;
 use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
 
-use crate::stage::{Stage, free};
+use crate::stage::{Stage, binary, free};
 
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
@@ -144,7 +143,7 @@ impl Drop for Watched {
 
 /// Makes certificates as operators do.
 pub(super) fn make(directory: &Path, what: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+    let mut command = binary();
     let made = command.arg("cert").args(what).arg("--dir").arg(directory).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }

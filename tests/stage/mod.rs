@@ -236,9 +236,16 @@ pub(crate) fn free() -> SocketAddr {
     }
 }
 
+/// The binary that is played: the one that was built with these tests, unless `ROOKERY_BINARY` names another one, such as
+/// a release build whose figures are wanted.
+pub(crate) fn binary() -> Command {
+    let named = std::env::var_os("ROOKERY_BINARY");
+    Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_rookery").into()))
+}
+
 /// The binary, with the configuration of a directory.
 pub(crate) fn rookery(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rookery"));
+    let mut command = binary();
     command.arg("--config").arg(dir.join("rookery.toml")).arg("--data-dir").arg(dir.join("data"));
     command
 }

@@ -18,6 +18,7 @@ use town::Client;
 use town::client::Login;
 
 use super::quarters::{Quarters, ask, member, until, until_acts};
+use super::report;
 use crate::redis::{self, archive_of};
 use crate::stage::{PASSWORD, Stage};
 use counted::{Counted, Members};
@@ -113,7 +114,7 @@ impl Assembly {
     }
 
     /// Lets everybody come to an end, and judges by the archive, which this member reads.
-    fn judge(self, reads: usize) {
+    fn judge(self, reads: usize) -> Verdict {
         self.scene.ends.store(true, Ordering::Release);
         until("the last acknowledgement", || self.scene.silent.load(Ordering::Acquire) == SPEAKERS);
         self.scene.closes.store(true, Ordering::Release);
@@ -122,7 +123,9 @@ impl Assembly {
         let records: Vec<Record> =
             self.occupants.into_iter().map(|occupant| occupant.join().unwrap()).collect();
         let kept = archive_of(&mut reader(&self.stages[reads], &self.names[0]), ROOM);
-        Verdict::of(&kept, &records).judge();
+        let verdict = Verdict::of(&kept, &records);
+        verdict.judge();
+        verdict
     }
 }
 
@@ -184,7 +187,6 @@ impl Verdict {
 
     /// Every message is kept once and was heard by everybody once, in one order; nobody left, nobody was turned away.
     fn judge(&self) {
-        println!("{} said, {} resumed", self.said, self.resumed);
         let none = Faults::default();
         assert_eq!([self.archive, self.heard], [none, none], "{self:#?}");
         assert_eq!([self.begun_anew, self.flaps, self.refused], [0; 3], "{self:#?}");
@@ -271,10 +273,20 @@ fn a_room_goes_on_for_all_who_are_inside_however_often_its_owner_dies() {
     }
     let mut assembly = Assembly::begin("");
     assembly.go_on(50);
-    for death in 1..=size().1 {
-        println!("death {death}: nothing was heard for {:?}", assembly.lose_owner());
+    let (all, deaths) = size();
+    let mut silences: Vec<Duration> = (0..deaths).map(|_| assembly.lose_owner()).collect();
+    silences.sort_unstable();
+    let verdict = assembly.judge(0);
+    let findings = format!(
+        "{all} people, whose room's owner dies {deaths} times; {} messages were said and {} streams resumed. Nothing was lost, \
+         doubled or out of order for anybody, and nobody was seen to leave. After the deaths nothing was heard for {silences:.1?}.\n",
+        verdict.said, verdict.resumed
+    );
+    println!("{findings}");
+    if std::env::var_os("ROOKERY_ASSEMBLY").is_some() {
+        let command = format!("ROOKERY_ASSEMBLY={all},{deaths} benches/run-cluster rooms");
+        report::write("rooms", "A room on three members whose owner dies", &command, &findings);
     }
-    assembly.judge(0);
 }
 
 #[test]
