@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use town::Client;
 use town::client::Login;
@@ -21,6 +22,10 @@ const MESSAGES: usize = 20_000;
 const BATCH: usize = 50;
 /// Accounts, so that each member is the home of some.
 const ACCOUNTS: usize = 24;
+
+/// Accounts that are there while a member is drained, and say nothing; and how often each of the others says something.
+const IDLE: usize = 3_000;
+const PACE: Duration = Duration::from_millis(50);
 
 /// Members from 0 on: where the sender's socket is, its home, the home of whom it writes to, and that one's socket.
 const PATHS: [[usize; 4]; 4] = [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 2], [1, 0, 2, 0]];
@@ -119,12 +124,16 @@ fn cpu(stage: &Stage) -> f64 {
     ticks.sum::<f64>() / 100.0
 }
 
-/// Drains a member whose clients talk.
+/// Drains a member whose clients talk, while others are there who live in most of its shards.
 fn drains(stages: &[Stage], names: &[String]) -> String {
+    let idle: Vec<String> = (0..IDLE).map(|number| format!("idle{number}")).collect();
+    stages[0].add_accounts(&idle);
+    let crowd: Vec<Client> =
+        idle.iter().enumerate().map(|(at, name)| arrive(&stages[at % 2 * 2], name)).collect();
     let pairs: Vec<(&str, &str)> =
         names.chunks(2).map(|two| (two[0].as_str(), two[1].as_str())).collect();
     let addresses: Vec<_> = stages.iter().map(|stage| stage.c2s).collect();
-    let talk = Talk::begin(&pairs, addresses.clone());
+    let talk = Talk::paced(&pairs, addresses.clone(), PACE);
     talk.go_on_for(500);
     talk.move_to(vec![addresses[0], addresses[2]]);
     stages[1].run(&["cluster", "drain", "--wait"]).unwrap();
@@ -140,6 +149,7 @@ fn drains(stages: &[Stage], names: &[String]) -> String {
     };
     let (ok, gone) = (resumed("ok"), resumed("no_session") + resumed("expired"));
     let (count, notes) = talk.end();
+    drop(crowd);
     let moved = pauses.last().map_or(0, |(_, count)| *count);
     let [p50, p99] = [50, 99].map(|of| percentile(&pauses, of));
     format!(

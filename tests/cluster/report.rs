@@ -12,7 +12,8 @@ pub(super) fn write(name: &str, title: &str, command: &str, findings: &str) {
     let machine = said_by("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"]);
     let cores = said_by("nproc", &[]);
     let own = if cfg!(debug_assertions) { "debug build" } else { "release build" };
-    let build = std::env::var("ROOKERY_BINARY").map_or(own.to_owned(), |binary| format!("binary {binary}"));
+    let build =
+        std::env::var("ROOKERY_BINARY").map_or(own.to_owned(), |binary| format!("binary {binary}"));
     let report = format!(
         "# {title}\n\n{date}, {machine}, {cores} cores, {build}; 3 members and one Redis.\n\n    {command}\n\n{findings}"
     );

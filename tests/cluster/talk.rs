@@ -40,8 +40,9 @@ struct Shared {
     ends: AtomicBool,
     /// How many have nothing more that is not acknowledged.
     done: AtomicUsize,
-    /// How many talk.
+    /// How many talk, and the time between two messages of one.
     all: usize,
+    pace: Duration,
     /// What was heard by all.
     heard: AtomicUsize,
     /// What happened to clients, for whoever must find out why nothing comes, or not all.
@@ -73,13 +74,23 @@ pub(super) struct Count {
 }
 
 impl Talk {
-    /// Lets each pair talk; clients connect to one address after the other.
+    /// Lets each pair talk, as fast as they can; clients connect to one address after the other.
     pub(super) fn begin(pairs: &[(&str, &str)], addresses: Vec<SocketAddr>) -> Self {
+        Self::paced(pairs, addresses, Duration::ZERO)
+    }
+
+    /// The same, each saying something once in this time.
+    pub(super) fn paced(
+        pairs: &[(&str, &str)],
+        addresses: Vec<SocketAddr>,
+        pace: Duration,
+    ) -> Self {
         let shared = Arc::new(Shared {
             addresses: Mutex::new(addresses),
             ends: AtomicBool::new(false),
             done: AtomicUsize::new(0),
             all: pairs.len() * 2,
+            pace,
             heard: AtomicUsize::new(0),
             notes: Mutex::default(),
             begun: BootTime::now(),
@@ -93,6 +104,7 @@ impl Talk {
                 at: number,
                 report: Report { name: name.to_owned(), ..Report::default() },
                 unacknowledged: VecDeque::new(),
+                said: BootTime::now(),
                 acknowledged: 0,
                 h: 0,
                 resumption: None,
@@ -179,6 +191,8 @@ struct Talker {
     report: Report,
     /// Numbers that the server has not acknowledged, oldest first.
     unacknowledged: VecDeque<usize>,
+    /// When it said something last.
+    said: BootTime,
     /// Stanzas that it has acknowledged.
     acknowledged: u32,
     /// Stanzas that came.
@@ -221,6 +235,11 @@ impl Talker {
         let ends = self.shared.ends.load(Ordering::Acquire);
         match self.stage {
             Stage::Talks if !ends && self.unacknowledged.len() < MOST_UNACKNOWLEDGED => {
+                let now = BootTime::now();
+                if now.since(self.said) < self.shared.pace {
+                    return;
+                }
+                self.said = now;
                 let number = self.report.said;
                 self.report.said += 1;
                 self.say(client, number);

@@ -7,17 +7,19 @@
 //! | `gates` | what waits until all have said what they hold of it (pure) |
 //! | `newcomers` | how a component hears who is here |
 //! | `copies` | second copies of entities (pure) |
+//! | `table` | which actors there are, by address and by shard |
 
 mod copies;
 mod gates;
 pub mod handoff;
 mod newcomers;
+mod table;
 mod takeover;
 #[cfg(test)]
 mod tests;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -38,6 +40,7 @@ use crate::figures::Figures;
 use crate::refuse::{self, Fault};
 use crate::writer::Writer;
 use handoff::Hold;
+use table::{Entry, Table};
 use takeover::Takeover;
 
 /// How often idle entities are looked for.
@@ -45,7 +48,7 @@ const NAP_EVERY: Duration = Duration::from_secs(60);
 
 /// The actors of one arbiter.
 pub struct Host {
-    table: RefCell<HashMap<Route, Entry>>,
+    table: RefCell<Table>,
     starters: Vec<Box<dyn Start>>,
     desk: Rc<Desk>,
     /// What comes for parts that are frozen, or about to be.
@@ -57,12 +60,6 @@ pub struct Host {
     seen: Cell<u64>,
     /// Components that are being told who is here, and the accounts that have not done so yet.
     newcomers: RefCell<BTreeMap<BareJid, Vec<BareJid>>>,
-}
-
-struct Entry {
-    mailbox: Rc<dyn Mailbox>,
-    permits: Rc<Permits>,
-    used: Cell<bool>,
 }
 
 /// What an arbiter's actors share.
@@ -193,7 +190,7 @@ impl Host {
         loop {
             tokio::time::sleep(NAP_EVERY).await;
             let Some(host) = host.upgrade() else { return };
-            for entry in host.table.borrow().values() {
+            for entry in host.table.borrow().entries() {
                 if !entry.used.replace(false) {
                     entry.mailbox.nap();
                 }
@@ -240,6 +237,7 @@ impl Host {
             mailbox: Rc::clone(&mailbox),
             permits: Rc::clone(&permits),
             used: Cell::new(true),
+            shard: has_owner(route).then(|| fence.bucket.shard()),
         };
         self.table.borrow_mut().insert(route.clone(), entry);
         self.desk.figures.entities.of(route.name()).add_one();
@@ -278,8 +276,14 @@ impl Host {
         }
     }
 
+    /// The shard that decides whose an address is; none where nobody owns it.
+    fn shard_of(&self, route: &Route) -> Option<Shard> {
+        let key = route.key().filter(|_| has_owner(route))?;
+        Some(self.desk.router.bucket(key).shard())
+    }
+
     fn forget(&self, route: &Route) {
-        if self.table.borrow_mut().remove(route).is_some() {
+        if self.table.borrow_mut().remove(route) {
             self.desk.figures.entities.of(route.name()).take_one();
         }
     }
@@ -332,7 +336,7 @@ impl Host {
     /// Tells every session of the loss of sockets.
     fn tell_gone(&self, member: MemberId) {
         let table = self.table.borrow();
-        let sessions = table.keys().filter(|route| matches!(route, Route::Session(_)));
+        let sessions = table.routes().filter(|route| matches!(route, Route::Session(_)));
         let word = |route: &Route| {
             let fence = route.key().and_then(|key| self.desk.router.fence(key))?;
             let origin = self.desk.next_origin(fence);
@@ -444,6 +448,11 @@ impl Desk {
             host.forget(route);
         }
     }
+}
+
+/// Whether one member at a time may act for an address.
+fn has_owner(route: &Route) -> bool {
+    !matches!(route, Route::Domain(_) | Route::Remote(_) | Route::Component(_))
 }
 
 /// Never in what is released: there nothing reads the variable.

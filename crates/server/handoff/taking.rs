@@ -128,12 +128,12 @@ impl Taking {
         let part = Part::Shard(moved.shard);
         // Nothing lives here that would have to come to rest.
         let still = Patience { turns: Duration::ZERO, receipts: Duration::ZERO };
-        for arbiter in self.arbiters_of(moved.shard) {
-            let frozen = on(arbiter, async move |host: &Host| host.freeze(part, still).await);
-            if !matches!(frozen.await, Some(Ok(()))) {
-                self.forget(moved.shard).await;
-                return Err("something lives here in its place".to_owned());
-            }
+        let freezing = self
+            .arbiters_of(moved.shard)
+            .map(|arbiter| on(arbiter, async move |host: &Host| host.freeze(part, still).await));
+        if !join_all(freezing).await.iter().all(|frozen| matches!(frozen, Some(Ok(())))) {
+            self.forget(moved.shard).await;
+            return Err("something lives here in its place".to_owned());
         }
         let owner = self.shared.plan.latest().owner(moved.shard).map(|(owner, _)| owner);
         let by = owner.filter(|owner| *owner != self.shared.member);

@@ -56,9 +56,8 @@ fn whatever_dies_as_often_as_one_wants() {
     }
     let [p50, p99, most] = [50, 99, 100].map(|of| percentile(&outages, of));
     writeln!(report, "\nFrom the death until something that a client has said since is acknowledged, of {} clients' waits: p50 {p50:.2} s, p99 {p99:.2} s, at most {most:.2} s.", outages.len()).unwrap();
-    let command = format!(
-        "ROOKERY_DEATHS={deaths} ROOKERY_MESSAGES={messages} benches/run-cluster deaths"
-    );
+    let command =
+        format!("ROOKERY_DEATHS={deaths} ROOKERY_MESSAGES={messages} benches/run-cluster deaths");
     report::write("deaths", "Deaths of members under clients that talk", &command, &report);
     verdict.judge();
 }

@@ -51,6 +51,13 @@ pub enum Part {
     Whole,
 }
 
+impl Part {
+    /// Whether what lives in a shard is of this part.
+    fn has(self, shard: Shard) -> bool {
+        self == Self::Whole || self == Self::Shard(shard)
+    }
+}
+
 /// How long freezing waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -158,12 +165,12 @@ impl Host {
 
     /// Whether nothing lives in a part.
     pub fn is_empty(&self, part: Part) -> bool {
-        self.entities(part).is_empty() && !self.is_shut(part)
+        self.table.borrow().routes_of(part).next().is_none() && !self.is_shut(part)
     }
 
     /// The entities of a part that are in memory.
     pub fn entities(&self, part: Part) -> Vec<Route> {
-        self.table.borrow().keys().filter(|route| self.is_in(route, part)).cloned().collect()
+        self.table.borrow().routes_of(part).cloned().collect()
     }
 
     /// Whether nothing is under way in a part: no turn, no receipt.
@@ -292,7 +299,7 @@ impl Host {
     ) -> Result<(), StartError> {
         let EntitySnapshot { route, state, timers } = snapshot;
         let former: Vec<MemberId> = by.filter(|_| has_copy(&route)).into_iter().collect();
-        if self.table.borrow().contains_key(&route) {
+        if self.table.borrow().has(&route) {
             return Err(StartError::Here);
         }
         let (restored, done) = oneshot::channel();
@@ -308,10 +315,9 @@ impl Host {
         if self.holds.borrow().is_empty() {
             return run;
         }
+        let Some(shard) = self.shard_of(route) else { return run };
         let mut holds = self.holds.borrow_mut();
-        let Some(hold) = holds.iter_mut().find(|hold| self.is_in(route, hold.part)) else {
-            return run;
-        };
+        let Some(hold) = holds.iter_mut().find(|hold| hold.part.has(shard)) else { return run };
         let (mut pass, mut full) = (Vec::new(), Vec::new());
         for envelope in run {
             if !hold.closed && envelope.is_within() {
@@ -330,16 +336,8 @@ impl Host {
 
     /// Whether an entity is of a part that is frozen.
     pub(super) fn is_closed(&self, route: &Route) -> bool {
-        self.holds.borrow().iter().any(|hold| hold.closed && self.is_in(route, hold.part))
-    }
-
-    fn is_in(&self, route: &Route, part: Part) -> bool {
-        let Some(key) = route.key() else { return false };
-        match (route, part) {
-            (Route::Domain(_) | Route::Remote(_) | Route::Component(_), _) => false,
-            (_, Part::Whole) => true,
-            (_, Part::Shard(shard)) => self.desk.router.bucket(key).shard() == shard,
-        }
+        let closed = |shard| self.holds.borrow().iter().any(|it| it.closed && it.part.has(shard));
+        !self.holds.borrow().is_empty() && self.shard_of(route).is_some_and(closed)
     }
 
     /// Whether what lives there is still on its way here from second copies: there is more than what is in memory.
@@ -362,9 +360,7 @@ impl Host {
     }
 
     pub(super) fn mailboxes(&self, part: Part) -> Vec<Rc<dyn Mailbox>> {
-        let table = self.table.borrow();
-        let of_part = table.iter().filter(|(route, _)| self.is_in(route, part));
-        of_part.map(|(_, entry)| Rc::clone(&entry.mailbox)).collect()
+        self.table.borrow().mailboxes_of(part)
     }
 
     /// Has every actor of a part do something; what those say that are still there.

@@ -38,7 +38,7 @@ impl Host {
             Route::Session(session) => Some(session.account.clone()),
             _ => None,
         };
-        let mut accounts: Vec<BareJid> = table.keys().filter_map(account).collect();
+        let mut accounts: Vec<BareJid> = table.routes().filter_map(account).collect();
         accounts.sort_unstable();
         accounts.dedup();
         accounts

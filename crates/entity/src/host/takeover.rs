@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::Plan;
+use cluster::plan::Ownership;
 use futures_util::future::join_all;
 use proto::{Announced, Body, CopyId, CopyWord, Envelope, MemberId, Route};
 use tokio::sync::oneshot;
@@ -69,7 +70,7 @@ impl Host {
         }
         let lost = lost(before.as_deref(), &now, me);
         if !lost.is_empty() {
-            self.give_up(&lost, &now);
+            self.give_up(&lost);
         }
         let since = now.member(me).map_or(0, |member| member.shards_changed);
         let mut takeover = self.takeover.borrow_mut();
@@ -80,18 +81,16 @@ impl Host {
         }
         drop(takeover);
         self.open_ready();
-        if before.is_some_and(|before| standbys_differ(&before, &now, me)) {
-            self.mirror_again();
+        let without = before.map(|before| without_copies(&before, &now, me)).unwrap_or_default();
+        if !without.is_empty() {
+            self.mirror_again(without);
         }
     }
 
     /// Somebody else owns these shards, or another right is needed for them: what is here of them says nothing more.
-    fn give_up(&self, lost: &HashSet<Shard>, plan: &Plan) {
-        let is_lost = |route: &&Route| {
-            let key = route.key().filter(|_| has_shard(route));
-            key.is_some_and(|key| lost.contains(&plan.hash_key().bucket(key).shard()))
-        };
-        let routes: Vec<Route> = self.table.borrow().keys().filter(is_lost).cloned().collect();
+    fn give_up(&self, lost: &HashSet<Shard>) {
+        let routes: Vec<Route> =
+            lost.iter().flat_map(|shard| self.entities(Part::Shard(*shard))).collect();
         for route in routes {
             if let Some(entry) = self.table.borrow().get(&route) {
                 entry.mailbox.order(Order::of(Act::End));
@@ -223,7 +222,7 @@ impl Host {
         let mut all = Vec::new();
         for (route, Told { copies, claims, by: former }) in told {
             let fence = route.key().and_then(|key| self.desk.router.fence(key));
-            let Some(fence) = fence.filter(|_| !self.table.borrow().contains_key(&route)) else {
+            let Some(fence) = fence.filter(|_| !self.table.borrow().has(&route)) else {
                 continue;
             };
             let (restored, done) = oneshot::channel();
@@ -371,10 +370,11 @@ impl Host {
     }
 
     /// Every entity whose standby is another one now gives it a copy.
-    fn mirror_again(&self) {
-        let Some(host) = self.desk.host() else { return };
+    fn mirror_again(&self, shards: Vec<Shard>) {
+        let parts = shards.into_iter().map(Part::Shard);
+        let all: Vec<_> = parts.flat_map(|part| self.mailboxes(part)).collect();
         actix_rt::spawn(async move {
-            for mailboxes in host.mailboxes(Part::Whole).chunks(STEP) {
+            for mailboxes in all.chunks(STEP) {
                 for mailbox in mailboxes {
                     mailbox.order(Order::of(Act::Mirror(false)));
                 }
@@ -402,12 +402,15 @@ fn lost(before: Option<&Plan>, now: &Plan, me: MemberId) -> HashSet<Shard> {
     mine.map(|(shard, _)| shard).filter(gone).collect()
 }
 
-fn standbys_differ(before: &Plan, now: &Plan, me: MemberId) -> bool {
+/// This member's shards whose standby is another process than before.
+fn without_copies(before: &Plan, now: &Plan, me: MemberId) -> Vec<Shard> {
     let process = |plan: &Plan, id: Option<MemberId>| {
         id.and_then(|id| plan.member(id)).map(|member| (member.info.id, member.info.incarnation))
     };
-    now.ownerships().any(|(shard, held)| {
-        let was = before.ownership(shard).and_then(|was| was.standby);
-        held.owner == me && process(before, was) != process(now, held.standby)
-    })
+    let mine = now.ownerships().filter(|(_, held)| held.owner == me);
+    let differs = |(shard, held): &(Shard, &Ownership)| {
+        let was = before.ownership(*shard).and_then(|was| was.standby);
+        process(before, was) != process(now, held.standby)
+    };
+    mine.filter(differs).map(|(shard, _)| shard).collect()
 }
