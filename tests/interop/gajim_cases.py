@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 from client import PATIENCE
-from server import PASSWORD, environment
+from screen import Screen
+from server import PASSWORD
 
 TOOLS = ["gajim"]
 # What it calls its account.
@@ -50,86 +51,41 @@ def write_profile(directory, server, address):
             os.chown(path, 65534, 65534)
 
 
-class Gajim:
-    """The program, its screen and its bus."""
-
-    def __init__(self, directory):
-        self._dir = directory
-        self._env = environment(HOME=str(directory), XDG_RUNTIME_DIR=str(directory), LC_ALL="C.UTF-8")
-        self._processes = []
-
-    async def _run(self, *command, out=asyncio.subprocess.DEVNULL):
-        process = await asyncio.create_subprocess_exec(
-            *command, env=self._env, cwd=self._dir, stdout=out, stderr=asyncio.subprocess.DEVNULL
-        )
-        self._processes.append(process)
-        return process
-
-    async def start(self):
-        """Starts all three."""
-        bus = await self._run(
-            *NOBODY, "dbus-daemon", "--session", "--print-address", "--nofork", out=asyncio.subprocess.PIPE
-        )
-        self._env["DBUS_SESSION_BUS_ADDRESS"] = (await bus.stdout.readline()).decode().strip()
-        size = ["-screen", "0", "1280x1024x24"]
-        screen = await self._run("Xvfb", "-displayfd", "1", *size, "-nolisten", "tcp", out=asyncio.subprocess.PIPE)
-        self._env["DISPLAY"] = ":" + (await screen.stdout.readline()).decode().strip()
-        await self._run(*NOBODY, "gajim", "-c", self._dir / "config")
-
-    async def ask(self, method, *arguments, until, seconds=PATIENCE):
-        """Calls a method until its answer has this in it."""
-        command = [*NOBODY, "gdbus", "call", "--session", *REMOTE, "--method", f"{INTERFACE}.{method}", *arguments]
-        said = ""
-        try:
-            async with asyncio.timeout(seconds):
-                while until not in said:
-                    process = await asyncio.create_subprocess_exec(
-                        *command, env=self._env, cwd=self._dir,
-                        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-                    )
-                    said = (await process.communicate())[0].decode()
-                return said
-        except TimeoutError:
-            raise AssertionError(f"{method}: {said}") from None
-
-    async def end(self):
-        """Ends what was started."""
-        for process in reversed(self._processes):
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-        shutil.rmtree(self._dir, ignore_errors=True)
+async def tell(screen, method, *arguments, until, seconds=PATIENCE):
+    """Calls a method until its answer has this in it."""
+    said = ""
+    try:
+        async with asyncio.timeout(seconds):
+            while until not in said:
+                said = await screen.ask("gdbus", "call", "--session", *REMOTE, "--method", f"{INTERFACE}.{method}", *arguments)
+    except TimeoutError:
+        raise AssertionError(f"{method}: {said}") from None
 
 
 async def it_logs_in_and_exchanges_messages(stage):
     await stage.tool("gajim")
-    address, user = await stage.account(), await stage.user()
-    friend = user.boundjid.bare
     # It knows the friend from its roster.
-    before = await stage.user(address, "before")
-    for asks, answers in (before, user), (user, before):
-        asks.send_presence_subscription(answers.boundjid.bare)
-        await answers.hears("presence", type="subscribe", bare=asks.boundjid.bare)
-        answers.send_presence_subscription(asks.boundjid.bare, ptype="subscribed")
-        await asks.hears("presence", type="available", bare=answers.boundjid.bare)
+    before, user = await stage.friends()
+    address, friend = before.boundjid.bare, user.boundjid.bare
     await before.leave()
 
     directory = Path(tempfile.mkdtemp(prefix="rookery-gajim-"))
     write_profile(directory, stage.server, address)
-    gajim = Gajim(directory)
-    stage.on_close(gajim.end)
-    await gajim.start()
-    await gajim.ask("list_accounts", until=NAME, seconds=START_SECONDS)
+    screen = Screen(directory, NOBODY)
+    stage.on_close(screen.end)
+    await screen.start()
+    await screen.launch("gajim", "-c", directory / "config")
+    await tell(screen, "list_accounts", until=NAME, seconds=START_SECONDS)
     # By itself it connects only where the system says that there is a network.
-    await gajim.ask("change_status", "online", "", NAME, until="true")
+    await tell(screen, "change_status", "online", "", NAME, until="true")
     await user.hears("presence", type="available", **{"from": f"{address}/gajim"})
-    await gajim.ask("list_contacts", NAME, until=friend)
-    await gajim.ask("send_chat_message", friend, "Grüße aus dem Fenster", NAME, until="true")
+    await tell(screen, "list_contacts", NAME, until=friend)
+    await tell(screen, "send_chat_message", friend, "Grüße aus dem Fenster", NAME, until="true")
     heard = await user.hears("message", body="Grüße aus dem Fenster")
     await user.say(heard["from"], "Grüße zurück")
-    await gajim.ask("get_unread_msgs_number", until="'1'")
-    await gajim.ask("change_status", "offline", "", NAME, until="true")
-    await user.hears("presence", type="unavailable", bare=address)
+    await tell(screen, "get_unread_msgs_number", until="'1'")
+    await tell(screen, "change_status", "offline", "", NAME, until="true")
+    await user.hears("presence", type="unavailable", **{"from": f"{address}/gajim"})
 
 
 CASES = [it_logs_in_and_exchanges_messages]
