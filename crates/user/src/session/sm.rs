@@ -310,16 +310,17 @@ impl Live {
             .sm
             .as_ref()
             .filter(|sm| sm.resume.is_some() && bool::from(sm.secret[..].ct_eq(&secret[..])));
-        let Some(_) = proved else {
+        let Some(sm) = proved else {
             cx.shared.figures.resumes.of("wrong_secret").add_one();
             let word = HomeWord::ResumeFailed { h: None };
             cx.tell(Route::Connection(connection), Body::Home(word));
             return Ok(());
         };
-        if matches!(self.edge, Edge::Attached(_)) && self.queue.is_stale(h) {
-            // It has been on its way for long: its client has come by another connection since, and has heard more.
+        if self.queue.is_stale(h) {
+            // It asks for what is gone. The session goes on all the same: this has been on its way for long, if its client
+            // has come by another connection since, and has heard more.
             cx.shared.figures.resumes.of("stale").add_one();
-            let word = HomeWord::ResumeFailed { h: None };
+            let word = HomeWord::ResumeFailed { h: Some(wrapped(sm.handled())) };
             cx.tell(Route::Connection(connection), Body::Home(word));
             return Ok(());
         }
@@ -344,6 +345,8 @@ impl Live {
         cx.cancel_timer(SETTLE);
         let mark = match self.queue.acknowledge(h) {
             Ok(mark) => mark,
+            // It was looked at when it came, and nobody has acknowledged anything since.
+            Err(AckError::Stale) => None,
             Err(AckError::TooHigh { .. }) if self.is_from_copy => {
                 self.copied.iter_mut().for_each(|copied| copied.begin_anew());
                 self.queue.catch_up(h)
@@ -351,15 +354,6 @@ impl Live {
             Err(AckError::TooHigh { sent }) => {
                 cx.shared.figures.resumes.of("too_high").add_one();
                 return Err(Ending(Some(too_high(h, sent))));
-            }
-            Err(AckError::Stale) => {
-                cx.shared.figures.resumes.of("stale").add_one();
-                // It asks for what it has acknowledged; that is gone, so the session cannot go on.
-                let h = Some(wrapped(sm.ledger.standing().handled));
-                let word = HomeWord::ResumeFailed { h };
-                cx.tell(Route::Connection(connection), Body::Home(word));
-                self.edge = Edge::Detached;
-                return Err(Ending(None));
             }
         };
         let (handled, open) = (sm.ledger.standing().handled, sm.ledger.open_count());

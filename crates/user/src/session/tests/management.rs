@@ -216,20 +216,28 @@ fn a_dropped_receipt_ends_the_stream_so_that_the_client_sends_again() {
 }
 
 #[test]
-fn an_h_that_is_too_high_or_taken_back_resumes_nothing() {
+fn an_h_that_is_too_high_ends_the_session() {
     let mut stage = Stage::managed();
     stage.gets(message("one"));
     stage.client(1, EdgeWord::Gone(Gone::Lost));
     stage.resumes(2, 5);
     let close = "2: close undefined-condition handled-count-too-high";
     assert_eq!(stage.said, [close, "user: ended [one]"]);
+}
 
+// What a client had asked for by a connection that it has given up may arrive long after it has come by another one.
+#[test]
+fn an_h_that_is_taken_back_resumes_nothing_and_harms_nothing() {
     let mut stage = Stage::managed();
     stage.gets(message("one"));
     stage.client(1, EdgeWord::Ack { h: 1 });
-    stage.client(1, EdgeWord::Gone(Gone::Lost));
     stage.resumes(2, 0);
-    assert_eq!(stage.said, ["2: not resumed, 0 handled", "user: ended []"]);
+    assert_eq!(stage.said, ["2: not resumed, 0 handled"]);
+    stage.client(1, EdgeWord::Gone(Gone::Lost));
+    stage.resumes(3, 0);
+    assert_eq!(stage.said, ["3: not resumed, 0 handled"]);
+    stage.resumes(4, 1);
+    assert_eq!(stage.said, ["4: resumed 0", "user: attached"]);
 }
 
 // The end of resumption (XEP-0198 §4).
