@@ -37,6 +37,9 @@ pub struct Copy {
     pub whole: Bytes,
     /// Every [`Mirror::Change`] since, oldest first.
     pub changes: Vec<Bytes>,
+    /// A socket that the entity speaks to says so itself, by the name that it has now. Otherwise a member has kept it,
+    /// and what it says of sockets is past.
+    pub of_socket: bool,
 }
 
 /// Addresses whose shards have new owners, since the owners before are gone.

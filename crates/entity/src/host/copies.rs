@@ -31,7 +31,8 @@ impl Copies {
         match (word, known) {
             (CopyWord::Whole(whole), known) => {
                 if known.is_some() || !self.kept.contains_key(&of) {
-                    self.kept.insert(of, Copy { epoch, whole, changes: Vec::new() });
+                    self.kept
+                        .insert(of, Copy { epoch, whole, changes: Vec::new(), of_socket: false });
                 }
             }
             (CopyWord::Change(change), Some(known)) if known.epoch == epoch => {
@@ -72,7 +73,7 @@ impl Told {
         match word {
             CopyWord::Kept { epoch, whole, changes, by } => {
                 let older = |it: &Copy| it.epoch < epoch;
-                self.insert(Copy { epoch, whole, changes }, older);
+                self.insert(Copy { epoch, whole, changes, of_socket: by.is_none() }, older);
                 self.by.extend(by);
             }
             CopyWord::Claim(what) => self.claims.push(what),
@@ -115,7 +116,8 @@ mod tests {
             copies.take(route("a"), Epoch(1), CopyWord::Whole(bytes(whole)));
             copies.take(route("a"), Epoch(1), CopyWord::Change(bytes("x")));
         }
-        let copy = Copy { epoch: Epoch(1), whole: bytes("2"), changes: vec![bytes("x")] };
+        let changes = vec![bytes("x")];
+        let copy = Copy { epoch: Epoch(1), whole: bytes("2"), changes, of_socket: false };
         assert_eq!(copies.get(&route("a")), Some(&copy));
         copies.take(route("a"), Epoch(1), CopyWord::Forget);
         assert_eq!(copies.len(), 0);
@@ -130,7 +132,8 @@ mod tests {
             copies.take(route("a"), Epoch(1), word);
         }
         copies.take(route("a"), Epoch(3), CopyWord::Change(bytes("of a whole that is lost")));
-        let copy = Copy { epoch: Epoch(2), whole: bytes("new"), changes: Vec::new() };
+        let (whole, changes) = (bytes("new"), Vec::new());
+        let copy = Copy { epoch: Epoch(2), whole, changes, of_socket: false };
         assert_eq!(copies.get(&route("a")), Some(&copy));
     }
 
@@ -143,7 +146,8 @@ mod tests {
         }
         let epochs: Vec<u64> = told.copies.iter().map(|copy| copy.epoch.0).collect();
         assert_eq!(epochs, [3, 3, 2, 1]);
-        let own = Copy { epoch: Epoch(3), whole: bytes("own"), changes: vec![] };
+        let (whole, changes) = (bytes("own"), vec![]);
+        let own = Copy { epoch: Epoch(3), whole, changes, of_socket: false };
         told.add(own.clone());
         assert_eq!((told.copies[0].clone(), told.copies.len()), (own, 5));
     }

@@ -21,7 +21,8 @@ impl Standby {
         stage.trial.act(|room, cx| news = Some(room.mirror(anew, cx)));
         match (news.unwrap(), &mut self.0) {
             (Mirror::Whole(whole), copy) => {
-                *copy = Some(Copy { epoch: Epoch(1), whole, changes: Vec::new() });
+                *copy =
+                    Some(Copy { epoch: Epoch(1), whole, changes: Vec::new(), of_socket: false });
             }
             (Mirror::Change(change), Some(copy)) => copy.changes.push(change),
             (Mirror::Same, _) => {}

@@ -203,7 +203,7 @@ impl Live {
         if copied.is_elsewhere()
             && let Some(former) = copied.leaves.take()
         {
-            close_superseded(former, cx);
+            close(former, StreamCondition::Conflict, cx);
         }
         self.queue.copied();
         self.copied = Some(copied);
@@ -216,7 +216,7 @@ impl Live {
             Some(copied) if copied.leaves.is_none() && copied.is_with(other) => {
                 copied.leaves = Some(other);
             }
-            _ => close_superseded(other, cx),
+            _ => close(other, StreamCondition::Conflict, cx),
         }
     }
 
@@ -230,7 +230,7 @@ impl Live {
     /// The session is over: whoever has a copy of it still need not keep it.
     pub(super) fn forget_copy(&mut self, cx: &mut Turn<'_>) {
         if let Some(former) = self.copied.as_mut().and_then(|copied| copied.leaves.take()) {
-            close_superseded(former, cx);
+            close(former, StreamCondition::Conflict, cx);
         }
     }
 
@@ -315,9 +315,15 @@ impl Live {
         copies: Vec<Copy>,
         cx: &mut Turn<'_>,
     ) -> Result<Self, SnapshotError> {
-        let copies = copies.into_iter().filter_map(|copy| read(copy).ok());
-        let best = copies.max_by_key(|copy| (copy.term, copy.stream.as_ref().map(progress)));
-        let mut session = best.ok_or(SnapshotError("form"))?;
+        let mut copies: Vec<_> = copies.into_iter().filter_map(|copy| read(copy).ok()).collect();
+        copies.sort_by_key(|copy| {
+            (copy.term, copy.stream.as_ref().map(progress), copy.edge.is_some())
+        });
+        let mut session = copies.pop().ok_or(SnapshotError("form"))?;
+        for connection in copies.iter().filter_map(|copy| copy.edge) {
+            // What its client has is not known by it: the client is to come again, and to say so.
+            close(connection, StreamCondition::ResourceConstraint, cx);
+        }
         let is_stub = session.stream.is_none();
         let stream = session.stream.get_or_insert_default();
         for item in stream.queue.iter_mut().chain(&mut stream.held).filter(|item| item.at == 0) {
@@ -333,7 +339,9 @@ impl Live {
             }
         }
         session.resumption.take_if(|_| is_stub);
-        if stream.counts.is_some() {
+        if let Some(counts) = &mut stream.counts {
+            // What was asked last, and whether that was answered, nobody knows.
+            (counts.asked, counts.unasked, counts.listening) = (None, (stream.handed, 0), false);
             // The client, or its connection, says again what it has not heard of, and nobody knows how far it had come.
             stream.again_until = stream.seq.saturating_add(UNHEARD);
         }
@@ -353,8 +361,8 @@ impl Live {
     }
 }
 
-fn close_superseded(connection: ConnectionId, cx: &mut Turn<'_>) {
-    let word = HomeWord::Close(Some(StreamCondition::Conflict.into()));
+fn close(connection: ConnectionId, why: StreamCondition, cx: &mut Turn<'_>) {
+    let word = HomeWord::Close(Some(why.into()));
     cx.tell(Route::Connection(connection), Body::Home(word));
 }
 
@@ -469,5 +477,6 @@ fn read(copy: Copy) -> Result<SessionSnapshot, SnapshotError> {
     for change in &copy.changes {
         session.absorb(SessionSnapshot::decode(change)?);
     }
+    session.edge.take_if(|_| !copy.of_socket);
     Ok(session)
 }

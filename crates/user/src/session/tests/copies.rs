@@ -7,6 +7,7 @@ use proto::snapshot::{EntrySnapshot, NOBODY, SessionSnapshot, SessionState, Term
 use xmpp::Epoch;
 
 use super::*;
+use crate::session::sm::SILENCE;
 
 const FAR: u64 = 100;
 
@@ -79,18 +80,19 @@ impl Kept {
     /// As it stands.
     fn copied(&self) -> Copy {
         let whole = self.whole.clone().expect("there is a copy");
-        Copy { epoch: Epoch(1), whole, changes: self.changes.clone() }
+        Copy { epoch: Epoch(1), whole, changes: self.changes.clone(), of_socket: false }
     }
 
     fn copy(self) -> Copy {
         let whole = self.whole.expect("there is a copy");
-        Copy { epoch: Epoch(1), whole, changes: self.changes }
+        Copy { epoch: Epoch(1), whole, changes: self.changes, of_socket: false }
     }
 }
 
+/// As a connection says it.
 fn copy_of(session: SessionSnapshot) -> Copy {
     let whole = SessionState::Live(Box::new(session)).encode();
-    Copy { epoch: Epoch(1), whole, changes: Vec::new() }
+    Copy { epoch: Epoch(1), whole, changes: Vec::new(), of_socket: true }
 }
 
 fn entry() -> Body {
@@ -304,6 +306,34 @@ fn what_a_connection_announces_goes_on_where_it_was() {
     assert_eq!(stage.said, ["100: close conflict"]);
 }
 
+// Whether it has answered died with the owner that had asked: nobody may wait for that in vain.
+#[test]
+fn a_client_whose_owner_has_died_is_asked_anew_and_not_held_for_silent() {
+    let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
+    stage.mirrors(&mut kept);
+    stage.gets(message("one"));
+    assert_eq!(stage.said[..2], ["100: one", "100: r"]);
+    stage.hears(entry());
+    stage.mirrors(&mut kept);
+    let [mut copy, news] = kept.words.try_into().unwrap();
+    copy.given((&message("one"), NOBODY), 0);
+    copy.absorb(news);
+    copy.edge = Some(connection(FAR + 1));
+    let answered = {
+        let mut copy = copy.clone();
+        copy.acknowledged(1);
+        copy
+    };
+    for (copy, asks) in [(copy, &["101: r"][..]), (answered, &[])] {
+        let mut stage = Stage::taking_over(vec![copy_of(copy)]);
+        assert_eq!(stage.said[0], "user: kept, priority 3, attached");
+        assert_eq!(stage.said[1..], *asks);
+        stage.said.clear();
+        stage.waits(SILENCE);
+        assert_eq!(stage.said.is_empty(), asks.is_empty(), "{:?}", stage.said);
+    }
+}
+
 #[test]
 fn of_two_copies_the_one_with_the_later_term_counts() {
     let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
@@ -316,9 +346,12 @@ fn of_two_copies_the_one_with_the_later_term_counts() {
         copy.given((&message(text), NOBODY), 0);
         copy_of(copy)
     };
-    let old = copy(5, "old", Some(connection(FAR)));
-    let mut stage = Stage::taking_over(vec![old, copy(6, "new", None)]);
-    assert_eq!(stage.said, ["user: kept, priority 0, waits"]);
+    // It was on the connection's own member, which has handed it over to one that died before the connection had a copy.
+    let old = copy(5, "old", Some(connection(FAR + 1)));
+    let new = Copy { of_socket: false, ..copy(6, "new", Some(connection(FAR))) };
+    let mut stage = Stage::taking_over(vec![old, new]);
+    // Its client is to come again: nobody knows what it has.
+    assert_eq!(stage.said, ["101: close resource-constraint", "user: kept, priority 0, waits"]);
     stage.id = id;
     stage.resumes(2, 0);
     assert_eq!(stage.said, ["2: resumed 0", "user: attached", "2: new", "2: r"]);
@@ -456,7 +489,8 @@ fn a_client_that_resumes_gets_all_when_another_standby_has_it() {
 
 #[test]
 fn copies_that_cannot_be_read_are_no_session() {
-    let copy = Copy { epoch: Epoch(1), whole: Bytes::from_static(b"x"), changes: Vec::new() };
+    let (whole, changes) = (Bytes::from_static(b"x"), Vec::new());
+    let copy = Copy { epoch: Epoch(1), whole, changes, of_socket: false };
     let mut stage = Stage::unstarted("a@x.org", Config::default());
     assert!(stage.trial.take_over(vec![copy]).is_err());
 }

@@ -5,22 +5,29 @@
 //! What must hold while one member dies at a time: what was confirmed to its sender reaches the client; nothing reaches
 //! it twice; what one sends arrives in order; what the client was told is handled was acted on, once and in order.
 
+mod client;
+mod edge;
+mod members;
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use entity::trial::Played;
-use entity::{Copy, Mirror};
+use entity::{Copy, Entity, Mirror};
 use proto::receipt::Settle;
 use proto::snapshot::{Counts, SessionSnapshot, SessionState, StreamSnapshot};
 use xmpp::Epoch;
 
 use super::*;
+use client::Client;
+use edge::Edge;
 
 const MEMBERS: usize = 3;
 const SENDERS: usize = 3;
-const STEPS: usize = 800;
+const STEPS: usize = 1_000;
 
 /// What is left out, to see that the simulation misses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,46 +108,6 @@ impl Settle for Confirm {
     }
 }
 
-/// From a connection to its client.
-#[derive(Debug)]
-enum Down {
-    Message(u64, u64),
-    Ask,
-    Handled(u32),
-    Resumed(u32),
-    Close,
-}
-
-/// A connection, as `c2s` has it.
-struct Edge {
-    id: ConnectionId,
-    /// A client is there.
-    open: bool,
-    asks: Option<EdgeWord>,
-    bound: bool,
-    copy: Option<Box<SessionSnapshot>>,
-    orphan: Option<Box<SessionSnapshot>>,
-    unconfirmed: VecDeque<Option<EdgeWord>>,
-    confirmed: u32,
-    up: VecDeque<(EdgeWord, bool)>,
-    down: VecDeque<Down>,
-    /// On its way from the session, with the turn that has sent it.
-    words: VecDeque<(u64, Envelope)>,
-}
-
-#[derive(Default)]
-struct Client {
-    at: Option<usize>,
-    /// What it still hears by a connection that is gone.
-    left: VecDeque<Down>,
-    resumed: bool,
-    h: u32,
-    said: u64,
-    acknowledged: u32,
-    unacknowledged: VecDeque<u64>,
-    received: Vec<(u64, u64)>,
-}
-
 /// Whoever writes to the client.
 #[derive(Default)]
 struct Sender {
@@ -208,148 +175,6 @@ fn trial() -> Trial<Session> {
     let store = Arc::new(Memory::new());
     Trial::new(&to_session(), Arc::new(Config::default()), hosts, store).unwrap()
 }
-
-/// As `c2s` begins a copy.
-fn begun(counts: Option<Counts>, seq: u64) -> Box<SessionSnapshot> {
-    let stream = StreamSnapshot { counts, seq, ..StreamSnapshot::default() };
-    let (edge, resumption, entry, term) = Default::default();
-    let jid = FullJid::parse("a@x.org/r").unwrap();
-    Box::new(SessionSnapshot { uid: UID, jid, edge, resumption, stream: Some(stream), entry, term })
-}
-
-impl Edge {
-    fn new(member: MemberId, number: u64) -> Self {
-        Self {
-            id: ConnectionId { member, arbiter: ArbiterId(0), number },
-            open: true,
-            asks: None,
-            bound: false,
-            copy: None,
-            orphan: None,
-            unconfirmed: VecDeque::new(),
-            confirmed: 0,
-            up: VecDeque::new(),
-            down: VecDeque::new(),
-            words: VecDeque::new(),
-        }
-    }
-
-    fn follow(&mut self, word: &HomeWord, cause: Origin, lacks_orphans: bool) {
-        let copy = match (&mut self.copy, &mut self.orphan) {
-            (Some(copy), _) => copy,
-            _ if lacks_orphans => return,
-            (None, Some(orphan)) => orphan,
-            // The session was on this member until it moved, and has not heard that the client is gone.
-            (None, None) if !self.bound && matches!(word, HomeWord::Keep(_)) => {
-                self.orphan.insert(begun(None, 0))
-            }
-            (None, None) => return,
-        };
-        match word {
-            HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
-            HomeWord::Handled { h, .. } => copy.handled(*h),
-            HomeWord::Keep(change) if !self.bound => {
-                copy.absorb((**change).clone());
-                copy.edge = None;
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes a word of the session. `far`: that is on another member.
-    fn obey(&mut self, word: HomeWord, cause: Origin, (far, lacks_orphans): (bool, bool)) {
-        self.follow(&word, cause, lacks_orphans);
-        match word {
-            HomeWord::Stanza(stanza) => {
-                let (sender, number) = read(&stanza);
-                self.tell(Down::Message(sender, number));
-            }
-            HomeWord::Nonza(_) => self.tell(Down::Ask),
-            HomeWord::Handled { h, .. } => {
-                let risen = h.wrapping_sub(self.confirmed) as usize;
-                self.unconfirmed.drain(..risen.min(self.unconfirmed.len()));
-                self.confirmed = h;
-                if self.bound {
-                    self.tell(Down::Handled(h));
-                }
-            }
-            HomeWord::Resumed { h, .. } => {
-                self.asks = None;
-                let counts = Counts { handled: h.into(), ..Counts::default() };
-                let copy = far.then(|| begun(Some(counts), h.into()));
-                if !self.open {
-                    self.orphan = copy;
-                    return self.up.push_back((EdgeWord::Gone(Gone::Lost), false));
-                }
-                (self.bound, self.confirmed, self.copy) = (true, h, copy);
-                self.tell(Down::Resumed(h));
-            }
-            HomeWord::Keep(change) if self.bound => {
-                self.copy.get_or_insert_with(|| begun(None, 0)).absorb(*change);
-            }
-            HomeWord::Keep(_) => {}
-            HomeWord::Close(_) => {
-                (self.bound, self.asks, self.copy, self.orphan) = (false, None, None, None);
-                self.tell(Down::Close);
-            }
-            HomeWord::ResumeFailed { .. } => {
-                self.asks = None;
-                assert!(!self.open, "the session is lost");
-            }
-            other => panic!("unexpected {other:?}"),
-        }
-    }
-
-    fn tell(&mut self, what: Down) {
-        if self.open {
-            self.down.push_back(what);
-        }
-    }
-
-    fn as_data(&self, edge: Option<ConnectionId>) -> Option<SessionSnapshot> {
-        let mut session = (**self.copy.as_ref()?).clone();
-        session.edge = edge;
-        Some(session)
-    }
-
-    /// The client is gone.
-    fn lose(&mut self) {
-        (self.open, self.down) = (false, VecDeque::new());
-        if self.bound {
-            self.up.push_back((EdgeWord::Gone(Gone::Lost), false));
-            self.orphan = self.as_data(None).map(Box::new);
-            (self.bound, self.copy) = (false, None);
-        }
-    }
-
-    /// What it says to a new owner.
-    fn announce(&mut self, number: u64, lacks_saying: bool) -> Option<SessionSnapshot> {
-        self.up.clear();
-        self.words.clear();
-        if let Some(orphan) = &self.orphan {
-            return Some((**orphan).clone());
-        }
-        self.id.number = number;
-        if let Some(word) = self.asks.clone().filter(|_| self.open) {
-            self.up.push_back((word, false));
-        }
-        if !self.bound {
-            return None;
-        }
-        let unconfirmed: Option<Vec<EdgeWord>> = self.unconfirmed.iter().cloned().collect();
-        let (Some(session), Some(unconfirmed)) = (self.as_data(Some(self.id)), unconfirmed) else {
-            let copy = self.as_data(None);
-            self.lose();
-            return copy;
-        };
-        if !lacks_saying {
-            self.up.extend(unconfirmed.into_iter().map(|word| (word, true)));
-        }
-        Some(session)
-    }
-}
-
-mod world;
 
 /// Plays one history; whether all was well.
 fn plays_well(seed: u64, mutant: Option<Mutant>) -> bool {

@@ -1,13 +1,14 @@
 //! What happens in the simulation: who says what, who dies, what is given away, and the judge.
 
-use entity::Entity;
-
+use super::edge::{Edge, Socket};
 use super::*;
 
 impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let volunteers = chance.below(2) == 0;
         let mut world = Self {
-            chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            chance,
             mutant,
             alive: [true; MEMBERS],
             incarnations: [1; MEMBERS],
@@ -21,7 +22,7 @@ impl World {
             edges: vec![Edge::new(member(0), 1)],
             numbers: 1,
             turns: 0,
-            client: Client { at: Some(0), resumed: true, ..Client::default() },
+            client: Client::begins(volunteers),
             secret: [0; 16],
             confirmed: Arc::default(),
             senders: (0..SENDERS).map(|_| Sender::default()).collect(),
@@ -54,28 +55,28 @@ impl World {
     }
 
     /// Says what happens to members, for whoever plays one history again.
-    fn note(&self, what: &str) {
+    pub(super) fn note(&self, what: &str) {
         let (owner, standby, alive) = (self.owner, self.standby, self.alive);
         let kept = self.kept.each_ref().map(|copy| copy.as_ref().map(|copy| copy.epoch.0));
         let edges = self.edges.iter().map(|it| {
             (
                 it.id.member.0 - 1,
                 it.bound,
-                it.open,
+                it.socket,
                 it.copy.is_some(),
                 it.orphan.is_some(),
                 it.words.len(),
             )
         });
-        let edges: Vec<_> = edges.filter(|it| it.1 || it.2 || it.4).collect();
+        let edges: Vec<_> = edges.filter(|it| it.1 || it.2 != Socket::Closed || it.4).collect();
         println!(
-            "{what}: owner {owner}, epoch {}, standby {standby:?}, alive {alive:?}, kept {kept:?}, to standby {}, edges (member, bound, open, copy, orphan, words) {edges:?}",
+            "{what}: owner {owner}, epoch {}, standby {standby:?}, alive {alive:?}, kept {kept:?}, to standby {}, edges (member, bound, socket, copy, orphan, words) {edges:?}",
             self.epoch,
             self.to_standby.len()
         );
     }
 
-    fn lacks(&self, mutant: Mutant) -> bool {
+    pub(super) fn lacks(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 
@@ -93,21 +94,24 @@ impl World {
         self.judge();
     }
 
-    fn step(&mut self, goes_on: bool) {
+    pub(super) fn step(&mut self, goes_on: bool) {
         self.trial.now.elapsed += Duration::from_micros(10);
         self.trial.now.unix_micros += 10;
-        match self.chance.below(16) {
+        match self.chance.below(20) {
             0 | 1 if goes_on => self.somebody_writes(),
             0..4 => self.deliver_message(),
             4 | 5 => self.deliver_to_standby(),
             6 | 7 => self.deliver_to_edge(),
             8 | 9 => self.deliver_from_edge(),
             10 | 11 => self.client_hears(),
-            12 if goes_on => self.client_says(),
-            13 => self.client_acknowledges(),
-            14 => self.account_settles(),
-            15 if goes_on && self.chance.below(12) == 0 => self.client_goes(),
-            15 => self.client_comes(),
+            12 | 13 => self.edge_reads(),
+            14 if goes_on => self.client_says(),
+            15 => self.client_asks(),
+            16 => self.client_volunteers(),
+            17 => self.account_settles(),
+            18 => self.edge_notices(),
+            19 if goes_on && self.chance.below(8) == 0 => self.client_goes(),
+            19 => self.client_comes(),
             _ => {}
         }
         self.look();
@@ -150,7 +154,7 @@ impl World {
     }
 
     /// The session takes a turn.
-    fn hear(&mut self, body: Body, cause: Option<(Origin, bool, Option<Receipt>)>) {
+    pub(super) fn hear(&mut self, body: Body, cause: Option<(Origin, bool, Option<Receipt>)>) {
         let origin = cause.as_ref().map_or_else(|| self.trial.last_origin(), |cause| cause.0);
         let mut envelope = Envelope::new(to_session(), body, origin, Epoch(self.epoch));
         envelope.again = cause.as_ref().is_some_and(|cause| cause.1);
@@ -159,15 +163,15 @@ impl World {
         self.perform(played);
     }
 
-    fn keeper(&self) -> Option<(usize, u64)> {
+    pub(super) fn keeper(&self) -> Option<(usize, u64)> {
         self.standby.map(|standby| (standby, self.incarnations[standby]))
     }
 
-    fn is_anew(&self) -> bool {
+    pub(super) fn is_anew(&self) -> bool {
         self.keeper().is_some() && self.copied != self.keeper()
     }
 
-    fn perform(&mut self, Played { mirror, receipt, sent }: Played) {
+    pub(super) fn perform(&mut self, Played { mirror, receipt, sent }: Played) {
         let keeper = self.keeper();
         let told = !matches!(mirror, Mirror::Same | Mirror::Nothing);
         match (keeper, receipt) {
@@ -244,18 +248,20 @@ impl World {
     }
 
     /// Receipts were released.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         while self.trial.is_woken() {
             self.hear(Body::Woken, None);
         }
     }
 
-    fn deliver_to_standby(&mut self) {
+    pub(super) fn deliver_to_standby(&mut self) {
         let Some((mirror, receipt)) = self.to_standby.pop_front() else { return };
         let Some(standby) = self.standby else { return };
         let epoch = Epoch(self.epoch);
         match (mirror, &mut self.kept[standby]) {
-            (Mirror::Whole(whole), kept) => *kept = Some(Copy { epoch, whole, changes: vec![] }),
+            (Mirror::Whole(whole), kept) => {
+                *kept = Some(Copy { epoch, whole, changes: vec![], of_socket: false })
+            }
             (Mirror::Change(change), Some(kept)) if kept.epoch == epoch => {
                 kept.changes.push(change);
             }
@@ -265,7 +271,7 @@ impl World {
         receipt.into_iter().for_each(Receipt::release);
     }
 
-    fn deliver_to_edge(&mut self) {
+    pub(super) fn deliver_to_edge(&mut self) {
         let lacks_orphans = self.lacks(Mutant::Orphans);
         let index = self.chance.below(self.edges.len());
         let edge = &mut self.edges[index];
@@ -288,279 +294,21 @@ impl World {
         self.hear(Body::Edge(id, word), Some((origin, again, None)));
     }
 
-    // The client.
-
-    fn client_hears(&mut self) {
-        let down = match self.client.at {
-            Some(at) => &mut self.edges[at].down,
-            None => &mut self.client.left,
-        };
-        let Some(down) = down.pop_front() else { return };
-        match down {
-            Down::Message(sender, number) => {
-                let known = self.client.received.iter().filter(|it| it.0 == sender);
-                let last = known.map(|it| it.1).max().unwrap_or(0);
-                assert!(number > last, "{sender} said {number}, which comes behind {last}");
-                self.client.received.push((sender, number));
-                self.client.h = self.client.h.wrapping_add(1);
-            }
-            Down::Ask => self.client_acknowledges(),
-            Down::Handled(h) => self.client_is_told(h),
-            Down::Resumed(h) => {
-                self.client_is_told(h);
-                self.client.resumed = true;
-                for number in self.client.unacknowledged.clone() {
-                    self.write(number);
-                }
-            }
-            Down::Close => self.client_goes(),
+    fn edge_reads(&mut self) {
+        let waits = |edge: &&mut Edge| !edge.unread.is_empty();
+        let count = self.edges.iter_mut().filter(waits).count();
+        if count > 0 {
+            let index = self.chance.below(count);
+            self.edges.iter_mut().filter(waits).nth(index).unwrap().read();
         }
     }
 
-    fn client_is_told(&mut self, h: u32) {
-        while self.client.acknowledged < h {
-            self.client.acknowledged += 1;
-            let number = self.client.unacknowledged.pop_front().expect("it has said that");
-            let place = u64::from(self.client.acknowledged);
-            assert_eq!(self.acted.get(&place), Some(&number), "it was told that {number} is safe");
+    /// A connection notices that its client is gone.
+    fn edge_notices(&mut self) {
+        let index = self.chance.below(self.edges.len());
+        if self.edges[index].socket == Socket::HalfOpen {
+            self.edges[index].lose();
         }
-    }
-
-    fn client_says(&mut self) {
-        if self.client.resumed && self.client.unacknowledged.len() < 8 {
-            self.client.said += 1;
-            self.client.unacknowledged.push_back(self.client.said);
-            self.write(self.client.said);
-        }
-    }
-
-    fn write(&mut self, number: u64) {
-        let Some(at) = self.client.at else { return };
-        let edge = &mut self.edges[at];
-        if edge.bound {
-            let word = EdgeWord::Stanza(numbered(0, number));
-            edge.unconfirmed.push_back(edge.copy.as_ref().map(|_| word.clone()));
-            edge.up.push_back((word, false));
-        }
-    }
-
-    fn client_acknowledges(&mut self) {
-        let (Some(at), h) = (self.client.at, self.client.h) else { return };
-        let edge = &mut self.edges[at];
-        if self.client.resumed && edge.bound {
-            if let Some(copy) = &mut edge.copy {
-                copy.acknowledged(h);
-            }
-            edge.up.push_back((EdgeWord::Ack { h }, false));
-        }
-    }
-
-    fn client_goes(&mut self) {
-        (self.client.resumed, self.client.left) = (false, VecDeque::new());
-        if let Some(at) = self.client.at.take() {
-            self.edges[at].lose();
-        }
-    }
-
-    fn client_comes(&mut self) {
-        if let Some(at) = self.client.at {
-            // Nobody answers any more: it tries elsewhere.
-            if !self.edges[at].bound
-                && self.edges[at].asks.is_none()
-                && self.edges[at].down.is_empty()
-            {
-                self.client_goes();
-            }
-            return;
-        }
-        let at = self.chance.below(MEMBERS);
-        if !self.alive[at] {
-            return;
-        }
-        self.client_goes();
-        self.numbers += 1;
-        let mut edge = Edge::new(member(at), self.numbers);
-        let word = EdgeWord::Resume { secret: self.secret, h: self.client.h };
-        edge.asks = Some(word.clone());
-        edge.up.push_back((word, false));
-        self.edges.push(edge);
-        self.client.at = Some(self.edges.len() - 1);
-    }
-
-    // Members.
-
-    /// Everything that is under way between members arrives.
-    fn recover(&mut self) {
-        for _ in 0..400 {
-            self.step(false);
-        }
-        while !self.to_standby.is_empty() || self.edges.iter().any(|edge| !edge.words.is_empty()) {
-            self.deliver_to_standby();
-            self.deliver_to_edge();
-            self.look();
-        }
-    }
-
-    fn die(&mut self) {
-        if self.alive.contains(&false) {
-            self.recover();
-            return self.come_back();
-        }
-        let victim = self.chance.below(MEMBERS);
-        self.note(&format!("{victim} dies"));
-        self.alive[victim] = false;
-        self.kept[victim] = None;
-        let gone = |edge: &Edge| edge.id.member == member(victim);
-        if let Some(at) = self.client.at.filter(|at| gone(&self.edges[*at])) {
-            let left = std::mem::take(&mut self.edges[at].down);
-            self.client_goes();
-            if self.chance.below(2) == 0 {
-                // It stands still, and comes back as another one: its clients still hear what was on its way to them.
-                self.client.left = left;
-            }
-        }
-        let client = self.client.at.map(|at| self.edges[at].id);
-        let lost: Vec<Edge> = self.edges.extract_if(.., |edge| gone(edge)).collect();
-        self.client.at = client.and_then(|id| self.edges.iter().position(|edge| edge.id == id));
-        if self.edges.is_empty() {
-            let survivor = self.alive.iter().position(|alive| *alive).unwrap();
-            self.numbers += 1;
-            self.edges.push(Edge { open: false, ..Edge::new(member(survivor), self.numbers) });
-        }
-        if victim == self.owner {
-            return self.take_over();
-        }
-        for (_, envelope) in lost.into_iter().flat_map(|edge| edge.words) {
-            envelope.receipt.into_iter().for_each(Receipt::release);
-        }
-        if self.standby == Some(victim) {
-            self.choose_standby();
-        }
-        self.hear(Body::MemberGone(member(victim)), None);
-        self.look();
-    }
-
-    fn come_back(&mut self) {
-        let back = self.alive.iter().position(|alive| !alive).unwrap();
-        (self.alive[back], self.incarnations[back]) = (true, self.incarnations[back] + 1);
-        if self.standby.is_none() {
-            self.choose_standby();
-        }
-        self.recover();
-        self.note(&format!("{back} is back"));
-    }
-
-    /// Another member keeps the copy; what was on its way to the one before is given to it.
-    fn choose_standby(&mut self) {
-        let able: Vec<usize> =
-            (0..MEMBERS).filter(|it| self.alive[*it] && *it != self.owner).collect();
-        let before = self.standby;
-        self.standby = (!able.is_empty()).then(|| able[self.chance.below(able.len())]);
-        self.trial.has_standby = self.standby.is_some();
-        if before == self.standby {
-            return;
-        }
-        let lost = std::mem::take(&mut self.to_standby);
-        let lost = lost.into_iter().filter_map(|(_, receipt)| receipt).reduce(Receipt::both);
-        if self.lacks(Mutant::GivingAnew) {
-            self.copied = self.keeper();
-            return lost.into_iter().for_each(Receipt::release);
-        }
-        let anew = self.is_anew();
-        let origin = Origin::Client { session: 9, seq: 0, part: 0 };
-        let played = self.trial.play(Some((origin, false, lost)), anew, |_, _| ());
-        self.perform(played);
-    }
-
-    fn change_standby(&mut self) {
-        self.recover();
-        self.choose_standby();
-        self.recover();
-        self.note("another standby");
-    }
-
-    /// The owner is gone: another one goes on from what there is.
-    fn take_over(&mut self) {
-        self.confirmed.life.fetch_add(1, Ordering::SeqCst);
-        let kept = self.standby.filter(|standby| self.alive[*standby]);
-        self.owner = kept.or_else(|| self.alive.iter().position(|alive| *alive)).unwrap();
-        self.epoch += 1;
-        let mut copies: Vec<Copy> = self.kept.iter().flatten().cloned().collect();
-        for edge in &mut self.edges {
-            self.numbers += 1;
-            let said = edge.announce(self.numbers, self.mutant == Some(Mutant::SayingAgain));
-            let epoch = Epoch(said.as_ref().and_then(|it| it.term).map_or(0, |term| term.epoch.0));
-            let whole = said.map(|it| SessionState::Live(Box::new(it)).encode());
-            if self.mutant != Some(Mutant::Barrier) {
-                copies.extend(whole.map(|whole| Copy { epoch, whole, changes: vec![] }));
-            }
-        }
-        copies.sort_by_key(|copy| std::cmp::Reverse(copy.epoch));
-        self.receipts.clear();
-        (self.to_standby, self.copied, self.standby) = (VecDeque::new(), None, None);
-        let mut trial = trial();
-        trial.acts_as(member(self.owner), Epoch(self.epoch));
-        // Its clock is its own.
-        trial.now.elapsed = Duration::from_secs(self.chance.below(1_000) as u64);
-        trial.now.unix_micros = self.trial.now.unix_micros;
-        self.trial = trial;
-        // Its own copy is the entity now.
-        self.kept[self.owner] = None;
-        let played = self.trial.play(None, false, |it, cx| {
-            it.take_over(copies, Vec::<Bytes>::new(), cx).expect("there is a copy");
-        });
-        self.perform(played);
-        for sender in &mut self.senders {
-            if self.mutant == Some(Mutant::SendingAgain) {
-                sender.waiting.retain(|number| *number > sender.sent);
-            }
-            (sender.under_way, sender.again_until) = (0, sender.sent);
-        }
-        self.choose_standby();
-        self.look();
-        self.note("taken over");
-    }
-
-    /// The shard moves as planned, when nothing of it is under way.
-    fn hand_over(&mut self) {
-        self.recover();
-        for _ in 0..2_000 {
-            if self.trial.entity.is_settled() && self.receipts.is_empty() {
-                break;
-            }
-            self.step(false);
-        }
-        self.recover();
-        if !self.trial.entity.is_settled() || !self.receipts.is_empty() {
-            return;
-        }
-        let able: Vec<usize> =
-            (0..MEMBERS).filter(|it| self.alive[*it] && *it != self.owner).collect();
-        if able.is_empty() {
-            return;
-        }
-        let snapshot = self.trial.entity.snapshot(self.trial.now).unwrap();
-        if !self.lacks(Mutant::KeepingHanded) {
-            let (epoch, whole) = (Epoch(self.epoch), snapshot.clone());
-            self.kept[self.owner] = Some(Copy { epoch, whole, changes: vec![] });
-        }
-        let before = self.owner;
-        self.owner = able[self.chance.below(able.len())];
-        self.epoch += 1;
-        let now = self.trial.now;
-        self.trial = trial();
-        self.trial.now = now;
-        self.trial.acts_as(member(self.owner), Epoch(self.epoch));
-        self.copied = None;
-        if self.standby == Some(self.owner) {
-            self.standby = (!self.lacks(Mutant::ChangingPlaces)).then_some(before);
-            self.kept[self.owner] = None;
-        }
-        self.trial.has_standby = self.standby.is_some();
-        let anew = self.is_anew();
-        let played = self.trial.play(None, anew, |it, cx| it.restore(&snapshot, cx).unwrap());
-        self.perform(played);
-        self.note("handed over");
     }
 
     // The end.
@@ -574,10 +322,16 @@ impl World {
             let edges = self.edges.iter().all(|it| it.up.is_empty() && it.words.is_empty());
             let client = self.client.resumed && self.client.unacknowledged.is_empty();
             let down = self.client.at.is_some_and(|at| self.edges[at].down.is_empty());
-            if senders && edges && client && down && self.to_standby.is_empty() {
+            let all = self.to_standby.is_empty() && self.unacknowledged() == 0;
+            if senders && edges && client && down && all {
                 return;
             }
         }
+    }
+
+    /// What the client was given and, as far as the session knows, does not have.
+    fn unacknowledged(&self) -> usize {
+        self.trial.entity.live.as_ref().map_or(0, |live| live.queue.unacknowledged())
     }
 
     fn judge(&self) {
@@ -594,5 +348,6 @@ impl World {
         let said: Vec<u64> = self.acted.values().copied().collect();
         assert_eq!(said, (1..=self.client.said).collect::<Vec<_>>(), "what the client said");
         assert!(self.client.unacknowledged.is_empty(), "the client waits");
+        assert_eq!(self.unacknowledged(), 0, "nobody has asked the client what it has");
     }
 }
