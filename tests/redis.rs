@@ -13,10 +13,14 @@ use xmpp::Element;
 use crate::stage::{PASSWORD, Stage};
 pub(crate) use fixture::Server;
 
-/// A Redis server whose promise is the disk, and the configuration that uses it.
+/// Options of a Redis server whose promise is the disk, and which wants this password.
+pub(crate) const OPTIONS: &str = "--appendonly yes --appendfsync always --requirepass secret";
+pub(crate) const SECRET: &str = "secret";
+
+/// Such a server, and the configuration that uses it.
 pub(crate) fn redis() -> (Server, String) {
-    let server = Server::start("--appendonly yes --appendfsync always --requirepass secret");
-    let url = format!("redis://:secret@127.0.0.1:{}", server.port);
+    let server = Server::start(OPTIONS);
+    let url = format!("redis://:{SECRET}@127.0.0.1:{}", server.port);
     let config = format!("[store]\nengine = 'redis'\nurl = '{url}'\ndurability = 'fsync'\n");
     (server, config)
 }

@@ -2,6 +2,8 @@
 //! the judge of what each of them saw and of what their archives have. What `cluster::drain` does is judged there.
 
 mod endurance;
+mod network;
+mod severed;
 mod speaker;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,6 +50,11 @@ impl Play {
         let (redis, store) = redis::redis();
         let quarters = Quarters::of(3, 3);
         let stages = quarters.start_all(3, &format!("{PATIENT}{store}"));
+        Self::of(stages, quarters, redis)
+    }
+
+    /// Lets people talk over these members.
+    fn of(stages: Vec<Stage>, quarters: Quarters, redis: redis::Server) -> Self {
         stages.iter().for_each(until_acts);
         let names: Vec<String> = (0..PAIRS * 2).map(|number| format!("person{number}")).collect();
         stages[0].add_accounts(&names);
