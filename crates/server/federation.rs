@@ -32,6 +32,7 @@ impl Federation for Watched {
             member: String::new(),
             local: line.local,
             remote: line.remote,
+            lane: line.lane,
             state: line.state.to_owned(),
             address: line.address,
             waiting: line.waiting,

@@ -56,7 +56,7 @@ impl Town {
 }
 
 /// A client of a member.
-fn client(address: SocketAddr, name: &str) -> Client {
+pub(super) fn client(address: SocketAddr, name: &str) -> Client {
     let login = Login { address, domain: "localhost", name, password: PASSWORD };
     let mut client = Client::log_in(&login);
     client.bind("here");

@@ -9,6 +9,7 @@ mod cpim;
 mod dane;
 mod delegation;
 pub(crate) mod land;
+mod lanes;
 mod operators;
 mod peer;
 mod posh;

@@ -20,7 +20,7 @@ use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use futures_util::future::BoxFuture;
-use proto::{ArbiterId, MemberId, Route};
+use proto::{ArbiterId, MemberId, RemoteId, Route};
 use room::{Directory, Room};
 use router::link::carrier::PIPE_DEPTH;
 use router::link::{Address, Carrier, Cut, Links, Pipe};
@@ -206,13 +206,23 @@ impl Crew {
         Self { c2s, s2s, component, members, store, plan, changes, account, _links: links }
     }
 
-    /// The number of the member that owns the queue to another domain.
+    /// The number of the member that owns the queue to another domain, in its first lane.
     pub(crate) fn gateway(&self, domain: &str) -> usize {
+        self.gateway_of(domain, 0)
+    }
+
+    /// The same of some lane.
+    pub(crate) fn gateway_of(&self, domain: &str, lane: u8) -> usize {
         let plan = self.plan.lock().unwrap();
-        let jid = BareJid::parse(domain).unwrap();
-        let bucket = plan.hash_key().remote_bucket(&jid, 0);
+        let domain = BareJid::parse(domain).unwrap();
+        let bucket = plan.hash_key().remote_bucket(&RemoteId { domain, lane });
         let (owner, _) = plan.owner(bucket.shard()).unwrap();
         self.members.iter().position(|life| life.id == owner).unwrap()
+    }
+
+    /// The streams of a member with other servers.
+    pub(crate) fn streams_to_others(&self, number: usize) -> s2s::status::Streams {
+        self.members[number].others.as_ref().unwrap().desk().streams()
     }
 
     /// The number of the member that owns the home of an account.

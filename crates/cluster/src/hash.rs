@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::Hasher;
 
-use proto::Route;
+use proto::{RemoteId, Route};
 use siphasher::sip::SipHasher24;
 use xmpp::{BareJid, Bucket};
 
@@ -30,9 +30,8 @@ impl HashKey {
         Bucket::of_hash(self.hash(&[jid.as_str().as_bytes()]))
     }
 
-    /// The bucket of the queue to another server's domain. Each of its lanes has a bucket of its own; a
-    /// domain begins with lane 0.
-    pub fn remote_bucket(&self, domain: &BareJid, lane: u8) -> Bucket {
+    /// The bucket of the queue to another server's domain: each lane has one of its own.
+    pub fn remote_bucket(&self, RemoteId { domain, lane }: &RemoteId) -> Bucket {
         let lane = lane.to_string();
         let parts = [b"s2s:", domain.as_str().as_bytes(), b"#", lane.as_bytes()];
         Bucket::of_hash(self.hash(&parts))
@@ -41,7 +40,7 @@ impl HashKey {
     /// The bucket that places the actor of a route; none for a connection, which says itself where it is.
     pub fn route_bucket(&self, route: &Route) -> Option<Bucket> {
         match route {
-            Route::Remote(domain) => Some(self.remote_bucket(domain, 0)),
+            Route::Remote(id) => Some(self.remote_bucket(id)),
             _ => route.key().map(|jid| self.bucket(jid)),
         }
     }
@@ -91,15 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn remote_domains_have_keys_of_their_own() {
+    fn lanes_to_remote_domains_have_keys_of_their_own() {
         let key = HashKey::new([7; 16]);
-        let domain = jid("y.org");
-        assert_eq!(
-            key.route_bucket(&Route::Remote(domain.clone())),
-            Some(key.remote_bucket(&domain, 0))
-        );
-        assert_ne!(key.remote_bucket(&domain, 0), key.bucket(&domain));
-        assert_ne!(key.remote_bucket(&domain, 0), key.remote_bucket(&domain, 1));
+        let [one, other] = [0, 1].map(|lane| RemoteId { domain: jid("y.org"), lane });
+        assert_eq!(key.route_bucket(&Route::Remote(one.clone())), Some(key.remote_bucket(&one)));
+        assert_ne!(key.remote_bucket(&one), key.bucket(&one.domain));
+        assert_ne!(key.remote_bucket(&one), key.remote_bucket(&other));
         assert_eq!(
             key.route_bucket(&Route::User(jid("a@x.org"))),
             Some(key.bucket(&jid("a@x.org")))

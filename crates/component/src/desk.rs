@@ -90,7 +90,8 @@ mod tests {
     }
 
     fn lines(member: u64, numbers: &[u64]) -> Lines {
-        Lines { member: MemberId(member), numbers: numbers.to_vec(), local: None }
+        let (member, numbers) = (MemberId(member), numbers.to_vec());
+        Lines { member, numbers, local: None, spare: Vec::new() }
     }
 
     #[test]

@@ -365,7 +365,8 @@ impl Hall {
     /// Tells the owner of the domain which streams are here.
     fn announce(&self, house: &House) {
         let numbers = house.lines.borrow().keys().copied().collect();
-        let word = Lines { member: self.router.member(), numbers, local: None };
+        let member = self.router.member();
+        let word = Lines { member, numbers, local: None, spare: Vec::new() };
         match self.router.place(&house.route()) {
             Place::Member(_) | Place::Nobody => {
                 let body = Body::Lines(word);

@@ -251,7 +251,7 @@ impl<'a, E: Entity> Context<'a, E> {
         };
         let targets: Vec<Target> = recipients.into_iter().map(target).collect();
         let first = targets.first()?;
-        let route = Route::of(&first.jid, self.hosts);
+        let route = Route::between(stanza.head().from.as_ref(), &first.jid, self.hosts);
         let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
         let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
         self.cause.parts = self.cause.parts.wrapping_add(most);

@@ -428,7 +428,8 @@ impl Desk {
 
     pub(crate) fn refuse(&self, envelope: Envelope, fault: Fault) {
         self.figures.refuse(&envelope, fault);
-        let answer = refuse::answer(envelope, fault, |to| self.router.route_of(to));
+        let answer =
+            refuse::answer(envelope, fault, |from, to| self.router.route_between(from, to));
         // Not from within: whoever refuses may be in the middle of a turn.
         if let Some(answer) = answer {
             actix_rt::spawn(async move { router::local::route(vec![answer]) });

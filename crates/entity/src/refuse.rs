@@ -3,7 +3,7 @@
 use proto::session::{EdgeWord, HomeWord, UserWord};
 use proto::{Body, Envelope, Route, SessionId};
 use router::Refusal;
-use xmpp::{Kind, PresenceType, StanzaCondition, StanzaError, StreamCondition, StreamError};
+use xmpp::{Jid, Kind, PresenceType, StanzaCondition, StanzaError, StreamCondition, StreamError};
 
 /// Why an entity could not act on an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +53,15 @@ fn stream_error(fault: Fault) -> StreamError {
 pub fn answer(
     envelope: Envelope,
     fault: Fault,
-    route_of: impl Fn(&xmpp::Jid) -> Route,
+    route: impl Fn(Option<&Jid>, &Jid) -> Route,
 ) -> Option<Envelope> {
     let Envelope { to, body, origin, epoch, receipt, .. } = envelope;
     let back = match body {
         // Whoever sends presence needs no answer when it does not arrive; RFC 6121 §4 has none.
         Body::Stanza(stanza) if is_plain_presence(stanza.kind()) => None,
         Body::Stanza(stanza) => stanza.error(&stanza_error(fault)).and_then(|error| {
-            let to = route_of(error.head().to.as_ref()?);
+            let head = error.head();
+            let to = route(head.from.as_ref(), head.to.as_ref()?);
             Some((to, Body::Stanza(error)))
         }),
         Body::Edge(connection, EdgeWord::Bind { iq_id, .. }) => {

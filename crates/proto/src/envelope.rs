@@ -61,7 +61,7 @@ pub enum Body {
     Copy(CopyWord),
     /// From a member to the new owner of shards.
     Announced(Announced),
-    /// From a member to the owner of a component's domain.
+    /// From a member to the owner of a component's domain, or of a lane to another server.
     Lines(Lines),
     /// A component that may see who is here has another stream (XEP-0356 §8): to every member, and there to every account
     /// that has a session.
@@ -117,6 +117,8 @@ pub struct Lines {
     pub numbers: Vec<u64>,
     /// To another server: the domain of ours that they are for.
     pub local: Option<BareJid>,
+    /// To another server: ways that other lanes take first.
+    pub spare: Vec<u64>,
 }
 
 /// W3C trace context.
@@ -153,7 +155,7 @@ impl Envelope {
     pub fn with_recipients(mut self, recipients: Vec<Target>, hosts: &Hosts) -> Option<Self> {
         let mut targets = recipients.into_iter();
         let Target { jid, part } = targets.next()?;
-        self.to = Route::of(&jid, hosts);
+        self.to = self.route_to(&jid, hosts);
         self.origin = self.origin.later(part);
         if let Body::Stanza(stanza) = self.body {
             self.body = Body::Stanza(stanza.with_to(jid));
@@ -161,6 +163,16 @@ impl Envelope {
         let from_first = |it: Target| Target { part: it.part.wrapping_sub(part), ..it };
         self.targets = targets.map(from_first).collect();
         Some(self)
+    }
+
+    /// Where the stanza in it goes for one of its recipients.
+    #[must_use]
+    pub fn route_to(&self, jid: &Jid, hosts: &Hosts) -> Route {
+        let from = match &self.body {
+            Body::Stanza(stanza) => stanza.head().from.as_ref(),
+            _ => None,
+        };
+        Route::between(from, jid, hosts)
     }
 
     /// Every recipient of the stanza in it.
@@ -201,7 +213,7 @@ impl Envelope {
             return vec![self];
         }
         let copy = |target: Target| {
-            let to = Route::of(&target.jid, hosts);
+            let to = self.route_to(&target.jid, hosts);
             self.copy_for(target, to)
         };
         let copies = self.recipients().map(copy).collect();

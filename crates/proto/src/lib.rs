@@ -4,6 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`route`] | an address resolved to the kind of actor that answers for it (RFC 6120 §10) |
+//! | [`lanes`] | by which lane a stanza goes to another domain |
 //! | [`envelope`] | one thing on its way to one actor |
 //! | [`receipt`] | responsibility for a stanza, as a value |
 //! | [`seen`] | which stanzas have come before |
@@ -15,6 +16,7 @@
 //! | [`wire`] | envelopes as messages between members, and back |
 
 pub mod envelope;
+pub mod lanes;
 pub mod member;
 pub mod receipt;
 pub mod resumption;
@@ -26,9 +28,12 @@ pub mod time;
 pub mod wire;
 
 pub use envelope::{Announced, Body, CopyWord, Envelope, Lines, Target, TraceContext};
+pub use lanes::Lanes;
 pub use member::{ArbiterId, MemberId};
 pub use receipt::{Ledger, Receipt};
 pub use resumption::ResumptionId;
-pub use route::{ConnectionId, CopyId, Hosts, LineId, Route, ServiceId, ServiceKind, SessionId};
+pub use route::{
+    ConnectionId, CopyId, Hosts, LineId, RemoteId, Route, ServiceId, ServiceKind, SessionId,
+};
 pub use seen::{Mark, Seen};
 pub use time::Now;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use xmpp::{BareJid, Jid};
 
+use crate::lanes::Lanes;
 use crate::member::{ArbiterId, MemberId};
 
 /// Where something goes.
@@ -21,8 +22,8 @@ pub enum Route {
     Service(Box<ServiceId>),
     /// A served domain, which has no state of its own.
     Domain(BareJid),
-    /// Another server's domain.
-    Remote(BareJid),
+    /// One of the lanes to another server's domain.
+    Remote(RemoteId),
     /// The domain of a component of this cluster (XEP-0114).
     Component(BareJid),
     /// One of the streams that a component has to us, or a way to another server on a stream of a member.
@@ -33,6 +34,15 @@ pub enum Route {
     Copy(CopyId),
     /// A member itself.
     Member(MemberId),
+}
+
+/// A lane to another server's domain. Each has a queue of its own, on whatever member owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RemoteId {
+    /// The domain.
+    pub domain: BareJid,
+    /// Which lane ([`Lanes::of`]).
+    pub lane: u8,
 }
 
 /// The copy of an entity at a member.
@@ -103,6 +113,7 @@ pub struct Hosts {
     pubsub: Arc<[BareJid]>,
     services: Arc<[(BareJid, ServiceKind)]>,
     components: Arc<[BareJid]>,
+    lanes: Lanes,
 }
 
 impl Hosts {
@@ -112,8 +123,7 @@ impl Hosts {
         rooms: impl IntoIterator<Item = BareJid>,
     ) -> Self {
         let (domains, rooms) = (domains.into_iter().collect(), rooms.into_iter().collect());
-        let (pubsub, services, components) = (Arc::default(), Arc::default(), Arc::default());
-        Self { domains, rooms, pubsub, services, components }
+        Self { domains, rooms, ..Self::default() }
     }
 
     /// With publish-subscribe services.
@@ -132,6 +142,17 @@ impl Hosts {
     #[must_use]
     pub fn with_components(self, components: impl IntoIterator<Item = BareJid>) -> Self {
         Self { components: components.into_iter().collect(), ..self }
+    }
+
+    /// With so many lanes to other domains.
+    #[must_use]
+    pub fn with_lanes(self, lanes: Lanes) -> Self {
+        Self { lanes, ..self }
+    }
+
+    /// How many lanes there are to other domains.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     /// Whether accounts of this domain live here.
@@ -165,6 +186,8 @@ impl Route {
     /// The whole of RFC 6120 §10.3 to §10.5: no `to` is the sender's account and never comes here; a
     /// domain of ours without localpart is the domain itself (§10.5.1, §10.5.2), with one is an account
     /// (§10.5.3, §10.5.4), whose resource the user decides about; everything else is remote (§10.4).
+    ///
+    /// For whoever asks what an address is. What is sent there goes by [`Route::between`].
     pub fn of(to: &Jid, hosts: &Hosts) -> Self {
         let domain = to.domainpart();
         let bare = to.bare();
@@ -180,17 +203,22 @@ impl Route {
                     let (by, kind) = (service.clone(), *kind);
                     Self::Service(Box::new(ServiceId { service: service.clone(), kind, by }))
                 }
-                None => Self::Remote(bare.domain()),
+                None => Self::Remote(RemoteId { domain: bare.domain(), lane: 0 }),
             },
         }
     }
 
-    /// As [`Route::of`], where it is known who asks: of other servers' people, a service knows their domain.
+    /// As [`Route::of`], where it is known who asks: of other servers' people, a service knows their domain; and to other
+    /// servers, everybody has a lane.
     pub fn between(from: Option<&Jid>, to: &Jid, hosts: &Hosts) -> Self {
         let mut route = Self::of(to, hosts);
-        if let (Self::Service(id), Some(from)) = (&mut route, from) {
-            let is_account = from.localpart().is_some() && hosts.serves(from.domainpart());
-            id.by = if is_account { from.bare() } else { from.bare().domain() };
+        match (&mut route, from) {
+            (Self::Service(id), Some(from)) => {
+                let is_account = from.localpart().is_some() && hosts.serves(from.domainpart());
+                id.by = if is_account { from.bare() } else { from.bare().domain() };
+            }
+            (Self::Remote(id), from) => id.lane = hosts.lanes.of(from, to),
+            _ => {}
         }
         route
     }
@@ -236,8 +264,8 @@ impl Route {
             | Self::Room(jid)
             | Self::Nodes(jid)
             | Self::Domain(jid)
-            | Self::Remote(jid)
             | Self::Component(jid) => Some(jid),
+            Self::Remote(id) => Some(&id.domain),
             Self::Session(session) => Some(&session.account),
             Self::Service(id) => Some(&id.by),
             Self::Line(_) | Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
@@ -247,6 +275,9 @@ impl Route {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::num::NonZeroU8;
+
     use super::*;
 
     #[test]
@@ -255,6 +286,7 @@ mod tests {
         let hosts = Hosts::new([bare("x.org")], [bare("conference.x.org")]);
         let hosts = hosts.with_pubsub([bare("pubsub.x.org")]);
         let hosts = hosts.with_components([bare("irc.x.org")]);
+        let remote = |text: &str| Route::Remote(RemoteId { domain: bare(text), lane: 0 });
         let cases = [
             ("x.org", Route::Domain(bare("x.org"))),
             ("x.org/r", Route::Domain(bare("x.org"))),
@@ -266,14 +298,32 @@ mod tests {
             ("a@pubsub.x.org/r", Route::Nodes(bare("pubsub.x.org"))),
             ("irc.x.org", Route::Component(bare("irc.x.org"))),
             ("a@irc.x.org/r", Route::Component(bare("irc.x.org"))),
-            ("a@y.org/r", Route::Remote(bare("y.org"))),
-            ("y.org", Route::Remote(bare("y.org"))),
-            ("sub.x.org", Route::Remote(bare("sub.x.org"))),
+            ("a@y.org/r", remote("y.org")),
+            ("y.org", remote("y.org")),
+            ("sub.x.org", remote("sub.x.org")),
         ];
         for (to, route) in cases {
             assert_eq!(Route::of(&Jid::parse(to).unwrap(), &hosts), route, "{to}");
         }
     }
+
+    #[test]
+    fn who_writes_to_another_server_has_a_lane() {
+        let four = NonZeroU8::new(4).unwrap();
+        let lanes = Lanes::new(NonZeroU8::MIN, BTreeMap::from([("y.org".to_owned(), four)]));
+        let hosts = Hosts::default().with_lanes(lanes);
+        let lane = |from: &str, to: &str| {
+            let (from, to) = (Jid::parse(from).unwrap(), Jid::parse(to).unwrap());
+            match Route::between(Some(&from), &to, &hosts) {
+                Route::Remote(id) => (id.domain.as_str().to_owned(), id.lane),
+                route => panic!("{route:?}"),
+            }
+        };
+        assert_eq!(lane("a@x.org/r", "b@y.org/r"), ("y.org".to_owned(), 1));
+        assert_eq!(lane("c@x.org/r", "b@y.org/r"), ("y.org".to_owned(), 3));
+        assert_eq!(lane("c@x.org/r", "b@z.org/r"), ("z.org".to_owned(), 0));
+    }
+
     #[test]
     fn a_service_lives_with_who_asks() {
         let bare = |text: &str| BareJid::parse(text).unwrap();

@@ -84,6 +84,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         again: envelope.again,
         trace: envelope.trace.as_deref().map(encode_trace),
         targets: envelope.targets.iter().map(address::encode_target).collect(),
+        lane: address::encode_lane(&envelope.to),
         to: Some(address::encode_route(&envelope.to)),
         body: Some(body),
     })
@@ -111,7 +112,8 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Body::Stanza(stanza) => stanza.head().to.as_ref(),
         _ => None,
     };
-    let to = address::decode_route(message.to.ok_or(WireError::Missing("route"))?, near)?;
+    let to = message.to.ok_or(WireError::Missing("route"))?;
+    let to = address::decode_route(to, message.lane, near)?;
     let origin = message.origin.ok_or(WireError::Missing("origin"))?;
     let mut envelope =
         Envelope::new(to, body, address::decode_origin(origin)?, Epoch(message.epoch));

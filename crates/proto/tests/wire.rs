@@ -17,7 +17,7 @@ use proto::snapshot::SessionSnapshot;
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
     Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, LineId, Lines,
-    MemberId, Route, ServiceId, ServiceKind, SessionId, TraceContext,
+    MemberId, RemoteId, Route, ServiceId, ServiceKind, SessionId, TraceContext,
 };
 use xmpp::{
     BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
@@ -206,8 +206,10 @@ fn announced() -> impl Strategy<Value = Announced> {
 }
 
 fn lines() -> impl Strategy<Value = Lines> {
-    (any::<u64>(), vec(any::<u64>(), 0..4), of(bares()))
-        .prop_map(|(member, numbers, local)| Lines { member: MemberId(member), numbers, local })
+    let numbers = || vec(any::<u64>(), 0..4);
+    (any::<u64>(), numbers(), of(bares()), numbers()).prop_map(|(member, numbers, local, spare)| {
+        Lines { member: MemberId(member), numbers, local, spare }
+    })
 }
 
 fn user_words() -> impl Strategy<Value = UserWord> {
@@ -255,7 +257,7 @@ fn routes() -> impl Strategy<Value = Route> {
         bares().prop_map(Route::Room),
         services(),
         bares().prop_map(Route::Domain),
-        bares().prop_map(Route::Remote),
+        (bares(), any::<u8>()).prop_map(|(domain, lane)| Route::Remote(RemoteId { domain, lane })),
         bares().prop_map(Route::Component),
         (bares(), any::<(u64, u64)>()).prop_map(|(domain, (member, number))| {
             Route::Line(Box::new(LineId { domain, member: MemberId(member), number }))

@@ -10,7 +10,9 @@ use cluster::plan::Status;
 use cluster::{HashKey, Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
-use proto::{ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, LineId, MemberId, Route};
+use proto::{
+    ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, LineId, MemberId, RemoteId, Route,
+};
 use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard};
 
 use crate::directory::Directory;
@@ -180,7 +182,7 @@ impl Router {
         match route {
             Route::Connection(connection) => (self.place_connection(connection), None),
             Route::Domain(_) => (Place::Anywhere, None),
-            Route::Remote(domain) => self.place_remote(domain),
+            Route::Remote(id) => self.place_remote(id),
             Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) | Route::Component(jid) => {
                 self.place_jid(jid)
             }
@@ -222,9 +224,9 @@ impl Router {
 
     /// The way to another server's domain begins at the owner of its queue, if this member has a gate to others: then
     /// its owner has one too.
-    fn place_remote(&self, domain: &BareJid) -> (Place, Option<Bucket>) {
+    fn place_remote(&self, id: &RemoteId) -> (Place, Option<Bucket>) {
         match self.shared.others.get() {
-            Some(_) => self.place_hashed(|key| key.remote_bucket(domain, 0)),
+            Some(_) => self.place_hashed(|key| key.remote_bucket(id)),
             None => (Place::Remote, None),
         }
     }

@@ -180,7 +180,7 @@ impl Visit {
         let rate = Rate::new(hall.rates);
         let (answer, answers) = mpsc::channel(QUESTIONS);
         let guest = hall.guests.enter(address);
-        let outlet = Rc::new(Outlet::new(&hall.pairs, false));
+        let outlet = Rc::new(Outlet::new(&hall.pairs, None, false));
         Self {
             hall,
             machine,

@@ -76,7 +76,7 @@ impl Borrowed<'_> {
 
     /// Whether the way is there still.
     fn is_there(&self) -> bool {
-        self.desk.pairs.ways.is_known(&self.pair.id, self.way)
+        self.desk.pairs.ways.is_known(&self.pair.key(), self.way)
     }
 
     /// Nobody waits any more for what has arrived.

@@ -3,9 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
+use proto::Lanes;
 use serde::{Deserialize, Serialize};
+
+/// Most lanes to one domain.
+const LANES_MAX: u8 = 16;
 
 /// Settings of the gate.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,11 +69,16 @@ pub struct Rules {
     pub negotiation_seconds: u64,
     /// Seconds without a stanza after which a stream of ours is closed. Default 600.
     pub idle_seconds: u64,
-    /// Most stanzas that wait for one domain. Default 10,000.
+    /// Lanes to each other domain: queues, each with a stream of its own, that different members may own. What one address
+    /// says to another stays in order. The same on all members; at most 16. Default 1.
+    pub lanes: NonZeroU8,
+    /// The same for single domains, by their name.
+    pub lanes_of: BTreeMap<String, NonZeroU8>,
+    /// Most stanzas that wait for one domain in one lane. Default 10,000.
     pub queue_stanzas: usize,
     /// Most bytes of them. Default 8 MiB.
     pub queue_bytes: usize,
-    /// Most domains that are spoken with at a time. Default 10,000.
+    /// Most domains that are spoken with at a time; each lane counts. Default 10,000.
     pub domains: usize,
     /// Most streams of other servers at a time. Default 10,000.
     pub connections: usize,
@@ -128,6 +138,8 @@ impl Default for Rules {
             wait_seconds: 30,
             negotiation_seconds: 30,
             idle_seconds: 600,
+            lanes: NonZeroU8::MIN,
+            lanes_of: BTreeMap::new(),
             queue_stanzas: 10_000,
             queue_bytes: 8 << 20,
             domains: 10_000,
@@ -161,6 +173,12 @@ impl Rules {
         self.dane_of.get(domain).copied().unwrap_or(self.dane)
     }
 
+    /// How many lanes there are to other domains.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        Lanes::new(self.lanes, self.lanes_of.clone())
+    }
+
     /// Whether anybody at all may be spoken with.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -181,6 +199,13 @@ impl Rules {
                     ));
                 }
             }
+        }
+        let all = ("all domains", self.lanes);
+        let of = self.lanes_of.iter().map(|(domain, lanes)| (domain.as_str(), *lanes));
+        if let Some((whose, lanes)) = of.chain([all]).find(|(_, lanes)| lanes.get() > LANES_MAX) {
+            return Err(format!(
+                "s2s has {lanes} lanes for {whose}, but {LANES_MAX} at most are possible"
+            ));
         }
         let least = [
             ("wait_seconds", self.wait_seconds),
@@ -236,5 +261,23 @@ mod tests {
         assert_eq!(route("127.0.0.1:5269").check(), Ok(()));
         assert!(route("127.0.0.1").check().is_err());
         assert!(Rules { wait_seconds: 0, ..Rules::default() }.check().is_err());
+    }
+
+    #[test]
+    fn a_domain_has_so_many_lanes_and_no_more_than_sixteen() {
+        let rules = |all, big| {
+            let [lanes, big] = [all, big].map(|it| NonZeroU8::new(it).unwrap());
+            Rules {
+                lanes,
+                lanes_of: BTreeMap::from([("big.example".to_owned(), big)]),
+                ..Rules::default()
+            }
+        };
+        let counts =
+            ["big.example", "other.example"].map(|it| rules(2, 16).lanes().count(it).get());
+        assert_eq!(counts, [16, 2]);
+        assert_eq!(rules(2, 16).check(), Ok(()));
+        assert!(rules(2, 17).check().unwrap_err().contains("17 lanes for big.example"));
+        assert!(rules(17, 2).check().is_err());
     }
 }

@@ -336,7 +336,7 @@ async fn take_in(hall: Rc<Hall>, admission: Arc<Admission>, listener: TcpListene
     }
 }
 
-pub(crate) fn outbound(pair: &Pair, now: Duration) -> OutboundLine {
+pub(crate) fn outbound(pair: &Pair, lane: Option<u8>, now: Duration) -> OutboundLine {
     let (state, address, reason, retry) = match pair.standing() {
         Standing::Idle => ("idle", None, None, None),
         Standing::Connecting(failure) => {
@@ -355,6 +355,7 @@ pub(crate) fn outbound(pair: &Pair, now: Duration) -> OutboundLine {
     OutboundLine {
         local: pair.id.local.to_string(),
         remote: pair.id.remote.to_string(),
+        lane,
         state,
         address,
         waiting: pair.waiting(),

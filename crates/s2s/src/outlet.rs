@@ -30,6 +30,7 @@ pub(crate) const UNANSWERED: Duration = Duration::from_secs(30);
 /// What is to be written, and what was written and may not have arrived.
 pub(crate) struct Outlet {
     pairs: Arc<Pairs>,
+    lane: Option<u8>,
     said: RefCell<Vec<u8>>,
     ways: RefCell<Vec<Arc<Way>>>,
     /// Whose turn is first.
@@ -46,10 +47,11 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Of a stream that acknowledges, or may begin to do so.
-    pub(crate) fn new(pairs: &Arc<Pairs>, managed: bool) -> Self {
+    /// Of a stream that acknowledges, or may begin to do so; and where it is one of ours, of this lane.
+    pub(crate) fn new(pairs: &Arc<Pairs>, lane: Option<u8>, managed: bool) -> Self {
         let outlet = Self {
             pairs: Arc::clone(pairs),
+            lane,
             said: RefCell::default(),
             ways: RefCell::default(),
             turn: Cell::new(0),
@@ -94,7 +96,7 @@ impl Outlet {
     pub(crate) fn open(&self, id: PairId) {
         let mut ways = self.ways.borrow_mut();
         if ways.len() < WAYS_MAX && ways.iter().all(|way| way.id != id) {
-            ways.push(self.pairs.open_way(id, &self.news));
+            ways.push(self.pairs.open_way(id, self.lane, &self.news));
         }
     }
 

@@ -1,21 +1,29 @@
-//! Owns the queues to other servers: one for each pair of a domain of ours and one of theirs, shared by all threads.
-//! Whatever the router has for another domain is put here, or refused.
+//! Owns the queues to other servers: one for each lane of a pair of a domain of ours and one of theirs, shared by all
+//! threads. Whatever the router has for another domain is put here, or refused.
+//!
+//! **Lanes.** Whoever sends a stanza has decided on its lane ([`proto::Lanes`]); here whatever lane comes is served,
+//! however many this member knows of. So where members were told different numbers, nothing is lost; but what an address
+//! says after it has moved to another member may pass what it has said before, where that still waits in another lane.
 //!
 //! **Responsibility.** What has a receipt keeps it until the other server has acknowledged the stanza (XEP-0198), or,
 //! where that one does not count, until the stanza is written to its stream; so a client is told that its message is
 //! handled when it has left, or when the error is on its way back. Presence, and what a room tells its occupants, is
 //! promised in memory only: its receipts are released here, so that a server that is not there holds up nobody.
 //!
-//! Bound: as the configuration says, for each pair, and 256 MiB for all; full: `resource-constraint`.
+//! Bound: as the configuration says, for each lane of a pair, and 256 MiB for all; full: `resource-constraint`.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::{Body, Envelope, Route};
-use router::{Refusal, RemoteGate, Router, leaving};
+use proto::{Body, Envelope, RemoteId, Route};
+use router::{Place, Refusal, RemoteGate, Router, leaving};
 use tokio::sync::{Notify, mpsc};
 use xmpp::{BareJid, Origin, Stanza};
 
@@ -31,9 +39,17 @@ pub(crate) struct PairId {
     pub(crate) remote: BareJid,
 }
 
-/// What is on its way from one domain to another.
+/// One lane of a pair: what has a queue of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LaneId {
+    pub(crate) pair: PairId,
+    pub(crate) lane: u8,
+}
+
+/// What is on its way from one domain to another in one lane.
 pub(crate) struct Pair {
     pub(crate) id: PairId,
+    pub(crate) lane: u8,
     state: Mutex<State>,
     /// Something has come.
     pub(crate) news: Notify,
@@ -65,9 +81,9 @@ pub(crate) enum Standing {
 
 /// All pairs.
 pub(crate) struct Pairs {
-    map: Mutex<HashMap<PairId, Arc<Pair>>>,
+    map: Mutex<HashMap<LaneId, Arc<Pair>>>,
     bounds: Bounds,
-    /// Most pairs.
+    /// Most of them.
     most: usize,
     router: Router,
     clock: tokio::time::Instant,
@@ -104,7 +120,8 @@ impl RemoteGate for Pairs {
         if matches!(self.router.route_of(&from), Route::Remote(_)) {
             return Some((envelope, Refusal::NoRemote));
         }
-        let id = PairId { local: from.domain(), remote: remote.clone() };
+        let pair = PairId { local: from.domain(), remote: remote.domain.clone() };
+        let id = LaneId { pair, lane: remote.lane };
         self.push(&id, envelope)
     }
 }
@@ -138,13 +155,14 @@ impl Pairs {
     }
 
     /// Gives back what there is no room for.
-    fn push(&self, id: &PairId, mut envelope: Envelope) -> Option<(Envelope, Refusal)> {
+    fn push(&self, id: &LaneId, mut envelope: Envelope) -> Option<(Envelope, Refusal)> {
         let mut map = self.lock();
         let known = map.get(id).cloned();
         let pair = match known {
             Some(pair) => pair,
             None if map.len() >= self.most => return Some((envelope, Refusal::Full)),
             None => {
+                self.look_at_lane(id);
                 let pair = Arc::new(Pair::new(id.clone(), self.bounds, &self.bytes));
                 map.insert(id.clone(), Arc::clone(&pair));
                 // The thread is there as long as the gate; without it the stanza comes back by its time.
@@ -174,6 +192,23 @@ impl Pairs {
             receipt.release();
         }
         pushed.err().map(|envelope| (envelope, Refusal::Full))
+    }
+
+    /// How many lanes there are to a domain.
+    pub(crate) fn lanes(&self, remote: &BareJid) -> NonZeroU8 {
+        self.router.hosts().lanes().count(remote.as_str())
+    }
+
+    /// Says so where other members know of more lanes.
+    fn look_at_lane(&self, id: &LaneId) {
+        let lanes = self.lanes(&id.pair.remote).get();
+        if id.lane >= lanes {
+            let (peer, lane) = (id.pair.remote.as_str(), id.lane);
+            tracing::warn!(
+                peer,
+                "another member sends by lane {lane} of a domain that has {lanes} here: s2s.lanes and s2s.lanes_of must be the same on all members"
+            );
+        }
     }
 
     /// Answers for a stanza that will not arrive.
@@ -209,8 +244,8 @@ impl Pairs {
         self.look_after_ways();
     }
 
-    /// The ways of a pair have changed.
-    pub(crate) fn wake(&self, id: &PairId) {
+    /// The ways of a lane have changed.
+    pub(crate) fn wake(&self, id: &LaneId) {
         if let Some(pair) = self.lock().get(id) {
             pair.ways.notify_one();
         }
@@ -219,8 +254,7 @@ impl Pairs {
     /// What another member owns now finds its way there.
     fn hand_over(&self) {
         for pair in self.all() {
-            let remote = Route::Remote(pair.id.remote.clone());
-            if matches!(self.router.place(&remote), router::Place::Member(_)) {
+            if matches!(self.router.place(&pair.key().route()), Place::Member(_)) {
                 let waiting = pair.lock().queue.drain();
                 if !waiting.is_empty() {
                     drop(self.router.post(waiting));
@@ -236,25 +270,37 @@ impl Pairs {
         if !pair.lock().queue.is_empty() {
             return false;
         }
-        map.remove(&pair.id);
+        map.remove(&pair.key());
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PairId, Arc<Pair>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LaneId, Arc<Pair>>> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl LaneId {
+    /// Where its queue is.
+    pub(crate) fn route(&self) -> Route {
+        Route::Remote(RemoteId { domain: self.pair.remote.clone(), lane: self.lane })
+    }
+}
+
 impl Pair {
-    fn new(id: PairId, bounds: Bounds, all: &Arc<AtomicUsize>) -> Self {
+    fn new(LaneId { pair: id, lane }: LaneId, bounds: Bounds, all: &Arc<AtomicUsize>) -> Self {
         let queue = Queue::new(bounds, Arc::clone(all));
         let state = State { queue, standing: Standing::Idle };
         let (news, ways, reset) = (Notify::new(), Notify::new(), Notify::new());
-        Self { id, state: Mutex::new(state), news, ways, reset }
+        Self { id, lane, state: Mutex::new(state), news, ways, reset }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What tells it from all others.
+    pub(crate) fn key(&self) -> LaneId {
+        LaneId { pair: self.id.clone(), lane: self.lane }
     }
 
     /// The next stanza.

@@ -1,4 +1,4 @@
-//! Owns the way out of one pair: opens a stream when something waits, writes what comes as long as it stands, and tries
+//! Owns the way out of one lane of a pair: opens a stream when something waits, writes what comes as long as it stands, and tries
 //! again, ever later, when it does not.
 //!
 //! A stanza that may not have arrived goes first on the next stream: one that the other server has not acknowledged, or
@@ -68,17 +68,21 @@ pub(crate) async fn serve(desk: Rc<Desk>, pair: Arc<Pair>) {
             }
             continue;
         }
-        if let Some(way) = desk.pairs.ways.choose(&pair.id) {
+        if let Some(way) = desk.pairs.ways.choose(&pair.key()) {
             failures = desk.lend(&pair, way).await;
             continue;
         }
         pair.stands(Standing::Connecting(pair.failure()));
-        if desk.streams.share(&desk.dialer, &pair.id).await {
+        if desk.streams.share(&desk.dialer, &pair).await {
             continue;
         }
         let opened = match desk.dialer.open(&pair.id.local, &pair.id.remote).await {
             Ok(opened) => opened,
             Err(failure) => {
+                if let Some(way) = desk.pairs.ways.choose_spare(&pair.key()) {
+                    failures = desk.lend(&pair, way).await;
+                    continue;
+                }
                 failures = failures.saturating_add(1);
                 desk.fail(&pair, failure, failures).await;
                 continue;
@@ -122,8 +126,7 @@ impl Desk {
 
     /// Whether the queue of a pair lives on this member still.
     pub(crate) fn is_ours(&self, pair: &Pair) -> bool {
-        let remote = proto::Route::Remote(pair.id.remote.clone());
-        !matches!(self.router.place(&remote), router::Place::Member(_))
+        !matches!(self.router.place(&pair.key().route()), router::Place::Member(_))
     }
 
     /// Tells whom it concerns, and waits before another attempt.
@@ -165,10 +168,10 @@ struct Live<'a> {
 
 impl<'a> Live<'a> {
     fn new(pair: &'a Pair, opened: &Opened, desk: &'a Desk) -> Self {
-        let outlet = Outlet::new(&desk.pairs, opened.managed);
+        let outlet = Outlet::new(&desk.pairs, Some(pair.lane), opened.managed);
         let open = opened.machine.takes_more().then(|| {
             let end = (opened.address, opened.peer.clone());
-            Open::new(pair.id.clone(), end, opened.machine.is_both_ways(), &outlet.news)
+            Open::new(pair.key(), end, opened.machine.is_both_ways(), &outlet.news)
         });
         Self {
             pair,

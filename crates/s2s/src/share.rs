@@ -1,7 +1,7 @@
 //! Owns several pairs on one stream of ours (XEP-0220 §2.6): which stream suits another pair, and how it is asked for.
 //!
-//! A stream suits where it leads to the same server - to the same domain, or to the same address and port - and where
-//! its certificate is for the other domain too, or dialback is enough for that. The other end says whether it believes
+//! A stream suits where it leads to the same server - to the same domain, or to the same address and port - in the same
+//! lane, and where its certificate is for the other domain too, or dialback is enough for that. The other end says whether it believes
 //! that we are who we are, also in the name of another domain of ours.
 
 use std::cell::RefCell;
@@ -15,12 +15,13 @@ use tokio::time::timeout;
 
 use crate::config::{Dane, Policy, Rules};
 use crate::dial::{Dialer, random};
-use crate::pairs::PairId;
+use crate::pairs::{LaneId, Pair, PairId};
 use crate::trust::Peer;
 
 /// A stream of ours that more pairs may go by.
 pub(crate) struct Open {
     pub(crate) id: PairId,
+    lane: u8,
     pub(crate) address: SocketAddr,
     pub(crate) peer: Peer,
     /// The other end sends on it too: then it must be sure who that is.
@@ -39,13 +40,14 @@ pub(crate) struct Streams(RefCell<Vec<Rc<Open>>>);
 
 impl Open {
     pub(crate) fn new(
-        id: PairId,
+        LaneId { pair: id, lane }: LaneId,
         (address, peer): (SocketAddr, Peer),
         both_ways: bool,
         news: &Arc<Notify>,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
+            lane,
             address,
             peer,
             both_ways,
@@ -78,8 +80,8 @@ impl Open {
         }
     }
 
-    fn suits(&self, id: &PairId, rules: &Rules) -> bool {
-        let remote = id.remote.as_str();
+    fn suits(&self, pair: &Pair, rules: &Rules) -> bool {
+        let (id, remote) = (&pair.id, pair.id.remote.as_str());
         // What TLSA records say of another domain was not looked for.
         if self.id.remote != id.remote && rules.dane_for(remote) != Dane::Off {
             return false;
@@ -89,7 +91,7 @@ impl Open {
             Policy::Secure => self.peer.vouches_for(remote).is_ok(),
             Policy::Dialback => !self.both_ways || self.peer.vouches_for(remote).is_ok(),
         };
-        is_known && self.id != *id && !self.refused.borrow().contains(id)
+        is_known && self.lane == pair.lane && self.id != *id && !self.refused.borrow().contains(id)
     }
 }
 
@@ -105,10 +107,10 @@ impl Streams {
     }
 
     /// Whether a pair may go by a stream that is there: then it has a way.
-    pub(crate) async fn share(&self, dialer: &Dialer, id: &PairId) -> bool {
-        let rules = &dialer.common.rules;
+    pub(crate) async fn share(&self, dialer: &Dialer, pair: &Pair) -> bool {
+        let (id, rules) = (&pair.id, &dialer.common.rules);
         let mut suit = self.0.borrow().clone();
-        suit.retain(|open| open.suits(id, rules));
+        suit.retain(|open| open.suits(pair, rules));
         if !rules.share_streams || suit.is_empty() {
             return false;
         }

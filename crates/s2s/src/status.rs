@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::gate::{inbound, outbound};
 use crate::guests::Guests;
-use crate::pairs::Pairs;
+use crate::pairs::{Pair, Pairs};
 
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct OutboundLine {
     pub local: String,
     /// The other server's.
     pub remote: String,
+    /// Which lane, where there are several.
+    pub lane: Option<u8>,
     /// `idle`, `connecting`, `open`, `open, acknowledged`, `open, on a shared stream`, `failed`.
     pub state: &'static str,
     /// Where it leads.
@@ -58,11 +60,17 @@ impl Status {
     #[must_use]
     pub fn streams(&self) -> Streams {
         let now = self.pairs.now();
+        let outbound = |pair: &Arc<Pair>| {
+            let lanes = self.pairs.lanes(&pair.id.remote).get();
+            outbound(pair, (lanes > 1 || pair.lane > 0).then_some(pair.lane), now)
+        };
         let mut streams = Streams {
-            outbound: self.pairs.all().iter().map(|pair| outbound(pair, now)).collect(),
+            outbound: self.pairs.all().iter().map(outbound).collect(),
             inbound: self.guests.list().into_iter().map(inbound).collect(),
         };
-        streams.outbound.sort_by(|a, b| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)));
+        streams
+            .outbound
+            .sort_by(|a, b| (&a.remote, &a.local, a.lane).cmp(&(&b.remote, &b.local, b.lane)));
         streams.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
         streams
     }

@@ -6,24 +6,27 @@
 //! drops what it has, and its owner sends it again by another one, in order. So who holds a stream decides nothing.
 //!
 //! Each member says every so often, and when one comes or goes, which ways it holds; who says nothing for long holds none.
+//! Where there are several lanes to a domain, each way is for one of them - of a stream of ours, for its own; of another
+//! server's, for any - so that not all lanes go by one stream. What is for another lane is taken where nothing else works.
 //!
-//! Bound: 4,096 stanzas, 4 MiB of a way, far more than its owner sends at a time; full: dropped, and so sent again.
+//! Bound: 16,384 stanzas, 32 MiB of a way, more than the owners of all lanes send at a time; full: dropped, and so sent
+//! again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cluster::plan::Status;
-use proto::{Body, Envelope, LineId, Lines, MemberId, Route};
+use proto::{Body, Envelope, LineId, Lines, MemberId, RemoteId, Route};
 use router::{Place, Router, leaving};
 use socket::{Bounds, Queue, Waiting};
 use tokio::sync::Notify;
-use xmpp::{BareJid, Epoch, Origin};
+use xmpp::{Epoch, Origin};
 
-use crate::pairs::{PairId, Pairs};
+use crate::pairs::{LaneId, PairId, Pairs};
 
-const BOUNDS: Bounds = Bounds { items: 4_096, bytes: 4 << 20, wait: Duration::MAX };
+const BOUNDS: Bounds = Bounds { items: 16_384, bytes: 32 << 20, wait: Duration::MAX };
 /// A member that has said nothing of its ways for this long has none.
 const SILENT: Duration = Duration::from_secs(20);
 /// At every so many sweeps a member says which ways it holds.
@@ -32,6 +35,8 @@ const SAID_EVERY: u32 = 20;
 /// One pair's place on a stream.
 pub(crate) struct Way {
     pub(crate) id: PairId,
+    /// The lane that takes it first.
+    lane: u8,
     /// Never used again.
     pub(crate) number: u64,
     /// None: it has ended.
@@ -64,7 +69,7 @@ impl Way {
 pub(crate) struct Ways {
     router: Router,
     held: Mutex<HashMap<u64, Arc<Way>>>,
-    known: Mutex<HashMap<PairId, Known>>,
+    known: Mutex<HashMap<LaneId, Known>>,
     /// Tells what this gate says from what all others say.
     session: u64,
     seq: AtomicU64,
@@ -72,8 +77,16 @@ pub(crate) struct Ways {
     plan: AtomicU64,
 }
 
-/// For each member its ways for a pair, and when it said so.
-type Known = BTreeMap<MemberId, (Vec<u64>, Duration)>;
+/// What each member has said of its ways for a lane of a pair.
+type Known = BTreeMap<MemberId, Told>;
+
+/// What a member has said.
+struct Told {
+    /// The ways for this lane, and those for others.
+    numbers: Vec<u64>,
+    spare: Vec<u64>,
+    heard: Duration,
+}
 
 impl Ways {
     pub(crate) fn new(router: Router) -> Self {
@@ -92,7 +105,7 @@ impl Ways {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<PairId, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<LaneId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,8 +122,17 @@ impl Ways {
         }
     }
 
-    /// A way of a pair to a member that is there; one of this member's own, if there is one.
-    pub(crate) fn choose(&self, id: &PairId) -> Option<(MemberId, u64)> {
+    /// A way for a lane to a member that is there; one of this member's own, if there is one.
+    pub(crate) fn choose(&self, id: &LaneId) -> Option<(MemberId, u64)> {
+        self.best(id, |told| &told.numbers)
+    }
+
+    /// The same among those that are for other lanes.
+    pub(crate) fn choose_spare(&self, id: &LaneId) -> Option<(MemberId, u64)> {
+        self.best(id, |told| &told.spare)
+    }
+
+    fn best(&self, id: &LaneId, among: impl Fn(&Told) -> &Vec<u64>) -> Option<(MemberId, u64)> {
         let known = self.known();
         let of = known.get(id)?;
         let own = self.router.member();
@@ -118,37 +140,38 @@ impl Ways {
         let is_there = |member: MemberId| {
             member == own || plan.member(member).is_some_and(|it| it.status != Status::Expelled)
         };
-        let best = |(member, (numbers, _)): (&MemberId, &(Vec<u64>, Duration))| {
-            numbers.iter().max().map(|number| (*member, *number))
+        let best = |(member, told): (&MemberId, &Told)| {
+            among(told).iter().max().map(|number| (*member, *number))
         };
         let all = of.iter().filter(|(member, _)| is_there(**member)).filter_map(best);
         all.max_by_key(|(member, number)| (*member == own, *number))
     }
 
     /// Whether a way is there still, as far as the owner of its pair knows.
-    pub(crate) fn is_known(&self, id: &PairId, (member, number): (MemberId, u64)) -> bool {
+    pub(crate) fn is_known(&self, id: &LaneId, (member, number): (MemberId, u64)) -> bool {
         let known = self.known();
-        known.get(id).and_then(|of| of.get(&member)).is_some_and(|it| it.0.contains(&number))
+        let told = known.get(id).and_then(|of| of.get(&member));
+        told.is_some_and(|it| it.numbers.contains(&number) || it.spare.contains(&number))
     }
 
-    /// Learns which ways a member holds for a pair.
-    fn learn(&self, id: PairId, (member, numbers): (MemberId, Vec<u64>), now: Duration) {
+    /// Learns which ways a member holds for a lane of a pair.
+    fn learn(&self, id: &LaneId, member: MemberId, told: Told) {
         let mut known = self.known();
         let of = known.entry(id.clone()).or_default();
-        if numbers.is_empty() {
+        if told.numbers.is_empty() && told.spare.is_empty() {
             of.remove(&member);
         } else {
-            of.insert(member, (numbers, now));
+            of.insert(member, told);
         }
         if of.is_empty() {
-            known.remove(&id);
+            known.remove(id);
         }
     }
 
     /// Forgets ways of members that are silent, or of pairs that others own now.
     fn forget(&self, now: Duration) {
         self.known().retain(|id, of| {
-            of.retain(|_, (_, heard)| *heard + SILENT > now);
+            of.retain(|_, told| told.heard + SILENT > now);
             !of.is_empty() && !matches!(self.router.place(&id.route()), Place::Member(_))
         });
     }
@@ -160,21 +183,16 @@ impl Ways {
     }
 }
 
-impl PairId {
-    /// Where its queue is.
-    fn route(&self) -> Route {
-        Route::Remote(self.remote.clone())
-    }
-}
-
 impl Pairs {
-    /// Another way; `news` wakes whoever writes its stream.
-    pub(crate) fn open_way(&self, id: PairId, news: &Arc<Notify>) -> Arc<Way> {
+    /// Another way, on a stream of this lane, if it is one of ours; `news` wakes whoever writes it.
+    pub(crate) fn open_way(&self, id: PairId, lane: Option<u8>, news: &Arc<Notify>) -> Arc<Way> {
         let number = getrandom::u64().unwrap_or_default();
+        let lanes = u64::from(self.lanes(&id.remote).get());
+        let lane = lane.unwrap_or_else(|| u8::try_from(number % lanes).unwrap_or(0));
         let queue = Mutex::new(Some(Queue::new(BOUNDS, Arc::clone(&self.bytes))));
-        let way = Arc::new(Way { id, number, queue, news: Arc::clone(news) });
+        let way = Arc::new(Way { id, lane, number, queue, news: Arc::clone(news) });
         self.ways.held().insert(number, Arc::clone(&way));
-        self.announce(&way.id);
+        self.announce(&way);
         way
     }
 
@@ -183,36 +201,52 @@ impl Pairs {
         self.ways.held().remove(&way.number);
         let queue = way.lock().take();
         drop(queue);
-        self.announce(&way.id);
+        self.announce(&way);
     }
 
-    /// Tells the owner of a pair which ways are here.
-    fn announce(&self, id: &PairId) {
+    /// Tells the owners of a pair's lanes which ways are here, as one comes or goes.
+    fn announce(&self, way: &Way) {
         let held = self.ways.held();
-        let numbers = held.values().filter(|way| way.id == *id).map(|way| way.number).collect();
+        let of_pair = held.values().filter(|it| it.id == way.id);
+        let numbers = of_pair.map(|it| (it.lane, it.number)).collect();
         drop(held);
-        self.say_ways(id, numbers);
+        self.say_ways(&way.id, numbers, Some(way.lane));
     }
 
-    fn say_ways(&self, id: &PairId, numbers: Vec<u64>) {
-        let (member, local) = (self.ways.router.member(), Some(id.local.clone()));
-        let word = Lines { member, numbers, local };
-        match self.ways.router.place(&id.route()) {
+    /// `lane` hears of it too, however many lanes there are.
+    fn say_ways(&self, id: &PairId, held: Vec<(u8, u64)>, lane: Option<u8>) {
+        let of_ways = held.iter().map(|(lane, _)| *lane).chain(lane);
+        let lanes: BTreeSet<u8> = (0..self.lanes(&id.remote).get()).chain(of_ways).collect();
+        for lane in lanes {
+            let (own, others): (Vec<_>, Vec<_>) = held.iter().partition(|(of, _)| *of == lane);
+            let [numbers, spare] =
+                [own, others].map(|ways| ways.iter().map(|(_, number)| *number).collect());
+            let (member, local) = (self.ways.router.member(), Some(id.local.clone()));
+            let word = Lines { member, numbers, local, spare };
+            self.say_to_owner(RemoteId { domain: id.remote.clone(), lane }, word);
+        }
+    }
+
+    fn say_to_owner(&self, remote: RemoteId, word: Lines) {
+        let route = Route::Remote(remote.clone());
+        match self.ways.router.place(&route) {
             Place::Member(_) | Place::Nobody => {
                 let (body, origin) = (Body::Lines(word), self.ways.origin());
-                let envelope = Envelope::new(id.route(), body, origin, Epoch::default());
+                let envelope = Envelope::new(route, body, origin, Epoch::default());
                 // It is said again soon.
                 drop(self.ways.router.post(vec![envelope]));
             }
-            _ => self.hear_of_ways(&id.remote, word),
+            _ => self.hear_of_ways(&remote, word),
         }
     }
 
     /// A member has said which ways it holds.
-    pub(crate) fn hear_of_ways(&self, remote: &BareJid, word: Lines) {
+    pub(crate) fn hear_of_ways(&self, remote: &RemoteId, word: Lines) {
         let Some(local) = word.local else { return };
-        let id = PairId { local, remote: remote.clone() };
-        self.ways.learn(id.clone(), (word.member, word.numbers), self.now());
+        let pair = PairId { local, remote: remote.domain.clone() };
+        let id = LaneId { pair, lane: remote.lane };
+        let told = Told { numbers: word.numbers, spare: word.spare, heard: self.now() };
+        self.ways.learn(&id, word.member, told);
         self.wake(&id);
     }
 
@@ -222,10 +256,10 @@ impl Pairs {
         if !self.ways.is_time() {
             return;
         }
-        let mut by_pair: HashMap<PairId, Vec<u64>> = HashMap::new();
+        let mut by_pair: HashMap<PairId, Vec<(u8, u64)>> = HashMap::new();
         for way in self.ways.held().values() {
-            by_pair.entry(way.id.clone()).or_default().push(way.number);
+            by_pair.entry(way.id.clone()).or_default().push((way.lane, way.number));
         }
-        by_pair.into_iter().for_each(|(id, numbers)| self.say_ways(&id, numbers));
+        by_pair.into_iter().for_each(|(id, held)| self.say_ways(&id, held, None));
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 fn outbound(line: &OutboundLine) -> String {
-    let mut words = vec![format!("{} to {}", line.local, line.remote), line.state.clone()];
+    let mut words = vec![format!("{} to {}", line.local, line.remote)];
+    words.extend(line.lane.map(|lane| format!("lane {lane}")));
+    words.push(line.state.clone());
     words.extend(line.address.clone());
     if line.waiting > 0 {
         words.push(format!("{} waiting", line.waiting));

@@ -171,7 +171,8 @@ impl Config {
         Ok(Hosts::new(self.domains()?, self.services_of_rooms()?)
             .with_pubsub(self.services_of_pubsub()?)
             .with_services(files.chain(proxies))
-            .with_components(self.domains_of_components()?))
+            .with_components(self.domains_of_components()?)
+            .with_lanes(self.s2s.lanes()))
     }
 
     /// The services that the server's address lists (XEP-0030 §4).

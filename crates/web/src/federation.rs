@@ -16,7 +16,9 @@ pub struct OutboundLine {
     pub local: String,
     /// The other server's.
     pub remote: String,
-    /// `idle`, `connecting`, `open`, `open, acknowledged`, `failed`.
+    /// Which lane, where there are several.
+    pub lane: Option<u8>,
+    /// `idle`, `connecting`, `open`, `open, acknowledged`, `open, on a shared stream`, `failed`.
     pub state: String,
     /// Where it leads.
     pub address: Option<String>,

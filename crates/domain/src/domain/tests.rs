@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use entity::trial::Trial;
-use proto::Hosts;
+use proto::{Hosts, RemoteId};
 use store::memory::Memory;
 use xmpp::{Element, Head, Jid, Stanza, ns};
 
@@ -53,7 +53,8 @@ fn sends(trial: &mut Trial<Domain>, stanza: Stanza) -> Vec<Element> {
     let route = Route::Domain(trial.entity.jid.clone());
     let seen = |envelope: Envelope| {
         let Body::Stanza(stanza) = envelope.body else { panic!("not a stanza") };
-        assert_eq!(envelope.to, Route::Remote(bare("montague.lit")));
+        let remote = RemoteId { domain: bare("montague.lit"), lane: 0 };
+        assert_eq!(envelope.to, Route::Remote(remote));
         let mut bytes = Vec::new();
         stanza.write(&mut bytes);
         Element::parse(&bytes).unwrap()

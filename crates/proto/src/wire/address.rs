@@ -9,7 +9,9 @@ use super::pb::envelope::{Origin as Cause, To};
 use super::pb::{self, ClientOrigin, ShardOrigin};
 use crate::envelope::Target;
 use crate::member::{ArbiterId, MemberId};
-use crate::route::{ConnectionId, CopyId, LineId, Route, ServiceId, ServiceKind, SessionId};
+use crate::route::{
+    ConnectionId, CopyId, LineId, RemoteId, Route, ServiceId, ServiceKind, SessionId,
+};
 
 pub(super) fn encode_route(route: &Route) -> To {
     match route {
@@ -19,12 +21,20 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::Nodes(jid) => To::Nodes(encode_text(jid.as_str())),
         Route::Service(id) => To::Service(encode_service(id)),
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
-        Route::Remote(jid) => To::Remote(encode_text(jid.as_str())),
+        Route::Remote(id) => To::Remote(encode_text(id.domain.as_str())),
         Route::Component(jid) => To::Component(encode_text(jid.as_str())),
         Route::Line(line) => To::Line(encode_line(line)),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
         Route::Copy(copy) => To::Copy(encode_copy(copy)),
         Route::Member(member) => To::Member(member.0),
+    }
+}
+
+/// The lane of a route to another server; 0 of every other one.
+pub(super) fn encode_lane(route: &Route) -> u32 {
+    match route {
+        Route::Remote(id) => id.lane.into(),
+        _ => 0,
     }
 }
 
@@ -55,8 +65,9 @@ fn decode_copy(pb::Copy { member, of }: pb::Copy) -> Result<CopyId, WireError> {
     Ok(CopyId { member: MemberId(member), of: Box::new(of) })
 }
 
-/// `near` is an address that the route's is often a part of: its string is shared then.
-pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireError> {
+/// `lane` is that of a route to another server. `near` is an address that the route's is often a part of: its string is
+/// shared then.
+pub(super) fn decode_route(to: To, lane: u32, near: Option<&Jid>) -> Result<Route, WireError> {
     let bare = |text: Bytes| match near {
         Some(near) if near.bare_str().as_bytes() == &text[..] => Ok(near.bare()),
         _ => decode_bare(&text),
@@ -68,7 +79,10 @@ pub(super) fn decode_route(to: To, near: Option<&Jid>) -> Result<Route, WireErro
         To::Nodes(jid) => Route::Nodes(bare(jid)?),
         To::Service(id) => Route::Service(Box::new(decode_service(&id)?)),
         To::Domain(jid) => Route::Domain(bare(jid)?),
-        To::Remote(jid) => Route::Remote(decode_bare(&jid)?),
+        To::Remote(jid) => {
+            let lane = u8::try_from(lane).map_err(|_| WireError::Invalid("lane"))?;
+            Route::Remote(RemoteId { domain: decode_bare(&jid)?, lane })
+        }
         To::Component(jid) => Route::Component(decode_bare(&jid)?),
         To::Line(pb::Line { domain, member, number }) => {
             let (domain, member) = (decode_bare(&domain)?, MemberId(member));

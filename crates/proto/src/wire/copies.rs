@@ -55,13 +55,13 @@ pub(super) fn decode_announced(message: &pb::Announced) -> Result<Announced, Wir
     })
 }
 
-pub(super) fn encode_lines(Lines { member, numbers, local }: &Lines) -> pb::Lines {
+pub(super) fn encode_lines(Lines { member, numbers, local, spare }: &Lines) -> pb::Lines {
     let local = local.as_ref().map(|local| encode_text(local.as_str()));
-    pb::Lines { member: member.0, numbers: numbers.clone(), local }
+    pb::Lines { member: member.0, numbers: numbers.clone(), local, spare: spare.clone() }
 }
 
 pub(super) fn decode_lines(word: pb::Lines) -> Result<Lines, WireError> {
-    let pb::Lines { member, numbers, local } = word;
+    let pb::Lines { member, numbers, local, spare } = word;
     let local = local.as_deref().map(decode_bare).transpose()?;
-    Ok(Lines { member: MemberId(member), numbers, local })
+    Ok(Lines { member: MemberId(member), numbers, local, spare })
 }

@@ -268,7 +268,7 @@ impl Links {
         let hosts = self.router.hosts();
         let closed = buckets.iter().any(|bucket| self.router.is_closed(*bucket));
         let here = |target: Target| {
-            let to = Route::of(&target.jid, hosts);
+            let to = arrival.envelope.route_to(&target.jid, hosts);
             match self.router.place(&to) {
                 Place::Here(arbiter) if !closed && self.router.has_room(arbiter) => {
                     Some((arbiter, arrival.envelope.copy_for(target, to)))

@@ -38,7 +38,7 @@ impl Local {
     ) {
         let mut groups: Vec<Group> = Vec::new();
         for target in envelope.recipients() {
-            let to = Route::of(&target.jid, self.router.hosts());
+            let to = envelope.route_to(&target.jid, self.router.hosts());
             let Some(links) = links else {
                 self.send_alone(envelope.copy_for(target, to), stay);
                 continue;
@@ -58,7 +58,7 @@ impl Local {
 
     /// The member on which an address lives, if that is another one and the way there is free: it is counted then.
     fn way_to_all(&self, to: &Route, links: &Links) -> Option<(Arc<Peer>, Bucket)> {
-        // Those of other servers and of components go by the bucket of their domain, each alone.
+        // Those of other servers and of components go by the bucket of their lane or domain, each alone.
         if matches!(to, Route::Remote(_) | Route::Component(_)) {
             return None;
         }

@@ -33,7 +33,8 @@ impl Members {
             let named = |line| ComponentLine { member: name.clone(), ..line };
             all.components.extend(streams.components.into_iter().map(named));
         }
-        all.outbound.sort_by(|a, b| (&a.remote, &a.local).cmp(&(&b.remote, &b.local)));
+        all.outbound
+            .sort_by(|a, b| (&a.remote, &a.local, a.lane).cmp(&(&b.remote, &b.local, b.lane)));
         all.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
         all.components.sort_by(|a, b| (&a.domain, &a.address).cmp(&(&b.domain, &b.address)));
         all
@@ -97,15 +98,16 @@ pub(super) fn pages(streams: Streams) -> Vec<pb::Streams> {
 }
 
 fn write_outbound(line: OutboundLine) -> pb::Outbound {
-    let OutboundLine { local, remote, state, address, waiting, reason, retry_seconds, .. } = line;
-    let waiting = waiting as u64;
-    pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds }
+    let OutboundLine { local, remote, state, address, reason, retry_seconds, .. } = line;
+    let (lane, waiting) = (line.lane.map(u32::from), line.waiting as u64);
+    pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds, lane }
 }
 
 fn read_outbound(line: pb::Outbound) -> OutboundLine {
-    let pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds } = line;
-    let (member, waiting) = (String::new(), count(waiting));
-    OutboundLine { member, local, remote, state, address, waiting, reason, retry_seconds }
+    let pb::Outbound { local, remote, state, address, reason, retry_seconds, .. } = line;
+    let (member, waiting) = (String::new(), count(line.waiting));
+    let lane = line.lane.and_then(|lane| u8::try_from(lane).ok());
+    OutboundLine { member, local, remote, lane, state, address, waiting, reason, retry_seconds }
 }
 
 fn write_inbound(line: InboundLine) -> pb::Inbound {
@@ -139,6 +141,7 @@ mod tests {
             member: String::new(),
             local: "a".to_owned(),
             remote: "b".to_owned(),
+            lane: Some(2),
             state: "failed".to_owned(),
             address: None,
             waiting: 3,
