@@ -45,6 +45,42 @@ fn a_server_that_we_have_called_speaks_on_the_same_stream_in_its_own_name_alone(
     assert_eq!(super::land::body(&next).as_deref(), Some("true"), "nothing forged came before");
 }
 
+#[test]
+fn another_domain_of_a_server_that_we_have_called_is_let_in_on_the_same_stream_and_answered_there()
+{
+    let authority = Authority::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let files = authority.certify(&["a.example"]);
+    let own = ("a.example", Some(&files));
+    let route = ("b.example", listener.local_addr().unwrap());
+    let stage = Stage::start(&settings(own, free(), route, &authority.file()));
+    add(&stage, "romeo@a.example");
+    let mut romeo = log_in(&stage, "romeo@a.example");
+    let config = certified(&authority, &["b.example", "conference.b.example"]);
+    romeo.send("<message to='juliet@b.example'><body>hi</body></message>");
+    let mut peer = take(&listener, &config);
+    assert_eq!(peer.stanza().child("body", "").unwrap().text(), "hi");
+
+    let ask = |domain: &str| {
+        format!(
+            "<db:result xmlns:db='jabber:server:dialback' from='{domain}' to='a.example'>key</db:result>"
+        )
+    };
+    peer.say(&ask("irc.b.example"));
+    let refused = peer.nonza();
+    assert_eq!(refused.attr("type"), Some("error"), "{refused:?}");
+    peer.say(&ask("conference.b.example"));
+    let answer = peer.nonza();
+    assert_eq!(answer.attr("type"), Some("valid"), "{answer:?}");
+    peer.say("<message from='r@conference.b.example/nurse' to='romeo@a.example'><body>all</body></message>");
+    hears_body(&mut romeo, "all");
+    // What is for it goes by the same stream, and so in order; else a connection would have been waited for.
+    romeo.send("<message to='r@conference.b.example'><body>here too</body></message>");
+    let heard = peer.stanza();
+    assert_eq!(heard.child("body", "").unwrap().text(), "here too");
+    assert_eq!(heard.head().to.as_ref().unwrap().domainpart(), "conference.b.example");
+}
+
 /// Romeo of a server that reaches the other one, and Juliet of the other one, which reaches nobody.
 struct OneWay {
     a: Stage,

@@ -89,16 +89,14 @@ impl Dialer {
         Plan {
             local: local.clone(),
             remote: remote.clone(),
-            policy: self.common.rules.policy_for(remote.as_str()),
             purpose,
-            keys: self.common.keys.clone(),
-            bidirectional: self.common.rules.bidirectional,
+            common: Arc::clone(&self.common),
         }
     }
 
     /// Tries every server of a domain until one can be spoken with.
     async fn attempt(&self, plan: Plan) -> Result<(Option<Opened>, Option<Verdict>), Failure> {
-        if plan.policy == Policy::Off {
+        if plan.policy() == Policy::Off {
             return Err(Failure::Policy);
         }
         let mut failure = Failure::Silent;

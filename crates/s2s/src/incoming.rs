@@ -36,6 +36,32 @@ pub(crate) struct Common {
     pub(crate) keys: Keys,
 }
 
+impl Common {
+    /// Whether a certificate is proof enough that its owner sends in the name of `remote` to one of ours, on a stream
+    /// with so many domains already; an error where nothing would be.
+    pub(crate) fn judge(
+        &self,
+        peer: &Peer,
+        (remote, local): (&BareJid, &BareJid),
+        known: usize,
+    ) -> Result<bool, StanzaCondition> {
+        if !(self.is_ours)(local) {
+            return Err(StanzaCondition::ItemNotFound);
+        }
+        // Nobody but us is us.
+        if (self.is_ours)(remote) {
+            return Err(StanzaCondition::NotAcceptable);
+        }
+        match self.rules.policy_for(remote.as_str()) {
+            Policy::Off => Err(StanzaCondition::PolicyViolation),
+            _ if known >= DOMAINS_MAX => Err(StanzaCondition::ResourceConstraint),
+            _ if peer.vouches_for(remote.as_str()).is_ok() => Ok(true),
+            Policy::Secure => Err(StanzaCondition::NotAuthorized),
+            Policy::Dialback => Ok(false),
+        }
+    }
+}
+
 /// Domains of one stream, whether proved or being looked at.
 const DOMAINS_MAX: usize = 128;
 /// Failed attempts to prove something before the stream is closed.

@@ -8,15 +8,15 @@
 mod tests;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use stream::sm::Request;
 use stream::{Event, StreamHeader};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
-use crate::config::Policy;
-use crate::dialback::Keys;
+use crate::config::{Dane, Policy};
 use crate::failure::Failure;
-use crate::incoming::{Question, Verdict};
+use crate::incoming::{Common, Question, Verdict};
 use crate::pairs::PairId;
 use crate::trust::Peer;
 use crate::words::{
@@ -33,15 +33,19 @@ pub(crate) enum Purpose {
 }
 
 /// What a stream is to be like.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) local: BareJid,
     pub(crate) remote: BareJid,
-    pub(crate) policy: Policy,
     pub(crate) purpose: Purpose,
-    pub(crate) keys: Keys,
-    /// Whether the other end may send on the stream too (XEP-0288), where its certificate proves who it is.
-    pub(crate) bidirectional: bool,
+    pub(crate) common: Arc<Common>,
+}
+
+impl Plan {
+    /// How the other end must prove who it is.
+    pub(crate) fn policy(&self) -> Policy {
+        self.common.rules.policy_for(self.remote.as_str())
+    }
 }
 
 /// What the shell must do, in the order given.
@@ -69,7 +73,8 @@ pub(crate) enum Effect {
     Refuse(Stanza, StanzaCondition),
     /// The peer asks how many of its stanzas are handled.
     Acknowledge,
-    /// Whether another pair, which was asked for, may send on this stream too (XEP-0220 §2.6).
+    /// Whether another pair, which we have asked for (XEP-0220 §2.6) or the other end has (XEP-0288 §2.2), may send on
+    /// this stream too.
     Another(PairId, bool),
     /// The peer ends the stream, in order.
     Ended,
@@ -105,8 +110,8 @@ pub(crate) struct Outgoing {
     secure: bool,
     authenticated: bool,
     offers_management: bool,
-    /// The certificate proves who the other end is.
-    vouched: bool,
+    /// What the other end's certificate says; none before TLS.
+    peer: Option<Peer>,
     /// The other end may send.
     both_ways: bool,
     /// The other end tells of errors of dialback without ending the stream (XEP-0220 §2.4.2).
@@ -126,7 +131,7 @@ impl Outgoing {
             secure: false,
             authenticated: false,
             offers_management: false,
-            vouched: false,
+            peer: None,
             both_ways: false,
             tells_errors: false,
             others: HashSet::new(),
@@ -192,7 +197,7 @@ impl Outgoing {
     /// Asks whether another pair may send on this stream too (XEP-0220 §2.6): what is to be written.
     pub(crate) fn ask_for(&mut self, id: PairId) -> Vec<u8> {
         let (local, remote) = (id.local.as_str(), id.remote.as_str());
-        let key = self.plan.keys.key(remote, local, &self.id);
+        let key = self.plan.common.keys.key(remote, local, &self.id);
         let asked = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
         self.asked.insert(id);
         asked
@@ -202,8 +207,8 @@ impl Outgoing {
         self.secure = true;
         let remote = self.plan.remote.as_str();
         let (vouched, is_denied) = (peer.vouches_for(remote), peer.is_denied(remote));
-        self.vouched = vouched.is_ok();
-        match (self.plan.policy, vouched) {
+        self.peer = Some(peer.clone());
+        match (self.plan.policy(), vouched) {
             (Policy::Off, _) => self.failed(Failure::Policy, effects),
             (policy, Err(why)) if is_denied || policy == Policy::Secure => {
                 self.failed(Failure::Certificate(why), effects);
@@ -270,14 +275,7 @@ impl Outgoing {
             (Phase::Open, DIALBACK, "result") if element.attr("type").is_some() => {
                 self.answer(element, effects);
             }
-            // Other domains of theirs prove themselves on streams of their own.
-            (Phase::Open, DIALBACK, "result") if self.both_ways => {
-                let (Some(from), Some(to)) = (element.attr("to"), element.attr("from")) else {
-                    return self.break_off(StreamCondition::ImproperAddressing, effects);
-                };
-                let no = Saying::Error(StanzaCondition::NotAllowed);
-                effects.push(Effect::Write(words::dialback(Step::Result, (from, to), None, &no)));
-            }
+            (Phase::Open, DIALBACK, "result") if self.both_ways => self.another(element, effects),
             // More features may come, as after dialback.
             (_, ns::STREAM, "features") => {}
             _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
@@ -309,7 +307,9 @@ impl Outgoing {
         }
         // Before either proof, and once (XEP-0288 §2.2).
         let offered = features.child("bidi", BIDI_FEATURE).is_some();
-        if offered && self.plan.bidirectional && self.vouched {
+        // Where the certificate does not prove who it is, the other end sends on a stream of its own.
+        let is_proved = self.is_vouched(&self.plan.remote);
+        if offered && self.plan.common.rules.bidirectional && is_proved {
             self.both_ways = true;
             effects.push(Effect::Write(Element::new("bidi", BIDI).to_bytes()));
         }
@@ -330,7 +330,7 @@ impl Outgoing {
     fn dial_back(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Dialback;
         let (local, remote) = (self.plan.local.as_str(), self.plan.remote.as_str());
-        let key = self.plan.keys.key(remote, local, &self.id);
+        let key = self.plan.common.keys.key(remote, local, &self.id);
         let result = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
         effects.push(Effect::Write(result));
     }
@@ -365,6 +365,44 @@ impl Outgoing {
             self.others.insert(id.clone());
         }
         effects.push(Effect::Another(id, is_valid));
+    }
+
+    /// The other end wants to send in the name of another domain of its own too, to one of ours that it has let in
+    /// (XEP-0288 §2.2). Where the certificate is for that one, it may, and so may we to it; others prove themselves on
+    /// streams of their own.
+    fn another(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+        let domain = |name| {
+            let jid = element.attr(name).and_then(|text| BareJid::parse(text).ok());
+            jid.filter(|jid| jid.localpart().is_none())
+        };
+        let (Some(remote), Some(local)) = (domain("from"), domain("to")) else {
+            return self.break_off(StreamCondition::ImproperAddressing, effects);
+        };
+        let judged = self.judge(&remote, &local);
+        let saying = judged.map_or_else(Saying::Error, |()| Saying::Valid);
+        let pair = (local.as_str(), remote.as_str());
+        effects.push(Effect::Write(words::dialback(Step::Result, pair, None, &saying)));
+        let id = PairId { local, remote };
+        if judged.is_ok() && self.others.insert(id.clone()) {
+            effects.push(Effect::Another(id, true));
+        }
+    }
+
+    fn judge(&self, remote: &BareJid, local: &BareJid) -> Result<(), StanzaCondition> {
+        let peer = self.peer.as_ref().ok_or(StanzaCondition::PolicyViolation)?;
+        let common = &self.plan.common;
+        let vouched = common.judge(peer, (remote, local), self.others.len())?;
+        // What TLSA records say of it was not looked for.
+        if !vouched || common.rules.dane_for(remote.as_str()) != Dane::Off {
+            return Err(StanzaCondition::NotAuthorized);
+        }
+        let is_in = self.plan.local == *local || self.others.iter().any(|it| it.local == *local);
+        is_in.then_some(()).ok_or(StanzaCondition::NotAllowed)
+    }
+
+    /// Whether the certificate proves that the other end is this domain's server.
+    fn is_vouched(&self, remote: &BareJid) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.vouches_for(remote.as_str()).is_ok())
     }
 
     fn verdict(&mut self, element: &Element, effects: &mut Vec<Effect>) {

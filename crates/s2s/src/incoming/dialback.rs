@@ -5,8 +5,7 @@
 
 use xmpp::{BareJid, Element, StanzaCondition, StreamCondition};
 
-use super::{DOMAINS_MAX, Effect, Incoming, Question, Verdict};
-use crate::config::Policy;
+use super::{Effect, Incoming, Question, Verdict};
 use crate::words::{self, Saying, Step};
 
 impl Incoming {
@@ -58,25 +57,8 @@ impl Incoming {
 
     /// Whether the certificate is proof enough; an error where nothing would be.
     fn judge(&self, remote: &BareJid, local: &BareJid) -> Result<bool, StanzaCondition> {
-        if self.peer.is_none() {
-            return Err(StanzaCondition::PolicyViolation);
-        }
-        if !(self.common.is_ours)(local) {
-            return Err(StanzaCondition::ItemNotFound);
-        }
-        if (self.common.is_ours)(remote) {
-            return Err(StanzaCondition::NotAcceptable);
-        }
-        let vouched = self.is_vouched(remote);
-        match self.common.rules.policy_for(remote.as_str()) {
-            Policy::Off => Err(StanzaCondition::PolicyViolation),
-            _ if self.proved.len() + self.asked.len() >= DOMAINS_MAX => {
-                Err(StanzaCondition::ResourceConstraint)
-            }
-            _ if vouched => Ok(true),
-            Policy::Secure => Err(StanzaCondition::NotAuthorized),
-            Policy::Dialback => Ok(false),
-        }
+        let peer = self.peer.as_ref().ok_or(StanzaCondition::PolicyViolation)?;
+        self.common.judge(peer, (remote, local), self.proved.len() + self.asked.len())
     }
 
     /// The server of a domain has been asked (§2.2.1, step 4). What nobody waits for is dropped.

@@ -3,6 +3,8 @@
 use stream::{Limits, Parser};
 
 use super::*;
+use crate::config::Rules;
+use crate::dialback::Keys;
 
 struct Play {
     machine: Outgoing,
@@ -17,10 +19,15 @@ const EXTERNAL_OFFERED: &str = "<stream:features><mechanisms xmlns='urn:ietf:par
 const NOTHING: &str = "<stream:features/>";
 
 fn plan(policy: Policy, purpose: Purpose) -> Plan {
+    plan_by(Rules { policy, ..Rules::default() }, purpose)
+}
+
+fn plan_by(rules: Rules, purpose: Purpose) -> Plan {
     let bare = |text| BareJid::parse(text).unwrap();
-    let keys = Keys::new(b"secret");
+    let is_ours = |jid: &BareJid| jid.as_str().ends_with("us.example");
+    let common = Common { is_ours: Box::new(is_ours), rules, keys: Keys::new(b"secret") };
     let (local, remote) = (bare("us.example"), bare("them.example"));
-    Plan { local, remote, policy, purpose, keys, bidirectional: true }
+    Plan { local, remote, purpose, common: Arc::new(common) }
 }
 
 impl Play {
@@ -252,8 +259,6 @@ fn a_proved_server_that_offers_it_may_send_on_our_stream_from_its_domain_to_ours
     assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
     play.hear("<iq type='get' id='1' from='a@them.example' to='@'/>");
     assert!(matches!(&play.effects[..], [Effect::Refuse(..)]));
-    play.hear("<db:result xmlns:db='jabber:server:dialback' from='x.them.example' to='us.example'>key</db:result>");
-    assert!(play.said().contains("type='error'"), "{}", play.said());
     for (stanza, failure) in [
         ("<message from='a@other.example' to='b@us.example'/>", "invalid-from"),
         ("<message to='b@us.example'/>", "improper-addressing"),
@@ -268,7 +273,8 @@ fn a_proved_server_that_offers_it_may_send_on_our_stream_from_its_domain_to_ours
 
 #[test]
 fn nobody_else_may_send_on_our_stream() {
-    let only = Plan { bidirectional: false, ..plan(Policy::Secure, Purpose::Deliver) };
+    let rules = Rules { bidirectional: false, ..Rules::default() };
+    let only = plan_by(rules, Purpose::Deliver);
     let play = both_ways(only, &["them.example"]);
     assert!(!play.said().contains("bidi"), "{}", play.said());
     let mut play = let_in(play);
@@ -310,4 +316,53 @@ fn another_pair_sends_on_the_same_stream_where_the_other_end_says_so() {
     // Nobody has asked a second time.
     play.hear("<db:result from='them.example' to='rooms.us.example' type='valid'/>");
     assert_eq!(play.failure(), Some(&Failure::Protocol("policy-violation")));
+}
+
+#[test]
+fn another_domain_of_a_server_that_answers_on_our_stream_is_let_in_by_its_certificate_alone() {
+    let names = ["them.example", "rooms.them.example", "more.them.example"];
+    let rules = || Rules {
+        policies: [
+            ("bad.example".to_owned(), Policy::Off),
+            ("by.key".to_owned(), Policy::Dialback),
+        ]
+        .into(),
+        dane_of: [("more.them.example".to_owned(), Dane::Use)].into(),
+        ..Rules::default()
+    };
+    let begin = || let_in(both_ways(plan_by(rules(), Purpose::Deliver), &names));
+    let ask = |from: &str, to: &str| {
+        format!(
+            "<db:result xmlns:db='jabber:server:dialback' from='{from}' to='{to}'>key</db:result>"
+        )
+    };
+    let mut play = begin();
+    play.hear(&ask("rooms.them.example", "us.example"));
+    assert_eq!(play.said(), "<db:result from='us.example' to='rooms.them.example' type='valid'/>");
+    let bare = |text| BareJid::parse(text).unwrap();
+    let id = PairId { local: bare("us.example"), remote: bare("rooms.them.example") };
+    assert_eq!(play.effects.last(), Some(&Effect::Another(id, true)));
+    play.hear("<message from='r@rooms.them.example/n' to='b@us.example'/>");
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+    play.hear(&ask("rooms.them.example", "us.example"));
+    assert_eq!(play.effects.len(), 1, "it is there already: {:?}", play.effects);
+    let cases = [
+        ("third.example", "us.example", "not-authorized"),
+        ("by.key", "us.example", "not-authorized"),
+        ("more.them.example", "us.example", "not-authorized"),
+        ("rooms.them.example", "rooms.us.example", "not-allowed"),
+        ("rooms.them.example", "third.example", "item-not-found"),
+        ("rooms.us.example", "us.example", "not-acceptable"),
+        ("bad.example", "us.example", "policy-violation"),
+    ];
+    for (from, to, condition) in cases {
+        play.hear(&ask(from, to));
+        assert!(play.said().contains(&format!("<{condition} ")), "{from} {to}: {}", play.said());
+        assert_eq!(play.effects.len(), 1, "{from} {to}: {:?}", play.effects);
+    }
+    play.hear("<message from='a@third.example' to='b@us.example'/>");
+    assert_eq!(play.failure(), Some(&Failure::Protocol("invalid-from")));
+    let mut play = begin();
+    play.hear(&ask("rooms.them.example", "x@us.example"));
+    assert_eq!(play.failure(), Some(&Failure::Protocol("improper-addressing")));
 }
