@@ -3,7 +3,7 @@
 use town::Login;
 use xmpp::{Stanza, ns};
 
-use super::land::{Client, free, hears, hears_body, log_in};
+use super::land::{Client, Land, Proof, free, hears, hears_body, log_in};
 use super::program::Program;
 use crate::stage::{PASSWORD, Stage};
 
@@ -217,6 +217,45 @@ fn a_component_that_connects_later_is_told_once_who_is_there() {
         missing.remove(place.unwrap_or_else(|| panic!("{from} is not there, or was told twice")));
     }
     assert_eq!(hears_until_answered(&mut play), Vec::<String>::new(), "each once");
+}
+
+/// XEP-0356 §7.4: "would receive if it were available".
+#[test]
+fn a_component_hears_of_contacts_at_other_servers_while_the_account_here_is_away() {
+    let address = free();
+    let component = format!(
+        "[listen]\ncomponent = ['{address}']\n[[component]]\nname = 'pubsub2.a.example'\nsecret = 'secret'\n{ALL}"
+    );
+    let land = Land::start_with(Proof::Certificate, &component);
+    let mut program = Program::connect(address, "pubsub2.a.example");
+    let mut hears_presence = |from: &str, ty: Option<&str>| loop {
+        let stanza = program.hears();
+        let is_from = stanza.head().from.as_ref().is_some_and(|it| it.as_str() == from);
+        if is_from && stanza.kind().name() == "presence" && stanza.kind().type_str() == ty {
+            return stanza;
+        }
+    };
+    let (mut romeo, mut juliet) = land.lovers();
+    romeo.send("<presence to='juliet@b.example' type='subscribe'/>");
+    hears(&mut juliet, |it| it.attr("type") == Some("subscribe"));
+    juliet.send("<presence to='romeo@a.example' type='subscribed'/>");
+    hears(&mut romeo, |it| it.attr("from") == Some("juliet@b.example/here"));
+    romeo.send("</stream:stream>");
+    while romeo.next().is_some() {}
+    hears_presence("romeo@a.example/here", Some("unavailable"));
+    assert_eq!(land.a.run(&["session", "list"]).unwrap(), "", "nobody is here");
+
+    juliet.send("<presence><show>away</show><status>on the balcony</status></presence>");
+    let seen = loop {
+        let seen = hears_presence("juliet@b.example/here", None);
+        if seen.child("show", "").is_some() {
+            break seen;
+        }
+    };
+    assert_eq!(seen.child("status", "").unwrap().text(), "on the balcony");
+    assert_eq!(seen.head().to.as_ref().unwrap().as_str(), "pubsub2.a.example");
+    juliet.send("<presence type='unavailable'/>");
+    hears_presence("juliet@b.example/here", Some("unavailable"));
 }
 
 #[test]

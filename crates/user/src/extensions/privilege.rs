@@ -2,7 +2,8 @@
 //! others in its name, and hear who is there.
 //!
 //! One that connects later is told who is here then (§8 rule 1): by every account that has a session, a few at a time
-//! (`entity/src/host/newcomers.rs`).
+//! (`entity/src/host/newcomers.rs`). What contacts show is told also while the account has none (§7.4); but for such an
+//! account nobody is asked when a component comes, since that would be every roster that is kept.
 
 use entity::extension::SessionEvent;
 use entity::{Context, Extension};
@@ -154,7 +155,7 @@ pub(crate) fn newcomer(user: &User, domain: &BareJid, cx: &mut Context<'_, User>
     }
 }
 
-/// What a contact shows the account (§7.4).
+/// What a contact shows the account, or would if somebody were there (§7.4).
 pub(crate) fn show_contact(presence: &Stanza, cx: &mut Context<'_, User>) {
     let is_it = matches!(
         presence.kind(),
