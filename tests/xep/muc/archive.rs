@@ -122,6 +122,57 @@ fn who_may_not_enter_may_not_read() {
     ));
 }
 
+// XEP-0313 §6.1.2, XEP-0045 §7.2.5: whoever has not given the password may not read, whatever he is to the room.
+#[test]
+fn a_password_protects_the_archive_too() {
+    let knows = "<presence to='{room coven}/hag'><x xmlns='http://jabber.org/protocol/muc'><password>cauldron</password><history maxstanzas='0'/></x></presence>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        crone/desktop sends    <message type='groupchat' id='m' to='{{room coven}}'><body>hi</body></message>
+        crone/desktop receives <message id='m'>…</message>
+        {}
+        hag/pda       receives <iq type='error' id='1'>{{error auth forbidden}}</iq>
+        crone/desktop sends    <iq type='set' id='a' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='{{hag}}'/></query></iq>
+        crone/desktop hears    <iq type='result' id='a'/>
+                               <message><x xmlns='{USER}'>…</x>…</message>
+        hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='member'/>…</x>…</message>
+        {}
+        hag/pda       receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
+        hag/pda       sends    {knows}
+        hag/pda       finds    <message type='groupchat'><subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        {}
+        {}{}
+        crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        hag/pda       receives <presence type='unavailable'>…</presence>
+        {}
+        {}{}
+        everyone is quiet
+    ",
+        made_with(
+            "crone/desktop",
+            "coven",
+            "first",
+            &[
+                ("muc#roomconfig_passwordprotectedroom", "1"),
+                ("muc#roomconfig_roomsecret", "cauldron")
+            ]
+        ),
+        ask("hag/pda", "1", &[]),
+        ask("hag/pda", "2", &[]),
+        ask("hag/pda", "3", &[]),
+        result("hag/pda", "3", "<body>hi</body>…"),
+        done("hag/pda", "3"),
+        ask("crone/desktop", "4", &[]),
+        result("crone/desktop", "4", "<body>hi</body>…"),
+        done("crone/desktop", "4"),
+    ));
+}
+
 #[test]
 fn a_room_without_archive_keeps_nothing_and_says_so() {
     play(&format!(

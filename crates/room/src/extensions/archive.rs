@@ -82,19 +82,22 @@ fn form(
     Ok(Answer::Result(archive::query::form(room.shared.config.archive_search)))
 }
 
-/// Who may read: who may enter (§6.1.2).
+/// Who may read: who may enter (§6.1.2). A query brings no password, so that where one is needed, only who is
+/// inside has shown that he knows it; those who rule the room need not.
 fn check(room: &Room, request: &Request) -> Result<Standing, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     let standing = room.standing_of(from);
-    let belongs = standing.affiliation >= Affiliation::Member || standing.role > Role::None;
-    let closed = room.settings.members_only || room.settings.password.is_some();
     if matches!(room.phase, Phase::Locked) && standing.affiliation < Affiliation::Owner {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    match standing.affiliation {
-        Affiliation::Outcast => Err(StanzaCondition::Forbidden.into()),
-        _ if closed && !belongs => Err(StanzaCondition::Forbidden.into()),
-        _ => Ok(standing),
+    let least = match &room.settings {
+        settings if settings.password.is_some() => Affiliation::Admin,
+        settings if settings.members_only => Affiliation::Member,
+        _ => Affiliation::None,
+    };
+    match standing.role > Role::None || standing.affiliation >= least {
+        true => Ok(standing),
+        false => Err(StanzaCondition::Forbidden.into()),
     }
 }
 
