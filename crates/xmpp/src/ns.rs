@@ -85,6 +85,7 @@ pub const CARBONS: &str = "urn:xmpp:carbons:2"; // XEP-0280
 pub const FORWARD: &str = "urn:xmpp:forward:0"; // XEP-0297
 pub const MAM: &str = "urn:xmpp:mam:2"; // XEP-0313
 pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended"; // XEP-0313
+pub const MAM_GROUPCHAT: &str = "urn:xmpp:mam:2#groupchat-field"; // XEP-0313
 pub const HATS: &str = "urn:xmpp:hats:0"; // XEP-0317
 pub const HATS_COMMANDS: &str = "urn:xmpp:hats:commands"; // XEP-0317
 pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0"; // XEP-0333

@@ -25,7 +25,7 @@ pub const EXTENSION: Extension<Room> = Extension {
     number: "0313",
     title: "Message Archive Management",
     version: "1.1.3",
-    features: &[ns::MAM, ns::MAM_EXTENDED],
+    features: &[ns::MAM, ns::MAM_EXTENDED, ns::MAM_GROUPCHAT],
     iqs: &[
         Iq { ty: IqType::Get, name: "query", ns: ns::MAM, who: Who::Anybody, handle: form },
         Iq { ty: IqType::Set, name: "query", ns: ns::MAM, who: Who::Anybody, handle: query },

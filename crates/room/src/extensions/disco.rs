@@ -20,6 +20,16 @@ impl Discovered for Room {
 
 /// The node of one's own reserved nick (§7.12).
 const NICK_NODE: &str = "x-roomuser-item";
+/// What a room without an archive cannot do: it gives no ids by which a message could be taken back either.
+const OF_ARCHIVE: [&str; 7] = [
+    ns::MAM,
+    ns::MAM_EXTENDED,
+    ns::MAM_GROUPCHAT,
+    ns::STANZA_ID,
+    ns::RETRACT,
+    ns::TOMBSTONE,
+    ns::MODERATE,
+];
 /// Most occupants of one page.
 const PAGE_MOST: u32 = 200;
 
@@ -57,7 +67,7 @@ fn about(room: &Room, asker: Standing) -> Element {
         .with_attr("name", name);
     let registers = register::works_for(room, asker.affiliation);
     let works = |feature: &&str| match *feature {
-        ns::MAM | ns::MAM_EXTENDED => room.settings.archived,
+        feature if OF_ARCHIVE.contains(&feature) => room.settings.archived,
         feature => registers || !register::FEATURES.contains(&feature),
     };
     let own = EXTENSIONS.features().into_iter().filter(works);

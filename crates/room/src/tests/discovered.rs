@@ -60,6 +60,30 @@ fn registration_is_announced_to_those_for_whom_it_works() {
     }
 }
 
+// XEP-0313 §7, XEP-0359 §4, XEP-0424 §4, XEP-0425 §2
+#[test]
+fn a_room_without_archive_does_not_announce_what_needs_one() {
+    for archived in [true, false] {
+        let mut stage = Stage::absent(crate::Config::default());
+        let value = u8::from(archived);
+        stage.made(&format!(
+            "<field var='muc#roomconfig_enablearchiving'><value>{value}</value></field>"
+        ));
+        let query = about(&mut stage, "crone@x.org/desktop");
+        for feature in [
+            "urn:xmpp:mam:2",
+            "urn:xmpp:mam:2#extended",
+            "urn:xmpp:mam:2#groupchat-field",
+            "urn:xmpp:sid:0",
+            "urn:xmpp:message-retract:1",
+            "urn:xmpp:message-retract:1#tombstone",
+            "urn:xmpp:message-moderate:1",
+        ] {
+            assert_eq!(has(&query, feature), archived, "{feature}");
+        }
+    }
+}
+
 // XEP-0500 §5, XEP-0122 §3.2.3
 #[test]
 fn the_form_says_which_numbers_slow_mode_takes() {

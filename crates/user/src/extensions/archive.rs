@@ -30,7 +30,7 @@ pub const EXTENSION: Extension<User> = Extension {
     number: "0313",
     title: "Message Archive Management",
     version: "1.1.3",
-    features: &[ns::MAM, ns::MAM_EXTENDED, GROUPCHAT_FIELD],
+    features: &[ns::MAM, ns::MAM_EXTENDED, ns::MAM_GROUPCHAT],
     iqs: &[
         Iq { ty: IqType::Get, name: "query", ns: ns::MAM, who: Who::Owner, handle: form },
         Iq { ty: IqType::Set, name: "query", ns: ns::MAM, who: Who::Owner, handle: query },
@@ -49,8 +49,6 @@ pub const SEARCH: Extension<User> = Extension {
     version: "0.2.0",
     ..Extension::NONE
 };
-
-const GROUPCHAT_FIELD: &str = "urn:xmpp:mam:2#groupchat-field";
 
 /// What the archive of an account is about.
 #[derive(Default)]
