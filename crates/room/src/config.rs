@@ -28,6 +28,8 @@ pub struct Config {
     pub affiliations: usize,
     /// Most messages that newcomers are shown (XEP-0045 §7.2.13).
     pub history: usize,
+    /// Most messages of one page of an archive; at most [`archive::PAGE_MOST`].
+    pub archive_page: usize,
     /// Whether texts of archives are searched (XEP-0431).
     pub archive_search: bool,
     /// What the rows of archives are called.
@@ -75,6 +77,7 @@ impl Default for Config {
             sessions_per_occupant: 20,
             affiliations: 100_000,
             history: 100,
+            archive_page: archive::PAGE_MOST as usize,
             archive_search: false,
             ids: Ids::default(),
             nick_chars: 64,

@@ -61,6 +61,32 @@ fn a_change_that_the_store_refuses_is_no_change() {
     assert_eq!(stage.trial.entity.settings.name, "");
 }
 
+// What is not announced is not answered, and is there again when the owner wants the archive back.
+#[test]
+fn an_archive_that_was_turned_off_is_not_shown() {
+    let mut stage = Stage::new();
+    stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><body>hi</body></message>");
+    let mut ask = |archived: bool| {
+        let value = u8::from(archived);
+        stage.asks("crone@x.org/desktop", "set", &format!("<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_enablearchiving'><value>{value}</value></field></x></query>"));
+        stage.asks("crone@x.org/desktop", "set", "<query xmlns='urn:xmpp:mam:2'/>")
+    };
+    let refused = ["crone@x.org/desktop: iq error cancel service-unavailable"];
+    assert_eq!(ask(false), refused);
+    assert_eq!(ask(true).len(), 2, "a message and the answer");
+}
+
+// What the configuration says of pages holds for rooms too.
+#[test]
+fn a_page_of_the_archive_has_no_more_messages_than_configured() {
+    let mut stage = Stage::with(Config { archive_page: 2, ..Config::default() });
+    for _ in 0..3 {
+        stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><body>hi</body></message>");
+    }
+    let said = stage.asks("crone@x.org/desktop", "set", "<query xmlns='urn:xmpp:mam:2'/>");
+    assert_eq!(said.len(), 3, "two messages and the answer");
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {

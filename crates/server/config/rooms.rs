@@ -239,6 +239,7 @@ impl Config {
                 Create::Anyone => room::Create::Anyone,
             },
             admins: rooms.admins.iter().map(admin).collect::<Result<_, _>>()?,
+            archive_page: self.archive.page_messages,
             archive_search: self.archive.search,
             rooms: rooms.rooms,
             rooms_per_account: rooms.rooms_per_account,

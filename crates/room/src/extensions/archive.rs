@@ -84,11 +84,18 @@ fn form(
 
 /// Who may read: who may enter (§6.1.2). A query brings no password, so that where one is needed, only who is
 /// inside has shown that he knows it; those who rule the room need not.
+///
+/// # Errors
+/// `service-unavailable` where nothing is kept: what was kept before is not shown; `item-not-found` in a room that
+/// waits for its configuration; `forbidden`.
 fn check(room: &Room, request: &Request) -> Result<Standing, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     let standing = room.standing_of(from);
     if matches!(room.phase, Phase::Locked) && standing.affiliation < Affiliation::Owner {
         return Err(StanzaCondition::ItemNotFound.into());
+    }
+    if !room.settings.archived {
+        return Err(StanzaCondition::ServiceUnavailable.into());
     }
     let least = match &room.settings {
         settings if settings.password.is_some() => Affiliation::Admin,
@@ -116,8 +123,10 @@ fn query(
 ) -> Result<Answer, StanzaError> {
     let standing = check(room, request)?;
     let sees = sees_addresses(room, standing);
-    let mut query = Query::parse(&request.payload, &room.shared.config.ids)?;
-    if !room.shared.config.archive_search {
+    let config = &room.shared.config;
+    let query = Query::parse(&request.payload, &config.ids)?;
+    let mut query = query.with_pages_of(config.archive_page)?;
+    if !config.archive_search {
         query = query.without_search()?;
     }
     by_publisher(room, &mut query, sees)?;
