@@ -79,7 +79,7 @@ pub(crate) fn session(room: &Room, jid: &FullJid, stanza: &Stanza) -> Session {
 /// Lets somebody in, or says why not. `codes`: what else he is told of himself (§10.1.1).
 pub(crate) fn knock(room: &mut Room, stanza: &Stanza, codes: &[u16], cx: &mut Context<'_, Room>) {
     let admitted = Knock::read(room, stanza).and_then(|knock| {
-        if !room.may_enter(&knock.session.bare(), cx) {
+        if !room.may_ask(&knock.session.bare(), cx) {
             let error = StanzaError::from(StanzaCondition::PolicyViolation);
             return Err(error.with_type(ErrorType::Wait).with_text("too many entries"));
         }

@@ -429,8 +429,8 @@ impl Room {
         own.is_some_and(|own| own.take(rates.occupant, now)) && self.rate.take(rates.room, now)
     }
 
-    /// Takes one entry out of what somebody may send; false where it is too much.
-    pub(crate) fn may_enter(&mut self, who: &BareJid, cx: &Context<'_, Self>) -> bool {
+    /// Takes one request of somebody who need not be inside out of what he may send; false where it is too much.
+    pub(crate) fn may_ask(&mut self, who: &BareJid, cx: &Context<'_, Self>) -> bool {
         let (rates, now) = (self.shared.config.rates, cx.now.elapsed);
         if !rates.enabled {
             return true;

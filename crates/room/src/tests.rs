@@ -164,6 +164,21 @@ fn an_occupant_and_a_room_send_no_more_than_they_may() {
     assert_eq!(heard, [true, true, false], "the room has had its five");
 }
 
+// §14.6: each tells all who are inside, and whoever decides.
+#[test]
+fn nobody_registers_more_often_than_he_may_send() {
+    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 500) };
+    let mut stage = Stage::with(Config { rates, ..Config::default() });
+    let nick = "<x xmlns='jabber:x:data' type='submit'><field var='muc#register_roomnick'><value>owl</value></field></x>";
+    let mut ask = |what: &str| {
+        let query = format!("<query xmlns='jabber:iq:register'>{what}</query>");
+        let said = stage.asks("owl@x.org/tree", "set", &query);
+        said.iter().any(|it| it == "owl@x.org/tree: iq error wait policy-violation")
+    };
+    let refused: Vec<bool> = (0..3).flat_map(|_| [ask(nick), ask("<remove/>")]).collect();
+    assert_eq!(refused, [false, false, false, false, true, true]);
+}
+
 // 100,000 members: entering, listing by pages, and no more than the limit.
 #[test]
 fn large_lists_are_paged_and_limited() {

@@ -1,6 +1,6 @@
 //! XEP-0077 In-Band Registration. With a room (XEP-0045 §7.10, §7.12, §9.9).
 
-use super::{enters, made, made_with};
+use super::{configured, enters, made, made_with};
 use crate::stage::play;
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
@@ -126,5 +126,175 @@ fn a_registration_waits_for_an_admin_to_come() {
         ),
         register("hag/pda", "1", "third"),
         enters("crone/desktop", "coven", "first", &[]),
+    ));
+}
+
+/// An admin's answer to a request for this nick; `fields`: more of it.
+fn approve(who: &str, id: &str, nick: &str, fields: &str) -> String {
+    format!(
+        "{who} sends <message id='{id}' to='{{room coven}}'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field>
+        <field var='muc#register_roomnick'><value>{nick}</value></field>{fields}<field var='muc#register_allow'><value>1</value></field></x></message>"
+    )
+}
+
+/// An admin is asked for this nick by somebody.
+fn asked(nick: &str, who: &str) -> String {
+    format!(
+        "crone/desktop receives <message from='{{room coven}}'><x xmlns='jabber:x:data' type='form'>…<field var='muc#register_roomnick'><value>{nick}</value></field><field var='muc#jid'><value>{{{who}}}</value></field>…</x>…</message>"
+    )
+}
+
+// XEP-0045 §5.1, §7.13: nobody gives himself the voice that he was not given, or that was taken.
+#[test]
+fn in_a_moderated_room_whoever_has_no_voice_asks_an_admin() {
+    let mute = "<iq type='set' id='v' to='{room coven}'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick='hag' role='visitor'/></query></iq>";
+    let is = |affiliation: &str, role: &str| {
+        format!(
+            "<presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='{affiliation}' role='{role}'>…</item>…</x></presence>"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        {}
+        hag/pda       sends    <message type='groupchat' id='m' to='{{room coven}}'><body>hi</body></message>
+        hag/pda       receives <message type='error' id='m'>{{error auth forbidden}}</message>
+        {}
+        crone/desktop receives {}
+        hag/pda       receives {}
+        crone/desktop sends    {mute}
+        crone/desktop hears    <iq type='result' id='v'/>
+                               {}
+        hag/pda       receives {}
+        hag/pda       sends    <iq type='set' id='2' to='{{room coven}}'><query xmlns='jabber:iq:register'><remove/></query></iq>
+        hag/pda       hears    <iq type='result' id='2'/>
+                               {}
+        crone/desktop receives {}
+        {}
+        hag/pda       receives <iq type='result' id='3'/>
+        {}
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_moderatedroom", "1")]),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        register("hag/pda", "1", "third"),
+        asked("third", "hag"),
+        approve("crone/desktop", "a", "third", ""),
+        is("member", "participant"),
+        is("member", "participant"),
+        is("member", "visitor"),
+        is("member", "visitor"),
+        is("none", "visitor"),
+        is("none", "visitor"),
+        register("hag/pda", "3", "third"),
+        asked("third", "hag"),
+    ));
+}
+
+// XEP-0045 §7.2.5: a stranger makes himself no member of a room whose password he does not know; who is inside does.
+#[test]
+fn in_a_room_with_a_password_whoever_is_outside_asks_an_admin() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        hag/pda       receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        {}
+        hag/pda       hears    <iq type='result' id='1'/>
+                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
+        earl/tower    connects
+        {}
+        earl/tower    receives <iq type='result' id='2'/>
+        {}
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        configured(
+            "crone/desktop",
+            "coven",
+            &[
+                ("muc#roomconfig_passwordprotectedroom", "1"),
+                ("muc#roomconfig_roomsecret", "cauldron")
+            ]
+        ),
+        register("hag/pda", "1", "third"),
+        register("earl/tower", "2", "lord"),
+        asked("lord", "earl"),
+    ));
+}
+
+// XEP-0045 §9.9
+#[test]
+fn of_two_who_want_one_nick_the_one_whom_the_admin_names_gets_it() {
+    let named = |who: &str| format!("<field var='muc#jid'><value>{{{who}}}</value></field>");
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        earl/tower    connects
+        {}
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        {}
+        {}
+        earl/tower    receives <iq type='result' id='2'/>
+        {}
+        {}
+        crone/desktop receives <message type='error' id='3'>{{error modify bad-request}}</message>
+        {}
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{earl}}'/>…</x>…</message>
+        earl/tower    receives <message from='{{room coven}}'><x xmlns='{USER}'><invite from='{{room coven}}'/></x>…</message>
+        # The nick is another's now.
+        {}
+        crone/desktop receives <message type='error' id='5'>{{error cancel conflict}}</message>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_membersonly", "1")]),
+        register("hag/pda", "1", "Queen"),
+        asked("Queen", "hag"),
+        register("earl/tower", "2", "Queen"),
+        asked("Queen", "earl"),
+        approve("crone/desktop", "3", "Queen", ""),
+        approve("crone/desktop", "4", "Queen", &named("earl")),
+        approve("crone/desktop", "5", "Queen", &named("hag")),
+    ));
+}
+
+// XEP-0045 §9.9: a ban outlasts an older request.
+#[test]
+fn who_was_banned_since_is_not_admitted() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        {}
+        crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{hag}}'/></query></iq>
+        crone/desktop hears    <iq type='result' id='b'/>
+                               <message><x xmlns='{USER}'>…</x>…</message>
+        hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='outcast'/>…</x>…</message>
+        {}
+        crone/desktop receives <message type='error' id='2'>{{error cancel not-allowed}}</message>
+        crone/desktop sends    <iq type='get' id='l' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast'/></query></iq>
+        crone/desktop receives <iq type='result' id='l'><query xmlns='http://jabber.org/protocol/muc#admin'><item jid='{{hag}}'/></query></iq>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_membersonly", "1")]),
+        register("hag/pda", "1", "third"),
+        asked("third", "hag"),
+        approve("crone/desktop", "2", "third", ""),
     ));
 }

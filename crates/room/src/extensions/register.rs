@@ -1,5 +1,5 @@
 //! XEP-0077 In-Band Registration, version 2.4: people register a nick with a room and become members of it
-//! (XEP-0045 §7.10). In a room that only members may enter, admins are asked (§9.9).
+//! (XEP-0045 §7.10). Where that lets somebody do what he may not do yet, admins are asked (§9.9).
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,12 @@ use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request, Slot, SlotKind};
 use prost::Message;
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{BareJid, Element, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{
+    BareJid, Element, ErrorType, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns,
+};
 
 use crate::affiliate::{self, Change};
-use crate::affiliation::Affiliation;
+use crate::affiliation::{Affiliation, Role};
 use crate::deeds::{self, Deed};
 use crate::iq::reply;
 use crate::room::Phase;
@@ -99,6 +101,10 @@ fn set(
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     let who = may_register(room, request)?;
+    if !room.may_ask(&who, cx) {
+        let error = StanzaError::from(StanzaCondition::PolicyViolation);
+        return Err(error.with_type(ErrorType::Wait).with_text("too many registrations"));
+    }
     let standing = room.affiliation_of(&who);
     if request.payload.child("remove", ns::REGISTER).is_some() {
         // Who is more than a member loses his nick alone.
@@ -111,7 +117,7 @@ fn set(
     };
     let nick = form.text(NICK)?.filter(|nick| !nick.is_empty());
     let nick = admin::reserve(room, &who, nick.ok_or(StanzaCondition::BadRequest)?)?;
-    if standing == Affiliation::None && room.settings.members_only {
+    if standing == Affiliation::None && gains(room, request) {
         wait(room, (who, nick), cx);
         return Ok(Answer::Done);
     }
@@ -123,6 +129,20 @@ fn set(
 /// Whether somebody may register: who has an affiliation reserves a nick.
 pub(super) fn works_for(room: &Room, asker: Affiliation) -> bool {
     asker >= Affiliation::Member || (asker == Affiliation::None && room.settings.registration)
+}
+
+/// Whether being a member gives more to who asks, who is none, than a nick: a way into the room (§7.2.5, §7.2.6),
+/// or a voice in it (§5.1), which a moderator may have taken from him.
+fn gains(room: &Room, request: &Request) -> bool {
+    let from = request.stanza.head().from.as_ref();
+    let role = from.map_or(Role::None, |from| room.standing_of(from).role);
+    let least = match &room.settings {
+        settings if settings.members_only => return true,
+        settings if settings.moderated => Role::Participant,
+        settings if settings.password.is_some() => Role::Visitor,
+        _ => Role::None,
+    };
+    role < least
 }
 
 /// Who asks.
@@ -179,7 +199,11 @@ fn question(pb::Registration { who, nick }: &pb::Registration) -> Form {
         )
 }
 
-/// An admin decides.
+/// An admin decides. Several may want one nick: his form says whose request it answers, unless there is but one.
+///
+/// # Errors
+/// `forbidden` from who is no admin, `item-not-found` where nobody waits, `bad-request` where several do and none of
+/// them is named, `not-allowed` for who was banned since, `conflict` for a nick that is another's by now.
 pub(crate) fn approve(
     room: &mut Room,
     stanza: &Stanza,
@@ -191,15 +215,22 @@ pub(crate) fn approve(
         return Err(StanzaCondition::Forbidden.into());
     }
     let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?.to_owned();
-    let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else {
-        return Err(StanzaCondition::ItemNotFound.into());
-    };
-    let registration = waiting.iter().find(|it| it.nick == nick).cloned();
-    let registration = registration.ok_or(StanzaCondition::ItemNotFound)?;
+    let named = form.jid("muc#jid")?;
+    let waiting = room.slots.get::<Waiting>().into_iter().flat_map(|Waiting(waiting)| waiting);
+    let mut meant = waiting.filter(|it| {
+        it.nick == nick && named.as_ref().is_none_or(|named| named.bare_str() == it.who)
+    });
+    let registration = meant.next().cloned().ok_or(StanzaCondition::ItemNotFound)?;
+    if meant.next().is_some() {
+        return Err(StanzaCondition::BadRequest.into());
+    }
     let who = snapshot::bare(&registration.who).map_err(|_| StanzaCondition::ItemNotFound)?;
     deeds::act(room, Deed::Decided(registration));
     if form.boolean("muc#register_allow")? != Some(true) {
         return Ok(());
+    }
+    if room.affiliation_of(&who) == Affiliation::Outcast {
+        return Err(StanzaCondition::NotAllowed.into());
     }
     let nick = admin::reserve(room, &who, &nick)?;
     let to = room.affiliation_of(&who).max(Affiliation::Member);
