@@ -8,7 +8,7 @@
 use crate::extensions::register;
 use crate::room::Room;
 use crate::snapshot::pb;
-use crate::{invite, iq, voices};
+use crate::{invite, iq, private, voices};
 
 /// Something that is done.
 pub(crate) type Deed = pb::deed::What;
@@ -44,5 +44,6 @@ pub(crate) fn again(room: &mut Room, deed: Deed) {
         Deed::Decided(registration) => register::decided(room, &registration),
         Deed::Voice(voice) => voices::set(room, voice),
         Deed::Usual(who) => voices::unset(room, &who),
+        Deed::Private(message) => private::went(room, message),
     }
 }

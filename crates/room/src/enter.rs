@@ -14,6 +14,7 @@ use crate::history::Wish;
 use crate::nick::{folded, occupant_jid};
 use crate::occupant::{Occupant, Session};
 use crate::presence::{self, News};
+use crate::private::Sent;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
 use crate::voices;
@@ -208,6 +209,7 @@ fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) 
         sessions: vec![session],
         marks,
         rate,
+        private: Sent::default(),
     })
 }
 

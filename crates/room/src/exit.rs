@@ -43,21 +43,21 @@ pub(crate) fn leave(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Conte
 
 /// What somebody's client could not take comes back: he is not there any more (§18.1.2, §11.1).
 pub(crate) fn ghost(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
-    const GONE: [StanzaCondition; 7] = [
+    const GONE: [StanzaCondition; 6] = [
         StanzaCondition::Gone,
         StanzaCondition::ItemNotFound,
         StanzaCondition::RecipientUnavailable,
         StanzaCondition::Redirect,
         StanzaCondition::RemoteServerNotFound,
         StanzaCondition::RemoteServerTimeout,
-        // What a server says of a client that is not there (RFC 6121 §8.5.3.2.1).
-        StanzaCondition::ServiceUnavailable,
     ];
     let Some(error) = stanza.child("error", "") else { return };
-    private::give_back(room, stanza, from, cx);
-    let is_gone =
-        |condition: &StanzaCondition| error.child(condition.name(), ns::STANZAS).is_some();
-    if GONE.iter().any(is_gone) {
+    let is_private = private::give_back(room, (stanza, &error), from, cx);
+    let is = |condition: &StanzaCondition| error.child(condition.name(), ns::STANZAS).is_some();
+    // What a server says of a client that is not there (RFC 6121 §8.5.3.2.1), and also of one that is, but does not
+    // want to hear this sender (XEP-0191 §3.3).
+    let is_away = !is_private && is(&StanzaCondition::ServiceUnavailable);
+    if is_away || GONE.iter().any(is) {
         take_out(room, from, &bytes::Bytes::new(), &[333], cx);
     }
 }

@@ -7,15 +7,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use entity::answer::only_child;
 use entity::{Answer, Context, Request, Slot, SlotKind};
-use hmac::{Hmac, Mac};
 use prost::Message;
-use sha2::Sha256;
 use xmpp::{Element, Head, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::deeds::{self, Deed};
 use crate::extensions::{EXTENSIONS, self_ping};
 use crate::mirror;
-use crate::refuse::refuse;
+use crate::refuse::{nameless, refuse};
 use crate::room::Room;
 use crate::snapshot::{self, pb};
 
@@ -145,12 +143,9 @@ fn forwarded(
 /// The id under which a request goes on: the same where a new owner passes on once more what a former one has
 /// passed on, so that the answer is known whichever of the two is heard. It tells nothing of what it is made of.
 fn onward_id(room: &Room, cause: Origin) -> String {
-    let secret = room.birth.as_ref().map(|birth| birth.secret).unwrap_or_default();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&secret).expect("HMAC takes keys of any length");
-    mac.update(b"request");
-    mac.update(&mirror::write_origin(cause).encode_to_vec());
-    let digest = mac.finalize().into_bytes();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let cause = mirror::write_origin(cause).encode_to_vec();
+    let seal = room.birth.as_ref().map_or(0, |birth| birth.seal("request", &cause));
+    format!("{seal:016x}")
 }
 
 /// A request is on its way.
@@ -169,7 +164,7 @@ pub(crate) fn answered(room: &mut Room, id: &str) {
     open.retain(|it| it.id != id);
 }
 
-/// The answer to a request that was passed on; anything else is ignored.
+/// The answer to a request that was passed on, which tells no address (§17.4 rule 3); anything else is ignored.
 pub(crate) fn give_back(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let Head { id: Some(id), from: Some(from), .. } = stanza.head() else { return };
     let Some(Open(open)) = room.slots.get::<Open>() else { return };
@@ -180,7 +175,14 @@ pub(crate) fn give_back(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Ro
     };
     deeds::act(room, Deed::Answered(id));
     let (Some(asker), Some(asked)) = (snapshot::jid(&asker), snapshot::jid(&asked)) else { return };
-    cx.send(stanza.with_head(|head| {
+    let error = stanza.child("error", "").map(|error| nameless(&error));
+    let answer = match &error {
+        Some(error) => {
+            stanza.without(|it| it.name == "error" && it.ns.is_empty()).with_child(error)
+        }
+        None => stanza,
+    };
+    cx.send(answer.with_head(|head| {
         head.id = asker_id.map(Into::into);
         head.from = Some(asked);
         head.to = Some(asker);

@@ -8,6 +8,7 @@ use xmpp::{BareJid, FullJid, Jid};
 
 use crate::affiliation::Role;
 use crate::nick::folded;
+use crate::private::Sent;
 use crate::rate::Bucket;
 
 /// Somebody in the room, with one or more sessions under one nick (XEP-0045 §7.2.8).
@@ -27,6 +28,8 @@ pub struct Occupant {
     pub marks: Bytes,
     /// What he may still send.
     pub rate: Bucket,
+    /// The private messages that may still come back to him.
+    pub(crate) private: Sent,
 }
 
 /// One client of an occupant.
@@ -92,6 +95,12 @@ impl Occupants {
     /// What an occupant may still send.
     pub fn rate_of(&mut self, number: u64) -> Option<&mut Bucket> {
         self.list.get_mut(&number).map(|occupant| &mut occupant.rate)
+    }
+
+    /// The private messages that may still come back to an occupant. Each is told as it happens, so that he counts
+    /// as no other than before.
+    pub(crate) fn private_of(&mut self, number: u64) -> Option<&mut Sent> {
+        self.list.get_mut(&number).map(|occupant| &mut occupant.private)
     }
 
     /// Gives an occupant another role; the one that he had.

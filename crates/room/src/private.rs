@@ -1,14 +1,64 @@
-//! Owns messages from one occupant to another (XEP-0045 §7.5). They are never archived by the room.
+//! Owns messages from one occupant to another (XEP-0045 §7.5), and the errors that answer them. They are never
+//! archived by the room.
+//!
+//! An error does not say what it answers, but for its id: what an occupant has sent of late is remembered by seals,
+//! so that nothing else comes to him under the name of an error.
+
+use std::collections::VecDeque;
 
 use entity::Context;
 use xmpp::{
     Element, ErrorType, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
 
+use crate::deeds::{self, Deed};
 use crate::extensions;
 use crate::nick_change::sender;
-use crate::refuse::refuse;
+use crate::refuse::{nameless, refuse};
 use crate::room::Room;
+use crate::snapshot::pb;
+
+/// Most private messages of an occupant that may still come back; the oldest is given up. More than he may send at
+/// once, and in the seconds until a distant server answers.
+const SENT_MOST: usize = 256;
+
+/// The private messages of an occupant that may still come back, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sent(VecDeque<pb::Private>);
+
+impl Sent {
+    pub(crate) fn as_data(&self) -> Vec<pb::Private> {
+        self.0.iter().copied().collect()
+    }
+
+    pub(crate) fn of_data(list: Vec<pb::Private>) -> Self {
+        Self(list.into())
+    }
+
+    fn note(&mut self, message: pb::Private) {
+        self.0.retain(|known| known.seal != message.seal);
+        if self.0.len() >= SENT_MOST {
+            self.0.pop_front();
+        }
+        if message.copies > 0 {
+            self.0.push_back(message);
+        }
+    }
+}
+
+/// A private message went on, or a copy of it came back.
+pub(crate) fn went(room: &mut Room, message: pb::Private) {
+    if let Some(sent) = room.occupants.private_of(message.sender) {
+        sent.note(message);
+    }
+}
+
+/// How a message from one occupant to another is known again by its id.
+fn seal(room: &Room, (from, to): (u64, u64), id: Option<&str>) -> u64 {
+    let id = id.unwrap_or_default().as_bytes();
+    let what = [&from.to_be_bytes(), &to.to_be_bytes(), id].concat();
+    room.birth.as_ref().map_or(0, |birth| birth.seal("private", &what))
+}
 
 /// A message to an occupant JID.
 pub(crate) fn send(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
@@ -46,22 +96,41 @@ fn may_send(
     Ok((from, to))
 }
 
-/// What somebody's client could not take comes back to the occupant who sent it.
-pub(crate) fn give_back(room: &Room, error: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
-    let nick = error.head().to.as_ref().and_then(Jid::resourcepart);
-    let Some(sender) = nick.and_then(|nick| room.occupants.of_nick(nick)) else { return };
-    let Some(recipient) = room.occupants.of_session(from) else { return };
-    if error.kind() != Kind::Message(MessageType::Error) || sender.number == recipient.number {
-        return;
+/// Whether an error answers a private message: what none of its recipient's clients could take comes back to the
+/// occupant who sent it, with nothing but the error.
+pub(crate) fn give_back(
+    room: &mut Room,
+    (stanza, error): (&Stanza, &Element),
+    from: &Jid,
+    cx: &mut Context<'_, Room>,
+) -> bool {
+    let nick = stanza.head().to.as_ref().and_then(Jid::resourcepart);
+    let Some(sender) = nick.and_then(|nick| room.occupants.of_nick(nick)) else { return false };
+    let Some(recipient) = room.occupants.of_session(from) else { return false };
+    if stanza.kind() != Kind::Message(MessageType::Error) {
+        return false;
     }
-    let clean = extensions::clean(&room.jid, error).with_from(recipient.jid.clone().into());
-    for session in &sender.sessions {
-        cx.send(clean.clone().with_to(session.jid.clone().into()));
+    let seal = seal(room, (sender.number, recipient.number), stanza.head().id.as_deref());
+    let Sent(sent) = &sender.private;
+    let Some(known) = sent.iter().find(|known| known.seal == seal) else { return false };
+    let left = pb::Private { copies: known.copies.saturating_sub(1), ..*known };
+    if left.copies == 0 {
+        let head = Head { from: Some(recipient.jid.clone().into()), ..stanza.head().clone() };
+        let clean = Stanza::build(head, &[nameless(error)]);
+        for session in &sender.sessions {
+            cx.send(clean.clone().with_to(session.jid.clone().into()));
+        }
     }
+    deeds::act(room, Deed::Private(left));
+    true
 }
 
 /// To all clients of the recipient (§7.2.8), with the mark of a private message.
-fn deliver(room: &Room, stanza: &Stanza, (from, to): (u64, u64), cx: &mut Context<'_, Room>) {
+fn deliver(room: &mut Room, stanza: &Stanza, (from, to): (u64, u64), cx: &mut Context<'_, Room>) {
+    let seal = seal(room, (from, to), stanza.head().id.as_deref());
+    let copies = room.occupants.get(to).map_or(0, |to| to.sessions.len());
+    let copies = u32::try_from(copies).unwrap_or(u32::MAX);
+    deeds::act(room, Deed::Private(pb::Private { sender: from, seal, copies }));
     let (Some(from), Some(to)) = (room.occupants.get(from), room.occupants.get(to)) else {
         return;
     };

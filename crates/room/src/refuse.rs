@@ -38,6 +38,18 @@ pub(crate) fn refuse_for_good(
     answer(room, stanza, error, cx);
 }
 
+/// An error from an occupant's side as another one gets it: none of what may name an address stays (§17.4 rule 3),
+/// neither who says it, nor where he has gone, nor words for people.
+pub(crate) fn nameless(error: &Element) -> Element {
+    let conditions = error.children().filter(|child| !child.is("text", ns::STANZAS));
+    let conditions = conditions.map(|child| match child.ns() {
+        ns::STANZAS => Element::new(child.name().to_owned(), ns::STANZAS),
+        _ => child.clone(),
+    });
+    let nameless = Element::new("error", "").with_attr_opt("type", error.attr("type"));
+    nameless.with_children(conditions.collect::<Vec<_>>())
+}
+
 fn answer(room: &Room, stanza: &Stanza, error: Element, cx: &mut Context<'_, Room>) {
     // What may be answered at all is known to the stanza (RFC 6120 §8.3.1).
     let Some(draft) = stanza.error(&StanzaCondition::UndefinedCondition.into()) else { return };

@@ -14,6 +14,7 @@ use xmpp::{BareJid, FullJid, Jid};
 use crate::affiliation::Role;
 use crate::extensions::{self, EXTENSIONS};
 use crate::occupant::{Occupant, Session};
+use crate::private::Sent;
 use crate::rate::Bucket;
 use crate::room::{Phase, Room};
 use crate::{invite, iq, voices};
@@ -79,6 +80,7 @@ pub(crate) fn occupant(room: &Room, occupant: &Occupant, now: Now) -> pb::Occupa
         role: role.into(),
         sessions: occupant.sessions.iter().map(session).collect(),
         budget: Some(pb::Budget { left }),
+        private: occupant.private.as_data(),
     }
 }
 
@@ -148,6 +150,7 @@ pub(crate) fn read_occupant(
         sessions: sessions.collect::<Result<_, _>>()?,
         marks: extensions::marks(room, &who),
         rate: budget(message.budget, room.shared.config.rates.occupant, now),
+        private: Sent::of_data(message.private),
         who,
     })
 }

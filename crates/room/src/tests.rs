@@ -164,6 +164,24 @@ fn an_occupant_and_a_room_send_no_more_than_they_may() {
     assert_eq!(heard, [true, true, false], "the room has had its five");
 }
 
+// §7.5: what is remembered of private messages is bounded; the oldest cannot come back any more.
+#[test]
+fn so_many_private_messages_may_come_back() {
+    let rates = Rates { enabled: false, ..Config::default().rates };
+    let mut stage = Stage::with(Config { rates, ..Config::default() });
+    stage.enters("hag@x.org/pda", "hag");
+    for id in 0..257 {
+        stage.gets(&format!("<message xmlns='jabber:client' type='chat' id='{id}' from='crone@x.org/desktop' to='coven@chat.x.org/hag'><body>psst</body></message>"));
+    }
+    let mut comes_back = |id: u32| {
+        let error = format!(
+            "<message xmlns='jabber:client' type='error' id='{id}' from='hag@x.org/pda' to='coven@chat.x.org/first'><error type='modify'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        );
+        stage.gets(&error).len()
+    };
+    assert_eq!([comes_back(0), comes_back(1), comes_back(256)], [0, 1, 1]);
+}
+
 // §14.6: each tells all who are inside, and whoever decides.
 #[test]
 fn nobody_registers_more_often_than_he_may_send() {

@@ -57,7 +57,6 @@ fn an_occupant_whose_client_answers_with_an_error_is_removed() {
         {}
         hag/pda       sends    <message type='error' id='x' to='{{room coven}}/first'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>
         hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none'/><status code='110'/><status code='333'/></x></presence>
-        crone/desktop receives <message type='error' id='x' from='{{room coven}}/hag'>…</message>
         crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none'/><status code='333'/></x></presence>
         # Other errors say nothing about who is there.
         crone/desktop sends    <message type='error' id='x' to='{{room coven}}/first'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>

@@ -85,6 +85,119 @@ fn a_private_message_goes_to_one_and_is_marked() {
     ));
 }
 
+fn error(who: &str, to: &str, id: &str, content: &str) -> String {
+    format!(
+        "{who} sends <message type='error' id='{id}' to='{{room coven}}/{to}'>{content}</message>"
+    )
+}
+
+const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+
+// §7.5, §17.4 rule 3, XEP-0191 §3.3: whoever is blocked hears it once, and nobody is removed for it.
+#[test]
+fn a_private_message_that_its_recipient_does_not_take_comes_back_without_his_address() {
+    let refused = format!(
+        "<body>psst</body><error type='cancel' by='{{hag/pda}}'><service-unavailable xmlns='{STANZAS}'/><text xmlns='{STANZAS}'>not to {{hag}}</text></error>"
+    );
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop sends    <message type='chat' id='p' to='{{room coven}}/hag'>{BODY}</message>
+        hag/pda       receives <message type='chat' id='p'>…</message>
+        {}
+        crone/desktop receives <message type='error' id='p' from='{{room coven}}/hag' to='{{crone/desktop}}'><error type='cancel' by='{{none}}'><service-unavailable xmlns='{STANZAS}'/></error></message>
+        {}
+        # As an answer to anything else it says that nobody is there.
+        hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none'/><status code='110'/><status code='333'/></x></presence>
+        crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none'/><status code='333'/></x></presence>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        error("hag/pda", "first", "p", &refused),
+        error("hag/pda", "first", "p", &refused),
+    ));
+}
+
+// §7.2.8, §7.5
+#[test]
+fn a_private_message_comes_back_when_no_client_of_its_recipient_takes_it() {
+    let refused = format!("<error type='modify'><not-acceptable xmlns='{STANZAS}'/></error>");
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        hag/laptop    connects
+        {}
+        {}
+        hag/laptop    sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/laptop    finds    <message type='groupchat'>…<subject>…</subject></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…</presence>
+        crone/desktop sends    <message type='chat' id='p' to='{{room coven}}/hag'>{BODY}</message>
+        hag/pda       receives <message type='chat' id='p'>…</message>
+        hag/laptop    receives <message type='chat' id='p'>…</message>
+        {}
+        everyone is quiet
+        {}
+        crone/desktop receives <message type='error' id='p' from='{{room coven}}/hag'>{refused}</message>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        error("hag/pda", "first", "p", &refused),
+        error("hag/laptop", "first", "p", &refused),
+    ));
+}
+
+// §7.4, §16.5.3 allowpm: a message to all has not failed because one client says so, and nobody writes to another
+// under the name of an error.
+#[test]
+fn an_error_that_answers_no_private_message_ends_in_the_room() {
+    let refused = format!("{BODY}<error type='modify'><not-acceptable xmlns='{STANZAS}'/></error>");
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop sends    <message type='groupchat' id='m' to='{{room coven}}'>{BODY}</message>
+        crone/desktop receives <message type='groupchat' id='m'>…</message>
+        hag/pda       receives <message type='groupchat' id='m'>…</message>
+        {}
+        {}
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_allowpm", "none")]),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        error("hag/pda", "first", "m", &refused),
+        error("hag/pda", "first", "x", &refused),
+    ));
+}
+
+// §17.4 rule 3
+#[test]
+fn a_request_that_fails_tells_no_address_either() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop sends    <iq type='get' id='v' to='{{room coven}}/hag'><query xmlns='jabber:iq:version'/></iq>
+        hag/pda       receives <iq type='get' id='{{$v}}' from='{{room coven}}/first'>…</iq>
+        hag/pda       sends    <iq type='error' id='{{$v}}' to='{{room coven}}/first'><error type='cancel' by='{{hag/pda}}'><gone xmlns='{STANZAS}'>xmpp:{{hag}}</gone><text xmlns='{STANZAS}'>not {{hag}}</text><out xmlns='urn:example:x'/></error></iq>
+        crone/desktop receives <iq type='error' id='v' from='{{room coven}}/hag'><error type='cancel' by='{{none}}'><gone xmlns='{STANZAS}'/><out xmlns='urn:example:x'/></error></iq>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}
+
 // §16.5.3 allowpm
 #[test]
 fn private_messages_may_be_forbidden() {

@@ -254,6 +254,38 @@ fn invitations_requests_voices_and_registrations_go_on_at_the_new_owner() {
     assert_eq!(heir.trial.entity.occupants.of_nick("bat").unwrap().role, Role::Visitor);
 }
 
+// XEP-0045 §7.5: what was sent to one over the former owner comes back over the new one, and once.
+#[test]
+fn a_private_message_comes_back_at_the_new_owner() {
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    let mut standby = Standby::default();
+    let send = |id: &str| {
+        format!(
+            "<message xmlns='jabber:client' type='chat' id='{id}' from='crone@x.org/desktop' to='coven@chat.x.org/hag'><body>psst</body></message>"
+        )
+    };
+    let error = |id: &str| {
+        format!(
+            "<message xmlns='jabber:client' type='error' id='{id}' from='hag@x.org/pda' to='coven@chat.x.org/first'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+    };
+    stage.gets(&send("1"));
+    standby.learns(&mut stage);
+    stage.gets(&send("2"));
+    stage.gets(&send("3"));
+    let back = ["crone@x.org/desktop: message error cancel service-unavailable"];
+    assert_eq!(stage.gets(&error("3")), back);
+    standby.learns(&mut stage);
+    let before = state(&stage);
+    let (mut heir, _) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(state(&heir), before);
+    for id in ["1", "2"] {
+        assert_eq!(heir.gets(&error(id)), back);
+    }
+    assert_eq!(heir.gets(&error("3")).len(), 2, "what has come back is forgotten: a ghost");
+}
+
 #[test]
 fn an_empty_room_that_remembers_something_has_a_copy_and_one_that_does_not_has_none() {
     let mut stage = Stage::persistent();
