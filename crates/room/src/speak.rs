@@ -21,13 +21,18 @@ pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>)
     if room.fan_outs.has_known(cx.origin()) {
         return;
     }
-    match retraction::retracted(room, &stanza).filter(|_| room.settings.archived) {
+    let number = match may_speak(room, &stanza, cx) {
+        Ok(number) => number,
+        Err(error) => return refuse(room, &stanza, error, cx),
+    };
+    match retraction::retracted(room, &stanza) {
         Some(id) => if_author(room, id, stanza, cx),
-        None => say(room, stanza, cx),
+        None => say(room, number, stanza, cx),
     }
 }
 
-/// Nobody takes back what is not his (XEP-0424 §5). Until the archive has said whose it is, all wait.
+/// Nobody takes back what is not his (XEP-0424 §5), nor learns by trying whose it is who may not speak. Until the
+/// archive has said whose it is, all wait.
 fn if_author(room: &mut Room, id: ArchiveId, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let waiting = Waiting::of_turn(stanza.detached(), cx);
     room.queue.block();
@@ -40,18 +45,17 @@ fn if_author(room: &mut Room, id: ArchiveId, stanza: Stanza, cx: &mut Context<'_
             Ok(Some(row)) if from.as_ref() != Some(&row.peer) => {
                 refuse(room, &stanza, StanzaCondition::Forbidden, cx);
             }
-            Ok(_) => say(room, stanza, cx),
+            Ok(_) => match sender(room, &stanza) {
+                Some(number) => say(room, number, stanza, cx),
+                None => refuse(room, &stanza, StanzaCondition::NotAcceptable, cx),
+            },
             Err(error) => refuse(room, &stanza, store_error(&error), cx),
         }
         room.drain(cx);
     });
 }
 
-fn say(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
-    let number = match may_speak(room, &stanza, cx) {
-        Ok(number) => number,
-        Err(error) => return refuse(room, &stanza, error, cx),
-    };
+fn say(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let passage = Passage { stanza: stanza.clone(), session: Some(number), writes: Vec::new() };
     match stages(room, passage, cx) {
         Ok(Some(passage)) => keep(room, &stanza, passage, cx),

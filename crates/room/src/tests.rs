@@ -182,6 +182,20 @@ fn so_many_private_messages_may_come_back() {
     assert_eq!([comes_back(0), comes_back(1), comes_back(256)], [0, 1, 1]);
 }
 
+// §14.6: also what takes something back.
+#[test]
+fn retractions_count_as_messages() {
+    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 500) };
+    let mut stage = Stage::with(Config { rates, ..Config::default() });
+    stage.enters("hag@x.org/pda", "hag");
+    let id = stage.trial.entity.shared.config.ids.write(store::ArchiveId(7));
+    let mut tries = || {
+        let said = stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' id='r' from='hag@x.org/pda' to='coven@chat.x.org'><retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"));
+        said == ["hag@x.org/pda: message error wait policy-violation"]
+    };
+    assert_eq!((0..4).map(|_| tries()).collect::<Vec<_>>(), [false, false, false, true]);
+}
+
 // §14.6: each tells all who are inside, and whoever decides.
 #[test]
 fn nobody_registers_more_often_than_he_may_send() {

@@ -1,6 +1,6 @@
 //! XEP-0424 Message Retraction.
 
-use super::{enters, made};
+use super::{configured, enters, made, made_with};
 use crate::stage::play;
 
 const RETRACT: &str = "urn:xmpp:message-retract:1";
@@ -39,6 +39,62 @@ fn what_somebody_takes_back_is_a_tombstone_and_nobody_takes_back_what_is_not_his
         made("crone/desktop", "coven", "first"),
         enters("hag/pda", "coven", "hag", &["crone/desktop"]),
         enters_quietly("wicca/laptop"),
+    ));
+}
+
+// XEP-0045 §7.4: whoever may not speak learns nothing by taking back.
+#[test]
+fn who_is_outside_or_has_no_voice_takes_nothing_back() {
+    let retract = |who: &str| {
+        format!(
+            "{who} sends <message type='groupchat' id='r' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        earl/tower    connects
+        {}
+        {}
+        crone/desktop sends    <message type='groupchat' id='m' to='{{room coven}}'><body>oops</body></message>
+        crone/desktop receives <message id='m'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
+        hag/pda       receives <message id='m'>…</message>
+        {}
+        hag/pda       receives <message type='error' id='r'>{{error auth forbidden}}</message>
+        {}
+        earl/tower    receives <message type='error' id='r'>{{error modify not-acceptable}}</message>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_moderatedroom", "1")]),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        retract("hag/pda"),
+        retract("earl/tower"),
+    ));
+}
+
+// XEP-0424 §5: also where the archive was turned off since.
+#[test]
+fn nobody_takes_back_what_is_not_his_out_of_an_archive_that_was_turned_off() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop sends    <message type='groupchat' id='m' to='{{room coven}}'><body>oops</body></message>
+        crone/desktop receives <message id='m'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
+        hag/pda       receives <message id='m'>…</message>
+        {}
+        crone/desktop receives <message type='groupchat'>…</message>
+        hag/pda       receives <message type='groupchat'>…</message>
+        hag/pda       sends    <message type='groupchat' id='r' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/></message>
+        hag/pda       receives <message type='error' id='r'>{{error auth forbidden}}</message>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        configured("crone/desktop", "coven", &[("muc#roomconfig_enablearchiving", "0")]),
     ));
 }
 
