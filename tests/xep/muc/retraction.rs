@@ -121,6 +121,39 @@ fn a_retraction_without_an_id_gets_one() {
     ));
 }
 
+// XEP-0424 §4, §5: whatever its sender says of it, and whether it is taken back itself.
+#[test]
+fn a_retraction_stays_in_the_archive() {
+    let show = |message: &str| {
+        format!(
+            "hag/pda receives <message><result xmlns='urn:xmpp:mam:2'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' {message}…</message></forwarded></result></message>"
+        )
+    };
+    play(&format!(
+        "
+        hag/pda connects
+        {}
+        hag/pda sends    <message type='groupchat' id='m1' to='{{room coven}}'><body>oops</body></message>
+        hag/pda receives <message id='m1'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$sid}}'/>…</message>
+        hag/pda sends    <message type='groupchat' id='r1' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$sid}}'/><body>gone</body><no-store xmlns='urn:xmpp:hints'/></message>
+        hag/pda receives <message id='r1'><stanza-id xmlns='urn:xmpp:sid:0' id='{{$rid}}'/>…</message>
+        hag/pda sends    <message type='groupchat' id='r2' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$rid}}'/></message>
+        hag/pda receives <message id='r2'>…</message>
+        everyone is quiet
+        hag/pda sends    <iq type='set' id='q' to='{{room coven}}'><query xmlns='urn:xmpp:mam:2'/></iq>
+        {}
+        {}
+        {}
+        hag/pda receives <iq type='result' id='q'>…</iq>
+        everyone is quiet
+    ",
+        made("hag/pda", "coven", "hag"),
+        show(&format!("id='m1'><retracted xmlns='{RETRACT}' id='r1'/>")),
+        show(&format!("id='r1'><retracted xmlns='{RETRACT}' id='r2'/><retract xmlns='{RETRACT}' id='{{$sid}}'/>")),
+        show(&format!("id='r2'><retract xmlns='{RETRACT}' id='{{$rid}}'/>")),
+    ));
+}
+
 fn enters_quietly(who: &str) -> String {
     format!(
         "

@@ -58,8 +58,12 @@ fn keep(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> V
     Verdict::Pass
 }
 
-/// Conversation, not state (§6.1.2): hints of the sender are heeded (XEP-0334 §4).
+/// Conversation, not state (§6.1.2): hints of the sender are heeded (XEP-0334 §4), but where he takes back what was
+/// kept, since whoever catches up must hear of it (XEP-0424 §5).
 fn tells_something(stanza: &Stanza) -> bool {
+    if stanza.find("retract", ns::RETRACT).is_some() {
+        return true;
+    }
     if stanza.features().any(Features::NO_STORE.with(Features::NO_PERMANENT_STORE)) {
         return false;
     }

@@ -39,7 +39,7 @@ pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<
     let by = stanza.head().id.clone();
     find(room, id, cx, move |room, cx, row| {
         let Ok(Some(row)) = row else { return };
-        if row.peer != who {
+        if row.peer != who || is_tombstone(&row) {
             return;
         }
         let retracted = Element::new("retracted", ns::RETRACT)
@@ -70,11 +70,19 @@ pub(crate) fn find(
     );
 }
 
-/// What stands in the place of a message: its head, the ids that the room gave, and what became of it.
+/// Whether a message was taken back before, perhaps by somebody else (XEP-0425 §4).
+fn is_tombstone(row: &ArchiveRow) -> bool {
+    kept::read(&row.stanza).is_some_and(|it| it.find("retracted", ns::RETRACT).is_some())
+}
+
+/// What stands in the place of a message: its head, the ids that the room gave, and what became of it. One that took
+/// another back goes on doing so (§5).
 pub(super) fn tombstone(row: &ArchiveRow, retracted: Element) -> Option<ArchiveRow> {
     let stanza = kept::read(&row.stanza)?;
     let stays = |ns: &str, name: &str| {
-        ns == ns::OCCUPANT_ID || (ns == ns::STANZA_ID && name == "stanza-id")
+        ns == ns::OCCUPANT_ID
+            || (ns == ns::STANZA_ID && name == "stanza-id")
+            || (ns == ns::RETRACT && name == "retract")
     };
     let stanza = stanza.without(|child| !stays(child.ns, child.name)).with_child(&retracted);
     Some(ArchiveRow { stanza: kept::write(&stanza), ..row.clone() })
