@@ -51,6 +51,11 @@ pub(crate) fn put(room: &BareJid, item: &'static str, value: impl Into<Bytes>) -
     Write::Put(Key::new(room.clone(), Kind::Room, item), value.into())
 }
 
+/// The row is no more.
+pub(crate) fn delete(room: &BareJid, item: &'static str) -> Write {
+    Write::Delete(Key::new(room.clone(), Kind::Room, item))
+}
+
 /// One of the rows.
 pub(crate) fn find<'a>(rows: &'a [Row], item: &str) -> Option<&'a Bytes> {
     let is = |row: &&Row| row.kind == Kind::Room && row.item == item.as_bytes();

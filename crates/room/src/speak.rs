@@ -154,7 +154,7 @@ fn settle(room: &mut Room, kept: Kept, cx: &mut Context<'_, Room>) {
     }
     reflect(room, id, &stanza, cx);
     if let Some(from) = &asked.head().from {
-        retraction::bury(room, from.bare(), &stanza, cx);
+        retraction::heard(room, from.bare(), &stanza, cx);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Owns the subject of a room (XEP-0045 §7.2.15, §7.3, §8.1): who may change it, and how it is kept.
 
 use proto::Now;
-use store::Write;
-use xmpp::{Features, Jid, Stanza, delay, kept};
+use store::{ArchiveId, Write};
+use xmpp::{Features, Jid, Stanza, delay, kept, stanza_id};
 
 use crate::affiliation::Role;
 use crate::birth;
@@ -31,6 +31,23 @@ pub(crate) fn put(room: &Room, stanza: &Stanza, now: Now) -> Write {
 /// The subject is this one now.
 pub(crate) fn changed(room: &mut Room, stanza: &Stanza, now: Now) {
     room.subject = Some(late(room, stanza, now));
+}
+
+/// What must be kept where a message is taken back that is the subject: there is none then (XEP-0424 §5).
+pub(crate) fn unset(room: &Room, id: ArchiveId) -> Option<Write> {
+    is_it(room, id).then(|| birth::delete(&room.jid, birth::SUBJECT))
+}
+
+/// A message was taken back; if it was the subject, there is none.
+pub(crate) fn taken_back(room: &mut Room, id: ArchiveId) {
+    if is_it(room, id) {
+        room.subject = None;
+    }
+}
+
+fn is_it(room: &Room, id: ArchiveId) -> bool {
+    let subject = room.subject.as_ref().and_then(|it| stanza_id::find(it, &room.jid));
+    subject.is_some_and(|known| known == room.shared.config.ids.write(id))
 }
 
 /// As newcomers get it: with the time of the change (§7.2.15).

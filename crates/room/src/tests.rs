@@ -87,6 +87,22 @@ fn a_page_of_the_archive_has_no_more_messages_than_configured() {
     assert_eq!(said.len(), 3, "two messages and the answer");
 }
 
+// XEP-0424 §5
+#[test]
+fn a_subject_that_was_taken_back_is_none_after_a_restart_either() {
+    let mut stage = Stage::persistent();
+    stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><subject>Fire</subject></message>");
+    let room = &stage.trial.entity;
+    let id = room.shared.config.ids.write(room.last_id);
+    stage.restart();
+    assert!(stage.trial.entity.subject.is_some());
+    stage.enters("crone@x.org/desktop", "first");
+    stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"));
+    assert!(stage.trial.entity.subject.is_none());
+    stage.restart();
+    assert!(stage.trial.entity.subject.is_none());
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {

@@ -154,6 +154,44 @@ fn a_retraction_stays_in_the_archive() {
     ));
 }
 
+// XEP-0424 §5, XEP-0425 §5: by whomever it is taken back.
+#[test]
+fn a_subject_that_was_taken_back_is_told_to_nobody_who_comes() {
+    let says = |id: &str| {
+        format!(
+            "
+        hag/pda sends    <message type='groupchat' id='{id}' to='{{room coven}}'><subject>Fire</subject></message>
+        hag/pda receives <message id='{id}'><subject>Fire</subject><stanza-id xmlns='urn:xmpp:sid:0' id='{{${id}}}'/>…</message>"
+        )
+    };
+    let none = format!(
+        "
+        everyone is quiet
+        hag/pda sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/pda receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda receives <message type='groupchat' from='{{room coven}}'><subject/></message>"
+    );
+    play(&format!(
+        "
+        hag/pda connects
+        {}
+        {}
+        hag/pda sends    <message type='groupchat' id='r' to='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$s1}}'/></message>
+        hag/pda receives <message id='r'>…</message>
+        {none}
+        {}
+        hag/pda sends    <iq type='set' id='m' to='{{room coven}}'><moderate xmlns='urn:xmpp:message-moderate:1' id='{{$s2}}'><retract xmlns='{RETRACT}'/></moderate></iq>
+        hag/pda receives <message type='groupchat' from='{{room coven}}'><retract xmlns='{RETRACT}' id='{{$s2}}'>…</retract>…</message>
+        hag/pda receives <iq type='result' id='m'/>
+        {none}
+        everyone is quiet
+    ",
+        made("hag/pda", "coven", "hag"),
+        says("s1"),
+        says("s2"),
+    ));
+}
+
 fn enters_quietly(who: &str) -> String {
     format!(
         "

@@ -110,11 +110,11 @@ fn keep(
     let told =
         ArchiveRow { id: own, peer: from.bare(), origin: cx.origin(), stanza: kept::write(&word) };
     let mut writes = vec![Write::Append(room.jid.clone(), told)];
-    writes.extend(stone.map(|row| Write::Replace(room.jid.clone(), row)));
+    writes.extend(retraction::bury(room, id, stone));
     cx.commit_then(writes, move |room, cx, result| {
         match result {
             Ok(()) => {
-                room.history.remove(id);
+                retraction::forget(room, id);
                 presence::reflect(room, own, &word, cx);
                 reply(room, &request, Ok(None), cx);
             }

@@ -5,7 +5,7 @@ use entity::{Context, Extension, Passage, Verdict};
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
 use xmpp::{BareJid, Element, Stanza, datetime, kept, ns};
 
-use crate::Room;
+use crate::{Room, subject};
 
 /// Retraction of messages.
 pub const EXTENSION: Extension<Room> = Extension {
@@ -34,7 +34,7 @@ pub(crate) fn retracted(room: &Room, stanza: &Stanza) -> Option<ArchiveId> {
 }
 
 /// A message of `who` was reflected: if it takes back one of his own, that one is buried (§4, §5).
-pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
+pub(crate) fn heard(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
     let Some(id) = retracted(room, stanza) else { return };
     let by = stanza.head().id.clone();
     find(room, id, cx, move |room, cx, row| {
@@ -45,11 +45,23 @@ pub(crate) fn bury(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<
         let retracted = Element::new("retracted", ns::RETRACT)
             .with_attr_opt("id", by.as_deref())
             .with_attr("stamp", datetime::format_seconds(cx.now.unix_micros));
-        room.history.remove(id);
-        if let Some(row) = tombstone(&row, retracted) {
-            cx.commit(vec![Write::Replace(room.jid.clone(), row)]);
-        }
+        let stone = tombstone(&row, retracted);
+        let writes = bury(room, id, stone);
+        cx.commit(writes);
+        forget(room, id);
     });
+}
+
+/// What must be kept of it that a message was taken back.
+pub(super) fn bury(room: &Room, id: ArchiveId, stone: Option<ArchiveRow>) -> Vec<Write> {
+    let stone = stone.map(|row| Write::Replace(room.jid.clone(), row));
+    stone.into_iter().chain(subject::unset(room, id)).collect()
+}
+
+/// It is not shown any more.
+pub(super) fn forget(room: &mut Room, id: ArchiveId) {
+    room.history.remove(id);
+    subject::taken_back(room, id);
 }
 
 /// A row of the archive.

@@ -42,6 +42,17 @@ fn the_subject_of_a_closed_room_is_for_those_inside_and_its_language_for_all() {
     }
 }
 
+// XEP-0424 §5
+#[test]
+fn a_subject_that_was_taken_back_is_not_told() {
+    let mut stage = Stage::new();
+    says_subject(&mut stage);
+    let room = &stage.trial.entity;
+    let id = room.shared.config.ids.write(room.last_id);
+    stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"));
+    assert_eq!(field(&about(&mut stage, "hag@x.org/pda"), "muc#roominfo_subject"), None);
+}
+
 // §7.10: what does not work for somebody is not announced to him.
 #[test]
 fn registration_is_announced_to_those_for_whom_it_works() {
