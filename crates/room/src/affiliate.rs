@@ -1,15 +1,19 @@
 //! Owns giving and taking affiliations with all that follows (XEP-0045 §9, §10): the rows first, then what
 //! occupants become, who has to go, and who is told.
 
+use std::collections::BTreeSet;
+
 use entity::Context;
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
 
+use crate::admin::may_list;
 use crate::affiliation::{Affiliation, Role};
 use crate::affiliations::Entry;
 use crate::exit::{self, Removal};
 use crate::extensions::affiliation_versions::name;
+use crate::occupant::Occupant;
 use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
 use crate::{invite, nick_change, voices};
@@ -137,13 +141,13 @@ fn follow(
     let bans_a_domain = change.to == Affiliation::Outcast && change.who.localpart().is_none();
     if bans_a_domain {
         let now = versions.clone().map(|(_, until)| (until.clone(), until));
-        tell_of_absent(room, change, versions, cx);
+        tell_of_absent(room, change, before, versions, cx);
         remove_banned(room, change, (actor, now), cx);
         return false;
     }
     let mut invited = false;
     if inside.is_empty() && before != now {
-        tell_of_absent(room, change, versions.clone(), cx);
+        tell_of_absent(room, change, before, versions.clone(), cx);
         invited = change.tells && room.settings.members_only && before == Affiliation::None;
         invited &= now >= Affiliation::Member;
         if invited {
@@ -229,16 +233,39 @@ fn tell_himself(room: &Room, change: &Change, now: Affiliation, cx: &mut Context
     cx.send(Stanza::build(head, &[x.with_child(status(101))]));
 }
 
-/// Of somebody who is not in the room, those are told who may know his address (§10.3, XEP-0463 §5.2.2).
+/// Of somebody who is not in the room, those are told who may ask for the list that he is on now; who may ask for
+/// the one that he was on, that he is on none (§9.2, §10.3, XEP-0463 §5.2.2, §5.2.3).
 fn tell_of_absent(
     room: &Room,
     change: &Change,
+    before: Affiliation,
     versions: Option<(String, String)>,
     cx: &mut Context<'_, Room>,
 ) {
+    let sees = |occupant: &Occupant| {
+        let standing = room.standing_inside(occupant);
+        let hidden = may_list(room, standing, before).then_some(Affiliation::None);
+        if may_list(room, standing, change.to) { Some(change.to) } else { hidden }
+    };
+    for told in BTreeSet::from([change.to, Affiliation::None]) {
+        let stanza = news_of_absent(room, &change.who, told, versions.clone());
+        for occupant in room.occupants.iter().filter(|it| sees(it) == Some(told)) {
+            for session in &occupant.sessions {
+                cx.send(stanza.clone().with_to(session.jid.clone().into()));
+            }
+        }
+    }
+}
+
+fn news_of_absent(
+    room: &Room,
+    who: &BareJid,
+    told: Affiliation,
+    versions: Option<(String, String)>,
+) -> Stanza {
     let item = Element::new("item", ns::MUC_USER)
-        .with_attr("affiliation", change.to.as_str())
-        .with_attr("jid", change.who.as_str())
+        .with_attr("affiliation", told.as_str())
+        .with_attr("jid", who.as_str())
         .with_attr("role", Role::None.as_str());
     let mut x = Element::new("x", ns::MUC_USER).with_child(item);
     if let Some((since, until)) = versions {
@@ -254,10 +281,5 @@ fn tell_of_absent(
     };
     // News, not a conversation.
     let hint = Element::new("no-store", ns::HINTS);
-    let stanza = Stanza::build(head, &[x, hint]);
-    for occupant in room.occupants.iter().filter(|it| room.shows_addresses_to(it)) {
-        for session in &occupant.sessions {
-            cx.send(stanza.clone().with_to(session.jid.clone().into()));
-        }
-    }
+    Stanza::build(head, &[x, hint])
 }

@@ -406,6 +406,12 @@ impl Room {
         Standing { affiliation: self.affiliation_of(&jid.bare()), role: role.unwrap_or_default() }
     }
 
+    /// What an occupant may do here.
+    #[must_use]
+    pub fn standing_inside(&self, occupant: &Occupant) -> Standing {
+        Standing { affiliation: self.affiliation_of(&occupant.who), role: occupant.role }
+    }
+
     /// Whether an occupant is shown real addresses (§7.2.3, §7.2.4).
     #[must_use]
     pub fn shows_addresses_to(&self, occupant: &Occupant) -> bool {

@@ -1,6 +1,6 @@
 //! XEP-0463 MUC Affiliations Versioning.
 
-use super::made_with;
+use super::{enters, made_with};
 use crate::stage::play;
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
@@ -65,6 +65,92 @@ fn a_client_is_told_what_has_changed_since_it_was_here() {
         inside.replace("{$now}", "{$second}"),
         knock("hag/pda", &format!("<mav xmlns='{MAV}' since='never'/>")),
         inside.replace("{$now}", "{$second}"),
+    ));
+}
+
+// XEP-0463 §5.2.1, §5.2.3: whoever may see one list hears of no other, neither as it changes nor when he comes.
+#[test]
+fn who_may_not_ask_for_a_list_is_not_told_of_it() {
+    let set = |id: &str, item: &str| {
+        format!(
+            "crone/desktop sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'>{item}</query></iq>
+            crone/desktop hears <iq type='result' id='{id}'/>
+            "
+        )
+    };
+    let news = |affiliation: &str, jid: &str, versions: &str| {
+        format!(
+            "<message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='{affiliation}' jid='{{{jid}}}'/><mav xmlns='{MAV}' {versions}/></x><no-store xmlns='urn:xmpp:hints'/></message>\n"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       finds    <message type='groupchat'>…<subject>…</subject></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        # Banned from the start.
+        {}                     {}
+        # A member first: he is one no more.
+        {}                     {}
+        hag/pda       receives {}
+        {}                     {}
+        hag/pda       receives {}
+        hag/pda       sends    <presence type='unavailable' to='{{room coven}}/hag'/>
+        hag/pda       receives <presence type='unavailable'>…</presence>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        {}                     {}
+        {}
+        # There is nothing that may be told.
+        hag/pda       receives <presence from='{{room coven}}/first'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><mav xmlns='{MAV}' until='{{$v5}}'/>…</x></presence>
+        hag/pda       receives <message type='groupchat'><subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_whois", "anyone")]),
+        knock("hag/pda", ""),
+        set("1", "<item affiliation='outcast' jid='{earl}'/>"),
+        news("outcast", "earl", "since='{$v1}' until='{$v2}'"),
+        set("2", "<item affiliation='member' jid='{wicca}'/>"),
+        news("member", "wicca", "since='{$v2}' until='{$v3}'"),
+        news("member", "wicca", "since='{$v2}' until='{$v3}'"),
+        set("3", "<item affiliation='outcast' jid='{wicca}'/>"),
+        news("outcast", "wicca", "since='{$v3}' until='{$v4}'"),
+        news("none", "wicca", "since='{$v3}' until='{$v4}'"),
+        set("4", "<item affiliation='outcast' jid='{hecate}'/>"),
+        news("outcast", "hecate", "since='{$v4}' until='{$v5}'"),
+        knock("hag/pda", &format!("<mav xmlns='{MAV}' since='{{$v4}}'/>")),
+    ));
+}
+
+// XEP-0045 §9.5: where members are for moderators alone to list, others do not hear who becomes one.
+#[test]
+fn a_list_for_moderators_is_told_to_moderators() {
+    let member = "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='{earl}'/></query>";
+    let told = format!(
+        "<message><x xmlns='{USER}'><item affiliation='member' jid='{{earl}}'/>…</x>…</message>"
+    );
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop sends    <iq type='set' id='1' to='{{room coven}}'>{member}</iq>
+        crone/desktop hears    <iq type='result' id='1'/>
+                               {told}
+        everyone is quiet
+    ",
+        made_with(
+            "crone/desktop",
+            "coven",
+            "first",
+            &[("muc#roomconfig_whois", "anyone"), ("muc#roomconfig_getmemberlist", "moderator")]
+        ),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
     ));
 }
 

@@ -12,7 +12,6 @@ use crate::affiliation::Affiliation;
 use crate::affiliations::Entry;
 use crate::enter::Knock;
 use crate::occupant::Occupant;
-use crate::rules::Standing;
 
 /// Versions of the lists.
 pub const EXTENSION: Extension<Room> = Extension {
@@ -55,8 +54,7 @@ pub(crate) fn welcome(
     cx: &mut Context<'_, Room>,
 ) -> Option<(String, String)> {
     let Since(since) = knock.versions.as_ref()?;
-    let standing =
-        Standing { affiliation: room.affiliation_of(&occupant.who), role: occupant.role };
+    let standing = room.standing_inside(occupant);
     let to = Jid::from(knock.session.clone());
     if !may_list(room, standing, Affiliation::Member) {
         refuse(room, to, cx);
@@ -81,6 +79,10 @@ pub(crate) fn welcome(
         may_list(room, standing, list)
     };
     list.retain(visible);
+    // What has changed is nothing that he may see: there is no empty difference.
+    if since.is_some() && list.is_empty() {
+        return Some((until.clone(), until));
+    }
     // A client that has heard only the first ones asks from there on.
     list.sort_by_key(|(_, entry)| entry.version);
     let versions = list.chunks(ITEMS_MOST).map(|part| part.last().map_or(0, |it| it.1.version));
@@ -95,7 +97,9 @@ pub(crate) fn welcome(
             .with_attr("until", &next);
         let x = Element::new("x", ns::MUC_USER).with_child(mav);
         let x = x.with_children(items.map(|it| item(*it)));
-        cx.send(Stanza::build(head(room, to.clone(), MessageType::Normal), &[x]));
+        // News, not a conversation.
+        let hint = Element::new("no-store", ns::HINTS);
+        cx.send(Stanza::build(head(room, to.clone(), MessageType::Normal), &[x, hint]));
         since = Some(next);
     }
     Some((until.clone(), until))
