@@ -348,6 +348,36 @@ fn what_only_the_room_may_say_is_taken_out() {
     ));
 }
 
+// §7.2.13, §7.9
+#[test]
+fn nobody_but_an_owner_says_when_he_has_said_something() {
+    let old = "<delay xmlns='urn:xmpp:delay' stamp='1999-01-01T00:00:00Z'/>";
+    let other = "<delay xmlns='urn:xmpp:delay' from='earl@x.org' stamp='1999-01-01T00:00:00Z'/>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        wicca/laptop  connects
+        {}
+        {}
+        hag/pda       sends    <message type='groupchat' id='1' to='{{room coven}}'>{BODY}{old}{other}</message>
+        hag/pda       receives <message id='1'>{BODY}<occupant-id xmlns='urn:xmpp:occupant-id:0'/><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        crone/desktop receives <message id='1'>…</message>
+        wicca/laptop  sends    <presence to='{{room coven}}/wicca'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        wicca/laptop  receives <presence from='{{room coven}}/first'>…</presence>
+        wicca/laptop  receives <presence from='{{room coven}}/hag'>…</presence>
+        wicca/laptop  receives <presence from='{{room coven}}/wicca'>…</presence>
+        wicca/laptop  receives <message id='1'>{BODY}<delay xmlns='urn:xmpp:delay' from='{{room coven}}'/><occupant-id xmlns='urn:xmpp:occupant-id:0'/><stanza-id xmlns='urn:xmpp:sid:0'/></message>
+        wicca/laptop  receives <message type='groupchat'><subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/wicca'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/wicca'>…</presence>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}
+
 // An acknowledged message is in the archive: on a store that flushes, nobody hears what is not kept.
 #[test]
 fn a_conversation_is_in_the_archive_in_the_order_in_which_it_was_heard() {

@@ -1,7 +1,7 @@
 //! Owns the ordered list of a room's extensions, one file each, and the few words they share.
 //!
 //! The order is the order in which a message to all meets them:
-//! 1. `muc` takes out what only rooms may say, before anybody looks at it;
+//! 1. `muc` takes out what only rooms may say, and `delay` what only owners may, before anybody looks at it;
 //! 2. `slow_mode` refuses before anything is kept;
 //! 3. `occupant_id` marks the message before `archive` keeps it.
 
