@@ -62,10 +62,16 @@ pub(crate) fn settled(room: &mut Room, invitation: &pb::Invitation) {
     }
 }
 
-/// The oldest invitation of somebody is over; who had invited him.
-fn settle(room: &mut Room, who: &str) -> Option<Jid> {
+/// An invitation of somebody is over; who had invited him. That is the one of the inviter who is named `by` the name
+/// that was told (§7.8.2); the oldest where that is nobody's.
+fn settle(room: &mut Room, who: &str, by: Option<&Jid>) -> Option<Jid> {
     let Open(open) = room.slots.get::<Open>()?;
-    let invitation = open.iter().find(|it| it.who == who)?.clone();
+    let named = |it: &&pb::Invitation| {
+        by.is_some_and(|by| it.shown == by.as_str() || it.shown == by.bare_str())
+    };
+    let mut own = open.iter().filter(|it| it.who == who);
+    let oldest = own.clone().next()?;
+    let invitation = own.find(named).unwrap_or(oldest).clone();
     let inviter = snapshot::jid(&invitation.by);
     deeds::act(room, Deed::Settled(invitation));
     inviter
@@ -186,7 +192,8 @@ fn send_all(
         }
         send(room, onward, (stanza.head().id.clone(), to.clone()), cx);
         let (who, by) = (to.bare().to_string(), from.to_string());
-        deeds::act(room, Deed::Invited(pb::Invitation { who, by }));
+        let shown = inviter.to_string();
+        deeds::act(room, Deed::Invited(pb::Invitation { who, by, shown }));
     }
 }
 
@@ -227,7 +234,9 @@ fn pass_decline(
     if decline.to_bytes().len() > REASON_BYTES {
         return Err(StanzaCondition::NotAcceptable.into());
     }
-    let inviter = settle(room, from.bare_str()).ok_or(StanzaCondition::ItemNotFound)?;
+    let by = decline.attr("to").and_then(|to| Jid::parse(to).ok());
+    let inviter = settle(room, from.bare_str(), by.as_ref());
+    let inviter = inviter.ok_or(StanzaCondition::ItemNotFound)?;
     let mut onward = Element::new("decline", ns::MUC_USER).with_attr("from", from.bare_str());
     if let Some(reason) = decline.child("reason", ns::MUC_USER) {
         onward.push(reason.clone());
@@ -248,7 +257,7 @@ pub(crate) fn bounced(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Con
     // It comes from whoever was invited, who may have written anything into it.
     let error = stanza.child("error", "").filter(|it| it.to_bytes().len() <= REASON_BYTES);
     let Some(error) = error else { return };
-    let Some(inviter) = settle(room, from.bare_str()) else { return };
+    let Some(inviter) = settle(room, from.bare_str(), None) else { return };
     let head = Head {
         kind: Kind::Message(MessageType::Error),
         id: stanza.head().id.clone(),

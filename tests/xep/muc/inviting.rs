@@ -47,6 +47,37 @@ fn a_room_passes_an_invitation_on_and_the_answer_back() {
     ));
 }
 
+// §7.8.2: of two who have invited him, the one whom he names.
+#[test]
+fn an_answer_goes_to_the_inviter_whom_it_names() {
+    for (whois, named) in [("moderators", "{room coven}/hag"), ("anyone", "{hag}")] {
+        play(&format!(
+            "
+        crone/desktop connects
+        hag/pda       connects
+        hecate/broom  connects
+        {}
+        {}
+        {}
+        hecate/broom  receives <message id='1'>…</message>
+        {}
+        hecate/broom  receives <message id='2'><x xmlns='{USER}'><invite from='{named}'/></x>…</message>
+        {}
+        hag/pda       receives <message id='3' from='{{room coven}}' to='{{hag/pda}}'><x xmlns='{USER}'><decline from='{{hecate}}'/></x>…</message>
+        {}
+        crone/desktop receives <message id='4'><x xmlns='{USER}'><decline from='{{hecate}}'/></x>…</message>
+        everyone is quiet
+    ",
+            made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_whois", whois)]),
+            enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+            invite("crone/desktop", "1", "<invite to='{hecate}'/>"),
+            invite("hag/pda", "2", "<invite to='{hecate}'/>"),
+            invite("hecate/broom", "3", &format!("<decline to='{named}'/>")),
+            invite("hecate/broom", "4", "<decline/>"),
+        ));
+    }
+}
+
 // §7.8.1, XEP-0249 §2
 #[test]
 fn a_direct_invitation_needs_no_room() {
