@@ -99,14 +99,20 @@ fn people_of(room: &Room, form: &Form) -> Result<Vec<Change>, StanzaError> {
     let listed = |var| -> Result<Option<Vec<BareJid>>, StanzaError> {
         Ok(form.jids(var)?.map(|jids| jids.iter().map(Jid::bare).collect()))
     };
-    let (admins, owners) = (listed(ADMINS)?, listed(OWNERS)?);
+    let fits = |affiliation| room.affiliations.count(affiliation) <= LISTED_MOST;
+    let owners = listed(OWNERS)?.filter(|_| fits(Affiliation::Owner));
+    let admins = listed(ADMINS)?.filter(|_| fits(Affiliation::Admin));
+    // Whoever is named in both lists is not less by it.
+    let is_owner = |who: &BareJid| match &owners {
+        Some(owners) => owners.contains(who),
+        None => room.affiliations.of(who) == Affiliation::Owner,
+    };
     let mut changes: Vec<Change> = Vec::new();
     for (list, affiliation) in [(&owners, Affiliation::Owner), (&admins, Affiliation::Admin)] {
         let Some(list) = list else { continue };
-        if room.affiliations.count(affiliation) > LISTED_MOST {
-            continue;
-        }
-        for who in list.iter().filter(|who| room.affiliations.of(who) != affiliation) {
+        let is_new = |who: &&BareJid| room.affiliations.of(who) != affiliation;
+        let of_list = |who: &&BareJid| affiliation == Affiliation::Owner || !is_owner(who);
+        for who in list.iter().filter(is_new).filter(of_list) {
             add(&mut changes, who, affiliation)?;
         }
         for (who, _) in room.affiliations.of_affiliation(affiliation) {

@@ -103,6 +103,25 @@ fn a_subject_that_was_taken_back_is_none_after_a_restart_either() {
     assert!(stage.trial.entity.subject.is_none());
 }
 
+// §10.2
+#[test]
+fn an_owner_who_is_named_among_the_admins_too_stays_one() {
+    let crone = "<value>crone@x.org</value>";
+    let field =
+        |var: &str, values: &str| format!("<field var='muc#roomconfig_room{var}'>{values}</field>");
+    for owners in [field("owners", crone), String::new()] {
+        let mut stage = Stage::new();
+        let form = owners + &field("admins", &format!("{crone}<value>hag@x.org</value>"));
+        let form = format!(
+            "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>{form}</x></query>"
+        );
+        stage.asks("crone@x.org/desktop", "set", &form);
+        let list = &stage.trial.entity.affiliations;
+        let count = |affiliation| list.count(affiliation);
+        assert_eq!((count(Affiliation::Owner), count(Affiliation::Admin)), (1, 1));
+    }
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
