@@ -249,6 +249,10 @@ fn check_affiliations(
         let from = room.affiliation_of(&change.who);
         let is_own = own.is_some_and(|own| own.bare_str() == change.who.as_str());
         rules::change_affiliation(asker.affiliation, from, change.to, is_own)?;
+        // §9.1: the ban would not hold.
+        if change.to == Affiliation::Outcast && room.is_served_by(&change.who) {
+            return Err(StanzaCondition::NotAllowed.into());
+        }
         let nick = change.nick.as_deref().filter(|nick| !nick.is_empty()).map(folded);
         if seen.iter().any(|(who, known)| *who == &change.who || (nick.is_some() && *known == nick))
         {

@@ -393,10 +393,16 @@ impl Room {
     /// What somebody is to the room; who administers the service is an owner of every room.
     #[must_use]
     pub fn affiliation_of(&self, who: &BareJid) -> Affiliation {
-        if self.shared.is_admin(who) || *who == self.jid.domain() {
+        if self.is_served_by(who) {
             return Affiliation::Owner;
         }
         self.affiliations.of(who)
+    }
+
+    /// Whether somebody is an owner whatever the room's own list says of him.
+    #[must_use]
+    pub fn is_served_by(&self, who: &BareJid) -> bool {
+        self.shared.is_admin(who) || *who == self.jid.domain()
     }
 
     /// What an asker may do here.

@@ -122,6 +122,21 @@ fn an_owner_who_is_named_among_the_admins_too_stays_one() {
     }
 }
 
+// §9.1
+#[test]
+fn nobody_bans_who_administers_the_service() {
+    let admins = vec![xmpp::BareJid::parse("root@x.org").unwrap()];
+    let mut stage = Stage::with(Config { admins, ..Config::default() });
+    for who in ["root@x.org", "chat.x.org"] {
+        let ban = format!(
+            "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{who}'/></query>"
+        );
+        let said = stage.asks("crone@x.org/desktop", "set", &ban);
+        assert_eq!(said, ["crone@x.org/desktop: iq error cancel not-allowed"]);
+    }
+    assert_eq!(stage.trial.entity.affiliations.count(Affiliation::Outcast), 0);
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
