@@ -143,9 +143,11 @@ impl<'a> Written<'a> {
     }
 
     fn send(&mut self, view: View, to: &FullJid, cx: &mut Context<'_, Room>) {
+        // The client that asked is the one that is shown since.
+        let has_asked = view == View::Own && self.news.real.as_ref() == Some(to);
         let head = Head {
             kind: Kind::Presence(self.news.kind),
-            id: self.news.id.clone().filter(|_| view == View::Own),
+            id: self.news.id.clone().filter(|_| has_asked),
             from: Some(self.news.from.clone().into()),
             to: Some(to.clone().into()),
             lang: self.news.lang.clone(),

@@ -137,6 +137,33 @@ fn nobody_bans_who_administers_the_service() {
     assert_eq!(stage.trial.entity.affiliations.count(Affiliation::Outcast), 0);
 }
 
+// §7.2.2, §7.6, §7.7: an id says nothing to a client that has not given it.
+#[test]
+fn the_id_of_a_presence_goes_to_the_client_that_sent_it_alone() {
+    let mut stage = Stage::new();
+    let mut ids = |client: &str, nick: &str, content: &str| {
+        let presence = format!(
+            "<presence xmlns='jabber:client' id='n' from='crone@x.org/{client}' to='coven@chat.x.org/{nick}'>{content}</presence>"
+        );
+        let of = |envelope: proto::Envelope| {
+            let proto::Body::Stanza(stanza) = envelope.body else { return None };
+            let is_there = stanza.kind() == xmpp::Kind::Presence(xmpp::PresenceType::Available);
+            let head = stanza.head();
+            is_there.then(|| (head.to.as_ref().unwrap().to_string(), head.id.is_some()))
+        };
+        let mut all: Vec<_> = stage.sent(&presence).into_iter().filter_map(of).collect();
+        all.sort();
+        all
+    };
+    let both = |phone, desktop| {
+        [("crone@x.org/desktop".to_owned(), desktop), ("crone@x.org/phone".to_owned(), phone)]
+    };
+    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+    assert_eq!(ids("phone", "first", x), both(true, false));
+    assert_eq!(ids("phone", "first", "<show>dnd</show>"), both(true, false));
+    assert_eq!(ids("desktop", "other", ""), both(false, true));
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
