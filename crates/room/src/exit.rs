@@ -148,10 +148,15 @@ pub(crate) fn stop(room: &mut Room, cx: &mut Context<'_, Room>) {
     room.count();
 }
 
-/// Somebody is out. A room that does not stay ends with the last (§7.14, last note); one that was never
-/// configured, with its maker (§10.1.3).
+/// Somebody is out.
 fn gone(room: &mut Room, cx: &mut Context<'_, Room>) {
     room.count();
+    end_if_empty(room, cx);
+}
+
+/// A room that does not stay ends with the last (§7.14, last note); one that was never
+/// configured, with its maker (§10.1.3).
+pub(crate) fn end_if_empty(room: &mut Room, cx: &mut Context<'_, Room>) {
     if !room.occupants.is_empty() {
         return;
     }

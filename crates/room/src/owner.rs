@@ -217,6 +217,8 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
             nick_change::assign(room, number, &nick, cx);
         }
     }
+    // Nobody is there to leave a room that does not stay (§4.2).
+    exit::end_if_empty(room, cx);
 }
 
 fn give_voice_to_all(room: &mut Room, cx: &mut Context<'_, Room>) {

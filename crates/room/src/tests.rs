@@ -164,6 +164,17 @@ fn the_id_of_a_presence_goes_to_the_client_that_sent_it_alone() {
     assert_eq!(ids("desktop", "other", ""), both(false, true));
 }
 
+// §4.2
+#[test]
+fn an_empty_room_that_is_to_stay_no_longer_ends_at_once() {
+    let mut stage = Stage::persistent();
+    stage.gets("<presence xmlns='jabber:client' type='unavailable' from='crone@x.org/desktop' to='coven@chat.x.org/first'/>");
+    let said = stage.asks("crone@x.org/desktop", "set", "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_persistentroom'><value>0</value></field></x></query>");
+    assert!(said.contains(&"crone@x.org/desktop: iq result".to_owned()), "{said:?}");
+    assert!(said.contains(&"chat.x.org: ended".to_owned()), "{said:?}");
+    assert!(stage.trial.closed);
+}
+
 // The order of a room goes on over a restart, also where the clock was set back.
 #[test]
 fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
