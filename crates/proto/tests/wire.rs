@@ -107,12 +107,14 @@ fn stanza_errors() -> impl Strategy<Value = StanzaError> {
         ErrorType::Wait,
     ];
     let conditions = prop::sample::select(StanzaCondition::ALL);
-    (prop::sample::select(&TYPES[..]), conditions, of(".{0,9}"), of(elements())).prop_map(
-        |(ty, condition, text, detail)| StanzaError {
+    let elements = (of(elements()), of(elements()));
+    (prop::sample::select(&TYPES[..]), conditions, of(".{0,9}"), elements).prop_map(
+        |(ty, condition, text, (detail, payload))| StanzaError {
             ty,
             condition,
             text,
             detail: detail.map(Box::new),
+            payload: payload.map(Box::new),
         },
     )
 }

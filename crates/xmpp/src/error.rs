@@ -13,6 +13,8 @@ pub struct StanzaError {
     pub text: Option<String>,
     /// A condition of the application (RFC 6120 §8.3.4).
     pub detail: Option<Box<Element>>,
+    /// What stands before the `<error/>` (RFC 6120 §8.3.1), where an extension says which part of a request was wrong.
+    pub payload: Option<Box<Element>>,
 }
 
 /// The `type` of a stanza error (RFC 6120 §8.3.2).
@@ -136,7 +138,7 @@ impl StanzaCondition {
 
 impl From<StanzaCondition> for StanzaError {
     fn from(condition: StanzaCondition) -> Self {
-        Self { ty: condition.default_type(), condition, text: None, detail: None }
+        Self { ty: condition.default_type(), condition, text: None, detail: None, payload: None }
     }
 }
 
@@ -159,6 +161,13 @@ impl StanzaError {
     #[must_use]
     pub fn with_detail(mut self, detail: Element) -> Self {
         self.detail = Some(Box::new(detail));
+        self
+    }
+
+    /// With a payload before the `<error/>`.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Element) -> Self {
+        self.payload = Some(Box::new(payload));
         self
     }
 

@@ -187,7 +187,9 @@ impl Stanza {
             return None;
         }
         let head = self.answer_head(self.kind().to_error());
-        Some(Self::new(head, error.to_element().to_bytes()))
+        let mut inner = error.payload.as_ref().map(|it| it.to_bytes()).unwrap_or_default();
+        inner.extend(error.to_element().to_bytes());
+        Some(Self::new(head, inner))
     }
 
     /// In place where nobody else has the stanza.

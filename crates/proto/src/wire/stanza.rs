@@ -89,6 +89,7 @@ pub(super) fn encode_stanza_error(error: &StanzaError) -> pb::StanzaError {
         condition: error.condition.name().to_owned(),
         text: error.text.clone(),
         detail: encode_detail(error.detail.as_deref()),
+        payload: encode_detail(error.payload.as_deref()),
     }
 }
 
@@ -104,6 +105,7 @@ pub(super) fn decode_stanza_error(
         condition: condition.ok_or(WireError::Invalid("condition of a stanza error"))?,
         text: error.text,
         detail: decode_detail(error.detail)?,
+        payload: decode_detail(error.payload)?,
     })
 }
 
