@@ -168,3 +168,60 @@ fn owners_of_a_services_node_approve_list_and_affiliate() {
         everyone      is quiet
     "));
 }
+
+const PUBSUB: &str = "xmlns='http://jabber.org/protocol/pubsub'";
+const OWNER: &str = "xmlns='http://jabber.org/protocol/pubsub#owner'";
+const EVENT: &str = "xmlns='http://jabber.org/protocol/pubsub#event'";
+
+/// Juliet is subscribed to a node of the service that is Romeo's. All stories share the service.
+fn juliet_listens(node: &str) -> String {
+    format!("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='c1'><pubsub {PUBSUB}><create node='{node}'/></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='c1'/>
+        juliet/garden sends    <iq type='set' to='pubsub.{{domain}}' id='s1'><pubsub {PUBSUB}><subscribe node='{node}' jid='{{juliet}}'/></pubsub></iq>
+        juliet/garden receives <iq type='result' id='s1'><pubsub {PUBSUB}><subscription node='{node}' jid='{{juliet}}' subscription='subscribed'/></pubsub></iq>
+    ")
+}
+
+// §14.3, §12.14, §4.1
+#[test]
+fn who_may_not_read_gets_nothing_and_is_not_subscribed_any_more() {
+    let closed = form("node_config", &[("access_model", "whitelist")]);
+    play(&format!("{}
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='c2'><pubsub {OWNER}><configure node='closed'>{closed}</configure></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='c2'/>
+        juliet/garden receives <message from='pubsub.{{domain}}'><event {EVENT}><subscription node='closed' jid='{{juliet}}' subscription='none'/></event></message>
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='p1'><pubsub {PUBSUB}><publish node='closed'><item id='a'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='o1'><pubsub {OWNER}><subscriptions node='closed'><subscription jid='{{juliet}}' subscription='subscribed'/><subscription jid='{{romeo}}' subscription='subscribed'/></subscriptions></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='o1'><pubsub {OWNER}><subscriptions node='closed'><subscription jid='{{juliet}}' subscription='none'/></subscriptions></pubsub>{{error modify not-acceptable}}</iq>
+        everyone      is quiet
+    ", juliet_listens("closed")));
+}
+
+// §12.11, §6.2.3.3
+#[test]
+fn several_items_are_taken_back_at_once_and_another_resource_unsubscribes() {
+    play(&format!("{}
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='p1'><pubsub {PUBSUB}><publish node='open'><item id='a'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='p2'><pubsub {PUBSUB}><publish node='open'><item id='b'><e xmlns='urn:x'/></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p2'>…</iq>
+        juliet/garden receives <message from='pubsub.{{domain}}'><event {EVENT}><items node='open'><item id='a'>…</item></items></event></message>
+        juliet/garden receives <message from='pubsub.{{domain}}'><event {EVENT}><items node='open'><item id='b'>…</item></items></event></message>
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='r1'><pubsub {PUBSUB}><retract node='open'><item id='a'/><item id='z'/></retract></pubsub></iq>
+        romeo/phone   receives <iq type='error' id='r1'>{{error cancel item-not-found}}</iq>
+        romeo/phone   sends    <iq type='set' to='pubsub.{{domain}}' id='r2'><pubsub {PUBSUB}><retract node='open'><item id='a'/><item id='b'/></retract></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='r2'/>
+        juliet/garden receives <message from='pubsub.{{domain}}'><event {EVENT}><items node='open'><retract id='a'/><retract id='b'/></items></event></message>
+        juliet/garden sends    <iq type='set' to='pubsub.{{domain}}' id='s2'><pubsub {PUBSUB}><subscribe node='open' jid='{{juliet/garden}}'/></pubsub></iq>
+        juliet/garden receives <iq type='result' id='s2'>…</iq>
+        juliet/window connects
+        juliet/window sends    <iq type='set' to='pubsub.{{domain}}' id='u1'><pubsub {PUBSUB}><unsubscribe node='open' jid='{{juliet/garden}}'/></pubsub></iq>
+        juliet/window receives <iq type='result' id='u1'/>
+        juliet/garden receives <message from='pubsub.{{domain}}'><event {EVENT}><subscription node='open' jid='{{juliet/garden}}' subscription='none'/></event></message>
+        everyone      is quiet
+    ", juliet_listens("open")));
+}

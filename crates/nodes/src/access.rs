@@ -42,18 +42,36 @@ pub fn owner(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), Stan
     }
 }
 
-/// Whether somebody may read (§6.5.9).
+/// Whether somebody may read at this time, in microseconds since 1970-01-01 UTC (§6.5.9).
 ///
 /// # Errors
 /// As the access model says.
-pub fn read(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+pub fn read(
+    node: &Node,
+    (who, now): (&BareJid, u64),
+    people: &dyn People,
+) -> Result<(), StanzaError> {
+    if asks_owner(node, who, people) && !node.is_subscribed(who, now) {
+        return Err(error(StanzaCondition::NotAuthorized, "not-subscribed"));
+    }
+    listen(node, who, people)
+}
+
+/// Whether an owner must say yes before somebody is subscribed (§6.1.4).
+#[must_use]
+pub fn asks_owner(node: &Node, who: &BareJid, people: &dyn People) -> bool {
+    let asks = node.config.access == AccessModel::Authorize;
+    asks && affiliation(node, who, people) == Affiliation::None
+}
+
+/// Whether somebody may be sent what happens to a node, once he is subscribed (§4.1, §14.3).
+///
+/// # Errors
+/// As the access model says.
+pub fn listen(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
     match affiliation(node, who, people).may_read() {
         Some(true) => Ok(()),
         Some(false) => Err(forbidden()),
-        None if node.config.access == AccessModel::Authorize => match node.is_subscribed(who) {
-            true => Ok(()),
-            false => Err(error(StanzaCondition::NotAuthorized, "not-subscribed")),
-        },
         None => model(node, who, people),
     }
 }
@@ -63,25 +81,24 @@ pub fn read(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), Stanz
 /// # Errors
 /// As the access model says.
 pub fn subscribe(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
-    let affiliation = affiliation(node, who, people);
-    if !node.config.subscribe && affiliation != Affiliation::Owner {
+    if !node.config.subscribe && affiliation(node, who, people) != Affiliation::Owner {
         return Err(unsupported("subscribe"));
     }
-    match affiliation.may_read() {
-        Some(true) => Ok(()),
-        Some(false) => Err(forbidden()),
-        None => model(node, who, people),
-    }
+    listen(node, who, people)
 }
 
-/// Whether somebody may publish (§7.1.3.1).
+/// Whether somebody may publish at this time, in microseconds since 1970-01-01 UTC (§7.1.3.1).
 ///
 /// # Errors
 /// `forbidden`.
-pub fn publish(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), StanzaError> {
+pub fn publish(
+    node: &Node,
+    (who, now): (&BareJid, u64),
+    people: &dyn People,
+) -> Result<(), StanzaError> {
     let by_model = || match node.config.publish {
         PublishModel::Open => true,
-        PublishModel::Subscribers => node.is_subscribed(who),
+        PublishModel::Subscribers => node.is_subscribed(who, now),
         PublishModel::Publishers => false,
     };
     match affiliation(node, who, people).may_publish().unwrap_or_else(by_model) {

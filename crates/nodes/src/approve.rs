@@ -67,7 +67,7 @@ impl Collection {
     pub fn ask_again(&self, turn: &mut Turn<'_>) -> Outcome {
         let mut out = Outcome::default();
         for (name, node) in self.iter() {
-            for (jid, _) in node.subscriptions.iter().filter(|(_, it)| it.pending) {
+            for (jid, _) in node.current(turn.now).filter(|(_, it)| it.pending) {
                 ask(self, name, jid, turn, &mut out);
             }
         }
@@ -95,15 +95,13 @@ impl Collection {
         let jid = form.jid("pubsub#subscriber_jid")?.ok_or_else(crate::errors::invalid_jid)?;
         let allow = form.boolean("pubsub#allow")?.unwrap_or(false);
         access::owner(self.node(&name)?, &turn.who, turn.people)?;
-        let node = self.node_mut(&name)?;
-        let waiting = node.subscriptions.get_mut(&jid).filter(|it| it.pending);
-        // Another owner may have been faster.
-        let Some(waiting) = waiting else { return Ok(out) };
-        waiting.pending = false;
-        if !allow {
-            node.subscriptions.remove(&jid);
+        let waiting = self.node(&name)?.subscription(&jid, turn.now).filter(|it| it.pending);
+        match waiting {
+            // Another owner may have been faster.
+            None => return Ok(out),
+            Some(_) if allow => self.approve(&name, &jid, &mut out),
+            Some(_) => drop(self.unsubscribe(&name, &jid, &mut out)),
         }
-        self.write_subscription(&name, &jid, &mut out);
         let state = if allow { "subscribed" } else { "none" };
         let word = notice::subscription(&name, &jid, state);
         out.notices.push(notice::to_one(self, jid.clone(), &[word], turn));

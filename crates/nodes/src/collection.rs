@@ -289,14 +289,28 @@ impl Collection {
         }
     }
 
-    /// Takes out the items of a node whose time is over (`pubsub#item_expire`).
+    /// Takes out the items of a node whose time is over (`pubsub#item_expire`), and the subscriptions whose lease is
+    /// (§12.19).
     pub(crate) fn expire(&mut self, name: &str, now: u64, out: &mut Outcome) {
         let Some(node) = self.nodes.get(name) else { return };
         let seconds = node.config.item_expire.within(u64::MAX / 2_000_000);
         let end = now.saturating_sub(seconds.saturating_mul(1_000_000));
         let old = node.items.iter().filter(|head| head.published < end);
         let ids: Vec<String> = old.map(|head| head.id.clone()).collect();
+        let over = node.subscriptions.iter().filter(|(_, it)| it.is_over(now));
+        let over: Vec<Jid> = over.map(|(jid, _)| jid.clone()).collect();
         self.remove_items(name, ids, out);
+        for jid in over {
+            self.unsubscribe(name, &jid, out);
+        }
+    }
+
+    /// Takes out a subscription; whether there was one.
+    pub(crate) fn unsubscribe(&mut self, name: &str, jid: &Jid, out: &mut Outcome) -> bool {
+        let node = self.nodes.get_mut(name);
+        let was = node.is_some_and(|node| node.subscriptions.remove(jid).is_some());
+        self.write_subscription(name, jid, out);
+        was
     }
 
     /// The row of a node as it is now.
@@ -316,6 +330,15 @@ impl Collection {
             Some(subscription) => Write::Put(key, rows::write_subscription(subscription)),
             None => Write::Delete(key),
         });
+    }
+
+    /// What waited for an owner waits no more.
+    pub(crate) fn approve(&mut self, name: &str, jid: &Jid, out: &mut Outcome) {
+        let node = self.nodes.get_mut(name);
+        if let Some(waiting) = node.and_then(|node| node.subscriptions.get_mut(jid)) {
+            waiting.pending = false;
+        }
+        self.write_subscription(name, jid, out);
     }
 
     /// The number of an item that is published now.

@@ -54,10 +54,10 @@ impl Collection {
     /// The nodes that somebody may read, each with its name for people (§5.2, XEP-0163 §6.2).
     pub fn readable<'a>(
         &'a self,
-        who: &'a BareJid,
+        (who, now): (&'a BareJid, u64),
         people: &'a dyn People,
     ) -> impl Iterator<Item = Element> + 'a {
-        let may = move |node: &Node| access::read(node, who, people).is_ok();
+        let may = move |node: &Node| access::read(node, (who, now), people).is_ok();
         self.iter().filter(move |(_, node)| may(node)).map(|(name, node)| {
             let title = Some(node.config.title.as_str()).filter(|title| !title.is_empty());
             Element::new("item", ns::DISCO_ITEMS)
@@ -74,11 +74,11 @@ impl Collection {
     pub fn info(
         &self,
         name: &str,
-        who: &BareJid,
+        (who, now): (&BareJid, u64),
         people: &dyn People,
     ) -> Result<Element, StanzaError> {
         let node = self.node(name)?;
-        access::read(node, who, people)?;
+        access::read(node, (who, now), people)?;
         let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
         let identity = word("identity").with_attr("category", "pubsub").with_attr("type", "leaf");
         let features = [ns::PUBSUB, ns::DISCO_INFO, ns::DISCO_ITEMS];
@@ -87,10 +87,10 @@ impl Collection {
             .with_attr("node", name)
             .with_child(identity)
             .with_children(features)
-            .with_child(self.meta_data(node).to_element()))
+            .with_child(self.meta_data(node, now).to_element()))
     }
 
-    fn meta_data(&self, node: &Node) -> Form {
+    fn meta_data(&self, node: &Node, now: u64) -> Form {
         let config = &node.config;
         let texts = [
             ("type", config.ty.clone()),
@@ -103,7 +103,7 @@ impl Collection {
             ("max_items", form::up_to(config.max_items)),
             (
                 "num_subscribers",
-                node.subscriptions.values().filter(|it| !it.pending).count().to_string(),
+                node.current(now).filter(|(_, it)| !it.pending).count().to_string(),
             ),
         ];
         let meta = Form::new(FormKind::Result, ns::PUBSUB_META).with(
@@ -139,10 +139,10 @@ impl Collection {
         &self,
         name: &str,
         query: &Element,
-        (who, people): (&BareJid, &dyn People),
+        (who, now, people): (&BareJid, u64, &dyn People),
     ) -> Result<Element, StanzaError> {
         let node = self.node(name)?;
-        access::read(node, who, people)?;
+        access::read(node, (who, now), people)?;
         let asked = rsm::Request::parse(query)?;
         let said = asked.is_some() || node.items.len() > PAGE_MOST as usize;
         let (range, set) =
@@ -163,7 +163,7 @@ impl Collection {
     pub fn node_names(
         &self,
         query: &Element,
-        who: &BareJid,
+        who: (&BareJid, u64),
         people: &dyn People,
     ) -> Result<Element, StanzaError> {
         let nodes: Vec<Element> = self.readable(who, people).collect();

@@ -8,6 +8,7 @@ use crate::collection::Place;
 use crate::config::{
     AccessModel, Config, FullNode, NotificationType, PublishModel, SendLast, UpTo,
 };
+use crate::errors::error;
 
 /// Longer texts are refused.
 pub const TEXT_BYTES: usize = 2_048;
@@ -148,10 +149,7 @@ pub fn change(form: &Form, now: Config, place: Place) -> Result<Config, StanzaEr
             return Err(not_acceptable(&format!("{var} is {value} here")));
         }
     }
-    let access = choice(form, "pubsub#access_model", ACCESS)?.unwrap_or(now.access);
-    if place == Place::Service && matches!(access, AccessModel::Presence | AccessModel::Roster) {
-        return Err(not_acceptable("a service has neither presence nor roster"));
-    }
+    let access = access(form, now.access, place)?;
     let yes = |name: &str, now: bool| Ok::<bool, StanzaError>(form.boolean(name)?.unwrap_or(now));
     let config = Config {
         title: short(form, "pubsub#title", now.title)?,
@@ -187,6 +185,17 @@ pub fn change(form: &Form, now: Config, place: Place) -> Result<Config, StanzaEr
         return Err(not_acceptable("a list is too long"));
     }
     Ok(config)
+}
+
+/// The access model, which must be one that the place knows (§8.1.2).
+fn access(form: &Form, now: AccessModel, place: Place) -> Result<AccessModel, StanzaError> {
+    let other = error(StanzaCondition::NotAcceptable, "unsupported-access-model");
+    let access = choice(form, "pubsub#access_model", ACCESS).map_err(|_| other.clone())?;
+    let access = access.unwrap_or(now);
+    match place == Place::Service && matches!(access, AccessModel::Presence | AccessModel::Roster) {
+        true => Err(other.with_text("a service has neither presence nor roster")),
+        false => Ok(access),
+    }
 }
 
 /// The first precondition that is not met, or that nobody knows (§7.1.5).

@@ -21,7 +21,7 @@ pub(crate) fn items(
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
     let name = node_of(verb)?;
-    access::read(collection.node(name)?, &turn.who, turn.people)?;
+    access::read(collection.node(name)?, (&turn.who, turn.now), turn.people)?;
     let mut out = Outcome::default();
     let ids: Vec<&str> = verb
         .children()

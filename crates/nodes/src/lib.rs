@@ -21,6 +21,7 @@
 //! | [`subscribe`] | subscriptions made, ended and configured (§6.1 to §6.4) |
 //! | [`approve`] | subscriptions that wait for an owner (§8.6) |
 //! | [`manage`] | lists of people, read and changed (§5.6, §5.7, §8.8, §8.9) |
+//! | `standing` | subscriptions that follow what somebody may |
 //! | [`notice`] | what is told, and to whom |
 //! | [`disco`] | nodes and items discovered (§5.2 to §5.5) |
 //! | [`portable`] | nodes in files of XEP-0227 |
@@ -45,6 +46,7 @@ pub mod publish;
 pub mod request;
 pub mod retract;
 pub mod rows;
+mod standing;
 pub mod subscribe;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,17 @@
 //! Owns lists of people: one's own subscriptions and affiliations (XEP-0060 §5.6, §5.7), and those of a node,
 //! read and changed by its owners (§8.8, §8.9).
 
-use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError, ns};
+use std::collections::BTreeMap;
+
+use xmpp::{BareJid, Element, ErrorType, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::affiliation::Affiliation;
 use crate::collection::{Answer, Collection, Outcome, Place, Turn};
 use crate::errors::{bad_request, error, too_many};
-use crate::node::Subscription;
+use crate::node::{Node, Subscription};
 use crate::request::node_of;
-use crate::{access, notice, subscribe};
+use crate::standing::{bring_in_line, tell_state};
+use crate::{access, subscribe};
 
 /// §5.6; of one node, if it names one.
 pub(crate) fn own_subscriptions(
@@ -19,7 +22,7 @@ pub(crate) fn own_subscriptions(
     let mut list =
         Element::new("subscriptions", ns::PUBSUB).with_attr_opt("node", verb.attr("node"));
     for (name, node) in named(collection, verb) {
-        let own = node.subscriptions.iter().filter(|(jid, _)| jid.bare_str() == turn.who.as_str());
+        let own = node.current(turn.now).filter(|(jid, _)| jid.bare_str() == turn.who.as_str());
         list = list.with_children(own.map(|(jid, it)| subscribe::word(name, jid, it)));
     }
     answered(ns::PUBSUB, list)
@@ -51,7 +54,7 @@ pub(crate) fn own_affiliations(
 fn named<'a>(
     collection: &'a Collection,
     verb: &'a Element,
-) -> impl Iterator<Item = (&'a String, &'a crate::Node)> {
+) -> impl Iterator<Item = (&'a String, &'a Node)> {
     let wanted = verb.attr("node").filter(|node| !node.is_empty());
     collection.iter().filter(move |(name, _)| wanted.is_none_or(|wanted| wanted == name.as_str()))
 }
@@ -70,11 +73,10 @@ pub(crate) fn subscriptions(
     let name = node_of(verb)?;
     let node = collection.node(name)?;
     access::owner(node, &turn.who, turn.people)?;
-    let kept = node.subscriptions.iter().filter(|(_, it)| !it.pending).map(|(jid, it)| {
-        Element::new("subscription", ns::PUBSUB_OWNER)
-            .with_attr("jid", jid.as_str())
-            .with_attr("subscription", it.state())
-    });
+    let kept = node
+        .current(turn.now)
+        .filter(|(_, it)| !it.pending)
+        .map(|(jid, it)| entry("subscription", jid, it.state()));
     let list = Element::new("subscriptions", ns::PUBSUB_OWNER).with_attr("node", name);
     Ok(answered(ns::PUBSUB_OWNER, list.with_children(kept)))
 }
@@ -89,34 +91,61 @@ pub(crate) fn set_subscriptions(
     let node = collection.node(name)?;
     access::owner(node, &turn.who, turn.people)?;
     let mut changes: Vec<(Jid, bool)> = Vec::new();
+    let mut wrong: Vec<Element> = Vec::new();
     for item in items(verb, "subscription") {
-        let wanted = match item.attr("subscription") {
-            Some("subscribed") => true,
-            Some("none") => false,
-            _ => return Err(bad_request("a subscription is subscribed or none")),
-        };
-        changes.push((jid_of(item)?, wanted));
+        let jid = jid_of(item)?;
+        // Whom an owner subscribes may not hear what he may not read (§4.1, §14.3).
+        let may_hear = || access::listen(node, &jid.bare(), turn.people).is_ok();
+        match item.attr("subscription") {
+            None => {}
+            Some("subscribed") if may_hear() => changes.push((jid, true)),
+            Some("none") => changes.push((jid, false)),
+            Some(_) => {
+                let now = node.subscription(&jid, turn.now).map_or("none", Subscription::state);
+                wrong.push(entry("subscription", &jid, now));
+            }
+        }
     }
-    check_room((node.subscriptions.len() + changes.len()).saturating_sub(1), turn)?;
+    refuse_wrong(("subscriptions", name), wrong)?;
+    check_room((node.current(turn.now).count() + changes.len()).saturating_sub(1), turn)?;
     let mut out = Outcome::default();
     for (jid, wanted) in changes {
-        let node = collection.node_mut(name)?;
-        let was = node.subscriptions.get(&jid).is_some_and(|it| !it.pending);
-        match wanted {
-            true if was => continue,
-            true => drop(node.subscriptions.insert(jid.clone(), Subscription::new(false))),
-            false if node.subscriptions.remove(&jid).is_none() => continue,
-            false => {}
+        let now = turn.now;
+        let was = collection.node(name)?.subscription(&jid, now).map(|it| !it.pending);
+        match (wanted, was) {
+            (true, Some(true)) | (false, None) => continue,
+            (true, _) => {
+                let node = collection.node_mut(name)?;
+                node.subscriptions.insert(jid.clone(), Subscription::new(false));
+                collection.write_subscription(name, &jid, &mut out);
+            }
+            (false, Some(_)) => drop(collection.unsubscribe(name, &jid, &mut out)),
         }
-        collection.write_subscription(name, &jid, &mut out);
-        let state = if wanted { "subscribed" } else { "none" };
-        let word = notice::subscription(name, &jid, state);
-        out.notices.push(notice::to_one(collection, jid.clone(), &[word], turn));
-        if wanted {
-            subscribe::begun(collection, name, &jid, turn, &mut out);
-        }
+        tell_state(collection, (name, &jid, wanted), turn, &mut out);
     }
     Ok(out)
+}
+
+/// An entry of a list of people, which says how somebody stands.
+fn entry(kind: &'static str, jid: &Jid, state: &str) -> Element {
+    Element::new(kind, ns::PUBSUB_OWNER).with_attr("jid", jid.as_str()).with_attr(kind, state)
+}
+
+/// Nothing is changed where an entry cannot be; those are returned as they stand (§8.8.2.4, §8.9.2.4).
+///
+/// # Errors
+/// `not-acceptable` with these entries, if there are any.
+fn refuse_wrong(
+    (list, node): (&'static str, &str),
+    entries: Vec<Element>,
+) -> Result<(), StanzaError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let list = Element::new(list, ns::PUBSUB_OWNER).with_attr("node", node).with_children(entries);
+    let pubsub = Element::new("pubsub", ns::PUBSUB_OWNER).with_child(list);
+    let refused = StanzaError::from(StanzaCondition::NotAcceptable).with_type(ErrorType::Modify);
+    Err(refused.with_payload(pubsub))
 }
 
 /// §8.9.1
@@ -130,11 +159,9 @@ pub(crate) fn affiliations(
     access::owner(node, &turn.who, turn.people)?;
     let account = (collection.place == Place::Account).then_some(&collection.owner);
     let all = account.map(|jid| (jid, Affiliation::Owner)).into_iter();
-    let all = all.chain(node.affiliations.iter().map(|(jid, it)| (jid, *it))).map(|(jid, it)| {
-        Element::new("affiliation", ns::PUBSUB_OWNER)
-            .with_attr("jid", jid.as_str())
-            .with_attr("affiliation", it.as_str())
-    });
+    let all = all
+        .chain(node.affiliations.iter().map(|(jid, it)| (jid, *it)))
+        .map(|(jid, it)| entry("affiliation", jid, it.as_str()));
     let list = Element::new("affiliations", ns::PUBSUB_OWNER).with_attr("node", name);
     Ok(answered(ns::PUBSUB_OWNER, list.with_children(all)))
 }
@@ -148,26 +175,7 @@ pub(crate) fn set_affiliations(
     let name = node_of(verb)?;
     let node = collection.node(name)?;
     access::owner(node, &turn.who, turn.people)?;
-    let mut after = node.affiliations.clone();
-    let mut changed: Vec<BareJid> = Vec::new();
-    for item in items(verb, "affiliation") {
-        let who = jid_of(item)?.bare();
-        let word = item.attr("affiliation").and_then(Affiliation::parse);
-        let word = word.ok_or_else(|| bad_request("no affiliation"))?;
-        if collection.place == Place::Account && who == collection.owner {
-            return Err(StanzaCondition::NotAcceptable.into());
-        }
-        match word {
-            Affiliation::None => drop(after.remove(&who)),
-            word => drop(after.insert(who.clone(), word)),
-        }
-        changed.push(who);
-    }
-    // A node has an owner (§8.9.2.3).
-    let owned = after.values().any(|it| *it == Affiliation::Owner);
-    if collection.place == Place::Service && !owned {
-        return Err(StanzaError::from(StanzaCondition::NotAcceptable).with_text("no owner is left"));
-    }
+    let (after, changed) = affiliated(collection, node, (name, verb))?;
     if after.len() > turn.limits.people_of_node {
         return Err(too_many("affiliations"));
     }
@@ -175,45 +183,45 @@ pub(crate) fn set_affiliations(
     collection.node_mut(name)?.affiliations = after;
     collection.write_node(name, &mut out);
     for who in &changed {
-        bring_in_line(collection, name, who, turn, &mut out)?;
+        bring_in_line(collection, name, who, turn, &mut out);
     }
     Ok(out)
 }
 
-/// §8.7.4, note: the subscriptions of somebody follow his affiliation.
-fn bring_in_line(
-    collection: &mut Collection,
-    name: &str,
-    who: &BareJid,
-    turn: &mut Turn<'_>,
-    out: &mut Outcome,
-) -> Result<(), StanzaError> {
-    let node = collection.node(name)?;
-    let affiliation = access::affiliation(node, who, turn.people);
-    let own = node.subscriptions.iter().filter(|(jid, _)| jid.bare_str() == who.as_str());
-    let own: Vec<(Jid, bool)> = own.map(|(jid, it)| (jid.clone(), it.pending)).collect();
-    let may = match affiliation.may_read() {
-        Some(may) => may,
-        None => access::subscribe(node, who, turn.people).is_ok(),
-    };
-    for (jid, pending) in own {
-        let approved = pending && affiliation.may_read() == Some(true);
-        if may && !approved {
-            continue;
+/// How people stand to a node after a request, and who is named in it.
+fn affiliated(
+    collection: &Collection,
+    node: &Node,
+    (name, verb): (&str, &Element),
+) -> Result<(BTreeMap<BareJid, Affiliation>, Vec<BareJid>), StanzaError> {
+    let (mut after, mut changed) = (node.affiliations.clone(), Vec::new());
+    let mut wrong: Vec<BareJid> = Vec::new();
+    let own = Some(&collection.owner).filter(|_| collection.place == Place::Account);
+    for item in items(verb, "affiliation") {
+        let who = jid_of(item)?.bare();
+        if changed.contains(&who) {
+            return Err(bad_request("somebody is named twice"));
         }
-        let node = collection.node_mut(name)?;
-        match node.subscriptions.get_mut(&jid).filter(|_| may) {
-            Some(waiting) => waiting.pending = false,
-            None => drop(node.subscriptions.remove(&jid)),
+        match item.attr("affiliation").map(Affiliation::parse) {
+            None => {}
+            Some(None) => wrong.push(who.clone()),
+            Some(_) if own == Some(&who) => wrong.push(who.clone()),
+            Some(Some(Affiliation::None)) => drop(after.remove(&who)),
+            Some(Some(word)) => drop(after.insert(who.clone(), word)),
         }
-        collection.write_subscription(name, &jid, out);
-        let word = notice::subscription(name, &jid, if may { "subscribed" } else { "none" });
-        out.notices.push(notice::to_one(collection, jid.clone(), &[word], turn));
-        if may {
-            subscribe::begun(collection, name, &jid, turn, out);
-        }
+        changed.push(who);
     }
-    Ok(())
+    // A node has an owner (§8.9.2.4).
+    if own.is_none() && after.values().all(|it| *it != Affiliation::Owner) {
+        wrong.extend(node.owners().filter(|it| changed.contains(it)).cloned());
+    }
+    let stands = |who: &BareJid| match own == Some(who) {
+        true => Affiliation::Owner,
+        false => node.affiliations.get(who).copied().unwrap_or_default(),
+    };
+    let wrong = wrong.iter().map(|who| entry("affiliation", who, stands(who).as_str()));
+    refuse_wrong(("affiliations", name), wrong.collect())?;
+    Ok((after, changed))
 }
 
 /// Whether a list of people has room for one more.

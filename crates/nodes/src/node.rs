@@ -66,7 +66,7 @@ impl Subscription {
         if self.pending { "pending" } else { "subscribed" }
     }
 
-    fn is_over(&self, now: u64) -> bool {
+    pub(crate) fn is_over(&self, now: u64) -> bool {
         self.expire.is_some_and(|expire| expire <= now)
     }
 }
@@ -79,17 +79,22 @@ impl Node {
         Self { config, creator, created, affiliations, subscriptions, items: Vec::new() }
     }
 
-    /// Whether any address of somebody is subscribed.
-    #[must_use]
-    pub fn is_subscribed(&self, who: &BareJid) -> bool {
-        let mut own = self.subscriptions.iter().filter(|(jid, _)| jid.bare_str() == who.as_str());
-        own.any(|(_, it)| !it.pending)
+    /// The subscriptions whose lease is not over (§12.19). Rows of others go when something is published.
+    pub fn current(&self, now: u64) -> impl Iterator<Item = (&Jid, &Subscription)> {
+        self.subscriptions.iter().filter(move |(_, it)| !it.is_over(now))
     }
 
-    /// Who gets events now.
-    pub fn listeners(&self, now: u64) -> impl Iterator<Item = &Jid> {
-        let wants = move |it: &Subscription| !it.pending && it.deliver && !it.is_over(now);
-        self.subscriptions.iter().filter(move |(_, it)| wants(it)).map(|(jid, _)| jid)
+    /// The subscription of an address, if its lease is not over.
+    #[must_use]
+    pub fn subscription(&self, jid: &Jid, now: u64) -> Option<&Subscription> {
+        self.subscriptions.get(jid).filter(|it| !it.is_over(now))
+    }
+
+    /// Whether any address of somebody is subscribed.
+    #[must_use]
+    pub fn is_subscribed(&self, who: &BareJid, now: u64) -> bool {
+        let mut own = self.current(now).filter(|(jid, _)| jid.bare_str() == who.as_str());
+        own.any(|(_, it)| !it.pending)
     }
 
     /// The addresses of its owners that are written down.

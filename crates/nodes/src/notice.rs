@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use xmpp::{BareJid, Element, Head as StanzaHead, Jid, Kind, MessageType, Stanza, delay, ns};
 
+use crate::access;
 use crate::collection::{Collection, Turn};
 use crate::config::NotificationType;
 use crate::node::{Head, Node};
@@ -34,9 +35,16 @@ pub(crate) fn to_all(
     let filtered = collection.place == crate::Place::Account;
     Some(Notice {
         stanza: message(&collection.owner, node, (id, &[event(what)])),
-        listeners: node.listeners(turn.now).cloned().collect(),
+        listeners: listeners(node, turn),
         filtered: filtered.then(|| (name.to_owned(), Box::new(gate(node)))),
     })
+}
+
+/// Who is subscribed, wants events now, and may still have them (§14.3).
+fn listeners(node: &Node, turn: &Turn<'_>) -> Vec<Jid> {
+    let wants = node.current(turn.now).filter(|(_, it)| !it.pending && it.deliver);
+    let may = |jid: &&Jid| access::listen(node, &jid.bare(), turn.people).is_ok();
+    wants.map(|(jid, _)| jid).filter(may).cloned().collect()
 }
 
 /// What concerns one alone: his subscription, the last item.
@@ -85,8 +93,8 @@ pub(crate) fn event(what: Element) -> Element {
 }
 
 /// `<items/>` of an event.
-pub(crate) fn items(node: &str, inner: Element) -> Element {
-    Element::new("items", ns::PUBSUB_EVENT).with_attr("node", node).with_child(inner)
+pub(crate) fn items(node: &str, inner: impl IntoIterator<Item = Element>) -> Element {
+    Element::new("items", ns::PUBSUB_EVENT).with_attr("node", node).with_children(inner)
 }
 
 /// `<item/>` of an event.
@@ -105,7 +113,7 @@ pub fn last_item(
 ) -> Stanza {
     let payload = Element::parse(payload).ok().filter(|_| node.config.deliver_payloads);
     let content = [
-        event(items(name, item(&head.id, payload))),
+        event(items(name, [item(&head.id, payload)])),
         delay::element(Some(&collection.owner), head.published),
     ];
     message(&collection.owner, node, (id, &content))

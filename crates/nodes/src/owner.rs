@@ -8,7 +8,8 @@ use crate::collection::{Answer, Collection, Outcome, Place, Turn};
 use crate::config::Config;
 use crate::errors::{error, too_many};
 use crate::node::Node;
-use crate::request::node_of;
+use crate::request::{along, node_of};
+use crate::standing::bring_all_in_line;
 use crate::{access, form, notice};
 
 /// §8.1; without a name, of a node whose name is made here (`instant-nodes`).
@@ -30,7 +31,7 @@ pub(crate) fn create(
     }
     check_room(collection, turn)?;
     let config = Config::of(collection.place);
-    let configure = pubsub.child("configure", ns::PUBSUB);
+    let configure = along(pubsub, verb, "configure")?;
     // An empty one asks for what usually holds (§8.1.2).
     let form = configure.filter(|it| it.children().next().is_some());
     let form = form.map(|it| Form::submitted(it, ns::PUBSUB_CONFIG)).transpose()?.flatten();
@@ -129,6 +130,7 @@ pub(crate) fn configure(
     collection.remove_items(name, gone, &mut out);
     collection.node_mut(name)?.config = config;
     collection.write_node(name, &mut out);
+    bring_all_in_line(collection, name, turn, &mut out);
     if let Some(node) = collection.get(name).filter(|node| node.config.notify_config) {
         let mut word = Element::new("configuration", ns::PUBSUB_EVENT).with_attr("node", name);
         if node.config.deliver_payloads {
@@ -159,7 +161,14 @@ pub(crate) fn delete(
         if let Some(uri) = redirect.flatten() {
             word.push(Element::new("redirect", ns::PUBSUB_EVENT).with_attr("uri", uri));
         }
-        out.notices.extend(notice::to_all(collection, (name, &node), word, turn));
+        // Who waits for an owner waits in vain from now on (§8.4.2).
+        let waiting =
+            node.current(turn.now).filter(|(_, it)| it.pending).map(|(jid, _)| jid.clone());
+        let notice = notice::to_all(collection, (name, &node), word, turn);
+        out.notices.extend(notice.map(|mut notice| {
+            notice.listeners.extend(waiting);
+            notice
+        }));
     }
     Ok(out)
 }

@@ -29,7 +29,7 @@ pub(crate) fn publish(
     let mut out = Outcome::default();
     let config = match collection.get(name) {
         Some(node) => {
-            access::publish(node, &turn.who, turn.people)?;
+            access::publish(node, (&turn.who, turn.now), turn.people)?;
             if let Some(var) = options.as_ref().and_then(|it| form::unmet(it, &node.config)) {
                 let unmet = error(StanzaCondition::Conflict, "precondition-not-met");
                 return Err(unmet.with_text(format!("{var} is not as demanded")));
@@ -191,7 +191,7 @@ fn put(
         let told = told && !is_singleton(node);
         for id in gone.iter().filter(|_| told) {
             let word = Element::new("retract", ns::PUBSUB_EVENT).with_attr("id", id);
-            let word = notice::items(name, word);
+            let word = notice::items(name, [word]);
             out.notices.extend(notice::to_all(collection, (name, node), word, turn));
         }
     }

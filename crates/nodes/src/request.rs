@@ -96,6 +96,24 @@ impl Collection {
     }
 }
 
+/// What goes along with a verb, which says for both what it is about (§6.3.7, §8.1.3).
+///
+/// # Errors
+/// `bad-request` where it stands before the verb, or names a node or an address itself.
+pub(crate) fn along<'a>(
+    pubsub: &'a Element,
+    verb: &Element,
+    name: &str,
+) -> Result<Option<&'a Element>, StanzaError> {
+    let Some(along) = pubsub.child(name, ns::PUBSUB) else { return Ok(None) };
+    let first = pubsub.children().find(|child| [along.name(), verb.name()].contains(&child.name()));
+    let follows = first.is_some_and(|first| first.name() == verb.name());
+    match follows && along.attr("node").is_none() && along.attr("jid").is_none() {
+        true => Ok(Some(along)),
+        false => Err(bad_request("what goes along follows, and names neither node nor address")),
+    }
+}
+
 /// The node that a verb is about.
 ///
 /// # Errors

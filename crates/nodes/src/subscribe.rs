@@ -3,12 +3,12 @@
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{Element, Jid, StanzaCondition, StanzaError, datetime, ns};
 
-use crate::affiliation::Affiliation;
 use crate::collection::{Answer, Collection, Outcome, Turn};
-use crate::config::{AccessModel, SendLast};
+use crate::config::SendLast;
 use crate::errors::{bad_request, error, forbidden, invalid_jid, not_subscribed};
 use crate::node::Subscription;
-use crate::request::node_of;
+use crate::request::{along, node_of};
+use crate::standing::tell_state;
 use crate::{access, approve, manage};
 
 /// §6.1. Who is subscribed already is told so, and gets nothing twice.
@@ -22,18 +22,16 @@ pub(crate) fn subscribe(
     let jid = own_jid(verb, turn)?;
     let node = collection.node(name)?;
     access::subscribe(node, &turn.who, turn.people)?;
-    let options = pubsub.child("options", ns::PUBSUB);
-    let before = node.subscriptions.get(&jid);
+    let options = along(pubsub, verb, "options")?;
+    let before = node.subscription(&jid, turn.now);
     let mut subscription = match before {
         Some(before) if before.pending => {
             return Err(error(StanzaCondition::NotAuthorized, "pending-subscription"));
         }
         Some(before) => before.clone(),
         None => {
-            manage::check_room(node.subscriptions.len(), turn)?;
-            let affiliation = access::affiliation(node, &turn.who, turn.people);
-            let asks = node.config.access == AccessModel::Authorize;
-            Subscription::new(asks && affiliation == Affiliation::None)
+            manage::check_room(node.current(turn.now).count(), turn)?;
+            Subscription::new(access::asks_owner(node, &turn.who, turn.people))
         }
     };
     if let Some(options) = options {
@@ -68,7 +66,7 @@ pub(crate) fn begun(
     approve::tell_owners(collection, (name, node), (jid, "subscribed"), turn, out);
 }
 
-/// §6.2
+/// §6.2; other clients of the same address hear of it (§12.14).
 pub(crate) fn unsubscribe(
     collection: &mut Collection,
     verb: &Element,
@@ -76,10 +74,10 @@ pub(crate) fn unsubscribe(
 ) -> Result<Outcome, StanzaError> {
     let name = node_of(verb)?;
     let jid = own_jid(verb, turn).map_err(|_| forbidden())?;
-    let node = collection.node_mut(name)?;
-    node.subscriptions.remove(&jid).ok_or_else(not_subscribed)?;
+    collection.node(name)?.subscription(&jid, turn.now).ok_or_else(not_subscribed)?;
     let mut out = Outcome::default();
-    collection.write_subscription(name, &jid, &mut out);
+    collection.unsubscribe(name, &jid, &mut out);
+    tell_state(collection, (name, &jid, false), turn, &mut out);
     let Some(node) = collection.get(name) else { return Ok(out) };
     approve::tell_owners(collection, (name, node), (&jid, "none"), turn, &mut out);
     Ok(out)
@@ -93,7 +91,8 @@ pub(crate) fn options(
 ) -> Result<Outcome, StanzaError> {
     let name = node_of(verb)?;
     let jid = optioned(collection, verb, turn)?;
-    let subscription = collection.node(name)?.subscriptions.get(&jid).ok_or_else(not_subscribed)?;
+    let node = collection.node(name)?;
+    let subscription = node.subscription(&jid, turn.now).ok_or_else(not_subscribed)?;
     let options = Element::new("options", ns::PUBSUB)
         .with_attr("node", name)
         .with_attr("jid", jid.as_str())
@@ -111,7 +110,7 @@ pub(crate) fn set_options(
     let name = node_of(verb)?;
     let jid = optioned(collection, verb, turn)?;
     let node = collection.node_mut(name)?;
-    let mut changed = node.subscriptions.get(&jid).ok_or_else(not_subscribed)?.clone();
+    let mut changed = node.subscription(&jid, turn.now).ok_or_else(not_subscribed)?.clone();
     submit(&mut changed, verb, turn)?;
     node.subscriptions.insert(jid.clone(), changed);
     let mut out = Outcome::default();
@@ -137,14 +136,11 @@ fn optioned(collection: &Collection, verb: &Element, turn: &Turn<'_>) -> Result<
     own_jid(verb, turn).map_err(|_| forbidden())
 }
 
-/// The address in a request, which is the asker's own, with or without resource (§6.1.3.1).
+/// The address in a request, which is the asker's own; of which of his resources does not matter, since what one of
+/// them has subscribed another may end (§6.1.3.1, §6.2.3.3).
 fn own_jid(verb: &Element, turn: &Turn<'_>) -> Result<Jid, StanzaError> {
     let jid = verb.attr("jid").and_then(|text| Jid::parse(text).ok());
-    let is_own = |jid: &Jid| match jid.resourcepart() {
-        Some(_) => jid == turn.from,
-        None => jid.as_str() == turn.who.as_str(),
-    };
-    jid.filter(is_own).ok_or_else(invalid_jid)
+    jid.filter(|jid| jid.bare_str() == turn.who.as_str()).ok_or_else(invalid_jid)
 }
 
 /// The `<subscription/>` of an answer (§6.1.2).
@@ -167,7 +163,11 @@ fn form(subscription: &Subscription) -> Element {
         .to_element()
 }
 
-/// §6.3.5, §6.3.6.2; a lease that is over already makes no sense.
+/// What is always so here; anything else cannot be had.
+const FIXED: [(&str, bool); 2] = [("pubsub#digest", false), ("pubsub#include_body", false)];
+
+/// §6.3.5, §6.3.6.2. What is not known here cannot be had, such as a subscription for as long as one is online
+/// (§12.5); a lease that is over already makes no sense.
 fn submit(
     subscription: &mut Subscription,
     wrapper: &Element,
@@ -176,12 +176,20 @@ fn submit(
     let invalid = |_| error(StanzaCondition::BadRequest, "invalid-options");
     let form = Form::submitted(wrapper, ns::PUBSUB_OPTIONS_OF_SUBSCRIPTION)?;
     let form = form.ok_or_else(|| bad_request("no options"))?;
+    for field in form.fields.iter().filter(|field| field.var != "FORM_TYPE") {
+        let fixed = FIXED.iter().find(|(var, _)| *var == field.var);
+        let is_known = ["pubsub#deliver", "pubsub#expire"].contains(&field.var.as_str());
+        let is_so = |(var, value): &(&str, bool)| form.boolean(var) == Ok(Some(*value));
+        if !is_known && !fixed.is_some_and(is_so) {
+            return Err(invalid(bad_request("")).with_text(format!("no {} here", field.var)));
+        }
+    }
     let deliver = form.boolean("pubsub#deliver").map_err(invalid)?;
     subscription.deliver = deliver.unwrap_or(subscription.deliver);
     if let Some(text) = form.text("pubsub#expire").map_err(invalid)? {
         let time = |text| datetime::parse(text).ok().and_then(|time| u64::try_from(time).ok());
         subscription.expire = match text {
-            "" | "presence" => None,
+            "" => None,
             text => Some(
                 time(text).filter(|end| *end > turn.now).ok_or_else(|| invalid(bad_request("")))?,
             ),
@@ -197,10 +205,7 @@ impl Collection {
         let names: Vec<String> = self.iter().filter(has).map(|(name, _)| name.clone()).collect();
         let mut out = Outcome::default();
         for name in names {
-            if let Ok(node) = self.node_mut(&name) {
-                node.subscriptions.remove(jid);
-            }
-            self.write_subscription(&name, jid, &mut out);
+            self.unsubscribe(&name, jid, &mut out);
         }
         out
     }

@@ -5,6 +5,7 @@ mod configuration;
 mod items;
 mod kept;
 mod people;
+mod standing;
 
 use store::{Row, Write};
 use xmpp::forms::{Field, Form, FormKind};
@@ -18,11 +19,14 @@ pub(crate) struct World {
     pub(crate) collection: Collection,
     pub(crate) limits: Limits,
     pub(crate) now: u64,
+    /// Whether `friend.org` sees presence.
+    pub(crate) friends: bool,
     rows: Vec<(store::Key, bytes::Bytes)>,
     count: u64,
 }
 
-struct Town(BareJid);
+/// Who owns all, and whether `friend.org` sees presence.
+struct Town(BareJid, bool);
 
 impl People for Town {
     fn owns_all(&self, who: &BareJid) -> bool {
@@ -30,7 +34,7 @@ impl People for Town {
     }
 
     fn sees_presence(&self, who: &BareJid) -> bool {
-        who.domainpart() == "friend.org"
+        self.1 && who.domainpart() == "friend.org"
     }
 
     fn is_in_group(&self, who: &BareJid, groups: &[String]) -> bool {
@@ -55,7 +59,7 @@ impl World {
             people_of_node: 3,
         };
         let collection = Collection::new(owner.unwrap(), place);
-        Self { collection, limits, now: 1_000_000_000, rows: Vec::new(), count: 0 }
+        Self { collection, limits, now: 1_000_000_000, friends: true, rows: Vec::new(), count: 0 }
     }
 
     /// Somebody asks; `{}` stands for the namespace. The rows are kept.
@@ -100,7 +104,7 @@ impl World {
             Place::Account => self.collection.owner.clone(),
             Place::Service => BareJid::parse("admin@x.org").unwrap(),
         };
-        let (town, count) = (Town(owner), &mut self.count);
+        let (town, count) = (Town(owner, self.friends), &mut self.count);
         let mut fresh = || {
             *count += 1;
             format!("fresh{count}")

@@ -37,7 +37,8 @@ fn preconditions_make_a_node_and_hold_it_to_them() {
     let mut world = World::new(Place::Account);
     assert_eq!(condition(world.ask(ROMEO, "set", &publish_with(&[("colour", "red")]))), unmet);
     let odd = publish_with(&[("access_model", "odd")]);
-    assert_eq!(condition(world.ask(ROMEO, "set", &odd)), "not-acceptable");
+    let unsupported = "not-acceptable unsupported-access-model";
+    assert_eq!(condition(world.ask(ROMEO, "set", &odd)), unsupported);
     assert!(world.collection.is_empty());
 }
 
@@ -86,7 +87,33 @@ fn a_service_offers_no_model_that_needs_a_roster() {
     assert!(form.contains("<value>authorize</value>") && !form.contains("<value>roster</value>"));
     let config = super::form("node_config", &[("access_model", "presence")]);
     let create = format!("<create node='n'/><configure>{config}</configure>");
-    assert_eq!(condition(world.ask(ROMEO, "set", &create)), "not-acceptable");
+    let unsupported = "not-acceptable unsupported-access-model";
+    assert_eq!(condition(world.ask(ROMEO, "set", &create)), unsupported);
+}
+
+// §8.1.3, §6.3.7
+#[test]
+fn what_goes_along_follows_and_names_nothing_itself() {
+    let mut world = World::new(Place::Service);
+    let config = form("node_config", &[]);
+    let options = form("subscribe_options", &[]);
+    for inner in [
+        format!("<configure>{config}</configure><create node='n'/>"),
+        format!("<create node='n'/><configure node='n'>{config}</configure>"),
+    ] {
+        assert_eq!(condition(world.ask(ROMEO, "set", &inner)), "bad-request", "{inner}");
+    }
+    world.ask(ROMEO, "set", "<create node='n'/>").unwrap();
+    let subscribe = "<subscribe node='n' jid='romeo@x.org'/>";
+    for inner in [
+        format!("<options>{options}</options>{subscribe}"),
+        format!("{subscribe}<options node='n'>{options}</options>"),
+        format!("{subscribe}<options jid='romeo@x.org'>{options}</options>"),
+    ] {
+        assert_eq!(condition(world.ask(ROMEO, "set", &inner)), "bad-request", "{inner}");
+    }
+    let inner = format!("{subscribe}<options>{options}</options>");
+    assert_eq!(condition(world.ask(ROMEO, "set", &inner)), "ok");
 }
 
 // §8.1

@@ -125,6 +125,24 @@ fn an_item_is_taken_back_and_who_listens_is_told_if_somebody_wants_it() {
     }
 }
 
+// §12.11
+#[test]
+fn of_several_items_all_are_taken_back_or_none() {
+    let mut world = node(&[("max_items", "max")]);
+    for id in ["a", "b", "c"] {
+        world.publish(ROMEO, "n", id).unwrap();
+    }
+    let retract =
+        |last: &str| format!("<retract node='n'><item id='a'/><item id='{last}'/></retract>");
+    assert_eq!(condition(world.ask(ROMEO, "set", &retract("z"))), "item-not-found");
+    assert_eq!(condition(world.ask(ROMEO, "set", &retract(""))), "bad-request item-required");
+    assert_eq!(all(&mut world), "a b c");
+    let outcome = world.ask(ROMEO, "set", &retract("b")).unwrap();
+    let text = String::from_utf8(outcome.notices[0].stanza.inner().to_vec()).unwrap();
+    assert!(text.contains("<retract id='a'/><retract id='b'/>"), "{text}");
+    assert_eq!(all(&mut world), "c");
+}
+
 #[test]
 fn items_go_when_their_time_is_over() {
     let mut world = node(&[("max_items", "max"), ("item_expire", "60")]);

@@ -31,7 +31,9 @@ fn info(
 ) -> Result<Answer, StanzaError> {
     let people = Known { config: cx.shared, hosts: cx.hosts };
     if let Some(node) = request.payload.attr("node") {
-        return Ok(Answer::Result(service.collection.info(node, &asker(request)?, &people)?));
+        let who = asker(request)?;
+        let now = cx.now.unix_micros;
+        return Ok(Answer::Result(service.collection.info(node, (&who, now), &people)?));
     }
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
     let identity = word("identity")
@@ -49,9 +51,9 @@ fn items(
     cx: &mut Context<'_, Service>,
 ) -> Result<Answer, StanzaError> {
     let people = Known { config: cx.shared, hosts: cx.hosts };
-    let (who, query) = (asker(request)?, &request.payload);
+    let (who, now, query) = (asker(request)?, cx.now.unix_micros, &request.payload);
     Ok(Answer::Result(match query.attr("node") {
-        Some(node) => service.collection.item_names(node, query, (&who, &people))?,
-        None => service.collection.node_names(query, &who, &people)?,
+        Some(node) => service.collection.item_names(node, query, (&who, now, &people))?,
+        None => service.collection.node_names(query, (&who, now), &people)?,
     }))
 }

@@ -153,7 +153,7 @@ fn set_hash(user: &mut User, hash: Option<&str>, cx: &mut Context<'_, User>) {
 }
 
 /// The rows that show the avatar to somebody: data, then metadata; none where there is none, or he may not read it (§7).
-fn rows(user: &User, who: &BareJid) -> Option<[Source; 2]> {
+fn rows(user: &User, who: (&BareJid, u64)) -> Option<[Source; 2]> {
     let Hash(hash) = user.slots.get::<Hash>()?;
     let collection = pep::collection(user)?;
     let people = pep::people(user);
@@ -176,7 +176,7 @@ pub(crate) fn show_in_card(
     cx: &mut Context<'_, User>,
     then: impl FnOnce(&mut User, &mut Context<'_, User>, Option<Element>) + 'static,
 ) {
-    let Some(sources) = rows(user, who) else {
+    let Some(sources) = rows(user, (who, cx.now.unix_micros)) else {
         // Who may not read the avatar sees none that it has replaced.
         let hidden = user.slots.get::<Hash>().is_some() && *who != user.jid;
         let card = if hidden { card.map(|card| without_photo(Some(&card))) } else { card };

@@ -19,9 +19,9 @@ fn info(
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     if let Some(node) = request.payload.attr("node") {
-        let who = asker(user, request);
+        let (who, now) = (asker(user, request), cx.now.unix_micros);
         let nodes = pep::collection(user).filter(|_| user.exists);
-        return match nodes.map(|nodes| nodes.info(node, &who, &pep::people(user))) {
+        return match nodes.map(|nodes| nodes.info(node, (&who, now), &pep::people(user))) {
             Some(Ok(info)) => Ok(Answer::Result(info)),
             Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
@@ -53,13 +53,14 @@ fn asker(user: &User, request: &Request) -> BareJid {
 fn items(
     user: &mut User,
     request: &Request,
-    _: &mut Context<'_, User>,
+    cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     let query = Element::new("query", ns::DISCO_ITEMS);
     let (who, people) = (asker(user, request), pep::people(user));
+    let now = cx.now.unix_micros;
     let nodes = pep::collection(user).filter(|_| user.exists);
     if let Some(node) = request.payload.attr("node") {
-        return match nodes.map(|it| it.item_names(node, &request.payload, (&who, &people))) {
+        return match nodes.map(|it| it.item_names(node, &request.payload, (&who, now, &people))) {
             Some(Ok(names)) => Ok(Answer::Result(names)),
             Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
@@ -69,6 +70,6 @@ fn items(
     let item = |jid: &str| Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid);
     let known = user.sessions.available().filter(|_| may_know(user, request));
     let resources = known.map(|entry| item(entry.jid.as_str()));
-    let nodes = nodes.into_iter().flat_map(|nodes| nodes.readable(&who, &people));
+    let nodes = nodes.into_iter().flat_map(|nodes| nodes.readable((&who, now), &people));
     Ok(Answer::Result(query.with_children(resources).with_children(nodes)))
 }

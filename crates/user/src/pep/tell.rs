@@ -34,28 +34,25 @@ pub(super) fn tell(user: &User, notice: Notice, cx: &mut Context<'_, User>) {
             deliver(user, entry.id.uid, stanza.clone().with_to(entry.jid.clone().into()), cx);
         }
         let contacts = interest::contacts(user, node).map(|jid| Jid::from(jid.clone()));
-        to.extend(contacts.filter(|jid| may_get(user, gate, jid)));
+        to.extend(contacts.filter(|jid| may_get(user, gate, (jid, cx.now.unix_micros))));
     }
     for jid in listeners {
         if jid.bare_str() == user.jid.as_str() {
             tell_own(user, (&stanza, &jid), &told, cx);
             continue;
         }
-        let allowed = match &filtered {
-            Some((_, gate)) => may_get(user, gate, &jid),
-            None => !blocking::is_blocked(user, &jid),
-        };
         // Of whom presence is known, those resources get it that asked for it (§4.3.2 rule 3).
         let by_presence = filtered.is_some() && jid.is_bare() && interest::knows(user, &jid.bare());
-        if allowed && !by_presence && !to.contains(&jid) {
+        if !blocking::is_blocked(user, &jid) && !by_presence && !to.contains(&jid) {
             to.push(jid);
         }
     }
     cx.send_to_all(stanza, to);
 }
 
-fn may_get(user: &User, gate: &Node, jid: &Jid) -> bool {
-    access::read(gate, &jid.bare(), &people(user)).is_ok() && !blocking::is_blocked(user, jid)
+fn may_get(user: &User, gate: &Node, (jid, now): (&Jid, u64)) -> bool {
+    access::read(gate, (&jid.bare(), now), &people(user)).is_ok()
+        && !blocking::is_blocked(user, jid)
 }
 
 /// To a session of the account, or to all of them.
@@ -82,7 +79,7 @@ pub(crate) fn greet(
         .filter_map(|name| {
             let node = collection.get(&name)?;
             let head = last(node, now).filter(|head| head.published > after)?;
-            is_due(user, node, &whom).then_some((name, head.number))
+            is_due(user, node, (&whom, now)).then_some((name, head.number))
         })
         .collect();
     if wanted.is_empty() {
@@ -120,13 +117,13 @@ fn last(node: &Node, now: u64) -> Option<&Head> {
     Some(head).filter(|_| !over)
 }
 
-fn is_due(user: &User, node: &Node, whom: &Whom) -> bool {
+fn is_due(user: &User, node: &Node, (whom, now): (&Whom, u64)) -> bool {
     let by_presence = node.config.send_last == SendLast::OnSubAndPresence;
     node.config.deliver_notifications
         && match whom {
             Whom::Session(_) => by_presence,
-            Whom::Contact(jid) => by_presence && may_get(user, node, &Jid::from(jid.clone())),
-            Whom::Subscriber(jid) => may_get(user, node, jid),
+            Whom::Contact(jid) => by_presence && may_get(user, node, (jid, now)),
+            Whom::Subscriber(jid) => may_get(user, node, (jid, now)),
         }
 }
 
