@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use entity::{Context, Extension, LoadError, Passage, Slot, SlotKind, Verdict};
-use nodes::access;
 use nodes::collection::{Source, keys, payloads};
+use nodes::{Outcome, access};
 use sha1::{Digest, Sha1};
 use store::{Key, Kind, Write, get_all};
-use xmpp::{BareJid, Element, Kind as StanzaKind, PresenceType, ns};
+use xmpp::{BareJid, Element, Kind as StanzaKind, PresenceType, StanzaError, ns};
 
 use crate::User;
 use crate::extensions::store_error;
@@ -210,24 +210,54 @@ fn with_photo(card: Option<Element>, photo: Element) -> Element {
     without_photo(card.as_ref()).with_child(photo)
 }
 
-/// §3.2: the photo of a card that was written is published, unless it is the avatar already.
-pub(crate) fn publish_photo(user: &mut User, card: &Element, cx: &mut Context<'_, User>) {
-    let Some(photo) = card.child("PHOTO", ns::VCARD) else { return };
-    let text = |name| photo.child(name, ns::VCARD).map(Element::text).unwrap_or_default();
-    let data: String = text("BINVAL").split_ascii_whitespace().collect();
-    let Ok(image) = STANDARD.decode(&data) else { return };
-    if image.is_empty() {
-        return;
+/// A photo in a card.
+struct Photo {
+    /// The SHA-1 of the image, in hexadecimal.
+    id: String,
+    ty: String,
+    /// How large the image is.
+    bytes: usize,
+    /// The image in base64.
+    data: String,
+}
+
+impl Photo {
+    fn of(card: &Element) -> Option<Self> {
+        let photo = card.child("PHOTO", ns::VCARD)?;
+        let text = |name| photo.child(name, ns::VCARD).map(Element::text).unwrap_or_default();
+        let data: String = text("BINVAL").split_ascii_whitespace().collect();
+        let image = STANDARD.decode(&data).ok().filter(|image| !image.is_empty())?;
+        let id = Sha1::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(Self { id, ty: text("TYPE"), bytes: image.len(), data })
     }
-    let id: String = Sha1::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
-    if user.slots.get::<Hash>().is_some_and(|Hash(hash)| *hash == id) {
-        return;
+
+    fn is_avatar(&self, user: &User) -> bool {
+        user.slots.get::<Hash>().is_some_and(|Hash(hash)| *hash == self.id)
     }
+}
+
+/// A card was written. Its photo is published, unless it is the avatar already (§3.2). One that the card had before and
+/// has no more is the avatar no more. What was published otherwise stays: there are clients that write cards and know
+/// of no photos.
+pub(crate) fn follow_card(
+    user: &mut User,
+    (before, card): (Option<&Element>, &Element),
+    cx: &mut Context<'_, User>,
+) {
+    match (Photo::of(card), before.and_then(Photo::of)) {
+        (Some(photo), _) if !photo.is_avatar(user) => publish_photo(user, photo, cx),
+        (None, Some(before)) if before.is_avatar(user) => take_back(user, cx),
+        _ => {}
+    }
+}
+
+fn publish_photo(user: &mut User, photo: Photo, cx: &mut Context<'_, User>) {
+    let Photo { id, ty, bytes, data } = photo;
     let data = Element::new("data", ns::AVATAR_DATA).with_text(data);
     let info = Element::new("info", ns::AVATAR_METADATA)
-        .with_attr("bytes", image.len().to_string())
+        .with_attr("bytes", bytes.to_string())
         .with_attr("id", &id)
-        .with_attr("type", text("TYPE"));
+        .with_attr("type", ty);
     let metadata = Element::new("metadata", ns::AVATAR_METADATA).with_child(info);
     let from = user.jid.clone().into();
     let outcome = pep::act(user, &from, cx, |collection, turn| {
@@ -239,9 +269,28 @@ pub(crate) fn publish_photo(user: &mut User, card: &Element, cx: &mut Context<'_
         both.held.extend(second.held);
         Ok(both)
     });
+    hold(user, (outcome, Some(&id)), cx);
+}
+
+/// Says that there is no avatar (XEP-0084 §3.5).
+fn take_back(user: &mut User, cx: &mut Context<'_, User>) {
+    let from = user.jid.clone().into();
+    let outcome = pep::act(user, &from, cx, |collection, turn| {
+        let none = Element::new("metadata", ns::AVATAR_METADATA);
+        pep::publish(collection, (ns::AVATAR_METADATA, "none", none), PUBLIC, turn)
+    });
+    hold(user, (outcome, None), cx);
+}
+
+/// What a card says holds from now on, if it could be published.
+fn hold(
+    user: &mut User,
+    (outcome, hash): (Result<Outcome, StanzaError>, Option<&str>),
+    cx: &mut Context<'_, User>,
+) {
     match outcome {
         Ok(outcome) => {
-            set_hash(user, Some(&id), cx);
+            set_hash(user, hash, cx);
             pep::finish(user, (outcome, None), cx);
         }
         Err(error) => tracing::debug!(?error, "the photo of a card is not published"),

@@ -61,23 +61,37 @@ fn set(
     request: &Request,
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
-    let bytes = request.payload.to_bytes();
-    if bytes.len() > cx.shared.accounts.vcard_bytes {
+    if request.payload.to_bytes().len() > cx.shared.accounts.vcard_bytes {
         let error = StanzaError::from(StanzaCondition::PolicyViolation);
         return Err(error.with_text("the card is too large"));
     }
-    let write = match request.payload.children().next() {
-        Some(_) => Write::Put(key(user), bytes.into()),
+    let (key, request) = (key(user), again(request));
+    cx.read(
+        move |store, fence| store.get(fence, key),
+        move |user, cx, before| match before {
+            Ok(before) => {
+                let before = before.and_then(|it| Element::parse(&it).ok());
+                replace(user, (request, before), cx);
+            }
+            Err(error) => reply(user, &request, Err(store_error(&error)), cx),
+        },
+    );
+    Ok(Answer::Later)
+}
+
+/// In place of the card before, if there was one.
+fn replace(user: &User, (request, before): (Request, Option<Element>), cx: &mut Context<'_, User>) {
+    let card = &request.payload;
+    let write = match card.children().next() {
+        Some(_) => Write::Put(key(user), card.to_bytes().into()),
         None => Write::Delete(key(user)),
     };
-    let request = again(request);
     cx.commit_then(vec![write], move |user, cx, result| {
         if result.is_ok() {
-            avatar::publish_photo(user, &request.payload, cx);
+            avatar::follow_card(user, (before.as_ref(), &request.payload), cx);
         }
         reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
     });
-    Ok(Answer::Later)
 }
 
 fn key(user: &User) -> Key {
