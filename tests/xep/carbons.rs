@@ -18,6 +18,24 @@ fn a_message_to_the_phone_is_copied_to_the_laptop() {
     ");
 }
 
+// XEP-0280 §7
+#[test]
+fn what_is_refused_nobody_gets_a_copy_of() {
+    play("
+        romeo/laptop  connects
+        juliet/garden connects
+        romeo/laptop  sends    <iq type='set' id='c1'><enable xmlns='urn:xmpp:carbons:2'/></iq>
+        romeo/laptop  receives <iq type='result' id='c1'/>
+        juliet/garden sends    <message to='{romeo/phone}' id='m1'><body>hi</body></message>
+        juliet/garden receives <message from='{romeo/phone}' type='error' id='m1'>{error cancel service-unavailable}…</message>
+        romeo/laptop  sends    <presence><priority>-1</priority></presence>
+        romeo/laptop  receives <presence from='{romeo/laptop}'>…</presence>
+        juliet/garden sends    <message to='{romeo}' type='chat' id='m2'><body>hi</body><no-store xmlns='urn:xmpp:hints'/></message>
+        juliet/garden receives <message from='{romeo}' type='error' id='m2'>{error cancel service-unavailable}…</message>
+        everyone      is quiet
+    ");
+}
+
 // XEP-0280 §8, XEP-0313 §3.5
 #[test]
 fn what_the_phone_sends_the_laptop_sees_with_the_archives_id() {

@@ -46,6 +46,28 @@ fn a_service_is_told_of_messages_while_its_client_is_away_and_only_then() {
     ", told(1), told(2)));
 }
 
+// XEP-0357 §7
+#[test]
+fn a_service_is_not_told_of_what_is_refused() {
+    play(&format!("
+        app/server    connects
+        app/server    sends    <presence to='{{romeo}}'/>
+        juliet/garden connects
+        romeo/phone   connects
+        romeo/phone   sends    <iq type='set' id='e1'><enable xmlns='{NS}' jid='{{app/server}}' node='n1'>{SECRET}</enable></iq>
+        romeo/phone   receives <iq type='result' id='e1'/>
+        romeo/phone   sends    <presence to='{{juliet/garden}}'/>
+        juliet/garden receives <presence from='{{romeo/phone}}' type='{{none}}'/>
+        romeo/phone   leaves
+        juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
+        juliet/garden sends    <message to='{{romeo/phone}}' id='m1'><body>away</body></message>
+        juliet/garden receives <message type='error' id='m1'>{{error cancel service-unavailable}}…</message>
+        juliet/garden sends    <message to='{{romeo}}' type='chat'><body>away</body></message>
+        {}
+        everyone      is quiet
+    ", told(1)));
+}
+
 // XEP-0357 §7, XEP-0198 §5
 #[test]
 fn a_service_is_told_of_what_a_client_was_given_and_has_not_acknowledged_when_it_is_cut_off() {

@@ -45,6 +45,16 @@ pub fn recipients(user: &User, stanza: &Stanza) -> SmallVec<[u64; 4]> {
     }
 }
 
+/// Whether a message will come back to its sender, so that nobody else may hear of it.
+pub(crate) fn is_refused(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> bool {
+    let Kind::Message(ty) = stanza.kind() else { return false };
+    match fate(user, ty, stanza) {
+        Fate::Refuse => true,
+        Fate::Store => !offline::has_room(user, stanza, cx),
+        Fate::ToOne | Fate::ToAll | Fate::Ignore => false,
+    }
+}
+
 /// The sessions that take what is sent to the account.
 pub(crate) fn takers(user: &User) -> impl Iterator<Item = &SessionEntry> {
     user.sessions.available().filter(|entry| entry.priority >= 0)
@@ -71,21 +81,18 @@ fn message(
 ) {
     match fate(user, ty, &stanza) {
         Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
-        Fate::Store if may_keep_for_later(&stanza) && !user.gone => {
+        Fate::Store => {
             let entry = offline::Entry { stanza, writes, taken: false };
             match cx.row() {
                 Some(id) => offline::store_unless_stored(user, id, entry, cx),
                 None => offline::store(user, entry, cx),
             }
         }
-        Fate::Store if offline::is_fleeting(&stanza) => {
+        Fate::Refuse => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
+        Fate::Ignore => {
             nobody_there(cx);
             stages::keep(writes, cx);
         }
-        Fate::Store | Fate::Refuse => {
-            cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
-        }
-        Fate::Ignore => nobody_there(cx),
     }
 }
 
@@ -116,7 +123,12 @@ fn fate(user: &User, ty: MessageType, stanza: &Stanza) -> Fate {
         (false, Some(_)) => Target::Resource,
         (false, None) => Target::Nobody,
     };
-    rules::fate(ty, target, takers(user).next().is_some())
+    match rules::fate(ty, target, takers(user).next().is_some()) {
+        Fate::Store if may_keep_for_later(stanza) && !user.gone => Fate::Store,
+        Fate::Store if offline::is_fleeting(stanza) => Fate::Ignore,
+        Fate::Store => Fate::Refuse,
+        fate => fate,
+    }
 }
 
 fn addressed<'a>(user: &'a User, stanza: &Stanza) -> Option<&'a SessionEntry> {

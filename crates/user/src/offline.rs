@@ -134,6 +134,12 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
     });
 }
 
+/// Whether there is room for a message that no session has taken.
+pub(crate) fn has_room(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> bool {
+    let size = kept::write(&late(user, stanza, cx)).len();
+    !user.offline.meter.is_full_for(size, 1, &cx.shared.accounts)
+}
+
 /// Rows that are looked through for a message that a former owner may have stored.
 const LOOKED_AT: usize = 256;
 

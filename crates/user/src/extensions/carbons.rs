@@ -72,10 +72,12 @@ fn disable(
     Ok(Answer::Done)
 }
 
-/// §7: whoever wants copies and does not receive the message itself gets one.
+/// §7: whoever wants copies and does not receive the message itself gets one; of what is refused nobody.
 fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
     strip(passage);
-    if !hints::may_copy(&passage.stanza, Way::Received) || !is_wanted(user) {
+    let stanza = &passage.stanza;
+    let is_copied = hints::may_copy(stanza, Way::Received) && is_wanted(user);
+    if !is_copied || delivery::is_refused(user, stanza, cx) {
         return Verdict::Pass;
     }
     let receiving = delivery::recipients(user, &passage.stanza);

@@ -15,8 +15,8 @@ use xmpp::{
     StanzaCondition, StanzaError, ns,
 };
 
-use crate::User;
 use crate::extensions::{again, reply, store_error};
+use crate::{User, inbound as delivery};
 
 /// Push notifications.
 pub const EXTENSION: Extension<User> = Extension {
@@ -229,7 +229,8 @@ fn keep(
 
 /// Tells the services of clients that have no connection that there is a message (§7).
 fn notify(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
-    if user.slots.get::<Services>().is_none_or(|it| it.list.is_empty()) {
+    let has_none = user.slots.get::<Services>().is_none_or(|it| it.list.is_empty());
+    if has_none || delivery::is_refused(user, &passage.stanza, cx) {
         return Verdict::Pass;
     }
     let attached = user.sessions.iter().filter(|entry| entry.attached);
