@@ -22,6 +22,30 @@ fn a_blocked_contact_gets_an_error_and_a_cleared_list_lets_it_in_again() {
     ");
 }
 
+// XEP-0191 §3.3
+#[test]
+fn what_a_contact_had_written_before_it_was_blocked_does_not_come_any_more() {
+    play("
+        juliet/garden  connects
+        mercutio/phone connects
+        juliet/garden  sends    <message to='{romeo}' type='chat' id='m1'><body>hi</body></message>
+        mercutio/phone sends    <message to='{romeo}' type='chat' id='m2'><body>hi</body></message>
+        juliet/garden  sends    <message to='{romeo}' type='chat' id='m3'><body>hi</body></message>
+        juliet/garden  is quiet
+        mercutio/phone is quiet
+        romeo/phone    logs in
+        romeo/phone    binds
+        romeo/phone    sends    <iq type='set' id='b1'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>
+        romeo/phone    receives <iq type='result' id='b1'/>
+        romeo/phone    sends    <presence/>
+        romeo/phone    receives <presence from='{romeo/phone}'/>
+        romeo/phone    receives <message id='m2'>…</message>
+        romeo/phone    sends    <iq type='set' id='b2'><unblock xmlns='urn:xmpp:blocking'/></iq>
+        romeo/phone    receives <iq type='result' id='b2'/>
+        everyone       is quiet
+    ");
+}
+
 // XEP-0191 §3.2
 #[test]
 fn who_blocks_a_contact_cannot_write_to_it() {

@@ -26,8 +26,8 @@ use xmpp::{
     stanza_id,
 };
 
-use crate::extensions::deliver as hand_to;
 use crate::extensions::hints::may_keep_for_later;
+use crate::extensions::{blocking, deliver as hand_to};
 use crate::{User, inbound, stages};
 use drain::Drain;
 use meter::Meter;
@@ -177,6 +177,9 @@ pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<
             Kind::Iq(ty) if ty.is_request() && !is_own(user, &stanza) => {
                 cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
             }
+            Kind::Message(_) if is_from_blocked(user, &stanza) => {
+                cx.shared.figures.drops.of("blocked").add_one();
+            }
             Kind::Message(_) if user.exists && may_keep_for_later(&stanza) => {
                 deliver_again(user, stanza, cx);
             }
@@ -184,6 +187,11 @@ pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<
             Kind::Iq(_) | Kind::Presence(_) => {}
         }
     }
+}
+
+/// Whether it is of somebody who was blocked after he had sent it (XEP-0191 §3.3).
+fn is_from_blocked(user: &User, stanza: &Stanza) -> bool {
+    stanza.head().from.as_ref().is_some_and(|from| blocking::is_blocked(user, from))
 }
 
 fn is_own(user: &User, stanza: &Stanza) -> bool {

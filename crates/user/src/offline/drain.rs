@@ -11,7 +11,7 @@ use proto::{Body, Route};
 use store::{Kind, Row, Write};
 use xmpp::{Stanza, kept};
 
-use super::{Offline, key};
+use super::{Offline, is_from_blocked, key};
 use crate::extensions::hints::may_keep_for_later;
 use crate::{User, inbound};
 
@@ -165,7 +165,9 @@ fn hand_on(
     (rows, asked): (Vec<Row>, usize),
     cx: &mut Context<'_, User>,
 ) {
+    let mut all = rows.len() < asked;
     let in_flight = user.offline.in_flight;
+    let rows: Vec<Read> = rows.iter().filter_map(|row| read(user, row)).collect();
     let route = user.sessions.get(session).map(|entry| Route::Session(entry.id.clone()));
     let (Some(drain), Some(route)) = (of_session(&mut user.offline, session), route) else {
         return;
@@ -173,22 +175,24 @@ fn hand_on(
     drain.reading = false;
     let missed = std::mem::take(&mut drain.missed);
     let mut bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
-    let (mut all, mut unreadable) = (rows.len() < asked, Vec::new());
-    for row in rows {
-        let Some(id) = row.item[..].try_into().ok().map(u64::from_be_bytes) else { continue };
-        if bytes > 0 && bytes + row.value.len() > WINDOW_BYTES {
+    let mut dropped = Vec::new();
+    for Read { id, size, stanza } in rows {
+        if bytes > 0 && bytes + size > WINDOW_BYTES {
             all = false;
             break;
         }
         drain.after = Some(id);
-        let Some(stanza) = kept::read(&row.value) else {
-            unreadable.push((id, row.value.len()));
-            continue;
-        };
-        bytes += row.value.len();
-        drain.under_way.push_back((id, row.value.len()));
-        let word = UserWord::Stored { mark: id, stanza };
-        cx.tell(route.clone(), Body::User(word));
+        match stanza {
+            Ok(stanza) => {
+                bytes += size;
+                drain.under_way.push_back((id, size));
+                cx.tell(route.clone(), Body::User(UserWord::Stored { mark: id, stanza }));
+            }
+            Err(why) => {
+                cx.shared.figures.drops.of(why).add_one();
+                dropped.push((id, size));
+            }
+        }
     }
     // With a write under way its answer reads on.
     drain.caught_up = all && in_flight == 0 && !missed;
@@ -197,18 +201,36 @@ fn hand_on(
         user.offline.drain = None;
     }
     has_changed(user, session);
-    drop_unreadable(user, &unreadable, cx);
+    drop_rows(user, &dropped, cx);
     if !waits || missed {
         go_on(user, cx);
     }
 }
 
-fn drop_unreadable(user: &mut User, rows: &[(u64, usize)], cx: &mut Context<'_, User>) {
+/// A stored message; or why it is dropped, as it is counted.
+struct Read {
+    id: u64,
+    size: usize,
+    stanza: Result<Stanza, &'static str>,
+}
+
+fn read(user: &User, row: &Row) -> Option<Read> {
+    let id = row.item[..].try_into().ok().map(u64::from_be_bytes)?;
+    let stanza = match kept::read(&row.value) {
+        Some(stanza) if is_from_blocked(user, &stanza) => Err("blocked"),
+        Some(stanza) => Ok(stanza),
+        None => {
+            tracing::error!(jid = %user.jid, "a stored message is unreadable");
+            Err("unreadable")
+        }
+    };
+    Some(Read { id, size: row.value.len(), stanza })
+}
+
+fn drop_rows(user: &mut User, rows: &[(u64, usize)], cx: &mut Context<'_, User>) {
     if rows.is_empty() {
         return;
     }
-    tracing::error!(jid = %user.jid, "{} stored messages are unreadable", rows.len());
-    cx.shared.figures.drops.of("unreadable").add(rows.len() as u64);
     let ids: Vec<u64> = rows.iter().map(|(id, _)| *id).collect();
     remove(user, &ids, rows.iter().map(|(_, size)| size).sum(), cx);
 }
