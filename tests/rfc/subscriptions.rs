@@ -2,7 +2,8 @@
 
 use crate::stage::play;
 
-/// Romeo has asked for Juliet's presence and she has agreed; both have asked for their rosters.
+/// Romeo has asked for Juliet's presence and she has agreed; both have asked for their rosters. He hears of the approval
+/// before he sees who is there (§3.1.5).
 const ROMEO_SEES_JULIET: &str = "
     romeo/phone   connects
     juliet/garden connects
@@ -15,9 +16,9 @@ const ROMEO_SEES_JULIET: &str = "
     juliet/garden receives <presence from='{romeo}' to='{juliet}' type='subscribe' id='s1'/>
     juliet/garden sends    <presence to='{romeo}' type='subscribed' id='s2'/>
     juliet/garden receives <iq type='set'><query xmlns='jabber:iq:roster'><item jid='{romeo}' subscription='from' ask='{none}'/></query></iq>
-    romeo/phone   hears    <presence from='{juliet}' to='{romeo}' type='subscribed' id='s2'/>
-                           <iq type='set'><query xmlns='jabber:iq:roster'><item jid='{juliet}' subscription='to' ask='{none}'/></query></iq>
-                           <presence from='{juliet/garden}'/>
+    romeo/phone   receives <presence from='{juliet}' to='{romeo}' type='subscribed' id='s2'/>
+    romeo/phone   receives <iq type='set'><query xmlns='jabber:iq:roster'><item jid='{juliet}' subscription='to' ask='{none}'/></query></iq>
+    romeo/phone   receives <presence from='{juliet/garden}'/>
     everyone      is quiet
 ";
 

@@ -72,16 +72,23 @@ pub fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
         _ if !user.exists => {}
         (_, Some(word)) => subscribed(user, (stanza, from.bare()), word, cx),
         (PresenceType::Error, _) => error(user, &stanza, &from, cx),
-        (PresenceType::Unavailable, _) => {
-            directed::forget(user, &stanza, &from);
-            pass(user, &stanza, cx);
-            privilege::show_contact(&stanza, cx);
-        }
         _ => {
-            pass(user, &stanza, cx);
-            privilege::show_contact(&stanza, cx);
+            if let Some(stanza) = user.roster.hold(&from.bare(), stanza) {
+                of_contact(user, stanza, cx);
+            }
         }
     }
+}
+
+/// Somebody is there, or not any more.
+pub(crate) fn of_contact(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    if stanza.kind() == Kind::Presence(PresenceType::Unavailable)
+        && let Some(from) = stanza.head().from.clone()
+    {
+        directed::forget(user, &stanza, &from);
+    }
+    pass(user, &stanza, cx);
+    privilege::show_contact(&stanza, cx);
 }
 
 /// Presence goes to every available resource, or to the one resource that it names, available or not; to a

@@ -4,12 +4,14 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `behind` | presence that waits until an edit is kept |
 //! | `iq` | roster get and roster set |
 //! | `outbox` | words of subscription until contacts have them |
 //! | `portable` | in files of XEP-0227 |
 //! | `push` | items as clients see them, pushes to interested resources |
 //! | `row` | items, requests and the version as rows of the store |
 
+mod behind;
 mod iq;
 pub(crate) mod outbox;
 mod portable;
@@ -25,10 +27,11 @@ use proto::Now;
 use store::{Key, Kind, Row, Write};
 use xmpp::{BareJid, Stanza, StanzaError};
 
-use crate::User;
 use crate::extensions::store_error;
 use crate::subscription::{Standing, State};
+use crate::{User, presence};
 
+use behind::Behind;
 pub(crate) use iq::check_room;
 pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 use outbox::Outbox;
@@ -51,6 +54,7 @@ pub struct Roster {
     removed: u64,
     /// What was kept of contacts before an edit that was refused while a later one is on its way.
     refused: BTreeMap<BareJid, (Option<Item>, Option<Stanza>)>,
+    behind: Behind,
     /// What was said to contacts and is not known to be kept by them.
     pub(crate) outbox: Outbox,
 }
@@ -179,6 +183,11 @@ impl Roster {
     /// The requests that wait for an answer (RFC 6121 §3.1.3), as they came, without `to`.
     pub fn requests(&self) -> impl Iterator<Item = (&BareJid, &Stanza)> {
         self.requests.iter()
+    }
+
+    /// Presence of a contact, unless it must wait until an edit is kept.
+    pub(crate) fn hold(&mut self, contact: &BareJid, presence: Stanza) -> Option<Stanza> {
+        self.behind.hold(contact, presence)
     }
 
     /// How the account and a contact stand to each other.
@@ -340,14 +349,21 @@ pub(crate) fn keep(
         return then(user, Ok(push), cx);
     }
     undo.left = user.roster.marks(&undo.contact);
-    cx.commit_then(writes, move |user, cx, kept| match kept {
-        Ok(()) => {
-            user.roster.refused.remove(&undo.contact);
-            then(user, Ok(push), cx);
+    user.roster.behind.begin(&undo.contact);
+    cx.commit_then(writes, move |user, cx, kept| {
+        let contact = undo.contact.clone();
+        match kept {
+            Ok(()) => {
+                user.roster.refused.remove(&contact);
+                then(user, Ok(push), cx);
+            }
+            Err(error) => {
+                user.roster.undo(undo);
+                then(user, Err(store_error(&error)), cx);
+            }
         }
-        Err(error) => {
-            user.roster.undo(undo);
-            then(user, Err(store_error(&error)), cx);
+        for presence in user.roster.behind.end(&contact) {
+            presence::of_contact(user, presence, cx);
         }
     });
 }
