@@ -145,3 +145,59 @@ fn an_account_says_that_it_is_a_pubsub_service() {
         romeo/phone  receives <iq type='result' from='{romeo}' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/><identity category='pubsub' type='pep'/>…</query></iq>
     ");
 }
+
+const SUBSCRIBED: &str = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><subscription node='urn:x:n' jid='{juliet}' subscription='subscribed'/></pubsub>";
+
+// XEP-0163 §7.1
+#[test]
+fn who_may_not_see_presence_any_more_is_not_subscribed_any_more() {
+    play(&format!("
+        romeo/phone   connects
+        juliet/garden connects
+        juliet/garden sends    <presence to='{{romeo}}' type='subscribe'/>
+        romeo/phone   receives <presence from='{{juliet}}' type='subscribe'/>
+        romeo/phone   sends    <presence to='{{juliet}}' type='subscribed'/>
+        juliet/garden receives <presence from='{{romeo/phone}}'/>
+        romeo/phone   sends    <iq type='set' id='c1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><create node='urn:x:n'/></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='c1'/>
+        juliet/garden sends    <iq type='set' to='{{romeo}}' id='s1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><subscribe node='urn:x:n' jid='{{juliet}}'/></pubsub></iq>
+        juliet/garden receives <iq type='result' from='{{romeo}}' id='s1'>{SUBSCRIBED}</iq>
+        romeo/phone   sends    <presence to='{{juliet}}' type='unsubscribed'/>
+        juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
+        juliet/garden receives <message from='{{romeo}}'><event xmlns='http://jabber.org/protocol/pubsub#event'><subscription node='urn:x:n' jid='{{juliet}}' subscription='none'/></event></message>
+        romeo/phone   sends    <iq type='get' id='l1'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><subscriptions node='urn:x:n'/></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='l1'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><subscriptions node='urn:x:n'/></pubsub></iq>
+        everyone      is quiet
+    "));
+}
+
+// XEP-0163 §4.3.4: she shares her presence before she may see his.
+#[test]
+fn a_new_subscriber_whose_client_is_known_gets_the_last_item() {
+    let info = "<query xmlns='http://jabber.org/protocol/disco#info' node='urn:client#XxNOH3zyqigLFHtwhx/IdRKQZeE='><identity category='client' type='pc' name='Late'/>
+                           <feature var='urn:x:tune+notify'/><feature var='http://jabber.org/protocol/disco#info'/></query>";
+    play(&format!("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'>Lute</tune></item></publish></pubsub></iq>
+        romeo/phone   receives <iq type='result' id='p1'>…</iq>
+        romeo/phone   sends    <presence to='{{juliet}}' type='subscribe'/>
+        juliet/garden receives <presence from='{{romeo}}' type='subscribe'/>
+        juliet/garden sends    <presence to='{{romeo}}' type='subscribed'/>
+        romeo/phone   receives <presence from='{{juliet/garden}}'/>
+        juliet/garden sends    <presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:client' ver='XxNOH3zyqigLFHtwhx/IdRKQZeE='/></presence>
+        romeo/phone   receives <presence from='{{juliet/garden}}'>…</presence>
+        juliet/garden hears    <iq type='get' from='{{juliet}}' id='{{$own}}'><query xmlns='http://jabber.org/protocol/disco#info' node='urn:client#XxNOH3zyqigLFHtwhx/IdRKQZeE='/></iq>
+                               <presence from='{{juliet/garden}}'>…</presence>
+                               <iq type='get' from='{{romeo}}' id='{{$his}}'><query xmlns='http://jabber.org/protocol/disco#info' node='urn:client#XxNOH3zyqigLFHtwhx/IdRKQZeE='/></iq>
+        juliet/garden sends    <iq type='result' to='{{romeo}}' id='{{$his}}'>{info}</iq>
+        juliet/garden sends    <iq type='result' to='{{juliet}}' id='{{$own}}'>{info}</iq>
+        everyone      is quiet
+        juliet/garden sends    <presence to='{{romeo}}' type='subscribe'/>
+        romeo/phone   receives <presence from='{{juliet}}' type='subscribe'/>
+        romeo/phone   sends    <presence to='{{juliet}}' type='subscribed'/>
+        juliet/garden hears    <presence from='{{romeo/phone}}'/>
+                               <message from='{{romeo}}' to='{{juliet/garden}}'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'>Lute</tune></item></items></event><delay xmlns='urn:xmpp:delay'/></message>
+        everyone      is quiet
+    "));
+}

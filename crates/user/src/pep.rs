@@ -121,6 +121,28 @@ pub(crate) fn answer(
     Ok(Answer::Later)
 }
 
+/// A contact stands otherwise in the roster: what he may not read any more he is not subscribed to any more (XEP-0163
+/// §7.1), and who may read more is shown it.
+pub(crate) fn stands_otherwise(
+    user: &mut User,
+    contact: &BareJid,
+    was_subscriber: bool,
+    cx: &mut Context<'_, User>,
+) {
+    if collection(user).is_none() {
+        return;
+    }
+    let from = user.jid.clone().into();
+    let outcome =
+        act(user, &from, cx, |collection, turn| Ok(collection.stands_otherwise(contact, turn)));
+    if let Ok(outcome) = outcome {
+        finish(user, (outcome, None), cx);
+    }
+    if !was_subscriber && user.roster.is_subscriber(contact) {
+        interest::greet_subscriber(user, contact, cx);
+    }
+}
+
 fn sender(user: &User, request: &Request) -> Jid {
     let from = request.stanza.head().from.clone();
     from.unwrap_or_else(|| user.jid.clone().into())

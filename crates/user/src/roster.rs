@@ -29,7 +29,7 @@ use xmpp::{BareJid, Stanza, StanzaError};
 
 use crate::extensions::store_error;
 use crate::subscription::{Standing, State};
-use crate::{User, presence};
+use crate::{User, pep, presence};
 
 use behind::Behind;
 pub(crate) use iq::check_room;
@@ -356,6 +356,8 @@ pub(crate) fn keep(
             Ok(()) => {
                 user.roster.refused.remove(&contact);
                 then(user, Ok(push), cx);
+                let was_subscriber = undo.item.as_ref().is_some_and(Item::from_subscribed);
+                pep::stands_otherwise(user, &contact, was_subscriber, cx);
             }
             Err(error) => {
                 user.roster.undo(undo);

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use entity::{Context, Slot};
+use nodes::config::AccessModel;
 use xmpp::disco::Info;
 use xmpp::{BareJid, Element, FullJid, Head, IqType, Jid, Kind, PresenceType, Stanza, ns};
 
 use super::caps::{Caps, Nodes, wanted};
-use super::{Whom, greet};
+use super::{Whom, collection, greet};
 use crate::User;
 use crate::extensions::deliver;
 use crate::sessions::SessionEntry;
@@ -148,6 +149,22 @@ fn note_contact(
                 cx.send(question);
             }
         }
+    }
+}
+
+/// A contact sees the account's presence from now on: its resources that are known already get the last items that
+/// they were not to see before (XEP-0163 §4.3.4).
+pub(super) fn greet_subscriber(user: &User, contact: &BareJid, cx: &mut Context<'_, User>) {
+    let is_new = |name: &String| {
+        let node = collection(user).and_then(|nodes| nodes.get(name));
+        node.is_some_and(|it| {
+            matches!(it.config.access, AccessModel::Presence | AccessModel::Roster)
+        })
+    };
+    let table = user.slots.get::<Interests>().into_iter().flat_map(|it| &it.contacts);
+    for (jid, wants) in table.filter(|(jid, _)| jid.bare_str() == contact.as_str()) {
+        let names = wants.new_ones(None).into_iter().filter(is_new).collect();
+        greet(user, Whom::Contact(jid.clone()), (names, 0), cx);
     }
 }
 
