@@ -45,7 +45,7 @@ fn a_wrong_password_is_a_failure_of_the_profile() {
     ));
 }
 
-// XEP-0388 §2.6.1, XEP-0198 §5
+// XEP-0388 §2.6.1, XEP-0198 §5, §9.2: the stream goes on at once, without features
 #[test]
 fn a_lost_session_goes_on_with_the_log_in() {
     let resume = authenticate(&format!("<resume {SM} previd='{{$id}}' h='0'/>"));
@@ -63,8 +63,24 @@ fn a_lost_session_goes_on_with_the_log_in() {
         romeo/phone   sends    {resume}
         romeo/phone   receives <success {SASL2}><authorization-identifier>{{$jid}}</authorization-identifier>
                                  <resumed {SM} previd='{{$id}}' h='0'/></success>
-        romeo/phone   receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
         romeo/phone   receives <message id='m1'><body>1</body>…</message>
         "
+    ));
+}
+
+// XEP-0198 §9.2.1
+#[test]
+fn a_resumption_that_cannot_be_understood_is_told_with_the_new_session() {
+    let more = format!("<resume {SM} previd='p'/><bind xmlns='urn:xmpp:bind:0'/>");
+    play(&format!(
+        "
+        romeo/phone opens a stream
+        romeo/phone finds    <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        romeo/phone sends    {}
+        romeo/phone receives <success {SASL2}><authorization-identifier>{{$jid}}</authorization-identifier>
+                               <failed {SM}><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed><bound xmlns='urn:xmpp:bind:0'>…</bound></success>
+        romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'>…</features>
+        ",
+        authenticate(&more)
     ));
 }

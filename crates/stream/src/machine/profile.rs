@@ -287,16 +287,16 @@ impl Machine {
         self.refuse(condition, effects);
     }
 
-    /// Says what came of it all, and what is offered now (§2.6.1).
+    /// Says what came of it all, and what is offered now (§2.6.1); a session that goes on here is there at once, and
+    /// nothing is offered (XEP-0198 §9.2).
     fn tell_success(&mut self, effects: &mut Vec<Effect>) {
         let (Some(wish), Some(account)) = (self.wish.take(), &self.account) else { return };
         let Wish { bind, success, jid, bound, .. } = *wish;
         let who = jid.as_ref().map_or(account.as_str(), |jid| jid.as_str()).to_owned();
         let who = Element::new("authorization-identifier", SASL2).with_text(who);
-        // Who sees stream management offered once more tries to resume once more.
-        let is_on =
-            |it: &Element| it.is("resumed", ns::SM) || it.child("enabled", ns::SM).is_some();
-        let counts = success.iter().chain(&bound).any(is_on);
+        let is_resumed = success.iter().any(|it| it.is("resumed", ns::SM));
+        // Who sees stream management offered once more tries to resume.
+        let counts = bound.as_ref().is_some_and(|bound| bound.child("enabled", ns::SM).is_some());
         let success = Element::new("success", SASL2)
             .with_children(success)
             .with_child(who)
@@ -309,7 +309,9 @@ impl Machine {
             Some(_) => self.config.features.after_binding(&[ns::BIND, ns::SESSION]),
             None => self.config.features.after_login(),
         };
-        self.write(self.config.framing.features(&features), effects);
+        if !is_resumed {
+            self.write(self.config.framing.features(&features), effects);
+        }
         self.phase = if jid.is_some() { Phase::Open } else { Phase::Binding };
         effects.extend(bind.and_then(|bind| bind.state).map(Effect::Nonza));
         self.release_held(effects);
@@ -323,16 +325,20 @@ impl Wish {
     }
 
     fn read(element: &Element) -> Self {
-        let resume = element.children().find_map(|child| match sm::Request::parse(child) {
-            Ok(sm::Request::Resume { previd, h }) => Some((previd, h)),
-            _ => None,
-        });
+        let resume = element.child("resume", ns::SM).map(sm::Request::parse);
+        let (resume, failed) = match resume {
+            Some(Ok(sm::Request::Resume { previd, h })) => (Some((previd, h)), None),
+            // What cannot be understood has failed (XEP-0198 §9.2.1).
+            Some(_) => (None, Some(sm::failed(StanzaCondition::BadRequest, None))),
+            None => (None, None),
+        };
         let device = element.child("user-agent", SASL2).and_then(|agent| agent.attr("id"));
         let bind = element.child("bind", BIND2).map(|bind| Bind::read(bind, device));
         let upgrades = element.children().filter(|child| child.is("upgrade", UPGRADE));
         let upgrades = upgrades.take(UPGRADES_MOST).map(Element::text).collect();
         let tokens = Tokens::read(element, device);
-        Self { resume, bind, tokens, upgrades, ..Self::default() }
+        let success = failed.into_iter().collect();
+        Self { resume, bind, tokens, upgrades, success, ..Self::default() }
     }
 }
 

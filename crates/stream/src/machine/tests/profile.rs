@@ -103,7 +103,8 @@ fn a_session_goes_on_with_the_answer_and_nothing_else_is_bound() {
     stage.machine.resumed(&jid(), resumed, &mut stage.effects);
     let resumed = "<resumed xmlns='urn:xmpp:sm:3' previd='p' h='9'/>";
     let told = success("juliet@example.org/balcony", resumed, "");
-    assert_eq!(stage.shown(), format!("{told}{NOTHING_MORE}[presence]"));
+    // XEP-0198 §9.2: no features then.
+    assert_eq!(stage.shown(), format!("{told}[presence]"));
 
     let mut stage = known(wish);
     stage.shown();
@@ -116,6 +117,20 @@ fn a_session_goes_on_with_the_answer_and_nothing_else_is_bound() {
     let bound = "<bound xmlns='urn:xmpp:bind:0'/>";
     let told = success("juliet@example.org/balcony", failed, bound);
     assert!(stage.shown().starts_with(&told));
+}
+
+// XEP-0198 §9.2.1
+#[test]
+fn a_resumption_that_cannot_be_understood_has_failed_and_the_rest_goes_on() {
+    let mut stage =
+        known("<resume xmlns='urn:xmpp:sm:3' previd='p'/><bind xmlns='urn:xmpp:bind:0'/>");
+    assert_eq!(stage.shown(), "[Bind { resource: None, iq_id: \"\" }]");
+    stage.machine.bound(&jid(), "".into(), &mut stage.effects);
+    let shown = stage.shown();
+    let failed = "<failed xmlns='urn:xmpp:sm:3'>\
+                  <bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+    assert!(shown.starts_with(SUCCESS) && shown.contains(failed), "{shown}");
+    assert!(shown.contains("<bound xmlns='urn:xmpp:bind:0'/>"), "{shown}");
 }
 
 #[test]
