@@ -298,23 +298,23 @@ impl Session {
         let (wait, inactivity) = (seconds(terms.wait), seconds(terms.inactivity));
         let (polling, max_pause) = (seconds(terms.polling), seconds(terms.max_pause));
         let version = format!("{}.{}", self.version.0, self.version.1);
-        wrap(
-            &[
-                ("sid", &self.sid),
-                ("wait", &wait),
-                ("requests", &requests),
-                ("hold", &hold),
-                ("inactivity", &inactivity),
-                ("polling", &polling),
-                ("maxpause", &max_pause),
-                ("ver", &version),
-                ("from", &self.domain),
-                ("xmlns:xmpp", XMPP_NS),
-                ("xmpp:version", "1.0"),
-                ("xmpp:restartlogic", "true"),
-            ],
-            content,
-        )
+        let mut attributes = vec![
+            ("sid", &self.sid[..]),
+            ("wait", &wait),
+            ("requests", &requests),
+            ("hold", &hold),
+            ("inactivity", &inactivity),
+            ("polling", &polling),
+            ("maxpause", &max_pause),
+            ("ver", &version),
+            ("from", &self.domain),
+            ("xmlns:xmpp", XMPP_NS),
+            ("xmpp:version", "1.0"),
+            ("xmpp:restartlogic", "true"),
+        ];
+        // A client that named no domain is told none.
+        attributes.retain(|(_, value)| !value.is_empty());
+        wrap(&attributes, content)
     }
 
     /// The client broke the rules: all that it has asked is answered with the end.

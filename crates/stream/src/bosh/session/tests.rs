@@ -27,7 +27,10 @@ fn body(attributes: &str, content: &str) -> Body {
 }
 
 fn begun(attributes: &str) -> Play {
-    let first = body(&format!("to='x' {attributes}"), "");
+    begun_by(body(&format!("to='x' {attributes}"), ""))
+}
+
+fn begun_by(first: Body) -> Play {
     let session = Session::new("s".to_owned(), &first, MOST, Duration::ZERO);
     let mut play = Play { session, acts: Vec::new(), now: Duration::ZERO };
     play.session.take(first, 0, play.now, &mut play.acts);
@@ -108,6 +111,14 @@ fn the_first_response_says_on_what_is_agreed() {
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+}
+
+#[test]
+fn who_names_no_domain_is_told_none() {
+    let mut play = begun_by(body("rid='7'", ""));
+    play.give("<features/>");
+    let [(0, text)] = &play.answers()[..] else { panic!("one answer") };
+    assert!(!text.contains("from="), "{text}");
 }
 
 #[test]
