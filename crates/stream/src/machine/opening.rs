@@ -75,11 +75,15 @@ impl Machine {
             return Err(StreamCondition::UnsupportedVersion.into());
         }
         let domain = self.addressed(header.to.as_deref())?;
+        let from = header.from.as_deref().and_then(|from| Jid::parse(from).ok());
+        let is_other = |account: &BareJid| from.is_some_and(|it| it.bare_str() != account.as_str());
         // Who logged in at one domain is nobody at another.
         match (&self.account, self.elsewhere(&domain)) {
             (Some(account), _) if account.domainpart() != domain.domainpart() => {
                 Err(StreamCondition::NotAuthorized.into())
             }
+            // Nor does he speak in anybody else's name (RFC 6120 §4.9.3.9).
+            (Some(account), _) if is_other(account) => Err(StreamCondition::InvalidFrom.into()),
             (_, Some(host)) => Err(StreamError::see_other_host(host)),
             _ => Ok(domain),
         }

@@ -122,3 +122,18 @@ fn after_binding_all_else_passes() {
         NOT_AUTHORIZED.to_owned() + "</stream:stream>[close not-authorized]"
     );
 }
+
+// RFC 6120 §4.9.3.9
+#[test]
+fn who_is_known_speaks_in_nobody_elses_name() {
+    let stream_from = |from: &str| {
+        let mut stage = Stage::at_signin(config(Tls::Direct));
+        stage.send(AUTH);
+        stage.answer(success());
+        stage.send(&HEADER.replace("juliet@Example.org/x", from))
+    };
+    let refused = stream_from("romeo@example.org");
+    assert!(refused.contains("<invalid-from "), "{refused}");
+    let taken = stream_from("juliet@example.org");
+    assert!(taken.contains("<stream:features>"), "{taken}");
+}
