@@ -10,6 +10,7 @@ use town::Client;
 use town::client::Login;
 use xmpp::Element;
 
+use crate::commands::get;
 use crate::stage::{PASSWORD, Stage};
 pub(crate) use fixture::Server;
 
@@ -142,6 +143,28 @@ fn emptied_data_are_refused_at_the_next_start_and_so_are_those_of_another_cluste
     server.cli(&["-a", "secret", "FLUSHALL"]);
     let emptied = stage.run(&list).unwrap_err();
     assert!(emptied.contains("emptied or exchanged"), "{emptied}");
+}
+
+#[test]
+fn a_server_is_not_ready_while_redis_hangs_nor_when_it_was_emptied() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (server, config) = redis();
+    let stage = Stage::start(&config);
+    let ready = || get(&stage, "/healthz/ready");
+    server.signal("STOP");
+    stage.await_log("no server of Redis answers");
+    let (status, words) = ready();
+    server.signal("CONT");
+    assert!(status == 503 && words.contains("no server of Redis answers"), "{words}");
+    assert_eq!(get(&stage, "/healthz/live").0, 200);
+    stage.await_log("store is well again");
+    assert_eq!(ready().0, 200);
+    server.cli(&["-a", "secret", "FLUSHALL"]);
+    stage.await_log("not ready for clients error=\"the data in Redis were emptied or exchanged\"");
+    let (status, words) = ready();
+    assert!(status == 503 && words.contains("emptied or exchanged"), "{words}");
 }
 
 #[test]

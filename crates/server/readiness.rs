@@ -36,13 +36,16 @@ impl Signs {
     }
 
     fn refusing(&self) -> Option<Unmet> {
-        let can_keep = self.foundation.upgrade().is_none_or(|it| it.store.can_keep());
-        let why = match (can_keep, self.measured.is_failing()) {
-            (true, false) => return None,
-            (false, _) => {
+        let store = self.foundation.upgrade().map(|it| Arc::clone(&it.store));
+        let fault = store.as_ref().and_then(|store| store.fault());
+        let can_keep = store.is_none_or(|store| store.can_keep());
+        let why = match (fault, can_keep, self.measured.is_failing()) {
+            (None, true, false) => return None,
+            (Some(fault), ..) => fault,
+            (None, false, _) => {
                 "nothing more can be kept: the disk of data_dir has less than store.min_free_bytes left, or failed"
             }
-            (true, true) => "the store refuses writes; the log says which and why",
+            (None, true, true) => "the store refuses writes; the log says which and why",
         };
         Some(Unmet::new("store", why))
     }

@@ -90,6 +90,11 @@ pub trait Store: Send + Sync + 'static {
         true
     }
 
+    /// Why nothing at all is served from it, as far as is known, in words for operators.
+    fn fault(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Bytes waiting to become durable; the bound is [`MAX_WAITING_BYTES`].
     fn waiting_bytes(&self) -> usize;
 

@@ -199,6 +199,10 @@ impl Store for Measured {
         self.store.can_keep()
     }
 
+    fn fault(&self) -> Option<&'static str> {
+        self.store.fault()
+    }
+
     fn close(&self) -> Reply<()> {
         self.store.close()
     }

@@ -270,6 +270,10 @@ impl Store for Redis {
         self.read(async move { reader.expire(before_unix_micros, limit).await })
     }
 
+    fn fault(&self) -> Option<&'static str> {
+        self.shared().fault()
+    }
+
     fn waiting_bytes(&self) -> usize {
         self.shared().waiting_bytes()
     }

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// The data set is not the one that was opened.
     pub(super) is_other: AtomicBool,
+    /// When any server answered last.
+    heard: Mutex<Instant>,
     /// The bucket at which the next [`crate::Store::expire`] goes on.
     pub(super) expire_from: AtomicU16,
 }
@@ -46,6 +48,8 @@ pub(super) struct Claim {
 
 /// No more items wait than this.
 const ITEMS_MAX: usize = 200_000;
+/// Where no server has answered for so long, nobody is served. They are asked every five seconds.
+const SILENT: Duration = Duration::from_secs(8);
 /// A claim that is so old has reached every replica that has reached anything.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -63,6 +67,7 @@ impl Shared {
             items: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             is_other: AtomicBool::new(false),
+            heard: Mutex::new(Instant::now()),
             expire_from: AtomicU16::new(0),
         }
     }
@@ -76,6 +81,20 @@ impl Shared {
             return Err(emptied());
         }
         Ok(())
+    }
+
+    /// A server has answered.
+    pub(super) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Why nothing is served.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if self.is_other.load(Ordering::Acquire) {
+            return Some("the data in Redis were emptied or exchanged");
+        }
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        (heard.elapsed() >= SILENT).then_some("no server of Redis answers")
     }
 
     /// Makes room for what is to wait.

@@ -51,6 +51,7 @@ impl Writer {
         lane.link = ran.link;
         lane.put(undone.items);
         if is_well {
+            self.shared.hear();
             lane.is_well();
         }
         if let Some(fault) = ran.trouble.filter(|fault| !matches!(fault, Fault::NoScript)) {

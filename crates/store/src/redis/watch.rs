@@ -45,6 +45,7 @@ pub(super) async fn look(shared: &Shared) -> Seen {
             seen.broken.push(address.clone());
             continue;
         };
+        shared.hear();
         if has_marker && let Some(Ok(marker)) = answers.pop().map(checked) {
             judge(shared, &marker);
         }

@@ -244,6 +244,7 @@ impl Writer {
                 return;
             }
         };
+        self.shared.hear();
         let is_other = lane.history != link.history;
         lane.history.clone_from(&link.history);
         lane.link = Some(link);
