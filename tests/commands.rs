@@ -21,6 +21,11 @@ fn log_in(stage: &Stage, name: &str) -> Client {
 
 /// Status and body of a GET.
 pub(crate) fn get(stage: &Stage, path: &str) -> (u16, String) {
+    split(&ask(stage, "GET", path))
+}
+
+/// The whole answer to a request without a body.
+fn ask(stage: &Stage, method: &str, path: &str) -> String {
     let mut socket = TcpStream::connect(stage.http).unwrap();
     write!(socket, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -97,6 +102,17 @@ fn health_and_metrics_are_there_for_operators() {
 fn a_second_server_on_one_directory_is_refused_in_one_line() {
     let stage = Stage::start(EMBEDDED);
     let second = rookery(&stage.dir).arg("serve").stdin(Stdio::null()).output().unwrap();
+#[test]
+fn health_and_metrics_are_there_for_head_and_no_other_method() {
+    let stage = Stage::start("");
+    for path in ["/healthz/live", "/healthz/ready", "/metrics"] {
+        assert_eq!(split(&ask(&stage, "HEAD", path)), (200, String::new()), "{path}");
+        let refused = ask(&stage, "POST", path);
+        assert_eq!(split(&refused).0, 405, "{path}");
+        assert!(refused.to_ascii_lowercase().contains("\r\nallow: get, head\r\n"), "{refused}");
+    }
+}
+
     let error = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{error}");
     let last = error.lines().last().unwrap();

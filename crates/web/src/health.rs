@@ -1,7 +1,8 @@
 //! Owns what tells operators and orchestrators how the process is: `/healthz/live` says only that it runs,
 //! never anything of the cluster; `/healthz/ready` says whether clients should come here, and if not, why.
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::{Method, header};
+use actix_web::{HttpResponse, Route, web};
 use serde::Serialize;
 
 use crate::metrics::CONTENT_TYPE;
@@ -37,10 +38,22 @@ impl Unmet {
 
 /// The paths of the small HTTP listener.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    let page = |path, get: fn() -> Route| {
+        let head = get().method(Method::HEAD);
+        web::resource(path)
+            .route(get().method(Method::GET))
+            .route(head)
+            .default_service(web::to(other))
+    };
     config
-        .route("/healthz/live", web::get().to(live))
-        .route("/healthz/ready", web::get().to(ready))
-        .route("/metrics", web::get().to(metrics));
+        .service(page("/healthz/live", || web::route().to(live)))
+        .service(page("/healthz/ready", || web::route().to(ready)))
+        .service(page("/metrics", || web::route().to(metrics)));
+}
+
+/// Any other method (RFC 9110 §15.5.6).
+async fn other() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, "GET, HEAD")).finish()
 }
 
 async fn live(shared: web::Data<Shared>) -> HttpResponse {
