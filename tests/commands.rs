@@ -231,6 +231,19 @@ fn a_signal_drains_the_server() {
 fn nothing_is_said_of_a_reader_that_has_had_enough() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
+#[test]
+fn a_signal_that_means_nothing_here_ends_nothing_and_quit_stops_in_order() {
+    let mut stage = Stage::start("");
+    for signal in ["USR1", "USR2"] {
+        stage.signal(signal);
+        stage.await_log(&format!("SIG{signal} does nothing here"));
+    }
+    assert_eq!(get(&stage, "/healthz/ready").0, 200);
+    stage.signal("QUIT");
+    assert!(stage.await_end().success());
+    stage.await_log("draining");
+}
+
     let done =
         rookery(Path::new("none")).args(["config", "example"]).stdout(writer).output().unwrap();
     assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
