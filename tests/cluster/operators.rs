@@ -16,7 +16,10 @@ fn a_member_alone_shows_itself_and_cannot_be_drained() {
     assert!(stage.run(&["cluster", "status"]).unwrap().contains("may act     yes"));
     assert!(stage.run(&["cluster", "members"]).unwrap().contains("4096 shards"));
     let shards = stage.run(&["cluster", "shards"]).unwrap();
-    assert_eq!(shards.lines().count(), 4096);
+    assert_eq!(shards.lines().count(), 1 + 4096);
+    assert!(shards.starts_with("SHARD  OWNER  STANDBY  SINCE\n0  rookery  -  "), "{shards:.80}");
+    let last = stage.run(&["cluster", "drain"]).unwrap_err();
+    assert!(last.contains("nobody but member rookery takes shards"), "{last}");
     let unknown = stage.run(&["cluster", "drain", "m9"]).unwrap_err();
     assert!(unknown.contains("there is no member"), "{unknown}");
     let taken = stage.run(&["cluster", "remove", "rookery"]).unwrap_err();

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::ask::{Ask, Verdict};
 use crate::control::net::{CallError, Net};
 use crate::lease::handle::Lease;
-use crate::plan::{Phase, Plan, Status as MemberStatus};
+use crate::plan::{Member, Phase, Plan, Status as MemberStatus};
 use crate::raft::driver::Command;
 use crate::raft::group::Standing;
 use crate::status::Status;
@@ -117,6 +117,23 @@ impl Operator {
     }
 
     async fn ask(&self, ask: Ask) -> Result<(), OperatorError> {
+        let refused = |why| OperatorError::Refused(self.with_names(why));
+        self.ask_leader(ask).await.map_err(|error| match error {
+            OperatorError::Refused(why) => refused(why),
+            other => other,
+        })
+    }
+
+    /// Operators know members by their names.
+    fn with_names(&self, text: String) -> String {
+        let plan = Arc::clone(&self.plan.borrow());
+        let named = |text: String, member: &Member| {
+            text.replace(&member.info.id.to_string(), &member.info.name)
+        };
+        plan.members().fold(text, named)
+    }
+
+    async fn ask_leader(&self, ask: Ask) -> Result<(), OperatorError> {
         let Some(net) = &self.net else { return self.ask_alone(ask).await };
         // Waits on the runtime of the calls, whichever the caller is on.
         let (net, runtime) = (net.clone(), net.shared.peers.runtime().clone());

@@ -86,7 +86,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Drain { member, wait, timeout, json } => {
             let drain = Drain { member: member.clone() };
             client(config)?.send("POST", "/api/v1/cluster/drain", Some(&drain))?;
-            let member = member.map_or_else(|| status(config).map(|s| s.member), Ok)?;
+            let member = member.map_or_else(|| own_name(config), Ok)?;
             if wait {
                 await_drained(config, &member, timeout)?;
             }
@@ -110,6 +110,13 @@ fn status(config: &Config) -> anyhow::Result<Status> {
 }
 
 fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
+/// The name of the member that is asked.
+fn own_name(config: &Config) -> anyhow::Result<String> {
+    let status = status(config)?;
+    let own = status.members.into_iter().find(|row| row.id == status.member);
+    Ok(own.map_or(status.member, |row| row.name))
+}
+
     if Client::connect(&config.data_dir)?.is_some() {
         anyhow::bail!("a server runs on {}: stop it first", config.data_dir.display());
     }
@@ -180,6 +187,7 @@ fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<
         writeln!(
             out,
             "{}  {}  {status}  {}  {}  {} shards, standby of {}",
+    writeln!(out, "NAME  ID  STATUS  PART  ADDRESS  SHARES")?;
             row.name, row.id, row.part, row.addr, row.shards, row.standby_shards
         )?;
     }
@@ -194,6 +202,7 @@ fn write_shards(out: &mut dyn Write, rows: &Vec<ShardRow>) -> std::io::Result<()
             Some(to) => writeln!(out, "  moves to {to}")?,
             None => writeln!(out)?,
         }
+    writeln!(out, "SHARD  OWNER  STANDBY  SINCE")?;
     }
     Ok(())
 }

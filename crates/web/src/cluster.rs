@@ -48,7 +48,7 @@ async fn connections(shared: web::Data<Shared>) -> HttpResponse {
 async fn drain(shared: web::Data<Shared>, drain: web::Json<Drain>) -> HttpResponse {
     let member = drain.member.as_deref();
     let done = shared.services.cluster.drain(member).await;
-    answer(done, member.unwrap_or("this one"), "a member is to lose its shards")
+    answer(done, member.unwrap_or("this one"), "an operator drains a member")
 }
 
 async fn remove(shared: web::Data<Shared>, member: web::Path<String>) -> HttpResponse {

@@ -144,7 +144,12 @@ impl Plan {
         if member.status == Status::Joining {
             return Err(Refusal::UnknownMember(id));
         }
-        member.status = Status::Draining;
+        let takes = member.takes_shards();
+        if takes && !self.members.values().any(|other| other.info.id != id && other.takes_shards())
+        {
+            return Err(Refusal::LastHome(id));
+        }
+        self.present(id)?.status = Status::Draining;
         Ok(())
     }
 

@@ -124,6 +124,9 @@ pub enum Refusal {
     /// The member takes part.
     #[error("member {0} takes part")]
     TakesPart(MemberId),
+    /// It is to lose its shards, which no other member takes.
+    #[error("nobody but member {0} takes shards: another one must be up before it is drained")]
+    LastHome(MemberId),
     /// There are [`super::Plan::MAX_MEMBERS`] members.
     #[error("the cluster is full")]
     ClusterFull,

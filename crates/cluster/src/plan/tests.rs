@@ -285,6 +285,15 @@ fn a_draining_member_is_given_nothing_more_but_inherits_if_nobody_else_can() {
 }
 
 #[test]
+fn the_last_member_that_takes_shards_is_not_drained() {
+    let mut log = Log::of(&[ONE, TWO]);
+    log.apply(Entry::Drain(TWO)).unwrap();
+    assert_eq!(log.apply(Entry::Drain(ONE)), Err(Refusal::LastHome(ONE)));
+    log.apply(Entry::Up(info(TWO, 2))).unwrap();
+    log.apply(Entry::Drain(ONE)).unwrap();
+}
+
+#[test]
 fn the_feature_level_rises_only_to_what_everybody_knows() {
     let mut log = Log::of(&[ONE]);
     for level in [0, 1] {

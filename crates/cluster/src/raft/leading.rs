@@ -30,6 +30,8 @@ pub(super) struct Duties {
     /// When the configuration was last asked to change, and leadership to go over.
     changed: Option<BootTime>,
     transferred: Option<BootTime>,
+    /// Processes whose expulsion is under way, and was told.
+    expelled: BTreeSet<(MemberId, u64)>,
 }
 
 /// A voter that was silent for so long is replaced; longer than any restart.
@@ -181,11 +183,15 @@ impl Group {
     fn expel_silent(&mut self, now: BootTime) {
         let mut gone = self.granter.silent(&self.plan, now);
         gone.extend(self.granter.left(&self.plan));
+        self.duties.expelled.retain(|process| gone.contains(process));
         for (member, incarnation) in gone {
             let Some(heirs) = heirs(&self.plan, member) else {
                 continue;
             };
-            tracing::warn!(%member, "expels a member that is silent or has left, incarnation {incarnation}");
+            // Without a majority it is proposed again and again.
+            if self.duties.expelled.insert((member, incarnation)) {
+                tracing::warn!(%member, "expels a member that is silent or has left, incarnation {incarnation}");
+            }
             let entry = Entry::Expel { member, incarnation, heirs };
             let proposed = self.node.propose(Vec::new(), entry.encode());
             settle(proposed);
