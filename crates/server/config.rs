@@ -542,7 +542,7 @@ impl Telemetry {
             let what = format!("telemetry.sample_ratio is {ratio}, but must be from 0 to 1");
             return Err(ConfigError::Value(what));
         }
-        Ok(())
+        crate::telemetry::check(&self.log).map_err(ConfigError::Value)
     }
 }
 

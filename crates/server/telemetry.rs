@@ -69,6 +69,25 @@ fn filter(config: &Telemetry) -> anyhow::Result<EnvFilter> {
         .map_err(|error| anyhow::anyhow!("telemetry.log {:?}: {error}", config.log))
 }
 
+/// Refuses a filter that would silence what it was meant to show: a word that is no level is taken for the name of a
+/// part of the program, of which there is none.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn check(log: &str) -> Result<(), String> {
+    let levels = "error, warn, info, debug, trace and off are levels, c2s=debug gives a part of the program its own";
+    let wrong = |what: &str| Err(format!("telemetry.log {log:?}: {what:?} is no level; {levels}"));
+    // What stands in brackets, spans with fields, has commas of its own.
+    let words = log.split(',').filter(|_| !log.contains('[')).map(str::trim);
+    for word in words.filter(|word| !word.is_empty()) {
+        let level = word.rsplit_once('=').map_or(word, |(_, level)| level);
+        if level.is_empty() || level.parse::<LevelFilter>().is_err() {
+            return wrong(level);
+        }
+    }
+    EnvFilter::try_new(log).map(drop).map_err(|error| format!("telemetry.log {log:?}: {error}"))
+}
+
 impl Running {
     /// Logs and traces as much as this says from now on; where to, and in which form, stays.
     ///

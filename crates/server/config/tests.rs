@@ -70,6 +70,41 @@ fn values_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_word_that_is_no_level_is_not_taken_for_a_part_of_the_program() {
+    for log in ["verbose", "infos", "info,c2s=debgu", "info,c2s", "c2s=", "info,room=loud"] {
+        let error = error(&format!("[telemetry]\nlog = '{log}'"));
+        assert!(error.contains("is no level"), "{log}: {error}");
+    }
+    for log in
+        ["info", "OFF", "warn,c2s=debug,room::history=trace", "info,[stanza{id=1,to=2}]=trace"]
+    {
+        assert!(parsed(&format!("[telemetry]\nlog = '{log}'")).is_ok(), "{log}");
+    }
+}
+
+#[test]
+fn a_domain_is_served_once_however_it_is_written() {
+    let of = |names: &[&str]| {
+        let tables = names.iter().map(|name| format!("[[domain]]\nname = '{name}'\n"));
+        parsed(&tables.collect::<String>())
+    };
+    assert_eq!(of(&["Chat.Example."]).unwrap().domain[0].name, "chat.example");
+    for twice in ["localhost", "LOCALHOST", "localhost."] {
+        let error = of(&["localhost", twice]).unwrap_err().to_string();
+        assert!(error.contains("two [[domain]] localhost"), "{twice}: {error}");
+    }
+    assert!(of(&["localhost", "example.org"]).is_ok());
+}
+
+#[test]
+fn an_address_is_listened_on_once() {
+    let both = "[listen]\nc2s = ['127.0.0.1:5222']\nc2s_tls = ['127.0.0.1:5222']\n";
+    let error = error(both);
+    assert!(error.contains("127.0.0.1:5222 stands in listen.c2s and in listen.c2s_tls"), "{error}");
+    assert!(parsed(&both.replace("5222", "0")).is_ok());
+}
+
+#[test]
 fn a_secret_that_cannot_be_read_is_named() {
     let config = parsed("[[turn]]\nhost = 'x'\nsecret_file = '/no/such/file'").unwrap();
     let error = config.external_services().unwrap_err().to_string();
