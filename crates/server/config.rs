@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod components;
 pub mod environment;
 pub mod example;
+pub mod listen;
 pub mod proxy;
 pub mod pubsub;
 pub mod rooms;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
 
 pub use self::cluster::{Cluster, Dns, Lease};
+pub use listen::Listen;
 pub use store::{Durability, Engine, Store};
 
 /// Where a configuration is looked for, in this order, if none is named.
@@ -131,26 +133,6 @@ pub enum Anonymous {
     Local,
     /// Other servers and components too.
     Anywhere,
-}
-
-/// Where to listen; an empty list closes it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Listen {
-    /// Clients, with STARTTLS. Default `[::]:5222`.
-    pub c2s: Vec<SocketAddr>,
-    /// Clients, TLS from the first byte (XEP-0368). Default `[::]:5223`.
-    pub c2s_tls: Vec<SocketAddr>,
-    /// Other servers, with STARTTLS. Default `[::]:5269`.
-    pub s2s: Vec<SocketAddr>,
-    /// Other servers, TLS from the first byte (XEP-0368). Default `[::]:5270`.
-    pub s2s_tls: Vec<SocketAddr>,
-    /// Components, where there are any. Default `127.0.0.1:5347`.
-    pub component: Vec<SocketAddr>,
-    /// HTTP without TLS: health and metrics, and what clients find by way of a proxy. Default `127.0.0.1:5280`.
-    pub http: Vec<SocketAddr>,
-    /// HTTPS for clients: WebSocket, BOSH, and where to find them. Default `[::]:5443`.
-    pub https: Vec<SocketAddr>,
 }
 
 /// What is archived, and for how long (XEP-0313, XEP-0441).
@@ -307,21 +289,6 @@ impl Default for Telemetry {
     }
 }
 
-impl Default for Listen {
-    fn default() -> Self {
-        let any = |port| SocketAddr::from(([0_u16; 8], port));
-        Self {
-            c2s: vec![any(5222)],
-            c2s_tls: vec![any(5223)],
-            s2s: vec![any(5269)],
-            s2s_tls: vec![any(5270)],
-            component: vec![SocketAddr::from(([127, 0, 0, 1], 5347))],
-            http: vec![SocketAddr::from(([127, 0, 0, 1], 5280))],
-            https: vec![any(5443)],
-        }
-    }
-}
-
 impl Default for StreamManagement {
     fn default() -> Self {
         let user = user::Config::default();
@@ -385,18 +352,19 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let shape = |what: String| ConfigError::Shape { origin: origin.to_owned(), what };
         // The text alone first: its errors know their line.
-        let config: Self =
+        let mut config: Self =
             toml::from_str(text).map_err(|error| shape(suggest::explain(&error.to_string())))?;
-        let config = if environment.is_empty() {
-            config
-        } else {
+        if !environment.is_empty() {
             let table = text.parse().map_err(|error: toml::de::Error| shape(error.to_string()))?;
             let table = environment::lay_over(table, environment)?;
-            table.try_into().map_err(|error: toml::de::Error| ConfigError::Shape {
+            config = table.try_into().map_err(|error: toml::de::Error| ConfigError::Shape {
                 origin: "environment".to_owned(),
                 what: suggest::explain(&error.to_string()),
-            })?
-        };
+            })?;
+        }
+        for domain in &mut config.domain {
+            domain.name = domain.jid()?.to_string();
+        }
         config.check()?;
         Ok(config)
     }
@@ -406,8 +374,11 @@ impl Config {
         if self.domain.is_empty() {
             return wrong("there is no [[domain]]; add one with a name".to_owned());
         }
-        for domain in &self.domain {
+        for (number, domain) in self.domain.iter().enumerate() {
             domain.jid()?;
+            if self.domain.iter().take(number).any(|before| before.name == domain.name) {
+                return wrong(format!("there are two [[domain]] {}", domain.name));
+            }
             if domain.certificate.is_some() != domain.key.is_some() {
                 return wrong(format!("domain {} needs both certificate and key", domain.name));
             }
@@ -422,6 +393,7 @@ impl Config {
             return wrong(format!("data_policy.{fault} is no value of XEP-0504"));
         }
         self.report.jids()?;
+        self.check_listeners()?;
         self.check_registration()?;
         self.check_moved()?;
         self.services_of_rooms()?;

@@ -121,6 +121,7 @@ impl Server {
     pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
+        warn_of_own_certificates(config);
         let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let watched = Arc::<Watched>::default();
@@ -333,6 +334,18 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
+/// Members that each make a certificate show clients different ones.
+fn warn_of_own_certificates(config: &Config) {
+    let made = config.domain.iter().filter(|domain| domain.certificate.is_none());
+    for domain in made.filter(|_| config.cluster.has_others()) {
+        tracing::warn!(
+            jid = domain.name,
+            "shows a certificate that a member has made: copy one member's {} to all others, or clients refuse some",
+            config.data_dir.join("certificates").display()
+        );
+    }
+}
+
 /// The certificates of the configured domains; missing ones are made.
 ///
 /// # Errors
@@ -342,17 +355,20 @@ pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
     Ok(Tls::load_for(domains(config), dir, client_ca)?)
 }
 
-/// Whether the certificates that the configuration names can be used. Makes none.
+/// Whether the certificates that the configuration names can be used; makes none. What clients will say against them.
 ///
 /// # Errors
 /// One cannot be read or used.
-pub fn check_tls(config: &Config) -> anyhow::Result<()> {
+pub fn check_tls(config: &Config) -> anyhow::Result<Vec<(String, &'static str)>> {
+    if let Some(file) = &config.auth.client_ca {
+        Tls::check_authorities(file)?;
+    }
     let named: Vec<_> =
         domains(config).into_iter().filter(|domain| domain.files.is_some()).collect();
-    if !named.is_empty() {
-        Tls::load(named, config.data_dir.join("certificates"))?;
+    if named.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    Ok(Tls::load(named, config.data_dir.join("certificates"))?.faults())
 }
 
 fn domains(config: &Config) -> Vec<c2s::tls::Domain> {

@@ -124,6 +124,14 @@ impl Tls {
         Ok(Self { shared: Arc::new(Shared { domains, dir, client_ca, current }) })
     }
 
+    /// Whether a file of authorities of clients can be used.
+    ///
+    /// # Errors
+    /// It cannot be read, or there are none in it.
+    pub fn check_authorities(file: &Path) -> Result<(), CertificateError> {
+        certificate::authorities(file).map(drop)
+    }
+
     /// Reads all files again; connections from now on see what is there. Where anything is wrong, all
     /// stays as it was.
     ///

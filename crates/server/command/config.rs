@@ -1,7 +1,9 @@
 //! Owns `rookery config`: check, print, example.
 
+use anyhow::Context as _;
 use c2s::tls::is_local;
 use clap::Subcommand;
+use cluster::{Peers, peer};
 
 use crate::config::{Config, Domain, example};
 use crate::wiring::check_tls;
@@ -9,7 +11,7 @@ use crate::wiring::check_tls;
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say whether the configuration and the certificates that it names can be used
+    /// Say whether the configuration can be used, with the files that it names
     Check,
     /// Print a documented example
     Example,
@@ -26,7 +28,10 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Check => {
             // The rest was checked when it was read.
-            check_tls(config)?;
+            check_files(config)?;
+            for (domain, fault) in check_tls(config)? {
+                eprintln!("rookery: the certificate of {domain} {fault}: clients will refuse it");
+            }
             let public = |domain: &&Domain| domain.certificate.is_none() && !is_local(&domain.name);
             for domain in config.domain.iter().filter(public) {
                 let name = &domain.name;
@@ -41,6 +46,31 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Print { json: true } => {
             super::print(&(serde_json::to_string_pretty(config)? + "\n"))?;
         }
+    }
+    Ok(())
+}
+
+/// Reads what the configuration names, as `serve` will, and connects to nothing.
+fn check_files(config: &Config) -> anyhow::Result<()> {
+    if let Some(mesh) = config.cluster()?.mesh {
+        let name = config.cluster.name.clone().unwrap_or_default();
+        let settings = peer::Settings { name, listen: mesh.listen, security: mesh.security };
+        Peers::check(&settings).context("[cluster]")?;
+    }
+    if let Some(url) = &config.store.url {
+        config.store.redis(url)?.check()?;
+    }
+    config.components()?;
+    config.external_services()?;
+    if let Some(dir) = &config.web.converse {
+        anyhow::ensure!(dir.is_dir(), "web.converse: {} is no directory", dir.display());
+    }
+    let (authorities, is_on) = (&config.s2s.ca_file, config.s2s.is_on());
+    if let Some(error) = std::fs::File::open(authorities).err().filter(|_| is_on) {
+        let file = authorities.display();
+        eprintln!(
+            "rookery: cannot read s2s.ca_file {file}: {error}: no other server can prove who it is by a certificate"
+        );
     }
     Ok(())
 }

@@ -143,6 +143,15 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 const THREADS: usize = 2;
 
 impl Peers {
+    /// Whether others could be met so, as far as the certificates go.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be used.
+    pub fn check(settings: &Settings) -> Result<(), PeerError> {
+        Ok(Guard::new(settings).map(drop)?)
+    }
+
     /// Listens, on a runtime of its own. Services are added with [`Peers::serve`].
     ///
     /// # Errors

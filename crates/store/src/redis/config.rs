@@ -77,6 +77,14 @@ impl Config {
     ///
     /// # Errors
     /// It is none, or names a server that may not be spoken to like this.
+    /// Whether it can be connected to like this, as far as can be said before one does.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, or may not be done.
+    pub fn check(&self) -> Result<(), Error> {
+        self.endpoints().map(drop)
+    }
+
     pub(super) fn endpoints(&self) -> Result<Endpoints, Error> {
         let (pattern, seeds) = self.pattern()?;
         let mut settings = pattern.redis_settings().clone();
