@@ -27,9 +27,13 @@ pub(crate) fn get(stage: &Stage, path: &str) -> (u16, String) {
 /// The whole answer to a request without a body.
 fn ask(stage: &Stage, method: &str, path: &str) -> String {
     let mut socket = TcpStream::connect(stage.http).unwrap();
-    write!(socket, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+    write!(socket, "{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn split(answer: &str) -> (u16, String) {
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
@@ -99,10 +103,6 @@ fn health_and_metrics_are_there_for_operators() {
 }
 
 #[test]
-fn a_second_server_on_one_directory_is_refused_in_one_line() {
-    let stage = Stage::start(EMBEDDED);
-    let second = rookery(&stage.dir).arg("serve").stdin(Stdio::null()).output().unwrap();
-#[test]
 fn health_and_metrics_are_there_for_head_and_no_other_method() {
     let stage = Stage::start("");
     for path in ["/healthz/live", "/healthz/ready", "/metrics"] {
@@ -113,10 +113,14 @@ fn health_and_metrics_are_there_for_head_and_no_other_method() {
     }
 }
 
+#[test]
+fn a_second_server_on_one_directory_is_refused_in_one_line() {
+    let stage = Stage::start(EMBEDDED);
+    let second = rookery(&stage.dir).arg("serve").stdin(Stdio::null()).output().unwrap();
     let error = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{error}");
     let last = error.lines().last().unwrap();
-    assert!(last.contains("is used by another server"), "{error}");
+    assert!(last.contains("is used by another process"), "{error}");
 }
 
 #[test]
@@ -228,10 +232,6 @@ fn a_signal_drains_the_server() {
 }
 
 #[test]
-fn nothing_is_said_of_a_reader_that_has_had_enough() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-#[test]
 fn a_signal_that_means_nothing_here_ends_nothing_and_quit_stops_in_order() {
     let mut stage = Stage::start("");
     for signal in ["USR1", "USR2"] {
@@ -244,6 +244,10 @@ fn a_signal_that_means_nothing_here_ends_nothing_and_quit_stops_in_order() {
     stage.await_log("draining");
 }
 
+#[test]
+fn nothing_is_said_of_a_reader_that_has_had_enough() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
     let done =
         rookery(Path::new("none")).args(["config", "example"]).stdout(writer).output().unwrap();
     assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");

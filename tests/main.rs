@@ -9,6 +9,7 @@ mod crowds;
 mod docs;
 mod federation;
 mod limits;
+mod operation;
 mod redis;
 mod restarts;
 mod rfc;

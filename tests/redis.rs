@@ -180,7 +180,7 @@ fn the_store_moves_to_redis_and_back_and_is_the_same() {
     let data = stage.dir.join("data").display().to_string();
     let there = ["store", "migrate", "--from", &data, "--to", &url, "--durability", "fsync"];
     let running = stage.run(&there).unwrap_err();
-    assert!(running.contains("another server"), "{running}");
+    assert!(running.contains("another process"), "{running}");
     stage.kill();
 
     let told = stage.run(&there).unwrap();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use accounts::Accounts;
 use actix_rt::ArbiterHandle;
-use anyhow::Context as _;
 use cluster::Cluster;
 use cluster::bulk::Hands;
 use hmac::{Hmac, Mac};
@@ -153,8 +152,11 @@ async fn start_cluster(config: &Config, handoff: &Handoff) -> anyhow::Result<Clu
         // Nobody waits any more: the process ends.
         sender.send(Cluster::start(settings, &dir)).ok();
     })?;
-    let started = started.await?;
-    started.with_context(|| format!("cannot use the data directory {}", config.data_dir.display()))
+    started.await?.map_err(|error| match error {
+        cluster::Error::Log(_) | cluster::Error::Remembered(_) => anyhow::Error::from(error)
+            .context(format!("cannot use the data directory {}", config.data_dir.display())),
+        _ => error.into(),
+    })
 }
 
 fn secret(cluster: &Cluster, purpose: &[u8]) -> Vec<u8> {
@@ -205,6 +207,16 @@ fn recognise(file: &Path, marker: &str) -> anyhow::Result<()> {
         }
         Err(error) => anyhow::bail!("cannot read {}: {error}", file.display()),
     }
+}
+
+/// Refuses to go on where no server has ever kept anything: whoever looks for something there is in the wrong place.
+pub(crate) fn need_data(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.data_dir.join(cluster::RAFT_DIRECTORY).is_dir(),
+        "there are no data in {}: name their directory with --data-dir, or the configuration with --config",
+        config.data_dir.display()
+    );
+    Ok(())
 }
 
 /// The data directory holds credentials: nobody else may look into it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{Account, Credentials};
+use auth::{Account, Credentials, saslprep};
 use proto::Hosts;
 use proto::session::UserWord;
 use serde::{Deserialize, Serialize};
@@ -106,16 +106,7 @@ impl Accounts {
     /// # Errors
     /// It is none.
     pub fn address(&self, text: &str) -> Result<BareJid, AccountError> {
-        let wrong = || AccountError::Address(text.to_owned());
-        let jid = BareJid::parse(text).map_err(|_| wrong())?;
-        if jid.localpart().is_none() {
-            return Err(wrong());
-        }
-        if !self.hosts.serves(jid.domainpart()) {
-            let served: Vec<&str> = self.hosts.domains().iter().map(|it| it.as_str()).collect();
-            return Err(AccountError::Domain(jid.domainpart().to_owned(), served.join(", ")));
-        }
-        Ok(jid)
+        address(&self.hosts, text)
     }
 
     /// Makes an account. Derives keys, which takes some milliseconds of CPU.
@@ -123,8 +114,7 @@ impl Accounts {
     /// # Errors
     /// The address, the name or the password is refused, or the account exists.
     pub async fn add(&self, jid: &BareJid, password: &str) -> Result<(), AccountError> {
-        let name = jid.localpart().unwrap_or_default();
-        prep::new_localpart(name).map_err(|_| AccountError::Name(name.to_owned()))?;
+        check_name(jid)?;
         let credentials = self.credentials(password).await?;
         self.make(jid, &Account::new(credentials), Vec::new()).await
     }
@@ -264,6 +254,37 @@ impl Accounts {
     pub fn fence(&self, jid: &BareJid) -> Result<Fence, AccountError> {
         (self.fence)(jid).ok_or_else(|| AccountError::NoOwner(jid.clone()))
     }
+}
+
+/// Whether an account could be made, as far as can be said before it is looked for: of many, all are judged before the
+/// first is made.
+///
+/// # Errors
+/// The address, the name or the password is refused.
+pub fn may_be_made(hosts: &Hosts, jid: &str, password: &str) -> Result<(), AccountError> {
+    check_name(&address(hosts, jid)?)?;
+    match saslprep::stored(password) {
+        Ok(prepared) if !prepared.is_empty() => Ok(()),
+        _ => Err(AccountError::Password),
+    }
+}
+
+fn address(hosts: &Hosts, text: &str) -> Result<BareJid, AccountError> {
+    let wrong = || AccountError::Address(text.to_owned());
+    let jid = BareJid::parse(text).map_err(|_| wrong())?;
+    if jid.localpart().is_none() {
+        return Err(wrong());
+    }
+    if !hosts.serves(jid.domainpart()) {
+        let served: Vec<&str> = hosts.domains().iter().map(|it| it.as_str()).collect();
+        return Err(AccountError::Domain(jid.domainpart().to_owned(), served.join(", ")));
+    }
+    Ok(jid)
+}
+
+fn check_name(jid: &BareJid) -> Result<(), AccountError> {
+    let name = jid.localpart().unwrap_or_default();
+    prep::new_localpart(name).map(drop).map_err(|_| AccountError::Name(name.to_owned()))
 }
 
 /// The keys of a password; none where it cannot be used. On a thread where that may take its time; a few at a time.

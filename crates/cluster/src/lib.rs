@@ -56,7 +56,7 @@ pub use control::moves::{LetGo, Moves};
 pub use hash::HashKey;
 pub use lease::Terms;
 pub use lease::handle::{Lease, LeaseOver};
-pub use member::Cluster;
+pub use member::{Cluster, RAFT_DIRECTORY};
 pub use operator::Operator;
 pub use peer::{PeerError, Peers};
 pub use plan::{ClusterUuid, Plan};

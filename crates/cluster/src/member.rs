@@ -36,7 +36,8 @@ use crate::threads::spawn;
 use crate::watch::PlanHandle;
 
 /// The directory of the Raft log in the data directory.
-const RAFT_DIRECTORY: &str = "raft";
+/// Where in the data directory a member keeps what it has agreed on with the others, or with itself.
+pub const RAFT_DIRECTORY: &str = "raft";
 
 /// How long another may take to lead in the place of a member that leaves.
 const HAND_OVER: Duration = Duration::from_secs(1);

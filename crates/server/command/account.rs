@@ -1,18 +1,19 @@
 //! Owns `rookery account`: through a running server, or on the store itself while none runs.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use accounts::accounts::Line;
+use accounts::accounts::{Line, may_be_made};
 use accounts::{AccountError, Accounts};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use web::administration::{Change, NewAccount, PAGE};
 
-use super::client::{Client, segment};
+use super::client::{Client, Refused, segment};
 use super::invitation;
 use crate::config::Config;
-use crate::foundation::Foundation;
+use crate::foundation::{Foundation, need_data};
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
@@ -42,6 +43,11 @@ pub(super) enum Command {
         /// The address: name@domain
         jid: String,
     },
+    /// End an account's sessions and forbid to use it; nothing is lost
+    Disable {
+        /// The address: name@domain
+        jid: String,
+    },
     /// Invite somebody to make an account (where registration is "invite" or "open")
     Invite(invitation::Invite),
     /// List invitations that can be used
@@ -55,11 +61,6 @@ pub(super) enum Command {
         /// Its id, as `invitations` lists it
         id: String,
     },
-    /// End an account's sessions and forbid to use it; nothing is lost
-    Disable {
-        /// The address: name@domain
-        jid: String,
-    },
 }
 
 /// A new account, or many.
@@ -70,7 +71,7 @@ pub(super) struct Add {
     jid: Option<String>,
     #[command(flatten)]
     secret: Secret,
-    /// Add many: a file of lines `name@domain password`
+    /// Add many: a file of lines `name@domain password`; nothing is done where one is wrong
     #[arg(long, value_name = "FILE", conflicts_with_all = ["jid", "password", "password_stdin"])]
     from_file: Option<PathBuf>,
 }
@@ -119,50 +120,102 @@ fn set_enabled(config: &Config, jid: String, enabled: bool) -> anyhow::Result<()
     work(config, vec![Job::Change(jid, Change { enabled: Some(enabled), password: None })])
 }
 
-fn add_many(config: &Config, file: &std::path::Path) -> anyhow::Result<()> {
+/// Nothing is made of a file with a line that is wrong. Accounts that are there already are named, and left as they
+/// are: a file can be taken once more.
+fn add_many(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", file.display()))?;
-    let job = |(number, line): (usize, &str)| match line.split_once(' ') {
-        Some((jid, password)) => {
-            Ok(Job::Add(NewAccount { jid: jid.to_owned(), password: password.to_owned() }))
+    let hosts = config.hosts()?;
+    let at = |number: usize| format!("{}:{}", file.display(), number + 1);
+    let (mut numbers, mut jobs) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+        let Some((jid, password)) = line.split_once(' ') else {
+            anyhow::bail!("{}: write `name@domain password`", at(number));
+        };
+        may_be_made(&hosts, jid, password).with_context(|| at(number))?;
+        numbers.push(number);
+        jobs.push(Job::Add(NewAccount { jid: jid.to_owned(), password: password.to_owned() }));
+    }
+    let mut there = 0;
+    work_through(config, jobs, |job, error| {
+        let place = at(numbers.get(job).copied().unwrap_or_default());
+        if !is_there_already(&error) {
+            return Err(error.context(place));
         }
-        None => anyhow::bail!("{}:{}: write `name@domain password`", file.display(), number + 1),
-    };
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
-    work(config, lines.map(job).collect::<Result<_, _>>()?)
+        there += 1;
+        eprintln!("rookery: {place}: {error}");
+        Ok(())
+    })?;
+    anyhow::ensure!(there == 0, "{there} of {} accounts were there already", numbers.len());
+    Ok(())
+}
+
+fn is_there_already(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| refused.status == 409)
+        || matches!(error.downcast_ref(), Some(AccountError::Exists(_)))
 }
 
 fn work(config: &Config, jobs: Vec<Job>) -> anyhow::Result<()> {
+    work_through(config, jobs, |_, error| Err(error))
+}
+
+/// Does one job after the other. `failed` is told the number of a job that failed, and says whether to go on.
+fn work_through(
+    config: &Config,
+    jobs: Vec<Job>,
+    mut failed: impl FnMut(usize, anyhow::Error) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let progress = Progress { all: jobs.len(), shown: std::io::stderr().is_terminal() };
     if Client::connect(&config.data_dir)?.is_some() {
-        for (done, job) in jobs.into_iter().enumerate() {
-            job.through_server(config)?;
-            progress.show(done + 1);
+        for (number, job) in jobs.into_iter().enumerate() {
+            job.through_server(config).or_else(|error| failed(number, error))?;
+            progress.show(number + 1);
         }
         return Ok(());
     }
-    offline(config, async |accounts| {
-        for (done, job) in jobs.into_iter().enumerate() {
-            job.on_store(accounts).await?;
-            progress.show(done + 1);
+    let adds = jobs.iter().any(|job| matches!(job, Job::Add(_)));
+    let mut whole = Ok(());
+    offline(config, if adds { Data::OrNew } else { Data::There }, async |accounts| {
+        for (number, job) in jobs.into_iter().enumerate() {
+            let done = job.on_store(accounts).await.map_err(anyhow::Error::from);
+            whole = done.or_else(|error| failed(number, error));
+            if whole.is_err() {
+                break;
+            }
+            progress.show(number + 1);
         }
         Ok(())
-    })
+    })?;
+    whole
+}
+
+/// Whether a command makes a data directory where there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Data {
+    /// It must be there: whoever looks for something is in the wrong place.
+    There,
+    /// It is made.
+    OrNew,
 }
 
 /// Opens the store itself; only while no server runs, which its lock makes sure of.
 fn offline<T>(
     config: &Config,
+    data: Data,
     act: impl AsyncFnOnce(&Accounts) -> Result<T, AccountError>,
 ) -> anyhow::Result<T> {
-    on_foundation(config, async |foundation| act(&foundation.accounts(config)).await)
+    on_foundation(config, data, async |foundation| act(&foundation.accounts(config)).await)
 }
 
 /// The same with all that stands before a server begins.
 pub(super) fn on_foundation<T>(
     config: &Config,
+    data: Data,
     act: impl AsyncFnOnce(&Arc<Foundation>) -> Result<T, AccountError>,
 ) -> anyhow::Result<T> {
+    if data == Data::There {
+        need_data(config)?;
+    }
     if config.cluster.has_others() {
         anyhow::bail!(
             "no server runs on {}: a member of a cluster changes accounts while it runs",
@@ -206,7 +259,7 @@ pub(super) fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec
         let after = after.map(|jid| format!("&after={}", segment(&jid))).unwrap_or_default();
         return client.get(&format!("/api/v1/accounts?limit={PAGE}{after}"));
     }
-    offline(config, async |accounts| {
+    offline(config, Data::There, async |accounts| {
         let after = after.map(|jid| accounts.address(&jid)).transpose()?;
         accounts.list(after, PAGE).await
     })

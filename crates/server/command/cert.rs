@@ -42,7 +42,11 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::ClusterCa { dir } => return Ok(make_authority(&dir, trust_domain)?),
         Command::ClusterMember { name, dir } => return Ok(make_member(&dir, trust_domain, &name)?),
     };
+    let is_new = !config.data_dir.exists();
     let described = load_tls(config)?.describe();
+    if is_new && config.data_dir.exists() {
+        eprintln!("rookery: {} was made, with new certificates", config.data_dir.display());
+    }
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&described)?)?;

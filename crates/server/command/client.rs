@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,6 +14,9 @@ use crate::wiring::socket_path;
 
 /// Longer than any administration takes.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where it takes so long, whoever waits is told that it does: a store that is away is waited for.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The most that an answer may be long.
 const ANSWER_BYTES: u64 = 64 << 20;
@@ -127,17 +131,38 @@ impl Client {
         self.stream.write_all(head.as_bytes())?;
         self.stream.write_all(&body)?;
         let mut answer = Vec::new();
+        let _word =
+            say_after(SILENCE, || eprintln!("rookery: still waiting for the server's answer"));
         self.stream.take(ANSWER_BYTES).read_to_end(&mut answer)?;
         let (status, body) = split(&answer)
             .ok_or_else(|| anyhow::anyhow!("the server's answer is not understood"))?;
         if (200..300).contains(&status) {
             return Ok(body.to_vec());
         }
-        match serde_json::from_slice::<Problem>(body) {
-            Ok(problem) => anyhow::bail!("{}", problem.error),
-            Err(_) => anyhow::bail!("the server answered with status {status}"),
-        }
+        let said = serde_json::from_slice::<Problem>(body).map(|problem| problem.error);
+        let words = said.unwrap_or_else(|_| format!("the server answered with status {status}"));
+        Err(Refused { status, words }.into())
     }
+}
+
+/// The server's refusal.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(super) struct Refused {
+    /// Of HTTP: 409 where what is to be made is there already.
+    pub(super) status: u16,
+    words: String,
+}
+
+/// Says something when this time has passed and what is answered is still there.
+fn say_after(time: Duration, say: impl FnOnce() + Send + 'static) -> mpsc::Sender<()> {
+    let (waits, over) = mpsc::channel();
+    std::thread::spawn(move || {
+        if over.recv_timeout(time) == Err(mpsc::RecvTimeoutError::Timeout) {
+            say();
+        }
+    });
+    waits
 }
 
 /// Status and body of an HTTP/1.0 answer, which ends with the connection.
@@ -194,6 +219,17 @@ mod tests {
     fn answers_are_split_into_status_and_body() {
         assert_eq!(split(b"HTTP/1.0 404 Not Found\r\na: b\r\n\r\n{}"), Some((404, &b"{}"[..])));
         assert_eq!(split(b"junk"), None);
+    }
+
+    #[test]
+    fn who_waits_long_is_told_and_who_does_not_is_not() {
+        let (say, said) = mpsc::channel();
+        let waits = say_after(Duration::ZERO, move || say.send("still").unwrap());
+        assert_eq!(said.recv(), Ok("still"));
+        drop(waits);
+        let (say, said) = mpsc::channel::<()>();
+        drop(say_after(Duration::from_secs(3_600), move || say.send(()).unwrap()));
+        assert!(said.recv().is_err(), "nothing is said of what is over");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use web::cluster::{Connections, Drain};
 
 use super::client::{Client, segment};
 use crate::config::Config;
+use crate::foundation::need_data;
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]
@@ -109,7 +110,6 @@ fn status(config: &Config) -> anyhow::Result<Status> {
     client(config)?.get("/api/v1/cluster")
 }
 
-fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
 /// The name of the member that is asked.
 fn own_name(config: &Config) -> anyhow::Result<String> {
     let status = status(config)?;
@@ -117,9 +117,15 @@ fn own_name(config: &Config) -> anyhow::Result<String> {
     Ok(own.map_or(status.member, |row| row.name))
 }
 
+fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
     if Client::connect(&config.data_dir)?.is_some() {
         anyhow::bail!("a server runs on {}: stop it first", config.data_dir.display());
     }
+    need_data(config)?;
+    anyhow::ensure!(
+        config.cluster.has_others(),
+        "this server is no member of a cluster: [cluster] listen is not set"
+    );
     let recovered = cluster::Cluster::recover(&config.data_dir)?;
     let what = format!("goes on alone in generation {}", recovered.generation);
     report(json, &recovered.cluster.to_string(), &what)
@@ -181,13 +187,13 @@ fn write_status(out: &mut dyn Write, status: &Status) -> std::io::Result<()> {
 }
 
 fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<()> {
+    writeln!(out, "NAME  ID  STATUS  PART  ADDRESS  SHARES")?;
     for row in rows {
         let status = serde_json::to_value(row.status).ok();
         let status = status.as_ref().and_then(serde_json::Value::as_str).unwrap_or("?");
         writeln!(
             out,
             "{}  {}  {status}  {}  {}  {} shards, standby of {}",
-    writeln!(out, "NAME  ID  STATUS  PART  ADDRESS  SHARES")?;
             row.name, row.id, row.part, row.addr, row.shards, row.standby_shards
         )?;
     }
@@ -195,6 +201,7 @@ fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<
 }
 
 fn write_shards(out: &mut dyn Write, rows: &Vec<ShardRow>) -> std::io::Result<()> {
+    writeln!(out, "SHARD  OWNER  STANDBY  SINCE")?;
     for row in rows {
         let standby = row.standby.as_deref().unwrap_or("-");
         write!(out, "{}  {}  {standby}  {}", row.shard, row.owner, row.epoch)?;
@@ -202,7 +209,6 @@ fn write_shards(out: &mut dyn Write, rows: &Vec<ShardRow>) -> std::io::Result<()
             Some(to) => writeln!(out, "  moves to {to}")?,
             None => writeln!(out)?,
         }
-    writeln!(out, "SHARD  OWNER  STANDBY  SINCE")?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Owns `rookery store`: migrate.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use cluster::Cluster;
@@ -9,7 +9,7 @@ use store::migrate::{self, Whole};
 use store::{Embedded, Redis};
 
 use crate::config::{Config, Durability};
-use crate::foundation::data_set_name;
+use crate::foundation::{data_set_name, need_data};
 
 /// What to do with the store.
 #[derive(Debug, Subcommand)]
@@ -54,8 +54,23 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
             Level::Fsync => Durability::Fsync,
         };
     }
-    anyhow::ensure!(from != to, "--from and --to are the same place");
+    need_data(&config)?;
+    anyhow::ensure!(
+        is_url(&from) || Path::new(&from).join("store").is_dir(),
+        "there is no store in {from}: --from names a data directory or the URL of Redis"
+    );
+    anyhow::ensure!(place(&from) != place(&to), "--from and --to are the same place");
     actix_rt::System::new().block_on(migrate(&config, &from, &to, json))
+}
+
+fn is_url(place: &str) -> bool {
+    place.contains("://")
+}
+
+/// One spelling of a place, so that two can be compared.
+fn place(text: &str) -> PathBuf {
+    let path = Path::new(text.trim_end_matches('/'));
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 async fn migrate(config: &Config, from: &str, to: &str, json: bool) -> anyhow::Result<()> {
@@ -109,7 +124,7 @@ async fn copy(
 
 /// A place on the command line.
 fn open(config: &Config, cluster: &Cluster, place: &str) -> anyhow::Result<Box<dyn Whole>> {
-    Ok(if place.contains("://") {
+    Ok(if is_url(place) {
         let settings = store::redis::Config {
             cluster: Some(data_set_name(cluster)),
             ..config.store.redis(place)?

@@ -15,6 +15,7 @@ use web::administration::PAGE;
 use web::transfer::ACCOUNT_BYTES;
 use xmpp::{BareJid, writer};
 
+use super::account::{Data, on_foundation};
 use super::client::{Client, segment};
 use crate::config::Config;
 use crate::transfer::Transfer;
@@ -122,7 +123,7 @@ fn write_all(config: &Config, jids: &[BareJid], file: &mut Outgoing) -> anyhow::
 
 fn from_store(config: &Config, jids: &[BareJid], file: &mut Outgoing) -> anyhow::Result<()> {
     let mut whole = Ok(());
-    offline(config, async |transfer: &Transfer| {
+    offline(config, Data::There, async |transfer: &Transfer| {
         whole = async {
             for (done, jid) in jids.iter().enumerate() {
                 file.begin(jid)?;
@@ -202,9 +203,10 @@ fn everybody(config: &Config) -> anyhow::Result<Vec<BareJid>> {
 /// Opens the store itself; only while no server runs.
 fn offline<T>(
     config: &Config,
+    data: Data,
     act: impl AsyncFnOnce(&Transfer) -> Result<T, AccountError>,
 ) -> anyhow::Result<T> {
-    super::account::on_foundation(config, async |foundation| {
+    on_foundation(config, data, async |foundation| {
         let transfer =
             Transfer { accounts: foundation.accounts(config), ids: foundation.archive_ids() };
         act(&transfer).await
@@ -302,7 +304,7 @@ fn on_store(
     done: &mut Vec<Result<Report, String>>,
 ) -> anyhow::Result<()> {
     let mut failed = None;
-    offline(config, async |transfer: &Transfer| {
+    offline(config, Data::OrNew, async |transfer: &Transfer| {
         // Pieces are read ahead of what is kept by a few.
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<Piece>(64);
         let file = import.file.clone();

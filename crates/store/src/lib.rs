@@ -147,7 +147,7 @@ pub enum Error {
         cause: Arc<str>,
     },
     /// Another process has the directory.
-    #[error("{0} is used by another server")]
+    #[error("{0} is used by another process")]
     InUse(String),
     /// The store was closed.
     #[error("the store is closed")]

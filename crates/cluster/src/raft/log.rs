@@ -51,7 +51,7 @@ pub(crate) struct Update {
 #[non_exhaustive]
 pub enum LogError {
     /// Another process has it open.
-    #[error("the raft log is used by another server")]
+    #[error("it is used by another process")]
     InUse,
     /// What is there does not fit together: part of it was lost or changed.
     #[error("the raft log is torn: {0}; remove its directory to begin as a new member")]
