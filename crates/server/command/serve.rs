@@ -1,9 +1,10 @@
 //! Owns `rookery serve`: start, say so, wait for signals, drain.
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use super::reload::{Source, reload};
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::signal::{Signal, Signals};
 use crate::telemetry;
 use crate::wiring::Server;
@@ -66,35 +67,85 @@ async fn stop_signal(signals: &mut Signals) {
 
 /// Where to connect and what to do first, for people; then `ready`, for programs.
 fn greet(config: &Config, server: &Server) -> anyhow::Result<()> {
+    let (version, lines) = (env!("CARGO_PKG_VERSION"), greeting(config, server));
     let domains: Vec<&str> = config.domain.iter().map(|domain| domain.name.as_str()).collect();
-    let list = |addresses: &mut dyn Iterator<Item = std::net::SocketAddr>| {
-        addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let mut out = std::io::stderr().lock();
-    writeln!(out, "Rookery {} serves {}", env!("CARGO_PKG_VERSION"), domains.join(", "))?;
-    writeln!(out, "  clients      {} (STARTTLS)", list(&mut server.gate().c2s_addresses()))?;
-    writeln!(out, "               {} (TLS)", list(&mut server.gate().c2s_tls_addresses()))?;
-    writeln!(
-        out,
-        "  web          {} (HTTPS)",
-        list(&mut server.https_addresses().iter().copied())
-    )?;
-    writeln!(out, "  health       {}", list(&mut server.http_addresses().iter().copied()))?;
-    if let Some(others) = server.others() {
-        writeln!(out, "  servers      {} (STARTTLS)", list(&mut others.addresses()))?;
-        writeln!(out, "               {} (TLS)", list(&mut others.addresses_tls()))?;
+    let title = format!("Rookery {version} serves {}", domains.join(", "));
+    match config.telemetry.log_format {
+        LogFormat::Text => {
+            let text = format!("{title}\n{}", columns(&lines));
+            std::io::stderr().lock().write_all(text.as_bytes())?;
+        }
+        // Whoever reads JSON from there reads nothing else.
+        LogFormat::Json => {
+            tracing::info!("{title}");
+            lines.iter().for_each(|(label, text)| tracing::info!("{label}: {text}"));
+        }
     }
-    if let Some(components) = server.components() {
-        writeln!(out, "  components   {}", list(&mut components.addresses().iter().copied()))?;
-    }
-    if let Some(address) = server.members_address() {
-        writeln!(out, "  members      {address}")?;
-    }
-    writeln!(out, "  data         {}", config.data_dir.display())?;
-    let domain = domains.first().copied().unwrap_or("localhost");
-    writeln!(out, "  add account  rookery account add NAME@{domain}")?;
-    drop(out);
     let mut out = std::io::stdout().lock();
     writeln!(out, "ready")?;
     Ok(out.flush()?)
+}
+
+/// What is open, what is kept where, what comes next; each with a label.
+fn greeting(config: &Config, server: &Server) -> Vec<(&'static str, String)> {
+    let (gate, others) = (server.gate(), server.others());
+    let components = server.components().map(|it| it.addresses().to_vec());
+    let open: [(&str, Vec<SocketAddr>, &str); 8] = [
+        ("clients", gate.c2s_addresses().collect(), " (STARTTLS)"),
+        ("clients", gate.c2s_tls_addresses().collect(), " (TLS)"),
+        ("web", server.https_addresses().to_vec(), " (HTTPS)"),
+        ("health", server.http_addresses().to_vec(), ""),
+        ("servers", others.map(|it| it.addresses().collect()).unwrap_or_default(), " (STARTTLS)"),
+        ("servers", others.map(|it| it.addresses_tls().collect()).unwrap_or_default(), " (TLS)"),
+        ("components", components.unwrap_or_default(), ""),
+        ("members", server.members_address().into_iter().collect(), ""),
+    ];
+    let mut lines = listeners(&open);
+    lines.push(("data", config.data_dir.display().to_string()));
+    let domain = config.domain.first().map_or("localhost", |domain| domain.name.as_str());
+    lines.push(("add account", format!("rookery account add NAME@{domain}")));
+    lines
+}
+
+/// A line for each kind of listener that is open.
+fn listeners(
+    kinds: &[(&'static str, Vec<SocketAddr>, &'static str)],
+) -> Vec<(&'static str, String)> {
+    let open = kinds.iter().filter(|(_, addresses, _)| !addresses.is_empty());
+    let line = |(label, addresses, kind): &(&'static str, Vec<SocketAddr>, &str)| {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        (*label, format!("{}{kind}", addresses.join(", ")))
+    };
+    open.map(line).collect()
+}
+
+/// Labels on the left, each once.
+fn columns(lines: &[(&'static str, String)]) -> String {
+    let mut before = "";
+    let line = |(label, text): &(&'static str, String)| {
+        let shown = if *label == before { "" } else { *label };
+        before = *label;
+        format!("  {shown:<13}{text}\n")
+    };
+    lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_closed_has_no_line_and_what_has_several_one_label() {
+        let at = |port| vec![SocketAddr::from(([127, 0, 0, 1], port))];
+        let kinds = [
+            ("clients", Vec::new(), " (STARTTLS)"),
+            ("clients", at(5223), " (TLS)"),
+            ("web", Vec::new(), " (HTTPS)"),
+            ("servers", at(5269), " (STARTTLS)"),
+            ("servers", at(5270), " (TLS)"),
+        ];
+        let text = "  clients      127.0.0.1:5223 (TLS)\n  servers      127.0.0.1:5269 (STARTTLS)\n               \
+                    127.0.0.1:5270 (TLS)\n";
+        assert_eq!(columns(&listeners(&kinds)), text);
+    }
 }
