@@ -109,6 +109,8 @@ fn an_administrator_makes_an_account_that_somebody_else_gives_its_password() {
 #[test]
 fn a_page_says_what_the_invitation_is_and_keeps_it_secret() {
     let stage = stage("invite", "");
+    let nobody = stage.run(&["account", "invite", "--contact", "nobody@localhost"]).unwrap_err();
+    assert!(nobody.contains("there is no account nobody@localhost"), "{nobody}");
     let made = stage.run(&["account", "invite", "--name", "nurse", "--json"]).unwrap();
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     let uri = made["uri"].as_str().unwrap();

@@ -86,7 +86,7 @@ async fn list(shared: web::Data<Shared>) -> HttpResponse {
 
 async fn make(shared: web::Data<Shared>, new: web::Json<NewInvitation>) -> HttpResponse {
     let administration = &shared.services.administration;
-    match wanted(&shared, &new) {
+    match wanted(&shared, &new).await {
         Ok(invitation) => match administration.invite(&invitation).await {
             Ok(made) => HttpResponse::Ok().json(MadeInvitation {
                 uri: made.uri,
@@ -100,7 +100,7 @@ async fn make(shared: web::Data<Shared>, new: web::Json<NewInvitation>) -> HttpR
 }
 
 /// What is asked for, or what is wrong with it, in one line.
-fn wanted(shared: &Shared, new: &NewInvitation) -> Result<Invitation, String> {
+async fn wanted(shared: &Shared, new: &NewInvitation) -> Result<Invitation, String> {
     let administration = &shared.services.administration;
     let accounts = &administration.accounts;
     let first = || accounts.hosts.domains().first().map(ToString::to_string).unwrap_or_default();
@@ -118,6 +118,7 @@ fn wanted(shared: &Shared, new: &NewInvitation) -> Result<Invitation, String> {
     }
     if let Some(contact) = &new.contact {
         let contact = accounts.address(contact).map_err(|error| error.to_string())?;
+        accounts.is_enabled(&contact).await.map_err(|error| error.to_string())?;
         (invitation.inviter, invitation.befriends) = (Some(contact.to_string()), true);
     }
     invitation.uses = new.uses.unwrap_or(1);
