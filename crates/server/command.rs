@@ -24,15 +24,18 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Config;
 
+/// The head over options that every command has, apart from its own.
+const ANYWHERE: &str = "Options of every command";
+
 /// A cluster-native XMPP server.
 #[derive(Debug, Parser)]
 #[command(name = "rookery", version, about, max_term_width = 100)]
 struct Line {
     /// Configuration file [default: ./rookery.toml, /etc/rookery/rookery.toml, or a built-in one]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = ANYWHERE)]
     config: Option<PathBuf>,
     /// Data directory, instead of the configured one
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = ANYWHERE)]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -42,7 +45,7 @@ struct Line {
 enum Command {
     /// Serve clients (what `rookery` alone does)
     Serve,
-    /// Add, list and change accounts
+    /// Add, list and change accounts, also while no server runs
     #[command(subcommand)]
     Account(account::Command),
     /// List, show and destroy rooms

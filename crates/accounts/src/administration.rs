@@ -134,7 +134,7 @@ impl Administration {
             self.sessions.order(Route::Session(session.id.clone()), Body::User(end));
         }
         let (jid, count) = (&first.id.account, found.sessions.len());
-        tracing::info!(%jid, "{count} sessions ended by an administrator");
+        tracing::info!(%jid, "sessions ended by an administrator: {count}");
         Ok(count)
     }
 

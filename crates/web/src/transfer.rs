@@ -40,10 +40,10 @@ async fn export(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpRespon
         Ok(jid) => jid,
         Err(error) => return wrong(error.to_string()),
     };
-    tracing::info!(%jid, "an account is exported");
     let transfer = Arc::clone(&shared.services.transfer);
-    match transfer.export(jid).await {
+    match transfer.export(jid.clone()).await {
         Ok(pieces) => {
+            tracing::info!(%jid, "an account is exported");
             // After an error the answer ends without its last chunk.
             let pieces = unfold(pieces, async |mut pieces: Pieces| {
                 let piece = pieces.recv().await?;

@@ -253,7 +253,13 @@ impl Writer {
             let map = self.shared.map();
             let mut buckets = self.shared.claimed_buckets();
             buckets.retain(|bucket| map.primary(*bucket) == Some(address));
-            tracing::info!(peer = %address, "a Redis server is used for {} buckets", buckets.len());
+            match buckets.len() {
+                // As at the start, before any are claimed.
+                0 => tracing::info!(peer = %address, "a Redis server is used"),
+                count => {
+                    tracing::info!(peer = %address, "a Redis server is used for {count} buckets")
+                }
+            }
             self.repair(&buckets);
         }
         self.publish(address);
