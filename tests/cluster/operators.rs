@@ -32,6 +32,7 @@ fn a_member_alone_shows_itself_and_cannot_be_drained() {
 fn a_member_is_drained_stopped_and_forgotten_and_the_last_can_go_on_alone() {
     let quarters = Quarters::of(3, 3);
     let mut stages = quarters.start_all(3, PATIENT);
+    stages[0].await_log("shows a certificate that a member has made");
     let name = until_led(&stages[0]);
     let at = (0..3).find(|at| format!("m{}", at + 1) == name).unwrap();
     let other = (at + 1) % 3;
