@@ -121,7 +121,6 @@ impl Server {
     pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
         let foundation = Arc::new(foundation);
         let tls = load_tls(config)?;
-        warn_of_own_certificates(config);
         let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let watched = Arc::<Watched>::default();
@@ -351,6 +350,7 @@ fn warn_of_own_certificates(config: &Config) {
 /// # Errors
 /// One cannot be read or used.
 pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
+    warn_of_own_certificates(config);
     let (dir, client_ca) = (config.data_dir.join("certificates"), config.auth.client_ca.clone());
     Ok(Tls::load_for(domains(config), dir, client_ca)?)
 }

@@ -11,11 +11,13 @@ pub(super) fn write(name: &str, title: &str, command: &str, findings: &str) {
     let date = said_by("date", &["+%Y-%m-%dT%H%M"]);
     let machine = said_by("sh", &["-c", "grep -m1 'model name' /proc/cpuinfo | cut -d: -f2"]);
     let cores = said_by("nproc", &[]);
-    let own = if cfg!(debug_assertions) { "debug build" } else { "release build" };
-    let build =
-        std::env::var("ROOKERY_BINARY").map_or(own.to_owned(), |binary| format!("binary {binary}"));
+    let own = if cfg!(debug_assertions) { "a debug build" } else { "a release build" };
+    let build = match std::env::var("ROOKERY_BINARY") {
+        Ok(binary) => format!("the binary {binary}"),
+        Err(_) => own.to_owned(),
+    };
     let report = format!(
-        "# {title}\n\n{date}, {machine}, {cores} cores, {build}; 3 members and one Redis.\n\n    {command}\n\n{findings}"
+        "# {title}\n\n{date}, {machine}, {cores} cores; 3 members of {build}, and one Redis.\n\n    {command}\n\n{findings}"
     );
     fs::write(format!("{RESULTS}/{date}-{name}.md"), &report).unwrap();
     println!("{report}");

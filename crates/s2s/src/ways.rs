@@ -201,7 +201,7 @@ impl Pairs {
         self.ways.held().remove(&way.number);
         let queue = way.lock().take();
         drop(queue);
-        self.announce(&way);
+        self.announce(way);
     }
 
     /// Tells the owners of a pair's lanes which ways are here, as one comes or goes.

@@ -164,13 +164,11 @@ fn a_subject_that_was_taken_back_is_told_to_nobody_who_comes() {
         hag/pda receives <message id='{id}'><subject>Fire</subject><stanza-id xmlns='urn:xmpp:sid:0' id='{{${id}}}'/>…</message>"
         )
     };
-    let none = format!(
-        "
+    let none = "
         everyone is quiet
-        hag/pda sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>
-        hag/pda receives <presence from='{{room coven}}/hag'>…</presence>
-        hag/pda receives <message type='groupchat' from='{{room coven}}'><subject/></message>"
-    );
+        hag/pda sends    <presence to='{room coven}/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/pda receives <presence from='{room coven}/hag'>…</presence>
+        hag/pda receives <message type='groupchat' from='{room coven}'><subject/></message>";
     play(&format!(
         "
         hag/pda connects

@@ -116,7 +116,7 @@ impl Host {
         let (host, of, receipt) = (self.desk.host(), id.of.clone(), envelope.receipt.take());
         actix_rt::spawn(async move {
             tokio::time::sleep(PAUSE).await;
-            let entry = |host: Rc<Self>| Some(Rc::clone(&host.table.borrow().get(&*of)?.mailbox));
+            let entry = |host: Rc<Self>| Some(Rc::clone(&host.table.borrow().get(&of)?.mailbox));
             match (host.and_then(entry), receipt) {
                 (Some(mailbox), receipt) => {
                     mailbox.order(Order { receipt, ..Order::of(Act::Mirror(true)) });
