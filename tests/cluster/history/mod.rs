@@ -6,6 +6,7 @@ mod network;
 mod severed;
 mod speaker;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -201,12 +202,13 @@ impl Verdict {
     /// Adds what one got of what the partner, who has this name, said. An archive has what both said, by the same
     /// numbers.
     fn add(&mut self, name: &str, kept: &[String], (own, partner): (&History, &History)) {
-        let kept: Vec<u64> = kept.iter().map(|body| body.parse().unwrap()).collect();
-        let count = |list: &[u64], of: u64| list.iter().filter(|number| **number == of).count();
-        let said = |who: &History, of: u64| usize::from(who.acknowledged.contains(&of));
+        let kept = kept.iter().map(|body| body.parse().unwrap());
+        let [kept, given] = [times(kept), times(own.received.iter().copied())];
+        let [own_said, said] = [own, partner].map(|who| times(who.acknowledged.iter().copied()));
+        let count = |of: &HashMap<u64, usize>, number| of.get(&number).copied().unwrap_or(0);
         for number in partner.acknowledged.iter().copied() {
-            let due = said(partner, number) + said(own, number);
-            let (in_archive, given) = (count(&kept, number), count(&own.received, number));
+            let due = count(&said, number).min(1) + count(&own_said, number).min(1);
+            let (in_archive, given) = (count(&kept, number), count(&given, number));
             self.acknowledged += 1;
             self.lost += usize::from(in_archive < due);
             self.doubled += usize::from(given > 1 || in_archive > due);
@@ -228,6 +230,13 @@ impl Verdict {
         self.absences += own.absences;
         self.bounced += own.bounced;
     }
+}
+
+/// How often each number is there.
+fn times(numbers: impl Iterator<Item = u64>) -> HashMap<u64, usize> {
+    let mut times = HashMap::new();
+    numbers.for_each(|number| *times.entry(number).or_default() += 1);
+    times
 }
 
 #[test]
