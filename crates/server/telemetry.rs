@@ -77,9 +77,9 @@ fn filter(config: &Telemetry) -> anyhow::Result<EnvFilter> {
 pub fn check(log: &str) -> Result<(), String> {
     let levels = "error, warn, info, debug, trace and off are levels, c2s=debug gives a part of the program its own";
     let wrong = |what: &str| Err(format!("telemetry.log {log:?}: {what:?} is no level; {levels}"));
-    // What stands in brackets, spans with fields, has commas of its own.
-    let words = log.split(',').filter(|_| !log.contains('[')).map(str::trim);
-    for word in words.filter(|word| !word.is_empty()) {
+    // Spans, in brackets, may go without a level.
+    let words = log.split(',').map(str::trim);
+    for word in words.filter(|word| !word.is_empty() && !word.contains('[')) {
         let level = word.rsplit_once('=').map_or(word, |(_, level)| level);
         if level.is_empty() || level.parse::<LevelFilter>().is_err() {
             return wrong(level);
