@@ -91,13 +91,16 @@ impl Stage {
             let line = greeting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 panic!("the server did not start: {}", log.lock().unwrap());
             });
-            if let Some(word) = line.contains(mark).then(|| line.split_whitespace().rev()) {
-                let found = word.map(str::parse).find_map(Result::ok);
-                break found.unwrap_or_else(|| panic!("no address in {line:?}"));
+            if line.contains(mark) {
+                // As text, or in JSON.
+                let mut words = line.rsplit([' ', '"']).map(str::parse);
+                break words
+                    .find_map(Result::ok)
+                    .unwrap_or_else(|| panic!("no address in {line:?}"));
             }
         };
         let (c2s, c2s_tls) = (address("(STARTTLS)"), address("(TLS)"));
-        let (https, http) = (address("(HTTPS)"), address("  health "));
+        let (https, http) = (address("(HTTPS)"), address("health"));
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
