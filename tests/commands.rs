@@ -51,6 +51,18 @@ fn sessions_are_listed_and_ended() {
     assert!(error.is("error", xmpp::ns::STREAM), "{error:?}");
     assert!(error.child("reset", xmpp::ns::STREAMS).is_some(), "{error:?}");
     assert_eq!(romeo.next(), None);
+    // One that waits to be resumed is seen too, and ended.
+    let mut romeo = log_in(&stage, "romeo");
+    let jid = romeo.bind("phone");
+    romeo.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    assert!(romeo.next().unwrap().is("enabled", "urn:xmpp:sm:3"));
+    drop(romeo);
+    let waits = format!("{jid}  waits  at rookery  since ");
+    let list = || stage.run(&["session", "list"]).unwrap();
+    while !list().starts_with(&waits) {}
+    assert!(list().contains("  until "));
+    stage.run(&["session", "kick", &jid]).unwrap();
+    while !list().is_empty() {}
     let missing = stage.run(&["session", "kick", "nobody@localhost"]).unwrap_err();
     assert_eq!(missing, "rookery: nobody is logged in as nobody@localhost\n");
 }
@@ -65,7 +77,8 @@ fn a_disabled_account_is_thrown_out_and_kept_out_until_it_is_enabled() {
     assert!(romeo.next().unwrap().is("error", xmpp::ns::STREAM));
     let list = stage.run(&["account", "list"]).unwrap();
     assert_eq!(list, "romeo@localhost  (disabled)\n");
-    stage.run(&["account", "enable", "romeo@localhost"]).unwrap();
+    let enabled = stage.run(&["account", "enable", "romeo@localhost", "--json"]).unwrap();
+    assert_eq!(enabled, "{\"jid\":\"romeo@localhost\",\"enabled\":true}\n");
     log_in(&stage, "romeo").bind("phone");
 }
 

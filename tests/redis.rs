@@ -2,7 +2,7 @@
 //! from the data directory to Redis and back.
 
 #[path = "../crates/store/src/redis/fixture.rs"]
-#[expect(dead_code, reason = "the cluster is for the tests of the store")]
+#[expect(dead_code, reason = "what breaks a cluster is for the tests of the store")]
 #[expect(clippy::disallowed_methods, reason = "a test that waits has a limit by the clock")]
 pub(crate) mod fixture;
 
@@ -84,7 +84,7 @@ fn body(message: &Element) -> Option<String> {
 }
 
 /// Romeo and Juliet talk; what each archive must have.
-fn talk(stage: &Stage, round: usize) -> Vec<String> {
+pub(crate) fn talk(stage: &Stage, round: usize) -> Vec<String> {
     let [mut romeo, mut juliet] = ["romeo", "juliet"].map(|name| {
         let mut client = log_in(stage, name);
         client.send("<presence/>");
@@ -143,6 +143,50 @@ fn emptied_data_are_refused_at_the_next_start_and_so_are_those_of_another_cluste
     server.cli(&["-a", "secret", "FLUSHALL"]);
     let emptied = stage.run(&list).unwrap_err();
     assert!(emptied.contains("emptied or exchanged"), "{emptied}");
+}
+
+/// Sends a message of this id, and says whether it was taken: an error to it comes before the answer to a ping.
+fn is_taken(from: &mut Client, id: &str) -> bool {
+    from.send(format!(
+        "<message to='juliet@localhost' type='chat' id='{id}'><body>{id}</body></message>\
+         <iq type='get' id='p{id}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>"
+    ));
+    let (answer, mut is_taken) = (format!("p{id}"), true);
+    loop {
+        let next = from.next().expect("the stream stays open");
+        is_taken &= !(next.attr("id") == Some(id) && next.attr("type") == Some("error"));
+        if next.attr("id") == Some(&answer) {
+            return is_taken;
+        }
+    }
+}
+
+#[test]
+fn while_redis_has_no_memory_messages_are_refused_and_nobody_hears_them() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (server, config) = redis();
+    let stage = Stage::start(&config);
+    stage.add_accounts(&["romeo", "juliet"]);
+    let [mut romeo, mut juliet] = ["romeo", "juliet"].map(|name| log_in(&stage, name));
+    juliet.send("<presence/>");
+    assert!(is_taken(&mut romeo, "before"));
+    let set = |bytes| server.cli(&["-a", SECRET, "CONFIG", "SET", "maxmemory", bytes]);
+    set("1");
+    stage.await_log("a Redis server refuses writes");
+    assert!(!is_taken(&mut romeo, "unheard"), "what is not archived was acknowledged");
+    set("0");
+    stage.await_log("a Redis server takes writes again");
+    assert!(is_taken(&mut romeo, "after"));
+    loop {
+        let heard = juliet.next().expect("what was said");
+        assert_ne!(heard.attr("id"), Some("unheard"));
+        if heard.attr("id") == Some("after") {
+            break;
+        }
+    }
+    assert_eq!(archive(&mut juliet), ["before", "after"]);
 }
 
 #[test]

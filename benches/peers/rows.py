@@ -33,6 +33,7 @@ PER_SECOND = Figure("msg/s", lambda r: r["per_second"], 0)
 MS_PER_LOGIN = Figure("ms", lambda r: r["server_ms_per_login"], 3)
 US_PER_COPY = Figure("us/copy", lambda r: r["server_us_per_copy"], 2)
 US_PER_PRESENCE = Figure("us/presence", lambda r: r["entering"]["server_us_per_presence"], 2)
+SECONDS_TO_ENTER = Figure("s to enter", lambda r: r["entering"]["used"]["seconds"], 2)
 KIB = Figure("KiB", lambda r: r["server_kib_per_session"], 1)
 
 
@@ -92,7 +93,8 @@ def rows(quick):
     def room(name, title, occupants, archive=False):
         action = ["room", "--seconds", seconds, "--warm-up", warm_up, "--occupants", occupants]
         return Row(name, f"room of {occupants}, 10 speak, {title}", action,
-                   [US_PER_COPY, US_PER_PRESENCE], archive=archive, rooms=True,
+                   [US_PER_COPY, latency("p99_ms"), US_PER_PRESENCE, SECONDS_TO_ENTER],
+                   archive=archive, rooms=True,
                    problems=room_problems)
 
     return [

@@ -1,4 +1,4 @@
-//! Owns what operators' words are done with, put together: accounts that are told, sessions of all members, who is
+//! Owns the administration, put together: accounts that are told, sessions of all members, who is
 //! an administrator, who registers strangers.
 
 use std::net::SocketAddr;
@@ -9,7 +9,9 @@ use accounts::administration::{Landing, Reading};
 use accounts::{Accounts, Administration, Registrar};
 use proto::{Body, Route};
 use router::Router;
+use router::directory::Seen;
 use user::extensions::last;
+use user::waiting::{Detached, Waiting};
 use xmpp::BareJid;
 
 use crate::config::Config;
@@ -21,7 +23,8 @@ use crate::rooms::Held;
 pub(crate) fn make(
     foundation: &Arc<Foundation>,
     config: &Config,
-    (router, members): (&Router, &web::Members),
+    router: &Router,
+    members: &web::Members,
 ) -> anyhow::Result<(Administration, Arc<AtomicU16>)> {
     let teller = router.clone();
     let tell = move |jid: &BareJid, word| {
@@ -32,7 +35,7 @@ pub(crate) fn make(
     let administration = Administration {
         accounts,
         sessions: Arc::new(members.clone()),
-        reading: Reading { roster: user::roster::shown, left: last::left_in },
+        reading: Reading { roster: user::shown_roster, left: last::left_in },
         admins: Arc::new(config.admins()?),
         admissions: Arc::new(config.admissions()?),
         policy: config.registration.clone(),
@@ -60,19 +63,30 @@ pub(crate) fn registrar(
     Ok(is_open.then(|| Arc::new(registrar)))
 }
 
-/// What operators may ask of all members; the others may ask this one.
+/// What operators may ask of all members; the others may ask this one. With the list in which this member's sessions stand
+/// that wait to be resumed.
 pub(crate) fn meet_members(
     foundation: &Foundation,
     router: &Router,
     watched: &Arc<Watched>,
     rooms: &Held,
-) -> web::Members {
+) -> (web::Members, Arc<Waiting>) {
     let cluster = &foundation.cluster;
     let (peers, federation) = (cluster.peers().cloned(), Arc::clone(watched) as _);
     let (router, plan, rooms) = (router.clone(), cluster.plan(), Arc::new(rooms.clone()));
-    let members = web::Members { router, plan, peers, federation, rooms };
+    let listed = Arc::<Waiting>::default();
+    let list = Arc::clone(&listed);
+    let waiting: web::members::Waiting =
+        Arc::new(move |jid| list.list(jid).into_iter().map(seen).collect());
+    let members = web::Members { router, plan, peers, federation, rooms, waiting };
     members.serve();
-    members
+    (members, listed)
+}
+
+/// A session that waits to be resumed, as it is listed among the others.
+fn seen(detached: Detached) -> Seen {
+    let Detached { id, jid, since, until } = detached;
+    Seen { id, jid, address: String::new(), since, idle: false, until: Some(until) }
 }
 
 /// Where browsers are sent: to what the configuration says, or to the domain and the port of HTTPS.

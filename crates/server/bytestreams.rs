@@ -18,7 +18,7 @@ pub(crate) struct Ready {
 /// # Errors
 /// An address cannot be listened on.
 pub(crate) fn listen(config: &Config) -> anyhow::Result<Ready> {
-    let services = config.services_of_proxy()?;
+    let services = config.services()?.proxies;
     let addresses = if services.is_empty() { &[][..] } else { &config.proxy.listen };
     let bound = proxy::gate::bind(addresses)?;
     let host = config.host_of_proxy(bound.port().unwrap_or_default());

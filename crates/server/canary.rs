@@ -30,6 +30,8 @@ struct Cage {
     peak: Peak,
     /// When it sang last, in milliseconds since all began; 0: never.
     sang: AtomicU64,
+    /// By how many milliseconds that was late.
+    late: AtomicU64,
 }
 
 impl Canaries {
@@ -39,6 +41,7 @@ impl Canaries {
             lag: Histogram::new(SECONDS),
             peak: Peak::default(),
             sang: AtomicU64::new(0),
+            late: AtomicU64::new(0),
         };
         let cages = (0..arbiters).map(cage).collect();
         Arc::new(Self { begun: Instant::now(), cages, figures })
@@ -62,6 +65,7 @@ impl Canaries {
         let Some(cage) = self.cages.get(arbiter) else { return };
         cage.lag.took(late);
         cage.peak.note(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
+        cage.late.store(millis(late), Ordering::Relaxed);
         cage.sang.store(millis(self.begun.elapsed()).max(1), Ordering::Relaxed);
     }
 
@@ -84,6 +88,17 @@ impl Canaries {
     pub(crate) fn peaks(&self) -> impl Iterator<Item = (usize, f64)> {
         let peaks = self.cages.iter().map(|cage| Duration::from_micros(cage.peak.get()));
         peaks.map(|peak| peak.as_secs_f64()).enumerate()
+    }
+
+    /// How far the arbiter is behind that is furthest: it has done nothing for so long, or its last song was so late. One
+    /// that is held up again and again is behind all the time.
+    pub(crate) fn lag(&self) -> Duration {
+        let now = millis(self.begun.elapsed());
+        let behind = |cage: &Cage| {
+            let silent = now.saturating_sub(cage.sang.load(Ordering::Relaxed));
+            silent.max(cage.late.load(Ordering::Relaxed))
+        };
+        Duration::from_millis(self.cages.iter().map(behind).max().unwrap_or(0))
     }
 
     /// The first arbiter that has done nothing for so long.
@@ -121,6 +136,15 @@ mod tests {
         let (_, lag) = canaries.lags().nth(1).unwrap();
         let short = lag.buckets.iter().find(|(bound, _)| *bound >= 0.05).unwrap();
         assert_eq!(short.1, 0, "{lag:?}");
+        assert!(
+            canaries.lag() >= EVERY + Duration::from_millis(60),
+            "the first one has never sung"
+        );
+        canaries.note(0, Duration::from_secs(3));
+        canaries.note(1, Duration::ZERO);
+        assert!(canaries.lag() >= Duration::from_secs(3), "its last song was as late");
+        canaries.note(0, Duration::ZERO);
+        assert!(canaries.lag() < Duration::from_secs(3));
         let minute = Duration::from_secs(60);
         assert_eq!(canaries.silent(minute), None, "nobody is silent in the first seconds");
     }

@@ -16,9 +16,10 @@ pub(crate) async fn follow(mut plan: PlanHandle, member: MemberId, store: Shared
         let now = owned(plan, member);
         let new = now.iter().filter(|(shard, epoch)| known.get(shard) != Some(epoch));
         let claims = fences(new).map(|fence| store.claim(fence));
-        for fault in join_all(claims).await.into_iter().filter_map(Result::err) {
-            // Its first write raises the fence as well.
-            tracing::warn!(error = %fault, "could not claim a bucket");
+        let faults: Vec<_> = join_all(claims).await.into_iter().filter_map(Result::err).collect();
+        if let Some(fault) = faults.first() {
+            // The first write to each raises its fence as well.
+            tracing::warn!(error = %fault, "could not claim {} buckets", faults.len());
         }
         known = now;
     }

@@ -14,10 +14,7 @@ pub(crate) struct Clients(pub(crate) Handover);
 impl web::clients::Gate for Clients {
     fn admit(&self, peer: SocketAddr) -> Option<Begin> {
         let place = self.0.place(peer)?;
-        Some(Box::new(move |upgraded| {
-            let web::clients::Upgraded { tcp, tls, is_secure, peer, reply, unread } = upgraded;
-            place.begin(c2s::Upgraded { tcp, tls, is_secure, peer, reply, unread });
-        }))
+        Some(Box::new(move |upgraded| place.begin(upgraded)))
     }
 
     fn most_bytes(&self) -> usize {

@@ -30,7 +30,7 @@ const ANYWHERE: &str = "Options of every command";
 /// A cluster-native XMPP server.
 #[derive(Debug, Parser)]
 #[command(name = "rookery", version, about, max_term_width = 100)]
-struct Line {
+struct Cli {
     /// Configuration file [default: ./rookery.toml, /etc/rookery/rookery.toml, or a built-in one]
     #[arg(long, global = true, value_name = "FILE", help_heading = ANYWHERE)]
     config: Option<PathBuf>,
@@ -88,8 +88,8 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let line = Line::parse();
-    match run(line) {
+    let cli = Cli::parse();
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if has_reader_left(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -99,24 +99,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(line: Line) -> anyhow::Result<()> {
-    if let Some(Command::Completions { shell }) = line.command {
+fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Some(Command::Completions { shell }) = cli.command {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Line::command(), "rookery", &mut script);
+        clap_complete::generate(shell, &mut Cli::command(), "rookery", &mut script);
         return print(&String::from_utf8_lossy(&script));
     }
-    if let Some(Command::Config(config::Command::Example)) = line.command {
+    if let Some(Command::Config(config::Command::Example)) = cli.command {
         return config::example();
     }
     let find = || {
-        let config = Config::find(line.config.as_deref())?;
+        let config = Config::find(cli.config.as_deref())?;
         Ok(Config {
-            data_dir: line.data_dir.clone().unwrap_or_else(|| config.data_dir.clone()),
+            data_dir: cli.data_dir.clone().unwrap_or_else(|| config.data_dir.clone()),
             ..config
         })
     };
     let config = find()?;
-    match line.command {
+    match cli.command {
         None | Some(Command::Serve) => serve::run(config, &find),
         Some(Command::Account(command)) => account::run(&config, command),
         Some(Command::Room(command)) => room::run(&config, command),
@@ -137,6 +137,12 @@ fn run(line: Line) -> anyhow::Result<()> {
 /// Writes to standard output what was asked for.
 fn print(text: &str) -> anyhow::Result<()> {
     Ok(std::io::stdout().write_all(text.as_bytes())?)
+}
+
+/// The domain that somebody has named.
+fn domain(text: &str) -> anyhow::Result<xmpp::BareJid> {
+    let domain = xmpp::BareJid::parse(text).ok().filter(|jid| jid.localpart().is_none());
+    domain.ok_or_else(|| anyhow::anyhow!("{text:?} is not the name of a domain"))
 }
 
 /// Whether whoever read our output has had enough of it, as `head` has: nothing to complain about. Sockets that break

@@ -14,6 +14,7 @@ pub mod listen;
 pub mod proxy;
 pub mod pubsub;
 pub mod rooms;
+pub mod services;
 pub mod store;
 pub mod suggest;
 pub mod turn;
@@ -365,6 +366,7 @@ impl Config {
         for domain in &mut config.domain {
             domain.name = domain.jid()?.to_string();
         }
+        config.s2s = config.s2s.normalised().map_err(ConfigError::Value)?;
         config.check()?;
         Ok(config)
     }
@@ -396,14 +398,12 @@ impl Config {
         self.check_listeners()?;
         self.check_registration()?;
         self.check_moved()?;
-        self.services_of_rooms()?;
+        self.services()?;
         self.room()?;
         self.turn.iter().try_for_each(turn::Turn::check)?;
-        self.services_of_pubsub()?;
         self.pubsub()?;
         self.check_upload()?;
         self.check_proxy()?;
-        self.domains_of_components()?;
         self.check_cluster()?;
         self.s2s.check().map_err(ConfigError::Value)?;
         let ranges = [
@@ -435,10 +435,12 @@ impl Config {
 
     /// The settings of the client gate.
     pub fn gate(&self) -> c2s::Config {
+        let open =
+            |list: &[SocketAddr]| if self.has_clients() { list.to_vec() } else { Vec::new() };
         c2s::Config {
             listen: c2s::config::Listen {
-                c2s: self.listen.c2s.clone(),
-                c2s_tls: self.listen.c2s_tls.clone(),
+                c2s: open(&self.listen.c2s),
+                c2s_tls: open(&self.listen.c2s_tls),
             },
             c2s: self.c2s.clone(),
             auth: self.auth.clone(),
@@ -456,6 +458,7 @@ impl Config {
             name_servers: self.dns.servers.clone(),
             trust_anchor: self.dns.trust_anchor.clone(),
             rules: self.s2s.clone(),
+            isolation: Duration::from_secs(self.c2s.isolation_seconds),
             limits: self.limits.enabled,
         })
     }

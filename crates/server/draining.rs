@@ -12,6 +12,9 @@ use tokio::time::timeout;
 /// How long a member that is to end waits for others to take its shards.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// So long without a lease, and no leader will come that could give its shards to anybody: the others end as well.
+const ALONE: Duration = Duration::from_secs(10);
+
 /// Whether nothing is left of a member that others were to take, nor anything that it keeps for the others.
 fn is_empty(plan: &Plan, member: MemberId) -> bool {
     plan.ownerships().all(|(_, held)| held.owner != member && held.standby != Some(member))
@@ -40,27 +43,57 @@ pub(crate) async fn give_shards_away(cluster: &Cluster) -> bool {
             }
         }
     };
-    if timeout(PATIENCE, emptied).await.is_err() {
-        let left = plan.get().ownerships().filter(|(_, held)| held.owner == member).count();
+    let lease = cluster.lease();
+    let in_time = tokio::select! {
+        in_time = timeout(PATIENCE, emptied) => in_time.is_ok(),
+        () = lease.until_lost_for(ALONE) => false,
+    };
+    if !in_time {
+        let left =
+            cluster.plan().get().ownerships().filter(|(_, held)| held.owner == member).count();
         tracing::warn!(
             "{left} shards were not taken in time; others take over when this member has left"
         );
     }
-    is_empty(plan.get(), member)
+    is_empty(cluster.plan().get(), member)
 }
 
-/// Lets clients go, a few at a time over `over`, as soon as an operator has drained this member.
+/// Lets clients go, a few at a time over `over`, whenever an operator has drained this member; lets them come again when
+/// that is called off.
 pub(crate) async fn follow(cluster: &Cluster, gate: &Gate, over: Duration) {
-    let (member, mut plan) = (cluster.member_id(), cluster.plan());
+    let member = cluster.member_id();
+    let drains =
+        |plan: &Plan| plan.member(member).is_some_and(|own| own.status == Status::Draining);
     loop {
-        let drains = plan.get().member(member).is_some_and(|own| own.status == Status::Draining);
-        if drains && is_empty(plan.get(), member) {
-            break;
-        }
-        if plan.changed().await.is_err() {
+        if until(cluster, |plan| drains(plan) && is_empty(plan, member)).await.is_none() {
             return;
         }
+        tracing::info!("is drained: its clients are let go");
+        let called_off = async {
+            let let_go = async {
+                gate.drip(over).await;
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                so = until(cluster, |plan| !drains(plan)) => so,
+                () = let_go => None,
+            }
+        };
+        if called_off.await.is_none() {
+            return;
+        }
+        match gate.open_again() {
+            Ok(()) => tracing::info!("is not drained any more: clients may come again"),
+            Err(error) => tracing::error!(%error, "takes no clients before it is started again"),
+        }
     }
-    tracing::info!("is drained: its clients are let go");
-    gate.drip(over).await;
+}
+
+/// Waits until the plan is so; none where there will be no other plan.
+async fn until(cluster: &Cluster, so: impl Fn(&Plan) -> bool) -> Option<()> {
+    let mut plan = cluster.plan();
+    while !so(plan.get()) {
+        plan.changed().await.ok()?;
+    }
+    Some(())
 }

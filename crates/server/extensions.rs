@@ -4,28 +4,29 @@
 use std::sync::Arc;
 
 use crate::config::{Config, ConfigError};
-use entity::table::{Line, lines, table as merged};
+use entity::table::{ExtensionRow, rows, table as merged};
 
 /// Every extension of every entity, by number.
 #[must_use]
-pub fn table() -> Vec<Line> {
+pub fn table() -> Vec<ExtensionRow> {
     merged([
-        lines(&user::extensions::EXTENSIONS),
-        lines(&user::session::EXTENSIONS),
-        lines(&domain::EXTENSIONS),
-        lines(&room::EXTENSIONS),
-        lines(&room::directory::EXTENSIONS),
-        lines(&pubsub::EXTENSIONS),
-        lines(&upload::EXTENSIONS),
-        lines(&proxy::EXTENSIONS),
+        rows(&user::extensions::EXTENSIONS),
+        rows(&user::session::EXTENSIONS),
+        rows(&domain::EXTENSIONS),
+        rows(&room::EXTENSIONS),
+        rows(&room::directory::EXTENSIONS),
+        rows(&pubsub::EXTENSIONS),
+        rows(&upload::EXTENSIONS),
+        rows(&proxy::EXTENSIONS),
         gates(),
         files(),
     ])
 }
 
 /// What gates speak.
-fn gates() -> Vec<Line> {
-    let line = |(number, title, version)| Line { number, title, version, entities: vec!["gate"] };
+fn gates() -> Vec<ExtensionRow> {
+    let row =
+        |(number, title, version)| ExtensionRow { number, title, version, entities: vec!["gate"] };
     let spoken = [
         ("0114", "Jabber Component Protocol", "1.6"),
         ("0124", "Bidirectional-streams Over Synchronous HTTP (BOSH)", "1.11.2"),
@@ -42,14 +43,14 @@ fn gates() -> Vec<Line> {
         ("0484", "Fast Authentication Streamlining Tokens", "0.2.0"),
         ("7395", "XMPP over WebSocket", "2014-10"),
     ];
-    spoken.map(line).into()
+    spoken.map(row).into()
 }
 
 /// What is read and written as files.
-fn files() -> Vec<Line> {
+fn files() -> Vec<ExtensionRow> {
     let (number, version) = ("0227", "1.1");
     let title = "Portable Import/Export Format for XMPP-IM Servers";
-    vec![Line { number, title, version, entities: vec!["command line"] }]
+    vec![ExtensionRow { number, title, version, entities: vec!["command line"] }]
 }
 
 /// What the server's answers are made from: clients look for the features of accounts and sessions at the
@@ -78,7 +79,7 @@ pub fn domain_shared(config: &Config) -> Result<domain::Shared, ConfigError> {
         features,
         external: config.external_services()?,
         administration: None,
-        services: config.services(),
+        services: config.listed_services()?,
         powers: Arc::default(),
     })
 }
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_number_is_there_once() {
-        let numbers: Vec<_> = table().iter().map(|line| line.number).collect();
+        let numbers: Vec<_> = table().iter().map(|row| row.number).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
         for number in ["0030", "0045", "0115", "0191", "0198", "0280", "0313"] {
             assert!(numbers.contains(&number), "{number}");

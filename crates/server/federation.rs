@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use web::federation::{ComponentLine, Federation, InboundLine, OutboundLine, Streams};
+use web::federation::{ComponentRow, Federation, InboundRow, OutboundRow, Streams};
 
 /// The gates, as far as there are any, for the administration interface.
 #[derive(Default)]
@@ -17,10 +17,10 @@ impl Watched {
     pub(crate) fn watch(&self, servers: Option<&s2s::Gate>, components: Option<&component::Gate>) {
         // They are opened once.
         if let Some(gate) = servers {
-            self.servers.set(gate.desk()).ok();
+            self.servers.set(gate.status()).ok();
         }
         if let Some(gate) = components {
-            self.components.set(gate.desk()).ok();
+            self.components.set(gate.status()).ok();
         }
     }
 }
@@ -28,29 +28,29 @@ impl Watched {
 impl Federation for Watched {
     fn streams(&self) -> Streams {
         let servers = self.servers.get().map(|servers| servers.streams()).unwrap_or_default();
-        let to = |line: s2s::status::OutboundLine| OutboundLine {
+        let to = |row: s2s::status::OutboundRow| OutboundRow {
             member: String::new(),
-            local: line.local,
-            remote: line.remote,
-            lane: line.lane,
-            state: line.state.to_owned(),
-            address: line.address,
-            waiting: line.waiting,
-            reason: line.reason,
-            retry_seconds: line.retry_seconds,
+            local: row.local,
+            remote: row.remote,
+            lane: row.lane,
+            state: row.state.to_owned(),
+            address: row.address,
+            waiting: row.waiting,
+            reason: row.reason,
+            retry_seconds: row.retry_seconds,
         };
-        let of = |line: s2s::status::InboundLine| InboundLine {
+        let of = |row: s2s::status::InboundRow| InboundRow {
             member: String::new(),
-            address: line.address,
-            domains: line.domains,
+            address: row.address,
+            domains: row.domains,
         };
-        let component = |line: component::status::Line| ComponentLine {
+        let component = |row: component::status::StreamStatus| ComponentRow {
             member: String::new(),
-            domain: line.domain.to_string(),
-            address: line.address.to_string(),
-            waiting: line.waiting,
+            domain: row.domain.to_string(),
+            address: row.address.to_string(),
+            waiting: row.waiting,
         };
-        let components = self.components.get().map(|it| it.lines()).unwrap_or_default();
+        let components = self.components.get().map(|it| it.streams()).unwrap_or_default();
         Streams {
             outbound: servers.outbound.into_iter().map(to).collect(),
             inbound: servers.inbound.into_iter().map(of).collect(),

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use accounts::Accounts;
 use actix_rt::ArbiterHandle;
-use cluster::Cluster;
+use auth::Hash;
 use cluster::bulk::Hands;
-use hmac::{Hmac, Mac};
+use cluster::{Cluster, HashKey, Marker, Progress};
+use data_encoding::HEXLOWER;
 use proto::Hosts;
 use router::Router;
-use sha2::Sha256;
 use store::{Embedded, Measured, Memory, Redis, SharedStore};
 use xmpp::{BareJid, Bucket, Fence};
 
-use crate::claims;
 use crate::config::{Config, Engine};
 use crate::handoff::{Ground, Handoff};
+use crate::marker::RedisMarker;
+use crate::{claims, common};
 
 /// Store and cluster of one process.
 pub struct Foundation {
@@ -39,11 +40,19 @@ impl Foundation {
     /// # Errors
     /// The directory is another server's, or cannot be used.
     pub async fn lay(config: &Config) -> anyhow::Result<Self> {
+        Self::lay_telling(config, Progress::default()).await
+    }
+
+    /// As [`Foundation::lay`]; says what it waits for.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn lay_telling(config: &Config, progress: Progress) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
         let handoff = Handoff::default();
-        let cluster = start_cluster(config, &handoff).await?;
+        let cluster = start_cluster(config, &handoff, progress).await?;
         let store = open_store(config, &cluster).inspect_err(|_| cluster.stop())?;
-        Self::build(config, (cluster, handoff), store).await
+        Self::build(config, cluster, handoff, store).await
     }
 
     /// As [`Foundation::lay`], on a store that is open.
@@ -53,13 +62,14 @@ impl Foundation {
     pub async fn lay_on(config: &Config, store: SharedStore) -> anyhow::Result<Self> {
         make_private(&config.data_dir)?;
         let handoff = Handoff::default();
-        let cluster = start_cluster(config, &handoff).await?;
-        Self::build(config, (cluster, handoff), store).await
+        let cluster = start_cluster(config, &handoff, Progress::default()).await?;
+        Self::build(config, cluster, handoff, store).await
     }
 
     async fn build(
         config: &Config,
-        (cluster, handoff): (Cluster, Handoff),
+        cluster: Cluster,
+        handoff: Handoff,
         store: SharedStore,
     ) -> anyhow::Result<Self> {
         let measured = Arc::default();
@@ -70,9 +80,9 @@ impl Foundation {
     }
 
     /// By what right an operator's change of an account is written: its owner's, whichever member that is, since
-    /// nobody but operators writes that row.
+    /// nobody but operators writes that row. None while this member has no lease: its plan may be an old one.
     pub fn fence(&self, jid: &BareJid) -> Option<Fence> {
-        self.cluster.plan().get().owners_fence(jid)
+        self.cluster.lease().holds().then(|| self.cluster.plan().get().owners_fence(jid))?
     }
 
     /// Administration of accounts.
@@ -84,13 +94,13 @@ impl Foundation {
             hosts: self.hosts.clone(),
             iterations: config.auth.scram_iterations,
             tell: None,
-            board: Arc::default(),
+            notice_cache: Arc::default(),
         }
     }
 
     /// A secret of the cluster for one purpose: the same on every member and over restarts.
     pub fn secret(&self, purpose: &[u8]) -> Vec<u8> {
-        secret(&self.cluster, purpose)
+        secret(self.cluster.plan().get().hash_key(), purpose)
     }
 
     /// What the rows of archives are called, the same on every member and over restarts.
@@ -142,11 +152,20 @@ impl Foundation {
 
 /// Starts this process as a member. On a thread of its own: it waits for other members, and a signal must be
 /// able to end that.
-async fn start_cluster(config: &Config, handoff: &Handoff) -> anyhow::Result<Cluster> {
+async fn start_cluster(
+    config: &Config,
+    handoff: &Handoff,
+    progress: Progress,
+) -> anyhow::Result<Cluster> {
     let (mut settings, dir) = (config.cluster()?, config.data_dir.clone());
+    settings.progress = progress;
+    if config.cluster.has_others() {
+        settings.common = common::of(config)?;
+    }
     if let Some(mesh) = &mut settings.mesh {
         mesh.moves = Arc::new(handoff.clone());
     }
+    settings.marker = marker(config)?;
     let (sender, started) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("rookery-start".to_owned()).spawn(move || {
         // Nobody waits any more: the process ends.
@@ -159,11 +178,13 @@ async fn start_cluster(config: &Config, handoff: &Handoff) -> anyhow::Result<Clu
     })
 }
 
-fn secret(cluster: &Cluster, purpose: &[u8]) -> Vec<u8> {
-    let key = cluster.plan().get().hash_key().bytes();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
-    mac.update(purpose);
-    mac.finalize().into_bytes().to_vec()
+/// What the store remembers of the cluster, where it is one that members share.
+pub(crate) fn marker(config: &Config) -> anyhow::Result<Option<Arc<dyn Marker>>> {
+    Ok(RedisMarker::new(config)?.map(|marker| -> Arc<dyn Marker> { Arc::new(marker) }))
+}
+
+fn secret(key: &HashKey, purpose: &[u8]) -> Vec<u8> {
+    Hash::Sha256.hmac(&key.bytes(), &[purpose])
 }
 
 fn open_store(config: &Config, cluster: &Cluster) -> anyhow::Result<SharedStore> {
@@ -179,16 +200,20 @@ fn open_store(config: &Config, cluster: &Cluster) -> anyhow::Result<SharedStore>
 
 fn open_redis(config: &Config, cluster: &Cluster) -> anyhow::Result<Redis> {
     let url = config.store.url.as_deref().unwrap_or_default();
-    let settings =
-        store::redis::Config { cluster: Some(data_set_name(cluster)), ..config.store.redis(url)? };
+    let known = cluster.to_remember();
+    let settings = store::redis::Config {
+        cluster: Some(data_set_name(&known.hash_key)),
+        generation: Some(known.generation),
+        ..config.store.redis(url)?
+    };
     let store = Redis::open(&settings)?;
     recognise(&config.data_dir.join("redis"), store.marker())?;
     Ok(store)
 }
 
 /// By what a data set in Redis is known to be this cluster's, and tells nobody the cluster's key.
-pub(crate) fn data_set_name(cluster: &Cluster) -> String {
-    secret(cluster, b"redis").iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn data_set_name(key: &HashKey) -> String {
+    HEXLOWER.encode(&secret(key, b"redis"))
 }
 
 /// Remembers the data set that this member has used; another one in its place was emptied or exchanged.

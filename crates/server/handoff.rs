@@ -10,10 +10,12 @@
 //!                          called off -> as if nothing had been
 //! ```
 //!
-//! One shard at a time comes to rest: two that wait for each other's receipts would wait for ever. Two members'
-//! may: then both give up soon, and try again at different times.
+//! What has come here itself goes on when all of it is here ([`turns`]). One shard at a time comes to rest: two that wait
+//! for each other's receipts would wait for ever. Two members' may: then both give up soon, and try again at different
+//! times.
 
 mod taking;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,6 +40,7 @@ use tokio::time::{Instant, sleep, timeout};
 use xmpp::{Bucket, Epoch, Fence, Shard};
 
 use taking::Taking;
+use turns::{Turn, Turns};
 
 /// How long a shard may take to come to rest before what waits for it goes on for a while. Without receipts it is not at
 /// rest: nobody but this member has what they stand for.
@@ -62,14 +65,21 @@ struct Shared {
     leaving: Mutex<BTreeMap<Shard, watch::Sender<Fate>>>,
     /// One shard at a time comes to rest.
     resting: tokio::sync::Mutex<()>,
+    /// A shard comes or goes.
+    turns: Turns,
     /// For how long shards that have moved stood still.
     pauses: Histogram,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        let (ground, leaving, resting) = Default::default();
-        Self { ground, leaving, resting, pauses: Histogram::new(SECONDS) }
+        Self {
+            ground: OnceLock::new(),
+            leaving: Mutex::default(),
+            resting: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
+            pauses: Histogram::new(SECONDS),
+        }
     }
 }
 
@@ -90,8 +100,11 @@ enum Fate {
     Moved,
 }
 
-/// What lived on each arbiter of a shard.
-type Handed = Vec<(ArbiterHandle, Vec<EntitySnapshot>)>;
+/// What lives in a shard on one arbiter, frozen.
+struct Frozen {
+    arbiter: ArbiterHandle,
+    entities: Vec<EntitySnapshot>,
+}
 
 /// What may live in a shard that is to come to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +131,7 @@ enum Stays {
 impl Handoff {
     /// From now on there is something to hand over, and room to take in.
     pub(crate) fn begin(&self, ground: Ground) {
-        let taking = Taking::start(&ground);
+        let taking = Taking::start(&ground, self.shared.turns.clone());
         bulk::serve(&ground.peers, Arc::new(taking));
         // It is begun once.
         drop(self.shared.ground.set(ground));
@@ -157,10 +170,10 @@ impl Moves for Handoff {
         let (shared, runtime) = (Arc::clone(&self.shared), ground.peers.runtime().clone());
         runtime.spawn(async move {
             if let Some(ground) = shared.ground.get() {
-                let (handed, epoch) = (Vec::new(), Epoch::default());
+                let (frozen, epoch) = (Vec::new(), Epoch::default());
                 let closed = Instant::now();
-                let leaving = Leaving { ground, shard, fate, handed, epoch, closed };
-                if let Some(pause) = leaving.run(&shared.resting, to, let_go).await {
+                let leaving = Leaving { ground, shard, fate, frozen, epoch, closed };
+                if let Some(pause) = leaving.run(&shared, to, let_go).await {
                     shared.pauses.took(pause);
                 }
             }
@@ -181,8 +194,8 @@ struct Leaving<'a> {
     ground: &'a Ground,
     shard: Shard,
     fate: watch::Receiver<Fate>,
-    /// What was handed over, until it is known what becomes of it, and by which epoch it lived here.
-    handed: Handed,
+    /// What is handed over, until it is known what becomes of it, and by which epoch it lives here.
+    frozen: Vec<Frozen>,
     epoch: Epoch,
     /// Since when nothing new is let in.
     closed: Instant,
@@ -190,13 +203,9 @@ struct Leaving<'a> {
 
 impl Leaving<'_> {
     /// Says for how long the shard stood still, if it has moved.
-    async fn run(
-        mut self,
-        resting: &tokio::sync::Mutex<()>,
-        to: MemberId,
-        let_go: LetGo,
-    ) -> Option<Duration> {
-        let handed = self.hand_over(resting, to, let_go.moved()).await;
+    async fn run(mut self, shared: &Shared, to: MemberId, let_go: LetGo) -> Option<Duration> {
+        let _turn = self.turn(&shared.turns).await?;
+        let handed = self.hand_over(&shared.resting, to, let_go.moved()).await;
         match handed {
             Ok(()) => let_go.done(),
             Err(error) => {
@@ -218,6 +227,14 @@ impl Leaving<'_> {
         Some(self.closed.elapsed())
     }
 
+    /// Its turn, unless the move is called off before.
+    async fn turn(&mut self, turns: &Turns) -> Option<Turn> {
+        tokio::select! {
+            turn = turns.wait_for(self.shard) => Some(turn),
+            _ = self.fate.wait_for(|fate| *fate != Fate::Unknown) => None,
+        }
+    }
+
     async fn hand_over(
         &mut self,
         resting: &tokio::sync::Mutex<()>,
@@ -225,9 +242,9 @@ impl Leaving<'_> {
         moved: MoveId,
     ) -> Result<(), Stays> {
         self.epoch = self.ground.peers.plan().latest().epoch_of(self.shard).unwrap_or_default();
-        self.handed = self.come_to_rest(resting).await?;
+        self.frozen = self.come_to_rest(resting).await?;
         self.settle().await?;
-        let entities = self.handed.iter().flat_map(|(_, taken)| taken);
+        let entities = self.frozen.iter().flat_map(|frozen| &frozen.entities);
         let entities: Option<Vec<_>> = entities.map(EntitySnapshot::encode).collect();
         let entities = entities.ok_or(Stays::Unwritable)?;
         if entities.is_empty() {
@@ -238,19 +255,22 @@ impl Leaving<'_> {
     }
 
     /// What lives in the shard, frozen, with nothing before it.
-    async fn come_to_rest(&mut self, resting: &tokio::sync::Mutex<()>) -> Result<Handed, Stays> {
+    async fn come_to_rest(
+        &mut self,
+        resting: &tokio::sync::Mutex<()>,
+    ) -> Result<Vec<Frozen>, Stays> {
         // Nobody waits for a shard in which nothing lives, and it waits for nobody.
         if let Some(nothing) = self.rest(Lives::Nothing).await {
             return Ok(nothing);
         }
         for attempt in 0..ATTEMPTS {
             let one_at_a_time = resting.lock().await;
-            // Whoever was called off while he waited must not keep others waiting.
+            // Whoever was called off while they waited must not keep others waiting.
             if *self.fate.borrow() != Fate::Unknown {
                 return Err(Stays::CalledOff);
             }
-            if let Some(taken) = self.rest(Lives::Anything).await {
-                return Ok(taken);
+            if let Some(frozen) = self.rest(Lives::Anything).await {
+                return Ok(frozen);
             }
             drop(one_at_a_time);
             // Another member's shard may have waited for this one: they are not to meet again.
@@ -261,25 +281,28 @@ impl Leaving<'_> {
     }
 
     /// Lets nothing new in, and freezes what lives here; where it is restless, all goes on.
-    async fn rest(&mut self, lives: Lives) -> Option<Handed> {
+    async fn rest(&mut self, lives: Lives) -> Option<Vec<Frozen>> {
         self.closed = Instant::now();
         self.ground.router.close(self.shard);
         // What is on its way into the shard comes first: whoever has sent it sends the next elsewhere.
         let let_in = timeout(REST.turns, self.ground.router.has_let_in_all()).await;
-        let taken = match let_in {
-            Ok(true) => join_all(self.freezing(lives)).await.into_iter().collect(),
+        let frozen = match let_in {
+            Ok(true) => {
+                // What is for other servers leaves before anything that the next owner sends; where it cannot, it
+                // follows as well as it may.
+                timeout(REST.turns, self.ground.router.sent_out_all(self.shard)).await.ok();
+                join_all(self.freezing(lives)).await.into_iter().collect()
+            }
             Ok(false) | Err(_) => None,
         };
-        if taken.is_none() {
+        if frozen.is_none() {
             self.go_on().await;
         }
-        taken
+        frozen
     }
 
-    fn freezing(
-        &self,
-        lives: Lives,
-    ) -> Vec<impl Future<Output = Option<(ArbiterHandle, Vec<EntitySnapshot>)>> + use<>> {
+    /// For each arbiter of the shard; none of one where it is restless.
+    fn freezing(&self, lives: Lives) -> Vec<impl Future<Output = Option<Frozen>> + use<>> {
         let mut fences: BTreeMap<u16, Vec<Fence>> = BTreeMap::new();
         for bucket in buckets(self.shard) {
             let arbiter = self.ground.router.arbiter_of(bucket).0;
@@ -291,9 +314,9 @@ impl Leaving<'_> {
             .into_iter()
             .filter_map(|(number, fences)| Some((arbiter(number)?, fences)))
             .map(|(arbiter, fences)| async move {
-                let freeze = async move |host: &Host| freeze(host, (part, lives), fences).await;
-                let taken = on(&arbiter, freeze).await.flatten()?;
-                Some((arbiter, taken))
+                let freeze = async move |host: &Host| freeze(host, part, lives, fences).await;
+                let entities = on(&arbiter, freeze).await.flatten()?;
+                Some(Frozen { arbiter, entities })
             })
             .collect()
     }
@@ -304,7 +327,8 @@ impl Leaving<'_> {
         let arrived = async {
             router.sent_all(self.shard).await;
             // Others of this member's have taken theirs too: what is sent from elsewhere comes behind.
-            self.handed.iter().all(|(_, taken)| taken.is_empty()) || router.has_let_in_all().await
+            let is_empty = self.frozen.iter().all(|frozen| frozen.entities.is_empty());
+            is_empty || router.has_let_in_all().await
         };
         match timeout(ARRIVAL, arrived).await {
             Ok(true) => Ok(()),
@@ -324,15 +348,14 @@ impl Leaving<'_> {
     /// It is somebody else's: what waited goes there, and what was handed over stays here as a copy.
     async fn leave(&mut self) {
         let (part, epoch) = (self.part(), self.epoch);
-        let leaving =
-            std::mem::take(&mut self.handed).into_iter().map(|(arbiter, handed)| async move {
-                let leave = async move |host: &Host| {
-                    host.keep_copies(handed, epoch);
-                    router::local::route(host.release(part));
-                };
-                on(&arbiter, leave).await
-            });
-        join_all(leaving).await;
+        let leave = |Frozen { arbiter, entities }| async move {
+            let leave = async move |host: &Host| {
+                host.keep_copies(entities, epoch);
+                router::local::route(host.release(part));
+            };
+            on(&arbiter, leave).await
+        };
+        join_all(std::mem::take(&mut self.frozen).into_iter().map(leave)).await;
         self.ground.router.open(self.shard);
     }
 
@@ -366,7 +389,8 @@ fn buckets(shard: Shard) -> impl Iterator<Item = Bucket> {
 /// Freezes a part with nothing before it, and waits until what it has written is kept; what lives in it then.
 async fn freeze(
     host: &Host,
-    (part, lives): (Part, Lives),
+    part: Part,
+    lives: Lives,
     fences: Vec<Fence>,
 ) -> Option<Vec<EntitySnapshot>> {
     if lives == Lives::Nothing && !host.is_empty(part) {

@@ -6,13 +6,17 @@
 //! | [`config`] | the configuration file, its defaults and its errors |
 //! | [`extensions`] | the published table of extensions, and what the server announces |
 //! | [`foundation`] | what stands before any gate opens: store, cluster, router |
+//! | `starting` | what is said while that waits for other members |
+//! | `common` | what all members of a cluster must have in common |
 //! | `bytestreams` | the proxy that carries bytes between clients |
+//! | `certificates` | which certificates are shown in whose name |
 //! | `claims` | the right to write for what comes to this member |
 //! | `clients` | the way of clients from the gate that speaks HTTP to the one that speaks XMPP |
+//! | `marker` | what the cluster says of itself in Redis |
 //! | `handoff` | what lives in shards that move |
 //! | `draining` | the end of a member's part in a cluster |
 //! | [`wiring`] | the parts put together in order, and taken down in reverse |
-//! | `administration` | what operators' words are done with |
+//! | `administration` | what carries out operators' commands |
 //! | `canary` | how late arbiters are |
 //! | `readiness` | whether clients should come here, and why not |
 //! | `metrics` | the page of metrics |
@@ -27,21 +31,25 @@
 mod administration;
 mod bytestreams;
 mod canary;
+pub mod certificates;
 mod claims;
 mod clients;
 pub mod command;
+mod common;
 pub mod config;
 mod draining;
 pub mod extensions;
 mod federation;
 pub mod foundation;
 mod handoff;
+mod marker;
 mod memory;
 mod metrics;
 mod readiness;
 mod retention;
 mod rooms;
 pub mod signal;
+mod starting;
 pub mod telemetry;
 mod transfer;
 mod uploads;

@@ -5,6 +5,7 @@ pub(crate) mod process;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use c2s::Metrics;
 use entity::Figures;
@@ -24,6 +25,7 @@ pub(crate) struct Sources {
     pub(crate) gate: Arc<Metrics>,
     pub(crate) memory: Memory,
     pub(crate) federation: Arc<s2s::Metrics>,
+    pub(crate) http: Arc<web::clients::Figures>,
     /// None where no files are taken.
     pub(crate) files: Option<Arc<files::Keeper>>,
     pub(crate) bytestreams: Arc<proxy::Hub>,
@@ -75,6 +77,8 @@ impl Sources {
         text.counter("connections_accepted_total", "Accepted connections.", gate.accepted.get());
         let refused = gate.refused.each();
         text.counters("connections_refused_total", "Refused connections.", "reason", refused);
+        let help = "Connections of HTTP that were refused.";
+        text.counters("http_connections_refused_total", help, "reason", self.http.refused.each());
         text.counter("accept_errors_total", "Failures to accept.", gate.accept_errors.get());
         let handshakes = [("ok", gate.handshakes.get()), ("failed", gate.handshakes_failed.get())];
         text.counters("tls_handshakes_total", "TLS handshakes.", "result", handshakes);
@@ -192,9 +196,19 @@ impl Sources {
         let leads = status.leader.as_ref() == Some(&status.member);
         text.gauge("raft_leader", "Whether this member leads: 0 or 1.", u8::from(leads));
         text.gauge("members", "Members of the cluster.", status.members.len());
+        let ahead = status.members.iter().filter_map(|row| row.clock_ahead_millis);
+        let most = ahead.map(i64::unsigned_abs).max().unwrap_or(0);
+        let help = "The most that another member's wall clock differs from this one's.";
+        let seconds = Duration::from_millis(most).as_secs_f64();
+        text.gauge("clock_difference_seconds", help, seconds);
         let own = status.members.iter().find(|row| row.id == status.member);
         text.gauge("shards_owned", "Shards of this member.", own.map_or(0, |row| row.shards));
         text.gauge("shards_moving", "Shards on the move in the cluster.", status.moving);
+        let (mut plan, me) = (foundation.cluster.plan(), foundation.cluster.member_id());
+        let owned = plan.get().ownerships().filter(|(_, it)| it.owner == me);
+        let epoch = owned.map(|(_, it)| it.epoch.0).max();
+        let help = "The highest epoch of this member's shards; that of a shard grows when it gets another owner.";
+        text.gauge("epoch", help, epoch.unwrap_or(0));
         let help = "For how long shards stood still that have moved from this member.";
         text.histogram("handoff_pause_seconds", help, &foundation.handoff.pauses());
     }
@@ -213,9 +227,22 @@ impl Sources {
         ];
         let help = "Envelopes to and from other members.";
         text.counters("link_envelopes_total", help, "fate", fates);
+        let fates = [
+            ("sent", count(|figures| &figures.sent_to_many)),
+            ("received", count(|figures| &figures.received_for_many)),
+        ];
+        let help = "Of these, what many get who live on the other member: one for all of them.";
+        text.counters("link_multicasts_total", help, "fate", fates);
         let kept = links.map_or(0, |links| links.kept().into_iter().map(|(_, kept)| kept).sum());
         let help = "Envelopes that other members have not confirmed now.";
         text.gauge("link_kept_envelopes", help, kept);
+        let help = "What every lane to another member may send at once; 0: one waits.";
+        let least = self.router.links().and_then(|links| links.least_credit());
+        text.gauge("link_credit_bytes", help, least.unwrap_or(0));
+        let help = "What came once more, and was acted on once.";
+        let repeats = [&self.figures.repeats, &self.federation.repeats, &self.components.repeats];
+        let repeats: u64 = repeats.into_iter().map(|it| it.get()).sum();
+        text.counter("repeats_total", help, repeats);
     }
 
     fn federation(&self, text: &mut Text) {

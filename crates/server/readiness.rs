@@ -1,6 +1,7 @@
 //! Owns the conditions under which clients should come here, and those under which this process is past help.
 //! What each of them means to an orchestrator stands in `web::health`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,10 +21,17 @@ const DEAD: Duration = Duration::from_secs(60);
 /// How often it is looked, for the log.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Where this member keeps its part in the plan, and how much must be free there.
+pub(crate) struct Disk {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) min_free_bytes: u64,
+}
+
 /// What is looked at.
 pub(crate) struct Signs {
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) measured: Arc<Figures>,
+    pub(crate) disk: Disk,
     /// Not held: it is taken down when nobody holds it.
     pub(crate) foundation: Weak<Foundation>,
 }
@@ -32,7 +40,11 @@ impl Signs {
     /// Why clients should not come here.
     pub(crate) fn unready(&self) -> Vec<Unmet> {
         let busy = self.silent("arbiters", BUSY);
-        busy.into_iter().chain(self.refusing()).chain(self.outside()).collect()
+        busy.into_iter()
+            .chain(self.refusing())
+            .chain(self.crowded())
+            .chain(self.outside())
+            .collect()
     }
 
     fn refusing(&self) -> Option<Unmet> {
@@ -48,6 +60,19 @@ impl Signs {
             (None, true, true) => "the store refuses writes; the log says which and why",
         };
         Some(Unmet::new("store", why))
+    }
+
+    /// Whatever the store is, this member's part in the plan is kept in its data directory: without room there it ends
+    /// when the plan changes.
+    fn crowded(&self) -> Option<Unmet> {
+        let free = store::free_bytes(&self.disk.data_dir).ok()?;
+        let (least, dir) = (self.disk.min_free_bytes, self.disk.data_dir.display());
+        (free < least).then(|| {
+            let why = format!(
+                "{free} bytes are free for {dir}, less than store.min_free_bytes ({least})"
+            );
+            Unmet::new("disk", why)
+        })
     }
 
     /// Looks every second, for ever, and logs what changes: an operator must act when clients cannot be
@@ -76,7 +101,12 @@ impl Signs {
 
     /// The plan must know this member, and not have taken it out.
     fn outside(&self) -> Option<Unmet> {
-        let status = self.foundation.upgrade()?.cluster.status();
+        let foundation = self.foundation.upgrade()?;
+        if foundation.cluster.is_relieved() {
+            let why = "its arbiters were slow: others have its accounts until it is well";
+            return Some(Unmet::new("membership", why));
+        }
+        let status = foundation.cluster.status();
         let own = status.members.iter().find(|row| row.id == status.member);
         match own.map(|row| row.status) {
             Some(Status::Up) => None,
@@ -110,9 +140,13 @@ mod tests {
     fn each_condition_has_a_word_and_a_reason() {
         let measured = Arc::<Figures>::default();
         let canaries = Canaries::new(1, Arc::default());
-        let signs = Signs { canaries, measured, foundation: Weak::new() };
+        let disk = Disk { data_dir: PathBuf::from("/"), min_free_bytes: 0 };
+        let mut signs = Signs { canaries, measured, disk, foundation: Weak::new() };
         assert_eq!((signs.unready(), signs.dead()), (Vec::new(), Vec::new()));
         let unmet = signs.silent("arbiters", Duration::ZERO);
+        signs.disk.min_free_bytes = u64::MAX;
+        let crowded: Vec<_> = signs.unready().into_iter().map(|unmet| unmet.condition).collect();
+        assert_eq!(crowded, ["disk"], "whichever engine the store is");
         let reason = "arbiter 0 has done nothing for 0 s";
         assert!(unmet.is_none_or(|it| it.condition == "arbiters" && it.why == reason));
     }

@@ -1,7 +1,8 @@
 //! Owns the end of archived messages that are older than configured.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use meter::clock;
 use store::SharedStore;
 
 /// How often old messages are looked for.
@@ -26,7 +27,7 @@ pub(crate) async fn keep(store: SharedStore, days: u32) {
 }
 
 async fn remove_older(store: &SharedStore, age: Duration) -> Result<usize, store::Error> {
-    let before = u64::try_from(now().saturating_sub(age).as_micros()).unwrap_or(0);
+    let before = u64::try_from(clock::since_epoch().saturating_sub(age).as_micros()).unwrap_or(0);
     let mut removed = 0;
     loop {
         let step = store.expire(before, STEP).await?;
@@ -35,11 +36,6 @@ async fn remove_older(store: &SharedStore, age: Duration) -> Result<usize, store
             return Ok(removed);
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the age of what is stored counts on the wall clock")]
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -62,7 +58,7 @@ mod tests {
         let owner = BareJid::parse("romeo@localhost").unwrap();
         let hour = Duration::from_secs(3_600);
         for age in [hour * 25, hour * 23] {
-            let id = ArchiveId(u64::try_from((now() - age).as_micros()).unwrap());
+            let id = ArchiveId(u64::try_from((clock::since_epoch() - age).as_micros()).unwrap());
             let origin = Origin::Client { session: 1, seq: id.0, part: 0 };
             let row = ArchiveRow { id, peer: owner.clone(), origin, stanza: "<message/>".into() };
             let batch = Batch::new(fence).with(Write::Append(owner.clone(), row));

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use entity::Entity;
 use proto::{Body, Route};
-use room::Room;
-use room::affiliation::Affiliation;
-use room::room::Phase;
+use room::{Affiliation, Room};
 use router::Router;
 use store::{Kind, SharedStore};
-use web::rooms::{Later, RoomDetail, RoomLine, Rooms};
+use web::rooms::{Later, RoomDetail, RoomRow, Rooms};
 use xmpp::{BareJid, Jid, Stanza};
 
 use crate::config::Config;
@@ -43,11 +41,11 @@ impl Held {
         // It counts nobody: what it knows goes with it.
         let shared = Arc::new(room::Shared::new(self.shared.config.clone()));
         let room = Room::load(&Route::Room(jid.clone()), rows, &shared).ok();
-        Ok(room.filter(|room| matches!(room.phase, Phase::Open | Phase::Locked)))
+        Ok(room.filter(Room::is_there))
     }
 
-    fn line(room: &Room) -> RoomLine {
-        RoomLine {
+    fn row(room: &Room) -> RoomRow {
+        RoomRow {
             jid: room.jid.to_string(),
             name: room.settings.name.clone(),
             public: room.settings.public,
@@ -59,13 +57,12 @@ impl Held {
 
     fn detail(room: &Room) -> RoomDetail {
         let people = |affiliation| {
-            let list = room.affiliations.of_affiliation(affiliation);
-            list.map(|(jid, _)| jid.to_string()).collect()
+            room.affiliations.addresses(affiliation).map(ToString::to_string).collect()
         };
         let subject = room.subject.as_ref().and_then(|it| it.child("subject", ""));
         let birth = room.birth.as_ref();
         RoomDetail {
-            line: Self::line(room),
+            row: Self::row(room),
             description: room.settings.description.clone(),
             subject: subject.map(|it| it.text()).unwrap_or_default(),
             creator: birth.map(|birth| birth.creator.to_string()).unwrap_or_default(),
@@ -88,18 +85,18 @@ impl Rooms for Held {
         self.shared.occupants(room)
     }
 
-    fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomLine>> {
+    fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomRow>> {
         let held = self.clone();
         Box::pin(async move {
-            let (mut lines, mut after) = (Vec::new(), after);
+            let (mut rows, mut after) = (Vec::new(), after);
             // A page of tombstones alone is not the end.
             loop {
                 let owners = held.store.owners(Kind::Room, after, limit).await?;
                 for jid in &owners {
-                    lines.extend(held.load(jid).await?.map(|room| Self::line(&room)));
+                    rows.extend(held.load(jid).await?.map(|room| Self::row(&room)));
                 }
-                if owners.len() < limit || !lines.is_empty() {
-                    return Ok(lines);
+                if owners.len() < limit || !rows.is_empty() {
+                    return Ok(rows);
                 }
                 after = owners.last().cloned();
             }

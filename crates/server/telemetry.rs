@@ -32,12 +32,12 @@ pub struct Running {
     traces: Option<SdkTracerProvider>,
 }
 
-/// Starts logging, and tracing where a collector is configured, for the whole process. In one process with
-/// several servers, as in tests, the first one's settings hold.
+/// Starts logging, and tracing where a collector is configured, for the whole process, which is told by the name of its
+/// member. In one process with several servers, as in tests, the first one's settings hold.
 ///
 /// # Errors
 /// The filter makes no sense, or the collector's address.
-pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
+pub fn start(config: &Telemetry, member: Option<&str>) -> anyhow::Result<Running> {
     let (filter, handle) = reload::Layer::new(filter(config)?);
     // Stations are for the collector. The hints keep what no level lets through as cheap as it can be.
     let no_station = filter_fn(|it| !is_station(it)).with_max_level_hint(LevelFilter::TRACE);
@@ -49,7 +49,7 @@ pub fn start(config: &Telemetry) -> anyhow::Result<Running> {
         drop(tracing::subscriber::set_global_default(registry));
         return Ok(Running { filter: handle, traces: None });
     }
-    let traces = export::start(&config.otlp, &SPANS)?;
+    let traces = export::start(&config.otlp, member, &SPANS)?;
     let stations = tracing_opentelemetry::layer()
         .with_tracer(traces.tracer("rookery"))
         .with_location(false)

@@ -1,10 +1,11 @@
 //! Owns where files are kept that people bring, and their end.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use files::{Disk, Keeper, Key, S3, Storage};
+use meter::clock;
 use router::Router;
 
 use crate::config::Config;
@@ -23,7 +24,7 @@ pub(crate) fn key(foundation: &Foundation) -> Key {
 /// # Errors
 /// A service has an address that is none.
 pub(crate) fn settings(config: &Config, foundation: &Foundation) -> anyhow::Result<upload::Config> {
-    let urls = config.services_of_upload()?.into_iter().collect();
+    let urls = config.services()?.upload.into_iter().collect();
     Ok(upload::Config { limits: config.limits_of_upload(), key: key(foundation), urls })
 }
 
@@ -36,7 +37,10 @@ pub(crate) fn open(
     foundation: &Foundation,
     router: &Router,
 ) -> anyhow::Result<Option<Arc<Keeper>>> {
-    if config.services_of_upload()?.is_empty() {
+    if let Some(why) = config.why_no_upload()? {
+        tracing::warn!("{why}");
+    }
+    if config.services()?.upload.is_empty() {
         return Ok(None);
     }
     let set = &config.upload;
@@ -73,16 +77,11 @@ pub(crate) fn forget(keeper: Option<&Arc<Keeper>>) -> Option<user::config::Files
 /// For ever. Every member does it: who comes second finds nothing.
 async fn sweep(keeper: Arc<Keeper>) {
     loop {
-        match keeper.sweep(now()).await {
+        match keeper.sweep(clock::unix_seconds()).await {
             Ok(0) => {}
             Ok(count) => tracing::info!("{count} files that had ended were removed"),
             Err(error) => tracing::warn!(%error, "files that have ended could not be removed"),
         }
         tokio::time::sleep(EVERY).await;
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "files end on the wall clock")]
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,13 +1,14 @@
 //! Owns sessions that wait to be resumed while the server does not run: they are stored when it stops, and go
 //! on before it takes clients again.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 use entity::Host;
 use entity::host::handoff::{Part, Patience, StartError};
 use futures_util::StreamExt;
 use futures_util::stream;
+use meter::clock;
 use proto::snapshot::EntitySnapshot;
 use router::Router;
 use store::{Batch, Kind, SharedStore, Write};
@@ -46,7 +47,7 @@ impl Waiting<'_> {
             entities.extend(on(arbiter, freeze).await.unwrap_or_default());
         }
         let (mut stored, mut step, mut bytes) = (0, Vec::new(), 0);
-        for (account, writes) in user::stored::rows(&entities, now()) {
+        for (account, writes) in user::stored::rows(&entities, clock::unix_micros()) {
             let Some(fence) = self.router.fence(&account).filter(|_| !writes.is_empty()) else {
                 continue;
             };
@@ -169,13 +170,4 @@ async fn start(
         host.start(entity, fence).await?;
     }
     Ok(count)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a session's time to wait goes on while nothing runs"
-)]
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::{Administration, Admission};
+use accounts::{Administration, Admission, Registrar};
 use actix_rt::{Arbiter, ArbiterHandle};
 use c2s::{Gate, Services, StoredAccounts, Tls};
 use domain::Domain;
@@ -15,7 +15,7 @@ use meter::Pressure;
 use proto::{ArbiterId, Route, ServiceKind};
 use proxy::Proxy;
 use pubsub::Service;
-use room::{Directory, Room};
+use room::{Directory, Heard, Room};
 use router::inbox::Receiver;
 use router::link::Links;
 use router::link::grpc::Grpc;
@@ -27,6 +27,7 @@ use user::{Session, User};
 
 use crate::administration;
 use crate::canary::Canaries;
+use crate::certificates::load_tls;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::draining;
@@ -35,11 +36,11 @@ use crate::federation::Watched;
 use crate::foundation::Foundation;
 use crate::memory::Memory;
 use crate::metrics::Sources;
-use crate::readiness::Signs;
+use crate::readiness::{Disk, Signs};
 use crate::rooms::Held;
 use crate::transfer::Transfer;
 use crate::waiting::Waiting;
-use crate::{bytestreams, retention, uploads};
+use crate::{bytestreams, retention, starting, uploads};
 
 /// How long connections may take to close when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,21 +80,29 @@ struct Shared {
     memory: Memory,
 }
 
+/// What is there before the arbiters start, and what their actors have of it.
+struct Prepared<'a> {
+    foundation: &'a Foundation,
+    proxy: &'a bytestreams::Ready,
+    rooms: &'a Arc<room::Shared>,
+    administration: &'a Administration,
+    files: Option<&'a Arc<files::Keeper>>,
+    waiting: Arc<user::waiting::Waiting>,
+}
+
 impl Shared {
-    fn new(
-        config: &Config,
-        (foundation, proxy, room): (&Foundation, &bytestreams::Ready, &Arc<room::Shared>),
-        (administration, files): (&Administration, Option<&Arc<files::Keeper>>),
-    ) -> anyhow::Result<Self> {
+    fn new(config: &Config, prepared: Prepared<'_>) -> anyhow::Result<Self> {
+        let Prepared { foundation, proxy, rooms, administration, files, waiting } = prepared;
         let (ids, figures) = (foundation.archive_ids(), Arc::<Figures>::default());
         let powers = Arc::new(config.powers(&foundation.secret(b"powers")));
-        let mut user = user::Config { ids, powers: Arc::clone(&powers), ..config.user() };
+        let powers_of_user = Arc::clone(&powers);
+        let mut user = user::Config { ids, powers: powers_of_user, waiting, ..config.user() };
         user.registration.invitations = Some(administration.accounts.clone());
         user.files = uploads::forget(files);
         let administration = Some(Arc::new(administration.clone()));
         Ok(Self {
             user: Arc::new(user),
-            room: Arc::clone(room),
+            room: Arc::clone(rooms),
             pubsub: Arc::new(config.pubsub()?),
             upload: Arc::new(uploads::settings(config, foundation)?),
             proxy: Arc::clone(&proxy.shared),
@@ -111,7 +120,7 @@ impl Server {
     /// # Errors
     /// The first part that cannot start; what had started is taken down.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        Self::start_on(config, Foundation::lay(config).await?).await
+        Self::start_on(config, starting::lay(config).await?).await
     }
 
     /// As [`Server::start`], on a foundation that is laid.
@@ -119,52 +128,51 @@ impl Server {
     /// # Errors
     /// As there.
     pub async fn start_on(config: &Config, foundation: Foundation) -> anyhow::Result<Self> {
-        let foundation = Arc::new(foundation);
-        let tls = load_tls(config)?;
+        let (foundation, tls) = (Arc::new(foundation), load_tls(config)?);
         let proxy = bytestreams::listen(config)?;
         let (router, receivers) = make_router(&foundation, config.arbiter_count());
         let watched = Arc::<Watched>::default();
         let rooms = Held::new(config, &foundation, &router)?;
-        let members = administration::meet_members(&foundation, &router, &watched, &rooms);
-        let operators = (&router, &members);
-        let (administration, port) = administration::make(&foundation, config, operators)?;
+        let (members, waiting) =
+            administration::meet_members(&foundation, &router, &watched, &rooms);
+        let (administration, port) = administration::make(&foundation, config, &router, &members)?;
         let files = uploads::open(config, &foundation, &router)?;
-        let (rooms, known) = (rooms.shared, (&administration, files.as_ref()));
-        let shared = Shared::new(config, (&foundation, &proxy, &rooms), known)?;
-        let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
-        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let sources = make_sources((&foundation, &router), &shared, files.clone());
-        let pressure = &shared.memory.pressure;
-        let services = Services {
-            router: router.clone(),
-            registrar: administration::registrar(config, &administration)?,
-            accounts: Arc::new(StoredAccounts::new(Arc::clone(&foundation.store), router.clone())),
-            decoy_secret: foundation.secret(b"decoy"),
-            features: domain::stream_features(&shared.domain),
-            metrics: Arc::clone(&sources.gate),
-            pressure: Arc::clone(pressure),
+        let rooms = rooms.shared;
+        let prepared = Prepared {
+            foundation: &foundation,
+            proxy: &proxy,
+            rooms: &rooms,
+            administration: &administration,
+            files: files.as_ref(),
+            waiting,
         };
-        let waiting = Waiting { arbiters: &handles, router: &router, store: &foundation.store };
-        waiting.bring_back().await?;
+        let shared = Shared::new(config, prepared)?;
+        let arbiters = start_arbiters(&router, &foundation.store, &shared, receivers).await?;
+        watch_arbiters(&foundation, &shared);
+        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let sources = make_sources(&foundation, &router, &shared, files.clone());
+        let pressure = &shared.memory.pressure;
+        let registrar = administration::registrar(config, &administration)?;
+        let services = for_gate(&foundation, &sources, &shared, registrar);
+        let store = &foundation.store;
+        Waiting { arbiters: &handles, router: &router, store }.bring_back().await?;
         let links = open_links(&foundation, &router, &handles);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
-        let counted = (Arc::clone(&sources.federation), Arc::clone(pressure));
-        let others = open_to_others(config, (&foundation, &router), &tls, counted).await?;
-        let components =
-            open_to_components(config, &router, (&sources.components, pressure)).await?;
+        let others = open_to_others(config, &foundation, &sources, &tls, pressure).await?;
+        let components = open_to_components(config, &sources, pressure).await?;
         watched.watch(others.as_ref(), components.as_ref());
-        let [unready, dead] = checks(read_signs(&foundation, &router, shared.canaries));
+        let [unready, dead] = checks(read_signs(&foundation, &router, shared.canaries, config));
         let services = web::Services {
             transfer: Transfer::new(&administration.accounts, foundation.archive_ids()),
             administration,
             members,
             router: router.clone(),
-            metrics: Arc::new(move || sources.page()),
             unready,
             dead,
             cluster: foundation.cluster.operator(),
             connections: Arc::new(gate.counter()),
-            clients: for_clients(config, &gate, &tls),
+            clients: for_clients(config, &sources, &gate, &tls),
+            metrics: Arc::new(move || sources.page()),
             files,
         };
         let proxy = proxy.start();
@@ -172,7 +180,6 @@ impl Server {
         administration::tell_port(&port, web.https_addresses());
         look_after(config, &foundation);
         web.set_ready(true);
-        let lets_go_over = config.cluster.lets_go_over();
         Ok(Self {
             foundation,
             router,
@@ -185,7 +192,7 @@ impl Server {
             web,
             tls,
             rooms,
-            lets_go_over,
+            lets_go_over: config.cluster.lets_go_over(),
         })
     }
 
@@ -245,7 +252,7 @@ impl Server {
         self.foundation.cluster.peers().map(cluster::Peers::address)
     }
 
-    /// Waits until an operator has drained this member, and lets its clients go.
+    /// Lets clients go whenever an operator has drained this member, and come again when that is called off.
     pub async fn let_go_when_drained(&self) {
         draining::follow(&self.foundation.cluster, &self.gate, self.lets_go_over).await;
     }
@@ -309,12 +316,45 @@ fn look_after(config: &Config, foundation: &Foundation) {
     }
 }
 
+/// Where HTTP is spoken.
 fn listening(config: &Config) -> web::Listen<'_> {
-    web::Listen { http: &config.listen.http, https: &config.listen.https }
+    let clients = config.has_clients();
+    let https = if clients { &config.listen.https[..] } else { &[] };
+    web::Listen { http: &config.listen.http, https, clients }
+}
+
+/// What the client gate has of others. What of an account whoever logs in must know is in the store.
+fn for_gate(
+    foundation: &Foundation,
+    sources: &Sources,
+    shared: &Shared,
+    registrar: Option<Arc<Registrar>>,
+) -> Services {
+    let (store, router) = (Arc::clone(&foundation.store), sources.router.clone());
+    Services {
+        router: router.clone(),
+        registrar,
+        accounts: Arc::new(StoredAccounts::new(store, router)),
+        decoy_secret: foundation.secret(b"decoy"),
+        features: domain::stream_features(&shared.domain),
+        metrics: Arc::clone(&sources.gate),
+        pressure: Arc::clone(&shared.memory.pressure),
+    }
+}
+
+/// The cluster looks from now on whether this member's arbiters are behind.
+fn watch_arbiters(foundation: &Foundation, shared: &Shared) {
+    let canaries = Arc::clone(&shared.canaries);
+    foundation.cluster.watch_arbiters(move || canaries.lag());
 }
 
 /// What clients that speak HTTP find.
-fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Services {
+fn for_clients(
+    config: &Config,
+    sources: &Sources,
+    gate: &Gate,
+    tls: &Tls,
+) -> web::clients::Services {
     let (tls, keys) = (tls.clone(), tls.clone());
     let certificate = move |domain: &str| Some(keys.key_of(domain)?.cert.first()?.to_vec());
     let open = config.domain.iter().filter(|domain| domain.registration == Admission::Open);
@@ -323,6 +363,7 @@ fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Service
         domains: config.domain.iter().map(|domain| domain.name.clone()).collect(),
         open: open.map(|domain| domain.name.clone()).collect(),
         gate: Arc::new(Clients(gate.handover())),
+        figures: Arc::clone(&sources.http),
         certificate: Arc::new(certificate),
         tls: Arc::new(move || tls.https()),
     }
@@ -331,56 +372,6 @@ fn for_clients(config: &Config, gate: &Gate, tls: &Tls) -> web::clients::Service
 /// Where the administration socket is.
 pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
-}
-
-/// Members that each make a certificate show clients different ones.
-fn warn_of_own_certificates(config: &Config) {
-    let made = config.domain.iter().filter(|domain| domain.certificate.is_none());
-    for domain in made.filter(|_| config.cluster.has_others()) {
-        tracing::warn!(
-            jid = domain.name,
-            "shows a certificate that a member has made: copy one member's {} to all others, or clients refuse some",
-            config.data_dir.join("certificates").display()
-        );
-    }
-}
-
-/// The certificates of the configured domains; missing ones are made.
-///
-/// # Errors
-/// One cannot be read or used.
-pub fn load_tls(config: &Config) -> anyhow::Result<Tls> {
-    warn_of_own_certificates(config);
-    let (dir, client_ca) = (config.data_dir.join("certificates"), config.auth.client_ca.clone());
-    Ok(Tls::load_for(domains(config), dir, client_ca)?)
-}
-
-/// Whether the certificates that the configuration names can be used; makes none. What clients will say against them.
-///
-/// # Errors
-/// One cannot be read or used.
-pub fn check_tls(config: &Config) -> anyhow::Result<Vec<(String, &'static str)>> {
-    if let Some(file) = &config.auth.client_ca {
-        Tls::check_authorities(file)?;
-    }
-    let named: Vec<_> =
-        domains(config).into_iter().filter(|domain| domain.files.is_some()).collect();
-    if named.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(Tls::load(named, config.data_dir.join("certificates"))?.faults())
-}
-
-fn domains(config: &Config) -> Vec<c2s::tls::Domain> {
-    let files = |domain: &crate::config::Domain| {
-        let (certificate, key) = (domain.certificate.clone()?, domain.key.clone()?);
-        Some(c2s::tls::Files { certificate, key })
-    };
-    let domain = |domain: &crate::config::Domain| c2s::tls::Domain {
-        name: domain.name.clone(),
-        files: files(domain),
-    };
-    config.domain.iter().map(domain).collect()
 }
 
 fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receiver>) {
@@ -393,13 +384,15 @@ fn make_router(foundation: &Foundation, arbiters: usize) -> (Router, Vec<Receive
 
 /// Where the page of metrics has its figures from.
 fn make_sources(
-    (foundation, router): (&Arc<Foundation>, &Router),
+    foundation: &Arc<Foundation>,
+    router: &Router,
     shared: &Shared,
     files: Option<Arc<files::Keeper>>,
 ) -> Arc<Sources> {
     Arc::new(Sources {
         gate: Arc::default(),
         federation: Arc::default(),
+        http: Arc::default(),
         files,
         bytestreams: Arc::clone(&shared.proxy.hub),
         components: Arc::default(),
@@ -425,9 +418,12 @@ fn read_signs(
     foundation: &Arc<Foundation>,
     router: &Router,
     canaries: Arc<Canaries>,
+    config: &Config,
 ) -> Arc<Signs> {
     let (measured, foundation) = (Arc::clone(&foundation.measured), Arc::downgrade(foundation));
-    let signs = Arc::new(Signs { canaries, measured, foundation });
+    let disk =
+        Disk { data_dir: config.data_dir.clone(), min_free_bytes: config.store.min_free_bytes };
+    let signs = Arc::new(Signs { canaries, measured, disk, foundation });
     actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
     signs
 }
@@ -435,18 +431,19 @@ fn read_signs(
 /// Lets this server speak with others, if it shall.
 async fn open_to_others(
     config: &Config,
-    (foundation, router): (&Foundation, &Router),
+    foundation: &Foundation,
+    sources: &Sources,
     tls: &Tls,
-    (metrics, pressure): (Arc<s2s::Metrics>, Arc<Pressure>),
+    pressure: &Arc<Pressure>,
 ) -> anyhow::Result<Option<s2s::Gate>> {
     let Some(settings) = config.federation() else { return Ok(None) };
     let tls = tls.clone();
     let services = s2s::Services {
-        router: router.clone(),
+        router: sources.router.clone(),
         certificates: Arc::new(move |domain| tls.key_of(domain)),
         dialback_secret: foundation.secret(b"dialback"),
-        metrics,
-        pressure,
+        metrics: Arc::clone(&sources.federation),
+        pressure: Arc::clone(pressure),
     };
     Ok(Some(s2s::Gate::start(settings, services).await?))
 }
@@ -454,12 +451,12 @@ async fn open_to_others(
 /// Lets components connect, if there are any.
 async fn open_to_components(
     config: &Config,
-    router: &Router,
-    (metrics, pressure): (&Arc<component::Metrics>, &Arc<Pressure>),
+    sources: &Sources,
+    pressure: &Arc<Pressure>,
 ) -> anyhow::Result<Option<component::Gate>> {
     let Some(settings) = config.components()? else { return Ok(None) };
-    let counted = (Arc::clone(metrics), Arc::clone(pressure));
-    Ok(Some(component::Gate::start(settings, router.clone(), counted).await?))
+    let (router, metrics) = (sources.router.clone(), Arc::clone(&sources.components));
+    Ok(Some(component::Gate::start(settings, router, metrics, Arc::clone(pressure)).await?))
 }
 
 /// Lets this member and others hand each other envelopes.
@@ -471,7 +468,7 @@ fn open_links(
     let peers = foundation.cluster.peers()?;
     let carrier = Grpc::new(peers.clone());
     let plan = foundation.cluster.plan();
-    let links = Links::start(router, carrier.clone(), (plan, peers.runtime().clone()));
+    let links = Links::start(router, carrier.clone(), plan, peers.runtime().clone());
     carrier.serve(&links);
     foundation.take_part_in_moves(router, arbiters);
     Some(links)
@@ -538,6 +535,10 @@ fn starters(shared: &Shared) -> Vec<Box<dyn Start>> {
         Box::new(Spawn::<Proxy> {
             shared: Arc::clone(&shared.proxy),
             is_for: |route| matches!(route, Route::Service(id) if id.kind == ServiceKind::Proxy),
+        }),
+        Box::new(Spawn::<Heard> {
+            shared: Arc::clone(&shared.room),
+            is_for: |route| matches!(route, Route::Service(id) if id.kind == ServiceKind::Rooms),
         }),
         Box::new(Spawn::<Domain> {
             shared: Arc::clone(&shared.domain),

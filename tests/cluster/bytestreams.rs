@@ -27,6 +27,6 @@ fn the_member_that_a_client_is_sent_to_is_the_one_that_carries() {
         told.push(proxy);
         carry(&mut romeo, proxy);
     }
-    // His account is at one member, wherever his clients are.
+    // Their account is at one member, wherever their clients are.
     assert!(told.iter().all(|proxy| *proxy == told[0]), "{told:?}");
 }

@@ -4,16 +4,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use town::Client;
 use town::client::Login;
 
-use super::quarters::{PATIENT, Quarters, Watched, member, status, until, until_acts};
+use super::quarters::{Quarters, Watched, member, status, until, until_acts};
 use super::report;
 use super::talk::Talk;
+use crate::commands::get;
 use crate::redis::{fixture, redis};
 use crate::stage::{PASSWORD, Stage};
 
@@ -42,7 +41,7 @@ fn what_hops_and_handovers_cost_is_written_down() {
     }
     let (_redis, store) = redis();
     let quarters = Quarters::of(3, 3);
-    let more = format!("drain_seconds = 2\n{PATIENT}{store}[lease]\nttl_ms = 60000\n");
+    let more = format!("drain_seconds = 2\n{store}[lease]\nttl_ms = 60000\n");
     let stages = Watched(quarters.start_all(3, &more));
     stages.iter().for_each(until_acts);
     until("standbys", || status(&stages[0]).members.iter().all(|row| row.standby_shards > 0));
@@ -138,7 +137,8 @@ fn drains(stages: &[Stage], names: &[String]) -> String {
     talk.move_to(vec![addresses[0], addresses[2]]);
     stages[1].run(&["cluster", "drain", "--wait"]).unwrap();
     assert_eq!(member(&stages[0], "m2").shards, 0);
-    let pauses = buckets(&page(&stages[1]), "rookery_handoff_pause_seconds_bucket{le=\"");
+    let pauses =
+        buckets(&get(&stages[1], "/metrics").1, "rookery_handoff_pause_seconds_bucket{le=\"");
     until("resumption elsewhere", || {
         figure(&stages[1], "rookery_sessions{state=\"bound\"}") == 0.0
     });
@@ -159,16 +159,9 @@ fn drains(stages: &[Stage], names: &[String]) -> String {
     )
 }
 
-fn page(stage: &Stage) -> String {
-    let mut stream = TcpStream::connect(stage.http).unwrap();
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: rookery\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    page
-}
-
-fn figure(stage: &Stage, name: &str) -> f64 {
-    let page = page(stage);
+/// A figure of a member's page of metrics, by its name and labels.
+pub(crate) fn figure(stage: &Stage, name: &str) -> f64 {
+    let (_, page) = get(stage, "/metrics");
     let line = page.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     line.map_or(0.0, |value| value.parse().unwrap())
 }

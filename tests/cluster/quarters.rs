@@ -1,6 +1,7 @@
 //! Owns the quarters of a cluster in tests: certificates, addresses, processes, and what each says of the
 //! cluster.
 
+use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
@@ -16,13 +17,12 @@ use cluster::operator::ShardRow;
 use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
 
+use crate::commands::get;
+use crate::stage::machine::Machine;
 use crate::stage::{Stage, binary, free};
 
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
-
-/// A busy machine may keep a member from its lease for long: it is not to end because of that.
-pub(super) const PATIENT: &str = "isolation_grace_seconds = 600\n";
 
 /// Lines of a member's log that are shown when a test fails.
 const LINES: usize = 200;
@@ -91,8 +91,18 @@ impl Quarters {
 
     /// Starts a member on a thread: it waits for the others.
     pub(super) fn start(&self, number: usize, more: &str) -> JoinHandle<Stage> {
+        self.start_on(Machine::default(), number, more)
+    }
+
+    /// The same, on another machine.
+    pub(super) fn start_on(
+        &self,
+        machine: Machine,
+        number: usize,
+        more: &str,
+    ) -> JoinHandle<Stage> {
         let config = self.config(number, more);
-        thread::spawn(move || Stage::start(&config))
+        thread::spawn(move || Stage::start_on(machine, &config))
     }
 
     /// Whether somebody listens at the address of the member of this number, from 1.
@@ -149,13 +159,26 @@ pub(super) fn make(directory: &Path, what: &[&str]) {
 }
 
 /// Waits until something is so; says how long it took.
-pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) -> Duration {
+pub(super) fn until(what: &str, so: impl FnMut() -> bool) -> Duration {
+    until_seen(what, so, |so| *so)
+}
+
+/// Waits until what is seen is so; says how long it took. If it never is, the last that was seen is shown.
+pub(super) fn until_seen<T: Debug>(
+    what: &str,
+    mut look: impl FnMut() -> T,
+    so: impl Fn(&T) -> bool,
+) -> Duration {
     let begun = BootTime::now();
-    while !so() {
-        assert!(BootTime::now().since(begun) < PATIENCE, "{what} never came");
+    loop {
+        let seen = look();
+        let waited = BootTime::now().since(begun);
+        if so(&seen) {
+            return waited;
+        }
+        assert!(waited < PATIENCE, "{what} never came: {seen:?}");
         thread::park_timeout(Duration::from_millis(25));
     }
-    BootTime::now().since(begun)
 }
 
 /// The cluster as this member sees it.
@@ -212,11 +235,12 @@ pub(super) fn ask(stage: &Stage, path: &str) -> Vec<u8> {
 
 /// Whether clients should come to this member.
 pub(super) fn is_ready(stage: &Stage) -> bool {
-    let mut stream = TcpStream::connect(stage.http).unwrap();
-    write!(stream, "GET /healthz/ready HTTP/1.0\r\nHost: rookery\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.starts_with("HTTP/1.0 200")
+    get(stage, "/healthz/ready").0 == 200
+}
+
+/// Whether an orchestrator leaves this member alone.
+pub(super) fn is_live(stage: &Stage) -> bool {
+    get(stage, "/healthz/live").0 == 200
 }
 
 fn body(mut stream: UnixStream) -> Vec<u8> {

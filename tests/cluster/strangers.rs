@@ -74,6 +74,6 @@ fn two_homes_with_stores_of_their_own_are_refused_before_they_start() {
     std::fs::write(dir.join("rookery.toml"), text).unwrap();
     let refused = rookery(&dir).arg("serve").output().unwrap();
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && error.contains("one home member"), "{error}");
+    assert!(!refused.status.success() && error.contains("need a store that they share"), "{error}");
     drop(std::fs::remove_dir_all(&dir));
 }

@@ -45,6 +45,8 @@ struct Shared {
     pace: Duration,
     /// What was heard by all.
     heard: AtomicUsize,
+    /// Stanzas of each that are acknowledged.
+    acknowledged: Vec<AtomicUsize>,
     /// What happened to clients, for whoever must find out why nothing comes, or not all.
     notes: Mutex<Vec<String>>,
     begun: BootTime,
@@ -92,6 +94,7 @@ impl Talk {
             all: pairs.len() * 2,
             pace,
             heard: AtomicUsize::new(0),
+            acknowledged: (0..pairs.len() * 2).map(|_| AtomicUsize::new(0)).collect(),
             notes: Mutex::default(),
             begun: BootTime::now(),
         });
@@ -101,6 +104,7 @@ impl Talk {
                 shared: Arc::clone(&shared),
                 name: name.to_owned(),
                 peer: peer.to_owned(),
+                number,
                 at: number,
                 report: Report { name: name.to_owned(), ..Report::default() },
                 unacknowledged: VecDeque::new(),
@@ -124,6 +128,22 @@ impl Talk {
             let (waited, more) = (BootTime::now().since(begun), heard() - begin);
             let notes = || self.shared.notes.lock().unwrap().join("\n");
             assert!(waited < PATIENCE, "only {more} messages were heard\n{}", notes());
+            thread::park_timeout(Duration::from_millis(25));
+        }
+    }
+
+    /// Waits until something that everybody has said from now on is acknowledged: then whoever keeps second copies has
+    /// those of their sessions.
+    pub(super) fn all_go_on(&self) {
+        let counts = || -> Vec<usize> {
+            self.shared.acknowledged.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        };
+        // What is under way may have been said before, and a presence with it.
+        let enough = |count: usize| count + MOST_UNACKNOWLEDGED + 2;
+        let due: Vec<usize> = counts().into_iter().map(enough).collect();
+        let begun = BootTime::now();
+        while counts().iter().zip(&due).any(|(count, due)| count < due) {
+            assert!(BootTime::now().since(begun) < PATIENCE, "{:?} of {due:?}", counts());
             thread::park_timeout(Duration::from_millis(25));
         }
     }
@@ -186,6 +206,8 @@ struct Talker {
     shared: Arc<Shared>,
     name: String,
     peer: String,
+    /// Its place among all.
+    number: usize,
     /// Which address is next.
     at: usize,
     report: Report,
@@ -317,6 +339,7 @@ impl Talker {
             self.unacknowledged.pop_front();
         }
         self.acknowledged = h;
+        self.shared.acknowledged[self.number].fetch_add(news as usize, Ordering::Relaxed);
     }
 
     /// Connects to the next address, and goes on where it was. None: nobody is there, or the stream ended.

@@ -1,10 +1,14 @@
 //! People whose clients are on three members: they chat, meet and are administered as if there were one.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::quarters::{Quarters, until_acts};
 use crate::redis::{self, Server};
 use crate::stage::{Stage, play_among};
+use crate::telemetry::collector::Collector;
+use crate::telemetry::traces::{chat, is_whole, trace_of};
 
 /// Three members on one Redis.
 struct Trio {
@@ -15,9 +19,14 @@ struct Trio {
 
 impl Trio {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With this laid over the configuration of each.
+    fn with(more: &str) -> Self {
         let (redis, store) = redis::redis();
         let quarters = Quarters::of(3, 3);
-        let stages = quarters.start_all(3, &store);
+        let stages = quarters.start_all(3, &format!("{store}{more}"));
         stages.iter().for_each(until_acts);
         Self { stages, _quarters: quarters, _redis: redis }
     }
@@ -109,6 +118,8 @@ fn accounts_and_sessions_are_administered_from_any_member() {
     assert_eq!(listed.matches("false").count(), 2, "{listed}");
 }
 
+const ROOMS: usize = 30;
+
 #[test]
 fn rooms_and_who_is_inside_are_seen_from_any_member() {
     if !redis::fixture::is_there() {
@@ -119,8 +130,8 @@ fn rooms_and_who_is_inside_are_seen_from_any_member() {
     trio.stages[0].add_accounts(&names);
     let mut clients: Vec<_> =
         names.iter().zip(&trio.stages).map(|(name, stage)| redis::log_in(stage, name)).collect();
-    // Many rooms, so that each member acts for some.
-    for number in 0..12 {
+    // So many that each member acts for some, in all but one of 60,000 ways to share them.
+    for number in 0..ROOMS {
         let room = format!("room{number}@conference.localhost");
         for (client, name) in clients.iter_mut().zip(&names) {
             let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
@@ -140,7 +151,7 @@ fn rooms_and_who_is_inside_are_seen_from_any_member() {
         serde_json::from_str(&stage.run(&["room", "list", "--json"]).unwrap()).unwrap()
     };
     let seen = rooms(&trio.stages[0]);
-    assert_eq!(seen.len(), 12, "{seen:?}");
+    assert_eq!(seen.len(), ROOMS, "{seen:?}");
     assert!(seen.iter().all(|room| room["occupants"] == 3), "{seen:?}");
     for member in ["m1", "m2", "m3"] {
         assert!(seen.iter().any(|room| room["member"] == member), "{member}: {seen:?}");
@@ -148,4 +159,33 @@ fn rooms_and_who_is_inside_are_seen_from_any_member() {
     assert_eq!(seen, rooms(&trio.stages[1]));
     let shown = trio.stages[2].run(&["room", "show", "room0@conference.localhost"]).unwrap();
     assert!(shown.contains("occupants       3"), "{shown}");
+}
+
+#[test]
+fn a_message_between_members_is_one_trace() {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    const IDS: [&str; 3] = ["first", "second", "third"];
+    let collector = Collector::start();
+    let trio = Trio::with(&collector.settings(1.0));
+    // Each has accounts of its own: of so many, some live on other members than their clients are at.
+    for id in IDS {
+        play_among(&trio.stages, &chat(id));
+    }
+    let spans = collector.spans(|spans| IDS.iter().all(|id| is_whole(&trace_of(spans, id))));
+    let mut most = 0;
+    for id in IDS {
+        let trace = trace_of(&spans, id);
+        let ids: BTreeSet<&[u8]> = trace.iter().map(|span| span.span_id.as_slice()).collect();
+        let roots: Vec<_> =
+            trace.iter().filter(|span| !ids.contains(span.parent_span_id.as_slice())).collect();
+        assert_eq!(roots.iter().map(|span| &span.name[..]).collect::<Vec<_>>(), ["edge"]);
+        let at =
+            |name| trace.iter().find(|span| span.name == name).map(|it| collector.member_of(it));
+        assert_ne!(at("edge"), at("deliver"), "their clients are at two members");
+        let members: BTreeSet<_> = trace.iter().map(|span| collector.member_of(span)).collect();
+        most = most.max(members.len());
+    }
+    assert!(most >= 2, "{most}");
 }

@@ -1,6 +1,6 @@
 //! What comes by HTTP, by way of any member: a session of BOSH goes on wherever its requests are sent.
 
-use super::quarters::{PATIENT, Quarters, status, until};
+use super::quarters::{Quarters, status, until};
 use crate::redis::{fixture, redis};
 use crate::xep::bosh::{Bosh, message};
 
@@ -11,7 +11,7 @@ fn a_session_of_bosh_goes_on_by_way_of_every_member_until_its_own_dies() {
         return;
     }
     let (_redis, store) = redis();
-    let mut stages = Quarters::of(3, 3).start_all(3, &format!("{PATIENT}{store}"));
+    let mut stages = Quarters::of(3, 3).start_all(3, &store);
     until("standbys", || status(&stages[0]).members.iter().all(|row| row.standby_shards > 0));
     stages[0].add_accounts(&["romeo"]);
     let mut romeo = Bosh::bound(&stages[0], "romeo");

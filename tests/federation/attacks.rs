@@ -1,168 +1,13 @@
 //! What a server may try that is not who it says: forged keys, foreign senders, streams that say nothing.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
-use stream::{Event, Limits, Parser};
-use xmpp::{Element, ns};
+use xmpp::ns;
 
-use super::land::{Land, Proof, body, hears};
-
-/// No server at all: a socket that speaks as one.
-struct Impostor {
-    io: Io,
-    parser: Parser,
-    heard: Vec<Event>,
-}
-
-enum Io {
-    Clear(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
-/// Believes everybody.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let provider = rustls::crypto::ring::default_provider();
-        provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl Impostor {
-    /// Connects, and opens a stream in a name.
-    fn dial(address: SocketAddr, from: &str) -> Self {
-        let tcp = TcpStream::connect(address).unwrap();
-        tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let parser = Parser::for_content(Limits::AFTER_LOGIN, ns::SERVER);
-        let mut impostor = Self { io: Io::Clear(tcp), parser, heard: Vec::new() };
-        impostor.open(from);
-        impostor
-    }
-
-    /// The same, up to features under TLS, with a certificate.
-    fn secured(address: SocketAddr, from: &str, files: Option<&(PathBuf, PathBuf)>) -> Self {
-        let mut impostor = Self::dial(address, from);
-        impostor.hears("features");
-        impostor.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        impostor.hears("proceed");
-        let config =
-            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Credulous));
-        let config = match files {
-            Some((certificate, key)) => {
-                let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
-                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap())
-            }
-            None => Ok(config.with_no_client_auth()),
-        };
-        let name = ServerName::try_from("a.example").unwrap();
-        let tls = ClientConnection::new(Arc::new(config.unwrap()), name).unwrap();
-        let Io::Clear(tcp) = impostor.io else { panic!("TLS twice") };
-        impostor.io = Io::Tls(Box::new(StreamOwned::new(tls, tcp)));
-        impostor.reopen(from);
-        impostor.hears("features");
-        impostor
-    }
-
-    fn open(&mut self, from: &str) {
-        self.say(&format!(
-            "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
-             xmlns:stream='{}' from='{from}' to='a.example' version='1.0'>",
-            ns::STREAM
-        ));
-    }
-
-    fn reopen(&mut self, from: &str) {
-        self.parser.reset();
-        self.open(from);
-    }
-
-    fn say(&mut self, text: &str) {
-        match &mut self.io {
-            Io::Clear(tcp) => tcp.write_all(text.as_bytes()).unwrap(),
-            Io::Tls(tls) => tls.write_all(text.as_bytes()).unwrap(),
-        }
-    }
-
-    /// The next element; none when the stream is over.
-    fn next(&mut self) -> Option<Element> {
-        loop {
-            while !self.heard.is_empty() {
-                match self.heard.remove(0) {
-                    Event::Nonza(element) => return Some(element),
-                    Event::Close => return None,
-                    _ => {}
-                }
-            }
-            let mut bytes = [0; 4096];
-            let count = match &mut self.io {
-                Io::Clear(tcp) => tcp.read(&mut bytes),
-                Io::Tls(tls) => tls.read(&mut bytes),
-            };
-            match count {
-                Ok(count) if count > 0 => {
-                    self.parser.feed(&bytes[..count], &mut self.heard).unwrap();
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    fn hears(&mut self, name: &str) -> Element {
-        let next = self.next().unwrap_or_else(|| panic!("no <{name}/> before the end"));
-        assert_eq!(next.name(), name, "{next:?}");
-        next
-    }
-
-    /// The condition with which the stream ends.
-    fn ends_with(&mut self) -> String {
-        let error = self.hears("error");
-        assert!(self.next().is_none());
-        error.children().next().unwrap().name().to_owned()
-    }
-}
+use super::impostor::Impostor;
+use super::land::{Land, Proof, body, hears, hears_body};
 
 const HELLO: &str = "<message from='juliet@b.example' to='romeo@a.example' type='chat'><body>it is me</body></message>";
 
@@ -216,14 +61,13 @@ fn a_second_domain_needs_a_proof_of_its_own_and_nobody_is_passed_on() {
         let result = impostor.hears("result");
         assert_eq!(result.attr("type"), Some("error"), "{result:?}");
     }
-    impostor.say("<message from='x@evil.example' to='juliet@b.example'><body>on</body></message>");
     impostor.say("<message from='x@evil.example' to='romeo@a.example'><body>own</body></message>");
-    super::land::hears_body(&mut romeo, "own");
+    hears_body(&mut romeo, "own");
+    impostor.say("<message from='x@evil.example' to='juliet@b.example'><body>on</body></message>");
+    assert_eq!(impostor.ends_with(), "host-unknown");
     juliet.send("<message to='juliet@b.example' type='chat'><body>mine</body></message>");
     let first = hears(&mut juliet, |it| it.name() == "message");
     assert_eq!(body(&first).as_deref(), Some("mine"));
-    impostor.say(HELLO);
-    assert_eq!(impostor.ends_with(), "invalid-from");
     heard_nothing(&mut romeo);
 }
 
@@ -279,4 +123,105 @@ fn streams_that_prove_nothing_are_closed_in_time_and_few_come_from_one_address()
     for impostor in &mut idle {
         assert_eq!(impostor.ends_with(), "connection-timeout");
     }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long a process takes is what is looked at")]
+fn whoever_names_domains_that_nobody_can_look_up_gains_no_time() {
+    const SECONDS: u64 = 4;
+    // It hears what it is asked, and says nothing.
+    let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let names = mute.local_addr().unwrap();
+    let slow = format!(
+        "[s2s]\nnegotiation_seconds = {SECONDS}\ndane = 'use'\ndane_of = {{ 'evil.example' = 'off' }}\n\
+         [dns]\nservers = ['{names}']\n"
+    );
+    let land = Land::start_with(Proof::Certificate, &slow);
+    let began = Instant::now();
+    let mut impostor = Impostor::secured(land.s2s[0], "evil.example", None);
+    let claim = |number: u64| {
+        format!("<db:result from='d{number}.example' to='a.example'>forged</db:result>")
+    };
+    impostor.say(&(0..5).map(claim).collect::<String>());
+    assert!(impostor.rest().ends_with("</stream:stream>"));
+    let most = Duration::from_secs(3 * SECONDS);
+    assert!(began.elapsed() < most, "{:?}", began.elapsed());
+}
+
+#[test]
+fn keys_of_servers_that_never_answer_hold_up_nobody_else() {
+    const CLAIMED: usize = 160;
+    // It takes connections, and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = mute.local_addr().unwrap();
+    let routes = (0..CLAIMED).map(|number| format!("'d{number}.mute.example' = '{mute}'\n"));
+    let routes = format!("[s2s.route]\n{}", routes.collect::<String>());
+    let land = Land::start_with(Proof::Dialback, &routes);
+    let (mut romeo, mut juliet) = land.lovers();
+    let from = Ipv4Addr::new(127, 0, 0, 9);
+    let mut impostors = Vec::new();
+    for claims in (0..CLAIMED).collect::<Vec<_>>().chunks(4) {
+        let name = format!("d{}.mute.example", claims[0]);
+        let mut impostor = Impostor::secured_from(from, land.s2s[0], &name);
+        for number in claims {
+            impostor.say(&format!(
+                "<db:result from='d{number}.mute.example' to='a.example'>forged</db:result>"
+            ));
+        }
+        // One more than a stranger may ask for: the others are being looked at when this one is refused.
+        impostor.say("<db:result from='more.example' to='a.example'>forged</db:result>");
+        let refused = impostor.hears("result");
+        assert_eq!(refused.attr("type"), Some("error"), "{refused:?}");
+        impostors.push(impostor);
+    }
+    juliet.send("<message to='romeo@a.example' type='chat'><body>true</body></message>");
+    hears_body(&mut romeo, "true");
+}
+
+/// A server of this domain, let in by its certificate.
+pub(super) fn let_in(land: &Land, domain: &str) -> Impostor {
+    let files = land.authority.certify(&[domain]);
+    let mut impostor = Impostor::secured(land.s2s[0], domain, Some(&files));
+    impostor.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    impostor.hears("success");
+    impostor.reopen(domain);
+    impostor.hears("features");
+    impostor
+}
+
+#[test]
+fn who_ends_its_stream_hears_of_all_that_it_has_sent() {
+    let land = Land::start(Proof::Certificate);
+    let (mut romeo, _juliet) = land.lovers();
+    let mut other = let_in(&land, "other.example");
+    other.say("<enable xmlns='urn:xmpp:sm:3'/>");
+    other.hears("enabled");
+    let say = |number: usize| {
+        format!(
+            "<message from='x@other.example' to='romeo@a.example' type='chat'><body>{number}</body></message>"
+        )
+    };
+    other.say(&((0..100).map(say).collect::<String>() + "</stream:stream>"));
+    let mut last = None;
+    while let Some(next) = other.next() {
+        assert!(next.is("a", ns::SM), "{next:?}");
+        last = next.attr("h").map(str::to_owned);
+    }
+    assert_eq!(last.as_deref(), Some("100"));
+    hears_body(&mut romeo, "99");
+}
+
+#[test]
+fn no_domain_takes_the_places_of_all_others() {
+    let few = "[s2s]\nconnections_per_domain = 2\n[limits]\nenabled = true\n";
+    let land = Land::start_with(Proof::Certificate, few);
+    let (mut romeo, mut juliet) = land.lovers();
+    let _two = [let_in(&land, "evil.example"), let_in(&land, "evil.example")];
+    let files = land.authority.certify(&["evil.example"]);
+    let mut third = Impostor::secured(land.s2s[0], "evil.example", Some(&files));
+    third.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    let said = third.rest();
+    assert!(said.contains("<resource-constraint"), "{said}");
+    juliet.send("<message to='romeo@a.example' type='chat'><body>still</body></message>");
+    hears_body(&mut romeo, "still");
 }

@@ -203,7 +203,7 @@ fn a_component_is_told_when_the_server_stops() {
 }
 
 /// A client of a member.
-fn client(crew: &Crew, member: usize, name: &str) -> Client {
+pub(super) fn client(crew: &Crew, member: usize, name: &str) -> Client {
     let address = crew.c2s[member];
     let login = Login { address, domain: "localhost", name, password: PASSWORD };
     let mut client = Client::log_in(&login);

@@ -172,9 +172,45 @@ fn what_dnssec_proves_of_our_certificate_is_told_from_what_anybody_may_say() {
     }
     let (stage, _) = place.start(&asks(zone, &ours, ""));
     for domain in domains {
-        let check = stage.run(&["dns", "check", domain]).unwrap();
+        let (check, faults) = stage.say(&["dns", "check", domain]);
         assert!(check.contains("mean another certificate"), "{check}");
         let is_unproved = domain == "unsigned.example";
+        let is_fault = check.contains("fault: records of _");
+        assert_eq!(is_fault, !is_unproved, "{check}");
+        assert!(faults.is_some(), "no services are found either: {check}");
         assert_eq!(check.contains("DNSSEC does not prove them"), is_unproved, "{check}");
+    }
+}
+
+#[test]
+fn a_certificate_that_records_mean_is_in_order_for_whoever_looks_at_them() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let s2s = free();
+    let domains = ["good.example", "wrong.example", "unsigned.example", "srv.example"];
+    let there = Place { domains: &domains, certified_by: &theirs, trusts: &ours, s2s };
+    let (_b, certificate) = there.start("");
+    let seal = seal_of(&certificate);
+    let mut zone = Zone::new();
+    for domain in domains {
+        let host = format!("mx.{domain}");
+        let record = if domain == "wrong.example" { wrong(&seal) } else { seal.clone() };
+        zone = zone.leads(domain, &host, s2s).seals(&host, s2s.port(), &record);
+    }
+    let zone = zone.leaves_unsigned("unsigned.example").forges("_xmpp-server._tcp.srv.example");
+    let (a, _) = visitor(&ours, zone, "");
+    let untrusted = "its certificate is signed by nobody who is trusted here";
+    let place = format!("at {s2s} (_xmpp-server, STARTTLS)");
+    let said =
+        format!("note: {place}: whoever looks at no TLSA records will not connect: {untrusted}");
+    let check = a.run(&["dns", "check", "good.example"]).unwrap();
+    assert!(check.contains(&said), "{check}");
+    for (domain, why) in [
+        ("wrong.example", "its certificate is not one that its TLSA records mean"),
+        // What nothing proves says nothing, neither of the certificate nor of where the server is.
+        ("unsigned.example", untrusted),
+        ("srv.example", untrusted),
+    ] {
+        let (check, fault) = a.say(&["dns", "check", domain]);
+        assert!(fault.is_some() && check.contains(&format!("fault: {place}: {why}")), "{check}");
     }
 }

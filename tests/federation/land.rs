@@ -56,6 +56,11 @@ impl Authority {
         fs::read(self.file()).unwrap()
     }
 
+    /// Removes its files. Servers that run have read them.
+    pub(super) fn retire(&self) {
+        drop(fs::remove_dir_all(&self.dir));
+    }
+
     /// PEM of those who trust this authority.
     pub(crate) fn file(&self) -> PathBuf {
         self.dir.join("ca.pem")
@@ -63,13 +68,23 @@ impl Authority {
 
     /// The files of a certificate for these names, and of its key.
     pub(crate) fn certify(&self, names: &[&str]) -> (PathBuf, PathBuf) {
+        self.certify_with(names, |_| {})
+    }
+
+    /// The same, of a certificate that is changed before it is signed.
+    pub(crate) fn certify_with(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (PathBuf, PathBuf) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let (certificate, key) = (
             self.dir.join(format!("{}.crt", names[0])),
             self.dir.join(format!("{}.key", names[0])),
         );
         let pair = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
         let signed = params.signed_by(&pair, &self.issuer).unwrap();
         fs::write(&certificate, signed.pem()).unwrap();
         fs::write(&key, pair.serialize_pem()).unwrap();
@@ -79,7 +94,7 @@ impl Authority {
 
 impl Drop for Authority {
     fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.dir));
+        self.retire();
     }
 }
 
@@ -94,12 +109,18 @@ pub(crate) fn settings(
         format!("certificate = '{}'\nkey = '{}'\n", certificate.display(), key.display())
     });
     let policy = if certificate.is_some() { "secure" } else { "dialback" };
+    let routes: String =
+        names(other).iter().map(|name| format!("'{name}' = '{route}'\n")).collect();
     format!(
         "[[domain]]\nname = '{domain}'\n{files}[listen]\ns2s = ['{s2s}']\n[s2s]\npolicy = '{policy}'\n\
-         ca_file = '{}'\nwait_seconds = 60\n[s2s.route]\n'{other}' = '{route}'\n\
-         'conference.{other}' = '{route}'\n'irc.{other}' = '{route}'\n[store]\nengine = 'embedded'\n",
+         ca_file = '{}'\nwait_seconds = 60\n[s2s.route]\n{routes}[store]\nengine = 'embedded'\n",
         ca.display()
     )
+}
+
+/// A domain and what its certificate is for as well.
+fn names(domain: &str) -> [String; 6] {
+    ["", "conference.", "irc.", "pubsub.", "upload.", "proxy."].map(|it| format!("{it}{domain}"))
 }
 
 impl Land {
@@ -110,11 +131,16 @@ impl Land {
 
     /// The same, with this laid over the settings of the first.
     pub(super) fn start_with(proof: Proof, extra: &str) -> Self {
+        Self::start_each(proof, [extra, ""])
+    }
+
+    /// The same, with these laid over the settings of each.
+    pub(super) fn start_each(proof: Proof, extra: [&str; 2]) -> Self {
         let authority = Authority::new();
         let s2s = [free(), free()];
         let certify = |domain: &str| {
-            let names = ["conference", "irc"].map(|service| format!("{service}.{domain}"));
-            let names = [domain, &names[0], &names[1]];
+            let names = names(domain);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
             (proof == Proof::Certificate).then(|| authority.certify(&names))
         };
         let certificates = ["a.example", "b.example"].map(certify);
@@ -122,11 +148,11 @@ impl Land {
         let settings = |own: usize, other: usize| {
             let domain = ["a.example", "b.example"];
             let own_files = (domain[own], certificates[own].as_ref());
-            settings(own_files, s2s[own], (domain[other], s2s[other]), &ca)
+            let base = settings(own_files, s2s[own], (domain[other], s2s[other]), &ca);
+            let all = merge(base.parse().unwrap(), extra[own].parse().unwrap());
+            toml::to_string(&all).unwrap()
         };
-        let of_a = merge(settings(0, 1).parse().unwrap(), extra.parse().unwrap());
-        let of_a = toml::to_string(&of_a).unwrap();
-        let (a, b) = (Stage::start(&of_a), Stage::start(&settings(1, 0)));
+        let (a, b) = (Stage::start(&settings(0, 1)), Stage::start(&settings(1, 0)));
         add(&a, "romeo@a.example");
         add(&b, "juliet@b.example");
         Self { authority, a, b, s2s }

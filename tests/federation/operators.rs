@@ -95,6 +95,21 @@ fn answer(query: &[u8], (service, port): (&str, u16), seal: &[u8]) -> Vec<u8> {
     all
 }
 
+/// A name server that says of everything that it has failed.
+fn failing() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, asker)) = socket.recv_from(&mut question) {
+            question[2] |= 0x80;
+            question[3] = question[3] & 0xf0 | 2;
+            socket.send_to(&question[..length], asker).unwrap();
+        }
+    });
+    address
+}
+
 /// A server that finds others by this name server.
 fn by_dns(authority: &Authority, names: SocketAddr, private: bool) -> Stage {
     let files = authority.certify(&["a.example", "conference.a.example"]);
@@ -111,7 +126,7 @@ fn by_dns(authority: &Authority, names: SocketAddr, private: bool) -> Stage {
 fn servers_are_found_by_their_records_in_dns() {
     let authority = Authority::new();
     let b = free();
-    let names = names(b);
+    let names = Zone::new().leads("b.example", "mx.b.example", b).serve();
     let a = by_dns(&authority, names, true);
     let files = authority.certify(&["b.example"]);
     let own = ("b.example", Some(&files));
@@ -122,7 +137,7 @@ fn servers_are_found_by_their_records_in_dns() {
     romeo.send("<message to='juliet@b.example' type='chat'><body>found</body></message>");
     hears_body(&mut juliet, "found");
     let check = a.run(&["dns", "check", "b.example"]).unwrap();
-    let record = format!("localhost:{} (priority 10, weight 5)", b.port());
+    let record = format!("mx.b.example:{} (priority 10, weight 5)", b.port());
     assert!(
         check.contains(&record) && check.contains(&format!("127.0.0.1:{}", b.port())),
         "{check}"
@@ -130,6 +145,38 @@ fn servers_are_found_by_their_records_in_dns() {
     assert!(check.contains("_xmpps-server._tcp.b.example  no record"), "{check}");
     let routed = a.run(&["dns", "check", "c.example", "--json"]).unwrap();
     assert!(routed.contains("as s2s.route says"), "{routed}");
+}
+
+#[test]
+fn what_is_wrong_with_a_domain_is_said_and_is_a_failure_of_the_command() {
+    let authority = Authority::new();
+    let own = free();
+    let names = Zone::new().leads("a.example", "mx.a.example", own).serve();
+    let stage = by_dns(&authority, names, true);
+    let (check, fault) = stage.say(&["dns", "check", "A.example."]);
+    assert!(fault.is_some_and(|it| it.contains("a.example")), "{check}");
+    assert!(check.contains("fault: no certificate names pubsub.a.example"), "{check}");
+    assert!(!check.contains("no certificate names conference.a.example"), "{check}");
+    assert!(check.contains("service conference.a.example  "), "{check}");
+    assert!(check.contains("certificate  for a.example, conference.a.example"), "{check}");
+    let (check, _) = stage.say(&["dns", "check", "a.example", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&check).unwrap();
+    assert!(found["faults"].as_array().is_some_and(|faults| !faults.is_empty()), "{check}");
+    // A domain that nobody can find.
+    let (check, fault) = stage.say(&["dns", "check", "nowhere.example"]);
+    assert!(fault.is_some() && check.contains("fault: "), "{check}");
+    for wrong in ["a@b.example", "", "a..b"] {
+        let (check, fault) = stage.say(&["dns", "check", wrong]);
+        assert!(check.is_empty(), "{check}");
+        assert!(fault.is_some_and(|it| it.contains("is not the name of a domain")), "{wrong}");
+    }
+    let (_, fault) = stage.say(&["s2s", "reset", "a@b.example"]);
+    assert!(fault.is_some_and(|it| it.contains("is not the name of a domain")));
+    // A name server that fails says nothing, which is not that there is nothing.
+    let stage = by_dns(&authority, failing(), true);
+    let (check, fault) = stage.say(&["dns", "check", "b.example"]);
+    assert!(fault.is_some() && check.contains("_xmpp-server._tcp.b.example  not known"), "{check}");
+    assert!(!check.contains("without a record"), "{check}");
 }
 
 #[test]
@@ -227,7 +274,7 @@ fn what_dns_says_of_our_certificate_is_judged_and_what_is_to_be_published_printe
         let settings = settings(certified, own, ("c.example", free()), &authority.file());
         let stage = Stage::start(&format!("{settings}[dns]\nservers = ['{names}']\n"));
         let number = "--number=+441154960496=romeo@a.example";
-        let check = stage.run(&["dns", "check", "a.example", number]).unwrap();
+        let (check, _) = stage.say(&["dns", "check", "a.example", number]);
         let name = format!("_{}._tcp", own.port());
         let judged = format!("{name}.mx.a.example  3 1 1 ");
         let line = check.lines().find(|line| line.starts_with(&judged));
@@ -236,6 +283,8 @@ fn what_dns_says_of_our_certificate_is_judged_and_what_is_to_be_published_printe
         let found =
             format!("publish: _xmpp-server._tcp.a.example. IN SRV 0 5 {} a.example.\n", own.port());
         assert!(check.contains(&sealed) && check.contains(&found), "{check}");
+        let rooms = found.replace("._tcp.a.", "._tcp.conference.a.");
+        assert!(check.contains(&rooms), "{check}");
         assert!(check.contains("\"!^.*$!xmpp:romeo@a.example!\" ."), "{check}");
     }
 }

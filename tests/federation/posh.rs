@@ -18,15 +18,15 @@ use super::zone::Zone;
 use crate::stage::Stage;
 
 /// A server of documents over HTTPS, as `name`.
-struct Library {
-    address: SocketAddr,
+pub(super) struct Library {
+    pub(super) address: SocketAddr,
     answer: Arc<Mutex<String>>,
     /// Every request's first line and host.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Library {
-    fn open(authority: &Authority, name: &str) -> Self {
+    pub(super) fn open(authority: &Authority, name: &str) -> Self {
         let (certificate, key) = authority.certify(&[name]);
         let chain = vec![CertificateDer::from_pem_file(&certificate).unwrap()];
         let key = PrivateKeyDer::from_pem_file(&key).unwrap();
@@ -64,7 +64,7 @@ impl Library {
         Self { address, answer, asked }
     }
 
-    fn says(&self, document: &str) {
+    pub(super) fn says(&self, document: &str) {
         let length = document.len();
         *self.answer.lock().unwrap() = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{document}"
@@ -106,11 +106,12 @@ const MOVED: &str =
     "HTTP/1.1 302 Found\r\nLocation: https://hosting.example/\r\nContent-Length: 0\r\n\r\n";
 const UNTRUSTED: &str = "signed by nobody who is trusted here; ";
 
-const DOMAINS: [&str; 9] = [
+const DOMAINS: [&str; 10] = [
     "good.example",
     "reference.example",
     "twice.example",
     "other.example",
+    "ended.example",
     "nonsense.example",
     "large.example",
     "moved.example",
@@ -134,6 +135,7 @@ fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprin
             "reference.example" => library.says(reference),
             "twice.example" => library.says(&reference.replace("hosting", "again")),
             "other.example" => library.says(&prints(&ours.file(), 60)),
+            "ended.example" => library.says(&prints(&certificate, 0)),
             "nonsense.example" => library.says("nonsense"),
             "large.example" => library.says(&"x".repeat(100_000)),
             "moved.example" => MOVED.clone_into(&mut library.answer.lock().unwrap()),
@@ -159,6 +161,7 @@ fn a_certificate_that_nobody_vouches_for_is_believed_by_its_published_fingerprin
     let refused = [
         ("twice.example", "its document leads from one place to another"),
         ("other.example", "the domain's document has another fingerprint"),
+        ("ended.example", "its document says that it is good for no time"),
         ("nonsense.example", "its document is none of POSH"),
         ("large.example", "no document from https://large.example:443"),
         ("moved.example", "no document from https://moved.example:443: it answers 302"),

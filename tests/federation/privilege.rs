@@ -100,11 +100,81 @@ fn a_component_sends_messages_in_the_names_of_people() {
     play.program.say(&wrapped("juliet@localhost"));
     let heard = hears_body(&mut play.romeo, "of juliet@localhost");
     assert_eq!(heard.attr("from"), Some("juliet@localhost"));
-    for other in ["juliet@localhost/here", "juliet@b.example", "pubsub.localhost"] {
+    for other in
+        ["juliet@localhost/here", "juliet@b.example", "pubsub.localhost", "nobody@localhost"]
+    {
         play.program.say(&wrapped(other));
         let refused = play.hears(|stanza| stanza.find("error", "").is_some());
         assert_eq!(condition(&refused).as_deref(), Some("forbidden"), "{other}");
+        let head = refused.head();
+        assert_eq!(
+            (head.id.as_deref(), head.from.as_ref().unwrap().as_str()),
+            (Some("m"), "localhost")
+        );
     }
+}
+
+/// XEP-0356 §9 rule 4: no more than the account itself may do.
+#[test]
+fn a_component_sends_nothing_to_whom_the_account_has_blocked() {
+    let mut play = Play::begin(ALL);
+    play.juliet.send(
+        "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='romeo@localhost'/></block></iq>",
+    );
+    hears(&mut play.juliet, |it| it.attr("id") == Some("b"));
+    play.program.say(
+        "<message from='pubsub2.localhost' to='localhost' id='asked'><privilege xmlns='urn:xmpp:privilege:2'>\
+         <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='juliet@localhost' \
+         to='romeo@localhost' type='chat'><body>hi</body></message></forwarded></privilege></message>",
+    );
+    assert_eq!(condition(&play.answer()).as_deref(), Some("not-acceptable"));
+    let ping = "<privileged_iq xmlns='urn:xmpp:privilege:2'><iq xmlns='jabber:client' type='get' \
+                to='romeo@localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq></privileged_iq>";
+    play.asks("get", "juliet@localhost", ping);
+    assert_eq!(condition(&play.answer()).as_deref(), Some("not-acceptable"));
+}
+
+/// XEP-0356 §4.3: who may read rosters does not write them, and the other way round; §4.4: who may not read them hears of no
+/// change; §7.1: who may see nobody sees nobody.
+#[test]
+fn a_component_does_no_more_than_it_may() {
+    for (roster, allowed) in [("get", ROSTER), ("set", ITEM), ("none", "")] {
+        let mut play =
+            Play::begin(&format!("privilege = {{ roster = '{roster}', push = false }}\n"));
+        for (ty, query) in [("get", ROSTER), ("set", ITEM)] {
+            play.asks(ty, "juliet@localhost", query);
+            let refused = condition(&play.answer());
+            let wanted = (query != allowed).then_some("forbidden");
+            assert_eq!(refused.as_deref(), wanted, "{ty} by one who may {roster}");
+        }
+        let add = "<iq type='set' id='add'><query xmlns='jabber:iq:roster'><item jid='nurse@localhost'/></query></iq>";
+        play.juliet.send(add);
+        hears(&mut play.juliet, |it| it.attr("id") == Some("add"));
+        play.juliet.send("<presence><show>away</show></presence>");
+        hears(&mut play.juliet, |it| it.child("show", "").is_some());
+        play.program.say("<iq from='pubsub2.localhost' to='localhost' type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
+        let next = play.hears(|it| it.find("privilege", ns::PRIVILEGE).is_none());
+        assert_eq!(next.head().id.as_deref(), Some("last"), "of one who may {roster}");
+    }
+}
+
+/// XEP-0356 §7.1: the first presence and the last one, and none between.
+#[test]
+fn a_component_hears_of_a_session_twice() {
+    let mut play = Play::begin("privilege = { presence = 'managed_entity' }\n");
+    let is_of = |ty: Option<&'static str>| {
+        move |it: &Stanza| {
+            it.kind().name() == "presence"
+                && it.kind().type_str() == ty
+                && it.head().from.as_ref().is_some_and(|it| it.as_str() == "juliet@localhost/here")
+        }
+    };
+    play.hears(is_of(None));
+    play.juliet.send("<presence><show>away</show></presence>");
+    hears(&mut play.juliet, |it| it.child("show", "").is_some());
+    play.juliet.send("<presence type='unavailable'/>");
+    let last = play.hears(|it| is_of(None)(it) || is_of(Some("unavailable"))(it));
+    assert_eq!(last.kind().type_str(), Some("unavailable"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use sha1::{Digest as _, Sha1};
 use stream::{Event, Limits, Parser};
 use xmpp::{Element, Stanza, ns};
@@ -140,6 +141,5 @@ impl Program {
 }
 
 fn proof(id: &str, secret: &str) -> String {
-    let hash = Sha1::new().chain_update(id).chain_update(secret).finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha1::new().chain_update(id).chain_update(secret).finalize())
 }

@@ -1,25 +1,15 @@
 //! Several domains on one stream (XEP-0220 §2.6).
 
-use std::net::TcpListener;
-
 use xmpp::ns;
 
-use super::land::{Authority, Land, Proof, add, free, hears, hears_body, log_in, settings};
-use super::peer::{certified, take_with};
-use crate::stage::Stage;
+use super::land::{Land, Proof, hears, hears_body};
+use super::peer::{Facing, certified, take_with};
 
 const FEATURES: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 
 #[test]
 fn another_domain_of_the_same_server_is_asked_for_on_the_stream_that_is_there() {
-    let authority = Authority::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let files = authority.certify(&["a.example"]);
-    let route = ("b.example", listener.local_addr().unwrap());
-    let own = ("a.example", Some(&files));
-    let stage = Stage::start(&settings(own, free(), route, &authority.file()));
-    add(&stage, "romeo@a.example");
-    let mut romeo = log_in(&stage, "romeo@a.example");
+    let Facing { mut romeo, listener, authority, stage: _stage, .. } = Facing::start(60);
     let names = ["b.example", "conference.b.example", "irc.b.example"];
     let config = certified(&authority, &names);
 

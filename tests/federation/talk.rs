@@ -61,6 +61,52 @@ fn all_that_people_do(proof: Proof) {
     assert_eq!(left.name(), "presence");
 }
 
+// MUC/Sub: what a room tells somebody at another server who is not inside.
+#[test]
+fn somebody_hears_a_room_of_another_server_without_being_inside() {
+    let land = Land::start(Proof::Certificate);
+    let (mut romeo, mut juliet) = land.lovers();
+    let room = "r@conference.b.example";
+    juliet.send(format!(
+        "<presence to='{room}/juliet'><x xmlns='{}'/></presence>\
+         <iq type='set' to='{room}' id='c'><query xmlns='{}'>\
+         <x xmlns='jabber:x:data' type='submit'/></query></iq>",
+        xmpp::ns::MUC,
+        xmpp::ns::MUC_OWNER
+    ));
+    hears(&mut juliet, |it| it.attr("id") == Some("c") && it.attr("type") == Some("result"));
+    let messages = "<event node='urn:xmpp:mucsub:nodes:messages'/>";
+    romeo.send(format!(
+        "<iq type='set' to='{room}' id='s'><subscribe xmlns='{}' nick='romeo'>{messages}</subscribe></iq>",
+        xmpp::ns::MUCSUB
+    ));
+    let answer = hears(&mut romeo, |it| it.attr("id") == Some("s"));
+    assert_eq!(answer.attr("type"), Some("result"));
+    let list = format!("<subscriptions xmlns='{}'/>", xmpp::ns::MUCSUB);
+    romeo.send(format!("<iq type='get' to='conference.b.example' id='l'>{list}</iq>"));
+    let rooms = hears(&mut romeo, |it| it.attr("id") == Some("l"));
+    let rooms = rooms.child("subscriptions", xmpp::ns::MUCSUB).unwrap();
+    let rooms: Vec<_> = rooms.children().map(|it| it.attr("jid")).collect();
+    assert_eq!(rooms, [Some(room)]);
+    let say =
+        |text: &str| format!("<message to='{room}' type='groupchat'><body>{text}</body></message>");
+    let said = |it: &xmpp::Element| {
+        let event =
+            it.child("event", xmpp::ns::PUBSUB_EVENT)?.child("items", xmpp::ns::PUBSUB_EVENT)?;
+        let item = event.child("item", xmpp::ns::PUBSUB_EVENT)?;
+        let message = item.child("message", xmpp::ns::CLIENT)?;
+        Some((message.attr("from")?.to_owned(), message.child("body", xmpp::ns::CLIENT)?.text()))
+    };
+    for (nick, text) in [("juliet", "one"), ("romeo", "two")] {
+        let client = if nick == "juliet" { &mut juliet } else { &mut romeo };
+        client.send(say(text));
+        let heard = hears_body(&mut juliet, text);
+        assert_eq!(heard.attr("from"), Some(&*format!("{room}/{nick}")));
+        let event = hears(&mut romeo, |it| it.name() == "message");
+        assert_eq!(said(&event), Some((format!("{room}/{nick}"), text.to_owned())));
+    }
+}
+
 #[test]
 fn people_of_two_servers_do_everything_with_each_other_by_certificates() {
     all_that_people_do(Proof::Certificate);

@@ -1,14 +1,14 @@
 //! Owns a name server that signs what it says: one zone, the root, with a key of its own, which whoever is to believe it
 //! must be given.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, RRSIG};
 use hickory_resolver::proto::dnssec::{DnssecSigner, SigningKey as _};
-use hickory_resolver::proto::op::{Message, MessageType, OpCode};
-use hickory_resolver::proto::rr::rdata::{A, NS, SOA, SRV, TLSA};
+use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TLSA};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordSet, RecordType};
 
 /// Seconds that an answer may be kept.
@@ -26,6 +26,8 @@ pub(crate) struct Zone {
     unsigned: Vec<Name>,
     /// Names that are said by somebody else.
     forged: Vec<Name>,
+    /// Names of which nothing can be said now.
+    failing: Vec<Name>,
 }
 
 fn signer() -> DnssecSigner {
@@ -46,14 +48,47 @@ impl Zone {
             TTL,
             RData::DNSSEC(DNSSECRData::DNSKEY(signer.to_dnskey())),
         )];
-        Self { signer, forger, records, unsigned: Vec::new(), forged: Vec::new() }
+        Self {
+            signer,
+            forger,
+            records,
+            unsigned: Vec::new(),
+            forged: Vec::new(),
+            failing: Vec::new(),
+        }
     }
 
     /// The server of a domain: its service, its name, and where it is.
-    pub(crate) fn leads(mut self, domain: &str, host: &str, server: SocketAddr) -> Self {
-        let srv = SRV::new(10, 5, server.port(), name(host));
-        self.says(&format!("_xmpp-server._tcp.{domain}"), RData::SRV(srv));
-        self.says(host, RData::A(A(Ipv4Addr::LOCALHOST)));
+    pub(crate) fn leads(self, domain: &str, host: &str, server: SocketAddr) -> Self {
+        let service = format!("_xmpp-server._tcp.{domain}");
+        self.serves(&service, (10, host, server.port()))
+            .has_address(host, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// A server of a service: its priority, its name, and its port. The root is the name of none.
+    pub(crate) fn serves(
+        mut self,
+        service: &str,
+        (priority, host, port): (u16, &str, u16),
+    ) -> Self {
+        let host = if host.is_empty() { Name::root() } else { name(host) };
+        self.says(service, RData::SRV(SRV::new(priority, 5, port, host)));
+        self
+    }
+
+    /// An address of a server.
+    pub(crate) fn has_address(mut self, host: &str, address: IpAddr) -> Self {
+        let data = match address {
+            IpAddr::V4(address) => RData::A(A(address)),
+            IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+        };
+        self.says(host, data);
+        self
+    }
+
+    /// Of this name nothing can be said now.
+    pub(crate) fn fails(mut self, text: &str) -> Self {
+        self.failing.push(name(text));
         self
     }
 
@@ -109,6 +144,10 @@ impl Zone {
         let asked = query.queries.first().unwrap();
         answer.add_query(asked.clone());
         let (of, kind) = (asked.name().clone(), asked.query_type());
+        if self.failing.contains(&of) {
+            answer.metadata.response_code = ResponseCode::ServFail;
+            return answer;
+        }
         let zone = self.unsigned.iter().find(|zone| zone.zone_of(&of));
         // Who is above a zone says whether it signs.
         if let Some(zone) = zone.filter(|zone| kind != RecordType::DS || **zone != of) {

@@ -55,12 +55,7 @@ class Stage:
     async def friends(self):
         """Two users, each on the other's roster."""
         one, two = await asyncio.gather(self.user(), self.user())
-        for asks, answers in (one, two), (two, one):
-            asks.send_presence_subscription(answers.boundjid.bare)
-            await answers.hears("presence", type="subscribe", bare=asks.boundjid.bare)
-            answers.send_presence_subscription(asks.boundjid.bare, ptype="subscribed")
-            await asks.hears("presence", type="subscribed", bare=answers.boundjid.bare)
-            await asks.hears("presence", type="available", bare=answers.boundjid.bare)
+        await befriend(one, two)
         return one, two
 
     async def tool(self, name):
@@ -80,6 +75,16 @@ class Stage:
     async def close(self):
         """Ends all clients."""
         await asyncio.gather(*(ending() for ending in self._endings), return_exceptions=True)
+
+
+async def befriend(one, two):
+    """Has each put on the other's roster."""
+    for asks, answers in (one, two), (two, one):
+        asks.send_presence_subscription(answers.boundjid.bare)
+        await answers.hears("presence", type="subscribe", bare=asks.boundjid.bare)
+        answers.send_presence_subscription(asks.boundjid.bare, ptype="subscribed")
+        await asks.hears("presence", type="subscribed", bare=answers.boundjid.bare)
+        await asks.hears("presence", type="available", bare=answers.boundjid.bare)
 
 
 class Outcome(NamedTuple):

@@ -5,79 +5,20 @@ Everything is found over a name server of the cases' own, with SRV records."""
 import asyncio
 import json
 
-from client import Client
-from foreign import Authority, Ejabberd, Prosody, ProsodyBothWays
-from names import Names
-from server import Server, free_port
+from cases import befriend
+from foreign import Ejabberd, Prosody, ProsodyBothWays
+from land import Land
+from server import free_port
 
-
-class Land:
-    """Rookery and a foreign server, a name server and an authority. Ends with the case."""
-
-    def __init__(self, stage, kind, secure, routes=""):
-        self.stage, self.names, self.authority = stage, Names(), Authority()
-        stage.on_close(self._close)
-        self.foreign = kind("foreign.example", self.authority, self.names, secure)
-        crt, key = self.authority.certify("rookery.example")
-        s2s, s2s_tls = free_port(), free_port()
-        self.names.server("rookery.example", s2s, s2s_tls)
-        self.rookery = Server(stage.server.binary, f"""
-[[domain]]
-name = "rookery.example"
-certificate = "{crt}"
-key = "{key}"
-[listen]
-c2s = ["127.0.0.1:0"]
-c2s_tls = ["127.0.0.1:0"]
-s2s = ["127.0.0.1:{s2s}"]
-s2s_tls = ["127.0.0.1:{s2s_tls}"]
-http = []
-https = ["127.0.0.1:0"]
-[dns]
-servers = ["127.0.0.1:{self.names.port}"]
-[s2s]
-policy = "{"secure" if secure else "dialback"}"
-ca_file = "{self.authority.file}"
-allow_private = true
-[s2s.route]
-{routes}
-[telemetry]
-log = "info,s2s=debug"
-""")
-
-    async def begin(self):
-        """Romeo of Rookery and Juliet of the foreign server, logged in."""
-        romeo, juliet = await asyncio.gather(asyncio.to_thread(self._begin_ours), asyncio.to_thread(self._begin_theirs))
-        return await asyncio.gather(
-            self.user(_View(self.rookery.starttls, self.authority.file), romeo), self.user(self.foreign, juliet)
-        )
-
-    def _begin_ours(self):
-        self.rookery.start()
-        return self.rookery.add_account("romeo", "rookery.example")
-
-    def _begin_theirs(self):
-        self.foreign.start()
-        return self.foreign.add("juliet")
-
-    async def user(self, server, address):
-        client = Client(server, address, "here")
-        client.register_plugin("xep_0045")
-        self.stage.on_close(client.leave)
-        return await client.log_in()
-
-    async def _close(self):
-        self.rookery.__exit__()
-        self.foreign.close()
-        self.names.close()
-        self.authority.close()
-
-
-class _View:
-    """A server as its clients see it."""
-
-    def __init__(self, starttls, certificate):
-        self.starttls, self.certificate = starttls, certificate
+# What the others say of a stream of ours that they believe.
+EXTERNAL = {
+    Prosody: "Accepting SASL EXTERNAL identity from rookery.example",
+    Ejabberd: "Accepted inbound s2s EXTERNAL authentication rookery.example",
+}
+DIALBACK = {
+    Prosody: "verified dialback key",
+    Ejabberd: "Accepted inbound s2s dialback authentication rookery.example",
+}
 
 
 async def _talk(stage, kind, secure):
@@ -88,17 +29,17 @@ async def _talk(stage, kind, secure):
             await says.say(hears.boundjid.bare, f"hello from {says.boundjid.user}")
             heard = await hears.hears("message", body=f"hello from {says.boundjid.user}")
             assert heard["from"] == says.boundjid, heard
-        for asks, answers in (romeo, juliet), (juliet, romeo):
-            asks.send_presence_subscription(answers.boundjid.bare)
-            await answers.hears("presence", type="subscribe", bare=asks.boundjid.bare)
-            answers.send_presence_subscription(asks.boundjid.bare, ptype="subscribed")
-            await asks.hears("presence", type="subscribed", bare=answers.boundjid.bare)
-            await asks.hears("presence", type="available", bare=answers.boundjid.bare)
+        await befriend(romeo, juliet)
         for asks, domain in (romeo, "foreign.example"), (juliet, "rookery.example"):
             version = await asks["xep_0092"].get_version(domain)
             assert version["software_version"]["name"], version
         for owner, guest, domain in (juliet, romeo, "foreign.example"), (romeo, juliet, "rookery.example"):
             await _room(owner, guest, f"hall@conference.{domain}")
+        proof = "certificate" if secure else "dialback"
+        assert land.proofs() == [{proof}, {proof}], land.proofs()
+        said = land.foreign.said(None)
+        for word, is_said in (EXTERNAL[kind], secure), (DIALBACK[kind], not secure):
+            assert (word in said) == is_said, f"{word}: {not is_said}"
         if kind is Prosody:
             # It is told what is safe when that changes, and not all the time (XEP-0198 §4).
             told = land.foreign.said(None).count("Received[s2sout]: <a ")

@@ -5,6 +5,7 @@ import io
 import urllib.request
 
 import cases
+from client import PATIENCE
 from server import CONFIG, Server, free_port
 
 
@@ -59,23 +60,36 @@ async def bytes_are_carried_by_the_proxy(stage):
     own = await begin(stage)
     # Requests reach whom one shares presence with (RFC 6121 §8.5.3.1).
     one, two = await own.friends()
-    streams, heard = asyncio.Queue(), {user: asyncio.Queue() for user in (one, two)}
     for user in (one, two):
         user.register_plugin("xep_0065")
-        user.add_event_handler("socks5_data", heard[user].put_nowait)
+    await carry(one, two)
+
+
+async def meet(one, two):
+    """Both ends of a bytestream of two users, by a proxy that the first one's server names."""
+    streams = asyncio.Queue()
     two["xep_0065"].auto_accept = True
-    two.add_event_handler("socks5_stream", streams.put_nowait)
-    async with asyncio.timeout(60):
+    two.add_event_handler("socks5_stream", streams.put_nowait, disposable=True)
+    async with asyncio.timeout(PATIENCE):
         ones = await one["xep_0065"].handshake(two.boundjid)
-        twos = await streams.get()
         assert ones is not None, "no bytestream"
+        return ones, await streams.get()
+
+
+async def carry(one, two):
+    """Bytes go from one user to the other and back."""
+    heard = {user: asyncio.Queue() for user in (one, two)}
+    for user in (one, two):
+        user.add_event_handler("socks5_data", heard[user].put_nowait)
+    ones, twos = await meet(one, two)
+    async with asyncio.timeout(PATIENCE):
         for sender, receiver, content in (ones, two, b"but soft!" * 10_000), (twos, one, b"ay me"):
             await sender.write(content)
             got = b""
             while len(got) < len(content):
                 got += bytes(await heard[receiver].get())
             assert got == content, len(got)
-        ones.transport.close()
+    ones.transport.close()
 
 
 CASES = [

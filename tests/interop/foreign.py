@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from cases import Skip
+from names import with_services
 from server import PASSWORD, free_port
 
 # Erlang takes its time on a busy machine.
@@ -34,8 +35,8 @@ class Authority:
 
     def certify(self, domain):
         """The files of a certificate, and of its key."""
-        names = f"subjectAltName=DNS:{domain},DNS:conference.{domain}"
-        (self.dir / f"{domain}.ext").write_text(f"{names}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        names = ",".join(f"DNS:{name}" for name in with_services(domain))
+        (self.dir / f"{domain}.ext").write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
         self._openssl("req", *NEW_KEY, "-keyout", f"{domain}.key",
                       "-out", f"{domain}.csr", "-subj", f"/CN={domain}")
         self._openssl("x509", "-req", "-in", f"{domain}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
@@ -58,7 +59,7 @@ class Foreign:
         self._temporary = tempfile.TemporaryDirectory(prefix=f"rookery-{domain}-")
         self.dir = Path(self._temporary.name)
         self.dir.chmod(0o755)
-        self.starttls, self.s2s = free_port(), free_port()
+        self.starttls, self.s2s, self.proxy = free_port(), free_port(), free_port()
         names.server(domain, self.s2s)
         self.process = None
 
@@ -117,7 +118,9 @@ class Prosody(Foreign):
             s2s_ports = {{ {self.s2s} }}
             c2s_direct_tls_ports = {{}}
             s2s_direct_tls_ports = {{}}
-            modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "version", "smacks"{self.more} }}
+            proxy65_ports = {{ {self.proxy} }}
+            modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "version", "smacks", "pep",
+                                 "vcard4", "vcard_legacy"{self.more} }}
             modules_disabled = {{ "posix" }}
             authentication = "internal_plain"
             s2s_require_encryption = true
@@ -127,7 +130,13 @@ class Prosody(Foreign):
             ssl = {{ certificate = "{self.crt}", key = "{self.key}", cafile = "{self.authority.file}" }}
             VirtualHost "{self.domain}"
             Component "conference.{self.domain}" "muc"
+                modules_enabled = {{ "muc_mam" }}
                 restrict_room_creation = false
+                muc_log_by_default = true
+            Component "pubsub.{self.domain}" "pubsub"
+                admins = {{ "juliet@{self.domain}" }}
+            Component "proxy.{self.domain}" "proxy65"
+                proxy65_address = "127.0.0.1"
         """)
         self.launch(["prosody", "--config", self.config, "-F"], cwd=self.dir)
 
@@ -170,13 +179,29 @@ access_rules:
   all_may:
     allow: all
 modules:
+  mod_avatar: {{}}
+  mod_caps: {{}}
   mod_disco: {{}}
+  mod_mam: {{}}
   mod_muc:
     host: "conference.@HOST@"
     access_create: all_may
+    default_room_options:
+      mam: true
   mod_ping: {{}}
+  mod_proxy65:
+    host: "proxy.@HOST@"
+    ip: "127.0.0.1"
+    port: {self.proxy}
+    access: all_may
+  mod_pubsub:
+    host: "pubsub.@HOST@"
+    access_createnode: all_may
+    plugins: [flat, pep]
   mod_roster: {{}}
   mod_s2s_dialback: {{}}
+  mod_vcard: {{}}
+  mod_vcard_xupdate: {{}}
   mod_version: {{}}
 """)
         self.node = f"rookery{self.s2s}@localhost"

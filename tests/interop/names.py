@@ -13,6 +13,11 @@ def _name(text):
     return b"".join(bytes([len(label)]) + label.encode() for label in text.split(".") if label) + b"\0"
 
 
+def with_services(domain):
+    """A domain and the names of what belongs to it."""
+    return [domain, *(f"{service}.{domain}" for service in ("conference", "pubsub", "upload", "proxy"))]
+
+
 class Names:
     """Answers over UDP and TCP on one port. `srv` maps a service to a list of (priority, weight, port, host)."""
 
@@ -30,8 +35,8 @@ class Names:
         self._tcp.close()
 
     def server(self, domain, port, tls_port=None):
-        """A domain is served on this port of loopback, and its room service too."""
-        for name in (domain, f"conference.{domain}"):
+        """A domain is served on this port of loopback, and its services too."""
+        for name in with_services(domain):
             # A name that systems know too: ejabberd asks no name server for addresses.
             self.srv[f"_xmpp-server._tcp.{name}"] = [(10, 5, port, "localhost")]
             if tls_port:

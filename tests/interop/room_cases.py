@@ -1,9 +1,13 @@
-"""Owns the cases of slixmpp's multi-user chat (XEP-0045), registration, archive and self-ping."""
+"""Owns the cases of slixmpp's multi-user chat (XEP-0045), registration, archive, self-ping and MUC/Sub."""
+
+from xml.etree import ElementTree as ET
 
 from slixmpp import JID
 from slixmpp.exceptions import IqError, PresenceError
 
 SERVICE = "conference.localhost"
+MUCSUB = "urn:xmpp:mucsub:0"
+MESSAGES = "urn:xmpp:mucsub:nodes:messages"
 
 
 async def _user(stage):
@@ -113,6 +117,36 @@ async def a_self_ping_tells_who_is_inside(stage):
         raise AssertionError("a room says that somebody is inside who has left")
 
 
+async def _asks(client, to, kind, payload):
+    """A request with this payload, for which the library has no plugin; the answer's payload."""
+    iq = client.make_iq(id=client.new_id(), ito=to, itype=kind)
+    iq.append(payload)
+    return (await iq.send()).xml[0:1]
+
+
+async def somebody_hears_a_room_without_being_inside(stage):
+    owner, _, room = await _room(stage, "hears")
+    guest = await stage.user()
+    subscribe = ET.Element(f"{{{MUCSUB}}}subscribe", nick="guest")
+    ET.SubElement(subscribe, f"{{{MUCSUB}}}event", node=MESSAGES)
+    answer, = await _asks(guest, room, "set", subscribe)
+    assert answer.get("nick") == "guest" and answer[0].get("node") == MESSAGES, ET.tostring(answer)
+    rooms, = await _asks(guest, SERVICE, "get", ET.Element(f"{{{MUCSUB}}}subscriptions"))
+    assert [line.get("jid") for line in rooms] == [str(room)], ET.tostring(rooms)
+    for speaker, nick in ((owner, "owner"), (guest, "guest")):
+        await speaker.say(room, f"said by {nick}", kind="groupchat")
+        heard = await owner.hears("message", type="groupchat", body=f"said by {nick}")
+        assert heard["from"].resource == nick, heard
+        heard = await guest.hears("message", bare=room)
+        items = heard.xml.find(".//{http://jabber.org/protocol/pubsub#event}items")
+        said = items.find(".//{jabber:client}message")
+        assert items.get("node") == MESSAGES and said.get("from") == f"{room}/{nick}", heard
+        assert said.find("{jabber:client}body").text == f"said by {nick}", heard
+    await _asks(guest, room, "set", ET.Element(f"{{{MUCSUB}}}unsubscribe"))
+    rooms, = await _asks(guest, SERVICE, "get", ET.Element(f"{{{MUCSUB}}}subscriptions"))
+    assert len(rooms) == 0, ET.tostring(rooms)
+
+
 CASES = [
     a_room_is_made_found_and_talked_in,
     the_subject_and_the_past_are_told_to_a_newcomer,
@@ -120,4 +154,5 @@ CASES = [
     a_room_is_configured_and_destroyed,
     an_invitation_reaches_the_invited,
     a_self_ping_tells_who_is_inside,
+    somebody_hears_a_room_without_being_inside,
 ]

@@ -18,8 +18,8 @@ from server import Server
 
 # Those that take longest begin first.
 MODULES = """
-    converse federation cluster xmppjs stranger gajim psi profanity gateway file coturn account slixmpp room extension stream
-    strophe pubsub
+    converse federation abroad cluster xmppjs stranger gajim psi profanity gateway file coturn account slixmpp room
+    extension stream strophe pubsub
 """.split()
 # What a case waits for is seldom the processor.
 BESIDE = 2 + (os.cpu_count() or 1) // 2

@@ -1,10 +1,12 @@
 """Renders k8s/ and judges it: run.py RENDERER BINARY. Against the schemas of Kubernetes, and against what Rookery needs."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.parse
 from pathlib import Path
 
 import kubernetes_validate
@@ -47,8 +49,10 @@ def probes_ask_for_what_they_mean(documents):
 
 def a_member_drains_before_it_ends(documents):
     spec, pod, container = pods(documents)
-    assert container["lifecycle"]["preStop"]["exec"]["command"][-3:] == ["cluster", "drain", "--wait"]
-    assert pod["terminationGracePeriodSeconds"] >= 300
+    *_, cluster, drain, wait, timeout, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert [cluster, drain, wait, timeout] == ["cluster", "drain", "--wait", "--timeout"]
+    # SIGTERM waits for others for two minutes itself.
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + 150
     assert spec["podManagementPolicy"] == "Parallel" and spec["minReadySeconds"] >= 10
     assert one(documents, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
@@ -84,9 +88,16 @@ def every_selector_meets_the_pods(documents):
 
 
 def only_members_reach_the_members_port(documents):
-    rules = one(documents, "NetworkPolicy")["spec"]["ingress"]
+    rules = rules_of(documents, "ingress")
     members = [rule for rule in rules if any(port["port"] == "members" for port in rule["ports"])]
     assert len(members) == 1 and members[0]["from"][0]["podSelector"]["matchLabels"]
+
+
+def rules_of(documents, way):
+    """Of all policies together, each of which must mean the pods."""
+    policies = [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    assert all(policy["podSelector"]["matchLabels"] for policy in policies)
+    return [rule for policy in policies for rule in policy.get(way, [])]
 
 
 def configuration(documents):
@@ -127,12 +138,68 @@ def every_way_in_has_its_port(documents):
     ports = {int(address.rsplit(":", 1)[1]) for address in [*addresses, config["cluster"]["listen"]]}
     names = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == set(names.values()), f"listens on {ports}, the container has {names}"
+    image = (ROOT / "k8s/Dockerfile").read_text().splitlines()
+    exposed = [line.split()[1:] for line in image if line.startswith("EXPOSE ")]
+    assert [[str(port) for port in sorted(ports)]] == exposed, f"the image exposes {exposed}"
     services = [doc for doc in documents if doc["kind"] == "Service"]
     served = [port["targetPort"] for service in services for port in service["spec"]["ports"]]
     assert sorted(served) == sorted(names), f"{served} are served"
-    rules = one(documents, "NetworkPolicy")["spec"]["ingress"]
-    let_in = [port["port"] for rule in rules for port in rule["ports"]]
+    let_in = [port["port"] for rule in rules_of(documents, "ingress") for port in rule["ports"]]
     assert sorted(let_in) == sorted(names), f"{let_in} are let in"
+
+
+def every_way_out_has_its_port(documents):
+    """What the configuration names is reached from the pods, and nothing else: HTTPS only where something needs it."""
+    config = configuration(documents)
+    names = [f"//{config['cluster']['listen']}", config["store"]["url"], config["upload"]["s3"]["endpoint"]]
+    wanted = {port_of(name) for name in names if name}
+    # DNS, other servers, a collector.
+    wanted |= {53, 5269, 5270, 4317}
+    wanted |= {443} if config["s2s"]["posh"] else set()
+    let_out = {port["port"] for rule in rules_of(documents, "egress") for port in rule["ports"]}
+    assert let_out == wanted, f"{let_out} are let out to, {wanted} are needed"
+
+
+def port_of(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts.port or {"https": 443}[parts.scheme]
+
+
+def the_image_is_what_the_pods_start(documents):
+    """The two stages of the Dockerfile, against the sources that they are made of and the pods that run the result."""
+    stages = {}
+    for word, *rest in (line.split() for line in logical_lines(ROOT / "k8s/Dockerfile")):
+        if word == "FROM":
+            stage = stages[rest[2] if len(rest) == 3 else ""] = {"FROM": rest[0]}
+        else:
+            stage.setdefault(word, []).append(rest)
+    build, image = stages["build"], stages[""]
+    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    assert build["FROM"] == f"rust:{manifest['workspace']['package']['rust-version']}-bookworm"
+    # The repository is copied as a whole: of what is kept in it, nothing is left out.
+    assert build["COPY"] == [[".", "."]] and (ROOT / "Cargo.lock").exists()
+    unkept = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()} | {".git"}
+    assert set((ROOT / ".dockerignore").read_text().split()) <= unkept
+    [command] = build["RUN"]
+    name = command[command.index("--bin") + 1]
+    assert "--locked" in command and name in [binary["name"] for binary in manifest["bin"]]
+    [[stage, source, target]] = image["COPY"]
+    [[place]] = build["WORKDIR"]
+    assert (stage, source) == ("--from=build", f"{place}/target/release/{name}")
+    assert target == f"/usr/local/bin/{name}" and image["ENTRYPOINT"] == [[f'["{name}"]']]
+    _, pod, container = pods(documents)
+    assert container["lifecycle"]["preStop"]["exec"]["command"][0] == name
+    context = pod["securityContext"]
+    assert image["USER"] == [[f"{context['runAsUser']}:{context['runAsGroup']}"]]
+    data = configuration(documents)["data_dir"]
+    assert image["WORKDIR"] == image["VOLUME"] == [[data]]
+    assert data in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def logical_lines(path):
+    """Without comments, and with those in one that end in a backslash."""
+    text = path.read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 CHECKS = [
@@ -145,11 +212,29 @@ CHECKS = [
     only_members_reach_the_members_port,
     rookery_takes_the_configuration,
     every_way_in_has_its_port,
+    every_way_out_has_its_port,
+    the_image_is_what_the_pods_start,
 ]
+
+
+def the_service_is_one_that_systemd_takes():
+    """With and without the drop-in that the unit itself describes; where there is systemd to ask."""
+    unit = (ROOT / "scripts/rookery.service").read_text().replace("/usr/local/bin/rookery", str(Path(sys.argv[2]).resolve()))
+    lines = [line.removeprefix("#   ") for line in unit.splitlines() if line.startswith("#   ")]
+    assert any(line.startswith("LoadCredential=") for line in lines)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rookery.service"
+        for text in (unit, unit + "\n" + "\n".join(lines) + "\n"):
+            path.write_text(text)
+            done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True)
+            assert done.returncode == 0 and "rookery.service" not in done.stderr, done.stderr
 
 
 def main():
     passed, failed = 0, []
+    if shutil.which("systemd-analyze"):
+        the_service_is_one_that_systemd_takes()
+        passed += 1
     for folder in FOLDERS:
         documents = render(sys.argv[1], folder)
         for check in CHECKS:

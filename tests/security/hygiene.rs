@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use memchr::memmem;
+
 use super::bystander::Bystander;
 use super::wire::{Wire, auth_element, plain};
 use crate::stage::{PASSWORD, Stage, rookery};
@@ -18,7 +20,7 @@ fn files_with(dir: &Path, bytes: &[u8]) -> Vec<String> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files_with(&path, bytes));
-        } else if fs::read(&path).is_ok_and(|it| it.windows(bytes.len()).any(|at| at == bytes)) {
+        } else if fs::read(&path).is_ok_and(|it| memmem::find(&it, bytes).is_some()) {
             found.push(path.display().to_string());
         }
     }

@@ -19,7 +19,7 @@ mod rooms;
 mod sasl;
 pub(crate) mod secure;
 mod sessions;
-mod tls;
+pub(crate) mod tls;
 mod upload;
 mod websocket;
 pub(crate) mod wire;

@@ -239,9 +239,14 @@ fn whoever_guesses_is_slowed_and_the_owner_is_let_in_from_elsewhere() {
     if begun.elapsed() < Duration::from_secs(15) {
         let page = get(stage.http, "/metrics");
         assert!(!page.contains("\nrookery_logins_throttled_total 0\n"), "nobody was slowed");
-        let mut guesser = Wire::open(stage.c2s);
-        guesser.say(&plain("juliet", PASSWORD));
-        assert!(answer(&mut guesser).contains("not-authorized"), "the address is out of tries");
+        // Twice a second a try is earned back, and on a slow machine that may be just now: the guesser takes it first.
+        let is_refused = (0..10).any(|number| {
+            let mut guesser = Wire::open(stage.c2s);
+            guess(&mut guesser, &format!("nobody-at-last-{number}"));
+            guesser.say(&plain("juliet", PASSWORD));
+            answer(&mut guesser).contains("not-authorized")
+        });
+        assert!(is_refused, "the address is out of tries");
     }
     let mut owner = Wire::open(elsewhere(&stage));
     owner.say(&plain("juliet", PASSWORD));

@@ -12,7 +12,7 @@ use super::wire::{FEATURES, HEADER, PATIENCE, Wire, plain};
 use crate::stage::{PASSWORD, Stage};
 
 /// A handshake's first record, by a client of this version that knows these suites.
-fn hello(version: u16, suites: &[u16]) -> Vec<u8> {
+pub(crate) fn hello(version: u16, suites: &[u16]) -> Vec<u8> {
     let list = |items: &[u16]| -> Vec<u8> {
         let bytes: Vec<u8> = items.iter().flat_map(|item| item.to_be_bytes()).collect();
         with_length(&bytes)

@@ -14,20 +14,20 @@ use std::time::Duration;
 use actix_rt::{Arbiter, ArbiterHandle};
 use auth::{Account, Credentials};
 use c2s::{Gate, Metrics, Services, StoredAccounts, Tls};
-use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, Status, heirs};
-use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
+use cluster::plan::{Entry, MemberInfo, Status, heirs};
+use cluster::{HashKey, Lease, Plan, PlanHandle};
 use domain::Domain;
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use futures_util::future::BoxFuture;
 use proto::{ArbiterId, MemberId, RemoteId, Route};
-use room::{Directory, Room};
+use room::{Directory, Heard, Room};
 use router::link::carrier::PIPE_DEPTH;
 use router::link::{Address, Carrier, Cut, Links, Pipe};
 use router::{Inbox, Router};
+use server::certificates::load_tls;
 use server::config::Config;
 use server::extensions::domain_shared;
-use server::wiring::load_tls;
 use store::{Batch, Key, Kind, Memory, SharedStore, Write};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -222,7 +222,7 @@ impl Crew {
 
     /// The streams of a member with other servers.
     pub(crate) fn streams_to_others(&self, number: usize) -> s2s::status::Streams {
-        self.members[number].others.as_ref().unwrap().desk().streams()
+        self.members[number].others.as_ref().unwrap().status().streams()
     }
 
     /// The number of the member that owns the home of an account.
@@ -281,11 +281,12 @@ async fn start_member(
     store: SharedStore,
     wires: Wires,
 ) -> (Gates, (Vec<Arbiter>, Arc<Links>)) {
-    let shared = Arc::new(domain_shared(config).unwrap());
+    let powers = Arc::new(config.powers(b"powers"));
+    let shared = Arc::new(domain::Shared { powers, ..domain_shared(config).unwrap() });
     let hosts = config.hosts().unwrap();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| Inbox::new()).unzip();
     let router = Router::new(id, handle.clone(), lease, hosts, inboxes);
-    let links = Links::start(&router, wires.clone(), (handle, wires.runtime.clone()));
+    let links = Links::start(&router, wires.clone(), handle, wires.runtime.clone());
     let entry = (Arc::downgrade(&links), Arc::clone(&wires.is_alive));
     wires.members.lock().unwrap().insert(id, entry);
     let mut arbiters = Vec::new();
@@ -317,7 +318,12 @@ async fn start_member(
     let gate = Gate::start(config.gate(), tls.clone(), services, handles).unwrap();
     let components = match config.components().unwrap() {
         Some(settings) => {
-            let gate = component::Gate::start(settings, router.clone(), Default::default());
+            let gate = component::Gate::start(
+                settings,
+                router.clone(),
+                Default::default(),
+                Default::default(),
+            );
             Some(gate.await.unwrap())
         }
         None => None,
@@ -344,7 +350,7 @@ fn starters(
     config: &Config,
     domain: &Arc<domain::Shared>,
 ) -> impl FnOnce() -> Vec<Box<dyn Start>> + Send + 'static {
-    let powers = Arc::new(config.powers(b"powers"));
+    let powers = Arc::clone(&domain.powers);
     let user = user::Config { powers, ..config.user() };
     let (user, domain) = (Arc::new(user), Arc::clone(domain));
     let room = Arc::new(room::Shared::new(config.room().unwrap()));
@@ -364,8 +370,12 @@ fn starters(
                 is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_some()),
             }),
             Box::new(Spawn::<Directory> {
-                shared: room,
+                shared: Arc::clone(&room),
                 is_for: |route| matches!(route, Route::Room(jid) if jid.localpart().is_none()),
+            }),
+            Box::new(Spawn::<Heard> {
+                shared: room,
+                is_for: |route| matches!(route, Route::Service(_)),
             }),
             Box::new(Spawn::<pubsub::Service> {
                 shared: pubsub,
@@ -381,19 +391,8 @@ fn starters(
 
 /// The members share the shards, and each shard has a standby.
 fn plan(count: u64) -> Plan {
-    let mut plan = Plan::new();
-    let info = |id: MemberId| MemberInfo {
-        incarnation: 1,
-        ..MemberInfo::new(id, format!("member{}", id.0))
-    };
-    let bootstrap = Bootstrap {
-        cluster: ClusterUuid(7),
-        generation: 1,
-        hash_key: HashKey::new([7; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: (1..=count).map(MemberId).map(info).collect(),
-    };
-    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
+    let members = (1..=count).map(|id| MemberInfo::new(MemberId(id), format!("member{id}")));
+    let mut plan = Plan::shared_by(HashKey::new([7; 16]), members);
     let standbys = standbys(&plan);
     plan.apply(2, Entry::SetStandby(standbys)).unwrap();
     plan

@@ -5,9 +5,10 @@
 //! (`entity/src/actor/rest.rs`). With `ROOKERY_STORIES=other` it is the other half, with `drowsy` all, with
 //! `awake` none.
 
-pub(crate) mod held;
-
 pub(crate) mod crew;
+pub(crate) mod held;
+pub(crate) mod machine;
+pub(crate) mod ways;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,10 +19,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
-use town::story::Act;
 use town::{Fate, Story, Town};
 
 use crew::Crew;
+use machine::{Machine, on_its_machine};
 
 /// The password of every account on a stage.
 pub(crate) const PASSWORD: &str = "pencil";
@@ -54,6 +55,11 @@ impl Stage {
     /// Starts a server with this laid over the stage's own configuration: PLAIN without TLS, no rates, the
     /// memory engine.
     pub(crate) fn start(extra: &str) -> Self {
+        Self::start_on(Machine::default(), extra)
+    }
+
+    /// The same, on another machine, as the process sees it.
+    pub(crate) fn start_on(machine: Machine, extra: &str) -> Self {
         static STAGES: AtomicUsize = AtomicUsize::new(0);
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("rookery-{}-{number}", std::process::id()));
@@ -62,12 +68,13 @@ impl Stage {
         let base: toml::Table = include_str!("stage.toml").parse().unwrap();
         let config = merge(base, extra.parse().unwrap());
         fs::write(dir.join("rookery.toml"), toml::to_string(&config).unwrap()).unwrap();
+        machine.describe(&dir);
         Self::start_in(&dir)
     }
 
     /// Starts a server on a directory that is there, with the configuration in it.
     pub(crate) fn start_in(dir: &Path) -> Self {
-        let mut child = rookery(dir)
+        let mut child = on_its_machine(dir, rookery(dir))
             .arg("serve")
             .env("ROOKERY_DROWSY", if is_drowsy() { "1" } else { "0" })
             .env("ROOKERY_FAULT", FAULT)
@@ -78,27 +85,27 @@ impl Stage {
         let log = Arc::new(Mutex::new(String::new()));
         let (lines, greeting) = mpsc::channel();
         let (kept, news) = (Arc::clone(&log), Arc::new(Condvar::new()));
-        let told = Arc::clone(&news);
+        let teller = Arc::clone(&news);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 kept.lock().unwrap().push_str(&format!("{line}\n"));
-                told.notify_all();
+                teller.notify_all();
                 drop(lines.send(line));
             }
         });
-        let address = |mark: &str| loop {
-            let line = greeting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let mut told = Vec::new();
+        while !told.iter().any(|line: &String| line.contains("add account")) {
+            told.push(greeting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 panic!("the server did not start: {}", log.lock().unwrap());
-            });
-            if line.contains(mark) {
-                // As text, or in JSON.
-                let mut words = line.rsplit([' ', '"']).map(str::parse);
-                break words
-                    .find_map(Result::ok)
-                    .unwrap_or_else(|| panic!("no address in {line:?}"));
-            }
+            }));
+        }
+        // As text, or in JSON. A member that is no edge has none.
+        let address = |mark: &str| {
+            let line = told.iter().find(|line| line.contains(mark))?;
+            line.rsplit([' ', '"']).find_map(|word| word.parse().ok())
         };
+        let address = |mark| address(mark).unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
         let (c2s, c2s_tls) = (address("(STARTTLS)"), address("(TLS)"));
         let (https, http) = (address("(HTTPS)"), address("health"));
         let mut ready = String::new();
@@ -115,10 +122,16 @@ impl Stage {
 
     /// Adds accounts of `localhost`, all with [`PASSWORD`].
     pub(crate) fn add_accounts<N: AsRef<str>>(&self, names: &[N]) {
+        let addresses = names.iter().map(|name| format!("{}@localhost", name.as_ref()));
+        self.add_people(&addresses.collect::<Vec<_>>());
+    }
+
+    /// Adds accounts with these addresses, all with [`PASSWORD`].
+    pub(crate) fn add_people(&self, addresses: &[String]) {
         static FILES: AtomicUsize = AtomicUsize::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let lines: Vec<String> =
-            names.iter().map(|name| format!("{}@localhost {PASSWORD}\n", name.as_ref())).collect();
+        let lines = addresses.iter().map(|address| format!("{address} {PASSWORD}\n"));
+        let lines: Vec<String> = lines.collect();
         let file = self.dir.join(format!("accounts-{number}"));
         fs::write(&file, lines.concat()).unwrap();
         let added = rookery(&self.dir).args(["account", "add", "--from-file"]).arg(&file).output();
@@ -131,6 +144,13 @@ impl Stage {
         let done = rookery(&self.dir).args(args).output().unwrap();
         let (out, error) = (String::from_utf8(done.stdout), String::from_utf8(done.stderr));
         if done.status.success() { Ok(out.unwrap()) } else { Err(error.unwrap()) }
+    }
+
+    /// The same of a command that has something to say also where it fails; and why, if it does.
+    pub(crate) fn say(&self, args: &[&str]) -> (String, Option<String>) {
+        let done = rookery(&self.dir).args(args).output().unwrap();
+        let error = String::from_utf8(done.stderr).unwrap();
+        (String::from_utf8(done.stdout).unwrap(), (!done.status.success()).then_some(error))
     }
 
     /// Sends the process a signal.
@@ -293,18 +313,11 @@ fn play_across(story: &str) {
 pub(crate) fn play_over_deaths(story: &str) {
     let story = Story::read(story);
     let crew = Crew::start(3);
-    let homes: Vec<(&str, usize)> = story
-        .steps
-        .iter()
-        .filter_map(|(_, step)| match step.act {
-            Act::LivesOn(member) => Some((step.who.as_str(), member)),
-            _ => None,
-        })
-        .collect();
+    let homes = story.homes();
     let town = loop {
         let town = town(crew.c2s.clone());
         let is_home =
-            |(name, home): &(&str, usize)| crew.home(&format!("{name}{}", town.suffix)) == *home;
+            |(name, home): (&&str, &usize)| crew.home(&format!("{name}{}", town.suffix)) == *home;
         if homes.iter().all(is_home) {
             break town;
         }
@@ -355,7 +368,7 @@ pub(crate) fn play_over_restarts(stage: &mut Stage, story: &str) {
             Fate::IsStopped => stage.stop(),
             Fate::Dies => stage.child.kill().unwrap(),
             Fate::StartsAgain => stage.start_again(),
-            Fate::MemberDies(_) => panic!("there is one server"),
+            Fate::MemberDies(_) | Fate::MemberStartsAgain(_) => panic!("there is one server"),
         }
         vec![stage.c2s]
     });
@@ -368,10 +381,15 @@ fn set(stage: &Stage, story: &str) -> (Story, Town) {
 }
 
 fn town(addresses: Vec<SocketAddr>) -> Town {
+    town_of(addresses, &["localhost"])
+}
+
+/// As [`Town`], where nobody has the names of another story's people.
+pub(crate) fn town_of(addresses: Vec<SocketAddr>, domains: &[&str]) -> Town {
     static STORIES: AtomicUsize = AtomicUsize::new(0);
     Town {
         addresses,
-        domain: "localhost".to_owned(),
+        domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
         suffix: format!("-{}", STORIES.fetch_add(1, Ordering::Relaxed)),
         password: PASSWORD.to_owned(),
     }

@@ -1,5 +1,6 @@
 //! Owns a collector of traces (OTLP over gRPC), as small as can be: it keeps what it is sent.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tonic::transport::Server;
@@ -29,6 +31,8 @@ pub(crate) struct Collector {
 #[derive(Default)]
 struct Kept {
     spans: Mutex<Vec<Span>>,
+    /// Which member has made each, by its id.
+    members: Mutex<HashMap<Vec<u8>, String>>,
     came: Condvar,
 }
 
@@ -40,9 +44,15 @@ impl TraceService for Keeper {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let resources = request.into_inner().resource_spans.into_iter();
-        let scopes = resources.flat_map(|resource| resource.scope_spans);
-        self.0.spans.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
+        for of_process in request.into_inner().resource_spans {
+            let resource = of_process.resource.unwrap_or_default();
+            let member = attribute(&resource.attributes, "service.instance.id").unwrap_or_default();
+            let scopes = of_process.scope_spans.into_iter();
+            let spans: Vec<Span> = scopes.flat_map(|scope| scope.spans).collect();
+            let ids = spans.iter().map(|span| (span.span_id.clone(), member.clone()));
+            self.0.members.lock().unwrap().extend(ids);
+            self.0.spans.lock().unwrap().extend(spans);
+        }
         self.0.came.notify_all();
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
@@ -71,6 +81,11 @@ impl Collector {
         format!("[telemetry]\notlp = 'http://{}'\nsample_ratio = {sample_ratio:?}\n", self.address)
     }
 
+    /// The name of the member that has made a span.
+    pub(crate) fn member_of(&self, span: &Span) -> String {
+        self.kept.members.lock().unwrap()[&span.span_id].clone()
+    }
+
     /// What has come, as soon as there is enough of it.
     pub(crate) fn spans(&self, enough: impl Fn(&[Span]) -> bool) -> Vec<Span> {
         let spans = self.kept.spans.lock().unwrap();
@@ -83,7 +98,11 @@ impl Collector {
 
 /// A field of a span.
 pub(crate) fn field(span: &Span, name: &str) -> Option<String> {
-    let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
+    attribute(&span.attributes, name)
+}
+
+fn attribute(all: &[KeyValue], name: &str) -> Option<String> {
+    let found = all.iter().find(|attribute| attribute.key == name)?;
     match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
         other => Some(format!("{other:?}")),

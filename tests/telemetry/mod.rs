@@ -2,10 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests of a process measure its time")]
 
-mod collector;
+pub(crate) mod collector;
 mod exposition;
 mod fields;
 mod health;
 mod logs;
 mod metrics;
-mod traces;
+pub(crate) mod traces;

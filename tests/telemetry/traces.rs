@@ -11,7 +11,7 @@ use crate::stage::{PASSWORD, Stage, play_on};
 
 const BODY: &str = "meet-me-at-the-tomb";
 
-fn chat(id: &str) -> String {
+pub(crate) fn chat(id: &str) -> String {
     format!(
         "romeo/home    connects
          juliet/garden connects
@@ -22,7 +22,7 @@ fn chat(id: &str) -> String {
 }
 
 /// The spans of the trace in which a stanza of this id was.
-fn trace_of(spans: &[Span], id: &str) -> Vec<Span> {
+pub(crate) fn trace_of(spans: &[Span], id: &str) -> Vec<Span> {
     let Some(of) = spans.iter().find(|span| field(span, "id").as_deref() == Some(id)) else {
         return Vec::new();
     };
@@ -44,7 +44,7 @@ const STATIONS: [&str; 8] = [
     "user outbound",
 ];
 
-fn is_whole(trace: &[Span]) -> bool {
+pub(crate) fn is_whole(trace: &[Span]) -> bool {
     names(trace).into_iter().eq(STATIONS)
 }
 

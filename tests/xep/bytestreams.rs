@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use sha1::{Digest as _, Sha1};
 use town::Client;
 use xmpp::Element;
 
@@ -12,22 +14,34 @@ use crate::stage::{Stage, free, play, play_on};
 
 const NS: &str = "http://jabber.org/protocol/bytestreams";
 
-/// What both clients name: SHA1 of the stream "s1", romeo@localhost/x and juliet@localhost/x.
-const ADDRESS: &[u8; 40] = b"7dcbd95a9fe04324ca367545acdba69140b78f97";
+/// Who meets whom, and where; their stream is "s1".
+pub(crate) struct Meeting {
+    /// The address of the proxy.
+    pub(crate) service: &'static str,
+    pub(crate) requester: &'static str,
+    pub(crate) target: &'static str,
+}
+
+/// Two of one server.
+const HERE: Meeting = Meeting {
+    service: "proxy.localhost",
+    requester: "romeo@localhost/x",
+    target: "juliet@localhost/x",
+};
 
 fn stage() -> Stage {
     Stage::start(&format!("[proxy]\nlisten = ['{}']\n", free()))
 }
 
 /// What the proxy answers to a client that names this address.
-fn socks(proxy: SocketAddr, address: &[u8; 40]) -> (TcpStream, u8) {
+fn socks(proxy: SocketAddr, address: &str) -> (TcpStream, u8) {
     let mut socket = TcpStream::connect(proxy).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     socket.write_all(&[5, 1, 0]).unwrap();
     let mut chosen = [0; 2];
     socket.read_exact(&mut chosen).unwrap();
     assert_eq!(chosen, [5, 0]);
-    let request = [&[5, 1, 0, 3, 40][..], address, &[0, 0]].concat();
+    let request = [&[5, 1, 0, 3, 40][..], address.as_bytes(), &[0, 0]].concat();
     socket.write_all(&request).unwrap();
     let mut reply = [0; 47];
     socket.read_exact(&mut reply).unwrap();
@@ -35,47 +49,71 @@ fn socks(proxy: SocketAddr, address: &[u8; 40]) -> (TcpStream, u8) {
     (socket, reply[1])
 }
 
+impl Meeting {
+    /// What both clients name (§5.3.2).
+    fn address(&self) -> String {
+        HEXLOWER.encode(&Sha1::digest(format!("s1{}{}", self.requester, self.target)))
+    }
+
+    /// What the proxy answers.
+    pub(crate) fn ask(&self, client: &mut Client, ty: &str, inner: &str) -> Element {
+        client.send(format!(
+            "<iq type='{ty}' id='q' to='{}'><query xmlns='{NS}' sid='s1'>{inner}</query></iq>",
+            self.service
+        ));
+        client.next().expect("an answer")
+    }
+
+    /// Where the proxy says that it is.
+    pub(crate) fn streamhost(&self, client: &mut Client) -> SocketAddr {
+        let answer = self.ask(client, "get", "");
+        let host = answer.child("query", NS).and_then(|query| query.child("streamhost", NS));
+        let host = host.unwrap_or_else(|| panic!("no streamhost: {answer:?}"));
+        assert_eq!(host.attr("jid"), Some(self.service));
+        let text = |name| host.attr(name).unwrap();
+        format!("{}:{}", text("host"), text("port")).parse().unwrap()
+    }
+
+    /// Bytes go from one client to the other and back.
+    pub(crate) fn carry(&self, romeo: &mut Client, proxy: SocketAddr) {
+        let activate = format!("<activate>{}</activate>", self.target);
+        let condition = |answer: &Element| {
+            let error = answer.child("error", "").unwrap();
+            error.children().next().unwrap().name().to_owned()
+        };
+        assert_eq!(condition(&self.ask(romeo, "set", &activate)), "item-not-found");
+        let (mut of_juliet, granted) = socks(proxy, &self.address());
+        assert_eq!(granted, 0);
+        assert_eq!(condition(&self.ask(romeo, "set", &activate)), "not-allowed");
+        let (mut of_romeo, granted) = socks(proxy, &self.address());
+        assert_eq!(granted, 0);
+        let answer = self.ask(romeo, "set", &activate);
+        assert_eq!(answer.attr("type"), Some("result"), "{answer:?}");
+        let mut heard = [0; 9];
+        of_romeo.write_all(b"but soft!").unwrap();
+        of_juliet.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"but soft!");
+        of_juliet.write_all(b"ay me").unwrap();
+        drop(of_juliet);
+        let mut heard = Vec::new();
+        of_romeo.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"ay me");
+    }
+}
+
+/// As [`Meeting::ask`], of two of one server.
 pub(crate) fn ask(client: &mut Client, ty: &str, inner: &str) -> Element {
-    client.send(format!(
-        "<iq type='{ty}' id='q' to='proxy.localhost'><query xmlns='{NS}' sid='s1'>{inner}</query></iq>"
-    ));
-    client.next().expect("an answer")
+    HERE.ask(client, ty, inner)
 }
 
-/// Where the proxy says that it is.
+/// As [`Meeting::streamhost`], of two of one server.
 pub(crate) fn streamhost(client: &mut Client) -> SocketAddr {
-    let answer = ask(client, "get", "");
-    let host = answer.child("query", NS).and_then(|query| query.child("streamhost", NS));
-    let host = host.unwrap_or_else(|| panic!("no streamhost: {answer:?}"));
-    assert_eq!(host.attr("jid"), Some("proxy.localhost"));
-    let text = |name| host.attr(name).unwrap();
-    format!("{}:{}", text("host"), text("port")).parse().unwrap()
+    HERE.streamhost(client)
 }
 
-/// Bytes go from one client to the other and back.
+/// As [`Meeting::carry`], of two of one server.
 pub(crate) fn carry(romeo: &mut Client, proxy: SocketAddr) {
-    let activate = "<activate>juliet@localhost/x</activate>";
-    let condition = |answer: &Element| {
-        let error = answer.child("error", "").unwrap();
-        error.children().next().unwrap().name().to_owned()
-    };
-    assert_eq!(condition(&ask(romeo, "set", activate)), "item-not-found");
-    let (mut of_juliet, granted) = socks(proxy, ADDRESS);
-    assert_eq!(granted, 0);
-    assert_eq!(condition(&ask(romeo, "set", activate)), "not-allowed");
-    let (mut of_romeo, granted) = socks(proxy, ADDRESS);
-    assert_eq!(granted, 0);
-    let answer = ask(romeo, "set", activate);
-    assert_eq!(answer.attr("type"), Some("result"), "{answer:?}");
-    let mut heard = [0; 9];
-    of_romeo.write_all(b"but soft!").unwrap();
-    of_juliet.read_exact(&mut heard).unwrap();
-    assert_eq!(&heard, b"but soft!");
-    of_juliet.write_all(b"ay me").unwrap();
-    drop(of_juliet);
-    let mut heard = Vec::new();
-    of_romeo.read_to_end(&mut heard).unwrap();
-    assert_eq!(heard, b"ay me");
+    HERE.carry(romeo, proxy);
 }
 
 // XEP-0065 §4
@@ -103,12 +141,13 @@ fn bytes_are_carried_once_the_requester_says_so() {
     stage.add_accounts(&["romeo", "tybalt"]);
     let mut romeo = log_in(&stage, "romeo");
     let proxy = streamhost(&mut romeo);
-    // Whoever else knows the stream cannot begin it: his own name is in what is looked for.
-    let waiting = (socks(proxy, ADDRESS), socks(proxy, ADDRESS));
+    // Whoever else knows the stream cannot begin it: their own name is in what is looked for.
+    let address = HERE.address();
+    let waiting = (socks(proxy, &address), socks(proxy, &address));
     let mut tybalt = log_in(&stage, "tybalt");
     let answer = ask(&mut tybalt, "set", "<activate>juliet@localhost/x</activate>");
     assert_eq!(answer.attr("type"), Some("error"));
-    let (_, refused) = socks(proxy, ADDRESS);
+    let (_, refused) = socks(proxy, &address);
     assert_eq!(refused, 2, "a third");
     drop(waiting);
     carry(&mut romeo, streamhost(&mut log_in(&stage, "tybalt")));

@@ -170,6 +170,11 @@ fn whoever_guesses_tokens_is_slowed_down_as_with_passwords() {
         let guess = with_token(stage.c2s, &format!("nobody-{number}"), &given, &more);
         assert_eq!(condition(&guess), "not-authorized");
     }
-    // From this address not even the right one is taken for a while.
-    assert_eq!(condition(&with_token(stage.c2s, "fast-6", &given, &more)), "not-authorized");
+    // From this address not even the right one is taken for a while. Twice a second a try is earned back, and on a slow
+    // machine that may be just now: the guesser takes it first.
+    let is_refused = (0..10).any(|number| {
+        with_token(stage.c2s, &format!("nobody-at-last-{number}"), &given, &more);
+        with_token(stage.c2s, "fast-6", &given, &more).name() == "failure"
+    });
+    assert!(is_refused, "the address is out of tries");
 }

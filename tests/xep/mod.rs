@@ -41,7 +41,7 @@ mod offline;
 mod omemo;
 mod outage;
 mod passing;
-mod pep;
+pub(crate) mod pep;
 mod ping;
 mod portable;
 mod preauth_registration;

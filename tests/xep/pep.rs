@@ -1,22 +1,37 @@
 //! XEP-0163 Personal Eventing Protocol.
 
+use sha1::{Digest as _, Sha1};
+
 use crate::stage::play;
 
-/// Romeo and Juliet see each other's presence, and Juliet's client, which nobody has seen yet, wants tunes: the server
-/// asks for both accounts. `hash`: of a client of this name.
-fn juliet_wants_tunes(name: &str, hash: &str) -> String {
-    format!(
-        "
+/// The hash of the capabilities of a client of this name, which wants tunes (XEP-0115 §5.1).
+pub(crate) fn hash(name: &str) -> String {
+    let text =
+        format!("client/pc//{name}<http://jabber.org/protocol/disco#info<urn:x:tune+notify<");
+    auth::encoding::encode(&Sha1::digest(text))
+}
+
+/// Romeo and Juliet come, and see each other's presence.
+pub(crate) const SEE_EACH_OTHER: &str = "
     romeo/phone   connects
     juliet/garden connects
-    juliet/garden sends    <presence to='{{romeo}}' type='subscribe'/>
-    romeo/phone   receives <presence from='{{juliet}}' type='subscribe'/>
-    romeo/phone   sends    <presence to='{{juliet}}' type='subscribed'/>
-    juliet/garden receives <presence from='{{romeo/phone}}'/>
-    romeo/phone   sends    <presence to='{{juliet}}' type='subscribe'/>
-    juliet/garden receives <presence from='{{romeo}}' type='subscribe'/>
-    juliet/garden sends    <presence to='{{romeo}}' type='subscribed'/>
-    romeo/phone   receives <presence from='{{juliet/garden}}'/>
+    juliet/garden sends    <presence to='{romeo}' type='subscribe'/>
+    romeo/phone   receives <presence from='{juliet}' type='subscribe'/>
+    romeo/phone   sends    <presence to='{juliet}' type='subscribed'/>
+    juliet/garden receives <presence from='{romeo/phone}'/>
+    romeo/phone   sends    <presence to='{juliet}' type='subscribe'/>
+    juliet/garden receives <presence from='{romeo}' type='subscribe'/>
+    juliet/garden sends    <presence to='{romeo}' type='subscribed'/>
+    romeo/phone   receives <presence from='{juliet/garden}'/>
+";
+
+/// Romeo and Juliet see each other's presence, and Juliet's client, which nobody has seen yet, wants tunes: the server
+/// asks for both accounts. `name`: the client's, which no other story's has.
+pub(crate) fn juliet_wants_tunes(name: &str) -> String {
+    let hash = hash(name);
+    format!(
+        "
+    {SEE_EACH_OTHER}
     juliet/garden sends    <presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:client' ver='{hash}'/></presence>
     romeo/phone   receives <presence from='{{juliet/garden}}'>…</presence>
     juliet/garden hears    <iq type='get' from='{{juliet}}' to='{{juliet/garden}}' id='{{$own}}'><query xmlns='http://jabber.org/protocol/disco#info' node='urn:client#{hash}'/></iq>
@@ -34,7 +49,7 @@ fn juliet_wants_tunes(name: &str, hash: &str) -> String {
 // XEP-0163 §3, §4.3; XEP-0060 §7.1.4, §9.2
 #[test]
 fn who_may_see_presence_and_asks_by_capabilities_gets_what_is_published() {
-    let prelude = juliet_wants_tunes("One", "DdAB2XpDIRcLlqVJuHhpe93WtqI=");
+    let prelude = juliet_wants_tunes("One");
     play(&format!("{prelude}
         romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:tune'><item id='current'><tune xmlns='urn:x:tune'>Lute</tune></item></publish></pubsub></iq>
         romeo/phone   receives <iq type='result' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:tune'><item id='current'/></publish></pubsub></iq>
@@ -48,7 +63,7 @@ fn who_may_see_presence_and_asks_by_capabilities_gets_what_is_published() {
 // XEP-0163 §4.3.3 rule 2, §4.3.4
 #[test]
 fn who_arrives_gets_the_last_item_once() {
-    let prelude = juliet_wants_tunes("Two", "6R4YA8zrm6RUGqkIjTK2hd0oyc0=");
+    let prelude = juliet_wants_tunes("Two");
     play(&format!("{prelude}
         romeo/phone   sends    <iq type='set' id='p1'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'>Lute</tune></item></publish></pubsub></iq>
         romeo/phone   receives <iq type='result' id='p1'>…</iq>
@@ -198,6 +213,35 @@ fn a_new_subscriber_whose_client_is_known_gets_the_last_item() {
         romeo/phone   sends    <presence to='{{juliet}}' type='subscribed'/>
         juliet/garden hears    <presence from='{{romeo/phone}}'/>
                                <message from='{{romeo}}' to='{{juliet/garden}}'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:x:tune'><item id='a'><tune xmlns='urn:x:tune'>Lute</tune></item></items></event><delay xmlns='urn:xmpp:delay'/></message>
+        everyone      is quiet
+    "));
+}
+
+// XEP-0115 §6.2: what it wants is not known yet.
+#[test]
+fn a_client_that_has_not_said_what_it_can_do_is_asked_again_when_it_shows_itself() {
+    let caps = format!(
+        "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:client' ver='{}'/>",
+        hash("Silent")
+    );
+    play(&format!("
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <presence to='{{juliet}}' type='subscribe'/>
+        juliet/garden receives <presence from='{{romeo}}' type='subscribe'/>
+        juliet/garden sends    <presence to='{{romeo}}' type='subscribed'/>
+        romeo/phone   receives <presence from='{{juliet/garden}}'/>
+        juliet/garden sends    <presence>{caps}</presence>
+        romeo/phone   receives <presence from='{{juliet/garden}}'>…</presence>
+        juliet/garden hears    <iq type='get' from='{{juliet}}' id='{{$own}}'>…</iq>
+                               <presence from='{{juliet/garden}}'>…</presence>
+                               <iq type='get' from='{{romeo}}' id='{{$his}}'>…</iq>
+        juliet/garden sends    <iq type='error' to='{{romeo}}' id='{{$his}}'><error type='wait'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        everyone      is quiet
+        juliet/garden sends    <presence><show>away</show>{caps}</presence>
+        romeo/phone   receives <presence from='{{juliet/garden}}'>…</presence>
+        juliet/garden hears    <presence from='{{juliet/garden}}'>…</presence>
+                               <iq type='get' from='{{romeo}}' id='{{$again}}'>…</iq>
         everyone      is quiet
     "));
 }

@@ -30,7 +30,7 @@ fn a_service_is_told_of_messages_while_its_client_is_away_and_only_then() {
         romeo/phone   sends    <presence to='{{juliet/garden}}'/>
         juliet/garden receives <presence from='{{romeo/phone}}' type='{{none}}'/>
         romeo/phone   leaves
-        # Now his home knows.
+        # Now their home knows.
         juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>away</body></message>
         {}
@@ -102,7 +102,7 @@ fn a_service_that_refuses_or_is_disabled_is_told_nothing_more() {
         romeo/phone   sends    <presence to='{{juliet/garden}}'/>
         juliet/garden receives <presence from='{{romeo/phone}}' type='{{none}}'/>
         romeo/phone   leaves
-        # Now his home knows.
+        # Now their home knows.
         juliet/garden receives <presence from='{{romeo/phone}}' type='unavailable'/>
         juliet/garden sends    <message to='{{romeo}}' type='chat'><body>1</body></message>
         {}

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{Account, Credentials, saslprep};
+use meter::clock::unix_seconds;
 use proto::Hosts;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use serde::{Deserialize, Serialize};
 use store::{Batch, Fence, Key, Kind, SharedStore, Write};
 use tokio::sync::Semaphore;
 use xmpp::{BareJid, prep};
 
 use crate::claim::{Name, commit};
-use crate::notice::Board;
+use crate::notice::NoticeCache;
 use crate::policy;
 
 /// Passwords turned into keys at a time by one process; more wait.
@@ -37,18 +38,18 @@ pub struct Accounts {
     /// How accounts are told that something has changed; none while no server runs.
     pub tell: Option<Tell>,
     /// What domains told their people a moment ago.
-    pub board: Arc<Board>,
+    pub notice_cache: Arc<NoticeCache>,
 }
 
 /// Tells an account something.
-pub type Tell = Arc<dyn Fn(&BareJid, UserWord) + Send + Sync>;
+pub type Tell = Arc<dyn Fn(&BareJid, UserEvent) + Send + Sync>;
 
 /// By what right an account is written.
 pub type FenceOf = Arc<dyn Fn(&BareJid) -> Option<Fence> + Send + Sync>;
 
-/// One line of a listing.
+/// An account in a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct AccountRow {
     /// The address.
     pub jid: String,
     /// Whether it may be used.
@@ -104,7 +105,7 @@ impl Accounts {
     /// Reads an address of a served domain.
     ///
     /// # Errors
-    /// It is none.
+    /// `text` is not the address of an account of a served domain.
     pub fn address(&self, text: &str) -> Result<BareJid, AccountError> {
         address(&self.hosts, text)
     }
@@ -131,11 +132,11 @@ impl Accounts {
         more: Vec<Write>,
     ) -> Result<(), AccountError> {
         let name = Name { owner: jid.clone(), kind: Kind::Claim, prefix: Vec::new() };
-        let place = (&self.store, self.fence(jid)?);
-        let claim = name.take(place, 1, unix_now()).await?;
+        let fence = self.fence(jid)?;
+        let claim = name.take(&self.store, fence, 1, unix_seconds()).await?;
         let claim = claim.ok_or_else(|| AccountError::Busy(jid.clone()))?;
         let is_there = self.load(jid).await?.is_some();
-        let mut batch = Batch::new(place.1).with(claim.release());
+        let mut batch = Batch::new(fence).with(claim.release());
         if !is_there {
             batch.writes.push(Write::Put(key(jid), account.encode().into()));
             batch.writes.extend(more);
@@ -144,7 +145,7 @@ impl Accounts {
         if is_there {
             return Err(AccountError::Exists(jid.clone()));
         }
-        self.tell(jid, UserWord::AccountChanged);
+        self.tell(jid, UserEvent::AccountChanged);
         Ok(())
     }
 
@@ -165,7 +166,7 @@ impl Accounts {
     pub async fn set_enabled(&self, jid: &BareJid, enabled: bool) -> Result<(), AccountError> {
         let account = Account { enabled, ..self.existing(jid).await? };
         self.keep(jid, &account).await?;
-        self.tell(jid, UserWord::AccountChanged);
+        self.tell(jid, UserEvent::AccountChanged);
         Ok(())
     }
 
@@ -180,7 +181,7 @@ impl Accounts {
             return Ok(self.store.erase(self.fence(jid)?, jid.clone()).await?);
         }
         self.keep(jid, &Account { leaving: true, ..account }).await?;
-        self.tell(jid, UserWord::AccountChanged);
+        self.tell(jid, UserEvent::AccountChanged);
         let gone = async {
             while self.load(jid).await?.is_some() {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -207,14 +208,14 @@ impl Accounts {
         &self,
         after: Option<BareJid>,
         limit: usize,
-    ) -> Result<Vec<Line>, AccountError> {
-        let mut lines = Vec::new();
+    ) -> Result<Vec<AccountRow>, AccountError> {
+        let mut rows = Vec::new();
         for jid in self.store.owners(Kind::Account, after, limit).await? {
             let Some(row) = self.load(&jid).await? else { continue };
             let enabled = Account::is_enabled(&row).unwrap_or(false);
-            lines.push(Line { jid: jid.to_string(), enabled });
+            rows.push(AccountRow { jid: jid.to_string(), enabled });
         }
-        Ok(lines)
+        Ok(rows)
     }
 
     /// The keys of a password.
@@ -226,9 +227,9 @@ impl Accounts {
     }
 
     /// Says something to an account, where a server runs.
-    pub fn tell(&self, jid: &BareJid, word: UserWord) {
+    pub fn tell(&self, jid: &BareJid, event: UserEvent) {
         if let Some(tell) = &self.tell {
-            tell(jid, word);
+            tell(jid, event);
         }
     }
 
@@ -298,16 +299,6 @@ fn key(jid: &BareJid) -> Key {
     Key::new(jid.clone(), Kind::Account, "")
 }
 
-/// Seconds since 1970-01-01 UTC.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is said to last for days is counted by the calendar"
-)]
-pub(crate) fn unix_now() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |since| since.as_secs())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use store::contract::block_on;
@@ -323,7 +314,7 @@ pub(crate) mod tests {
             hosts: Hosts::new([BareJid::parse("capulet.example").unwrap()], []),
             iterations: auth::credentials::DEFAULT_ITERATIONS,
             tell: None,
-            board: Arc::default(),
+            notice_cache: Arc::default(),
         }
     }
 
@@ -350,8 +341,10 @@ pub(crate) mod tests {
     fn of_two_who_make_the_same_account_at_once_one_is_refused() {
         let accounts = accounts();
         let name = Name { owner: juliet(), kind: Kind::Claim, prefix: Vec::new() };
-        let place = (&accounts.store, accounts.fence(&juliet()).unwrap());
-        block_on(name.take(place, 1, unix_now())).unwrap().expect("nobody else is there");
+        let fence = accounts.fence(&juliet()).unwrap();
+        block_on(name.take(&accounts.store, fence, 1, unix_seconds()))
+            .unwrap()
+            .expect("nobody else is there");
         let account = Account::new(Credentials::decoy(b"secret", "juliet", 10_000));
         let second = block_on(accounts.make(&juliet(), &account, Vec::new()));
         assert!(matches!(second, Err(AccountError::Busy(_))), "{second:?}");

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use proto::session::UserWord;
+use meter::clock::unix_seconds;
+use proto::session::UserEvent;
 use proto::{Body, Route, SessionId};
 use store::{Kind, Row};
 use xmpp::{BareJid, Element, FullJid, StreamCondition, StreamError};
 
-use crate::accounts::{AccountError, Accounts, unix_now};
+use crate::accounts::{AccountError, Accounts};
 use crate::invitation::{Invitation, InviteError};
 use crate::policy::{Admission, Policy};
 
-/// What an operator's words are done with. Shared by all threads.
+/// What carries out an operator's commands. Shared by all threads.
 #[derive(Clone)]
 pub struct Administration {
     /// Accounts and invitations.
@@ -67,7 +68,9 @@ pub struct Session {
     pub since: u64,
     /// Its client has said that nobody looks at it (XEP-0352).
     pub idle: bool,
-    /// The member that holds its connection.
+    /// Until when it waits to be resumed, in the same seconds, where it has no connection (XEP-0198).
+    pub until: Option<u64>,
+    /// The member that holds its connection, or the session where it has none.
     pub member: String,
 }
 
@@ -130,7 +133,7 @@ impl Administration {
         };
         for session in &found.sessions {
             let error = StreamError::from(StreamCondition::Reset);
-            let end = UserWord::End(error.with_text("ended by an administrator"));
+            let end = UserEvent::End(error.with_text("ended by an administrator"));
             self.sessions.order(Route::Session(session.id.clone()), Body::User(end));
         }
         let (jid, count) = (&first.id.account, found.sessions.len());
@@ -159,7 +162,7 @@ impl Administration {
         let may = inviter
             .as_ref()
             .is_none_or(|inviter| self.policy.people_invite || self.is_admin(domain, inviter));
-        let (created, inviter_is_none) = (unix_now(), inviter.is_none());
+        let (created, inviter_is_none) = (unix_seconds(), inviter.is_none());
         Invitation {
             domain: domain.to_string(),
             inviter: inviter.map(|jid| jid.to_string()),

@@ -1,7 +1,7 @@
 //! Owns the taking of one of few places under a name, where others, on any member, may try at the same
 //! time, and the store compares nothing.
 //!
-//! Each writes a row of its own and looks then: whoever sees more rows than there are places gives his up. Of
+//! Each writes a row of its own and looks then: whoever sees more rows than there are places gives theirs up. Of
 //! those who try at once the last one to write sees all the others, so that never more win than there are
 //! places; it may be that nobody does, and each is told to try again.
 
@@ -41,7 +41,8 @@ impl Name {
     /// The store fails; the place may be taken for a while then.
     pub async fn take(
         &self,
-        (store, fence): (&SharedStore, Fence),
+        store: &SharedStore,
+        fence: Fence,
         places: usize,
         now: u64,
     ) -> Result<Option<Claim>, store::Error> {
@@ -53,7 +54,7 @@ impl Name {
         let key = self.key(&random);
         let own = Write::Put(key.clone(), value(now, false));
         commit(store, Batch::new(fence).with(own)).await?;
-        let taken = self.taken((store, fence), places, now).await?;
+        let taken = self.taken(store, fence, places, now).await?;
         if taken > places {
             commit(store, Batch::new(fence).with(Write::Delete(key))).await?;
             return Ok(None);
@@ -67,7 +68,8 @@ impl Name {
     /// The store fails.
     pub async fn taken(
         &self,
-        (store, fence): (&SharedStore, Fence),
+        store: &SharedStore,
+        fence: Fence,
         places: usize,
         now: u64,
     ) -> Result<usize, store::Error> {
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn no_more_win_than_there_are_places() {
         let (store, fence) = place();
-        let take = |now| block_on(name().take((&store, fence), 2, now)).unwrap();
+        let take = |now| block_on(name().take(&store, fence, 2, now)).unwrap();
         let first = take(1).expect("nobody else is there");
         assert!(take(1).is_some());
         assert!(take(1).is_none(), "both places are taken");
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn a_place_of_a_process_that_is_gone_is_free_after_a_while_and_a_spent_one_never() {
         let (store, fence) = place();
-        let take = |now| block_on(name().take((&store, fence), 1, now)).unwrap();
+        let take = |now| block_on(name().take(&store, fence, 1, now)).unwrap();
         take(1).expect("nobody else is there");
         assert!(take(STALE_SECONDS).is_none());
         let claim = take(1 + STALE_SECONDS).expect("the first one is stale");
@@ -157,7 +159,7 @@ mod tests {
     fn names_that_begin_alike_have_places_of_their_own() {
         let (store, fence) = place();
         let other = Name { prefix: b"names".to_vec(), ..name() };
-        assert!(block_on(other.take((&store, fence), 1, 1)).unwrap().is_some());
-        assert!(block_on(name().take((&store, fence), 1, 1)).unwrap().is_some());
+        assert!(block_on(other.take(&store, fence, 1, 1)).unwrap().is_some());
+        assert!(block_on(name().take(&store, fence, 1, 1)).unwrap().is_some());
     }
 }

@@ -6,7 +6,7 @@ use xmpp::{Element, StanzaCondition, StanzaError, ns};
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum RegistrationRequest {
     /// An account, or another password for one (§3.1, §3.3).
     Set {
         /// The name as it was written.
@@ -23,7 +23,7 @@ pub enum Wish {
 const CHANGE: &str = "jabber:iq:register:changepassword";
 const CANCEL: &str = "jabber:iq:register:cancel";
 
-impl Wish {
+impl RegistrationRequest {
     /// Reads the content of a set.
     ///
     /// # Errors
@@ -86,13 +86,17 @@ fn word(name: &'static str) -> Element {
 mod tests {
     use super::*;
 
-    fn read(content: &str) -> Result<Wish, StanzaCondition> {
+    fn read(content: &str) -> Result<RegistrationRequest, StanzaCondition> {
         let xml = format!("<query xmlns='jabber:iq:register'>{content}</query>");
-        Wish::read(&Element::parse(xml.as_bytes()).unwrap()).map_err(|error| error.condition)
+        RegistrationRequest::read(&Element::parse(xml.as_bytes()).unwrap())
+            .map_err(|error| error.condition)
     }
 
-    fn set(username: Option<&str>, password: Option<&str>) -> Wish {
-        Wish::Set { username: username.map(str::to_owned), password: password.map(str::to_owned) }
+    fn set(username: Option<&str>, password: Option<&str>) -> RegistrationRequest {
+        RegistrationRequest::Set {
+            username: username.map(str::to_owned),
+            password: password.map(str::to_owned),
+        }
     }
 
     // §3.1, §3.2, §4, §6
@@ -110,9 +114,12 @@ mod tests {
         let both = set(Some("bill"), Some("Calliope"));
         assert_eq!(read(&form(ns::REGISTER, fields)), Ok(both.clone()));
         assert_eq!(read(&form(CHANGE, fields)), Ok(both));
-        assert_eq!(read(&form(CANCEL, "")), Ok(Wish::Remove));
+        assert_eq!(read(&form(CANCEL, "")), Ok(RegistrationRequest::Remove));
         assert_eq!(read(&form("urn:other", "")), Err(StanzaCondition::BadRequest));
-        assert_eq!(read("<x xmlns='jabber:x:data' type='cancel'/>"), Ok(Wish::Cancel));
+        assert_eq!(
+            read("<x xmlns='jabber:x:data' type='cancel'/>"),
+            Ok(RegistrationRequest::Cancel)
+        );
         assert_eq!(
             read("<x xmlns='jabber:x:data' type='form'/>"),
             Err(StanzaCondition::BadRequest)
@@ -122,7 +129,7 @@ mod tests {
     // §3.2, table 1
     #[test]
     fn a_removal_stands_alone() {
-        assert_eq!(read("<remove/>"), Ok(Wish::Remove));
+        assert_eq!(read("<remove/>"), Ok(RegistrationRequest::Remove));
         let more = read("<remove/><username>bill</username>");
         assert_eq!(more, Err(StanzaCondition::BadRequest));
     }

@@ -1,12 +1,14 @@
 //! Owns invitations (XEP-0379, XEP-0401, XEP-0445): made, found, used up and forgotten. Their tokens are told to
 //! who makes them and kept nowhere: rows are named by a hash, so that who reads the store can use none.
 
+use data_encoding::HEXLOWER;
+use meter::clock::unix_seconds;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use store::{Batch, Key, Kind, Row, Write};
 use xmpp::BareJid;
 
-use crate::accounts::{AccountError, Accounts, unix_now};
+use crate::accounts::{AccountError, Accounts};
 use crate::claim::{Claim, Name, commit};
 
 /// An invitation.
@@ -34,7 +36,7 @@ pub struct Invitation {
 
 /// An invitation as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct InvitationRow {
     /// By what it is named, which lets nobody use it.
     pub id: String,
     /// What it says.
@@ -145,8 +147,8 @@ impl Accounts {
         let Some(invitation) = self.known(domain, token).await? else { return Ok(None) };
         let fence = self.fence(domain)?;
         let places = invitation.uses as usize;
-        let now = unix_now();
-        let taken = places_of(domain, token).taken((&self.store, fence), places, now).await?;
+        let now = unix_seconds();
+        let taken = places_of(domain, token).taken(&self.store, fence, places, now).await?;
         Ok(Some(invitation).filter(|it| it.expires > now && taken < places))
     }
 
@@ -160,9 +162,8 @@ impl Accounts {
         token: &str,
     ) -> Result<Option<Claim>, InviteError> {
         let Some(invitation) = self.known(domain, token).await? else { return Ok(None) };
-        let place = (&self.store, self.fence(domain)?);
-        let uses = invitation.uses as usize;
-        Ok(places_of(domain, token).take(place, uses, unix_now()).await?)
+        let (fence, uses) = (self.fence(domain)?, invitation.uses as usize);
+        Ok(places_of(domain, token).take(&self.store, fence, uses, unix_seconds()).await?)
     }
 
     /// Keeps what became of a use.
@@ -187,16 +188,17 @@ impl Accounts {
         };
         let Some((expires, of)) = row.split_first_chunk() else { return Ok(false) };
         let is_own = token.is_some_and(|token| of == &hash(token)[..]);
-        Ok(!is_own && u64::from_be_bytes(*expires) > unix_now())
+        Ok(!is_own && u64::from_be_bytes(*expires) > unix_seconds())
     }
 
     /// The invitations of a domain that can be used, the used uses counted. Those that have expired go.
     ///
     /// # Errors
     /// The store fails.
-    pub async fn invitations(&self, domain: &BareJid) -> Result<Vec<Line>, InviteError> {
-        let (fence, now) = (self.fence(domain)?, unix_now());
-        let (mut lines, mut after): (Vec<Line>, Option<bytes::Bytes>) = (Vec::new(), None);
+    pub async fn invitations(&self, domain: &BareJid) -> Result<Vec<InvitationRow>, InviteError> {
+        let (fence, now) = (self.fence(domain)?, unix_seconds());
+        let (mut listed, mut after): (Vec<InvitationRow>, Option<bytes::Bytes>) =
+            (Vec::new(), None);
         let mut old = Batch::new(fence);
         loop {
             let rows =
@@ -204,7 +206,7 @@ impl Accounts {
             let last = rows.len() < PAGE;
             after = rows.last().map(|row| row.item.clone());
             for row in rows {
-                if !take_in(&mut lines, &row, now) {
+                if !take_in(&mut listed, &row, now) {
                     let key = Key::new(domain.clone(), Kind::Invitation, row.item);
                     old.writes.push(Write::Delete(key));
                 }
@@ -216,8 +218,8 @@ impl Accounts {
         if !old.writes.is_empty() {
             commit(&self.store, old).await?;
         }
-        lines.retain(|line| line.used < line.invitation.uses);
-        Ok(lines)
+        listed.retain(|it| it.used < it.invitation.uses);
+        Ok(listed)
     }
 
     /// Removes an invitation.
@@ -225,25 +227,26 @@ impl Accounts {
     /// # Errors
     /// There is none of this id.
     pub async fn revoke(&self, domain: &BareJid, id: &str) -> Result<Invitation, InviteError> {
-        let lines = self.invitations(domain).await?;
-        let line = lines.into_iter().find(|line| line.id == id);
-        let line = line.ok_or_else(|| InviteError::Missing(id.to_owned()))?;
-        let hash = unhex(id).ok_or_else(|| InviteError::Missing(id.to_owned()))?;
+        let rows = self.invitations(domain).await?;
+        let row = rows.into_iter().find(|row| row.id == id);
+        let row = row.ok_or_else(|| InviteError::Missing(id.to_owned()))?;
+        let hash = HEXLOWER.decode(id.as_bytes());
+        let hash = hash.map_err(|_| InviteError::Missing(id.to_owned()))?;
         let fence = self.fence(domain)?;
         let first = Write::Delete(key(domain, &hash));
         commit(&self.store, Batch::new(fence).with(first)).await?;
-        if let Some(name) = &line.invitation.name {
+        if let Some(name) = &row.invitation.name {
             let jid = self.address(&format!("{name}@{domain}"))?;
             let promise = Write::Delete(key(&jid, &[]));
             commit(&self.store, Batch::new(self.fence(&jid)?).with(promise)).await?;
         }
-        Ok(line.invitation)
+        Ok(row.invitation)
     }
 
     /// A served domain of this name.
     ///
     /// # Errors
-    /// It is none.
+    /// No such domain is served.
     pub fn domain(&self, name: &str) -> Result<BareJid, AccountError> {
         let served = self.hosts.domains();
         let known = served.iter().find(|domain| domain.as_str() == name).cloned();
@@ -284,19 +287,19 @@ impl Accounts {
 }
 
 /// Counts a row in; false: it is of no use any more. Uses follow the row of their invitation.
-fn take_in(lines: &mut Vec<Line>, row: &Row, now: u64) -> bool {
+fn take_in(listed: &mut Vec<InvitationRow>, row: &Row, now: u64) -> bool {
     let Some((hash, claim)) = row.item.split_at_checked(HASH_BYTES) else { return false };
-    let id = hex(hash);
+    let id = HEXLOWER.encode(hash);
     if !claim.is_empty() {
-        let Some(line) = lines.last_mut().filter(|line| line.id == id) else { return false };
-        line.used += 1;
+        let Some(of) = listed.last_mut().filter(|it| it.id == id) else { return false };
+        of.used += 1;
         return true;
     }
     let Ok(invitation) = serde_json::from_slice::<Invitation>(&row.value) else { return false };
     if invitation.expires <= now {
         return false;
     }
-    lines.push(Line { id, invitation, used: 0 });
+    listed.push(InvitationRow { id, invitation, used: 0 });
     true
 }
 
@@ -329,15 +332,6 @@ fn random_token() -> Option<String> {
 
 fn letter(bits: u32) -> char {
     char::from(TOKEN_LETTERS[(bits & 31) as usize])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = (0..text.len()).step_by(2);
-    pairs.map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Accounts {
             None => Write::Delete(key),
         };
         commit(&self.store, Batch::new(self.fence(domain)?).with(write)).await?;
-        self.board.forget(domain);
+        self.notice_cache.forget(domain);
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl Accounts {
     }
 }
 
-/// The row by which whoever has registered is told a welcome when he comes first.
+/// The row by which whoever has registered is told a welcome when they come first.
 pub(crate) fn newcomer(jid: &BareJid) -> Write {
     Write::Put(Key::new(jid.clone(), Kind::Setting, NEWCOMER), bytes::Bytes::new())
 }
@@ -97,16 +97,16 @@ fn key(domain: &BareJid, occasion: Occasion) -> Key {
 
 /// What was read lately: people come often, and what a domain tells changes seldom.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<HashMap<BareJid, (u64, Notices)>>);
+pub struct NoticeCache(Mutex<HashMap<BareJid, (u64, Notices)>>);
 
 /// How long what was read is believed, in microseconds: so long it may take until other members see a change.
 const BELIEVED: u64 = 2_000_000;
 
-impl Board {
+impl NoticeCache {
     /// What a domain told a moment ago; none: nobody has looked lately. `now` in microseconds, by the calendar.
     pub fn lately(&self, domain: &BareJid, now: u64) -> Option<Notices> {
-        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read, notices) = board.get(domain)?;
+        let notice_cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, notices) = notice_cache.get(domain)?;
         (now.abs_diff(*read) < BELIEVED).then(|| notices.clone())
     }
 
@@ -116,8 +116,8 @@ impl Board {
 
     /// Somebody has looked.
     pub fn learn(&self, domain: BareJid, now: u64, notices: Notices) {
-        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        board.insert(domain, (now, notices));
+        let mut notice_cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notice_cache.insert(domain, (now, notices));
     }
 }
 
@@ -141,10 +141,11 @@ mod tests {
 
     #[test]
     fn what_was_read_is_believed_for_a_moment() {
-        let (board, domain) = (Board::default(), BareJid::parse("capulet.example").unwrap());
-        assert_eq!(board.lately(&domain, 0), None);
-        board.learn(domain.clone(), 1_000, Notices::default());
-        assert_eq!(board.lately(&domain, BELIEVED), Some(Notices::default()));
-        assert_eq!(board.lately(&domain, 1_000 + BELIEVED), None);
+        let (notice_cache, domain) =
+            (NoticeCache::default(), BareJid::parse("capulet.example").unwrap());
+        assert_eq!(notice_cache.lately(&domain, 0), None);
+        notice_cache.learn(domain.clone(), 1_000, Notices::default());
+        assert_eq!(notice_cache.lately(&domain, BELIEVED), Some(Notices::default()));
+        assert_eq!(notice_cache.lately(&domain, 1_000 + BELIEVED), None);
     }
 }

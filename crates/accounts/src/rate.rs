@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use auth::throttle::{Network, Recent};
+use auth::throttle::Recent;
+use meter::Subscriber;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -14,7 +15,7 @@ const CAPACITY: usize = 16_384;
 /// The tries of the last minute. Bounded: each address has as many as it may make.
 #[derive(Debug)]
 pub struct Rate {
-    tries: Recent<Network, VecDeque<Duration>>,
+    tries: Recent<Subscriber, VecDeque<Duration>>,
     per_minute: usize,
 }
 
@@ -27,7 +28,7 @@ impl Rate {
 
     /// Counts a try, if it may be made now. `now` is the time since any fixed start.
     pub fn may_try(&mut self, now: Duration, address: IpAddr) -> bool {
-        let tries = self.tries.entry(Network::of(address));
+        let tries = self.tries.entry(Subscriber::from(address));
         while tries.front().is_some_and(|first| now.saturating_sub(*first) >= WINDOW) {
             tries.pop_front();
         }

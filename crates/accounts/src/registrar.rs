@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use auth::Account;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use tokio::time::Instant;
 use xmpp::{
     BareJid, Element, ErrorType, IqType, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns,
 };
 
 use crate::accounts::{AccountError, Accounts};
-use crate::form::{self, Wish};
+use crate::form::{self, RegistrationRequest};
 use crate::invitation::{Invitation, InviteError};
 use crate::notice;
 use crate::policy::{Admission, Policy};
@@ -106,7 +106,7 @@ impl Registrar {
                 Ok(Some(form::asked(instructions(admission, visit))))
             }
             (Kind::Iq(IqType::Set), "query", ns::REGISTER) => {
-                self.set(visit, (stranger, admission), &payload).await.map(|()| None)
+                self.set(visit, stranger, admission, &payload).await.map(|()| None)
             }
             _ => Err(StanzaCondition::ServiceUnavailable.into()),
         }
@@ -133,17 +133,18 @@ impl Registrar {
     async fn set(
         &self,
         visit: &mut Visit,
-        (stranger, admission): (&Stranger, Admission),
+        stranger: &Stranger,
+        admission: Admission,
         query: &Element,
     ) -> Result<(), StanzaError> {
-        let (username, password) = match Wish::read(query)? {
-            Wish::Set { username: Some(username), password: Some(password) } => {
+        let (username, password) = match RegistrationRequest::read(query)? {
+            RegistrationRequest::Set { username: Some(username), password: Some(password) } => {
                 (username, password)
             }
-            Wish::Set { .. } => return Err(StanzaCondition::NotAcceptable.into()),
-            Wish::Cancel => return Ok(()),
+            RegistrationRequest::Set { .. } => return Err(StanzaCondition::NotAcceptable.into()),
+            RegistrationRequest::Cancel => return Ok(()),
             // §3.2, table 1: who is not known has no registration.
-            Wish::Remove => return Err(StanzaCondition::UnexpectedRequest.into()),
+            RegistrationRequest::Remove => return Err(StanzaCondition::UnexpectedRequest.into()),
         };
         if visit.done {
             let error = StanzaError::from(StanzaCondition::NotAcceptable);
@@ -223,8 +224,8 @@ impl Registrar {
 fn befriend(accounts: &Accounts, invitation: &Invitation, invited: &BareJid) {
     let inviter = invitation.inviter.as_deref().filter(|_| invitation.befriends);
     let Some(inviter) = inviter.and_then(|inviter| BareJid::parse(inviter).ok()) else { return };
-    accounts.tell(&inviter, UserWord::Befriend(invited.clone()));
-    accounts.tell(invited, UserWord::Befriend(inviter));
+    accounts.tell(&inviter, UserEvent::Befriend(invited.clone()));
+    accounts.tell(invited, UserEvent::Befriend(inviter));
 }
 
 fn instructions(admission: Admission, visit: &Visit) -> &'static str {

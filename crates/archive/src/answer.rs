@@ -49,7 +49,7 @@ pub fn fin(page: &ArchivePage, ids: &Ids) -> Element {
 
 /// The answer to a question for the ends of the archive (§5); none: it is empty.
 #[must_use]
-pub fn metadata(ends: Option<(&ArchiveRow, &ArchiveRow)>, ids: &Ids) -> Element {
+pub fn metadata(ends: Option<&(ArchiveRow, ArchiveRow)>, ids: &Ids) -> Element {
     let end = |name: &'static str, row: &ArchiveRow| {
         Element::new(name, ns::MAM)
             .with_attr("id", ids.write(row.id))
@@ -140,8 +140,7 @@ mod tests {
     #[test]
     fn metadata_names_the_ends_of_the_archive_or_nothing() {
         assert_eq!(metadata(None, &Ids::default()).children().count(), 0);
-        let (first, last) = (row(1_000_000), row(2_000_000));
-        let metadata = metadata(Some((&first, &last)), &Ids::default());
+        let metadata = metadata(Some(&(row(1_000_000), row(2_000_000))), &Ids::default());
         let start = metadata.child("start", ns::MAM).unwrap();
         assert_eq!(start.attr("timestamp"), Some("1970-01-01T00:00:01Z"));
         assert_eq!(metadata.child("end", ns::MAM).unwrap().attr("id"), Some("00000000001e8480"));

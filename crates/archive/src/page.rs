@@ -1,8 +1,8 @@
 //! Owns pages: rows collected from the store, as often as a filter that the store does not know makes
 //! necessary, and cut where they would be too much for one answer.
 
-use store::{ArchivePage, ArchiveQuery, ArchiveRow, Slice};
-use xmpp::{Element, Jid, StanzaCondition, StanzaError};
+use store::{ArchivePage, ArchiveQuery, ArchiveRow, Fence, Reply, Slice, Store};
+use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError};
 
 use crate::{PAGE_MOST, Query, fulltext};
 
@@ -12,6 +12,20 @@ pub const PAGE_BYTES: usize = 512 << 10;
 
 /// The most rows that are looked at for one page by a filter that the store does not know.
 pub const ROWS_LOOKED_AT: usize = 5_000;
+
+/// The first and the last row of an archive (§5); none: it is empty.
+pub fn ends(
+    store: &dyn Store,
+    fence: Fence,
+    owner: &BareJid,
+) -> Reply<Option<(ArchiveRow, ArchiveRow)>> {
+    let end = |slice| {
+        let query = ArchiveQuery { slice, limit: 1, ..ArchiveQuery::default() };
+        store.query(fence, owner.clone(), query)
+    };
+    let (first, last) = (end(Slice::First), end(Slice::Last));
+    Box::pin(async move { Ok(first.await?.rows.pop().zip(last.await?.rows.pop())) })
+}
 
 /// Collects a page.
 pub struct Collector {
@@ -138,7 +152,7 @@ fn is_meant(row: &ArchiveRow, query: &Query) -> bool {
 #[cfg(test)]
 mod tests {
     use store::ArchiveId;
-    use xmpp::{BareJid, Epoch, Origin, Shard, ns};
+    use xmpp::{Epoch, Origin, Shard, ns};
 
     use super::*;
 

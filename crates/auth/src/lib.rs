@@ -52,6 +52,7 @@ pub use failure::Failure;
 pub use mechanism::Mechanism;
 pub use offer::{Offer, Terms};
 pub use plain::Password;
+pub use scram::Hash;
 pub use sealed::Seal;
 pub use server::{Context, Negotiation, PasswordCheck, Step};
 pub use throttle::{Throttle, Verdict};

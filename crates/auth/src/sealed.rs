@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+
+use crate::scram::Hash;
 
 /// Bytes of the mark: 128 bits.
 const MARK: usize = 16;
@@ -45,9 +45,7 @@ impl Seal {
     }
 
     fn mark(&self, what: &str, words: &[u8]) -> Vec<u8> {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        let mac = mac.chain_update(what).chain_update([0]).chain_update(words);
-        let mut mark = mac.finalize().into_bytes().to_vec();
+        let mut mark = Hash::Sha256.hmac(&self.key, &[what.as_bytes(), b"\0", words]);
         mark.truncate(MARK);
         mark
     }

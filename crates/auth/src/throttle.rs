@@ -7,6 +7,8 @@ use std::hash::{BuildHasher as _, Hash};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use meter::Subscriber;
+
 /// Failed tries from one address that are never exceeded in any [`WINDOW`].
 pub const MAX_TRIES_PER_ADDRESS: u32 = 60;
 
@@ -42,8 +44,8 @@ pub enum Verdict {
 /// entries of some 40 octets; when full, the entries untouched for longest are forgotten.
 #[derive(Debug)]
 pub struct Throttle {
-    addresses: Recent<Network, Bucket>,
-    pairs: Recent<(Network, u64), Tries>,
+    addresses: Recent<Subscriber, Bucket>,
+    pairs: Recent<(Subscriber, u64), Tries>,
     hasher: RandomState,
 }
 
@@ -57,15 +59,6 @@ struct Bucket {
 struct Tries {
     count: u32,
     last: Duration,
-}
-
-/// What counts as one address: all of a /64 is one subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Network {
-    /// An IPv4 address.
-    V4(u32),
-    /// The first half of an IPv6 address.
-    V6(u64),
 }
 
 impl Throttle {
@@ -85,7 +78,7 @@ impl Throttle {
     /// log-ins under way do not count. `now` is the time since any fixed start; `account` is a
     /// bare JID, so that its spellings are one.
     pub fn attempt(&mut self, now: Duration, address: IpAddr, account: &str) -> Verdict {
-        let network = Network::of(address);
+        let network = Subscriber::from(address);
         let bucket = self.addresses.entry(network);
         let full_at = bucket.full_at.max(now) + TRY;
         if full_at > now + TRY * BURST {
@@ -110,7 +103,7 @@ impl Throttle {
     /// from this address are forgotten. Failed tries for other accounts stay, so that a guesser
     /// gains nothing from an account of its own.
     pub fn succeeded(&mut self, address: IpAddr, account: &str) {
-        let network = Network::of(address);
+        let network = Subscriber::from(address);
         let bucket = self.addresses.entry(network);
         bucket.full_at = bucket.full_at.saturating_sub(TRY);
         let account = self.hasher.hash_one(account);
@@ -136,20 +129,6 @@ impl Tries {
             None => Duration::ZERO,
             Some(doublings) => {
                 FIRST_DELAY.saturating_mul(1 << doublings.min(16)).min(LONGEST_DELAY)
-            }
-        }
-    }
-}
-
-impl Network {
-    /// What an address counts as.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments().map(u64::from);
-                Self::V6(a << 48 | b << 32 | c << 16 | d)
             }
         }
     }

@@ -6,14 +6,11 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac as _};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::identity::Claim;
+use crate::scram::Hash;
 use crate::{Credentials, Failure, Offer};
-
-type HmacSha256 = Hmac<Sha256>;
 
 /// Random octets of a token.
 pub const SALT_LEN: usize = 16;
@@ -136,7 +133,7 @@ impl Attempt {
         let binding = kept.mechanism.binding(offer)?;
         let expected = proof(token, b"Initiator", binding);
         let fits: bool = expected.ct_eq(&self.proof).into();
-        fits.then(|| proof(token, b"Responder", binding).to_vec())
+        fits.then(|| proof(token, b"Responder", binding))
     }
 }
 
@@ -145,21 +142,19 @@ impl Owner<'_> {
     #[must_use]
     pub fn token(&self, kept: &Kept) -> String {
         let credentials = self.credentials.map(Credentials::encode).unwrap_or_default();
-        let mac = HmacSha256::new_from_slice(self.secret);
-        let mut mac = mac.expect("HMAC takes keys of any length").chain_update(kept.salt);
+        let mut text = kept.salt.to_vec();
         for part in [self.account, self.device, kept.mechanism.name()] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+            text.extend((part.len() as u64).to_be_bytes());
+            text.extend(part.as_bytes());
         }
-        mac.update(&kept.end.to_be_bytes());
-        mac.update(&Sha256::digest(credentials));
-        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        text.extend(kept.end.to_be_bytes());
+        text.extend(Hash::Sha256.digest(&credentials));
+        URL_SAFE_NO_PAD.encode(Hash::Sha256.hmac(self.secret, &[&text]))
     }
 }
 
-fn proof(token: &str, who: &[u8], binding: &[u8]) -> [u8; PROOF_LEN] {
-    let mac = HmacSha256::new_from_slice(token.as_bytes()).expect("HMAC takes keys of any length");
-    mac.chain_update(who).chain_update(binding).finalize().into_bytes().into()
+fn proof(token: &str, who: &[u8], binding: &[u8]) -> Vec<u8> {
+    Hash::Sha256.hmac(token.as_bytes(), &[who, binding])
 }
 
 /// What became of an attempt.
@@ -181,7 +176,8 @@ impl Slots {
     pub fn judge(
         &self,
         attempt: &Attempt,
-        (owner, mechanism): (&Owner<'_>, TokenMechanism),
+        owner: &Owner<'_>,
+        mechanism: TokenMechanism,
         offer: &Offer,
         now: u64,
     ) -> Result<Judged, Failure> {
@@ -300,10 +296,11 @@ mod tests {
         let token = owner.token(&first);
         let slots = Slots { current: Some(first), new: None };
         let by = (&owner, TokenMechanism::None);
-        let judged = slots.judge(&attempt(&token, b""), by, &offer(Vec::new()), NOW).unwrap();
+        let judged =
+            slots.judge(&attempt(&token, b""), by.0, by.1, &offer(Vec::new()), NOW).unwrap();
         assert_eq!(judged.answer, proof(&token, b"Responder", b""));
         assert_eq!(judged.slots, slots);
-        let late = slots.judge(&attempt(&token, b""), by, &offer(Vec::new()), NOW + 100);
+        let late = slots.judge(&attempt(&token, b""), by.0, by.1, &offer(Vec::new()), NOW + 100);
         assert_eq!(late, Err(Failure::CredentialsExpired));
     }
 
@@ -316,7 +313,7 @@ mod tests {
         let (token, slots) = (right.token(&first), Slots { current: Some(first), new: None });
         let offer = offer(vec![bound]);
         let judge = |owner: &Owner<'_>, mechanism, binding: &[u8]| {
-            slots.judge(&attempt(&token, binding), (owner, mechanism), &offer, NOW).is_ok()
+            slots.judge(&attempt(&token, binding), owner, mechanism, &offer, NOW).is_ok()
         };
         assert!(judge(&right, TokenMechanism::Exporter, &[7; 32]));
         assert!(!judge(&right, TokenMechanism::Exporter, &[8; 32]), "another connection");
@@ -342,8 +339,9 @@ mod tests {
         let slots = Slots { current: Some(old), new: Some(new) };
         let by = (&owner, TokenMechanism::None);
         let offer = offer(Vec::new());
-        let judge =
-            |slots: &Slots, kept| slots.judge(&attempt(&owner.token(kept), b""), by, &offer, NOW);
+        let judge = |slots: &Slots, kept| {
+            slots.judge(&attempt(&owner.token(kept), b""), by.0, by.1, &offer, NOW)
+        };
         assert_eq!(judge(&slots, &old).unwrap().slots, slots);
         let after = judge(&slots, &new).unwrap().slots;
         assert_eq!(after, Slots { current: Some(new), new: None });

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use meter::Pressure;
+use socket::Most;
 
 use crate::listener::Kind;
 use crate::metrics::{self, Metrics};
@@ -24,12 +25,8 @@ pub(crate) struct Permit {
 }
 
 impl Admission {
-    /// So many in all, and so many strangers from one address; `usize::MAX` is no limit.
-    pub(crate) fn new(
-        most: (usize, usize),
-        pressure: Arc<Pressure>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// Of so many connections.
+    pub(crate) fn new(most: Most, pressure: Arc<Pressure>, metrics: Arc<Metrics>) -> Self {
         Self { places: socket::Admission::new(most, pressure), metrics }
     }
 
@@ -86,7 +83,11 @@ mod tests {
     #[test]
     fn who_comes_in_and_who_is_refused_is_counted() {
         let metrics = Arc::new(Metrics::default());
-        let admission = Admission::new((2, 1), Arc::default(), Arc::clone(&metrics));
+        let admission = Admission::new(
+            Most { all: 2, of_one_address: 1 },
+            Arc::default(),
+            Arc::clone(&metrics),
+        );
         let here = IpAddr::from([192, 0, 2, 1]);
         let mut first = admission.enter(Kind::Clear).unwrap();
         let mut second = admission.enter(Kind::Clear).unwrap();

@@ -2,13 +2,13 @@
 //! that began it, whose number its id begins with: so every other one knows where its requests belong.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use proto::MemberId;
-use stream::bosh::{Body, Session, Terms, farewell};
+use stream::bosh::{Body, Session, Terms, terminate};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,23 +39,23 @@ const CONTENTS: [&str; 3] = [XML, "application/xml; charset=utf-8", "text/plain;
 
 /// The sessions of a gate, by their ids.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, Line>>);
+pub(crate) struct Sessions(Mutex<HashMap<String, SessionHandle>>);
 
 /// The way to a session.
 #[derive(Clone, Debug)]
-struct Line {
+struct SessionHandle {
     inbox: mpsc::Sender<Posted>,
     content: &'static str,
 }
 
-/// A session's line in the list, removed when dropped.
+/// A session's entry in the list, removed when dropped.
 pub(crate) struct Entry {
     sessions: Arc<Sessions>,
     sid: String,
 }
 
 /// A session that is about to begin.
-pub(crate) struct Beginning {
+pub(crate) struct NewSession {
     pub(crate) bosh: Box<Bosh>,
     pub(crate) peer: SocketAddr,
     /// Whether the client has TLS.
@@ -106,10 +106,10 @@ impl Handover {
                 Err(condition) => return Ok(refusal(condition)),
             },
             Some(sid) => {
-                let line = self.shared.bosh.lock().get(&sid).cloned();
-                let Some(line) = line else { return self.elsewhere(&sid) };
-                match line.inbox.try_send(posted(body)) {
-                    Ok(()) => line.content,
+                let handle = self.shared.bosh.lock().get(&sid).cloned();
+                let Some(handle) = handle else { return self.elsewhere(&sid) };
+                match handle.inbox.try_send(posted(body)) {
+                    Ok(()) => handle.content,
                     Err(TrySendError::Full(_)) => return Ok(refusal("policy-violation")),
                     Err(TrySendError::Closed(_)) => return Ok(Response::no_session()),
                 }
@@ -146,11 +146,11 @@ impl Handover {
         // It is empty yet.
         inbox.try_send(posted(body)).map_err(|_| "internal-server-error")?;
         let sessions = Arc::clone(&self.shared.bosh);
-        sessions.lock().insert(sid.clone(), Line { inbox, content });
+        sessions.lock().insert(sid.clone(), SessionHandle { inbox, content });
         let entry = Entry { sessions, sid };
         let before_login = self.shared.config.limits.stanza_bytes_before_login + WRAPPER_BYTES;
         let bosh = Box::new(Bosh::new(requests, session, before_login, entry));
-        place.begin_bosh(Beginning { bosh, peer, is_secure });
+        place.begin_bosh(NewSession { bosh, peer, is_secure });
         Ok(content)
     }
 
@@ -158,24 +158,19 @@ impl Handover {
     fn new_sid(&self) -> Option<String> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).ok()?;
-        let member = format!("{}-", self.shared.router.member().0);
-        Some(random.iter().fold(member, |mut sid, octet| {
-            // Writing to a string cannot fail.
-            let _written = write!(sid, "{octet:02x}");
-            sid
-        }))
+        Some(format!("{}-{}", self.shared.router.member().0, HEXLOWER.encode(&random)))
     }
 }
 
 impl Place {
     /// Begins a session, on one arbiter after the other.
-    fn begin_bosh(self, beginning: Beginning) {
-        self.spawn(move |permit, shared| connection::welcome_bosh(beginning, permit, shared));
+    fn begin_bosh(self, beginning: NewSession) {
+        self.spawn(move |permit, shared| connection::begin_bosh(beginning, permit, shared));
     }
 }
 
 impl Sessions {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Line>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, SessionHandle>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -192,7 +187,7 @@ fn home_of(sid: &str) -> Option<MemberId> {
 }
 
 fn refusal(condition: &str) -> Response {
-    Response { content: XML, body: farewell(Some(condition), b"") }
+    Response { content: XML, body: terminate(Some(condition), b"") }
 }
 
 fn content(wanted: Option<&str>) -> &'static str {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use socket::rate::Spent;
+use socket::rate::{Spent, Traffic};
 use tokio::time::Instant;
 use xmpp::BareJid;
 
@@ -40,12 +40,7 @@ impl Budgets {
 
 impl Budget {
     /// Counts what one connection has read; answers how long it is not to read, if at all.
-    pub(crate) fn count(
-        &self,
-        now: Instant,
-        read: (usize, usize),
-        limits: &Limits,
-    ) -> Option<Duration> {
+    pub(crate) fn count(&self, now: Instant, read: Traffic, limits: &Limits) -> Option<Duration> {
         lock(&self.rate).count(now - self.budgets.begun, read, limits.of_account())
     }
 }
@@ -84,12 +79,12 @@ mod tests {
         let budgets = Budgets::new(now);
         let [one, two] = [(); 2].map(|()| budgets.join(&jid("romeo@localhost")));
         let other = budgets.join(&jid("juliet@localhost"));
-        assert_eq!(one.count(now, (0, 20), &limits), None);
-        assert_eq!(two.count(now, (0, 20), &limits), None);
-        assert_eq!(two.count(now, (0, 20), &limits), Some(second));
-        assert_eq!(one.count(now, (0, 20), &limits), Some(2 * second));
-        assert_eq!(other.count(now, (0, 20), &limits), None);
-        assert_eq!(one.count(now + 10 * second, (0, 40), &limits), None);
+        assert_eq!(one.count(now, Traffic { bytes: 0, stanzas: 20 }, &limits), None);
+        assert_eq!(two.count(now, Traffic { bytes: 0, stanzas: 20 }, &limits), None);
+        assert_eq!(two.count(now, Traffic { bytes: 0, stanzas: 20 }, &limits), Some(second));
+        assert_eq!(one.count(now, Traffic { bytes: 0, stanzas: 20 }, &limits), Some(2 * second));
+        assert_eq!(other.count(now, Traffic { bytes: 0, stanzas: 20 }, &limits), None);
+        assert_eq!(one.count(now + 10 * second, Traffic { bytes: 0, stanzas: 40 }, &limits), None);
     }
 
     #[test]

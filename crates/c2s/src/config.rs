@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use auth::Mechanism;
 use serde::{Deserialize, Serialize};
-use socket::rate::Allowance;
+use socket::rate::{Allowance, Limit};
 use xmpp::BareJid;
 
 /// Settings of the gate.
@@ -233,8 +233,14 @@ impl Limits {
     fn of_connections(&self, many: u32) -> Allowance {
         let times = |it: u32| it.saturating_mul(many.max(1));
         Allowance {
-            bytes: (times(self.bytes_per_second), times(self.bytes_burst)),
-            stanzas: (times(self.stanzas_per_second), times(self.stanzas_burst)),
+            bytes: Limit {
+                per_second: times(self.bytes_per_second),
+                burst: times(self.bytes_burst),
+            },
+            stanzas: Limit {
+                per_second: times(self.stanzas_per_second),
+                burst: times(self.stanzas_burst),
+            },
         }
     }
 

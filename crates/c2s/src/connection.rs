@@ -10,14 +10,14 @@
 //! | [`state`] | what a connection knows, and how it speaks to its session |
 //! | [`read`] | from the socket to the bytes of the stream |
 //! | [`reader`] | from there to events |
-//! | [`hear`] | what the client says |
+//! | [`from_client`] | what the client sends: where a stanza begins its way |
 //! | [`mod@bosh`] | what is different in requests of HTTP (XEP-0206) |
 //! | [`websocket`] | what is different in messages of a WebSocket (RFC 7395) |
-//! | [`obey`] | what the session says |
+//! | [`from_session`] | what the session has the connection do |
 //! | [`mod@copy`] | the second copy of a session that is on another member |
 //! | [`confirm`] | stanzas that the session has not confirmed (XEP-0198) |
 //! | [`clock`] | when something must happen though nothing came |
-//! | [`mod@line`] | the way from the router to the connection |
+//! | [`handle`] | how the rest of the thread reaches the connection |
 //! | [`registry`] | the connections of a thread |
 
 mod bosh;
@@ -25,9 +25,9 @@ mod clock;
 mod confirm;
 mod copy;
 mod core;
-mod hear;
-mod line;
-mod obey;
+mod from_client;
+mod from_session;
+mod handle;
 mod read;
 mod reader;
 pub(crate) mod registry;
@@ -44,18 +44,18 @@ use std::task::{Context, Poll};
 
 use actix::fut::{ActorFutureExt as _, wrap_future};
 use actix::{Actor, ActorContext as _, AsyncContext as _};
+use socket::Upgraded;
 use tokio::time::{Sleep, sleep_until};
 
-use self::core::{Core, Luggage, Turn};
-use self::line::Line;
+use self::core::{Core, DetachedConnection, Turn};
+use self::handle::Handle;
 use crate::admission::Permit;
-use crate::bosh::Beginning;
+use crate::bosh::NewSession;
 use crate::gate::Shared;
-use crate::handover::Upgraded;
 use crate::listener::Kind;
 
 /// A connection that was just accepted.
-pub(crate) struct Newcomer {
+pub(crate) struct Accepted {
     /// The socket, of no thread yet.
     pub(crate) tcp: std::net::TcpStream,
     /// Where it comes from.
@@ -67,83 +67,83 @@ pub(crate) struct Newcomer {
 }
 
 /// Begins a connection on this thread.
-pub(crate) fn welcome(newcomer: Newcomer, gate: Arc<Shared>) {
-    let peer = newcomer.peer;
-    match Core::new(newcomer, gate) {
+pub(crate) fn begin(accepted: Accepted, gate: Arc<Shared>) {
+    let peer = accepted.peer;
+    match Core::new(accepted, gate) {
         Ok(core) => {
             tracing::debug!(%peer, "a connection begins");
-            start(Line::new(core));
+            start(Handle::new(core));
         }
         Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
     }
 }
 
 /// Begins a connection on this thread that came by way of HTTP.
-pub(crate) fn welcome_upgraded(upgraded: Upgraded, permit: Permit, gate: Arc<Shared>) {
+pub(crate) fn begin_upgraded(upgraded: Upgraded, permit: Permit, gate: Arc<Shared>) {
     let peer = upgraded.peer;
     match Core::upgraded(upgraded, permit, gate) {
         Ok(core) => {
             tracing::debug!(%peer, "a connection begins");
-            start(Line::new(core));
+            start(Handle::new(core));
         }
         Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
     }
 }
 
 /// Begins a connection on this thread that is none of TCP.
-pub(crate) fn welcome_bosh(beginning: Beginning, permit: Permit, gate: Arc<Shared>) {
+pub(crate) fn begin_bosh(beginning: NewSession, permit: Permit, gate: Arc<Shared>) {
     let peer = beginning.peer;
     match Core::of_bosh(beginning, permit, gate) {
         Ok(core) => {
             tracing::debug!(%peer, "a session of BOSH begins");
-            start(Line::new(core));
+            start(Handle::new(core));
         }
         Err(error) => tracing::warn!(%peer, %error, "a connection could not be begun"),
     }
 }
 
 /// Goes on with a connection whose account lives on this thread.
-fn arrive(luggage: Luggage) {
-    match Core::unpack(luggage) {
+fn continue_here(detached: DetachedConnection) {
+    match Core::unpack(detached) {
         Ok(core) => {
-            let line = Line::new(core);
-            line.attach();
-            start(line);
+            let handle = Handle::new(core);
+            handle.attach();
+            start(handle);
         }
         Err(error) => tracing::warn!(%error, "a connection could not be moved"),
     }
 }
 
-fn start(line: Rc<Line>) {
-    registry::add(&line);
-    Connection { line }.start();
+fn start(handle: Rc<Handle>) {
+    registry::add(&handle);
+    Connection { handle }.start();
 }
 
 /// The actor.
 struct Connection {
-    line: Rc<Line>,
+    handle: Rc<Handle>,
 }
 
 impl Actor for Connection {
     type Context = actix::Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let drive = Drive { line: Rc::clone(&self.line), sleep: None };
+        let drive = Drive { handle: Rc::clone(&self.handle), sleep: None };
         context.spawn(wrap_future(drive).map(|(), _: &mut Self, context| context.stop()));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.line.finish();
+        self.handle.finish();
     }
 }
 
 /// Reads, waits and writes for a connection until it is over.
 struct Drive {
-    line: Rc<Line>,
+    handle: Rc<Handle>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-/// Reads in a row before other connections have their turn.
+/// Reads in a row before other connections have their turn, if none of them was full.
 const READS_IN_A_ROW: usize = 4;
 
 impl Future for Drive {
@@ -152,11 +152,11 @@ impl Future for Drive {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let done = catch_unwind(AssertUnwindSafe(|| this.run(cx))).unwrap_or_else(|_| {
-            this.line.count_panic();
+            this.handle.count_panic();
             Poll::Ready(())
         });
         if done.is_ready() {
-            this.line.finish();
+            this.handle.finish();
         }
         done
     }
@@ -164,17 +164,18 @@ impl Future for Drive {
 
 impl Drive {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.line.listen_for(cx.waker());
+        self.handle.listen_for(cx.waker());
         for _ in 0..READS_IN_A_ROW {
-            match self.line.turn(cx) {
+            match self.handle.turn(cx) {
                 Turn::Again => {}
+                Turn::Later => break,
                 Turn::Rest => return self.rest(cx),
-                Turn::Settle(account) => match self.line.settle(&account) {
+                Turn::MoveTo(account) => match self.handle.arbiter_of(&account) {
                     Some(arbiter) => {
-                        self.line.move_to(arbiter);
+                        self.handle.move_to(arbiter);
                         return Poll::Ready(());
                     }
-                    None => self.line.attach(),
+                    None => self.handle.attach(),
                 },
                 Turn::Over => return Poll::Ready(()),
             }
@@ -187,7 +188,7 @@ impl Drive {
     /// anew for each stanza.
     fn rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(wake) = self.line.next_wake() else { return Poll::Pending };
+            let Some(wake) = self.handle.next_wake() else { return Poll::Pending };
             let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(wake)));
             if sleep.is_elapsed() || sleep.deadline() > wake {
                 sleep.as_mut().reset(wake);
@@ -195,7 +196,7 @@ impl Drive {
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if self.line.next_wake().is_some_and(|wake| wake <= sleep.deadline()) {
+            if self.handle.next_wake().is_some_and(|wake| wake <= sleep.deadline()) {
                 // It is time: the next turn sees to it.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

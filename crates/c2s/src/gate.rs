@@ -10,6 +10,7 @@ use accounts::Registrar;
 use actix_rt::ArbiterHandle;
 use meter::{Level, Pressure};
 use router::Router;
+use socket::Most;
 use stream::features::StreamLimits;
 use stream::{Features, machine};
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ use crate::handover::Handover;
 use crate::isolation;
 use crate::listener::{self, Kind};
 use crate::metrics::{self, Metrics};
-use crate::signin::Desk;
+use crate::signin::Authenticator;
 use crate::tls::Tls;
 
 /// What the gate asks of others.
@@ -95,7 +96,7 @@ pub(crate) struct Shared {
     frugal: Limits,
     pub(crate) tls: Tls,
     pub(crate) router: Router,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) registrar: Option<Arc<Registrar>>,
     streams: [Arc<machine::Config>; 4],
     pub(crate) bosh: Arc<Sessions>,
@@ -137,10 +138,14 @@ impl Gate {
             services;
         features.guests.clone_from(&config.guests);
         features.register = registrar.iter().flat_map(|it| it.domains().cloned()).collect();
-        let desk = Desk::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
-        let places = match config.limits.enabled {
-            true => (config.c2s.connections, config.c2s.connections_per_address),
-            false => (usize::MAX, usize::MAX),
+        let authenticator =
+            Authenticator::new(&config, accounts, decoy_secret, Arc::clone(&metrics))?;
+        let most = match config.limits.enabled {
+            true => Most {
+                all: config.c2s.connections,
+                of_one_address: config.c2s.connections_per_address,
+            },
+            false => Most::UNLIMITED,
         };
         let streams = [Kind::Clear, Kind::Direct, Kind::WebSocket, Kind::Bosh];
         let streams =
@@ -150,29 +155,22 @@ impl Gate {
             id: GATES.fetch_add(1, Ordering::Relaxed),
             tls,
             router,
-            desk: Arc::new(desk),
+            authenticator: Arc::new(authenticator),
             registrar,
             streams,
             bosh: Arc::default(),
             frugal: Limits { bytes_burst: 0, stanzas_burst: 0, ..config.limits.clone() },
-            admission: Admission::new(places, Arc::clone(&pressure), Arc::clone(&metrics)),
+            admission: Admission::new(most, Arc::clone(&pressure), Arc::clone(&metrics)),
             metrics,
             pressure,
             budgets: Budgets::new(Instant::now()),
-            arbiters: arbiters.clone(),
+            arbiters,
             config,
         });
-        let (stop, stopped) = watch::channel(false);
-        if let Some(first) = arbiters.first() {
-            first.spawn(isolation::watch(Arc::clone(&shared), stopped.clone()));
-        }
+        let stop = watch::Sender::new(false);
         let addresses = listening.iter().map(|listening| (listening.kind, listening.address));
         let addresses = addresses.collect();
-        for listening in listening {
-            let transport = metrics::transport(listening.kind);
-            tracing::info!("listens on {} ({transport})", listening.address);
-            listening.serve(Arc::clone(&shared), arbiters.clone(), stopped.clone());
-        }
+        serve(&shared, listening, &stop);
         Ok(Self { shared, stop, addresses })
     }
 
@@ -197,7 +195,7 @@ impl Gate {
         self.shared.admission.count()
     }
 
-    /// Counts connections, for whoever outlives no gate.
+    /// A function that counts the gate's connections, for metrics and administration.
     pub fn counter(&self) -> impl Fn() -> usize + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.admission.count()
@@ -237,6 +235,21 @@ impl Gate {
                 return;
             }
         }
+    }
+
+    /// Takes connections again, at the addresses that it had.
+    ///
+    /// # Errors
+    /// Somebody else listens there by now.
+    pub fn open_again(&self) -> Result<(), GateError> {
+        let listen = |(kind, address): &(Kind, SocketAddr)| {
+            let (kind, address) = (*kind, *address);
+            listener::listen(address, kind).map_err(|cause| GateError::Listen { address, cause })
+        };
+        let listening: Vec<_> = self.addresses.iter().map(listen).collect::<Result<_, _>>()?;
+        self.stop.send_replace(false);
+        serve(&self.shared, listening, &self.stop);
+        Ok(())
     }
 
     /// Takes no more connections, and drops those that there are.
@@ -312,6 +325,18 @@ fn stream_config(
         },
         sasl_failures_max: auth::server::MAX_FAILURES_PER_CONNECTION,
         bind_failures_max: BIND_FAILURES_MAX,
+    }
+}
+
+/// Takes connections until it is told to stop.
+fn serve(shared: &Arc<Shared>, listening: Vec<listener::Listening>, stop: &watch::Sender<bool>) {
+    if let Some(first) = shared.arbiters.first() {
+        first.spawn(isolation::watch(Arc::clone(shared), stop.subscribe()));
+    }
+    for listening in listening {
+        let transport = metrics::transport(listening.kind);
+        tracing::info!("listens on {} ({transport})", listening.address);
+        listening.serve(Arc::clone(shared), shared.arbiters.clone(), stop.subscribe());
     }
 }
 

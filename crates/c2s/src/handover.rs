@@ -5,29 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustls::ServerConnection;
+use socket::Upgraded;
 use tokio::sync::watch;
 
 use crate::admission::Permit;
 use crate::connection;
 use crate::gate::Shared;
 use crate::listener::Kind;
-
-/// A WebSocket whose handshake is done but for the last answer.
-pub struct Upgraded {
-    /// The socket, of no thread.
-    pub tcp: std::net::TcpStream,
-    /// Its TLS, with the handshake done.
-    pub tls: Option<Box<ServerConnection>>,
-    /// Whether the client has TLS that ends elsewhere, at a proxy that is trusted.
-    pub is_secure: bool,
-    /// Where the client is.
-    pub peer: SocketAddr,
-    /// The last answer of the handshake, to be sent before anything else.
-    pub reply: Vec<u8>,
-    /// What the client has sent behind the handshake already.
-    pub unread: Vec<u8>,
-}
 
 /// Takes sockets.
 #[derive(Clone)]
@@ -62,14 +46,14 @@ impl Handover {
 impl Place {
     /// Begins the connection, on one arbiter after the other.
     pub fn begin(self, upgraded: Upgraded) {
-        self.spawn(move |permit, shared| connection::welcome_upgraded(upgraded, permit, shared));
+        self.spawn(move |permit, shared| connection::begin_upgraded(upgraded, permit, shared));
     }
 
-    pub(crate) fn spawn(self, welcome: impl FnOnce(Permit, Arc<Shared>) + Send + 'static) {
+    pub(crate) fn spawn(self, begin: impl FnOnce(Permit, Arc<Shared>) + Send + 'static) {
         let Self { handover: Handover { shared, next, .. }, permit } = self;
         let turn = next.fetch_add(1, Ordering::Relaxed) % shared.arbiters.len().max(1);
         if let Some(arbiter) = shared.arbiters.get(turn).cloned() {
-            arbiter.spawn_fn(move || welcome(permit, shared));
+            arbiter.spawn_fn(move || begin(permit, shared));
         }
     }
 }

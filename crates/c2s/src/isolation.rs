@@ -1,7 +1,7 @@
 //! Owns what a gate does while its member is cut off from the others: it waits for a while, since the lease may come
-//! back, and then sends its clients elsewhere. Until then arbiters let nothing out, and connections do not read. A
-//! member that was expelled meanwhile comes back as another process: its clients' sessions hold their sockets for lost,
-//! so they are to come again at once.
+//! back, and then sends its clients elsewhere. Until then arbiters let nothing out, and connections do not read. When a
+//! member is expelled, its clients' sessions hold their sockets for lost, so they are to come again at once; so are
+//! those of one that has come back as another process before it was known here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +19,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) async fn watch(gate: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let patience = Duration::from_secs(gate.config.c2s.isolation_seconds);
     let mut since = None;
-    let incarnation = || {
-        let plan = gate.router.plan();
-        plan.member(gate.router.member()).map(|member| member.info.incarnation)
-    };
-    let mut known = incarnation();
+    let mut known = gate.router.standing();
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return,
             () = sleep(LOOK_EVERY) => {}
         }
-        let now = incarnation();
+        let now = gate.router.standing();
         if std::mem::replace(&mut known, now) != now {
             gate.everywhere(registry::isolate_all);
         }

@@ -21,7 +21,7 @@
 //! | [`accounts`] | who may sign in |
 //! | `tokens` | what clients sign in with instead of a password |
 //! | `upgrades` | verifiers that clients bring to their accounts |
-//! | `budgets` | and all clients of one account together |
+//! | `budgets` | how much all clients of one account may send together |
 //! | `outbox` | bytes that the socket has not taken |
 //! | [`metrics`] | what is counted |
 
@@ -49,6 +49,6 @@ mod upgrades;
 pub use accounts::{Accounts, LookupError, StoredAccounts, TokenRow};
 pub use config::Config;
 pub use gate::{Gate, GateError, Services};
-pub use handover::{Handover, Upgraded};
+pub use handover::Handover;
 pub use metrics::Metrics;
 pub use tls::Tls;

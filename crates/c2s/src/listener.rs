@@ -1,25 +1,20 @@
 //! Owns listening: takes connections in, and hands each to an arbiter, all in turn.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
-use futures_util::future::{Either, select};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket::Acceptor;
+use socket2::{SockRef, TcpKeepalive};
 use stream::Framing;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::connection::{self, Newcomer};
+use crate::connection::{self, Accepted};
 use crate::gate::Shared;
 
-/// Connections that the kernel holds ready.
-const BACKLOG: i32 = 1_024;
-/// The first and the longest time to wait when accepting fails.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// A connection that has been silent for this long is probed by the kernel, so often, and so many times.
 const PROBE: (Duration, Duration, u32) = (Duration::from_secs(120), Duration::from_secs(30), 4);
 /// Sent bytes that nobody acknowledges for this long end the connection.
@@ -58,33 +53,9 @@ pub(crate) struct Listening {
     socket: std::net::TcpListener,
 }
 
-/// Begins to listen; connections wait in the kernel until [`Listening::serve`]. Where there is no IPv6, any
-/// address of it means any address of IPv4.
+/// Begins to listen; connections wait in the kernel until [`Listening::serve`].
 pub(crate) fn listen(address: SocketAddr, kind: Kind) -> io::Result<Listening> {
-    match open(address, kind) {
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && is_no_ipv6(&error) => {
-            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), kind)
-        }
-        listening => listening,
-    }
-}
-
-fn is_no_ipv6(error: &io::Error) -> bool {
-    const EAFNOSUPPORT: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
-}
-
-fn open(address: SocketAddr, kind: Kind) -> io::Result<Listening> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        // One socket for both families; where the system has it off, IPv6 alone.
-        socket.set_only_v6(false).unwrap_or_default();
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    let socket = std::net::TcpListener::from(socket);
+    let socket = socket::bind(address)?;
     Ok(Listening { address: socket.local_addr()?, kind, socket })
 }
 
@@ -99,10 +70,10 @@ impl Listening {
         let Some(first) = arbiters.first().cloned() else { return };
         first.spawn_fn(move || {
             let Self { address, kind, socket } = self;
-            match TcpListener::from_std(socket) {
-                Ok(listener) => {
-                    let acceptor = Acceptor { listener, kind, shared, arbiters, next: 0 };
-                    actix_rt::spawn(acceptor.run(stop));
+            match Acceptor::new(socket) {
+                Ok(acceptor) => {
+                    let intake = Intake { kind, shared, arbiters, next: 0 };
+                    actix_rt::spawn(intake.run(acceptor, stop));
                 }
                 Err(error) => tracing::error!(%error, "cannot accept connections on {address}"),
             }
@@ -110,35 +81,21 @@ impl Listening {
     }
 }
 
-struct Acceptor {
-    listener: TcpListener,
+struct Intake {
     kind: Kind,
     shared: Arc<Shared>,
     arbiters: Vec<ArbiterHandle>,
     next: usize,
 }
 
-impl Acceptor {
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut wait = BACK_OFF.0;
-        loop {
-            let stopped = pin!(stop.wait_for(|stop| *stop));
-            let accepted = match select(stopped, pin!(self.listener.accept())).await {
-                Either::Left(_) => return,
-                Either::Right((accepted, _)) => accepted,
-            };
+impl Intake {
+    async fn run(mut self, mut acceptor: Acceptor, mut stop: watch::Receiver<bool>) {
+        while let Some(accepted) = acceptor.next(&mut stop).await {
             match accepted {
-                Ok((tcp, peer)) => {
-                    wait = BACK_OFF.0;
-                    self.take(tcp, peer);
-                }
-                Err(error) if is_of_the_peer(&error) => {}
-                // No descriptors or no memory: what is waiting keeps waiting.
+                Ok((tcp, peer)) => self.take(tcp, peer),
                 Err(error) => {
                     self.shared.metrics.accept_errors.add_one();
-                    tracing::error!(%error, "cannot accept a connection; tries again in {wait:?}");
-                    actix_rt::time::sleep(wait).await;
-                    wait = (wait * 2).min(BACK_OFF.1);
+                    tracing::error!(%error, "cannot accept a connection of a client");
                 }
             }
         }
@@ -152,24 +109,18 @@ impl Acceptor {
             return;
         }
         let Ok(tcp) = tcp.into_std() else { return };
-        let newcomer = Newcomer { tcp, peer, kind: self.kind, permit };
+        let accepted = Accepted { tcp, peer, kind: self.kind, permit };
         let shared = Arc::clone(&self.shared);
         let index = self.next % self.arbiters.len().max(1);
         self.next = index + 1;
         // The first arbiter is this one.
         match self.arbiters.get(index).filter(|_| index > 0) {
             Some(arbiter) => {
-                arbiter.spawn_fn(move || connection::welcome(newcomer, shared));
+                arbiter.spawn_fn(move || connection::begin(accepted, shared));
             }
-            None => connection::welcome(newcomer, shared),
+            None => connection::begin(accepted, shared),
         }
     }
-}
-
-/// The peer gave up while it waited; nothing is wrong here.
-fn is_of_the_peer(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | WouldBlock)
 }
 
 /// Small stanzas leave at once; a peer that is gone without a word is noticed by the kernel.

@@ -16,7 +16,7 @@ use xmpp::{BareJid, Element, Jid};
 use crate::accounts::Accounts;
 use crate::config::{Config, ConfigError};
 use crate::metrics::{self, Metrics};
-use crate::tokens::{Given, TokenDesk, Who};
+use crate::tokens::{Given, TokenIssuer, Who};
 use crate::upgrades::Tasks;
 
 /// Addresses, and pairs of account and address, that the throttle remembers at least.
@@ -25,9 +25,9 @@ const THROTTLE_CAPACITY: usize = 16_384;
 const CHECKS_AT_A_TIME: usize = 4;
 
 /// What all negotiations share.
-pub(crate) struct Desk {
+pub(crate) struct Authenticator {
     accounts: Arc<dyn Accounts>,
-    tokens: TokenDesk,
+    tokens: TokenIssuer,
     metrics: Arc<Metrics>,
     throttle: Mutex<Throttle>,
     /// Not in load tests.
@@ -44,7 +44,7 @@ pub(crate) struct Desk {
 
 /// Who negotiates: what does not change over the attempts on one stream.
 #[derive(Clone)]
-pub(crate) struct Caller {
+pub(crate) struct ClientInfo {
     /// Where the connection comes from.
     pub(crate) address: IpAddr,
     /// The domain of the stream.
@@ -58,8 +58,8 @@ pub(crate) struct Caller {
 }
 
 /// A negotiation that waits for the client.
-pub(crate) struct Talk {
-    caller: Caller,
+pub(crate) struct PendingNegotiation {
+    client: ClientInfo,
     /// As the metrics name it.
     mechanism: &'static str,
     negotiation: Negotiation,
@@ -69,13 +69,13 @@ pub(crate) struct Talk {
     pub(crate) tasks: Tasks,
 }
 
-impl Talk {
+impl PendingNegotiation {
     pub(crate) fn offer(&self) -> &Offer {
-        &self.caller.offer
+        &self.client.offer
     }
 
     pub(crate) fn domain(&self) -> &BareJid {
-        &self.caller.domain
+        &self.client.domain
     }
 
     pub(crate) fn mechanism(&self) -> &'static str {
@@ -90,12 +90,12 @@ impl Talk {
 
 /// What the client is told next.
 pub(crate) enum Answer {
-    /// `<challenge/>` with these octets; the talk goes on.
-    Challenge(Box<Talk>, Vec<u8>),
-    /// `<continue/>` with these octets and this task; the talk goes on.
-    Continue(Box<Talk>, Option<Vec<u8>>, String),
-    /// `<task-data/>` with this; the talk goes on.
-    TaskData(Box<Talk>, Element),
+    /// `<challenge/>` with these octets; the negotiation goes on.
+    Challenge(Box<PendingNegotiation>, Vec<u8>),
+    /// `<continue/>` with these octets and this task; the negotiation goes on.
+    Continue(Box<PendingNegotiation>, Option<Vec<u8>>, String),
+    /// `<task-data/>` with this; the negotiation goes on.
+    TaskData(Box<PendingNegotiation>, Element),
     /// `<success/>`.
     Success {
         /// Who the client is.
@@ -109,7 +109,7 @@ pub(crate) enum Answer {
     Failure(Failure),
 }
 
-impl Desk {
+impl Authenticator {
     /// `decoy_secret` is the same on every member and over restarts.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Desk {
         // Whether there are guests, the domains say.
         let may = |known: &Mechanism| *known == Mechanism::Anonymous || allowed.contains(known);
         let forbidden = Mechanism::ALL.into_iter().filter(|known| !may(known));
-        let tokens = TokenDesk::new(Arc::clone(&accounts), &decoy_secret, config.auth.token_days);
+        let tokens = TokenIssuer::new(Arc::clone(&accounts), &decoy_secret, config.auth.token_days);
         Ok(Self {
             accounts,
             tokens,
@@ -177,23 +177,23 @@ impl Desk {
     /// `<auth/>` with this text.
     pub(crate) async fn begin(
         self: Arc<Self>,
-        mut caller: Caller,
+        mut client: ClientInfo,
         mechanism: String,
         initial: String,
     ) -> Answer {
-        if !self.guests.contains(&caller.domain) {
-            caller.offer = caller.offer.without_guests();
+        if !self.guests.contains(&client.domain) {
+            client.offer = client.offer.without_guests();
         }
         let label = metrics::mechanism(&mechanism);
-        if caller.offer.mechanisms().is_empty() {
+        if client.offer.mechanisms().is_empty() {
             return self.count(label, Answer::Failure(Failure::EncryptionRequired));
         }
         let initial = match auth::encoding::decode_initial(&initial) {
             Ok(initial) => initial,
             Err(failure) => return self.count(label, Answer::Failure(failure)),
         };
-        if let Some(mechanism) = self.tokens.choose(&mechanism, &caller.offer) {
-            let judged = self.judge(&caller, mechanism, &initial.unwrap_or_default()).await;
+        if let Some(mechanism) = self.tokens.choose(&mechanism, &client.offer) {
+            let judged = self.judge(&client, mechanism, &initial.unwrap_or_default()).await;
             return self.count(label, judged.unwrap_or_else(Answer::Failure));
         }
         let mut nonce = [0; auth::server::NONCE_LEN];
@@ -201,47 +201,57 @@ impl Desk {
             return self.count(label, Answer::Failure(Failure::TemporaryAuthFailure));
         }
         let context = Context {
-            domain: caller.domain.as_str().to_owned(),
-            offer: caller.offer.clone(),
+            domain: client.domain.as_str().to_owned(),
+            offer: client.offer.clone(),
             nonce,
             decoy_secret: self.decoy_secret.clone(),
             iterations: self.iterations,
         };
         let (negotiation, step) = Negotiation::start(&mechanism, initial.as_deref(), context);
-        let tasks = Tasks::of(std::mem::take(&mut caller.upgrades));
-        let talk = Box::new(Talk { caller, mechanism: label, negotiation, account: None, tasks });
-        let answer = self.run(talk, step).await;
+        let tasks = Tasks::of(std::mem::take(&mut client.upgrades));
+        let pending = Box::new(PendingNegotiation {
+            client,
+            mechanism: label,
+            negotiation,
+            account: None,
+            tasks,
+        });
+        let answer = self.run(pending, step).await;
         self.count(label, answer)
     }
 
     /// `<response/>` with this text.
-    pub(crate) async fn go_on(self: Arc<Self>, mut talk: Box<Talk>, response: String) -> Answer {
+    pub(crate) async fn go_on(
+        self: Arc<Self>,
+        mut pending: Box<PendingNegotiation>,
+        response: String,
+    ) -> Answer {
         let message = match auth::encoding::decode(&response) {
             Ok(message) => message,
-            Err(failure) => return self.count(talk.mechanism, Answer::Failure(failure)),
+            Err(failure) => return self.count(pending.mechanism, Answer::Failure(failure)),
         };
-        let label = talk.mechanism;
-        let proved = talk.negotiation.awaits_proof_of().map(str::to_owned);
-        let delay = proved.map_or(Ok(None), |username| self.try_now(&talk.caller, &username));
+        let label = pending.mechanism;
+        let proved = pending.negotiation.awaits_proof_of().map(str::to_owned);
+        let delay = proved.map_or(Ok(None), |username| self.try_now(&pending.client, &username));
         match delay {
             Ok(None) => {}
             Ok(Some(delay)) => tokio::time::sleep(delay).await,
             Err(failure) => return self.count(label, Answer::Failure(failure)),
         }
-        let step = talk.negotiation.step(&message);
-        let answer = self.run(talk, step).await;
+        let step = pending.negotiation.step(&message);
+        let answer = self.run(pending, step).await;
         self.count(label, answer)
     }
 
     /// Goes on until the client is asked or told.
-    async fn run(&self, mut talk: Box<Talk>, mut step: Step) -> Answer {
+    async fn run(&self, mut pending: Box<PendingNegotiation>, mut step: Step) -> Answer {
         loop {
             let next = match step {
-                Step::Challenge(data) => return Answer::Challenge(talk, data),
-                Step::NeedCredentials { username } => self.look_up(&mut talk, &username).await,
-                Step::NeedPasswordCheck(check) => self.check(&mut talk, check).await,
+                Step::Challenge(data) => return Answer::Challenge(pending, data),
+                Step::NeedCredentials { username } => self.look_up(&mut pending, &username).await,
+                Step::NeedPasswordCheck(check) => self.check(&mut pending, check).await,
                 Step::Success { username, additional } => {
-                    return self.next_task(talk, username, additional).await;
+                    return self.next_task(pending, username, additional).await;
                 }
                 Step::Failure(failure) => return Answer::Failure(failure),
             };
@@ -252,55 +262,67 @@ impl Desk {
         }
     }
 
-    async fn look_up(&self, talk: &mut Talk, username: &str) -> Result<Step, Failure> {
-        talk.account = self.account(&talk.caller, username).await?;
-        let credentials = talk.account.as_ref().map(|account| &account.credentials);
-        Ok(talk.negotiation.credentials(credentials))
+    async fn look_up(
+        &self,
+        pending: &mut PendingNegotiation,
+        username: &str,
+    ) -> Result<Step, Failure> {
+        pending.account = self.account(&pending.client, username).await?;
+        let credentials = pending.account.as_ref().map(|account| &account.credentials);
+        Ok(pending.negotiation.credentials(credentials))
     }
 
-    async fn check(&self, talk: &mut Talk, check: PasswordCheck) -> Result<Step, Failure> {
-        talk.account = self.account(&talk.caller, &check.username).await?;
+    async fn check(
+        &self,
+        pending: &mut PendingNegotiation,
+        check: PasswordCheck,
+    ) -> Result<Step, Failure> {
+        pending.account = self.account(&pending.client, &check.username).await?;
         // First the place, then the throttle: who waits for a place has not tried yet. Never closed.
         let acquire = || self.checks.acquire();
         let mut place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
-        if let Some(delay) = self.try_now(&talk.caller, &check.username)? {
+        if let Some(delay) = self.try_now(&pending.client, &check.username)? {
             drop(place);
             tokio::time::sleep(delay).await;
             place = acquire().await.map_err(|_| Failure::TemporaryAuthFailure)?;
         }
-        let credentials = talk.account.as_ref().map(|account| account.credentials.clone());
+        let credentials = pending.account.as_ref().map(|account| account.credentials.clone());
         let verify = move || check.verify(credentials.as_ref());
         let right = tokio::task::spawn_blocking(verify).await;
         drop(place);
-        Ok(talk.negotiation.password_checked(right.map_err(|_| Failure::TemporaryAuthFailure)?))
+        Ok(pending.negotiation.password_checked(right.map_err(|_| Failure::TemporaryAuthFailure)?))
     }
 
     /// A token in place of a password: one message, one answer.
     async fn judge(
         &self,
-        caller: &Caller,
+        client: &ClientInfo,
         mechanism: TokenMechanism,
         message: &[u8],
     ) -> Result<Answer, Failure> {
-        let attempt = Attempt::read(message, caller.domain.as_str())?;
-        if let Some(delay) = self.try_now(caller, &attempt.username)? {
+        let attempt = Attempt::read(message, client.domain.as_str())?;
+        if let Some(delay) = self.try_now(client, &attempt.username)? {
             tokio::time::sleep(delay).await;
         }
-        let jid = address(&attempt.username, &caller.domain).ok_or(Failure::NotAuthorized)?;
-        let account = self.account(caller, &attempt.username).await?;
-        let (tokens, offer) = (&caller.tokens, &caller.offer);
+        let jid = address(&attempt.username, &client.domain).ok_or(Failure::NotAuthorized)?;
+        let account = self.account(client, &attempt.username).await?;
+        let (tokens, offer) = (&client.tokens, &client.offer);
         let who = Who { jid: &jid, account: account.as_ref(), tokens, offer };
-        let (answer, token) = self.tokens.judge(who, (&attempt, mechanism)).await?;
-        let key = throttle_key(&attempt.username, &caller.domain);
-        self.throttle().succeeded(caller.address, &key);
+        let (answer, token) = self.tokens.judge(who, &attempt, mechanism).await?;
+        let key = throttle_key(&attempt.username, &client.domain);
+        self.throttle().succeeded(client.address, &key);
         if !account.as_ref().is_some_and(Account::may_be_used) {
             return Err(Failure::AccountDisabled);
         }
         Ok(Answer::Success { account: jid, additional: Some(answer), token })
     }
 
-    async fn account(&self, caller: &Caller, username: &str) -> Result<Option<Account>, Failure> {
-        let Some(jid) = address(username, &caller.domain) else { return Ok(None) };
+    async fn account(
+        &self,
+        client: &ClientInfo,
+        username: &str,
+    ) -> Result<Option<Account>, Failure> {
+        let Some(jid) = address(username, &client.domain) else { return Ok(None) };
         self.accounts.account(jid).await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, "log-in failed: {}", cause.unwrap_or_default());
@@ -309,13 +331,13 @@ impl Desk {
     }
 
     /// Asks the throttle, at the last moment before a proof is judged; answers how long to wait first.
-    fn try_now(&self, caller: &Caller, username: &str) -> Result<Option<Duration>, Failure> {
+    fn try_now(&self, client: &ClientInfo, username: &str) -> Result<Option<Duration>, Failure> {
         if !self.throttles {
             return Ok(None);
         }
-        let key = throttle_key(username, &caller.domain);
+        let key = throttle_key(username, &client.domain);
         let now = self.started.elapsed();
-        let verdict = self.throttle().attempt(now, caller.address, &key);
+        let verdict = self.throttle().attempt(now, client.address, &key);
         if verdict != Verdict::Allow {
             self.metrics.logins_throttled.add_one();
         }
@@ -329,19 +351,19 @@ impl Desk {
     /// That an account may not be used is told to those alone who prove that it is theirs.
     pub(crate) async fn succeed(
         &self,
-        talk: &Talk,
+        pending: &PendingNegotiation,
         username: &str,
         additional: Option<Vec<u8>>,
     ) -> Answer {
-        let Caller { address: peer, domain, tokens, offer, .. } = &talk.caller;
+        let ClientInfo { address: peer, domain, tokens, offer, .. } = &pending.client;
         self.throttle().succeeded(*peer, &throttle_key(username, domain));
         let Some(jid) = address(username, domain) else {
             return Answer::Failure(Failure::NotAuthorized);
         };
-        if !talk.account.as_ref().is_none_or(Account::may_be_used) {
+        if !pending.account.as_ref().is_none_or(Account::may_be_used) {
             return Answer::Failure(Failure::AccountDisabled);
         }
-        let who = Who { jid: &jid, account: talk.account.as_ref(), tokens, offer };
+        let who = Who { jid: &jid, account: pending.account.as_ref(), tokens, offer };
         let token = self.tokens.give(who).await;
         Answer::Success { account: jid, additional, token }
     }
@@ -406,12 +428,12 @@ mod tests {
 
     fn tries(config: &Config) -> Vec<Result<Option<Duration>, Failure>> {
         let (accounts, metrics) = (Arc::new(Nobody), Arc::default());
-        let desk = Desk::new(config, accounts, vec![9; 32], metrics).unwrap();
+        let authenticator = Authenticator::new(config, accounts, vec![9; 32], metrics).unwrap();
         let address = IpAddr::from([192, 0, 2, 1]);
-        let (offer, tokens) = (desk.offer(None, Vec::new()), Tokens::default());
-        let caller = Caller { address, domain: domain(), offer, tokens, upgrades: Vec::new() };
+        let (offer, tokens) = (authenticator.offer(None, Vec::new()), Tokens::default());
+        let client = ClientInfo { address, domain: domain(), offer, tokens, upgrades: Vec::new() };
         // Each name is new, so that no account is slowed down.
-        (0..50).map(|number| desk.try_now(&caller, &format!("user{number}"))).collect()
+        (0..50).map(|number| authenticator.try_now(&client, &format!("user{number}"))).collect()
     }
 
     // XEP-0205 §4.3

@@ -18,13 +18,13 @@ use stream::{Effect, Event};
 use tokio::time::Instant;
 
 use crate::outbox::Outbox;
-use crate::tls::Pump;
+use crate::tls::TlsConnection;
 
 pub(crate) use bosh::Bosh;
 pub(crate) use tcp::Tcp;
 
-/// Bytes of one read.
-pub(crate) const READ_BYTES: usize = 64 << 10;
+/// Bytes of one read. Whoever sends as much lets others have their turn: a whole round of them must stay short.
+pub(crate) const READ_BYTES: usize = 8 << 10;
 
 /// Entries that the lists of a thread keep room for.
 const LISTED: usize = 256;
@@ -36,8 +36,8 @@ pub(crate) enum Socket {
 }
 
 /// A socket on its way to another thread.
-pub(crate) enum LooseSocket {
-    Tcp(tcp::LooseTcp),
+pub(crate) enum DetachedSocket {
+    Tcp(tcp::DetachedTcp),
     Bosh(Box<Bosh>),
 }
 
@@ -123,7 +123,7 @@ impl Scratch {
 
 impl Socket {
     /// The TLS of the connection, where it is done here.
-    pub(crate) fn tls(&mut self) -> Option<&mut Pump> {
+    pub(crate) fn tls(&mut self) -> Option<&mut TlsConnection> {
         match self {
             Self::Tcp(tcp) => tcp.tls(),
             Self::Bosh(_) => None,
@@ -172,19 +172,19 @@ impl Socket {
     }
 
     /// Takes the socket off this thread.
-    pub(crate) fn loosen(self) -> io::Result<LooseSocket> {
+    pub(crate) fn detach(self) -> io::Result<DetachedSocket> {
         Ok(match self {
-            Self::Tcp(tcp) => LooseSocket::Tcp(tcp.loosen()?),
-            Self::Bosh(bosh) => LooseSocket::Bosh(bosh),
+            Self::Tcp(tcp) => DetachedSocket::Tcp(tcp.detach()?),
+            Self::Bosh(bosh) => DetachedSocket::Bosh(bosh),
         })
     }
 }
 
-impl LooseSocket {
+impl DetachedSocket {
     /// Puts the socket on this thread.
-    pub(crate) fn fasten(self) -> io::Result<Socket> {
+    pub(crate) fn attach(self) -> io::Result<Socket> {
         Ok(match self {
-            Self::Tcp(tcp) => Socket::Tcp(tcp.fasten()?),
+            Self::Tcp(tcp) => Socket::Tcp(tcp.attach()?),
             Self::Bosh(bosh) => Socket::Bosh(bosh),
         })
     }

@@ -7,13 +7,13 @@
 //! | [`certificate`] | certificates and keys: read, checked, or made here |
 //! | [`binding`] | what ties SASL to the connection (RFC 9266, RFC 5929) |
 //! | [`person`] | whose certificate a client shows (XEP-0178) |
-//! | [`pump`] | ciphertext in, plaintext out |
+//! | [`connection`] | ciphertext in, plaintext out |
 
 pub(crate) mod binding;
 pub(crate) mod certificate;
+pub(crate) mod connection;
 mod describe;
 mod person;
-pub(crate) mod pump;
 #[cfg(test)]
 mod tests;
 
@@ -28,8 +28,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
 pub use certificate::{CertificateError, is_local};
+pub(crate) use connection::TlsConnection;
 pub use describe::Description;
-pub(crate) use pump::Pump;
 
 /// The protocol name of clients' streams over TLS from the first byte (XEP-0368 §3).
 pub const ALPN: &[u8] = b"xmpp-client";
@@ -149,14 +149,24 @@ impl Tls {
         Arc::clone(&self.current().https)
     }
 
-    /// The certificate and key that a domain of ours shows, or a service beneath one; none where we serve neither. For
-    /// others who speak in its name, such as the gate to other servers. Ask again after [`Tls::reload`].
+    /// The certificate and key that a domain of ours shows, or a service: its own, else one that names it, that of a
+    /// domain above it first; else that one all the same; none where there is none. For others who speak in its name, such
+    /// as the gate to other servers. Ask again after [`Tls::reload`].
     pub fn key_of(&self, domain: &str) -> Option<Arc<CertifiedKey>> {
         let current = self.current();
-        let by_domain = &current.certificates.by_domain;
-        let parents = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
-        let known = std::iter::once(domain).chain(parents).find_map(|name| by_domain.get(name));
+        let known = current.certificates.of_service(domain);
         known.map(|certificate| Arc::clone(&certificate.key))
+    }
+
+    /// Those of some domains and services whose certificate does not name them: other servers do not believe that they
+    /// are who they say.
+    pub fn unnamed<'a>(&self, domains: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let current = self.current();
+        let is_named = |domain: &str| {
+            let shown = current.certificates.of_service(domain);
+            shown.is_some_and(|certificate| certificate::names(certificate, domain))
+        };
+        domains.into_iter().filter(|domain| !is_named(domain)).collect()
     }
 
     pub(crate) fn current(&self) -> Arc<Generation> {
@@ -212,6 +222,16 @@ impl Generation {
 }
 
 impl Certificates {
+    fn of_service(&self, domain: &str) -> Option<&Certificate> {
+        let own = self.by_domain.get(domain);
+        let parents = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
+        let above: Vec<_> = parents.filter_map(|name| self.by_domain.get(name)).collect();
+        let is_for = |certificate: &&&Certificate| certificate::names(certificate, domain);
+        let named = || above.iter().find(is_for).copied();
+        let elsewhere = || self.by_domain.values().find(|it| certificate::names(it, domain));
+        own.or_else(named).or_else(elsewhere).or_else(|| above.first().copied())
+    }
+
     fn shown(&self, server_name: Option<&str>, fallback: Option<&str>) -> &Certificate {
         [server_name, fallback, Some(&self.first)]
             .into_iter()

@@ -2,10 +2,11 @@
 //! rows are those of [`store::Kind::Token`]; what a token is, `auth::token` knows.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use auth::token::{Attempt, Judged, Kept, Owner, SALT_LEN, Slots, TokenMechanism};
 use auth::{Account, Failure, Offer};
+use data_encoding::HEXLOWER;
+use meter::clock::unix_seconds;
 use sha2::{Digest as _, Sha256};
 use stream::Tokens;
 use xmpp::BareJid;
@@ -17,7 +18,7 @@ pub(crate) const DEVICES: usize = 20;
 const DAY_SECONDS: u64 = 86_400;
 
 /// Gives and takes tokens.
-pub(crate) struct TokenDesk {
+pub(crate) struct TokenIssuer {
     accounts: Arc<dyn Accounts>,
     secret: [u8; 32],
     /// How long they hold; 0: there are none.
@@ -47,7 +48,7 @@ impl Who<'_> {
     }
 }
 
-impl TokenDesk {
+impl TokenIssuer {
     pub(crate) fn new(accounts: Arc<dyn Accounts>, decoy_secret: &[u8], days: u32) -> Self {
         let secret = Sha256::new().chain_update(b"tokens").chain_update(decoy_secret).finalize();
         Self { accounts, secret: secret.into(), seconds: u64::from(days) * DAY_SECONDS }
@@ -70,16 +71,17 @@ impl TokenDesk {
     pub(crate) async fn judge(
         &self,
         who: Who<'_>,
-        (attempt, mechanism): (&Attempt, TokenMechanism),
+        attempt: &Attempt,
+        mechanism: TokenMechanism,
     ) -> Result<(Vec<u8>, Option<Given>), Failure> {
         let device = who.tokens.device.as_deref().filter(|_| who.tokens.shown);
         let device = device.ok_or(Failure::MalformedRequest)?;
-        let (now, item) = (now(), item(device));
+        let (now, item) = (unix_seconds(), item(device));
         let rows = self.rows(who.jid).await?;
         let row = rows.iter().find(|(known, _)| *known == item);
         let before = row.and_then(|(_, row)| Slots::decode(row)).unwrap_or_default();
         let owner = who.owner(&self.secret, device);
-        let judged = before.judge(attempt, (&owner, mechanism), who.offer, now)?;
+        let judged = before.judge(attempt, &owner, mechanism, who.offer, now)?;
         let Judged { answer, mut slots, used } = judged;
         if who.tokens.invalidate {
             slots = Slots::default();
@@ -115,7 +117,7 @@ impl TokenDesk {
         device: &str,
         mechanism: TokenMechanism,
     ) -> Result<Given, Failure> {
-        let (now, item) = (now(), item(device));
+        let (now, item) = (unix_seconds(), item(device));
         let rows = self.rows(who.jid).await?;
         let of = |(item, row): &TokenRow| (item.clone(), Slots::decode(row).unwrap_or_default());
         let (own, mut others): (Vec<_>, Vec<_>) =
@@ -164,13 +166,7 @@ fn failed(jid: &BareJid, error: &crate::LookupError) -> Failure {
 
 /// The name of a client's row: whoever reads rows does not learn what clients call themselves.
 fn item(device: &str) -> String {
-    let hash = Sha256::digest(device);
-    hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "tokens end on the wall clock")]
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    HEXLOWER.encode(&Sha256::digest(device)[..16])
 }
 
 #[cfg(test)]
@@ -220,17 +216,19 @@ mod tests {
         let who = Who { jid: &jid, account: Some(&account), tokens: &tokens, offer: &offer };
 
         let shelf = Arc::new(Shelf::default());
-        let desk = TokenDesk::new(Arc::clone(&shelf) as Arc<dyn Accounts>, b"secret", 14);
-        let given = now() - days * DAY_SECONDS;
+        let authenticator =
+            TokenIssuer::new(Arc::clone(&shelf) as Arc<dyn Accounts>, b"secret", 14);
+        let given = unix_seconds() - days * DAY_SECONDS;
         let mechanism = TokenMechanism::None;
-        let kept = Kept { salt: [1; SALT_LEN], mechanism, given, end: given + desk.seconds };
-        let token = who.owner(&desk.secret, "d1").token(&kept);
+        let kept =
+            Kept { salt: [1; SALT_LEN], mechanism, given, end: given + authenticator.seconds };
+        let token = who.owner(&authenticator.secret, "d1").token(&kept);
         let slots = Slots { current: Some(kept), new: None };
         *shelf.0.lock().unwrap() = vec![(item("d1"), slots.encode())];
 
         let message = auth::token::message("romeo", &token, &[]);
         let attempt = Attempt::read(&message, "example.org").unwrap();
-        let judged = desk.judge(who, (&attempt, mechanism)).now_or_never().unwrap();
+        let judged = authenticator.judge(who, &attempt, mechanism).now_or_never().unwrap();
         judged.map(|(_, given)| given)
     }
 
@@ -239,7 +237,7 @@ mod tests {
     fn a_token_that_is_half_through_its_time_is_followed_by_another_until_it_ends() {
         assert!(after(6).unwrap().is_none());
         let given = after(8).unwrap().unwrap();
-        assert!(given.end > now() + 13 * DAY_SECONDS);
+        assert!(given.end > unix_seconds() + 13 * DAY_SECONDS);
         assert_eq!(after(15).err(), Some(Failure::CredentialsExpired));
     }
 }

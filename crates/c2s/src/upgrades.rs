@@ -6,7 +6,7 @@ use auth::upgrade::{self, Upgrade};
 use auth::{Account, Failure, Mechanism, Offer};
 use xmpp::Element;
 
-use crate::signin::{Answer, Desk, Talk, address};
+use crate::signin::{Answer, Authenticator, PendingNegotiation, address};
 
 const NS: &str = "urn:xmpp:scram-upgrade:0";
 
@@ -40,22 +40,22 @@ pub(crate) fn offered(offer: &Offer) -> Vec<String> {
     }
 }
 
-impl Desk {
+impl Authenticator {
     /// The client has proved who it is: it is asked for the next verifier that it would bring and its account lacks, or
     /// told that it is in.
     pub(crate) async fn next_task(
         &self,
-        mut talk: Box<Talk>,
+        mut pending: Box<PendingNegotiation>,
         username: String,
         additional: Option<Vec<u8>>,
     ) -> Answer {
-        let offered = offered(talk.offer());
-        while let Some(name) = talk.tasks.wanted.pop() {
+        let offered = offered(pending.offer());
+        while let Some(name) = pending.tasks.wanted.pop() {
             let lacks = |account: &Account| {
                 upgrade::hash_of(&name).filter(|hash| account.credentials.lacks(*hash))
             };
-            let hash = talk.account.as_ref().filter(|it| it.may_be_used()).and_then(lacks);
-            let Some(hash) = hash.filter(|_| talk.knows_password() && offered.contains(&name))
+            let hash = pending.account.as_ref().filter(|it| it.may_be_used()).and_then(lacks);
+            let Some(hash) = hash.filter(|_| pending.knows_password() && offered.contains(&name))
             else {
                 continue;
             };
@@ -63,42 +63,50 @@ impl Desk {
             if getrandom::fill(&mut salt).is_err() {
                 continue;
             }
-            talk.tasks.now = Some(Upgrade::new(hash, salt, self.iterations()));
-            talk.tasks.proved = Some(username);
-            return Answer::Continue(talk, additional, name);
+            pending.tasks.now = Some(Upgrade::new(hash, salt, self.iterations()));
+            pending.tasks.proved = Some(username);
+            return Answer::Continue(pending, additional, name);
         }
-        self.succeed(&talk, &username, additional).await
+        self.succeed(&pending, &username, additional).await
     }
 
     /// The client begins a task, or, with a text, does it.
-    pub(crate) async fn task(self: Arc<Self>, talk: Box<Talk>, hash: Option<String>) -> Answer {
-        let label = talk.mechanism();
-        let answer = self.step(talk, hash).await.unwrap_or_else(Answer::Failure);
+    pub(crate) async fn task(
+        self: Arc<Self>,
+        pending: Box<PendingNegotiation>,
+        hash: Option<String>,
+    ) -> Answer {
+        let label = pending.mechanism();
+        let answer = self.step(pending, hash).await.unwrap_or_else(Answer::Failure);
         self.count(label, answer)
     }
 
-    async fn step(&self, mut talk: Box<Talk>, hash: Option<String>) -> Result<Answer, Failure> {
+    async fn step(
+        &self,
+        mut pending: Box<PendingNegotiation>,
+        hash: Option<String>,
+    ) -> Result<Answer, Failure> {
         let Some(hash) = hash else {
             let (salt, iterations) =
-                talk.tasks.now.as_ref().ok_or(Failure::MalformedRequest)?.question();
+                pending.tasks.now.as_ref().ok_or(Failure::MalformedRequest)?.question();
             let salt = Element::new("salt", NS)
                 .with_attr("iterations", iterations.to_string())
                 .with_text(salt);
-            return Ok(Answer::TaskData(talk, salt));
+            return Ok(Answer::TaskData(pending, salt));
         };
-        let tasks = &mut talk.tasks;
+        let tasks = &mut pending.tasks;
         let (upgrade, username) =
             tasks.now.take().zip(tasks.proved.take()).ok_or(Failure::MalformedRequest)?;
-        let before = talk.account.clone().ok_or(Failure::NotAuthorized)?;
+        let before = pending.account.clone().ok_or(Failure::NotAuthorized)?;
         let credentials = upgrade.take(&before.credentials, &hash)?;
         let after = Account { credentials, ..before.clone() };
-        let jid = address(&username, talk.domain()).ok_or(Failure::NotAuthorized)?;
+        let jid = address(&username, pending.domain()).ok_or(Failure::NotAuthorized)?;
         if let Err(error) = self.accounts().upgrade(jid.clone(), before, after.clone()).await {
             tracing::warn!(%jid, %error, "an account was not given another verifier");
             return Err(Failure::TemporaryAuthFailure);
         }
         tracing::info!(%jid, "an account has another verifier");
-        talk.account = Some(after);
-        Ok(self.next_task(talk, username, None).await)
+        pending.account = Some(after);
+        Ok(self.next_task(pending, username, None).await)
     }
 }

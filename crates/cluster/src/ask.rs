@@ -13,6 +13,8 @@ pub(crate) enum Ask {
     Up(MemberInfo),
     /// A member is to lose its shards.
     Drain(MemberId),
+    /// A member that was to lose its shards is to keep them.
+    Restore(MemberId),
     /// A member that is out does not come back.
     Remove(MemberId),
     /// A process has stopped to act for good; its lease has ended by its own word.

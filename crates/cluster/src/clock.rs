@@ -29,6 +29,12 @@ impl BootTime {
     }
 }
 
+/// The present by the wall clock, in milliseconds since 1970; 0 where it cannot be read. It may be wrong, and jump.
+pub(crate) fn wall_millis() -> u64 {
+    let read = clock_gettime(ClockId::CLOCK_REALTIME).ok();
+    read.and_then(|time| u64::try_from(time.num_milliseconds()).ok()).unwrap_or(0)
+}
+
 impl Add<Duration> for BootTime {
     type Output = Self;
 

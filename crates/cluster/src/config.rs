@@ -1,7 +1,6 @@
 //! Owns what a member is told from outside: by the operator, and by what its store remembers.
 
-use std::fmt;
-use std::io;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +8,10 @@ use std::time::Duration;
 use crate::control::moves::Moves;
 use crate::hash::HashKey;
 use crate::lease::Terms;
+use crate::lineage::Marker;
 use crate::peer::Security;
 use crate::plan::{ClusterUuid, Roles};
+use crate::progress::Progress;
 
 /// How this member takes part.
 #[derive(Clone, Debug)]
@@ -29,12 +30,14 @@ pub struct Config {
     pub lease: Terms,
     /// How long a start may take until the member may act. Default: 30 s.
     pub start_patience: Duration,
-    /// What a store that is shared remembers of the cluster that its rows belong to. Used only if the Raft log
-    /// is new: the cluster then begins again as the same one, with the next generation. Default: what the
-    /// data directory remembers.
-    pub remembered: Option<Remembered>,
+    /// What the store remembers of the cluster, where its rows are not in the data directory. Default: none.
+    pub marker: Option<Arc<dyn Marker>>,
     /// Whether the rows of this member's store are its own: then no other member can be home. Default: yes.
     pub private_store: bool,
+    /// What all members must have in common, by name; where it differs, that is said. Default: nothing.
+    pub common: BTreeMap<String, String>,
+    /// Where it says what it waits for while it starts.
+    pub progress: Progress,
     /// How it meets other members. Default: it does not, a member alone.
     pub mesh: Option<Mesh>,
 }
@@ -54,30 +57,8 @@ pub struct Mesh {
     pub name_servers: Vec<SocketAddr>,
     /// How many members begin the cluster together: 1, 3 or 5. With 1, the first of the seeds begins it.
     pub bootstrap_expect: usize,
-    /// A member that had no lease for so long ends. Default: 10 s.
-    pub isolation_grace: Duration,
-    /// What the store that members share remembers. Default: none, a store that nobody shares.
-    pub marker: Option<Arc<dyn Marker>>,
     /// How shards let go of. Default: at once.
     pub moves: Arc<dyn Moves>,
-}
-
-/// What a store that members share remembers of the cluster that its rows belong to. Two halves that begin
-/// at the same time can so never become two clusters on the same rows. Both calls may block.
-pub trait Marker: fmt::Debug + Send + Sync {
-    /// What it remembers; none where its rows belong to no cluster yet.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    fn recall(&self) -> io::Result<Option<Remembered>>;
-
-    /// Remembers `next` if it remembers `before`, as one step; says whether it did.
-    ///
-    /// # Errors
-    ///
-    /// The store failed; nobody knows what it remembers.
-    fn replace(&self, before: Option<Remembered>, next: Remembered) -> io::Result<bool>;
 }
 
 /// What must outlive the Raft log, because the rows of the store depend on it.
@@ -101,8 +82,10 @@ impl Default for Config {
             weight: 100,
             lease: Terms::default(),
             start_patience: Duration::from_secs(30),
-            remembered: None,
+            marker: None,
             private_store: true,
+            common: BTreeMap::new(),
+            progress: Progress::default(),
             mesh: None,
         }
     }

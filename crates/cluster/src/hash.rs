@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::Hasher;
 
-use proto::{RemoteId, Route};
+use proto::RemoteId;
 use siphasher::sip::SipHasher24;
 use xmpp::{BareJid, Bucket};
 
@@ -16,7 +16,7 @@ pub struct HashKey([u8; 16]);
 
 impl HashKey {
     /// A key of 128 random bits.
-    pub fn new(bytes: [u8; 16]) -> Self {
+    pub const fn new(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
@@ -35,14 +35,6 @@ impl HashKey {
         let lane = lane.to_string();
         let parts = [b"s2s:", domain.as_str().as_bytes(), b"#", lane.as_bytes()];
         Bucket::of_hash(self.hash(&parts))
-    }
-
-    /// The bucket that places the actor of a route; none for a connection, which says itself where it is.
-    pub fn route_bucket(&self, route: &Route) -> Option<Bucket> {
-        match route {
-            Route::Remote(id) => Some(self.remote_bucket(id)),
-            _ => route.key().map(|jid| self.bucket(jid)),
-        }
     }
 
     /// SipHash-2-4 over the parts as one string.
@@ -93,13 +85,8 @@ mod tests {
     fn lanes_to_remote_domains_have_keys_of_their_own() {
         let key = HashKey::new([7; 16]);
         let [one, other] = [0, 1].map(|lane| RemoteId { domain: jid("y.org"), lane });
-        assert_eq!(key.route_bucket(&Route::Remote(one.clone())), Some(key.remote_bucket(&one)));
         assert_ne!(key.remote_bucket(&one), key.bucket(&one.domain));
         assert_ne!(key.remote_bucket(&one), key.remote_bucket(&other));
-        assert_eq!(
-            key.route_bucket(&Route::User(jid("a@x.org"))),
-            Some(key.bucket(&jid("a@x.org")))
-        );
     }
 
     #[test]

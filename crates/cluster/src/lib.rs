@@ -10,6 +10,7 @@
 //! | [`hash`] | the keyed hash that places addresses in buckets |
 //! | [`plan`] | members and shards as a replicated state machine |
 //! | [`watch`] | how actors read the plan |
+//! | [`lineage`] | which generation begins, and who was left behind |
 //! | [`lease`] | the rule by which no two members act for one shard |
 //! | [`raft`] | how the plan is replicated and kept |
 //! | [`control`] | what members say to each other about the cluster |
@@ -18,8 +19,9 @@
 //! | [`peer`] | the way to other members, and who they are |
 //! | [`status`] | what an operator sees |
 //! | [`operator`] | what an operator may do |
-//! | `steward` | what a leader does on its own account |
+//! | `coordinator` | what a leader does on its own account |
 //! | [`clock`] | the clock that leases count on |
+//! | `progress` | what a member that starts waits for |
 //! | `remembered` | what must outlive the Raft log |
 //! | `small_file` | small files that are replaced whole |
 //! | `threads` | the control threads |
@@ -29,19 +31,21 @@ pub mod bulk;
 pub mod clock;
 pub mod config;
 pub mod control;
+mod coordinator;
 pub mod hash;
 pub mod lease;
+pub mod lineage;
 pub mod member;
 pub mod operator;
 pub mod peer;
 pub mod plan;
+mod progress;
 pub mod raft;
 mod remembered;
 #[cfg(test)]
 mod simulation;
 mod small_file;
 pub mod status;
-mod steward;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -51,15 +55,17 @@ use std::sync::Arc;
 
 use plan::Refusal;
 
-pub use config::{Config, Marker, Mesh, Remembered};
+pub use config::{Config, Mesh, Remembered};
 pub use control::moves::{LetGo, Moves};
 pub use hash::HashKey;
 pub use lease::Terms;
 pub use lease::handle::{Lease, LeaseOver};
+pub use lineage::{Mark, Marker, Recalled};
 pub use member::{Cluster, RAFT_DIRECTORY};
 pub use operator::Operator;
 pub use peer::{PeerError, Peers};
 pub use plan::{ClusterUuid, Plan};
+pub use progress::Progress;
 pub use raft::transport::{Inbox, Transport};
 pub use raft::{GroupError, LogError};
 pub use status::Status;
@@ -105,6 +111,18 @@ pub enum Error {
         "the data directory belongs to cluster {0}, and the members that were found are of another"
     )]
     Foreign(ClusterUuid),
+    /// The store belongs to another cluster than the data directory.
+    #[error(
+        "the data of the store belong to another cluster than the data directory, which is of {0}; a member needs \
+         the data directory that it had, or an empty one"
+    )]
+    ForeignStore(ClusterUuid),
+    /// Members of the cluster act on the store.
+    #[error(
+        "members of this cluster use its store, or did so within the last minute: stop them first, and wait until it \
+         is over"
+    )]
+    Acting,
     /// There is a later generation of the cluster than this member's log knows.
     #[error(
         "this member was left behind when the cluster was recovered by force: remove its directory `raft`, and it joins anew"
@@ -122,6 +140,9 @@ pub enum Error {
     /// What must outlive the Raft log cannot be read or kept.
     #[error("the file `cluster` of the data directory cannot be used")]
     Remembered(#[source] std::io::Error),
+    /// The store that members share does not say whose its data are.
+    #[error("it is not known to which cluster the data of the store belong")]
+    Marker(#[source] std::io::Error),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random,

@@ -21,11 +21,12 @@ use crate::ask::Ask;
 use crate::clock::BootTime;
 use crate::config::{Config, Remembered};
 use crate::control::net::Net;
-use crate::hash::HashKey;
 use crate::lease::handle::Lease;
+use crate::lease::vitals::Senses;
+use crate::lineage::Lineage;
 use crate::operator::Operator;
 use crate::peer::{CertificateError, Peers};
-use crate::plan::{Applied, Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, Plan, Refusal};
+use crate::plan::{Applied, Entry, Plan, Refusal};
 use crate::raft::driver::Command;
 use crate::raft::group::{GroupError, Standing};
 use crate::raft::log::{Identity, RaftLog};
@@ -38,6 +39,9 @@ use crate::watch::PlanHandle;
 /// The directory of the Raft log in the data directory.
 /// Where in the data directory a member keeps what it has agreed on with the others, or with itself.
 pub const RAFT_DIRECTORY: &str = "raft";
+
+/// How often it is looked whether others have let go of the store.
+const PACE: Duration = Duration::from_secs(2);
 
 /// How long another may take to lead in the place of a member that leaves.
 const HAND_OVER: Duration = Duration::from_secs(1);
@@ -56,6 +60,7 @@ pub struct Cluster {
     threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) net: Option<Net>,
     incarnation: Arc<AtomicU64>,
+    senses: Arc<Senses>,
 }
 
 impl Cluster {
@@ -63,30 +68,31 @@ impl Cluster {
     /// directory a new cluster begins with this member alone. Blocks for some flushes of the disk, normally
     /// under 300 ms; needs no runtime around it.
     ///
-    /// What must outlive the log is kept beside it, in the file `cluster`: a member that lost its log begins
-    /// again as the same cluster, in the next generation.
+    /// What must outlive the log is kept beside it, in the file `cluster`, and in the store that members share: one
+    /// that lost its log begins again as the same cluster, in the next generation.
     ///
     /// A member that starts again has its id, and its shards at higher epochs: see [`Entry::Up`].
     ///
     /// # Errors
     ///
     /// [`Error`]; no thread is left behind.
-    pub fn start(mut config: Config, data_dir: &Path) -> Result<Self, Error> {
-        let known = remembered::recall(data_dir).map_err(Error::Remembered)?;
-        config.remembered = config.remembered.or(known);
+    pub fn start(config: Config, data_dir: &Path) -> Result<Self, Error> {
+        let directory = remembered::recall(data_dir).map_err(Error::Remembered)?;
+        let lineage = Lineage { marker: config.marker.clone(), directory };
         let mint = MemberId(u64::from_be_bytes(random()?).max(1));
         let mut log = RaftLog::open(&data_dir.join(RAFT_DIRECTORY), mint)?;
         let cluster = if config.mesh.is_some() {
-            start::among_others(log, &config)?
+            start::among_others(log, &config, &lineage)?
         } else {
             if !log.is_initialized() {
                 log.initialize(&[log.identity().member], Plan::new().encode())?;
             }
             let cluster = start::alone(log, &config)?;
-            cluster.introduce(&config)?;
+            cluster.introduce(&config, &lineage)?;
             cluster
         };
         cluster.await_lease(config.start_patience)?;
+        lineage.agree(cluster.plan().get(), cluster.identity.member)?;
         remembered::remember(data_dir, cluster.to_remember()).map_err(Error::Remembered)?;
         tracing::info!(
             member = %cluster.identity.member,
@@ -111,14 +117,20 @@ impl Cluster {
         self.lease.clone()
     }
 
-    /// What a shared store must remember, because its rows depend on it: see [`Config::remembered`].
+    /// What a shared store must remember, because its rows depend on it: see [`Config::marker`].
     pub fn to_remember(&self) -> Remembered {
-        let plan = self.plan.borrow();
-        Remembered {
-            cluster: plan.cluster(),
-            generation: plan.generation(),
-            hash_key: *plan.hash_key(),
-        }
+        Remembered::of(&self.plan.borrow())
+    }
+
+    /// From now on it is known for how long the arbiter that is furthest behind has done nothing: by that a member that is
+    /// slow is relieved of its shards, and one that hangs lets its lease run out.
+    pub fn watch_arbiters(&self, lag: impl Fn() -> Duration + Send + Sync + 'static) {
+        self.senses.watch_arbiters(lag);
+    }
+
+    /// Whether others have this member's shards because it was slow.
+    pub fn is_relieved(&self) -> bool {
+        self.senses.is_relieved(&self.plan.borrow(), self.identity.member)
     }
 
     /// The way to other members; none for a member alone.
@@ -211,13 +223,21 @@ impl Cluster {
     }
 
     /// Begins the cluster, or says that this member has started.
-    fn introduce(&self, config: &Config) -> Result<(), Error> {
+    fn introduce(&self, config: &Config, lineage: &Lineage) -> Result<(), Error> {
         let begun = BootTime::now();
         loop {
             let left = config.start_patience.saturating_sub(BootTime::now().since(begun));
             let entry = match self.plan.borrow().is_bootstrapped() {
                 true => Entry::Up(start::info(self.identity, config)),
-                false => self.bootstrap(config)?,
+                false => match self.bootstrap(config, lineage)? {
+                    Some(entry) => entry,
+                    None if left.is_zero() => return Err(Error::Acting),
+                    None => {
+                        tracing::info!("waits until nobody uses the store any more");
+                        std::thread::sleep(PACE);
+                        continue;
+                    }
+                },
             };
             match self.propose(entry, left)? {
                 Ok(()) => return Ok(()),
@@ -248,23 +268,16 @@ impl Cluster {
         }
     }
 
-    fn bootstrap(&self, config: &Config) -> Result<Entry, Error> {
-        let remembered = match config.remembered {
-            Some(remembered) => remembered,
-            None => Remembered {
-                cluster: ClusterUuid(u128::from_be_bytes(random()?).max(1)),
-                generation: 0,
-                hash_key: HashKey::new(random()?),
-            },
-        };
-        let next = remembered.generation.checked_add(1);
-        Ok(Entry::Bootstrap(Bootstrap {
-            cluster: remembered.cluster,
-            generation: next.ok_or(Error::Refused(Refusal::BadBootstrap))?,
-            hash_key: remembered.hash_key,
-            feature_level: FEATURE_LEVEL,
-            members: vec![start::info(self.identity, config)],
-        }))
+    /// The entry to begin with; none while others act on the same store.
+    fn bootstrap(&self, config: &Config, lineage: &Lineage) -> Result<Option<Entry>, Error> {
+        let me = self.identity.member;
+        let Some(before) = lineage.before(Some(me))? else { return Ok(None) };
+        let next = before.next()?;
+        if !lineage.begin(&before, next, me)? {
+            return Ok(None);
+        }
+        let members = vec![start::info(self.identity, config)];
+        Ok(Some(Entry::Bootstrap(next.bootstrap(members))))
     }
 
     fn await_lease(&self, patience: Duration) -> Result<(), Error> {

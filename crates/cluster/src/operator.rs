@@ -65,7 +65,14 @@ impl Operator {
     pub fn status(&self) -> Status {
         let plan = Arc::clone(&self.plan.borrow());
         let standing = self.standing.borrow().clone();
-        Status::of(&plan, &standing, self.member, self.lease.holds())
+        let mut status = Status::of(&plan, &standing, self.member, self.lease.holds());
+        if let Some(net) = &self.net {
+            for (row, member) in status.members.iter_mut().zip(plan.members()) {
+                row.differs = net.shared.common.difference(member.info.id);
+                row.clock_ahead_millis = net.shared.skews.ahead(member.info.id);
+            }
+        }
+        status
     }
 
     /// Every shard.
@@ -95,6 +102,16 @@ impl Operator {
     pub async fn drain(&self, member: Option<&str>) -> Result<(), OperatorError> {
         let member = member.map_or(Ok(self.member), |name| self.find(name))?;
         self.ask(Ask::Drain(member)).await
+    }
+
+    /// A member that was to lose its shards gets its share again; this one where none is named.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub async fn restore(&self, member: Option<&str>) -> Result<(), OperatorError> {
+        let member = member.map_or(Ok(self.member), |name| self.find(name))?;
+        self.ask(Ask::Restore(member)).await
     }
 
     /// A member that is out does not come back: nothing of it is remembered, and its vote goes to another.

@@ -1,10 +1,12 @@
 //! Owns what an operator sees of the cluster.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proto::MemberId;
 use serde::{Deserialize, Serialize};
 
+use crate::control::skew;
 use crate::plan::{Phase, Plan, Status as MemberStatus};
 use crate::raft::group::Standing;
 
@@ -60,6 +62,20 @@ pub struct MemberRow {
     pub shards: usize,
     /// How many shards it is standby of.
     pub standby_shards: usize,
+    /// In what its configuration differs from this member's, where all must be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+    /// By how many milliseconds its wall clock is ahead of this member's, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_millis: Option<i64>,
+}
+
+impl MemberRow {
+    /// By how much its wall clock is ahead of this member's, or behind, in words; none where they agree.
+    pub fn wrong_clock(&self) -> Option<String> {
+        let wrong = |ahead: &i64| Duration::from_millis(ahead.unsigned_abs()) > skew::LIMIT;
+        self.clock_ahead_millis.filter(wrong).map(skew::words)
+    }
 }
 
 impl Status {
@@ -100,6 +116,8 @@ fn member_rows(plan: &Plan, standing: &Standing) -> Vec<MemberRow> {
         part: part(standing, member.info.id).to_owned(),
         shards: owned.get(&member.info.id).copied().unwrap_or(0),
         standby_shards: standby.get(&member.info.id).copied().unwrap_or(0),
+        differs: None,
+        clock_ahead_millis: None,
     };
     plan.members().map(row).collect()
 }
@@ -116,4 +134,24 @@ fn part(standing: &Standing, id: MemberId) -> &'static str {
 fn moving(plan: &Plan) -> usize {
     let moving = |phase| matches!(phase, Phase::Moving { .. });
     plan.ownerships().filter(|(_, held)| moving(held.phase)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::HashKey;
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_three_seconds_is_shown() {
+        let plan = Plan::single(MemberId(1), HashKey::new([0; 16]));
+        let mut row = member_rows(&plan, &Standing::default()).remove(0);
+        let mut shown = |ahead| {
+            row.clock_ahead_millis = ahead;
+            row.wrong_clock()
+        };
+        assert_eq!(shown(None), None);
+        assert_eq!(shown(Some(-3_000)), None);
+        assert_eq!(shown(Some(3_600_000)).as_deref(), Some("3600.0s ahead of"));
+        assert_eq!(shown(Some(-3_600_000)).as_deref(), Some("3600.0s behind"));
+    }
 }

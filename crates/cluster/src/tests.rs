@@ -1,5 +1,6 @@
 //! This process as a member alone, on a real disk and real time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::MemberId;
@@ -7,6 +8,7 @@ use tempfile::TempDir;
 use xmpp::{BareJid, Epoch, Shard};
 
 use crate::clock::BootTime;
+use crate::lineage::tests::Slate;
 use crate::{Cluster, Config, Error, LogError, Remembered};
 
 fn start(directory: &TempDir) -> Cluster {
@@ -60,15 +62,24 @@ fn a_member_that_starts_again_is_the_same_at_higher_epochs() {
 
 #[test]
 fn a_store_that_remembers_a_cluster_gets_it_back_in_the_next_generation() {
-    let directory = TempDir::new().unwrap();
-    let remembered = start(&directory).to_remember();
-    let empty = TempDir::new().unwrap();
-    let config = Config { remembered: Some(remembered), ..Config::default() };
-    let second = Cluster::start(config, empty.path()).unwrap();
-    let again = second.to_remember();
-    assert_eq!((again.cluster, again.hash_key), (remembered.cluster, remembered.hash_key));
-    assert_eq!(again.generation, 2);
+    let slate = Arc::new(Slate::default());
+    let config = Config { marker: Some(slate.clone()), ..Config::default() };
+    let begin =
+        |config: &Config, directory: &TempDir| Cluster::start(config.clone(), directory.path());
+    let directories = [(); 2].map(|()| TempDir::new().unwrap());
+    let first = begin(&config, &directories[0]).unwrap();
+    let before = first.to_remember();
+    let impatient = Config { start_patience: Duration::from_secs(2), ..config.clone() };
+    let second = begin(&impatient, &directories[1]);
+    assert!(matches!(second.err(), Some(Error::Acting)), "the first one acts");
+    drop(first);
+    slate.rest();
+    let second = begin(&config, &directories[1]).unwrap();
+    assert_eq!(second.to_remember(), Remembered { generation: 2, ..before });
     assert!(epoch(&second).1 > Epoch((1 << 32) + u64::from(u32::MAX)));
+    drop(second);
+    slate.rest();
+    assert!(matches!(begin(&config, &directories[0]).err(), Some(Error::LeftBehind)));
 }
 
 #[test]

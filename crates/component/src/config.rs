@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use xmpp::privilege::{Access, Delegated, Presence, Privileges};
 use xmpp::{BareJid, IqType, ns};
+
+/// Longer is nothing waited for.
+const DAY_SECONDS: u64 = 86_400;
 
 /// Settings of the gate.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +20,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Who they are.
     pub components: Vec<Component>,
+    /// How long components' streams stay open while this member may not act.
+    pub isolation: Duration,
     /// False, for load tests: rates are not limited.
     pub limits: bool,
 }
@@ -34,6 +40,13 @@ pub struct Settings {
     /// The file that the secret is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
+    /// PEM file of the certificate, with the chain, that other servers are shown in its name. Default: the one of
+    /// `[[domain]]` that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     /// Where it listens, as `host:port`, if it does: then it is connected to (`jabber:component:connect`). Default: it
     /// connects itself.
     pub connect: String,
@@ -134,6 +147,8 @@ impl Default for Settings {
             title: String::new(),
             secret: None,
             secret_file: None,
+            certificate: None,
+            key: None,
             connect: String::new(),
             allow: Vec::new(),
             streams: 8,
@@ -235,8 +250,18 @@ impl Settings {
         if let Some((key, _)) = most.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!("has {key} = 0, which lets nothing pass"));
         }
-        let port = self.connect.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-        if !self.connect.is_empty() && port.is_none() {
+        let times = [("wait_seconds", self.wait_seconds), ("ping_seconds", self.ping_seconds)];
+        if let Some((key, value)) = times.into_iter().find(|(_, value)| *value > DAY_SECONDS) {
+            return Err(format!("has {key} = {value}, but {DAY_SECONDS} at most are possible"));
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err("needs both certificate and key, or neither".to_owned());
+        }
+        let end = self.connect.rsplit_once(':');
+        let is_end = end.is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+        });
+        if !self.connect.is_empty() && !is_end {
             return Err(format!("has connect = {:?}: write it as host:port", self.connect));
         }
         self.check_privileges()?;
@@ -323,6 +348,11 @@ mod tests {
             Settings { allow: vec!["x".to_owned()], ..good.clone() },
             Settings { streams: 0, ..good.clone() },
             Settings { connect: "10.0.0.1".to_owned(), ..good.clone() },
+            Settings { connect: ":5347".to_owned(), ..good.clone() },
+            Settings { connect: "10.0.0.1:0".to_owned(), ..good.clone() },
+            Settings { wait_seconds: u64::MAX, ..good.clone() },
+            Settings { ping_seconds: u64::MAX, ..good.clone() },
+            Settings { certificate: Some("c".into()), ..good.clone() },
             Settings {
                 privilege: Privilege { presence: Shown::Roster, ..Privilege::default() },
                 ..good.clone()

@@ -12,14 +12,15 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use xmpp::{ns, writer};
 
-use crate::hall::{Hall, House};
-use crate::line::{self, Call};
+use crate::connection::{self, Line, OpenStream};
 use crate::machine::{Machine, handshake};
+use crate::registry::{Registered, Registry};
 
 /// A component has this long to take the connection and the secret.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two attempts: at first, and at most. Each is twice as long as the one before.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Between two attempts at first; each pause is twice as long as the one before, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often it is looked whether this member is to open a stream.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -43,23 +44,26 @@ struct Opened {
 }
 
 /// Keeps a stream to a component until the gate stops.
-pub(crate) async fn keep(hall: Rc<Hall>, house: Rc<House>) {
-    let mut stopping = hall.stopping.clone();
-    let mut pause = PAUSE.0;
+pub(crate) async fn keep(registry: Rc<Registry>, registered: Rc<Registered>) {
+    let mut stopping = registry.stopping.clone();
+    let mut pause = FIRST_PAUSE;
     loop {
-        let wait = match hall.lacks_stream(&house) {
+        let wait = match registry.lacks_stream(&registered) {
             false => LOOK,
             true => {
-                match timeout(PATIENCE, open(&house)).await.unwrap_or(Err(ConnectError::Silent)) {
+                match timeout(PATIENCE, open(&registered))
+                    .await
+                    .unwrap_or(Err(ConnectError::Silent))
+                {
                     Ok(opened) => {
-                        serve(&hall, &house, opened).await;
-                        pause = PAUSE.0;
+                        serve(&registry, &registered, opened).await;
+                        pause = FIRST_PAUSE;
                         pause
                     }
                     Err(error) => {
-                        let jid = &house.component.domain;
+                        let jid = &registered.component.domain;
                         tracing::warn!(%jid, %error, "cannot connect to a component");
-                        pause = (pause * 2).min(PAUSE.1);
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                         pause
                     }
                 }
@@ -72,19 +76,20 @@ pub(crate) async fn keep(hall: Rc<Hall>, house: Rc<House>) {
     }
 }
 
-async fn serve(hall: &Rc<Hall>, house: &Rc<House>, opened: Opened) {
+async fn serve(registry: &Rc<Registry>, registered: &Rc<Registered>, opened: Opened) {
     let Opened { reader, writer, parser, address } = opened;
-    let Some(line) = hall.open(house, address) else { return };
-    let domain = house.component.domain.clone();
+    let Some(stream) = registry.open(registered, address) else { return };
+    let domain = registered.component.domain.clone();
     tracing::info!(jid = %domain, peer = %address, "a component is connected");
-    let welcome = line::privileges(hall, house);
-    let call = Call::new(Rc::clone(hall), Rc::clone(house), line);
-    call.serve((reader, writer), (parser, Machine::opened_by_us(domain.clone())), welcome).await;
+    let welcome = connection::privileges(registry, registered);
+    let open = OpenStream::new(Rc::clone(registry), Rc::clone(registered), stream);
+    let machine = Machine::opened_by_us(domain.clone());
+    open.serve(Line { reader, writer, parser, machine }, welcome).await;
     tracing::info!(jid = %domain, peer = %address, "a component is gone");
 }
 
-async fn open(house: &House) -> Result<Opened, ConnectError> {
-    let component = &house.component;
+async fn open(registered: &Registered) -> Result<Opened, ConnectError> {
+    let component = &registered.component;
     let tcp = TcpStream::connect(component.settings.connect.as_str()).await?;
     io::tune(&tcp)?;
     let address = tcp.peer_addr()?;

@@ -10,24 +10,22 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use meter::Pressure;
 use router::{RemoteGate, Router};
-use socket::Admission;
-use tokio::net::TcpListener;
+use socket::{Acceptor, Admission, Most};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::connect;
-use crate::hall::{Hall, Inbox};
-use crate::line;
+use crate::connection;
+use crate::inbox::Inbox;
 use crate::metrics::Metrics;
+use crate::registry::{Ground, Registry};
 use crate::status::Status;
 
 /// How often plans and clocks are looked at.
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often it is looked whether all streams have ended.
 const LOOK: Duration = Duration::from_millis(20);
-/// Before another attempt to accept, where one failed.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Most connections at a time, and most from one address that have not proved anything.
 const CONNECTIONS: usize = 1_024;
 const STRANGERS: usize = 64;
@@ -70,7 +68,8 @@ impl Gate {
     pub async fn start(
         config: Config,
         router: Router,
-        (metrics, pressure): (Arc<Metrics>, Arc<Pressure>),
+        metrics: Arc<Metrics>,
+        pressure: Arc<Pressure>,
     ) -> Result<Self, GateError> {
         let listening = config.listen.iter().map(|address| open(*address));
         let listening = listening.collect::<Result<Vec<_>, _>>()?;
@@ -79,30 +78,34 @@ impl Gate {
         let gate: Arc<dyn RemoteGate> = Arc::clone(&inbox) as _;
         router.open_to_components(&gate);
         let (stop, stopping) = watch::channel(false);
+        let (told, isolated) = watch::channel(false);
+        let (lease, isolation) = (router.lease().clone(), config.isolation);
         let is_over = Arc::<AtomicBool>::default();
         let status = Arc::<Status>::default();
-        let desk = Arc::clone(&status);
+        let ground = Ground { router, metrics, status: Arc::clone(&status), stopping, isolated };
         let (arbiter, over) = (Arbiter::new(), Arc::clone(&is_over));
         let (started, ready) = oneshot::channel();
         arbiter.spawn_fn(move || {
-            let hall = Hall::new(&config, (router, metrics, desk), stopping);
-            let taker = Rc::clone(&hall);
+            actix_rt::spawn(async move { lease.tell_loss(isolation, &told).await });
+            let registry = Registry::new(&config, ground);
+            let taker = Rc::clone(&registry);
             actix_rt::spawn(async move {
                 while let Some(envelope) = envelopes.recv().await {
                     inbox.took();
                     taker.take(envelope);
                 }
             });
-            for house in hall.listening() {
-                actix_rt::spawn(connect::keep(Rc::clone(&hall), house));
+            for registered in registry.listening() {
+                actix_rt::spawn(connect::keep(Rc::clone(&registry), registered));
             }
-            actix_rt::spawn(look_after(Rc::clone(&hall), over));
-            let admission = Admission::new((CONNECTIONS, STRANGERS), pressure);
+            actix_rt::spawn(look_after(Rc::clone(&registry), over));
+            let most = Most { all: CONNECTIONS, of_one_address: STRANGERS };
+            let admission = Admission::new(most, pressure);
             for (address, socket) in listening {
-                match TcpListener::from_std(socket) {
-                    Ok(listener) => {
-                        let (hall, admission) = (Rc::clone(&hall), Arc::clone(&admission));
-                        actix_rt::spawn(take_in(hall, admission, listener));
+                match Acceptor::new(socket) {
+                    Ok(acceptor) => {
+                        let (registry, admission) = (Rc::clone(&registry), Arc::clone(&admission));
+                        actix_rt::spawn(take_in(registry, admission, acceptor));
                     }
                     Err(error) => {
                         tracing::error!(%error, "cannot accept components on {address}");
@@ -121,8 +124,8 @@ impl Gate {
         &self.addresses
     }
 
-    /// What can be asked of the gate by whoever outlives it not.
-    pub fn desk(&self) -> Arc<Status> {
+    /// What operators ask of this gate. It holds parts of the gate: drop it first.
+    pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
     }
 
@@ -153,56 +156,47 @@ impl Gate {
     }
 }
 
-/// Where there is no IPv6, any address of it means any address of IPv4.
 fn open(address: SocketAddr) -> Result<(SocketAddr, std::net::TcpListener), GateError> {
-    let opened = std::net::TcpListener::bind(address).or_else(|error| {
-        if address.is_ipv6() && address.ip().is_unspecified() {
-            return std::net::TcpListener::bind(("0.0.0.0", address.port())).map_err(|_| error);
-        }
-        Err(error)
-    });
     let failed = |cause| GateError::Listen { address, cause };
-    let opened = opened.map_err(failed)?;
-    opened.set_nonblocking(true).map_err(failed)?;
+    let opened = socket::bind(address).map_err(failed)?;
     Ok((opened.local_addr().map_err(failed)?, opened))
 }
 
 /// Sweeps until the gate stops; then waits until all streams have ended.
-async fn look_after(hall: Rc<Hall>, is_over: Arc<AtomicBool>) {
-    while !*hall.stopping.borrow() {
-        hall.sweep();
-        let mut stopping = hall.stopping.clone();
+async fn look_after(registry: Rc<Registry>, is_over: Arc<AtomicBool>) {
+    while !*registry.stopping.borrow() {
+        registry.sweep();
+        let mut stopping = registry.stopping.clone();
         tokio::select! {
             () = sleep(SWEEP) => {}
             _ = stopping.wait_for(|stop| *stop) => {}
         }
     }
-    while !hall.is_empty() {
+    while !registry.is_empty() {
         sleep(LOOK).await;
     }
-    hall.give_up();
+    registry.give_up();
     is_over.store(true, Ordering::Release);
 }
 
-/// Accepts until the gate stops.
-async fn take_in(hall: Rc<Hall>, admission: Arc<Admission>, listener: TcpListener) {
-    let mut stopping = hall.stopping.clone();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        };
+/// Accepts until the gate stops. Who comes while this member is isolated finds the door closed.
+async fn take_in(registry: Rc<Registry>, admission: Arc<Admission>, mut acceptor: Acceptor) {
+    let mut stopping = registry.stopping.clone();
+    while let Some(accepted) = acceptor.next(&mut stopping).await {
         match accepted {
+            Ok(_) if *registry.isolated.borrow() => {}
             Ok((tcp, address)) => match admission.enter_from(address.ip()) {
                 Ok(permit) => {
-                    actix_rt::spawn(line::welcome(Rc::clone(&hall), tcp, address, permit));
+                    actix_rt::spawn(connection::welcome(
+                        Rc::clone(&registry),
+                        tcp,
+                        address,
+                        permit,
+                    ));
                 }
-                Err(why) => hall.metrics.turned_away.of(why).add_one(),
+                Err(why) => registry.metrics.turned_away.of(why).add_one(),
             },
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection of a component");
-                sleep(PAUSE).await;
-            }
+            Err(error) => tracing::error!(%error, "cannot accept a connection of a component"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! That a component has too many streams is said when it has shown that it knows the secret: nobody else keeps it away.
 
+use data_encoding::HEXLOWER;
 use sha1::{Digest as _, Sha1};
 use stream::Event;
 use subtle::ConstantTimeEq as _;
@@ -199,8 +200,7 @@ fn is_handshake(element: &Element) -> bool {
 
 /// What proves the knowledge of a secret on a stream (§3).
 pub(crate) fn handshake(id: &str, secret: &str) -> String {
-    let hash = Sha1::new().chain_update(id).chain_update(secret).finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha1::new().chain_update(id).chain_update(secret).finalize())
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Metrics {
     pub turned_away: By<7>,
     /// Stanzas that came back, by why.
     pub bounced: By<3>,
+    /// Stanzas for components that came again, and had left or wait.
+    pub repeats: Counter,
     /// Stanzas of components that were not taken, by why.
     pub not_taken: By<2>,
     /// Answers that no inbox had room for.
@@ -31,6 +33,7 @@ impl Default for Metrics {
                 "all", "memory", "address", "late", "domain", "secret", "conflict",
             ]),
             bounced: By::new(["away", "full", "stopped"]),
+            repeats: Counter::default(),
             not_taken: By::new(["malformed", "full"]),
             refused: Counter::default(),
         }

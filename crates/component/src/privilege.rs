@@ -1,4 +1,4 @@
-//! XEP-0356: Privileged Entity, version 0.4.1, as far as the gate does it: what a component is told that it may do, and the
+//! XEP-0356 Privileged Entity, version 0.4.1, as far as the gate does it: what a component is told that it may do, and the
 //! messages that it sends in the names of others. Pure.
 
 use xmpp::privilege::Privileges;
@@ -21,7 +21,8 @@ pub(crate) fn told(privileges: &Privileges, server: &BareJid, id: &str) -> Optio
     (!all.is_empty()).then(|| Stanza::build(head, &all))
 }
 
-/// The message within a message to the server (§5.3), if it is one; where the component may not send it, why.
+/// The message within a message to the server (§5.3), if it is one; where the component may not send it, why. What is in the
+/// name of an account goes, still within, to that account, which alone knows whether it is there.
 pub(crate) fn unwrapped(
     privileges: &Privileges,
     stanza: &Stanza,
@@ -42,13 +43,16 @@ pub(crate) fn unwrapped(
             .from
             .as_ref()
             .is_some_and(|from| from.is_bare() && from.domainpart() == to.domainpart());
-        if !privileges.message || !is_message || !is_ours {
+        // Its users' names are not its own.
+        let is_itself = stanza.head().from.as_ref().is_some_and(|it| *it == *privileges.domain);
+        if !privileges.message || !is_itself || !is_message || !is_ours {
             return Err(forbidden());
         }
         if head.to.is_none() {
             return Err(StanzaCondition::BadRequest.into());
         }
-        Ok(message)
+        let account = head.from.clone().filter(|from| from.localpart().is_some());
+        Ok(account.map_or(message, |account| stanza.clone().with_to(account)))
     };
     Some(read())
 }
@@ -101,11 +105,24 @@ mod tests {
     #[test]
     fn a_message_goes_out_in_the_name_of_one_of_the_servers_people() {
         let sent = unwrap(&privileges(), "x.org", RIGHT).unwrap().unwrap();
-        assert_eq!(sent.head().from.as_ref().unwrap().as_str(), "juliet@x.org");
-        assert_eq!(sent.child("body", "").unwrap().text(), "hi");
+        assert_eq!(sent.head().to.as_ref().unwrap().as_str(), "juliet@x.org");
+        assert!(sent.child("privilege", ns::PRIVILEGE).is_some(), "for the account to unwrap");
         let of_server = RIGHT.replace("juliet@x.org", "x.org");
-        assert!(unwrap(&privileges(), "x.org", &of_server).unwrap().is_ok());
+        let sent = unwrap(&privileges(), "x.org", &of_server).unwrap().unwrap();
+        assert_eq!(sent.head().from.as_ref().unwrap().as_str(), "x.org");
+        assert_eq!(sent.child("body", "").unwrap().text(), "hi");
         assert!(unwrap(&privileges(), "romeo@x.org", RIGHT).is_none());
+    }
+
+    #[test]
+    fn only_the_component_itself_may_and_none_of_its_users() {
+        for from in ["user@pubsub.x.org", "pubsub.x.org/r", "a.pubsub.x.org"] {
+            let stanza = wrapped("x.org", RIGHT)
+                .with_head(|head| head.from = Some(Jid::parse(from).unwrap()));
+            let is_server = |to: &Jid| to.as_str() == "x.org";
+            let refused = unwrapped(&privileges(), &stanza, is_server).unwrap().unwrap_err();
+            assert_eq!(refused.condition, StanzaCondition::Forbidden, "{from}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use xmpp::BareJid;
 
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct StreamStatus {
     /// The component's domain.
     pub domain: BareJid,
     /// Where it comes from.
@@ -34,15 +34,15 @@ struct Entry {
 impl Status {
     /// All streams, by name and address.
     #[must_use]
-    pub fn lines(&self) -> Vec<Line> {
-        let line = |entry: &Entry| Line {
+    pub fn streams(&self) -> Vec<StreamStatus> {
+        let stream = |entry: &Entry| StreamStatus {
             domain: entry.domain.clone(),
             address: entry.address,
             waiting: entry.waiting.load(Ordering::Relaxed),
         };
-        let mut lines: Vec<Line> = self.lock().values().map(line).collect();
-        lines.sort_by(|a, b| (&a.domain, a.address).cmp(&(&b.domain, b.address)));
-        lines
+        let mut streams: Vec<StreamStatus> = self.lock().values().map(stream).collect();
+        streams.sort_by(|a, b| (&a.domain, a.address).cmp(&(&b.domain, b.address)));
+        streams
     }
 
     /// A stream is there; what is given counts what waits for it.

@@ -6,6 +6,9 @@ use crate::CpimError;
 /// Headers of one object that are looked at; with more it is refused.
 const HEADERS_MAX: usize = 256;
 
+/// No stanza can carry it.
+const NOT_XML: CpimError = CpimError::Malformed("it has characters that XML cannot have");
+
 /// A header of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -29,7 +32,9 @@ impl Object {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = String::new();
         for Header { name, lang, value } in &self.headers {
-            let lang = lang.as_ref().map(|lang| format!(";lang={lang}")).unwrap_or_default();
+            // What is no tag of a language could be anything, another header too.
+            let lang = lang.as_ref().filter(|lang| is_language(lang));
+            let lang = lang.map(|lang| format!(";lang={lang}")).unwrap_or_default();
             out.push_str(&format!("{name}:{lang} {}\r\n", escaped(value)));
         }
         out.push_str("\r\n");
@@ -52,6 +57,12 @@ impl Object {
         let headers = block.iter().map(|line| header(line)).collect::<Result<Vec<_>, _>>()?;
         let (inner, content) = self::block(rest)?;
         let inner = inner.iter().map(|line| mime(line)).collect::<Result<Vec<_>, _>>()?;
+        let langs = headers.iter().filter_map(|header| header.lang.as_deref());
+        let values = headers.iter().map(|header| header.value.as_str());
+        let inside = inner.iter().map(|(_, value)| value.as_str());
+        if !langs.chain(values).chain(inside).all(is_xml) {
+            return Err(NOT_XML);
+        }
         Ok(Self { headers, inner, content: content.to_vec() })
     }
 
@@ -72,6 +83,9 @@ impl Object {
         let charset = value.split(';').filter_map(|it| it.trim().strip_prefix("charset=")).next();
         let charset = charset.map_or("us-ascii", |it| it.trim_matches('"'));
         let text = str::from_utf8(&self.content).map_err(|_| CpimError::Charset)?;
+        if !is_xml(text) {
+            return Err(NOT_XML);
+        }
         match charset {
             "utf-8" => Ok(text),
             "us-ascii" if text.is_ascii() => Ok(text),
@@ -142,6 +156,23 @@ fn header(line: &str) -> Result<Header, CpimError> {
 fn mime(line: &str) -> Result<(String, String), CpimError> {
     let (name, value) = line.split_once(':').ok_or(CpimError::Malformed("a header has no name"))?;
     Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+/// A tag of RFC 5646, as far as its characters go.
+fn is_language(text: &str) -> bool {
+    let is_subtag = |it: &str| {
+        (1..=8).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    text.split('-').all(is_subtag)
+}
+
+/// Whether all of it may stand in a document (XML 1.0 §2.2).
+fn is_xml(text: &str) -> bool {
+    text.chars().all(|c| match c {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        c => c >= ' ',
+    })
 }
 
 /// RFC 3862 §3.2: what a header cannot hold, and the backslash.

@@ -74,6 +74,9 @@ pub(crate) fn from_object(object: &Object) -> Result<Vec<Element>, CpimError> {
     if entity.is_none_or(|entity| entity.as_str() != bare) {
         return Err(CpimError::Address("entity"));
     }
+    if document.children().next().is_none() {
+        return without_device(object, &bare);
+    }
     let mut stanzas = Vec::new();
     for tuple in document.children().filter(|it| it.is("tuple", PIDF)).take(TUPLES_MAX) {
         for to in recipients(object)? {
@@ -86,6 +89,18 @@ pub(crate) fn from_object(object: &Object) -> Result<Vec<Element>, CpimError> {
             Ok(stanzas.into_iter().map(|it| it.with_attr_opt("id", object.content_id())).collect())
         }
     }
+}
+
+/// A document that names no device, and says nothing else, is about the account (§6.3.2): none of its devices is there.
+fn without_device(object: &Object, bare: &str) -> Result<Vec<Element>, CpimError> {
+    let gone = |to: String| {
+        Element::new("presence", "")
+            .with_attr("from", bare.to_owned())
+            .with_attr("to", to)
+            .with_attr("type", "unavailable")
+            .with_attr_opt("id", object.content_id())
+    };
+    Ok(recipients(object)?.into_iter().map(gone).collect())
 }
 
 /// What a tuple says; none where it says nothing that can be mapped.

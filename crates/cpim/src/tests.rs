@@ -139,6 +139,9 @@ fn a_document_becomes_presence() {
     let two = "<tuple id='a'><status><basic>open</basic></status></tuple>\
                <tuple id='b'><status><basic>closed</basic></status></tuple>";
     assert_eq!(to_xmpp(pidf(two).as_bytes()).unwrap().len(), 2);
+    // Without any, it is about the account.
+    let gone = "<presence from='romeo@example.net' to='juliet@example.com' type='unavailable'/>";
+    assert_eq!(presence(""), xml(gone));
 }
 
 #[test]
@@ -164,12 +167,54 @@ fn what_has_no_mapping_is_refused_and_said_why() {
         assert!(matches!(object(malformed), CpimError::Malformed(_)), "{malformed:?}");
     }
     assert!(matches!(to_xmpp(&[b'a', 0xff, b'\n', b'\n']), Err(CpimError::Malformed(_))));
-    // No device; a note alone; another entity; no XML at all.
+    // A note alone (§5.2.11), or a device that says nothing; another entity; no XML at all.
     for content in
-        ["", "<note>x</note>", "<tuple id='a'/>", "<tuple>", "<tuple id='a'><status/></tuple>"]
+        ["<note>x</note>", "<tuple id='a'/>", "<tuple>", "<tuple id='a'><status/></tuple>"]
     {
         assert_eq!(object(&pidf(content)), CpimError::NoTuple, "{content}");
     }
     let other = pidf("").replace("pres:romeo", "pres:tybalt");
     assert_eq!(object(&other), CpimError::Address("entity"));
+}
+
+#[test]
+fn no_attribute_of_a_stanza_becomes_a_header_of_its_own() {
+    let message = "<message from='a@x.org' to='b@y.org'><subject xml:lang='en&#10;X: y'>Hi&#13;&#10;Z: z</subject>\
+                   <body>text</body></message>";
+    let object = cpim(message);
+    let (headers, _) = object.split_once("\r\n\r\n").unwrap();
+    let names: Vec<_> = headers.lines().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(names, ["From", "To", "Subject"], "{object}");
+    for odd in ["e n", "en;x=y", "", "en-", "toolongsubtag"] {
+        let message = message.replace("en&#10;X: y", odd);
+        assert!(!cpim(&message).contains(";lang"), "{odd}");
+    }
+    assert!(
+        cpim(&message.replace("en&#10;X: y", "de-CH-1996")).contains("Subject:;lang=de-CH-1996 ")
+    );
+}
+
+#[test]
+fn what_xml_cannot_have_is_refused() {
+    let object = |subject: &str, id: &str, text: &str| {
+        format!(
+            "From: <im:a@x.org>\r\nTo: <im:b@y.org>\r\nSubject:{subject}\r\n\r\n\
+             Content-type: text/plain; charset=utf-8\r\nContent-ID: <{id}>\r\n\r\n{text}"
+        )
+    };
+    assert!(to_xmpp(object(" Hi\\t!", "1@x", "a\r\nb\tc").as_bytes()).is_ok());
+    let wrong = [
+        object(" \\u0001", "1", "a"),
+        object(" \\uffff", "1", "a"),
+        object(" a\u{7}", "1", "a"),
+        object(";lang=e\u{1}n Hi", "1", "a"),
+        object(" Hi", "1\u{1b}", "a"),
+        object(" Hi", "1", "a\0b"),
+        object(" Hi", "1", "a\u{b}b"),
+        object(" Hi", "1", "\u{fffe}"),
+    ];
+    for object in wrong {
+        let refused = to_xmpp(object.as_bytes());
+        assert!(matches!(refused, Err(CpimError::Malformed(_))), "{object:?}: {refused:?}");
+    }
 }

@@ -66,7 +66,8 @@ impl Domain {
         }
         let to_itself = stanza.head().to.as_ref().is_some_and(|to| *to == *self.jid);
         let powers = &cx.shared.powers;
-        match powers.delegate(&stanza, &self.jid, &self.jid).filter(|_| to_itself) {
+        let delegated = powers.delegate(&stanza, (&self.jid, &self.jid), |_| true);
+        match delegated.filter(|_| to_itself) {
             Some(delegated) => cx.send(delegated),
             None => answer::answer(&EXTENSIONS, self, stanza, cx),
         }

@@ -2,10 +2,10 @@
 //! them: a name that ends at a time, and the HMAC of it under a secret that the service shares, as coturn's
 //! `use-auth-secret` wants them.
 
+use auth::Hash;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
+use data_encoding::HEXLOWER;
 use xmpp::BareJid;
 
 /// A service, such as a TURN relay.
@@ -57,19 +57,13 @@ impl Access {
     pub fn credentials(&self, who: &BareJid, unix_micros: u64) -> Credentials {
         let expires = unix_micros / 1_000_000 + self.lifetime_seconds;
         let alias = self.hmac(who.as_str().as_bytes());
-        let alias: String = alias.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let username = format!("{expires}:{alias}");
+        let username = format!("{expires}:{}", HEXLOWER.encode(&alias[..8]));
         let password = STANDARD.encode(self.hmac(username.as_bytes()));
         Credentials { username, password, expires_micros: expires * 1_000_000 }
     }
 
     fn hmac(&self, text: &[u8]) -> Vec<u8> {
-        let mac = Hmac::<Sha1>::new_from_slice(&self.secret);
-        mac.expect("HMAC takes keys of any length")
-            .chain_update(text)
-            .finalize()
-            .into_bytes()
-            .to_vec()
+        Hash::Sha1.hmac(&self.secret, &[text])
     }
 }
 

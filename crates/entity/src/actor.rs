@@ -3,13 +3,15 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `ask` | what is asked of its archive before it acts |
 //! | `copy` | the second copy of the entity |
 //! | `rest` | the entity as data: frozen for another member, or asleep until something comes for it |
 //!
 //! Mailbox bound: [`Permits::MAX_STANZAS`] and [`Permits::MAX_BYTES`] per entity, counted here, since
 //! actix's own capacity grows with every clone of an address. Full: stanzas are refused with
-//! `resource-constraint`; words of control are always taken.
+//! `resource-constraint`; control envelopes are always taken.
 
+mod ask;
 pub(crate) mod copy;
 mod fault;
 mod rest;
@@ -25,25 +27,25 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, Handler, Message,
 };
 use actix::{SpawnHandle, WrapFuture};
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use proto::{Body, Envelope, Route};
 use router::trace;
 use smallvec::SmallVec;
-use store::{ArchiveId, ArchiveQuery, Row, Slice};
+use store::{ArchiveId, Row};
 use tokio::sync::oneshot;
 use xmpp::Fence;
 
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
-use crate::host::{Desk, Seed};
+use crate::host::{ArbiterContext, Seed};
 use crate::order::Awaited;
 use crate::refuse::Fault;
 use crate::repeats::Repeats;
 use crate::writer::{Commit, Done};
-use copy::{Copied, Former};
+use copy::{Copied, Former, SecondCopy};
 #[cfg(debug_assertions)]
 pub(crate) use rest::DROWSY;
-pub(crate) use rest::{Act, Order, Packed, Standing};
+pub(crate) use rest::{Act, ActorState, Order, Standing};
 
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
 const MAX_PENDING: usize = 64;
@@ -55,10 +57,10 @@ impl Message for Batch {
     type Result = ();
 }
 
-/// A word from the host: end, if nothing would be lost.
-pub(crate) struct Nap;
+/// From the host: end, if nothing would be lost.
+pub(crate) struct Passivate;
 
-impl Message for Nap {
+impl Message for Passivate {
     type Result = ();
 }
 
@@ -118,7 +120,7 @@ pub(crate) struct EntityActor<E: Entity> {
     route: Route,
     fence: Fence,
     shared: Arc<E::Shared>,
-    desk: Rc<Desk>,
+    arbiter: Rc<ArbiterContext>,
     waker: Waker,
     permits: Rc<Permits>,
     backlog: VecDeque<Envelope>,
@@ -129,7 +131,7 @@ pub(crate) struct EntityActor<E: Entity> {
     reads: Awaited<(Turn<E>, Cause)>,
     closing: bool,
     /// What the entity goes on from once it is loaded.
-    packed: Option<Packed>,
+    packed: Option<ActorState>,
     /// While it sleeps: wakes it for its first timer.
     asleep: Option<Option<SpawnHandle>>,
     /// Takes no turn, so that nothing of it changes.
@@ -154,14 +156,14 @@ struct Alarm {
 
 impl<E: Entity> EntityActor<E> {
     pub(crate) fn new(seed: Seed, shared: Arc<E::Shared>) -> Self {
-        let Seed { route, fence, permits, desk, packed, frozen } = seed;
-        let waker = desk.waker(&route, fence);
+        let Seed { route, fence, permits, arbiter, packed, frozen } = seed;
+        let waker = arbiter.waker(&route, fence);
         Self {
             entity: None,
             route,
             fence,
             shared,
-            desk,
+            arbiter,
             waker,
             permits,
             backlog: VecDeque::new(),
@@ -185,7 +187,7 @@ impl<E: Entity> EntityActor<E> {
         let Some(owner) = owner.filter(|_| !E::KINDS.is_empty()) else {
             return self.loaded(Ok(Vec::new()), ctx);
         };
-        let rows = self.desk.store().load(self.fence, owner, E::KINDS);
+        let rows = self.arbiter.store().load(self.fence, owner, E::KINDS);
         ctx.spawn(rows.into_actor(self).map(|rows, actor, ctx| actor.loaded(rows, ctx)));
     }
 
@@ -213,7 +215,7 @@ impl<E: Entity> EntityActor<E> {
         self.packed = None;
         for envelope in std::mem::take(&mut self.backlog) {
             self.permits.give_back(&envelope);
-            self.desk.refuse(envelope, Fault::Load);
+            self.arbiter.refuse(envelope, Fault::Load);
         }
         self.closing = true;
         self.end_if_closing(ctx);
@@ -234,7 +236,7 @@ impl<E: Entity> EntityActor<E> {
                 continue;
             }
             if matches!(envelope.body, Body::Woken) {
-                envelope.origin = self.desk.next_origin(self.fence);
+                envelope.origin = self.arbiter.next_origin(self.fence);
             }
             let _span = trace::station(E::NAME, &mut envelope);
             let (receipt, trace) = (envelope.receipt.take(), envelope.trace.take());
@@ -260,7 +262,7 @@ impl<E: Entity> EntityActor<E> {
     /// within this one may come again from without. What a user tells a session is the session's to judge, and what a
     /// session tells its user is done once more, since it is not known how much of it was.
     fn is_judged(&self, envelope: &Envelope) -> bool {
-        let watches = self.repeats.is_some() || self.desk.has_others();
+        let watches = self.repeats.is_some() || self.arbiter.has_others();
         let is_stanza = matches!(envelope.body, Body::Stanza(_));
         let within = matches!(self.route, Route::Session(_) | Route::Domain(_));
         envelope.crossed || (is_stanza && !within && (envelope.again || watches))
@@ -270,50 +272,14 @@ impl<E: Entity> EntityActor<E> {
     fn has_come_before(&mut self, envelope: &mut Envelope) -> bool {
         let known = self.repeats.get_or_insert_default().has(envelope);
         if known {
-            self.desk.count_repeat();
+            self.arbiter.count_repeat();
         }
         known
     }
 
-    /// How many of the last rows of the archive must be known before this is received: many where a former owner
-    /// may have acted on it, which the archive knows; one where the entity wants to know the last.
-    fn must_ask(&self, envelope: &Envelope) -> Option<usize> {
-        let knows = self.repeats.as_ref().is_some_and(|repeats| repeats.knows_rows());
-        if envelope.again && matches!(self.route, Route::User(_)) && !knows {
-            return Some(Repeats::ROWS);
-        }
-        let entity = self.entity.as_ref();
-        entity.is_some_and(|entity| entity.needs_last(envelope)).then_some(1)
-    }
-
     fn row_of(&mut self, envelope: &Envelope) -> Option<ArchiveId> {
         let repeats = self.repeats.as_mut().filter(|_| envelope.again)?;
-        repeats.row_of(envelope.origin, self.desk.now().elapsed)
-    }
-
-    fn ask(&mut self, limit: usize, ctx: &mut ActixContext<Self>) {
-        let Some(owner) = self.route.key().cloned() else { return };
-        self.asking = true;
-        self.pending += 1;
-        let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
-        let page = self.desk.store().query(self.fence, owner, query);
-        ctx.spawn(page.into_actor(self).map(move |page, actor, ctx| {
-            let rows = page.map(|page| page.rows).unwrap_or_else(|error| {
-                tracing::warn!(%error, "an archive cannot be asked for its last rows");
-                Vec::new()
-            });
-            if let Some(entity) = &mut actor.entity {
-                entity.learn_last(rows.last().map(|row| row.id));
-            }
-            if limit >= Repeats::ROWS {
-                let now = actor.desk.now().elapsed;
-                let rows = rows.into_iter().map(|row| (row.origin, row.id));
-                actor.repeats.get_or_insert_default().take_rows(rows, now);
-            }
-            actor.asking = false;
-            actor.pending = actor.pending.saturating_sub(1);
-            actor.work(ctx);
-        }));
+        repeats.row_of(envelope.origin, self.arbiter.now().elapsed)
     }
 
     /// Sends what turns have caused.
@@ -331,23 +297,24 @@ impl<E: Entity> EntityActor<E> {
     ) -> bool {
         let Some(entity) = &mut self.entity else { return true };
         let mut random = fill_random;
-        let keeper = self.desk.keeper(self.fence.bucket.shard());
+        let keeper = self.arbiter.keeper(self.fence.bucket.shard());
         let surroundings = Surroundings {
-            now: self.desk.now(),
+            now: self.arbiter.now(),
             shared: &self.shared,
-            hosts: self.desk.hosts(),
+            hosts: self.arbiter.hosts(),
             fence: self.fence,
             waker: &self.waker,
-            place: (self.desk.member(), keeper.flatten().is_some()),
-            can_keep: self.desk.store().can_keep(),
+            place: (self.arbiter.member(), keeper.flatten().is_some()),
+            can_keep: self.arbiter.store().can_keep(),
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         let (route, copied, former) = (&self.route, &mut self.copied, &self.former);
         let done = catch_unwind(AssertUnwindSafe(|| {
             turn(entity, &mut context);
             if let Some(keeper) = keeper {
-                let former = former.of(&self.desk);
-                copy::after_turn(entity, &mut context, (route, copied, keeper, former));
+                let former = former.of(&self.arbiter);
+                let copy = SecondCopy { route, copied, keeper, former };
+                copy::after_turn(entity, &mut context, copy);
             }
         }));
         let effects = context.finish();
@@ -373,12 +340,12 @@ impl<E: Entity> EntityActor<E> {
                 let span = trace::below(trace.as_deref(), "store commit");
                 let cause = Cause { trace, again, ..Cause::own(origin) };
                 let done = then.map(|then| self.follow(then, cause, ctx));
-                self.desk.writer().push(Commit { batch, receipt, done, span });
+                self.arbiter.writer().push(Commit { batch, receipt, done, span });
             }
             Effect::Read(ReadCall { call, then, cause }) => {
                 self.pending += 1;
                 let question = self.reads.ask();
-                let answer = call(&**self.desk.store(), self.fence);
+                let answer = call(&**self.arbiter.store(), self.fence);
                 ctx.spawn(answer.into_actor(self).map(move |answer, actor, ctx| {
                     let turn: Turn<E> = Box::new(move |entity, cx| then(entity, cx, answer));
                     actor.reads.answer(question, (turn, cause));
@@ -429,7 +396,7 @@ impl<E: Entity> EntityActor<E> {
 
     fn set(&mut self, timer: Timer, after: Duration, ctx: &mut ActixContext<Self>) {
         self.cancel(timer, ctx);
-        let due = self.desk.now().elapsed.saturating_add(after);
+        let due = self.arbiter.now().elapsed.saturating_add(after);
         let handle = ctx.run_later(after, move |actor, ctx| actor.ring(timer, ctx));
         self.timers.push(Alarm { timer, due, handle });
     }
@@ -440,7 +407,7 @@ impl<E: Entity> EntityActor<E> {
             return;
         }
         self.timers.retain(|alarm| alarm.timer != timer);
-        let cause = Cause::own(self.desk.next_origin(self.fence));
+        let cause = Cause::own(self.arbiter.next_origin(self.fence));
         let mut out = Vec::new();
         if !self.turn(|entity, cx| entity.wake(timer, cx), cause, &mut out, ctx) {
             self.panicked(None, ctx);
@@ -460,11 +427,11 @@ impl<E: Entity> EntityActor<E> {
     fn panicked(&mut self, stanza: Option<Body>, ctx: &mut ActixContext<Self>) {
         let jid = self.route.key().map(tracing::field::display);
         tracing::error!(route = E::NAME, jid, "an entity panicked; it is loaded again");
-        self.desk.count_panic();
+        self.arbiter.count_panic();
         if let Some(body) = stanza {
-            let origin = self.desk.next_origin(self.fence);
+            let origin = self.arbiter.next_origin(self.fence);
             let envelope = Envelope::new(self.route.clone(), body, origin, self.fence.epoch);
-            self.desk.refuse(envelope, Fault::Panic);
+            self.arbiter.refuse(envelope, Fault::Panic);
         }
         for alarm in std::mem::take(&mut self.timers) {
             ctx.cancel_future(alarm.handle);
@@ -477,7 +444,7 @@ impl<E: Entity> EntityActor<E> {
     /// What still waits for a closing entity is received first.
     fn end_if_closing(&mut self, ctx: &mut ActixContext<Self>) {
         if self.closing && self.permits.is_empty() && self.pending == 0 {
-            self.desk.forget(&self.route);
+            self.arbiter.forget(&self.route);
             ctx.stop();
         }
     }
@@ -487,8 +454,6 @@ impl<E: Entity> Actor for EntityActor<E> {
     type Context = ActixContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // The bound is our own.
-        ctx.set_mailbox_capacity(usize::MAX >> 8);
         self.load(ctx);
     }
 }
@@ -511,10 +476,10 @@ impl<E: Entity> Handler<Batch> for EntityActor<E> {
     }
 }
 
-impl<E: Entity> Handler<Nap> for EntityActor<E> {
+impl<E: Entity> Handler<Passivate> for EntityActor<E> {
     type Result = ();
 
-    fn handle(&mut self, _: Nap, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Passivate, ctx: &mut Self::Context) {
         let idle = self.permits.is_empty() && self.pending == 0 && self.timers.is_empty();
         if idle && !self.frozen && self.entity.as_ref().is_some_and(E::may_sleep) {
             self.closing = true;
@@ -527,8 +492,8 @@ impl<E: Entity> Handler<Nap> for EntityActor<E> {
 fn stanza_of(body: &Body) -> Option<Body> {
     match body {
         Body::Stanza(stanza) => Some(Body::Stanza(stanza.clone())),
-        Body::User(UserWord::Outbound { session, stanza }) => {
-            Some(Body::User(UserWord::Outbound { session: *session, stanza: stanza.clone() }))
+        Body::User(UserEvent::Outbound { session, stanza }) => {
+            Some(Body::User(UserEvent::Outbound { session: *session, stanza: stanza.clone() }))
         }
         _ => None,
     }

@@ -47,7 +47,7 @@ pub fn answer<E: Entity>(
     }
 }
 
-/// Nobody sees presence of a service; whoever asks is told, so that he does not wait (RFC 6121 §3.1.3).
+/// Nobody sees presence of a service; whoever asks is told, so that they do not wait (RFC 6121 §3.1.3).
 pub fn deny<E: Entity>(stanza: &Stanza, cx: &mut Context<'_, E>) {
     let Head { from: Some(from), to: Some(to), .. } = stanza.head() else { return };
     let head = Head {

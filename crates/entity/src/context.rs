@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use proto::{
-    Body, CopyId, CopyWord, Envelope, Hosts, MemberId, Now, Receipt, Route, Target, TraceContext,
+    Body, CopyId, CopyUpdate, Envelope, Hosts, MemberId, Now, Receipt, Route, Target, TraceContext,
 };
 use smallvec::SmallVec;
 use store::{ArchiveId, Reply, Store, Write};
@@ -204,6 +204,13 @@ impl<'a, E: Entity> Context<'a, E> {
         self.tell(route, Body::Stanza(stanza));
     }
 
+    /// The same under an origin of the entity's own, of which there must be no other.
+    pub fn send_as(&mut self, origin: Origin, stanza: Stanza) {
+        let Some(to) = stanza.head().to.as_ref() else { return };
+        let route = Route::between(stanza.head().from.as_ref(), to, self.hosts);
+        self.tell_as(origin, route, Body::Stanza(stanza));
+    }
+
     /// Acts for a while as if another stanza were the cause.
     pub fn caused_by(
         &mut self,
@@ -287,11 +294,15 @@ impl<'a, E: Entity> Context<'a, E> {
 
     /// Sends something to an actor.
     pub fn tell(&mut self, to: Route, body: Body) {
-        let receipt = self.cause.receipt.clone();
         let origin = match &to {
             Route::Session(session) => self.next_origin_for(session.uid),
             _ => self.next_origin(),
         };
+        self.tell_as(origin, to, body);
+    }
+
+    fn tell_as(&mut self, origin: Origin, to: Route, body: Body) {
+        let receipt = self.cause.receipt.clone();
         let mut envelope = Envelope::new(to, body, origin, self.fence.epoch)
             .with_receipt(receipt)
             .with_trace(self.cause.trace.clone());
@@ -303,7 +314,7 @@ impl<'a, E: Entity> Context<'a, E> {
     /// shape that both know ([`Entity::announce`], [`Entity::take_over`]).
     pub fn claim(&mut self, owner: MemberId, with: Route, what: Bytes) {
         let to = Route::Copy(CopyId { member: owner, of: Box::new(with) });
-        self.tell(to, Body::Copy(CopyWord::Claim(what)));
+        self.tell(to, Body::Copy(CopyUpdate::Claim(what)));
     }
 
     /// Keeps rows. The stanza that caused them counts as handled when they are durable; if they cannot be

@@ -1,7 +1,7 @@
 //! Owns what is counted of entities, whatever kind they are.
 
 use meter::{By, Counter, Peak};
-use proto::session::EdgeWord;
+use proto::session::ConnectionEvent;
 use proto::{Body, Envelope, Route};
 use router::Refusal;
 
@@ -50,7 +50,7 @@ impl Default for Figures {
 impl Figures {
     pub(crate) fn refuse(&self, envelope: &Envelope, fault: Fault) {
         self.refused.of(reason(fault)).add_one();
-        if matches!(envelope.body, Body::Edge(_, EdgeWord::Resume { .. })) {
+        if matches!(envelope.body, Body::FromConnection(_, ConnectionEvent::Resume { .. })) {
             self.resumes_unreachable.add_one();
         }
     }

@@ -5,14 +5,14 @@
 //! | [`handoff`] | a part of them frozen, as data, given away, and taken in |
 //! | `takeover` | what happens when the owner of a shard is gone |
 //! | `gates` | what waits until all have said what they hold of it (pure) |
-//! | `newcomers` | how a component hears who is here |
+//! | `connected` | how a component hears who is here |
 //! | `copies` | second copies of entities (pure) |
 //! | `table` | which actors there are, by address and by shard |
 
+mod connected;
 mod copies;
 mod gates;
 pub mod handoff;
-mod newcomers;
 mod table;
 mod takeover;
 #[cfg(test)]
@@ -22,18 +22,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
 use cluster::Plan;
 use cluster::plan::{Member, Status};
+use meter::clock;
 use proto::{Announced, Body, Envelope, Hosts, MemberId, Now, Route};
 use router::{LocalHost, Refusal, Router};
 use store::SharedStore;
 use xmpp::{BareJid, Fence, Origin, Shard};
 
 use crate::actor::copy::Keeper;
-use crate::actor::{Batch, EntityActor, Nap, Order, Packed, Permits};
+use crate::actor::{ActorState, Batch, EntityActor, Order, Passivate, Permits};
 use crate::context::Waker;
 use crate::entity::Entity;
 use crate::figures::Figures;
@@ -50,7 +51,7 @@ const NAP_EVERY: Duration = Duration::from_secs(60);
 pub struct Host {
     table: RefCell<Table>,
     starters: Vec<Box<dyn Start>>,
-    desk: Rc<Desk>,
+    arbiter: Rc<ArbiterContext>,
     /// What comes for parts that are frozen, or about to be.
     holds: RefCell<Vec<Hold>>,
     takeover: RefCell<Takeover>,
@@ -59,11 +60,11 @@ pub struct Host {
     /// The index of the plan that it goes by.
     seen: Cell<u64>,
     /// Components that are being told who is here, and the accounts that have not done so yet.
-    newcomers: RefCell<BTreeMap<BareJid, Vec<BareJid>>>,
+    connected: RefCell<BTreeMap<BareJid, Vec<BareJid>>>,
 }
 
 /// What an arbiter's actors share.
-pub(crate) struct Desk {
+pub(crate) struct ArbiterContext {
     host: RefCell<Weak<Host>>,
     router: Router,
     writer: Rc<Writer>,
@@ -90,8 +91,8 @@ pub struct Seed {
     pub(crate) route: Route,
     pub(crate) fence: Fence,
     pub(crate) permits: Rc<Permits>,
-    pub(crate) desk: Rc<Desk>,
-    pub(crate) packed: Option<Packed>,
+    pub(crate) arbiter: Rc<ArbiterContext>,
+    pub(crate) packed: Option<ActorState>,
     pub(crate) frozen: bool,
 }
 
@@ -101,7 +102,7 @@ pub trait Mailbox {
     fn push(&self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>>;
 
     /// Asks the actor to end if nothing would be lost.
-    fn nap(&self);
+    fn passivate(&self);
 
     /// Has the actor do something beside its turns; false if it has ended.
     #[expect(private_interfaces, reason = "the host alone gives orders")]
@@ -122,7 +123,13 @@ impl<E: Entity> Start for Spawn<E> {
     }
 
     fn start(&self, seed: Seed) -> Rc<dyn Mailbox> {
-        Rc::new(EntityActor::<E>::new(seed, Arc::clone(&self.shared)).start())
+        let actor = EntityActor::<E>::create(|ctx| {
+            // The bound is our own ([`Permits`]), and must be so before the actor has its first turn: what comes sooner
+            // would find the few places that actix has by itself taken, and the actor be held for dead.
+            ctx.set_mailbox_capacity(usize::MAX >> 8);
+            EntityActor::new(seed, Arc::clone(&self.shared))
+        });
+        Rc::new(actor)
     }
 }
 
@@ -131,9 +138,9 @@ impl<E: Entity> Mailbox for Addr<EntityActor<E>> {
         self.try_send(Batch(batch)).map_err(|error| error.into_inner().0)
     }
 
-    fn nap(&self) {
-        // An actor that has ended needs no nap.
-        drop(self.try_send(Nap));
+    fn passivate(&self) {
+        // An actor that has ended needs no word.
+        drop(self.try_send(Passivate));
     }
 
     fn order(&self, order: Order) -> bool {
@@ -159,7 +166,7 @@ impl Host {
         starters: Vec<Box<dyn Start>>,
         drowsy: bool,
     ) -> Rc<Self> {
-        let desk = Rc::new(Desk {
+        let arbiter = Rc::new(ArbiterContext {
             host: RefCell::new(Weak::new()),
             router,
             writer: Writer::new(store),
@@ -169,19 +176,19 @@ impl Host {
             plan: RefCell::default(),
             drowsy,
         });
-        let (table, holds, takeover, linked, seen, newcomers) = Default::default();
-        let desk_of_host = Rc::clone(&desk);
+        let (table, holds, takeover, linked, seen, connected) = Default::default();
+        let desk_of_host = Rc::clone(&arbiter);
         let host = Rc::new(Self {
             table,
             starters,
-            desk: desk_of_host,
+            arbiter: desk_of_host,
             holds,
             takeover,
             linked,
             seen,
-            newcomers,
+            connected,
         });
-        *desk.host.borrow_mut() = Rc::downgrade(&host);
+        *arbiter.host.borrow_mut() = Rc::downgrade(&host);
         host
     }
 
@@ -192,7 +199,7 @@ impl Host {
             let Some(host) = host.upgrade() else { return };
             for entry in host.table.borrow().entries() {
                 if !entry.used.replace(false) {
-                    entry.mailbox.nap();
+                    entry.mailbox.passivate();
                 }
             }
         }
@@ -205,10 +212,10 @@ impl Host {
         }
         let key = route.key()?;
         // What has no state has no owner, and acts by no epoch.
-        let fence = match self.desk.router.fence(key) {
+        let fence = match self.arbiter.router.fence(key) {
             Some(fence) => fence,
             None if matches!(route, Route::Domain(_)) => {
-                Fence { bucket: self.desk.router.bucket(key), epoch: xmpp::Epoch::default() }
+                Fence { bucket: self.arbiter.router.bucket(key), epoch: xmpp::Epoch::default() }
             }
             None => return None,
         };
@@ -220,7 +227,7 @@ impl Host {
         &self,
         route: &Route,
         fence: Fence,
-        packed: Option<Packed>,
+        packed: Option<ActorState>,
     ) -> Option<(Rc<dyn Mailbox>, Rc<Permits>)> {
         let starter = self.starters.iter().find(|starter| starter.is_for(route))?;
         let permits = Rc::new(Permits::default());
@@ -228,7 +235,7 @@ impl Host {
             route: route.clone(),
             fence,
             permits: Rc::clone(&permits),
-            desk: Rc::clone(&self.desk),
+            arbiter: Rc::clone(&self.arbiter),
             packed,
             frozen: self.is_closed(route),
         };
@@ -240,7 +247,7 @@ impl Host {
             shard: has_owner(route).then(|| fence.bucket.shard()),
         };
         self.table.borrow_mut().insert(route.clone(), entry);
-        self.desk.figures.entities.of(route.name()).add_one();
+        self.arbiter.figures.entities.of(route.name()).add_one();
         Some((mailbox, permits))
     }
 
@@ -256,14 +263,14 @@ impl Host {
         }
         let Some((mailbox, permits)) = self.entry(route) else {
             for envelope in run {
-                self.desk.refuse(envelope, Fault::Way(Refusal::NoOwner));
+                self.arbiter.refuse(envelope, Fault::Way(Refusal::NoOwner));
             }
             return;
         };
         for envelope in run.extract_if(.., |envelope| !permits.take(envelope)) {
-            self.desk.refuse(envelope, Fault::Mailbox);
+            self.arbiter.refuse(envelope, Fault::Mailbox);
         }
-        self.desk.figures.mailbox_peak.note(permits.waiting() as u64);
+        self.arbiter.figures.mailbox_peak.note(permits.waiting() as u64);
         if run.is_empty() {
             return;
         }
@@ -271,7 +278,7 @@ impl Host {
             // It ended by a fault of its own; the next envelope starts a new one.
             self.forget(route);
             for envelope in batch {
-                self.desk.refuse(envelope, Fault::Panic);
+                self.arbiter.refuse(envelope, Fault::Panic);
             }
         }
     }
@@ -279,12 +286,12 @@ impl Host {
     /// The shard that decides whose an address is; none where nobody owns it.
     fn shard_of(&self, route: &Route) -> Option<Shard> {
         let key = route.key().filter(|_| has_owner(route))?;
-        Some(self.desk.router.bucket(key).shard())
+        Some(self.arbiter.router.bucket(key).shard())
     }
 
     fn forget(&self, route: &Route) {
         if self.table.borrow_mut().remove(route) {
-            self.desk.figures.entities.of(route.name()).take_one();
+            self.arbiter.figures.entities.of(route.name()).take_one();
         }
     }
 }
@@ -305,11 +312,11 @@ impl LocalHost for Host {
 
     fn refuse(&self, mut envelope: Envelope, refusal: Refusal) {
         self.note_lost_copy(&mut envelope);
-        self.desk.refuse(envelope, Fault::Way(refusal));
+        self.arbiter.refuse(envelope, Fault::Way(refusal));
     }
 
     fn flush(&self) {
-        self.desk.writer.flush();
+        self.arbiter.writer.flush();
     }
 
     fn member_gone(&self, member: MemberId) {
@@ -323,11 +330,11 @@ impl LocalHost for Host {
         self.speak();
     }
 
-    fn announced(&self, word: Announced) {
-        self.hear_announced(word);
+    fn announced(&self, announced: Announced) {
+        self.hear_announced(announced);
     }
 
-    fn newcomer(&self, domain: &BareJid) {
+    fn component_connected(&self, domain: &BareJid) {
         self.tell_of(domain);
     }
 }
@@ -337,19 +344,19 @@ impl Host {
     fn tell_gone(&self, member: MemberId) {
         let table = self.table.borrow();
         let sessions = table.routes().filter(|route| matches!(route, Route::Session(_)));
-        let word = |route: &Route| {
-            let fence = route.key().and_then(|key| self.desk.router.fence(key))?;
-            let origin = self.desk.next_origin(fence);
+        let envelope = |route: &Route| {
+            let fence = route.key().and_then(|key| self.arbiter.router.fence(key))?;
+            let origin = self.arbiter.next_origin(fence);
             let body = Body::MemberGone(member);
             Some(Envelope::new(route.clone(), body, origin, fence.epoch))
         };
-        let words: Vec<Envelope> = sessions.filter_map(word).collect();
+        let envelopes: Vec<Envelope> = sessions.filter_map(envelope).collect();
         drop(table);
-        LocalHost::deliver(self, words);
+        LocalHost::deliver(self, envelopes);
     }
 }
 
-impl Desk {
+impl ArbiterContext {
     pub(crate) fn store(&self) -> &SharedStore {
         self.writer.store()
     }
@@ -401,7 +408,7 @@ impl Desk {
 
     /// The time of a turn. The only clock that entities see.
     pub(crate) fn now(&self) -> Now {
-        Now { unix_micros: unix_micros(), elapsed: now_instant() - self.started }
+        Now { unix_micros: clock::unix_micros(), elapsed: now_instant() - self.started }
     }
 
     /// Whether entities sleep between their turns.
@@ -421,7 +428,7 @@ impl Desk {
         let (router, route) = (self.router.clone(), route.clone());
         let origin = Origin::Shard { shard: fence.bucket.shard(), epoch: fence.epoch, counter: 0 };
         Arc::new(move || {
-            // A word of control is never refused.
+            // A control envelope is never refused.
             drop(router.post(vec![Envelope::new(route.clone(), Body::Woken, origin, fence.epoch)]));
         })
     }
@@ -470,13 +477,4 @@ fn is_drowsy() -> bool {
 )]
 fn now_instant() -> Instant {
     Instant::now()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shell reads the clock, so that entities need not"
-)]
-fn unix_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Owns the words for the second copy of an entity: what it must learn turn by turn, and what a new owner goes on
+//! Owns what is said of the second copy of an entity: what it must learn turn by turn, and what a new owner goes on
 //! from when the one before is gone without a word.
 //!
 //! ```text

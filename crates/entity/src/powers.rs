@@ -5,7 +5,9 @@
 //! comes back with its answer, or with the error that it is not there.
 
 use auth::Seal;
-use xmpp::privilege::Privileges;
+use proto::Disclosed;
+use xmpp::disco::Info;
+use xmpp::privilege::{Level, Privileges};
 use xmpp::{BareJid, Head, IqType, Jid, Kind, Stanza, StanzaCondition, StanzaError, forward, ns};
 
 /// What a sealed id is for.
@@ -33,15 +35,41 @@ impl Powers {
         self.all.iter().find(|it| *jid == *it.domain)
     }
 
+    /// Whether a component answers anything in the server's place.
+    #[must_use]
+    pub fn delegates(&self) -> bool {
+        self.all.iter().any(|it| !it.delegated.is_empty())
+    }
+
+    /// Puts what components can do in the place of what the server can do itself (§7.2). One that was never here can do
+    /// nothing.
+    pub fn nest(&self, level: Level, disclosed: &Disclosed, info: &mut Info) {
+        for delegated in self.all.iter().flat_map(|it| &it.delegated) {
+            let Some(node) = delegated.node(level) else { continue };
+            delegated.leave_out(info);
+            info.add(disclosed.of(&node).unwrap_or_default());
+        }
+    }
+
     /// What is to be sent instead of answering a request; none where the server answers it itself, as it does for the
     /// component that manages the namespace (§4.3.1). `server` delegates; `account`: for whom a request without `to` is.
+    /// `knows`: the nodes that are the server's own (§7.2.4).
     #[must_use]
-    pub fn delegate(&self, stanza: &Stanza, server: &BareJid, account: &BareJid) -> Option<Stanza> {
+    pub fn delegate(
+        &self,
+        stanza: &Stanza,
+        (server, account): (&BareJid, &BareJid),
+        knows: impl Fn(&str) -> bool,
+    ) -> Option<Stanza> {
         if self.all.is_empty() {
             return None;
         }
         let payload = crate::answer::only_child(stanza)?;
-        let manager = self.all.iter().find(|it| it.answers(&payload))?;
+        let is_account = account.localpart().is_some();
+        let answers = |it: &&Privileges| {
+            it.answers(&payload) || (is_account && it.answers_rest(&payload, &knows))
+        };
+        let manager = self.all.iter().find(answers)?;
         let Head { id: Some(id), from: Some(from), to, .. } = stanza.head() else { return None };
         if *from == *manager.domain {
             return None;
@@ -144,7 +172,7 @@ mod tests {
 
     fn delegated(powers: &Powers) -> Stanza {
         let asked = request("juliet@x.org/balcony", "urn:x");
-        powers.delegate(&asked, &bare("x.org"), &bare("juliet@x.org")).unwrap()
+        powers.delegate(&asked, (&bare("x.org"), &bare("juliet@x.org")), |_| false).unwrap()
     }
 
     fn answer(sent: &Stanza, from: &str, content: &str) -> Stanza {
@@ -199,11 +227,11 @@ mod tests {
         let powers = powers();
         let (server, account) = (bare("x.org"), bare("juliet@x.org"));
         let other = request("juliet@x.org/balcony", "urn:y");
-        assert!(powers.delegate(&other, &server, &account).is_none());
-        let own = request("pubsub.x.org", "urn:x");
-        assert!(powers.delegate(&own, &server, &account).is_none());
-        assert!(
-            Powers::default().delegate(&request("a@x.org/b", "urn:x"), &server, &account).is_none()
-        );
+        let delegate = |powers: &Powers, stanza: &Stanza| {
+            powers.delegate(stanza, (&server, &account), |_| false)
+        };
+        assert!(delegate(&powers, &other).is_none());
+        assert!(delegate(&powers, &request("pubsub.x.org", "urn:x")).is_none());
+        assert!(delegate(&Powers::default(), &request("a@x.org/b", "urn:x")).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Owns the one mapping from faults of machinery to what their sender is told.
 
-use proto::session::{EdgeWord, HomeWord, UserWord};
+use proto::session::{ConnectionCommand, ConnectionEvent, UserEvent};
 use proto::{Body, Envelope, Route, SessionId};
 use router::Refusal;
 use xmpp::{Jid, Kind, PresenceType, StanzaCondition, StanzaError, StreamCondition, StreamError};
@@ -41,6 +41,15 @@ pub fn stanza_error(fault: Fault) -> StanzaError {
     StanzaError::from(condition).with_text(text)
 }
 
+/// What an asker is told where the store refused to keep or to read something.
+pub fn store_error(error: &store::Error) -> StanzaError {
+    tracing::warn!(%error, "rows were not kept or read");
+    match error {
+        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
+        _ => StanzaCondition::InternalServerError.into(),
+    }
+}
+
 fn stream_error(fault: Fault) -> StreamError {
     match fault {
         Fault::Way(Refusal::Full) => StreamCondition::ResourceConstraint.into(),
@@ -64,28 +73,33 @@ pub fn answer(
             let to = route(head.from.as_ref(), head.to.as_ref()?);
             Some((to, Body::Stanza(error)))
         }),
-        Body::Edge(connection, EdgeWord::Bind { iq_id, .. }) => {
-            let word = HomeWord::BindRefused { error: stanza_error(fault), iq_id };
-            Some((Route::Connection(connection), Body::Home(word)))
+        Body::FromConnection(connection, ConnectionEvent::Bind { iq_id, .. }) => {
+            let command = ConnectionCommand::BindRefused { error: stanza_error(fault), iq_id };
+            Some((Route::Connection(connection), Body::ToConnection(command)))
         }
-        Body::Edge(connection, EdgeWord::Resume { .. }) => {
-            let word = HomeWord::ResumeFailed { h: None };
-            Some((Route::Connection(connection), Body::Home(word)))
+        Body::FromConnection(connection, ConnectionEvent::Resume { .. }) => {
+            let command = ConnectionCommand::ResumeFailed { h: None };
+            Some((Route::Connection(connection), Body::ToConnection(command)))
         }
         // What a client says cannot reach its session: its stream ends, so that it says it again elsewhere.
-        Body::Edge(connection, word) if !matches!(word, EdgeWord::Gone(_)) => {
-            let word = HomeWord::Close(Some(stream_error(fault)));
-            Some((Route::Connection(connection), Body::Home(word)))
+        Body::FromConnection(connection, event) if !matches!(event, ConnectionEvent::Gone(_)) => {
+            let command = ConnectionCommand::Close(Some(stream_error(fault)));
+            Some((Route::Connection(connection), Body::ToConnection(command)))
         }
         // A client's own account cannot act: the session is told, since only it is known to be there.
-        Body::User(UserWord::Outbound { session, stanza }) => match to {
+        Body::User(UserEvent::Outbound { session, stanza }) => match to {
             Route::User(account) => stanza.error(&stanza_error(fault)).map(|error| {
                 (Route::Session(SessionId { account, uid: session }), Body::Stanza(error))
             }),
             _ => None,
         },
-        Body::Edge(..) | Body::Home(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => None,
-        Body::Copy(_) | Body::Announced(_) | Body::Lines(_) | Body::Newcomer(_) => None,
+        Body::FromConnection(..)
+        | Body::ToConnection(_)
+        | Body::User(_)
+        | Body::MemberGone(_)
+        | Body::Woken => None,
+        Body::Copy(_) | Body::Announced(_) | Body::HeldStreams(_) => None,
+        Body::ComponentConnected(_) | Body::Disclosed(_) => None,
     };
     if let Some(receipt) = receipt {
         receipt.release();

@@ -8,11 +8,9 @@
 //! Bounds: [`Repeats::WINDOWS`] windows; rows are kept in mind for [`Repeats::MEMORY`].
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use proto::receipt::Settle;
-use proto::{Body, Envelope, Mark, Receipt, Seen};
+use proto::{Body, Envelope, Firsts, Mark, Seen};
 use store::ArchiveId;
 use xmpp::Origin;
 
@@ -20,10 +18,7 @@ use xmpp::Origin;
 #[derive(Default)]
 pub(crate) struct Repeats {
     seen: Seen,
-    /// Marks to take back.
-    failed: Arc<Mutex<Vec<Mark>>>,
-    /// What is not settled yet.
-    open: Vec<(Mark, Weak<Watch>)>,
+    firsts: Firsts<Mark>,
     /// When it was told what a former owner has archived, and that.
     rows: Option<(Duration, HashMap<Origin, ArchiveId>)>,
 }
@@ -39,21 +34,16 @@ impl Repeats {
     /// Whether the envelope has come before; if not, it is marked, and the mark is taken back if its receipt
     /// turns out to be dropped. The receipt of one that has come before is taken.
     pub(crate) fn has(&mut self, envelope: &mut Envelope) -> bool {
-        self.take_back();
+        for failed in self.firsts.take_failed() {
+            self.seen.forget(failed);
+        }
         let mark = mark_of(envelope);
+        let receipt = envelope.receipt.take();
         if self.seen.see(mark, envelope.again, Self::WINDOWS) {
-            self.settle_with_first(mark, envelope.receipt.take());
+            receipt.into_iter().for_each(|repeat| self.firsts.join(mark, repeat));
             return true;
         }
-        if let Some(receipt) = envelope.receipt.take() {
-            let state = Mutex::new(State::Open(vec![receipt]));
-            let watch = Arc::new(Watch { state, failed: Arc::clone(&self.failed), mark });
-            if self.open.len() == self.open.capacity() {
-                self.open.retain(|(_, watch)| watch.strong_count() > 0);
-            }
-            self.open.push((mark, Arc::downgrade(&watch)));
-            envelope.receipt = Some(Receipt::new(0, watch));
-        }
+        envelope.receipt = receipt.map(|receipt| self.firsts.watch(mark, receipt));
         false
     }
 
@@ -80,77 +70,12 @@ impl Repeats {
         }
         rows.get(&origin).copied()
     }
-
-    fn settle_with_first(&self, mark: Mark, repeat: Option<Receipt>) {
-        let Some(repeat) = repeat else { return };
-        let first = self.open.iter().rev().find(|(of, _)| *of == mark);
-        match first.and_then(|(_, watch)| watch.upgrade()) {
-            Some(first) => first.add(repeat),
-            // What failed was taken back: this has not.
-            None => repeat.release(),
-        }
-    }
-
-    fn take_back(&mut self) {
-        let failed =
-            std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner));
-        for mark in failed {
-            self.seen.forget(mark);
-        }
-    }
 }
 
 fn mark_of(envelope: &Envelope) -> Mark {
     match &envelope.body {
         Body::Stanza(stanza) => Mark::of(envelope.origin, stanza),
         _ => Mark::new(envelope.origin, None),
-    }
-}
-
-/// Sees what becomes of an envelope's receipt.
-struct Watch {
-    state: Mutex<State>,
-    failed: Arc<Mutex<Vec<Mark>>>,
-    mark: Mark,
-}
-
-enum State {
-    /// With its own receipt, and those of its repeats.
-    Open(Vec<Receipt>),
-    Settled {
-        faulty: bool,
-    },
-}
-
-impl Watch {
-    /// It has come once more.
-    fn add(&self, repeat: Receipt) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *state {
-            State::Open(receipts) => receipts.push(repeat),
-            State::Settled { faulty: false } => repeat.release(),
-            State::Settled { faulty: true } => drop(repeat),
-        }
-    }
-}
-
-impl Settle for Watch {
-    fn settle(&self, _: u64, faulty: bool) {
-        let settled = State::Settled { faulty };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *state, settled);
-        drop(state);
-        if faulty {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).push(self.mark);
-        }
-        let State::Open(receipts) = before else { return };
-        for receipt in receipts {
-            if faulty {
-                drop(receipt);
-            } else {
-                receipt.release();
-            }
-        }
     }
 }
 

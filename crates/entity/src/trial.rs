@@ -81,7 +81,7 @@ impl<E: Entity> Trial<E> {
             .expect("a runtime without drivers needs nothing");
         let bucket = xmpp::Bucket::of_hash(0);
         let fence = Fence { bucket, epoch: Epoch(1) };
-        let rows = rows::<E>(&runtime, &store, (route, fence));
+        let rows = rows::<E>(&runtime, &store, route, fence);
         let woken = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&woken);
         Ok(Self {
@@ -301,7 +301,7 @@ impl<E: Entity> Trial<E> {
         if self.closed || (snapshot.is_none() && !self.entity.may_sleep()) {
             return;
         }
-        let rows = rows::<E>(&self.runtime, &self.store, (&self.route, self.fence));
+        let rows = rows::<E>(&self.runtime, &self.store, &self.route, self.fence);
         self.entity = E::load(&self.route, rows, &self.shared).expect("it reads its rows again");
         if let Some(snapshot) = snapshot {
             let timers = self.timers.clone();
@@ -322,7 +322,8 @@ impl<E: Entity> Trial<E> {
 
     fn origin(&self, counter: u64) -> Origin {
         let shard = Shard::new(0).expect("there is a first shard");
-        Origin::Shard { shard, epoch: self.fence.epoch, counter }
+        // In the lowest bits are the parts of each turn.
+        Origin::Shard { shard, epoch: self.fence.epoch, counter: counter << 16 }
     }
 
     fn tell_last(&mut self, envelope: &Envelope) {
@@ -409,7 +410,8 @@ impl<E: Entity> Trial<E> {
 fn rows<E: Entity>(
     runtime: &tokio::runtime::Runtime,
     store: &SharedStore,
-    (route, fence): (&Route, Fence),
+    route: &Route,
+    fence: Fence,
 ) -> Vec<Row> {
     let Some(owner) = route.key().filter(|_| !E::KINDS.is_empty()) else { return Vec::new() };
     let rows = runtime.block_on(store.load(fence, owner.clone(), E::KINDS));

@@ -6,13 +6,13 @@ mod sign;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::{self, try_unfold};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, RANGE};
 use hyper::{Method, StatusCode};
+use meter::clock;
 use serde::{Deserialize, Serialize};
 
 use self::http::{Answer, Body, Client};
@@ -114,8 +114,6 @@ impl Bucket {
     async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
         let failed = |cause: String| Error::Failed { doing: "asked the store", cause };
         let path = format!("{}{}", self.path, ask.key);
-        #[expect(clippy::disallowed_methods, reason = "signatures have a time")]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let signed = sign::Request {
             method: ask.method.as_str(),
             host: self.client.host(),
@@ -124,7 +122,7 @@ impl Bucket {
             headers: &ask.headers,
             payload: sign::UNSIGNED,
         };
-        let (query, headers) = signed.sign(&self.credentials, now);
+        let (query, headers) = signed.sign(&self.credentials, clock::unix_seconds());
         let target = if query.is_empty() { path } else { format!("{path}?{query}") };
         let mut request = hyper::Request::builder().method(ask.method).uri(target);
         for (name, value) in ask.headers.iter().map(|(name, value)| (name.as_str(), value)) {

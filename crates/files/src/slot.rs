@@ -1,12 +1,11 @@
 //! Owns a slot: the row by which it is known until its file ends, and the key by which a client shows that it may bring
 //! the file (XEP-0363 §4). Pure.
 
+use auth::Hash;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use hmac::{Hmac, Mac as _};
 use prost::Message as _;
-use sha2::Sha256;
 use store::{Kind, Write};
 use subtle::ConstantTimeEq as _;
 use xmpp::BareJid;
@@ -91,17 +90,15 @@ impl Key {
     /// What a client must show to bring a file under this name, in its URL.
     #[must_use]
     pub fn of(&self, id: FileId, name: &str, account: &str) -> String {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.0);
-        let mut mac = mac.expect("HMAC takes keys of any length");
-        mac.update(id.to_string().as_bytes());
+        let mut text = id.to_string().into_bytes();
         for part in [name, account] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+            text.extend((part.len() as u64).to_be_bytes());
+            text.extend(part.as_bytes());
         }
-        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        URL_SAFE_NO_PAD.encode(Hash::Sha256.hmac(&self.0, &[&text]))
     }
 
-    /// Whether this is that; takes as long for a wrong one as for the right one.
+    /// Whether `shown` is the key of this slot. Compares in constant time.
     #[must_use]
     pub fn fits(&self, shown: &str, (id, name, account): (FileId, &str, &str)) -> bool {
         self.of(id, name, account).as_bytes().ct_eq(shown.as_bytes()).into()

@@ -340,7 +340,7 @@ impl Script for Chat {
             self.latency.add(now.saturating_sub(mark.sent));
         }
         if !self.options.ack {
-            self.done(sessions, mark.pair, (1, now));
+            self.done(sessions, mark.pair, 1, now);
         }
     }
 
@@ -365,7 +365,7 @@ impl Script for Chat {
                 self.ack_latency.add(now.saturating_sub(sent));
             }
         }
-        self.done(sessions, index, (newly, now));
+        self.done(sessions, index, newly, now);
     }
 
     fn turn(&mut self, sessions: &mut Sessions, now: Instant) {
@@ -396,7 +396,7 @@ impl Script for Chat {
 
 impl Chat {
     /// More messages of a pair are done, so many and at this time: the closed loop sends as many.
-    fn done(&mut self, sessions: &mut Sessions, index: usize, (count, now): (u64, Duration)) {
+    fn done(&mut self, sessions: &mut Sessions, index: usize, count: u64, now: Duration) {
         if let Some(pair) = self.pairs.get_mut(index) {
             pair.done += count;
         }

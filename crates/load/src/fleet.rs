@@ -51,7 +51,7 @@ impl Fleet {
     /// A fleet without sessions.
     pub fn new(target: Target) -> io::Result<Fleet> {
         Ok(Fleet {
-            tls: tls::client(target.old_tls)?,
+            tls: tls::client(target.old_tls),
             keys: Keys::new(&target.password),
             target,
             poll: Poll::new()?,

@@ -5,8 +5,8 @@
 //! [`sessions`] on one thread. [`chat`], [`rooms`], [`storm`] and [`idle`] are the loads, [`relay`] is the floor.
 //! [`stats`], [`tracker`] and [`process`] measure; [`command`] is the command line.
 //!
-//! It knows nothing of the server it drives but RFC 6120 and 6121; of this project's server it
-//! shares the SCRAM client alone.
+//! It knows nothing of the server it drives but RFC 6120 and 6121; of this project it
+//! shares the SCRAM client and the TLS of scripted clients alone.
 
 #![expect(
     clippy::disallowed_methods,

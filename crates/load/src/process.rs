@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
     use std::process::{Command, id};
+    use std::time::Instant;
 
     #[test]
     fn the_listener_of_a_port_is_found() {
@@ -157,11 +158,23 @@ mod tests {
 
     #[test]
     fn work_done_shows_in_the_processor_time_of_the_tree() {
-        let tree = Tree::of(i32::try_from(id()).unwrap()).unwrap();
-        let before = tree.cpu().unwrap();
-        let own = own_cpu();
-        while own_cpu() - own < Duration::from_millis(30) {}
-        assert!(tree.cpu().unwrap() - before >= Duration::from_millis(30));
+        let mut child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let tree = Tree::of(i32::try_from(child.id()).unwrap()).unwrap();
+        let begun = Instant::now();
+        let works = || tree.cpu().unwrap() >= Duration::from_millis(30);
+        while !works() && begun.elapsed() < Duration::from_secs(30) {}
+        let cpu = tree.cpu().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!((Duration::from_millis(30)..=begun.elapsed()).contains(&cpu), "{cpu:?}");
+    }
+
+    #[test]
+    fn work_of_its_own_shows_in_the_processor_time_of_a_process() {
+        let begun = (Instant::now(), own_cpu());
+        let works = || own_cpu() - begun.1 >= Duration::from_millis(30);
+        while !works() && begun.0.elapsed() < Duration::from_secs(30) {}
+        assert!(works());
     }
 
     #[test]

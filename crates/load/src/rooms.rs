@@ -1,7 +1,7 @@
 //! One room: many enter at once, then some of them talk and all hear it.
 //!
-//! Entering counts each presence that an occupant gets of an occupant, his own too. Talking is a closed loop: each
-//! speaker keeps a window of messages under way, and a message leaves the window when its speaker has his own copy.
+//! Entering counts each presence that an occupant gets of an occupant, their own too. Talking is a closed loop: each
+//! speaker keeps a window of messages under way, and a message leaves the window when its speaker has their own copy.
 
 use crate::fleet::{Fleet, Target};
 use crate::measure::{Look, Used};
@@ -234,7 +234,7 @@ impl Crowd {
         self.tally().lost
     }
 
-    fn hear(&mut self, sessions: &mut Sessions, (id, mark): (usize, Mark), now: Instant) {
+    fn hear(&mut self, sessions: &mut Sessions, id: usize, mark: Mark, now: Instant) {
         let tracker = self.heard.get_mut(id).and_then(|of| of.get_mut(mark.pair));
         if !tracker.is_some_and(|tracker| tracker.arrived(mark.number)) {
             return;
@@ -287,7 +287,7 @@ impl Script for Crowd {
             b"iq" if attribute(stanza, b"id") == Some(b"configure") => self.configured = true,
             b"message" => {
                 if let Some(mark) = message::read(stanza) {
-                    self.hear(sessions, (id, mark), now);
+                    self.hear(sessions, id, mark, now);
                 }
             }
             _ => {}

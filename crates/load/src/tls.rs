@@ -1,12 +1,11 @@
 //! TLS for both ends of a measurement: a client that trusts anyone, a server with a certificate of its own.
 
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, ServerConfig};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +13,12 @@ use std::sync::Arc;
 /// A client's settings: TLS 1.3 (1.2 if `old`), no resumption, any certificate.
 ///
 /// The generator talks to test servers with self-signed certificates, so it verifies nothing.
-pub fn client(old: bool) -> io::Result<Arc<ClientConfig>> {
+#[must_use]
+pub fn client(old: bool) -> Arc<ClientConfig> {
     let versions: &[_] = if old { &[&TLS12] } else { &[&TLS13] };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(versions)
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAnyone))
-        .with_no_client_auth();
+    let mut config = town::tls::client(versions).with_no_client_auth();
     config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// A server's settings: TLS 1.3 with the given PEM files, or with a new self-signed certificate.
@@ -70,43 +65,4 @@ fn self_signed() -> io::Result<Identity> {
     let key =
         PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(io::Error::other)?;
     Ok((vec![made.cert.der().clone()], key))
-}
-
-#[derive(Debug)]
-struct TrustAnyone;
-
-impl ServerCertVerifier for TrustAnyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
 }

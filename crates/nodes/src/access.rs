@@ -1,25 +1,38 @@
 //! Owns who may read, subscribe and publish, and which error it is else (XEP-0060 §4.5, §6.1.3, §6.5.9, §7.1.3).
 
-use xmpp::{BareJid, ErrorType, StanzaCondition, StanzaError};
+use xmpp::{BareJid, Element, ErrorType, StanzaCondition, StanzaError};
 
 use crate::affiliation::Affiliation;
+use crate::collection::{Collection, Turn};
 use crate::config::{AccessModel, PublishModel};
 use crate::errors::{error, forbidden, unsupported};
 use crate::node::Node;
+use crate::request::node_of;
 
 /// What the engine must know of people beside its own rows.
 pub trait People {
-    /// Whether he owns everything here: the account's owner, an administrator of the service.
+    /// Whether they own everything here: the account's owner, an administrator of the service.
     fn owns_all(&self, who: &BareJid) -> bool;
 
-    /// Whether he is subscribed to the presence of the address whose nodes these are.
+    /// Whether they are subscribed to the presence of the address whose nodes these are.
     fn sees_presence(&self, who: &BareJid) -> bool;
 
-    /// Whether he is in one of these groups of its roster.
+    /// Whether they are in one of these groups of its roster.
     fn is_in_group(&self, who: &BareJid, groups: &[String]) -> bool;
 
-    /// Whether he may make nodes.
+    /// Whether they may make nodes.
     fn may_create(&self, who: &BareJid) -> bool;
+}
+
+/// Who wants to read or publish, when, and what is known of people.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// Their bare address.
+    pub who: &'a BareJid,
+    /// The time, in microseconds since 1970-01-01 UTC, at which subscriptions may be over.
+    pub now: u64,
+    /// What must be known of people.
+    pub people: &'a dyn People,
 }
 
 /// How somebody stands to a node.
@@ -42,15 +55,27 @@ pub fn owner(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), Stan
     }
 }
 
-/// Whether somebody may read at this time, in microseconds since 1970-01-01 UTC (§6.5.9).
+/// The node that an owner's request is about, with its name.
+///
+/// # Errors
+/// `bad-request` where it names none, `item-not-found`, `forbidden` to who is no owner.
+pub(crate) fn owned<'c, 'v>(
+    collection: &'c Collection,
+    verb: &'v Element,
+    turn: &Turn<'_>,
+) -> Result<(&'v str, &'c Node), StanzaError> {
+    let name = node_of(verb)?;
+    let node = collection.node(name)?;
+    owner(node, &turn.who, turn.people)?;
+    Ok((name, node))
+}
+
+/// Whether somebody may read (§6.5.9).
 ///
 /// # Errors
 /// As the access model says.
-pub fn read(
-    node: &Node,
-    (who, now): (&BareJid, u64),
-    people: &dyn People,
-) -> Result<(), StanzaError> {
+pub fn read(node: &Node, asker: Asker<'_>) -> Result<(), StanzaError> {
+    let Asker { who, now, people } = asker;
     if asks_owner(node, who, people) && !node.is_subscribed(who, now) {
         return Err(error(StanzaCondition::NotAuthorized, "not-subscribed"));
     }
@@ -64,7 +89,7 @@ pub fn asks_owner(node: &Node, who: &BareJid, people: &dyn People) -> bool {
     asks && affiliation(node, who, people) == Affiliation::None
 }
 
-/// Whether somebody may be sent what happens to a node, once he is subscribed (§4.1, §14.3).
+/// Whether somebody may be sent what happens to a node, once they are subscribed (§4.1, §14.3).
 ///
 /// # Errors
 /// As the access model says.
@@ -87,15 +112,12 @@ pub fn subscribe(node: &Node, who: &BareJid, people: &dyn People) -> Result<(), 
     listen(node, who, people)
 }
 
-/// Whether somebody may publish at this time, in microseconds since 1970-01-01 UTC (§7.1.3.1).
+/// Whether somebody may publish (§7.1.3.1).
 ///
 /// # Errors
 /// `forbidden`.
-pub fn publish(
-    node: &Node,
-    (who, now): (&BareJid, u64),
-    people: &dyn People,
-) -> Result<(), StanzaError> {
+pub fn publish(node: &Node, asker: Asker<'_>) -> Result<(), StanzaError> {
+    let Asker { who, now, people } = asker;
     let by_model = || match node.config.publish {
         PublishModel::Open => true,
         PublishModel::Subscribers => node.is_subscribed(who, now),

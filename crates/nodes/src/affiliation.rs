@@ -36,7 +36,7 @@ impl Affiliation {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
-    /// Whether he may read and subscribe, whatever the access model says; none: the model decides.
+    /// Whether they may read and subscribe, whatever the access model says; none: the model decides.
     #[must_use]
     pub fn may_read(self) -> Option<bool> {
         match self {
@@ -46,7 +46,7 @@ impl Affiliation {
         }
     }
 
-    /// Whether he may publish, whatever the publish model says; none: the model decides.
+    /// Whether they may publish, whatever the publish model says; none: the model decides.
     #[must_use]
     pub fn may_publish(self) -> Option<bool> {
         match self {
@@ -56,7 +56,7 @@ impl Affiliation {
         }
     }
 
-    /// Whether he may take away what others have published (table 1, note).
+    /// Whether they may take away what others have published (table 1, note).
     #[must_use]
     pub fn may_remove_all(self) -> bool {
         self >= Self::Publisher

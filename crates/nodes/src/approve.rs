@@ -1,4 +1,4 @@
-//! Owns subscriptions that wait for an owner: he is asked, and answers, in data forms (XEP-0060 §8.6).
+//! Owns subscriptions that wait for an owner, who is asked, and answers, in data forms (XEP-0060 §8.6).
 
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{BareJid, Element, Jid, StanzaError, ns};

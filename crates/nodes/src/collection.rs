@@ -10,7 +10,7 @@ use store::{Key, Kind, Row, Write};
 use xmpp::rsm::ResultSet;
 use xmpp::{BareJid, Element, Jid, StanzaError};
 
-use crate::access::People;
+use crate::access::{Asker, People};
 use crate::errors::no_node;
 use crate::node::{Head, Node};
 use crate::notice::Notice;
@@ -62,7 +62,7 @@ pub struct Collection {
 pub struct Turn<'a> {
     /// Who asks.
     pub from: &'a Jid,
-    /// His bare address.
+    /// Their bare address.
     pub who: BareJid,
     /// What must be known of people.
     pub people: &'a dyn People,
@@ -72,6 +72,13 @@ pub struct Turn<'a> {
     pub now: u64,
     /// Makes ids that nobody can guess.
     pub fresh: &'a mut dyn FnMut() -> String,
+}
+
+impl Turn<'_> {
+    /// Who asks, as access is judged.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker { who: &self.who, now: self.now, people: self.people }
+    }
 }
 
 /// What comes of a request.

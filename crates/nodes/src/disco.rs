@@ -1,13 +1,13 @@
 //! Owns nodes and items as they are discovered (XEP-0060 §5.2 to §5.5), and which features there are (§10).
 
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{BareJid, Element, StanzaError, datetime, ns, rsm};
+use xmpp::{Element, StanzaError, datetime, ns, rsm};
 
+use crate::access::{self, Asker};
 use crate::affiliation::Affiliation;
 use crate::collection::{Collection, Place};
 use crate::form;
 use crate::node::Node;
-use crate::{People, access};
 
 /// What this engine can do, for accounts and for services.
 pub const FEATURES: &[&str] = &[
@@ -52,12 +52,8 @@ const PAGE_MOST: u32 = 200;
 
 impl Collection {
     /// The nodes that somebody may read, each with its name for people (§5.2, XEP-0163 §6.2).
-    pub fn readable<'a>(
-        &'a self,
-        (who, now): (&'a BareJid, u64),
-        people: &'a dyn People,
-    ) -> impl Iterator<Item = Element> + 'a {
-        let may = move |node: &Node| access::read(node, (who, now), people).is_ok();
+    pub fn readable<'a>(&'a self, asker: Asker<'a>) -> impl Iterator<Item = Element> + 'a {
+        let may = move |node: &Node| access::read(node, asker).is_ok();
         self.iter().filter(move |(_, node)| may(node)).map(|(name, node)| {
             let title = Some(node.config.title.as_str()).filter(|title| !title.is_empty());
             Element::new("item", ns::DISCO_ITEMS)
@@ -71,14 +67,9 @@ impl Collection {
     ///
     /// # Errors
     /// `item-not-found`; as of [`access::read`] for who may not read it.
-    pub fn info(
-        &self,
-        name: &str,
-        (who, now): (&BareJid, u64),
-        people: &dyn People,
-    ) -> Result<Element, StanzaError> {
+    pub fn info(&self, name: &str, asker: Asker<'_>) -> Result<Element, StanzaError> {
         let node = self.node(name)?;
-        access::read(node, (who, now), people)?;
+        access::read(node, asker)?;
         let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
         let identity = word("identity").with_attr("category", "pubsub").with_attr("type", "leaf");
         let features = [ns::PUBSUB, ns::DISCO_INFO, ns::DISCO_ITEMS];
@@ -87,7 +78,7 @@ impl Collection {
             .with_attr("node", name)
             .with_child(identity)
             .with_children(features)
-            .with_child(self.meta_data(node, now).to_element()))
+            .with_child(self.meta_data(node, asker.now).to_element()))
     }
 
     fn meta_data(&self, node: &Node, now: u64) -> Form {
@@ -139,10 +130,10 @@ impl Collection {
         &self,
         name: &str,
         query: &Element,
-        (who, now, people): (&BareJid, u64, &dyn People),
+        asker: Asker<'_>,
     ) -> Result<Element, StanzaError> {
         let node = self.node(name)?;
-        access::read(node, (who, now), people)?;
+        access::read(node, asker)?;
         let asked = rsm::Request::parse(query)?;
         let said = asked.is_some() || node.items.len() > PAGE_MOST as usize;
         let (range, set) =
@@ -160,13 +151,8 @@ impl Collection {
     ///
     /// # Errors
     /// As of [`rsm::Request`].
-    pub fn node_names(
-        &self,
-        query: &Element,
-        who: (&BareJid, u64),
-        people: &dyn People,
-    ) -> Result<Element, StanzaError> {
-        let nodes: Vec<Element> = self.readable(who, people).collect();
+    pub fn node_names(&self, query: &Element, asker: Asker<'_>) -> Result<Element, StanzaError> {
+        let nodes: Vec<Element> = self.readable(asker).collect();
         let asked = rsm::Request::parse(query)?;
         let said = asked.is_some() || nodes.len() > PAGE_MOST as usize;
         let name = |item: &Element| item.attr("node").unwrap_or_default().to_owned();

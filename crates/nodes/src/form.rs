@@ -11,7 +11,7 @@ use crate::config::{
 use crate::errors::error;
 
 /// Longer texts are refused.
-pub const TEXT_BYTES: usize = 2_048;
+pub(crate) const TEXT_BYTES: usize = 2_048;
 
 /// Most contacts, and most groups, of a node.
 const LIST_MOST: usize = 100;
@@ -51,19 +51,19 @@ const NOTIFICATION: &[(&str, NotificationType)] =
 
 /// The word of an access model.
 #[must_use]
-pub fn access_word(model: AccessModel) -> &'static str {
+pub(crate) fn access_word(model: AccessModel) -> &'static str {
     word(ACCESS, model)
 }
 
 /// The word of a publish model.
 #[must_use]
-pub fn publish_word(model: PublishModel) -> &'static str {
+pub(crate) fn publish_word(model: PublishModel) -> &'static str {
     word(PUBLISH, model)
 }
 
 /// The number, or `max`.
 #[must_use]
-pub fn up_to(value: UpTo) -> String {
+pub(crate) fn up_to(value: UpTo) -> String {
     match value {
         UpTo::Number(number) => number.to_string(),
         UpTo::Max => "max".to_owned(),
@@ -72,7 +72,7 @@ pub fn up_to(value: UpTo) -> String {
 
 /// The form, with what holds now.
 #[must_use]
-pub fn write(config: &Config, kind: FormKind) -> Form {
+pub(crate) fn write(config: &Config, kind: FormKind) -> Form {
     let form = Form::new(kind, ns::PUBSUB_CONFIG)
         .with(text("title", "Name", &config.title))
         .with(text("description", "Description", &config.description))
@@ -85,13 +85,13 @@ pub fn write(config: &Config, kind: FormKind) -> Form {
         );
     let groups = Field::new(FieldType::TextMulti, "pubsub#roster_groups_allowed");
     let form = form
-        .with(list("access_model", "Who may subscribe and read", (ACCESS, config.access)))
+        .with(list("access_model", "Who may subscribe and read", ACCESS, config.access))
         .with(
             groups
                 .with_label("Groups of the roster that may")
                 .with_values(config.roster_groups.iter().cloned()),
         )
-        .with(list("publish_model", "Who may publish", (PUBLISH, config.publish)))
+        .with(list("publish_model", "Who may publish", PUBLISH, config.publish))
         .with(yes_or_no("subscribe", "Subscriptions are allowed", config.subscribe));
     deliveries(storage(form, config), config)
 }
@@ -104,7 +104,7 @@ fn storage(form: Form, config: &Config) -> Form {
             "Seconds that items are kept, or max",
             &up_to(config.item_expire),
         ))
-        .with(list("publish_node_full", "When there are most items", (FULL, config.full)))
+        .with(list("publish_node_full", "When there are most items", FULL, config.full))
         .with(text("max_payload_size", "Most bytes of an item", &payload_size(config)))
 }
 
@@ -125,16 +125,17 @@ fn deliveries(form: Form, config: &Config) -> Form {
         .with(list(
             "send_last_published_item",
             "When the last item is sent",
-            (SEND_LAST, config.send_last),
+            SEND_LAST,
+            config.send_last,
         ))
-        .with(list("notification_type", "Type of events", (NOTIFICATION, config.notification)))
+        .with(list("notification_type", "Type of events", NOTIFICATION, config.notification))
 }
 
 /// Reads a form over what holds for the place.
 ///
 /// # Errors
 /// As of [`change`].
-pub fn read(form: &Form, place: Place) -> Result<Config, StanzaError> {
+pub(crate) fn read(form: &Form, place: Place) -> Result<Config, StanzaError> {
     change(form, Config::of(place), place)
 }
 
@@ -143,7 +144,7 @@ pub fn read(form: &Form, place: Place) -> Result<Config, StanzaError> {
 ///
 /// # Errors
 /// `not-acceptable` for a value that makes no sense or cannot be had.
-pub fn change(form: &Form, now: Config, place: Place) -> Result<Config, StanzaError> {
+pub(crate) fn change(form: &Form, now: Config, place: Place) -> Result<Config, StanzaError> {
     for (var, value) in FIXED {
         if form.text(var)?.is_some_and(|text| !text.is_empty() && !same_word(text, value)) {
             return Err(not_acceptable(&format!("{var} is {value} here")));
@@ -200,7 +201,7 @@ fn access(form: &Form, now: AccessModel, place: Place) -> Result<AccessModel, St
 
 /// The first precondition that is not met, or that nobody knows (§7.1.5).
 #[must_use]
-pub fn unmet<'a>(options: &'a Form, config: &Config) -> Option<&'a str> {
+pub(crate) fn unmet<'a>(options: &'a Form, config: &Config) -> Option<&'a str> {
     let now = write(config, FormKind::Submit);
     let wrong = |field: &&Field| {
         let fixed = FIXED.iter().find(|(var, _)| *var == field.var).map(|(_, value)| vec![*value]);
@@ -265,7 +266,8 @@ fn yes_or_no(name: &str, label: &str, value: bool) -> Field {
 fn list<T: Copy + PartialEq>(
     name: &str,
     label: &str,
-    (words, value): (&[(&'static str, T)], T),
+    words: &[(&'static str, T)],
+    value: T,
 ) -> Field {
     let field = Field::new(FieldType::ListSingle, format!("pubsub#{name}"));
     let mut field = field.with_label(label).with_value(word(words, value));

@@ -11,7 +11,7 @@ use crate::node::{Head, Node};
 use crate::request::node_of;
 
 /// Most items of one answer, and most that are named in one request.
-pub const PAGE_MOST: u32 = 200;
+pub(crate) const PAGE_MOST: u32 = 200;
 
 /// §6.5; with ids, just these, and those that are gone are left out (§6.5.8).
 pub(crate) fn items(
@@ -21,7 +21,7 @@ pub(crate) fn items(
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
     let name = node_of(verb)?;
-    access::read(collection.node(name)?, (&turn.who, turn.now), turn.people)?;
+    access::read(collection.node(name)?, turn.asker())?;
     let mut out = Outcome::default();
     let ids: Vec<&str> = verb
         .children()

@@ -28,30 +28,30 @@
 //! | [`rows`] | the shape of rows |
 
 pub mod access;
-pub mod affiliation;
-pub mod approve;
+mod affiliation;
+mod approve;
 pub mod collection;
 pub mod config;
 pub mod disco;
-pub mod errors;
+mod errors;
 mod fixed;
-pub mod form;
-pub mod items;
-pub mod manage;
-pub mod node;
+mod form;
+mod items;
+mod manage;
+mod node;
 pub mod notice;
-pub mod owner;
+mod owner;
 pub mod portable;
-pub mod publish;
-pub mod request;
-pub mod retract;
-pub mod rows;
+mod publish;
+mod request;
+mod retract;
+mod rows;
 mod standing;
-pub mod subscribe;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
-pub use access::People;
+pub use access::{Asker, People};
 pub use affiliation::Affiliation;
 pub use collection::{Answer, Collection, Limits, Outcome, Place, Turn};
 pub use config::Config;

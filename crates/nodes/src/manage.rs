@@ -9,7 +9,6 @@ use crate::affiliation::Affiliation;
 use crate::collection::{Answer, Collection, Outcome, Place, Turn};
 use crate::errors::{bad_request, error, too_many};
 use crate::node::{Node, Subscription};
-use crate::request::node_of;
 use crate::standing::{bring_in_line, tell_state};
 use crate::{access, subscribe};
 
@@ -70,9 +69,7 @@ pub(crate) fn subscriptions(
     verb: &Element,
     turn: &Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     let kept = node
         .current(turn.now)
         .filter(|(_, it)| !it.pending)
@@ -87,14 +84,12 @@ pub(crate) fn set_subscriptions(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     let mut changes: Vec<(Jid, bool)> = Vec::new();
     let mut wrong: Vec<Element> = Vec::new();
     for item in items(verb, "subscription") {
         let jid = jid_of(item)?;
-        // Whom an owner subscribes may not hear what he may not read (§4.1, §14.3).
+        // Whom an owner subscribes may not hear what they may not read (§4.1, §14.3).
         let may_hear = || access::listen(node, &jid.bare(), turn.people).is_ok();
         match item.attr("subscription") {
             None => {}
@@ -106,7 +101,7 @@ pub(crate) fn set_subscriptions(
             }
         }
     }
-    refuse_wrong(("subscriptions", name), wrong)?;
+    refuse_wrong("subscriptions", name, wrong)?;
     check_room((node.current(turn.now).count() + changes.len()).saturating_sub(1), turn)?;
     let mut out = Outcome::default();
     for (jid, wanted) in changes {
@@ -135,10 +130,7 @@ fn entry(kind: &'static str, jid: &Jid, state: &str) -> Element {
 ///
 /// # Errors
 /// `not-acceptable` with these entries, if there are any.
-fn refuse_wrong(
-    (list, node): (&'static str, &str),
-    entries: Vec<Element>,
-) -> Result<(), StanzaError> {
+fn refuse_wrong(list: &'static str, node: &str, entries: Vec<Element>) -> Result<(), StanzaError> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -154,9 +146,7 @@ pub(crate) fn affiliations(
     verb: &Element,
     turn: &Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     let account = (collection.place == Place::Account).then_some(&collection.owner);
     let all = account.map(|jid| (jid, Affiliation::Owner)).into_iter();
     let all = all
@@ -172,10 +162,8 @@ pub(crate) fn set_affiliations(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
-    let (after, changed) = affiliated(collection, node, (name, verb))?;
+    let (name, node) = access::owned(collection, verb, turn)?;
+    let (after, changed) = affiliated(collection, node, name, verb)?;
     if after.len() > turn.limits.people_of_node {
         return Err(too_many("affiliations"));
     }
@@ -192,7 +180,8 @@ pub(crate) fn set_affiliations(
 fn affiliated(
     collection: &Collection,
     node: &Node,
-    (name, verb): (&str, &Element),
+    name: &str,
+    verb: &Element,
 ) -> Result<(BTreeMap<BareJid, Affiliation>, Vec<BareJid>), StanzaError> {
     let (mut after, mut changed) = (node.affiliations.clone(), Vec::new());
     let mut wrong: Vec<BareJid> = Vec::new();
@@ -220,7 +209,7 @@ fn affiliated(
         false => node.affiliations.get(who).copied().unwrap_or_default(),
     };
     let wrong = wrong.iter().map(|who| entry("affiliation", who, stands(who).as_str()));
-    refuse_wrong(("affiliations", name), wrong.collect())?;
+    refuse_wrong("affiliations", name, wrong.collect())?;
     Ok((after, changed))
 }
 

@@ -24,7 +24,8 @@ pub struct Notice {
 /// What happened to a node, to all who listen.
 pub(crate) fn to_all(
     collection: &Collection,
-    (name, node): (&str, &Node),
+    name: &str,
+    node: &Node,
     what: Element,
     turn: &mut Turn<'_>,
 ) -> Option<Notice> {
@@ -34,7 +35,7 @@ pub(crate) fn to_all(
     let id = (turn.fresh)();
     let filtered = collection.place == crate::Place::Account;
     Some(Notice {
-        stanza: message(&collection.owner, node, (id, &[event(what)])),
+        stanza: message(&collection.owner, node, id, &[event(what)]),
         listeners: listeners(node, turn),
         filtered: filtered.then(|| (name.to_owned(), Box::new(gate(node)))),
     })
@@ -47,7 +48,7 @@ fn listeners(node: &Node, turn: &Turn<'_>) -> Vec<Jid> {
     wants.map(|(jid, _)| jid).filter(may).cloned().collect()
 }
 
-/// What concerns one alone: his subscription, the last item.
+/// What concerns one alone: their subscription, the last item.
 pub(crate) fn to_one(
     collection: &Collection,
     to: Jid,
@@ -65,7 +66,7 @@ pub(crate) fn to_one(
 }
 
 /// A message with an event of a node, without `to`.
-fn message(from: &BareJid, node: &Node, (id, content): (String, &[Element])) -> Stanza {
+fn message(from: &BareJid, node: &Node, id: String, content: &[Element]) -> Stanza {
     let ty = match node.config.notification {
         NotificationType::Normal => MessageType::Normal,
         NotificationType::Headline => MessageType::Headline,
@@ -116,7 +117,7 @@ pub fn last_item(
         event(items(name, [item(&head.id, payload)])),
         delay::element(Some(&collection.owner), head.published),
     ];
-    message(&collection.owner, node, (id, &content))
+    message(&collection.owner, node, id, &content)
 }
 
 /// A word on somebody's subscription (§12.14).

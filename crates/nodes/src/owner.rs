@@ -78,9 +78,7 @@ pub(crate) fn configuration(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     let form = offered(&node.config, collection.place);
     let configure =
         Element::new("configure", ns::PUBSUB_OWNER).with_attr("node", name).with_child(form);
@@ -114,9 +112,7 @@ pub(crate) fn configure(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     let Some(submitted) = Form::submitted(verb, ns::PUBSUB_CONFIG)? else {
         return Ok(Outcome::default());
     };
@@ -136,7 +132,7 @@ pub(crate) fn configure(
         if node.config.deliver_payloads {
             word.push(form::write(&node.config, FormKind::Result).to_element());
         }
-        out.notices.extend(notice::to_all(collection, (name, node), word, turn));
+        out.notices.extend(notice::to_all(collection, name, node, word, turn));
     }
     Ok(out)
 }
@@ -147,9 +143,7 @@ pub(crate) fn delete(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, _) = access::owned(collection, verb, turn)?;
     let redirect = verb.child("redirect", ns::PUBSUB_OWNER).map(|it| it.attr("uri"));
     if redirect.is_some_and(|uri| uri.is_none()) {
         return Err(error(StanzaCondition::BadRequest, "uri-required"));
@@ -164,7 +158,7 @@ pub(crate) fn delete(
         // Who waits for an owner waits in vain from now on (§8.4.2).
         let waiting =
             node.current(turn.now).filter(|(_, it)| it.pending).map(|(jid, _)| jid.clone());
-        let notice = notice::to_all(collection, (name, &node), word, turn);
+        let notice = notice::to_all(collection, name, &node, word, turn);
         out.notices.extend(notice.map(|mut notice| {
             notice.listeners.extend(waiting);
             notice

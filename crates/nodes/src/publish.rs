@@ -29,7 +29,7 @@ pub(crate) fn publish(
     let mut out = Outcome::default();
     let config = match collection.get(name) {
         Some(node) => {
-            access::publish(node, (&turn.who, turn.now), turn.people)?;
+            access::publish(node, turn.asker())?;
             if let Some(var) = options.as_ref().and_then(|it| form::unmet(it, &node.config)) {
                 let unmet = error(StanzaCondition::Conflict, "precondition-not-met");
                 return Err(unmet.with_text(format!("{var} is not as demanded")));
@@ -40,7 +40,7 @@ pub(crate) fn publish(
     };
     let item = check(&config, item, turn)?;
     collection.expire(name, turn.now, &mut out);
-    let room = room(collection, name, (&config, item.as_ref()), turn)?;
+    let room = room(collection, name, &config, item.as_ref(), turn)?;
     if collection.get(name).is_none() {
         let node = owner::new_node(config, collection.place, turn);
         collection.insert(name, node);
@@ -130,7 +130,8 @@ fn check(
 fn room(
     collection: &Collection,
     name: &str,
-    (config, item): (&Config, Option<&Item>),
+    config: &Config,
+    item: Option<&Item>,
     turn: &Turn<'_>,
 ) -> Result<Vec<String>, StanzaError> {
     let Some(item) = item.filter(|_| config.persist_items) else { return Ok(Vec::new()) };
@@ -185,14 +186,14 @@ fn put(
     }
     collection.remove_items(name, gone.clone(), out);
     if let Some(node) = collection.get(name) {
-        out.notices.extend(notice::to_all(collection, (name, node), event, turn));
+        out.notices.extend(notice::to_all(collection, name, node, event, turn));
         let told = config.notify_retract && config.full == FullNode::RetractOldest;
         // An item of a node that holds one is replaced, not retracted (§12.21).
         let told = told && !is_singleton(node);
         for id in gone.iter().filter(|_| told) {
             let word = Element::new("retract", ns::PUBSUB_EVENT).with_attr("id", id);
             let word = notice::items(name, [word]);
-            out.notices.extend(notice::to_all(collection, (name, node), word, turn));
+            out.notices.extend(notice::to_all(collection, name, node, word, turn));
         }
     }
     out.answer = Answer::Result(Element::new("pubsub", ns::PUBSUB).with_child(answer));

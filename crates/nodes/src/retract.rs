@@ -17,7 +17,7 @@ pub(crate) fn retract(
     let node = collection.node(name)?;
     let ids = ids(verb)?;
     let affiliation = access::affiliation(node, &turn.who, turn.people);
-    access::publish(node, (&turn.who, turn.now), turn.people)?;
+    access::publish(node, turn.asker())?;
     if !node.config.persist_items {
         return Err(unsupported("persistent-items"));
     }
@@ -34,7 +34,7 @@ pub(crate) fn retract(
     if told && let Some(node) = collection.get(name) {
         let word = |id: &String| Element::new("retract", ns::PUBSUB_EVENT).with_attr("id", id);
         let word = notice::items(name, ids.iter().map(word));
-        out.notices.extend(notice::to_all(collection, (name, node), word, turn));
+        out.notices.extend(notice::to_all(collection, name, node, word, turn));
     }
     Ok(out)
 }
@@ -64,9 +64,7 @@ pub(crate) fn purge(
     verb: &Element,
     turn: &mut Turn<'_>,
 ) -> Result<Outcome, StanzaError> {
-    let name = node_of(verb)?;
-    let node = collection.node(name)?;
-    access::owner(node, &turn.who, turn.people)?;
+    let (name, node) = access::owned(collection, verb, turn)?;
     if !node.config.persist_items {
         return Err(unsupported("persistent-items"));
     }
@@ -75,7 +73,7 @@ pub(crate) fn purge(
     collection.remove_items(name, ids, &mut out);
     if let Some(node) = collection.get(name).filter(|node| node.config.notify_retract) {
         let word = Element::new("purge", ns::PUBSUB_EVENT).with_attr("node", name);
-        out.notices.extend(notice::to_all(collection, (name, node), word, turn));
+        out.notices.extend(notice::to_all(collection, name, node, word, turn));
     }
     Ok(out)
 }

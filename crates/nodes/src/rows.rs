@@ -14,11 +14,11 @@ use crate::node::{Head, Node, Subscription};
 const NS: &str = "urn:rookery:nodes";
 
 /// Longer names of nodes and items are refused.
-pub const NAME_BYTES: usize = 1_023;
+pub(crate) const NAME_BYTES: usize = 1_023;
 
 /// The name of a row of a node: its name, then another.
 #[must_use]
-pub fn join(node: &str, rest: &str) -> Bytes {
+pub(crate) fn join(node: &str, rest: &str) -> Bytes {
     let length = u16::try_from(node.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes(), node.as_bytes(), rest.as_bytes()].concat().into()
 }

@@ -9,7 +9,7 @@ use crate::collection::{Collection, Outcome, Turn};
 use crate::node::Node;
 use crate::{access, notice, subscribe};
 
-/// The subscriptions of somebody, after he stands otherwise.
+/// The subscriptions of somebody, after they stand otherwise.
 pub(crate) fn bring_in_line(
     collection: &mut Collection,
     name: &str,
@@ -49,7 +49,7 @@ pub(crate) fn bring_all_in_line(
 }
 
 impl Collection {
-    /// Somebody stands otherwise to the address: what he may not read any more he is not subscribed to any more
+    /// Somebody stands otherwise to the address: what they may not read any more they are not subscribed to any more
     /// (XEP-0163 §7.1).
     pub fn stands_otherwise(&mut self, who: &BareJid, turn: &mut Turn<'_>) -> Outcome {
         let is_his = |jid: &Jid| jid.bare_str() == who.as_str();
@@ -63,7 +63,7 @@ impl Collection {
     }
 }
 
-/// Tells somebody that he is subscribed now, or not any more (§12.14).
+/// Tells somebody that they are subscribed now, or not any more (§12.14).
 pub(crate) fn tell_state(
     collection: &Collection,
     (name, jid, subscribed): (&str, &Jid, bool),

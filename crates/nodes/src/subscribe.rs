@@ -136,7 +136,7 @@ fn optioned(collection: &Collection, verb: &Element, turn: &Turn<'_>) -> Result<
     own_jid(verb, turn).map_err(|_| forbidden())
 }
 
-/// The address in a request, which is the asker's own; of which of his resources does not matter, since what one of
+/// The address in a request, which is the asker's own; of which of their resources does not matter, since what one of
 /// them has subscribed another may end (§6.1.3.1, §6.2.3.3).
 fn own_jid(verb: &Element, turn: &Turn<'_>) -> Result<Jid, StanzaError> {
     let jid = verb.attr("jid").and_then(|text| Jid::parse(text).ok());

@@ -69,7 +69,7 @@ impl World {
         ty: &str,
         inner: &str,
     ) -> Result<Outcome, StanzaError> {
-        self.ask_in(from, ty, (ns::PUBSUB, inner))
+        self.ask_in(from, ty, ns::PUBSUB, inner)
     }
 
     /// As an owner asks.
@@ -79,14 +79,15 @@ impl World {
         ty: &str,
         inner: &str,
     ) -> Result<Outcome, StanzaError> {
-        self.ask_in(from, ty, (ns::PUBSUB_OWNER, inner))
+        self.ask_in(from, ty, ns::PUBSUB_OWNER, inner)
     }
 
     fn ask_in(
         &mut self,
         from: &str,
         ty: &str,
-        (ns, inner): (&str, &str),
+        ns: &str,
+        inner: &str,
     ) -> Result<Outcome, StanzaError> {
         let xml = format!("<pubsub xmlns='{ns}'>{inner}</pubsub>");
         let pubsub = Element::parse(xml.as_bytes()).unwrap();

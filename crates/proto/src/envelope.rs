@@ -6,7 +6,7 @@ use xmpp::{BareJid, Epoch, Jid, Origin, Stanza};
 use crate::member::{ArbiterId, MemberId};
 use crate::receipt::Receipt;
 use crate::route::{ConnectionId, Hosts, Route};
-use crate::session::{EdgeWord, HomeWord, UserWord};
+use crate::session::{ConnectionCommand, ConnectionEvent, UserEvent};
 
 /// One thing on its way to one actor.
 #[derive(Debug)]
@@ -50,22 +50,24 @@ pub enum Body {
     Stanza(Stanza),
     /// From a connection to its session (or, before there is one, to its user). A session that has been
     /// resumed by another connection knows by the first field what is late.
-    Edge(ConnectionId, EdgeWord),
+    FromConnection(ConnectionId, ConnectionEvent),
     /// From a session to its connection.
-    Home(HomeWord),
+    ToConnection(ConnectionCommand),
     /// Between a session and its user.
-    User(UserWord),
+    User(UserEvent),
     /// From the router to every session: this member's process is gone, and its sockets with it.
     MemberGone(MemberId),
     /// About the second copy of an entity.
-    Copy(CopyWord),
+    Copy(CopyUpdate),
     /// From a member to the new owner of shards.
     Announced(Announced),
     /// From a member to the owner of a component's domain, or of a lane to another server.
-    Lines(Lines),
+    HeldStreams(HeldStreams),
     /// A component that may see who is here has another stream (XEP-0356 §8): to every member, and there to every account
     /// that has a session.
-    Newcomer(BareJid),
+    ComponentConnected(BareJid),
+    /// What a component can do in the server's place, as an answer to disco#info (XEP-0355 §7.2): to every member.
+    Disclosed(Stanza),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.
     Woken,
 }
@@ -73,7 +75,7 @@ pub enum Body {
 /// About the second copy of an entity: from its owner to whoever keeps the copy, and when the owner is gone, to
 /// the new one. What is in it is the entity's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyWord {
+pub enum CopyUpdate {
     /// From the owner: all of it.
     Whole(Bytes),
     /// From the owner: what has changed since.
@@ -88,7 +90,7 @@ pub enum CopyWord {
         whole: Bytes,
         /// What has changed since, oldest first.
         changes: Vec<Bytes>,
-        /// Who keeps it until it hears [`CopyWord::Forget`]; none: nobody.
+        /// Who keeps it until it hears [`CopyUpdate::Forget`]; none: nobody.
         by: Option<MemberId>,
     },
     /// To a new owner: what another entity has with this one.
@@ -108,9 +110,9 @@ pub struct Announced {
     pub arbiters: u16,
 }
 
-/// All streams of a component that a member holds, or all ways on streams to another server.
+/// All streams of a component, or all to another server, that a member holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lines {
+pub struct HeldStreams {
     /// The member.
     pub member: MemberId,
     /// Their numbers.
@@ -246,7 +248,7 @@ impl Envelope {
         )
     }
 
-    /// Whether a full mailbox may refuse it. Words of control have a reserve and are never refused.
+    /// Whether a full mailbox may refuse it. Control envelopes have a reserve and are never refused.
     pub fn may_be_refused(&self) -> bool {
         matches!(self.body, Body::Stanza(_))
     }

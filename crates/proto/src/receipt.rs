@@ -55,6 +55,8 @@ pub struct Standing {
     pub handled: u64,
     /// A receipt was dropped unreleased: the stream must end.
     pub faulty: bool,
+    /// Stanzas beyond, at that very moment: another thread may settle one before it is asked for anything else.
+    pub open: usize,
 }
 
 impl Ledger {
@@ -84,7 +86,7 @@ impl Ledger {
     pub fn standing(&self) -> Standing {
         let mut state = self.lock();
         state.woken = false;
-        Standing { handled: state.handled, faulty: state.faulty }
+        Standing { handled: state.handled, faulty: state.faulty, open: state.open.len() }
     }
 
     /// A panic while the lock is held cannot leave the counters wrong, so a poisoned lock is taken.
@@ -211,13 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handled_and_what_is_open_are_of_one_moment() {
+        const COUNT: usize = 10_000;
+        let (ledger, _) = ledger();
+        let receipts: Vec<Receipt> = (0..COUNT).map(|_| ledger.open()).collect();
+        let releasing = std::thread::spawn(|| receipts.into_iter().for_each(Receipt::release));
+        let mut open = COUNT;
+        while open > 0 {
+            let standing = ledger.standing();
+            open = standing.open;
+            assert_eq!(standing.handled + open as u64, COUNT as u64);
+        }
+        releasing.join().unwrap();
+    }
+
+    #[test]
     fn of_two_in_one_both_are_released_or_dropped() {
         for faulty in [false, true] {
             let [one, other] = [(); 2].map(|()| ledger().0);
             let both = Receipt::both(one.open(), other.open());
             let share = both.clone();
             both.release();
-            assert_eq!(one.standing(), Standing { handled: 0, faulty: false });
+            assert_eq!(one.standing(), Standing { handled: 0, faulty: false, open: 1 });
             if faulty {
                 drop(share);
             } else {
@@ -225,7 +242,8 @@ mod tests {
             }
             for ledger in [&one, &other] {
                 let handled = u64::from(!faulty);
-                assert_eq!(ledger.standing(), Standing { handled, faulty });
+                let open = usize::from(faulty);
+                assert_eq!(ledger.standing(), Standing { handled, faulty, open });
             }
         }
     }
@@ -246,7 +264,7 @@ mod tests {
         let (ledger, woken) = ledger();
         drop(ledger.open());
         ledger.open().release();
-        assert_eq!(ledger.standing(), Standing { handled: 0, faulty: true });
+        assert_eq!(ledger.standing(), Standing { handled: 0, faulty: true, open: 2 });
         assert!(woken.load(Ordering::Relaxed) >= 1);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use xmpp::{BareJid, Jid};
 
+use crate::disclosed::Disclosed;
 use crate::lanes::Lanes;
 use crate::member::{ArbiterId, MemberId};
 
@@ -26,8 +27,8 @@ pub enum Route {
     Remote(RemoteId),
     /// The domain of a component of this cluster (XEP-0114).
     Component(BareJid),
-    /// One of the streams that a component has to us, or a way to another server on a stream of a member.
-    Line(Box<LineId>),
+    /// A stream that a member holds: of a component, or to another server.
+    Stream(Box<StreamId>),
     /// A socket on a member.
     Connection(ConnectionId),
     /// What a member keeps of an entity: its second copy, or what a new owner is told of it.
@@ -72,6 +73,8 @@ pub enum ServiceKind {
     Upload,
     /// It carries bytestreams (XEP-0065).
     Proxy,
+    /// It knows which rooms somebody hears without being inside (MUC/Sub).
+    Rooms,
 }
 
 /// A session: its account and a number that no other session of the cluster ever has.
@@ -94,9 +97,9 @@ pub struct ConnectionId {
     pub number: u64,
 }
 
-/// A stream of a component, or a way to another server: which member holds it, and its number there. Never used again.
+/// A stream of a component, or to another server: which member holds it, and its number there. Never used again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LineId {
+pub struct StreamId {
     /// The component, or the other server.
     pub domain: BareJid,
     /// Who holds it.
@@ -114,6 +117,17 @@ pub struct Hosts {
     services: Arc<[(BareJid, ServiceKind)]>,
     components: Arc<[BareJid]>,
     lanes: Lanes,
+    disclosed: Disclosed,
+}
+
+impl ServiceId {
+    /// A service as an asker sees it: an account of a served domain by itself; of other servers' people, however many
+    /// ask, their domain.
+    pub fn of(service: BareJid, kind: ServiceKind, asker: &Jid, hosts: &Hosts) -> Self {
+        let is_account = asker.localpart().is_some() && hosts.serves(asker.domainpart());
+        let by = if is_account { asker.bare() } else { asker.bare().domain() };
+        Self { service, kind, by }
+    }
 }
 
 impl Hosts {
@@ -148,6 +162,11 @@ impl Hosts {
     #[must_use]
     pub fn with_lanes(self, lanes: Lanes) -> Self {
         Self { lanes, ..self }
+    }
+
+    /// What components have said that they can do in the server's place.
+    pub fn disclosed(&self) -> &Disclosed {
+        &self.disclosed
     }
 
     /// How many lanes there are to other domains.
@@ -214,8 +233,7 @@ impl Route {
         let mut route = Self::of(to, hosts);
         match (&mut route, from) {
             (Self::Service(id), Some(from)) => {
-                let is_account = from.localpart().is_some() && hosts.serves(from.domainpart());
-                id.by = if is_account { from.bare() } else { from.bare().domain() };
+                **id = ServiceId::of(id.service.clone(), id.kind, from, hosts);
             }
             (Self::Remote(id), from) => id.lane = hosts.lanes.of(from, to),
             _ => {}
@@ -233,7 +251,7 @@ impl Route {
         "domain",
         "remote",
         "component",
-        "line",
+        "stream",
         "connection",
         "copy",
         "member",
@@ -250,7 +268,7 @@ impl Route {
             Self::Domain(_) => "domain",
             Self::Remote(_) => "remote",
             Self::Component(_) => "component",
-            Self::Line(_) => "line",
+            Self::Stream(_) => "stream",
             Self::Connection(_) => "connection",
             Self::Copy(_) => "copy",
             Self::Member(_) => "member",
@@ -268,7 +286,7 @@ impl Route {
             Self::Remote(id) => Some(&id.domain),
             Self::Session(session) => Some(&session.account),
             Self::Service(id) => Some(&id.by),
-            Self::Line(_) | Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
+            Self::Stream(_) | Self::Connection(_) | Self::Copy(_) | Self::Member(_) => None,
         }
     }
 }

@@ -19,10 +19,16 @@ pub struct Seen {
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     pub(crate) key: Key,
+    pub(crate) numbers: Numbers,
+    used: u64,
+}
+
+/// Numbers that have come: the highest one, and which of those shortly before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
     pub(crate) last: u64,
     /// Bit n: `last - n` has come.
     pub(crate) bits: [u64; WORDS],
-    used: u64,
 }
 
 /// When something was used does not count.
@@ -36,14 +42,15 @@ impl Eq for Seen {}
 
 impl PartialEq for Window {
     fn eq(&self, other: &Self) -> bool {
-        (self.key, self.last, self.bits) == (other.key, other.last, other.bits)
+        (self.key, &self.numbers) == (other.key, &other.numbers)
     }
 }
 
 impl Eq for Window {}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+/// What tells the numbers of one cause and sender from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
     pub(crate) cause: (u64, u64),
     pub(crate) part: u16,
     pub(crate) sender: u64,
@@ -79,10 +86,22 @@ impl Mark {
     pub fn of(origin: Origin, stanza: &Stanza) -> Self {
         Self::new(origin, stanza.head().from.as_ref().map(|from| from.bare_str()))
     }
+
+    /// Whose number it is.
+    #[must_use]
+    pub fn key(self) -> Key {
+        self.key
+    }
+
+    /// Greater than all that the same cause and sender had before.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.number
+    }
 }
 
 /// FNV-1a: every build of every member must come to the same number, and nobody gains by a collision but that a stanza
-/// of his own is taken for one of his own.
+/// of theirs is taken for another one of theirs.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -99,18 +118,17 @@ impl Seen {
         let Mark { key, number } = mark;
         if let Some(window) = self.windows.iter_mut().rev().find(|window| window.key == key) {
             window.used = self.uses;
-            return window.see(number, again);
+            return window.numbers.see(number, again);
         }
         self.make_room(most);
-        let bits = std::array::from_fn(|word| u64::from(word == 0));
-        self.windows.push(Window { key, last: number, bits, used: self.uses });
+        self.windows.push(Window { key, numbers: Numbers::of(number), used: self.uses });
         false
     }
 
     /// This has not come after all.
     pub fn forget(&mut self, Mark { key, number }: Mark) {
         if let Some(window) = self.windows.iter_mut().find(|window| window.key == key) {
-            window.forget(number);
+            window.numbers.forget(number);
         }
     }
 
@@ -119,7 +137,7 @@ impl Seen {
         for window in &other.windows {
             self.uses += 1;
             match self.windows.iter_mut().find(|known| known.key == window.key) {
-                Some(known) => known.join(window),
+                Some(known) => known.numbers.join(&window.numbers),
                 None => {
                     self.make_room(most);
                     self.windows.push(Window { used: self.uses, ..window.clone() });
@@ -140,7 +158,10 @@ impl Seen {
 
     /// As it was written down.
     pub(crate) fn restored(windows: impl Iterator<Item = (Key, u64, [u64; WORDS])>) -> Self {
-        let windows = windows.map(|(key, last, bits)| Window { key, last, bits, used: 0 });
+        let windows = windows.map(|(key, last, bits)| {
+            let numbers = Numbers { last, bits };
+            Window { key, numbers, used: 0 }
+        });
         Self { windows: windows.collect(), uses: 0 }
     }
 
@@ -154,9 +175,15 @@ impl Seen {
     }
 }
 
-impl Window {
-    /// Whether the number has come; it has from now on.
-    fn see(&mut self, number: u64, again: bool) -> bool {
+impl Numbers {
+    /// This one alone.
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        Self { last: number, bits: std::array::from_fn(|word| u64::from(word == 0)) }
+    }
+
+    /// Whether the number has come; it has from now on. Of one that is too old to know, it is what it says itself.
+    pub fn see(&mut self, number: u64, again: bool) -> bool {
         if number > self.last {
             self.shift(number - self.last);
             self.last = number;
@@ -171,7 +198,8 @@ impl Window {
         }
     }
 
-    fn forget(&mut self, number: u64) {
+    /// The number has not come after all.
+    pub fn forget(&mut self, number: u64) {
         if let Some((word, bit)) = self.bit(number) {
             self.bits[word] &= !bit;
         }

@@ -1,11 +1,11 @@
-//! Owns the words between a connection, its session and its user.
+//! Owns what a connection, its session and its user tell each other.
 //!
 //! ```text
-//! connection --EdgeWord--> session --UserWord--> user
-//! connection <--HomeWord-- session <--UserWord-- user
+//! connection ---ConnectionEvent---> session --UserEvent--> user
+//! connection <--ConnectionCommand-- session <--UserEvent-- user
 //! ```
 //!
-//! Before there is a session, the connection asks the user ([`EdgeWord::Bind`]); the user answers for a
+//! Before there is a session, the connection asks the user ([`ConnectionEvent::Bind`]); the user answers for a
 //! refusal, the new session for a success.
 
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use xmpp::{BareJid, FullJid, Stanza, StanzaError, StreamError};
 use crate::route::{ConnectionId, SessionId};
 use crate::snapshot::SessionSnapshot;
 
-/// From a connection. All but [`EdgeWord::Bind`] go to the session.
+/// From a connection. All but [`ConnectionEvent::Bind`] go to the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EdgeWord {
+pub enum ConnectionEvent {
     /// To the user: a client wants a resource (RFC 6120 §7).
     Bind {
         /// The resource that the client asked for, prepared; none: the server makes one.
@@ -56,7 +56,7 @@ pub enum EdgeWord {
     /// Client state (XEP-0352).
     ClientState(ClientState),
     /// The connection has written everything that it was given so far; after
-    /// [`HomeWord::Stanza`]s held back for a slow reader.
+    /// [`ConnectionCommand::Stanza`]s held back for a slow reader.
     Drained,
     /// The connection takes no more for now: its out-buffer is full.
     Clogged,
@@ -90,7 +90,7 @@ pub enum Gone {
 
 /// From a session (or, where said, a user) to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HomeWord {
+pub enum ConnectionCommand {
     /// The resource is bound (RFC 6120 §7.6).
     Bound {
         /// The new session.
@@ -150,7 +150,7 @@ pub enum HomeWord {
 
 /// Between a session and its user; always on the same arbiter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UserWord {
+pub enum UserEvent {
     /// User to session: begin.
     Start {
         /// The socket.
@@ -178,7 +178,7 @@ pub enum UserWord {
     },
     /// User to session: a message that was stored while nobody was there (XEP-0160).
     Stored {
-        /// Given back in [`UserWord::Taken`]; grows from message to message.
+        /// Given back in [`UserEvent::Taken`]; grows from message to message.
         mark: u64,
         /// The message.
         stanza: Stanza,

@@ -47,6 +47,9 @@ pub struct EntitySnapshot {
     pub state: Bytes,
     /// The turns that are due.
     pub timers: Vec<TimerSnapshot>,
+    /// When another member handed it over, in microseconds since 1970-01-01 UTC by the clock of that one: by it everything
+    /// here is due. None: by the clock of whoever goes on with it.
+    pub handed_over: Option<u64>,
 }
 
 /// A turn that is due.
@@ -83,7 +86,7 @@ pub struct SessionSnapshot {
     /// Its address.
     pub jid: FullJid,
     /// The connection that holds it; none: it waits to be resumed.
-    pub edge: Option<ConnectionId>,
+    pub connection: Option<ConnectionId>,
     /// None: it cannot be resumed.
     pub resumption: Option<Resumption>,
     /// What the session itself keeps; none in a stub.
@@ -180,7 +183,7 @@ pub struct QueuedStanza {
     pub stanza: Stanza,
     /// When it came, in microseconds since 1970-01-01 UTC.
     pub at: u64,
-    /// Its mark where the user has it in store too ([`crate::session::UserWord::Stored`]).
+    /// Its mark where the user has it in store too ([`crate::session::UserEvent::Stored`]).
     pub mark: Option<u64>,
     /// Its identity, where it may come again.
     pub origin: Option<Origin>,
@@ -199,6 +202,8 @@ pub struct EntrySnapshot {
     pub interested: bool,
     /// Whom it sent directed presence.
     pub directed: Vec<Jid>,
+    /// Under which addresses rooms have let it in.
+    pub inside: Vec<Jid>,
     /// Whether a socket is attached.
     pub attached: bool,
     /// Since when it takes messages, in microseconds since 1970-01-01 UTC.
@@ -239,6 +244,7 @@ impl SessionSnapshot {
             interested: entry.interested,
             attached: entry.attached,
             directed: entry.directed.clone(),
+            inside: entry.inside.clone(),
             ..EntrySnapshot::default()
         });
         Self { jid: self.jid.clone(), stream: None, entry, ..*self }
@@ -298,7 +304,8 @@ impl EntitySnapshot {
         let address = write::address(&self.route)?;
         let timers = self.timers.iter().map(pb::Timer::from).collect();
         let state = self.state.clone();
-        let message = pb::EntitySnapshot { address: Some(address), state, timers };
+        let (address, handed_over) = (Some(address), self.handed_over);
+        let message = pb::EntitySnapshot { address, state, timers, handed_over };
         Some(message.encode_to_vec().into())
     }
 

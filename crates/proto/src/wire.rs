@@ -7,7 +7,7 @@
 //! | `address` | routes, addresses and origins |
 //! | `copies` | second copies of entities |
 //! | `stanza` | stanzas and errors |
-//! | `words` | what connections, sessions and users say |
+//! | `session` | what connections, sessions and users tell each other |
 //!
 //! Not checked is whether a stanza's content is canonical, since that means to parse it: members prove to each
 //! other who they are, and what they send has been through [`xmpp::writer`]. The list of direct children is made
@@ -15,15 +15,15 @@
 
 mod address;
 mod copies;
+mod session;
 mod stanza;
-mod words;
 
 use bytes::Bytes;
 use prost::Message as _;
 use xmpp::{Bucket, Epoch};
 
 use crate::envelope::{Body, Envelope, TraceContext};
-use pb::envelope::Body as Word;
+use pb::envelope::Body as Payload;
 
 /// The messages of `proto/envelope.proto`. Receipts are no part of them.
 #[expect(missing_docs, reason = "generated code; the comments are in the .proto")]
@@ -59,18 +59,23 @@ pub enum WireError {
     Invalid(&'static str),
 }
 
-/// An envelope as a message; none for a word that never leaves its actor.
+/// An envelope as a message; none for what never leaves its actor.
 #[must_use]
 pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
     let body = match &envelope.body {
-        Body::Stanza(stanza) => Word::Stanza(stanza::encode(stanza)),
-        Body::Edge(connection, word) => Word::EdgeWord(words::encode_edge(*connection, word)),
-        Body::Home(word) => Word::HomeWord(words::encode_home(word)),
-        Body::User(word) => Word::UserWord(words::encode_user(word)),
-        Body::Copy(word) => Word::CopyWord(copies::encode(word)),
-        Body::Announced(word) => Word::Announced(copies::encode_announced(*word)),
-        Body::Lines(word) => Word::Lines(copies::encode_lines(word)),
-        Body::Newcomer(domain) => Word::Newcomer(address::encode_text(domain.as_str())),
+        Body::Stanza(stanza) => Payload::Stanza(stanza::encode(stanza)),
+        Body::FromConnection(connection, event) => {
+            Payload::ConnectionEvent(session::encode_event(*connection, event))
+        }
+        Body::ToConnection(command) => Payload::ConnectionCommand(session::encode_command(command)),
+        Body::User(event) => Payload::UserEvent(session::encode_user(event)),
+        Body::Copy(update) => Payload::CopyUpdate(copies::encode(update)),
+        Body::Announced(announced) => Payload::Announced(copies::encode_announced(*announced)),
+        Body::HeldStreams(held) => Payload::HeldStreams(copies::encode_held_streams(held)),
+        Body::Disclosed(answer) => Payload::Disclosed(stanza::encode(answer)),
+        Body::ComponentConnected(domain) => {
+            Payload::ComponentConnected(address::encode_text(domain.as_str()))
+        }
         Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
@@ -96,17 +101,22 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
 /// [`WireError`], where a field is missing or wrong.
 pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> {
     let body = match message.body.ok_or(WireError::Missing("body"))? {
-        Word::Stanza(stanza) => Body::Stanza(stanza::decode(stanza)?),
-        Word::EdgeWord(word) => {
-            let (connection, word) = words::decode_edge(word)?;
-            Body::Edge(connection, word)
+        Payload::Stanza(stanza) => Body::Stanza(stanza::decode(stanza)?),
+        Payload::ConnectionEvent(event) => {
+            let (connection, event) = session::decode_event(event)?;
+            Body::FromConnection(connection, event)
         }
-        Word::HomeWord(word) => Body::Home(words::decode_home(word)?),
-        Word::UserWord(word) => Body::User(words::decode_user(word)?),
-        Word::CopyWord(word) => Body::Copy(copies::decode(word)?),
-        Word::Announced(word) => Body::Announced(copies::decode_announced(&word)?),
-        Word::Lines(word) => Body::Lines(copies::decode_lines(word)?),
-        Word::Newcomer(domain) => Body::Newcomer(address::decode_bare(&domain)?),
+        Payload::ConnectionCommand(command) => {
+            Body::ToConnection(session::decode_command(command)?)
+        }
+        Payload::UserEvent(event) => Body::User(session::decode_user(event)?),
+        Payload::CopyUpdate(update) => Body::Copy(copies::decode(update)?),
+        Payload::Announced(announced) => Body::Announced(copies::decode_announced(&announced)?),
+        Payload::HeldStreams(held) => Body::HeldStreams(copies::decode_held_streams(held)?),
+        Payload::Disclosed(answer) => Body::Disclosed(stanza::decode(answer)?),
+        Payload::ComponentConnected(domain) => {
+            Body::ComponentConnected(address::decode_bare(&domain)?)
+        }
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

@@ -1,4 +1,4 @@
-//! Tests of the words between members: everything that can be said comes back as it was, and nothing else does
+//! Tests of what travels between members: everything that can be sent comes back as it was, and nothing else does
 //! harm.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -12,12 +12,12 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use prost::Message as _;
-use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::session::{ClientState, ConnectionCommand, ConnectionEvent, Gone, UserEvent};
 use proto::snapshot::SessionSnapshot;
 use proto::wire::{self, Crossing, WireError, pb};
 use proto::{
-    Announced, ArbiterId, Body, ConnectionId, CopyId, CopyWord, Envelope, Ledger, LineId, Lines,
-    MemberId, RemoteId, Route, ServiceId, ServiceKind, SessionId, TraceContext,
+    Announced, ArbiterId, Body, ConnectionId, CopyId, CopyUpdate, Envelope, HeldStreams, Ledger,
+    MemberId, RemoteId, Route, ServiceId, ServiceKind, SessionId, StreamId, TraceContext,
 };
 use xmpp::{
     BareJid, Bucket, Element, Epoch, ErrorType, FullJid, Head, Jid, Kind, MessageType, Origin,
@@ -137,64 +137,67 @@ fn states() -> impl Strategy<Value = ClientState> {
     prop_oneof![Just(ClientState::Active), Just(ClientState::Inactive)]
 }
 
-fn edge_words() -> impl Strategy<Value = EdgeWord> {
+fn connection_events() -> impl Strategy<Value = ConnectionEvent> {
     prop_oneof![
-        (of(texts()), texts(), any::<bool>())
-            .prop_map(|(resource, iq_id, carbons)| EdgeWord::Bind { resource, iq_id, carbons }),
-        any::<([u8; 16], u32)>().prop_map(|(secret, h)| EdgeWord::Resume { secret, h }),
-        stanzas().prop_map(EdgeWord::Stanza),
-        of(stanzas()).prop_map(EdgeWord::Answered),
-        (any::<bool>(), of(durations())).prop_map(|(resume, max)| EdgeWord::Enable { resume, max }),
-        any::<u32>().prop_map(|h| EdgeWord::Ack { h }),
-        states().prop_map(EdgeWord::ClientState),
-        Just(EdgeWord::Drained),
-        Just(EdgeWord::Clogged),
-        Just(EdgeWord::Gone(Gone::Closed)),
-        Just(EdgeWord::Gone(Gone::Lost)),
+        (of(texts()), texts(), any::<bool>()).prop_map(|(resource, iq_id, carbons)| {
+            ConnectionEvent::Bind { resource, iq_id, carbons }
+        }),
+        any::<([u8; 16], u32)>().prop_map(|(secret, h)| ConnectionEvent::Resume { secret, h }),
+        stanzas().prop_map(ConnectionEvent::Stanza),
+        of(stanzas()).prop_map(ConnectionEvent::Answered),
+        (any::<bool>(), of(durations()))
+            .prop_map(|(resume, max)| ConnectionEvent::Enable { resume, max }),
+        any::<u32>().prop_map(|h| ConnectionEvent::Ack { h }),
+        states().prop_map(ConnectionEvent::ClientState),
+        Just(ConnectionEvent::Drained),
+        Just(ConnectionEvent::Clogged),
+        Just(ConnectionEvent::Gone(Gone::Closed)),
+        Just(ConnectionEvent::Gone(Gone::Lost)),
     ]
 }
 
-fn home_words() -> impl Strategy<Value = HomeWord> {
+fn connection_commands() -> impl Strategy<Value = ConnectionCommand> {
     prop_oneof![
-        (sessions(), fulls(), texts()).prop_map(|(session, jid, iq_id)| HomeWord::Bound {
+        (sessions(), fulls(), texts()).prop_map(|(session, jid, iq_id)| ConnectionCommand::Bound {
             session,
             jid,
             iq_id
         }),
         (stanza_errors(), texts())
-            .prop_map(|(error, iq_id)| HomeWord::BindRefused { error, iq_id }),
-        (sessions(), fulls(), any::<u32>(), texts())
-            .prop_map(|(session, jid, h, previd)| HomeWord::Resumed { session, jid, h, previd }),
-        of(any::<u32>()).prop_map(|h| HomeWord::ResumeFailed { h }),
-        (of(texts()), durations()).prop_map(|(id, max)| HomeWord::Enabled { id, max }),
-        stanzas().prop_map(HomeWord::Stanza),
-        "<r/>|☃{0,3}".prop_map(|bytes| HomeWord::Nonza(bytes.into_bytes().into())),
-        any::<(u32, usize)>().prop_map(|(h, open)| HomeWord::Handled { h, open }),
-        kept().prop_map(HomeWord::Keep),
-        of(stream_errors()).prop_map(HomeWord::Close),
+            .prop_map(|(error, iq_id)| ConnectionCommand::BindRefused { error, iq_id }),
+        (sessions(), fulls(), any::<u32>(), texts()).prop_map(|(session, jid, h, previd)| {
+            ConnectionCommand::Resumed { session, jid, h, previd }
+        }),
+        of(any::<u32>()).prop_map(|h| ConnectionCommand::ResumeFailed { h }),
+        (of(texts()), durations()).prop_map(|(id, max)| ConnectionCommand::Enabled { id, max }),
+        stanzas().prop_map(ConnectionCommand::Stanza),
+        "<r/>|☃{0,3}".prop_map(|bytes| ConnectionCommand::Nonza(bytes.into_bytes().into())),
+        any::<(u32, usize)>().prop_map(|(h, open)| ConnectionCommand::Handled { h, open }),
+        kept().prop_map(ConnectionCommand::Keep),
+        of(stream_errors()).prop_map(ConnectionCommand::Close),
     ]
 }
 
 fn kept() -> impl Strategy<Value = Box<SessionSnapshot>> {
     (any::<u64>(), fulls()).prop_map(|(uid, jid)| {
-        let (edge, resumption, stream, entry, term) = Default::default();
-        Box::new(SessionSnapshot { uid, jid, edge, resumption, stream, entry, term })
+        let (connection, resumption, stream, entry, term) = Default::default();
+        Box::new(SessionSnapshot { uid, jid, connection, resumption, stream, entry, term })
     })
 }
 
-fn copy_words() -> impl Strategy<Value = CopyWord> {
+fn copy_updates() -> impl Strategy<Value = CopyUpdate> {
     let bytes = || vec(any::<u8>(), 0..9).prop_map(bytes::Bytes::from);
     prop_oneof![
-        bytes().prop_map(CopyWord::Whole),
-        bytes().prop_map(CopyWord::Change),
-        Just(CopyWord::Forget),
+        bytes().prop_map(CopyUpdate::Whole),
+        bytes().prop_map(CopyUpdate::Change),
+        Just(CopyUpdate::Forget),
         (any::<u64>(), bytes(), vec(bytes(), 0..3), any::<Option<u64>>()).prop_map(
             |(epoch, whole, changes, by)| {
                 let by = by.map(MemberId);
-                CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by }
+                CopyUpdate::Kept { epoch: Epoch(epoch), whole, changes, by }
             }
         ),
-        bytes().prop_map(CopyWord::Claim),
+        bytes().prop_map(CopyUpdate::Claim),
     ]
 }
 
@@ -207,34 +210,34 @@ fn announced() -> impl Strategy<Value = Announced> {
     })
 }
 
-fn lines() -> impl Strategy<Value = Lines> {
+fn held_streams() -> impl Strategy<Value = HeldStreams> {
     let numbers = || vec(any::<u64>(), 0..4);
     (any::<u64>(), numbers(), of(bares()), numbers()).prop_map(|(member, numbers, local, spare)| {
-        Lines { member: MemberId(member), numbers, local, spare }
+        HeldStreams { member: MemberId(member), numbers, local, spare }
     })
 }
 
-fn user_words() -> impl Strategy<Value = UserWord> {
+fn user_events() -> impl Strategy<Value = UserEvent> {
     prop_oneof![
-        (connections(), fulls(), texts()).prop_map(|(connection, jid, iq_id)| UserWord::Start {
+        (connections(), fulls(), texts()).prop_map(|(connection, jid, iq_id)| UserEvent::Start {
             connection,
             jid,
             iq_id
         }),
-        stream_errors().prop_map(UserWord::End),
+        stream_errors().prop_map(UserEvent::End),
         (any::<u64>(), stanzas())
-            .prop_map(|(session, stanza)| UserWord::Outbound { session, stanza }),
+            .prop_map(|(session, stanza)| UserEvent::Outbound { session, stanza }),
         (any::<u64>(), vec(stanzas(), 0..4))
-            .prop_map(|(session, unacknowledged)| UserWord::Ended { session, unacknowledged }),
-        (any::<u64>(), stanzas()).prop_map(|(mark, stanza)| UserWord::Stored { mark, stanza }),
-        any::<(u64, u64)>().prop_map(|(session, mark)| UserWord::Taken { session, mark }),
+            .prop_map(|(session, unacknowledged)| UserEvent::Ended { session, unacknowledged }),
+        (any::<u64>(), stanzas()).prop_map(|(mark, stanza)| UserEvent::Stored { mark, stanza }),
+        any::<(u64, u64)>().prop_map(|(session, mark)| UserEvent::Taken { session, mark }),
         (any::<u64>(), states())
-            .prop_map(|(session, state)| UserWord::ClientState { session, state }),
-        kept().prop_map(UserWord::Kept),
-        Just(UserWord::AccountChanged),
-        bares().prop_map(UserWord::Befriend),
+            .prop_map(|(session, state)| UserEvent::ClientState { session, state }),
+        kept().prop_map(UserEvent::Kept),
+        Just(UserEvent::AccountChanged),
+        bares().prop_map(UserEvent::Befriend),
         any::<(u64, bool)>().prop_map(|(session, attached)| {
-            UserWord::Attached { session, attached, unacknowledged: Vec::new() }
+            UserEvent::Attached { session, attached, unacknowledged: Vec::new() }
         }),
     ]
 }
@@ -242,13 +245,15 @@ fn user_words() -> impl Strategy<Value = UserWord> {
 fn bodies() -> impl Strategy<Value = Body> {
     prop_oneof![
         stanzas().prop_map(Body::Stanza),
-        (connections(), edge_words()).prop_map(|(connection, word)| Body::Edge(connection, word)),
-        home_words().prop_map(Body::Home),
-        user_words().prop_map(Body::User),
-        copy_words().prop_map(Body::Copy),
+        (connections(), connection_events())
+            .prop_map(|(connection, event)| Body::FromConnection(connection, event)),
+        connection_commands().prop_map(Body::ToConnection),
+        user_events().prop_map(Body::User),
+        copy_updates().prop_map(Body::Copy),
         announced().prop_map(Body::Announced),
-        lines().prop_map(Body::Lines),
-        Just(Body::Newcomer(BareJid::parse("irc.example.org").unwrap())),
+        held_streams().prop_map(Body::HeldStreams),
+        stanzas().prop_map(Body::Disclosed),
+        Just(Body::ComponentConnected(BareJid::parse("irc.example.org").unwrap())),
     ]
 }
 
@@ -262,7 +267,7 @@ fn routes() -> impl Strategy<Value = Route> {
         (bares(), any::<u8>()).prop_map(|(domain, lane)| Route::Remote(RemoteId { domain, lane })),
         bares().prop_map(Route::Component),
         (bares(), any::<(u64, u64)>()).prop_map(|(domain, (member, number))| {
-            Route::Line(Box::new(LineId { domain, member: MemberId(member), number }))
+            Route::Stream(Box::new(StreamId { domain, member: MemberId(member), number }))
         }),
         connections().prop_map(Route::Connection),
         (any::<u64>(), copied()).prop_map(|(member, of)| {
@@ -273,7 +278,8 @@ fn routes() -> impl Strategy<Value = Route> {
 }
 
 fn services() -> impl Strategy<Value = Route> {
-    let kinds = prop_oneof![Just(ServiceKind::Upload), Just(ServiceKind::Proxy)];
+    let kinds = [ServiceKind::Upload, ServiceKind::Proxy, ServiceKind::Rooms];
+    let kinds = prop::sample::select(kinds.to_vec());
     (bares(), kinds, bares())
         .prop_map(|(service, kind, by)| Route::Service(Box::new(ServiceId { service, kind, by })))
 }
@@ -427,7 +433,7 @@ fn a_receipt_stays_with_its_envelope_on_the_way_there_and_back() {
     let read = wire::there_and_back(sent).unwrap();
     assert_eq!(ledger.standing().handled, 0);
     read.receipt.unwrap().release();
-    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false });
+    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false, open: 0 });
 }
 
 #[test]
@@ -459,7 +465,7 @@ fn an_envelope_for_many_is_one_message_and_each_copy_is_as_if_it_were_sent_alone
         assert_eq!(ledger.standing().handled, 0);
         copy.receipt.unwrap().release();
     }
-    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false });
+    assert_eq!(ledger.standing(), proto::receipt::Standing { handled: 1, faulty: false, open: 0 });
     let mut word = wire::encode(&message(), crossing()).unwrap();
     word.targets.push(pb::Target { jid: b"a@x.example"[..].into(), part: 1 << 16 });
     assert_eq!(wire::decode(word).unwrap_err(), WireError::Invalid("part"));

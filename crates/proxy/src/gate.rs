@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
+use socket::Acceptor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::carry::{Pace, carry};
 use crate::hub::{Hub, Pass, Seat};
@@ -17,8 +18,6 @@ use crate::socks::{self, Step};
 
 /// For a client to say what it wants.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Before another attempt to accept, where one failed.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Addresses that are listened on, before anybody is taken in.
 pub struct Bound(Vec<std::net::TcpListener>);
@@ -42,12 +41,7 @@ pub struct GateError {
 /// An address cannot be listened on.
 pub fn bind(addresses: &[SocketAddr]) -> Result<Bound, GateError> {
     let open = |address: &SocketAddr| {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    let open = |address: &SocketAddr| {
-        open(address).map_err(|cause| GateError { address: *address, cause })
+        socket::bind(*address).map_err(|cause| GateError { address: *address, cause })
     };
     addresses.iter().map(open).collect::<Result<_, _>>().map(Bound)
 }
@@ -74,9 +68,9 @@ impl Gate {
         let hub = Arc::clone(hub);
         arbiter.spawn_fn(move || {
             let all = Pace::new(hub.config().bytes_per_second_of_all);
-            let desk = Rc::new(Desk { hub, all });
+            let context = Rc::new(GateContext { hub, all });
             for listener in bound.0 {
-                actix_rt::spawn(take_in(Rc::clone(&desk), listener));
+                actix_rt::spawn(take_in(Rc::clone(&context), listener));
             }
         });
         Self { arbiter }
@@ -91,39 +85,38 @@ impl Gate {
 }
 
 /// What all connections share.
-struct Desk {
+struct GateContext {
     hub: Arc<Hub>,
     all: Pace,
 }
 
-async fn take_in(desk: Rc<Desk>, listener: std::net::TcpListener) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
+async fn take_in(context: Rc<GateContext>, listener: std::net::TcpListener) {
+    let mut acceptor = match Acceptor::new(listener) {
+        Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "bytestreams are not taken in"),
     };
     loop {
-        match listener.accept().await {
+        match acceptor.accept().await {
             Ok((tcp, peer)) => {
-                if let Some(pass) = desk.hub.enter(peer.ip().to_canonical()) {
-                    actix_rt::spawn(serve(Rc::clone(&desk), tcp, pass));
+                if let Some(pass) = context.hub.enter(peer.ip().to_canonical()) {
+                    actix_rt::spawn(serve(Rc::clone(&context), tcp, pass));
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection for a bytestream");
-                sleep(PAUSE).await;
+                tracing::error!(%error, "cannot accept a connection for a bytestream");
             }
         }
     }
 }
 
-async fn serve(desk: Rc<Desk>, mut tcp: TcpStream, mut pass: Pass) {
-    let refused = &desk.hub.figures.refused;
-    let mut seat = match timeout(HANDSHAKE, shake(&desk.hub, &mut tcp)).await {
+async fn serve(context: Rc<GateContext>, mut tcp: TcpStream, mut pass: Pass) {
+    let refused = &context.hub.figures.refused;
+    let mut seat = match timeout(HANDSHAKE, shake(&context.hub, &mut tcp)).await {
         Ok(Ok(Some(seat))) => seat,
         Ok(Ok(None)) => return,
         Ok(Err(_)) | Err(_) => return refused.of("socks").add_one(),
     };
-    let patience = Duration::from_secs(desk.hub.config().begin_seconds);
+    let patience = Duration::from_secs(context.hub.config().begin_seconds);
     match timeout(patience, seat.wait(&tcp)).await {
         Ok(true) => {}
         Ok(false) => return,
@@ -131,7 +124,7 @@ async fn serve(desk: Rc<Desk>, mut tcp: TcpStream, mut pass: Pass) {
     }
     pass.carries();
     if let Some(both) = seat.meet(tcp).await {
-        carry(both, &desk.hub, &desk.all).await;
+        carry(both, &context.hub, &context.all).await;
     }
 }
 

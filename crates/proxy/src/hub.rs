@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meter::{By, Counter};
+use meter::{By, Counter, Subscriber};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use xmpp::BareJid;
@@ -54,7 +54,7 @@ struct Table {
     of_account: HashMap<BareJid, usize>,
     /// Connections, and those of each address that carry nothing yet.
     connections: usize,
-    waiting: HashMap<IpAddr, usize>,
+    waiting: HashMap<Subscriber, usize>,
     next: u64,
 }
 
@@ -100,7 +100,7 @@ enum Side {
 /// A connection's place among all.
 pub(crate) struct Pass {
     hub: Arc<Hub>,
-    ip: IpAddr,
+    from: Subscriber,
     waits: bool,
 }
 
@@ -155,12 +155,12 @@ impl Hub {
 
     /// A place for a connection from there; none where there are too many.
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Option<Pass> {
-        let mut table = self.table();
+        let (from, mut table) = (Subscriber::from(ip), self.table());
         if table.connections >= self.config.connections {
             self.figures.refused.of("full").add_one();
             return None;
         }
-        let waiting = table.waiting.entry(ip).or_default();
+        let waiting = table.waiting.entry(from).or_default();
         if *waiting >= self.config.waiting_per_address {
             self.figures.refused.of("address").add_one();
             return None;
@@ -168,7 +168,7 @@ impl Hub {
         *waiting += 1;
         table.connections += 1;
         self.figures.connections.add_one();
-        Some(Pass { hub: Arc::clone(self), ip, waits: true })
+        Some(Pass { hub: Arc::clone(self), from, waits: true })
     }
 
     /// A client comes for a bytestream; none where both have come (§10.1).
@@ -271,7 +271,7 @@ impl Pass {
     /// From now on bytes are carried.
     pub(crate) fn carries(&mut self) {
         if std::mem::take(&mut self.waits) {
-            forget(&mut self.hub.table(), self.ip);
+            forget(&mut self.hub.table(), self.from);
         }
     }
 }
@@ -281,18 +281,18 @@ impl Drop for Pass {
         let mut table = self.hub.table();
         table.connections = table.connections.saturating_sub(1);
         if self.waits {
-            forget(&mut table, self.ip);
+            forget(&mut table, self.from);
         }
         self.hub.figures.connections.take_one();
     }
 }
 
 /// One fewer waits from there.
-fn forget(table: &mut Table, ip: IpAddr) {
-    if let Some(waiting) = table.waiting.get_mut(&ip) {
+fn forget(table: &mut Table, from: Subscriber) {
+    if let Some(waiting) = table.waiting.get_mut(&from) {
         *waiting = waiting.saturating_sub(1);
         if *waiting == 0 {
-            table.waiting.remove(&ip);
+            table.waiting.remove(&from);
         }
     }
 }

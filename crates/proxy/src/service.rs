@@ -83,7 +83,7 @@ pub(crate) fn address(
     Ok(Answer::Result(Element::new("query", ns::BYTESTREAMS).with_child(streamhost)))
 }
 
-/// §6.3.5: the requester lets a bytestream begin. The address that both clients have named has his own in it, so that
+/// §6.3.5: the requester lets a bytestream begin. The address that both clients have named has their own in it, so that
 /// nobody else can.
 pub(crate) fn activate(
     _: &mut Proxy,

@@ -30,12 +30,11 @@ impl Address {
     /// The address of a bytestream.
     #[must_use]
     pub fn of(sid: &str, requester: &str, target: &str) -> Self {
+        use data_encoding::HEXLOWER;
         use sha1::Digest as _;
         let hash = sha1::Sha1::new().chain_update(sid).chain_update(requester);
         let mut address = [0; ADDRESS_BYTES];
-        for (digits, byte) in address.chunks_mut(2).zip(hash.chain_update(target).finalize()) {
-            digits.copy_from_slice(format!("{byte:02x}").as_bytes());
-        }
+        HEXLOWER.encode_mut(&hash.chain_update(target).finalize(), &mut address);
         Self(address)
     }
 

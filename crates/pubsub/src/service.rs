@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use entity::refuse::store_error;
 use entity::{Context, Entity, LoadError, Timer, answer};
 use nodes::collection::{KINDS, Unreadable};
 use nodes::{Collection, Outcome, Place, Turn};
@@ -92,7 +93,8 @@ impl Service {
     /// Keeps what came of a request, then answers it and tells of it.
     pub(crate) fn finish(
         &mut self,
-        (mut outcome, request): (Outcome, Option<Stanza>),
+        mut outcome: Outcome,
+        request: Option<Stanza>,
         cx: &mut Context<'_, Self>,
     ) {
         let writes = std::mem::take(&mut outcome.writes);
@@ -146,7 +148,7 @@ impl Service {
             return cx.send_error(stanza, StanzaCondition::ServiceUnavailable);
         };
         match self.act(&from, cx, |collection, turn| collection.decide(&x, turn)) {
-            Ok(outcome) => self.finish((outcome, None), cx),
+            Ok(outcome) => self.finish(outcome, None, cx),
             Err(error) => cx.send_error(stanza, error),
         }
     }
@@ -162,17 +164,8 @@ impl Service {
         if is_gone {
             let outcome = self.act(&from, cx, |collection, _| Ok(collection.forget(&from)));
             if let Ok(outcome) = outcome {
-                self.finish((outcome, None), cx);
+                self.finish(outcome, None, cx);
             }
         }
-    }
-}
-
-/// What an asker is told when the store refused to keep or to read something.
-pub(crate) fn store_error(error: &store::Error) -> StanzaError {
-    tracing::warn!(%error, "rows of a pubsub service were not kept or read");
-    match error {
-        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
-        _ => StanzaCondition::InternalServerError.into(),
     }
 }

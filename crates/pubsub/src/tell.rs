@@ -1,12 +1,13 @@
 //! Owns answers, events and last items on their way.
 
 use entity::Context;
+use entity::refuse::store_error;
 use nodes::collection::{Fetch, keys, payloads};
 use nodes::{Answer, Outcome, notice};
 use store::get_all;
 use xmpp::{Element, Jid, Stanza};
 
-use crate::service::{Service, store_error};
+use crate::service::Service;
 
 /// What came of a request is kept: the answer, then what others are told.
 pub(crate) fn tell(

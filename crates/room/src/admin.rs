@@ -17,10 +17,18 @@ use crate::room::{Phase, Room};
 use crate::rules::{self, Standing};
 use crate::voices;
 
-/// Most items of one answer; where there are more, the rest is asked for by pages (XEP-0059).
+/// Most items of one answer; where there are more, it says so, and the rest is asked for by pages (XEP-0059).
 const PAGE_MOST: u32 = 1_000;
 /// Most items of one change.
 const CHANGES_MOST: usize = 1_000;
+
+/// Somebody who is inside gets another role.
+struct RoleChange {
+    /// The number of the occupant.
+    number: u64,
+    to: Role,
+    reason: Option<Box<str>>,
+}
 
 /// A list of affiliations or roles.
 pub(crate) fn get(
@@ -129,33 +137,29 @@ pub(crate) fn set(
         return Err(StanzaCondition::BadRequest.into());
     }
     let mut roles = Vec::new();
-    let mut affiliations: Vec<Change> = Vec::new();
+    let mut affiliations: Vec<(&Element, Change)> = Vec::new();
     for item in items {
         match (read_affiliation(item)?, read_role(item)?) {
-            (Some(to), None) => affiliations.push(read_change(room, item, to)?),
-            (None, Some(role)) => roles.push(read_role_change(room, item, role)?),
+            (Some(to), None) => affiliations.push((item, read_change(room, item, to)?)),
+            (None, Some(role)) => roles.push((item, read_role_change(room, item, role)?)),
             // §17.4 rule 4
             _ => return Err(StanzaCondition::BadRequest.into()),
         }
     }
     let own = request.stanza.head().from.clone();
     check_affiliations(room, asker, own.as_ref(), &affiliations)?;
-    for (number, to, _) in &roles {
-        let Some(target) = room.occupants.get(*number) else { continue };
-        let is_own =
-            own.as_ref().is_some_and(|own| target.sessions.iter().any(|it| *it.jid == *own));
-        let target = Standing { affiliation: room.affiliation_of(&target.who), role: target.role };
-        rules::change_role(asker, target, *to, is_own)?;
-    }
+    check_roles(room, asker, own.as_ref(), &roles)?;
+    let affiliations: Vec<Change> = affiliations.into_iter().map(|(_, change)| change).collect();
+    let roles: Vec<RoleChange> = roles.into_iter().map(|(_, change)| change).collect();
     let actor = own.as_ref().and_then(|own| room.occupants.of_session(own));
     let actor = actor.map(|actor| actor.nick().to_owned());
     let stanza = request.stanza.clone();
     if affiliations.is_empty() {
-        change_roles(room, &roles, (actor.as_deref(), &stanza), cx);
+        change_roles(room, &roles, actor.as_deref(), &stanza, cx);
         return Ok(Answer::Later);
     }
     affiliate::change(room, affiliations, actor.clone(), cx, move |room, cx, done| match done {
-        Ok(()) => change_roles(room, &roles, (actor.as_deref(), &stanza), cx),
+        Ok(()) => change_roles(room, &roles, actor.as_deref(), &stanza, cx),
         Err(error) => reply(room, &stanza, Err(error), cx),
     });
     Ok(Answer::Later)
@@ -204,7 +208,7 @@ fn read_change(room: &Room, item: &Element, to: Affiliation) -> Result<Change, S
     Ok(Change { who, to, nick, reason: reason(item), tells: true })
 }
 
-/// A nick that may be reserved for somebody; an empty one takes it from him.
+/// A nick that may be reserved for somebody; an empty one takes it from them.
 ///
 /// # Errors
 /// `conflict` for one that is another's, and as of [`occupant_jid`].
@@ -213,7 +217,7 @@ pub(crate) fn reserve(room: &Room, who: &BareJid, nick: &str) -> Result<Box<str>
         return Ok(Box::default());
     }
     let jid = occupant_jid(&room.jid, nick, room.shared.config.nick_chars)?;
-    let reserved = room.affiliations.owner_of_nick(nick).is_some_and(|owner| owner != who);
+    let reserved = room.owner_of_nick(nick).is_some_and(|owner| owner != who);
     let used = room.occupants.of_nick(nick).is_some_and(|inside| inside.who != *who);
     match reserved || used {
         true => Err(StanzaCondition::Conflict.into()),
@@ -221,15 +225,11 @@ pub(crate) fn reserve(room: &Room, who: &BareJid, nick: &str) -> Result<Box<str>
     }
 }
 
-fn read_role_change(
-    room: &Room,
-    item: &Element,
-    role: Role,
-) -> Result<(u64, Role, Option<Box<str>>), StanzaError> {
+fn read_role_change(room: &Room, item: &Element, role: Role) -> Result<RoleChange, StanzaError> {
     let nick = item.attr("nick").ok_or(StanzaCondition::BadRequest)?;
     let inside = room.occupants.iter().find(|occupant| occupant.nick() == nick);
     let inside = inside.ok_or(StanzaCondition::ItemNotFound)?;
-    Ok((inside.number, role, reason(item)))
+    Ok(RoleChange { number: inside.number, to: role, reason: reason(item) })
 }
 
 fn reason(item: &Element) -> Option<Box<str>> {
@@ -242,55 +242,85 @@ fn check_affiliations(
     room: &Room,
     asker: Standing,
     own: Option<&Jid>,
-    changes: &[Change],
+    changes: &[(&Element, Change)],
 ) -> Result<(), StanzaError> {
     let mut seen = Vec::new();
-    for change in changes {
+    let mut wrong = Vec::new();
+    for (item, change) in changes {
         let from = room.affiliation_of(&change.who);
         let is_own = own.is_some_and(|own| own.bare_str() == change.who.as_str());
-        rules::change_affiliation(asker.affiliation, from, change.to, is_own)?;
+        let refused = rules::change_affiliation(asker.affiliation, from, change.to, is_own).err();
         // §9.1: the ban would not hold.
-        if change.to == Affiliation::Outcast && room.is_served_by(&change.who) {
-            return Err(StanzaCondition::NotAllowed.into());
-        }
+        let holds = change.to != Affiliation::Outcast || !room.is_served_by(&change.who);
+        let refused = if holds { refused } else { refused.or(Some(StanzaCondition::NotAllowed)) };
         let nick = change.nick.as_deref().filter(|nick| !nick.is_empty()).map(folded);
-        if seen.iter().any(|(who, known)| *who == &change.who || (nick.is_some() && *known == nick))
-        {
-            return Err(StanzaCondition::BadRequest.into());
-        }
+        let is_twice = seen
+            .iter()
+            .any(|(who, known)| *who == &change.who || (nick.is_some() && *known == nick));
+        let refused =
+            if is_twice { refused.or(Some(StanzaCondition::BadRequest)) } else { refused };
+        wrong.extend(refused.map(|condition| (*item, condition)));
         seen.push((&change.who, nick));
     }
+    blame(&wrong)?;
     let is_owner = |jid: &BareJid| {
         let entry = room.affiliations.get(jid);
         entry.is_some_and(|entry| entry.affiliation == Affiliation::Owner)
     };
-    let lost = changes.iter().filter(|it| it.to != Affiliation::Owner && is_owner(&it.who)).count();
+    let lost = changes.iter().filter(|(_, it)| it.to != Affiliation::Owner && is_owner(&it.who));
+    let lost: Vec<_> = lost.map(|(item, _)| (*item, StanzaCondition::Conflict)).collect();
     let gained =
-        changes.iter().filter(|it| it.to == Affiliation::Owner && !is_owner(&it.who)).count();
-    let owners = room.affiliations.count(Affiliation::Owner) + gained - lost;
-    match lost > 0 && owners == 0 {
-        true => Err(StanzaCondition::Conflict.into()),
-        false => Ok(()),
+        changes.iter().filter(|(_, it)| it.to == Affiliation::Owner && !is_owner(&it.who)).count();
+    match room.affiliations.count(Affiliation::Owner) + gained > lost.len() {
+        true => Ok(()),
+        false => blame(&lost),
     }
+}
+
+fn check_roles(
+    room: &Room,
+    asker: Standing,
+    own: Option<&Jid>,
+    changes: &[(&Element, RoleChange)],
+) -> Result<(), StanzaError> {
+    let refused = |change: &RoleChange| {
+        let target = room.occupants.get(change.number)?;
+        let is_own = own.is_some_and(|own| target.sessions.iter().any(|it| *it.jid == *own));
+        let target = Standing { affiliation: room.affiliation_of(&target.who), role: target.role };
+        rules::change_role(asker, target, change.to, is_own).err()
+    };
+    let wrong = changes.iter().filter_map(|(item, change)| Some((*item, refused(change)?)));
+    blame(&wrong.collect::<Vec<_>>())
+}
+
+/// The first thing that is wrong, with every item of which it is (§8.4).
+fn blame(wrong: &[(&Element, StanzaCondition)]) -> Result<(), StanzaError> {
+    let Some((_, first)) = wrong.first() else { return Ok(()) };
+    let items = wrong.iter().filter(|(_, it)| it == first).map(|(item, _)| (*item).clone());
+    let query = Element::new("query", ns::MUC_ADMIN).with_children(items);
+    Err(StanzaError::from(*first).with_payload(query))
 }
 
 /// Roles that may be changed are changed: whoever has to go hears it, then who has asked for it, then everybody
 /// else (§8.2 to §8.4).
 fn change_roles(
     room: &mut Room,
-    roles: &[(u64, Role, Option<Box<str>>)],
-    (actor, request): (Option<&str>, &Stanza),
+    roles: &[RoleChange],
+    actor: Option<&str>,
+    request: &Stanza,
     cx: &mut Context<'_, Room>,
 ) {
     let mut dismissed = Vec::new();
-    for (number, _, reason) in roles.iter().filter(|(_, to, _)| *to == Role::None) {
+    let (removed, changed): (Vec<&RoleChange>, Vec<_>) =
+        roles.iter().partition(|change| change.to == Role::None);
+    for RoleChange { number, reason, .. } in removed {
         let removal = Removal { code: 307, actor, reason: reason.as_deref(), versions: None };
         let gone = exit::dismiss(room, *number, &removal, cx);
         dismissed.extend(gone.map(|gone| (gone, removal)));
     }
     reply(room, request, Ok(None), cx);
-    for (number, to, reason) in roles.iter().filter(|(_, to, _)| *to != Role::None) {
-        give_role(room, *number, *to, (actor, reason.as_deref()), cx);
+    for RoleChange { number, to, reason } in changed {
+        give_role(room, *number, *to, actor, reason.as_deref(), cx);
     }
     for (gone, removal) in &dismissed {
         exit::tell_of(room, gone, removal, cx);
@@ -302,7 +332,8 @@ pub(crate) fn give_role(
     room: &mut Room,
     number: u64,
     to: Role,
-    (actor, reason): (Option<&str>, Option<&str>),
+    actor: Option<&str>,
+    reason: Option<&str>,
     cx: &mut Context<'_, Room>,
 ) {
     let Some(before) = room.occupants.set_role(number, to) else { return };

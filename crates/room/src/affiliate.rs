@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use entity::Context;
+use xmpp::room_event::{News as Told, Node};
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
@@ -12,11 +13,13 @@ use crate::admin::may_list;
 use crate::affiliation::{Affiliation, Role};
 use crate::affiliations::Entry;
 use crate::exit::{self, Removal};
-use crate::extensions::affiliation_versions::name;
+use crate::extensions::affiliation_versions::{Versions, name};
 use crate::occupant::Occupant;
 use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
-use crate::{invite, nick_change, voices};
+use crate::rules::Standing;
+use crate::tell::{Audience, tell};
+use crate::{events, invite, nick_change, subscribe, voices};
 
 /// Somebody gets another affiliation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +28,12 @@ pub(crate) struct Change {
     pub(crate) who: BareJid,
     /// Which.
     pub(crate) to: Affiliation,
-    /// The nick that is reserved for him: none leaves it, an empty one takes it (§9.5).
+    /// The nick that is reserved for them: none leaves it, an empty one takes it (§9.5).
     pub(crate) nick: Option<Box<str>>,
     /// Why, in words for people.
     pub(crate) reason: Option<Box<str>>,
-    /// Where he is not inside, the room tells him: it invites a new member of a members-only room (§9.5), or says
-    /// what he is now (§18.1 item 2).
+    /// Where they are not inside, the room tells them: it invites a new member of a members-only room (§9.5), or says
+    /// what they are now (§18.1 item 2).
     pub(crate) tells: bool,
 }
 
@@ -50,7 +53,9 @@ pub(crate) fn change(
     }
     let entries = changes.iter().map(|change| (change.who.clone(), entry(room, change))).collect();
     let mut plan = room.affiliations.plan(&room.jid, entries);
-    let writes = std::mem::take(&mut plan.writes);
+    let mut writes = std::mem::take(&mut plan.writes);
+    let lost = subscribe::lost_by(room, &changes, cx);
+    writes.extend(subscribe::rows(room, &lost));
     room.queue.block();
     cx.commit_then(writes, move |room, cx, result| {
         match result {
@@ -62,9 +67,10 @@ pub(crate) fn change(
                 if !forgotten.is_empty() {
                     cx.commit(forgotten);
                 }
+                subscribe::end(room, &lost, cx);
                 then(room, cx, Ok(()));
-                let all = (changes.as_slice(), before.as_slice());
-                follow_all(room, all, (actor.as_deref(), version), cx);
+                follow_all(room, &changes, &before, actor.as_deref(), version, cx);
+                exit::end_if_empty(room, cx);
             }
             Err(error) => {
                 tracing::warn!(jid = %room.jid, %error, "affiliations of a room were not kept");
@@ -101,21 +107,23 @@ fn entry(room: &Room, change: &Change) -> Entry {
         Some(nick) => Some(nick.clone()).filter(|nick| !nick.is_empty()),
         None => before.and_then(|entry| entry.nick.clone()),
     };
-    Entry { affiliation: change.to, nick, reason: change.reason.clone(), version: 0 }
+    Entry { affiliation: change.to, nick, reason: change.reason.clone(), ..Entry::default() }
 }
 
-/// Each change has made one version of the list (XEP-0463 §5.2.2).
+/// Each change has made one version of the list (XEP-0463 §5.2.2), the first one of that which it had.
 fn follow_all(
     room: &mut Room,
-    (changes, before): (&[Change], &[Affiliation]),
-    (actor, version): (Option<&str>, u64),
+    changes: &[Change],
+    before: &[Affiliation],
+    actor: Option<&str>,
+    version: u64,
     cx: &mut Context<'_, Room>,
 ) {
     let is_courteous = changes.len() <= COURTESIES_MOST;
     for (version, (change, before)) in (version..).zip(changes.iter().zip(before)) {
-        let versions = (name(room, version), name(room, version + 1));
+        let versions = Versions { since: name(room, version), until: name(room, version + 1) };
         let was_inside = room.occupants.of_account(&change.who).next().is_some();
-        let invited = follow(room, change, *before, (actor, Some(versions)), cx);
+        let invited = follow(room, change, *before, actor, &versions, cx);
         let now = room.affiliation_of(&change.who);
         let is_news = *before != now && !was_inside && !invited;
         if is_news && change.tells && is_courteous && change.who.localpart().is_some() {
@@ -129,25 +137,28 @@ fn follow(
     room: &mut Room,
     change: &Change,
     before: Affiliation,
-    (actor, versions): (Option<&str>, Option<(String, String)>),
+    actor: Option<&str>,
+    versions: &Versions,
     cx: &mut Context<'_, Room>,
 ) -> bool {
     if before != change.to {
         voices::affiliated(room, &change.who);
     }
     let now = room.affiliation_of(&change.who);
+    if before != now || change.who.localpart().is_none() {
+        tell_outside(room, change, before, versions, cx);
+    }
     let inside: Vec<u64> =
         room.occupants.of_account(&change.who).map(|occupant| occupant.number).collect();
     let bans_a_domain = change.to == Affiliation::Outcast && change.who.localpart().is_none();
     if bans_a_domain {
-        let now = versions.clone().map(|(_, until)| (until.clone(), until));
         tell_of_absent(room, change, before, versions, cx);
-        remove_banned(room, change, (actor, now), cx);
+        remove_banned(room, change, actor, &Versions::same(versions.until.clone()), cx);
         return false;
     }
     let mut invited = false;
     if inside.is_empty() && before != now {
-        tell_of_absent(room, change, before, versions.clone(), cx);
+        tell_of_absent(room, change, before, versions, cx);
         invited = change.tells && room.settings.members_only && before == Affiliation::None;
         invited &= now >= Affiliation::Member;
         if invited {
@@ -161,14 +172,9 @@ fn follow(
     };
     for number in inside {
         match code {
-            Some(code) => {
-                let reason = change.reason.as_deref();
-                let removal = Removal { code, actor, reason, versions: versions.clone() };
-                exit::remove(room, number, &removal, cx);
-            }
+            Some(code) => remove(room, number, code, change, actor, versions, cx),
             None => {
-                let reason = change.reason.as_deref();
-                turn_into(room, number, (before, now), (actor, reason, versions.clone()), cx);
+                turn_into(room, number, change, before, actor, versions, cx);
                 let nick = room.affiliations.get(&change.who).and_then(|it| it.nick.clone());
                 if let Some(nick) = nick.filter(|_| room.settings.nicks_locked) {
                     nick_change::assign(room, number, &nick, cx);
@@ -183,14 +189,17 @@ fn follow(
 fn turn_into(
     room: &mut Room,
     number: u64,
-    (before, now): (Affiliation, Affiliation),
-    (actor, reason, versions): (Option<&str>, Option<&str>, Option<(String, String)>),
+    change: &Change,
+    before: Affiliation,
+    actor: Option<&str>,
+    versions: &Versions,
     cx: &mut Context<'_, Room>,
 ) {
-    let moderated = room.settings.moderated;
+    let (now, moderated) = (room.affiliation_of(&change.who), room.settings.moderated);
     let Some(role) = room.occupants.get(number).map(|it| it.role) else { return };
     room.occupants.set_role(number, before.role_after(now, role, moderated));
     let Some(occupant) = room.occupants.get(number) else { return };
+    let (reason, versions) = (change.reason.as_deref(), Some(versions.clone()));
     let news = News { actor, reason, versions, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, role, cx);
 }
@@ -199,7 +208,8 @@ fn turn_into(
 fn remove_banned(
     room: &mut Room,
     change: &Change,
-    (actor, versions): (Option<&str>, Option<(String, String)>),
+    actor: Option<&str>,
+    versions: &Versions,
     cx: &mut Context<'_, Room>,
 ) {
     let banned = room.occupants.iter().filter(|it| {
@@ -208,13 +218,25 @@ fn remove_banned(
     });
     let banned: Vec<u64> = banned.map(|occupant| occupant.number).collect();
     for number in banned {
-        let reason = change.reason.as_deref();
-        let removal = Removal { code: 301, actor, reason, versions: versions.clone() };
-        exit::remove(room, number, &removal, cx);
+        remove(room, number, 301, change, actor, versions, cx);
     }
 }
 
-/// Somebody who is not in the room is told what he is to it from now on (§18.1 item 2).
+/// An occupant has to go because of a change.
+fn remove(
+    room: &mut Room,
+    number: u64,
+    code: u16,
+    change: &Change,
+    actor: Option<&str>,
+    versions: &Versions,
+    cx: &mut Context<'_, Room>,
+) {
+    let (reason, versions) = (change.reason.as_deref(), Some(versions.clone()));
+    exit::remove(room, number, &Removal { code, actor, reason, versions }, cx);
+}
+
+/// Somebody who is not in the room is told what they are to it from now on (§18.1 item 2).
 fn tell_himself(room: &Room, change: &Change, now: Affiliation, cx: &mut Context<'_, Room>) {
     let mut item = Element::new("item", ns::MUC_USER)
         .with_attr("affiliation", now.as_str())
@@ -226,52 +248,70 @@ fn tell_himself(room: &Room, change: &Change, now: Affiliation, cx: &mut Context
         kind: Kind::Message(MessageType::Normal),
         id: None,
         from: Some(Jid::from(room.jid.clone())),
-        to: Some(change.who.clone().into()),
+        to: None,
         lang: None,
     };
-    let x = Element::new("x", ns::MUC_USER).with_child(item);
-    cx.send(Stanza::build(head, &[x.with_child(status(101))]));
+    let x = Element::new("x", ns::MUC_USER).with_child(item).with_child(status(101));
+    tell(room, Stanza::build(head, &[x]), Audience::Listed(vec![change.who.clone().into()]), cx);
 }
 
-/// Of somebody who is not in the room, those are told who may ask for the list that he is on now; who may ask for
-/// the one that he was on, that he is on none (§9.2, §10.3, XEP-0463 §5.2.2, §5.2.3).
+/// Of somebody who is not in the room, those are told who may ask for the list that they are on now; who may ask for
+/// the one that they were on, that they are on none (§9.2, §10.3, XEP-0463 §5.2.2, §5.2.3).
 fn tell_of_absent(
     room: &Room,
     change: &Change,
     before: Affiliation,
-    versions: Option<(String, String)>,
+    versions: &Versions,
     cx: &mut Context<'_, Room>,
 ) {
-    let sees = |occupant: &Occupant| {
-        let standing = room.standing_inside(occupant);
-        let hidden = may_list(room, standing, before).then_some(Affiliation::None);
-        if may_list(room, standing, change.to) { Some(change.to) } else { hidden }
-    };
+    let sees = |occupant: &Occupant| told(room, before, change.to, room.standing_inside(occupant));
     for told in BTreeSet::from([change.to, Affiliation::None]) {
-        let stanza = news_of_absent(room, &change.who, told, versions.clone());
-        for occupant in room.occupants.iter().filter(|it| sees(it) == Some(told)) {
-            for session in &occupant.sessions {
-                cx.send(stanza.clone().with_to(session.jid.clone().into()));
-            }
-        }
+        let stanza = news_of_absent(room, &change.who, told, versions);
+        let all = room.occupants.iter().filter(|it| sees(it) == Some(told));
+        tell(room, stanza, Audience::Listed(all.flat_map(Occupant::clients).collect()), cx);
     }
 }
 
-fn news_of_absent(
+/// Those hear the same who hear the room without being inside (MUC/Sub).
+fn tell_outside(
     room: &Room,
-    who: &BareJid,
-    told: Affiliation,
-    versions: Option<(String, String)>,
-) -> Stanza {
+    change: &Change,
+    before: Affiliation,
+    versions: &Versions,
+    cx: &mut Context<'_, Room>,
+) {
+    if room.subscribers.is_empty() {
+        return;
+    }
+    for it in BTreeSet::from([change.to, Affiliation::None]) {
+        let stanza = news_of_absent(room, &change.who, it, versions);
+        let may_know = |who: &BareJid| {
+            told(room, before, change.to, events::standing_of(room, who)) == Some(it)
+        };
+        events::tell(room, Node::Affiliations, Told::Stanza(&stanza), may_know, cx);
+    }
+}
+
+/// As what somebody is told that another one is now, if they are told at all.
+fn told(
+    room: &Room,
+    before: Affiliation,
+    now: Affiliation,
+    standing: Standing,
+) -> Option<Affiliation> {
+    let hidden = may_list(room, standing, before).then_some(Affiliation::None);
+    if may_list(room, standing, now) { Some(now) } else { hidden }
+}
+
+fn news_of_absent(room: &Room, who: &BareJid, told: Affiliation, versions: &Versions) -> Stanza {
     let item = Element::new("item", ns::MUC_USER)
         .with_attr("affiliation", told.as_str())
         .with_attr("jid", who.as_str())
         .with_attr("role", Role::None.as_str());
-    let mut x = Element::new("x", ns::MUC_USER).with_child(item);
-    if let Some((since, until)) = versions {
-        let mav = Element::new("mav", ns::AFFILIATIONS);
-        x.push(mav.with_attr("since", since).with_attr("until", until));
-    }
+    let mav = Element::new("mav", ns::AFFILIATIONS)
+        .with_attr("since", &versions.since)
+        .with_attr("until", &versions.until);
+    let x = Element::new("x", ns::MUC_USER).with_child(item).with_child(mav);
     let head = Head {
         kind: Kind::Message(MessageType::Normal),
         id: None,

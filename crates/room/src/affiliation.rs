@@ -1,4 +1,4 @@
-//! Owns affiliations and roles: what somebody is to a room for long, and what while he is in it (XEP-0045
+//! Owns affiliations and roles: what somebody is to a room for long, and what while they are in it (XEP-0045
 //! §5). Pure.
 
 use std::cmp::Ordering;
@@ -19,7 +19,7 @@ pub enum Affiliation {
     Owner,
 }
 
-/// What an occupant may do while he is in the room (§5.1), from less to more.
+/// What an occupant may do while they are in the room (§5.1), from less to more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Not in the room.

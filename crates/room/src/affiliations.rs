@@ -12,15 +12,17 @@ use crate::nick::folded;
 
 /// What a room knows of somebody for long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// What he is to the room.
-    pub affiliation: Affiliation,
+pub(crate) struct Entry {
+    /// What they are to the room.
+    pub(crate) affiliation: Affiliation,
     /// The nick that nobody else may use.
-    pub nick: Option<Box<str>>,
+    pub(crate) nick: Option<Box<str>>,
     /// Why, in words for people.
-    pub reason: Option<Box<str>>,
+    pub(crate) reason: Option<Box<str>>,
     /// The version of the list that the last change of it made.
-    pub version: u64,
+    pub(crate) version: u64,
+    /// The version that took them off the lists of members and above; 0: they were on none.
+    pub(crate) off: u64,
 }
 
 /// The list. Entries without affiliation stay for a while, so that it can be told what was lost.
@@ -36,9 +38,9 @@ pub struct Affiliations {
 
 /// Changes of the list that are not kept yet.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What must be kept first.
-    pub writes: Vec<Write>,
+    pub(crate) writes: Vec<Write>,
     entries: Vec<(BareJid, Entry)>,
 }
 
@@ -47,12 +49,14 @@ const REASON_BYTES: usize = 1_024;
 /// Most entries without affiliation that are remembered.
 const LOST_MOST: usize = 1_000;
 
-const FORMAT: u8 = 1;
+/// Without the version that took somebody off the lists.
+const FORMAT_1: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Affiliations {
     /// The list of a room that is loaded; none where a row cannot be read.
     #[must_use]
-    pub fn load(rows: &[Row]) -> Option<Self> {
+    pub(crate) fn load(rows: &[Row]) -> Option<Self> {
         let mut list = Self::default();
         for row in rows.iter().filter(|row| row.kind == Kind::Affiliation) {
             let jid = BareJid::parse(str::from_utf8(&row.item).ok()?).ok()?;
@@ -69,7 +73,7 @@ impl Affiliations {
 
     /// What somebody is to the room. A domain that was banned bans all its people (§9.2).
     #[must_use]
-    pub fn of(&self, jid: &BareJid) -> Affiliation {
+    pub(crate) fn of(&self, jid: &BareJid) -> Affiliation {
         let own = self.entries.get(jid).map_or(Affiliation::None, |entry| entry.affiliation);
         if own != Affiliation::None {
             return own;
@@ -80,12 +84,17 @@ impl Affiliations {
 
     /// What is known of somebody.
     #[must_use]
-    pub fn get(&self, jid: &BareJid) -> Option<&Entry> {
+    pub(crate) fn get(&self, jid: &BareJid) -> Option<&Entry> {
         self.entries.get(jid)
     }
 
+    /// The addresses of everybody of this affiliation, in order.
+    pub fn addresses(&self, affiliation: Affiliation) -> impl Iterator<Item = &BareJid> {
+        self.of_affiliation(affiliation).map(|(jid, _)| jid)
+    }
+
     /// Everybody of this affiliation, in order.
-    pub fn of_affiliation(
+    pub(crate) fn of_affiliation(
         &self,
         affiliation: Affiliation,
     ) -> impl Iterator<Item = (&BareJid, &Entry)> {
@@ -100,31 +109,25 @@ impl Affiliations {
 
     /// How many have any.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.lost()
-    }
-
-    /// Whether nobody has any.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Who has reserved a nick that looks like this one.
     #[must_use]
-    pub fn owner_of_nick(&self, nick: &str) -> Option<&BareJid> {
+    pub(crate) fn owner_of_nick(&self, nick: &str) -> Option<&BareJid> {
         self.nicks.get(&folded(nick))
     }
 
     /// The version of the list (XEP-0463).
     #[must_use]
-    pub fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.version
     }
 
     /// What has changed since a version; none where that is not known.
     #[must_use]
-    pub fn since(&self, version: u64) -> Option<Vec<(&BareJid, &Entry)>> {
+    pub(crate) fn since(&self, version: u64) -> Option<Vec<(&BareJid, &Entry)>> {
         let known = version >= self.forgotten && version <= self.version;
         let changed = |(_, entry): &(&BareJid, &Entry)| entry.version > version;
         known.then(|| self.entries.iter().filter(changed).collect())
@@ -133,10 +136,17 @@ impl Affiliations {
     /// What becomes of the list when these get these affiliations. An outcast has no nick (§9.1), nor has
     /// somebody without affiliation.
     #[must_use]
-    pub fn plan(&self, room: &BareJid, changes: Vec<(BareJid, Entry)>) -> Plan {
+    pub(crate) fn plan(&self, room: &BareJid, changes: Vec<(BareJid, Entry)>) -> Plan {
         let mut plan = Plan::default();
         for (number, (jid, entry)) in (1..).zip(changes) {
-            let mut entry = Entry { version: self.version + number, ..entry };
+            let version = self.version + number;
+            let before = self.entries.get(&jid);
+            let was_on = before.is_some_and(|before| before.affiliation >= Affiliation::Member);
+            let off = match was_on && entry.affiliation < Affiliation::Member {
+                true => version,
+                false => before.map_or(0, |before| before.off),
+            };
+            let mut entry = Entry { version, off, ..entry };
             if entry.affiliation <= Affiliation::None {
                 entry.nick = None;
             }
@@ -148,7 +158,7 @@ impl Affiliations {
     }
 
     /// The plan is kept: the list is as planned. What more may be forgotten.
-    pub fn apply(&mut self, room: &BareJid, plan: Plan) -> Vec<Write> {
+    pub(crate) fn apply(&mut self, room: &BareJid, plan: Plan) -> Vec<Write> {
         for (jid, entry) in plan.entries {
             self.version = self.version.max(entry.version);
             self.place(jid, entry);
@@ -199,12 +209,13 @@ fn cut(reason: &str) -> Box<str> {
     reason[..end.unwrap_or(0)].into()
 }
 
-/// Format, affiliation, version, nick with its length in two bytes, reason.
+/// Format, affiliation, version, the version that took them off, nick with its length in two bytes, reason.
 fn write(entry: &Entry) -> Bytes {
     let nick = entry.nick.as_deref().unwrap_or_default();
     let length = u16::try_from(nick.len()).unwrap_or(0);
     let mut out = vec![FORMAT, entry.affiliation as u8];
     out.extend_from_slice(&entry.version.to_be_bytes());
+    out.extend_from_slice(&entry.off.to_be_bytes());
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(&nick.as_bytes()[..usize::from(length)]);
     out.extend_from_slice(entry.reason.as_deref().unwrap_or_default().as_bytes());
@@ -212,20 +223,27 @@ fn write(entry: &Entry) -> Bytes {
 }
 
 fn read(row: &[u8]) -> Option<Entry> {
-    let (&[FORMAT, affiliation], rest) = row.split_first_chunk::<2>()? else { return None };
+    let (&[format, affiliation], rest) = row.split_first_chunk::<2>()?;
+    let affiliation = Affiliation::ALL.into_iter().find(|it| *it as u8 == affiliation)?;
     let (version, rest) = rest.split_first_chunk::<8>()?;
+    let version = u64::from_be_bytes(*version);
+    let (off, rest) = match format {
+        // Who is nothing was something.
+        FORMAT_1 if affiliation == Affiliation::None => (version, rest),
+        FORMAT_1 => (0, rest),
+        FORMAT => {
+            let (off, rest) = rest.split_first_chunk::<8>()?;
+            (u64::from_be_bytes(*off), rest)
+        }
+        _ => return None,
+    };
     let (length, rest) = rest.split_first_chunk::<2>()?;
     let (nick, reason) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
     let text = |bytes: &[u8]| {
         let text = str::from_utf8(bytes).ok()?;
         Some(Some(Box::<str>::from(text)).filter(|text| !text.is_empty()))
     };
-    Some(Entry {
-        affiliation: Affiliation::ALL.into_iter().find(|it| *it as u8 == affiliation)?,
-        nick: text(nick)?,
-        reason: text(reason)?,
-        version: u64::from_be_bytes(*version),
-    })
+    Some(Entry { affiliation, nick: text(nick)?, reason: text(reason)?, version, off })
 }
 
 #[cfg(test)]
@@ -271,7 +289,7 @@ mod tests {
         assert_eq!(again.get(&bare("b@x")).unwrap().nick, None);
         assert_eq!((again.version(), again.len()), (2, 2));
         assert_eq!(again.owner_of_nick("hAG"), Some(&bare("a@x")));
-        for end in 0..12 {
+        for end in 0..20 {
             assert_eq!(read(&rows[0].value[..end]), None, "{end}");
         }
     }

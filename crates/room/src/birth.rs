@@ -1,14 +1,14 @@
 //! Owns the certificate of a room: who made it, when, its secret, and whether it was configured; and the
 //! tombstone of one that was destroyed. Plain data, with the rows that keep them.
 
+use auth::Hash;
 use bytes::Bytes;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use data_encoding::HEXLOWER;
 use store::{Key, Kind, Row, Write};
 use xmpp::{BareJid, Element};
 
 /// The namespace of what only this server reads.
-pub const NS: &str = "urn:rookery:rooms:0";
+pub(crate) const NS: &str = "urn:rookery:rooms:0";
 
 /// Since when there is a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,22 +18,22 @@ pub struct Birth {
     /// When, in microseconds since 1970-01-01 UTC.
     pub at: u64,
     /// What makes ids of occupants that nobody can guess (XEP-0421 §4.1).
-    pub secret: [u8; 32],
+    pub(crate) secret: [u8; 32],
     /// It waits for its first configuration (XEP-0045 §10.1.1).
-    pub locked: bool,
+    pub(crate) locked: bool,
 }
 
 /// What is left of a room that was destroyed (XEP-0045 §10.9).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tombstone {
+pub(crate) struct Tombstone {
     /// Where people went.
-    pub venue: Option<String>,
+    pub(crate) venue: Option<String>,
     /// Why, in words for people.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// When, in microseconds since 1970-01-01 UTC.
-    pub at: u64,
+    pub(crate) at: u64,
     /// Who may make a room of this name again.
-    pub owners: Vec<BareJid>,
+    pub(crate) owners: Vec<BareJid>,
 }
 
 /// The rows of [`Kind::Room`].
@@ -63,21 +63,17 @@ pub(crate) fn find<'a>(rows: &'a [Row], item: &str) -> Option<&'a Bytes> {
 }
 
 impl Birth {
-    /// Stands for something that only this room can tell again, and which it tells nothing of.
+    /// A keyed fingerprint: only this room can compute it again, and it does not reveal `what`.
     pub(crate) fn seal(&self, kind: &str, what: &[u8]) -> u64 {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes any key");
-        mac.update(kind.as_bytes());
-        mac.update(what);
-        let digest = mac.finalize().into_bytes();
+        let digest = Hash::Sha256.hmac(&self.secret, &[kind.as_bytes(), what]);
         digest.iter().take(8).fold(0, |seal, byte| seal << 8 | u64::from(*byte))
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
-        let secret: String = self.secret.iter().map(|byte| format!("{byte:02x}")).collect();
         Element::new("room", NS)
             .with_attr("creator", self.creator.as_str())
             .with_attr("at", self.at.to_string())
-            .with_attr("secret", secret)
+            .with_attr("secret", HEXLOWER.encode(&self.secret))
             .with_attr_opt("locked", self.locked.then_some("true"))
             .to_bytes()
             .into()
@@ -85,11 +81,7 @@ impl Birth {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let row = Element::parse(bytes).ok().filter(|row| row.is("room", NS))?;
-        let mut secret = [0; 32];
-        let digits = row.attr("secret").filter(|digits| digits.len() == 64 && digits.is_ascii())?;
-        for (index, byte) in secret.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-        }
+        let secret = HEXLOWER.decode(row.attr("secret")?.as_bytes()).ok()?.try_into().ok()?;
         Some(Self {
             creator: BareJid::parse(row.attr("creator")?).ok()?,
             at: row.attr("at")?.parse().ok()?,

@@ -26,6 +26,8 @@ pub struct Config {
     pub sessions_per_occupant: usize,
     /// Most affiliations of a room.
     pub affiliations: usize,
+    /// Most people who hear a room without being inside (MUC/Sub).
+    pub subscribers: usize,
     /// Most messages that newcomers are shown (XEP-0045 §7.2.13).
     pub history: usize,
     /// Most messages of one page of an archive; at most [`archive::PAGE_MOST`].
@@ -55,15 +57,24 @@ pub enum Create {
     Anyone,
 }
 
-/// Stanzas a second on average, and at once above that.
+/// Stanzas on average, and at once above that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// A second, on average.
+    pub per_second: u32,
+    /// At once above that.
+    pub burst: u32,
+}
+
+/// How much may be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
     /// False: rates are not limited (load tests).
     pub enabled: bool,
     /// Messages and presence of one occupant.
-    pub occupant: (u32, u32),
+    pub occupant: Pace,
     /// Messages and presence of a whole room.
-    pub room: (u32, u32),
+    pub room: Pace,
 }
 
 impl Default for Config {
@@ -76,6 +87,7 @@ impl Default for Config {
             occupants: 10_000,
             sessions_per_occupant: 20,
             affiliations: 100_000,
+            subscribers: 10_000,
             history: 100,
             archive_page: archive::PAGE_MOST as usize,
             archive_search: false,
@@ -83,7 +95,11 @@ impl Default for Config {
             nick_chars: 64,
             defaults: Settings::default(),
             unconfigured: Duration::from_secs(600),
-            rates: Rates { enabled: true, occupant: (10, 100), room: (1_000, 10_000) },
+            rates: Rates {
+                enabled: true,
+                occupant: Pace { per_second: 10, burst: 100 },
+                room: Pace { per_second: 1_000, burst: 10_000 },
+            },
         }
     }
 }

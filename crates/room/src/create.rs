@@ -7,8 +7,7 @@ use entity::{Context, Timer};
 use proto::Receipt;
 use store::Write;
 use xmpp::{
-    BareJid, Element, Head, Jid, Kind, MessageType, Origin, Stanza, StanzaCondition, StanzaError,
-    ns,
+    BareJid, Element, Jid, Kind, MessageType, Origin, Stanza, StanzaCondition, StanzaError, ns,
 };
 
 use crate::affiliation::Affiliation;
@@ -33,7 +32,7 @@ pub(crate) const TELL_AGAIN: Timer = Timer("tell again", 0);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who waits at the door until there is a room.
-pub struct Asking {
+pub(crate) struct Asking {
     knock: Stanza,
     origin: Origin,
     receipt: Option<Receipt>,
@@ -164,12 +163,14 @@ fn write(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
     affiliations.apply(&room.jid, plan);
     let config = &room.shared.config;
     let history = config.history.min(config.defaults.history);
-    let settings = Settings { history, ..config.defaults.clone() };
+    let slow_seconds = config.defaults.slow_seconds.min(form::SLOW_MOST);
+    let settings = Settings { history, slow_seconds, ..config.defaults.clone() };
     writes.push(birth::put(&room.jid, birth::BIRTH, birth.to_bytes()));
     writes.push(birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings)));
     cx.commit_then(writes, move |room, cx, result| match result {
         Ok(()) => {
             room.birth = Some(birth);
+            room.fan_outs.start_after(room.last_id.get());
             room.settings = settings;
             room.affiliations = affiliations;
             room.phase = Phase::Locked;
@@ -221,16 +222,4 @@ pub(crate) fn nobody_configures(room: &mut Room, cx: &mut Context<'_, Room>) {
     cx.commit(vec![write]);
     presence::announce(room, &[presence::codes([104])], cx);
     directory::list(room, cx);
-}
-
-/// A word between a room and its service.
-pub(crate) fn word(from: Jid, to: Jid, content: Element) -> Stanza {
-    let head = Head {
-        kind: Kind::Message(MessageType::Normal),
-        id: None,
-        from: Some(from),
-        to: Some(to),
-        lang: None,
-    };
-    Stanza::build(head, &[content])
 }

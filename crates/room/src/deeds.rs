@@ -15,7 +15,7 @@ pub(crate) type Deed = pb::deed::What;
 
 /// Deeds that the second copy does not know.
 #[derive(Debug, Default)]
-pub struct Deeds(Vec<pb::Deed>);
+pub(crate) struct Deeds(Vec<pb::Deed>);
 
 impl Deeds {
     /// What the copy learns now.
@@ -24,7 +24,7 @@ impl Deeds {
     }
 }
 
-/// Does it.
+/// Performs a deed, and notes it for the second copy.
 pub(crate) fn act(room: &mut Room, deed: Deed) {
     // What happens while nobody has a copy is in the first one.
     if room.fan_outs.is_watched() {

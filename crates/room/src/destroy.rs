@@ -2,14 +2,15 @@
 //! erased, and where it was to stay, a tombstone says where people went.
 
 use entity::Context;
-use xmpp::{Element, Jid, Stanza, StanzaCondition, ns};
+use xmpp::room_event::{News, Node};
+use xmpp::{Element, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 
 use crate::birth::{self, NS, Tombstone};
 use crate::exit::send_unavailable;
 use crate::iq::reply;
 use crate::presence::status;
 use crate::room::{Phase, Room};
-use crate::{affiliation::Affiliation, directory};
+use crate::{affiliation::Affiliation, directory, events, subscribe};
 
 /// Where people may go instead, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,9 +80,19 @@ fn dismiss_all(room: &mut Room, farewell: &Farewell, cx: &mut Context<'_, Room>)
             .with_child(status(110));
         for session in &occupant.sessions {
             let x = std::slice::from_ref(&x);
-            send_unavailable(room, (occupant.jid.clone(), &session.jid), x, cx);
+            send_unavailable(room, occupant.jid.clone(), &session.jid, x, cx);
         }
     }
+    let head = Head {
+        kind: Kind::Presence(PresenceType::Unavailable),
+        id: None,
+        from: Some(room.jid.clone().into()),
+        to: None,
+        lang: None,
+    };
+    let x = Element::new("x", ns::MUC_USER).with_child(farewell.to_element());
+    let end = Stanza::build(head, &[x]);
+    events::tell(room, Node::Config, News::Stanza(&end), |_| true, cx);
 }
 
 /// Nothing is left of the room but its tombstone, if there is one. Until then, who comes waits.
@@ -91,6 +102,7 @@ pub(crate) fn end(
     request: Option<Stanza>,
     cx: &mut Context<'_, Room>,
 ) {
+    subscribe::end_all(room, cx);
     let mut nothing = Room::absent(room.jid.clone(), std::sync::Arc::clone(&room.shared));
     std::mem::swap(&mut nothing.queue, &mut room.queue);
     nothing.phase = Phase::Ending;
@@ -103,7 +115,7 @@ pub(crate) fn end(
         let owner = room.jid.clone();
         cx.read(
             move |store, fence| store.erase(fence, owner),
-            move |room, cx, erased| bury(room, stone, (request, erased), cx),
+            move |room, cx, erased| bury(room, stone, request, erased, cx),
         );
     });
 }
@@ -111,7 +123,8 @@ pub(crate) fn end(
 fn bury(
     room: &mut Room,
     stone: Option<Tombstone>,
-    (request, erased): (Option<Stanza>, Result<(), store::Error>),
+    request: Option<Stanza>,
+    erased: Result<(), store::Error>,
     cx: &mut Context<'_, Room>,
 ) {
     let writes = stone.iter().map(|it| birth::put(&room.jid, birth::TOMBSTONE, it.to_bytes()));

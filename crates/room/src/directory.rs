@@ -7,6 +7,7 @@
 mod answers;
 mod commands;
 mod disco;
+mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use entity::{Context, Entity, LoadError, Timer, answer};
 use proto::{Body, Envelope, Route};
 use store::{Key, Kind as RowKind, Row, Write};
 use xmpp::{
-    BareJid, Element, Kind, MessageType, PresenceType, Stanza, StanzaCondition, StanzaError,
+    BareJid, Element, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition,
+    StanzaError,
 };
 
 pub use answers::EXTENSIONS;
 
 use crate::birth::NS;
-use crate::create::word;
 use crate::{Room, Shared};
 
 /// A room service.
@@ -72,6 +73,18 @@ pub(crate) fn is_word(stanza: &Stanza, room: &BareJid) -> bool {
     matches!(stanza.kind(), Kind::Message(_)) && from.is_some_and(|from| *from == *room.domain())
 }
 
+/// A word between a room and its service.
+pub(crate) fn word(from: Jid, to: Jid, content: Element) -> Stanza {
+    let head = Head {
+        kind: Kind::Message(MessageType::Normal),
+        id: None,
+        from: Some(from),
+        to: Some(to),
+        lang: None,
+    };
+    Stanza::build(head, &[content])
+}
+
 /// A room tells its service something.
 pub(crate) fn tell(room: &Room, content: Element, cx: &mut Context<'_, Room>) {
     cx.send(word(room.jid.clone().into(), room.jid.domain().into(), content));
@@ -104,7 +117,7 @@ pub fn order_to_destroy(room: &BareJid, reason: Option<&str>) -> Stanza {
     if let Some(reason) = reason {
         destroy.push(Element::new("reason", xmpp::ns::MUC_OWNER).with_text(reason));
     }
-    let head = xmpp::Head {
+    let head = Head {
         kind: Kind::Iq(xmpp::IqType::Set),
         id: Some("destroy".into()),
         from: Some(room.domain().into()),

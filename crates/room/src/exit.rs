@@ -4,9 +4,11 @@ use entity::Context;
 use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 
 use crate::enter;
+use crate::extensions::affiliation_versions::Versions;
 use crate::occupant::Occupant;
 use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
+use crate::tell::{Audience, tell};
 use crate::{destroy, extensions, private};
 
 /// Why somebody has to go.
@@ -19,7 +21,7 @@ pub(crate) struct Removal<'a> {
     /// Why, in words for people.
     pub(crate) reason: Option<&'a str>,
     /// The version of the list of affiliations, before and after, where it is the cause (XEP-0463).
-    pub(crate) versions: Option<(String, String)>,
+    pub(crate) versions: Option<Versions>,
 }
 
 impl<'a> Removal<'a> {
@@ -41,7 +43,7 @@ pub(crate) fn leave(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Conte
     take_out(room, from, &farewell.presence, &[], cx);
 }
 
-/// What somebody's client could not take comes back: he is not there any more (§18.1.2, §11.1).
+/// What somebody's client could not take comes back: they are not there any more (§18.1.2, §11.1).
 pub(crate) fn ghost(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, Room>) {
     const GONE: [StanzaCondition; 6] = [
         StanzaCondition::Gone,
@@ -52,7 +54,7 @@ pub(crate) fn ghost(room: &mut Room, stanza: &Stanza, from: &Jid, cx: &mut Conte
         StanzaCondition::RemoteServerTimeout,
     ];
     let Some(error) = stanza.child("error", "") else { return };
-    let is_private = private::give_back(room, (stanza, &error), from, cx);
+    let is_private = private::give_back(room, stanza, &error, from, cx);
     let is = |condition: &StanzaCondition| error.child(condition.name(), ns::STANZAS).is_some();
     // What a server says of a client that is not there (RFC 6121 §8.5.3.2.1), and also of one that is, but does not
     // want to hear this sender (XEP-0191 §3.3).
@@ -96,7 +98,7 @@ fn take_out(
     gone(room, cx);
 }
 
-/// Removes an occupant with all his clients.
+/// Removes an occupant with all their clients.
 pub(crate) fn remove(
     room: &mut Room,
     number: u64,
@@ -108,7 +110,7 @@ pub(crate) fn remove(
     }
 }
 
-/// He is out, and knows it; the others do not yet ([`tell_of`]).
+/// They are out, and know it; the others do not yet ([`tell_of`]).
 pub(crate) fn dismiss(
     room: &mut Room,
     number: u64,
@@ -137,7 +139,7 @@ pub(crate) fn tell_of(
     gone(room, cx);
 }
 
-/// The service stops (§11.2): each is told of himself, since all others go as well.
+/// The service stops (§11.2): each is told of themselves, since all others go as well.
 pub(crate) fn stop(room: &mut Room, cx: &mut Context<'_, Room>) {
     for occupant in room.occupants.clear() {
         let news = News { codes: &[332], ..News::gone(room, &occupant) };
@@ -154,10 +156,10 @@ fn gone(room: &mut Room, cx: &mut Context<'_, Room>) {
     end_if_empty(room, cx);
 }
 
-/// A room that does not stay ends with the last (§7.14, last note); one that was never
+/// A room that does not stay ends with the last who is inside or hears it (§7.14, last note); one that was never
 /// configured, with its maker (§10.1.3).
 pub(crate) fn end_if_empty(room: &mut Room, cx: &mut Context<'_, Room>) {
-    if !room.occupants.is_empty() {
+    if !room.is_empty() {
         return;
     }
     let ends = match room.phase {
@@ -183,13 +185,14 @@ pub(crate) fn not_inside(room: &Room, stanza: &Stanza, cx: &mut Context<'_, Room
         .with_attr("role", "none")
         .with_child(word("reason").with_text("You are not in the room."));
     let x = word("x").with_child(item).with_children([110, 307, 333].map(status));
-    send_unavailable(room, (occupant, &session), &[x], cx);
+    send_unavailable(room, occupant, &session, &[x], cx);
 }
 
 /// A presence of the room to one client about itself, with what extensions attach.
 pub(crate) fn send_unavailable(
     room: &Room,
-    (from, to): (FullJid, &FullJid),
+    from: FullJid,
+    to: &FullJid,
     content: &[Element],
     cx: &mut Context<'_, Room>,
 ) {
@@ -197,7 +200,7 @@ pub(crate) fn send_unavailable(
         kind: Kind::Presence(PresenceType::Unavailable),
         id: None,
         from: Some(from.into()),
-        to: Some(to.clone().into()),
+        to: None,
         lang: None,
     };
     let mut bytes = match room.birth {
@@ -207,5 +210,5 @@ pub(crate) fn send_unavailable(
     for element in content {
         element.write(&mut bytes, "");
     }
-    cx.send(Stanza::new(head, bytes));
+    tell(room, Stanza::new(head, bytes), Audience::One(to.clone()), cx);
 }

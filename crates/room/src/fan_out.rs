@@ -1,10 +1,11 @@
-//! Owns which messages are on their way to the occupants: while there is a second copy of the room, it learns up to
-//! which message all have reached all.
+//! Owns what is on its way from a room: while there is a second copy of the room, it learns up to which number
+//! everything has reached all, what no archive has of the rest, and what was acted on of late.
 //!
-//! Each message goes out under a receipt of the room's own beside its sender's; when the last copy of it is safe
-//! with its recipient's home, it counts. Bound: what is unfinished has senders that wait for it, and those bounds
-//! of their own.
+//! Each message and each presence goes out under a receipt of the room's own beside its sender's; when the last copy of
+//! it is safe with its recipient's home, it counts. Bounds: what is unfinished has senders that wait for it, and those
+//! bounds of their own; of what was acted on, the last [`REMEMBERED`] are known.
 
+use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,17 +13,26 @@ use entity::context::Waker;
 use proto::receipt::Settle;
 use proto::{Ledger, Receipt};
 use store::ArchiveId;
-use xmpp::{Origin, Stanza, kept};
+use xmpp::Origin;
 
-use crate::mirror::{Inheritance, write_origin};
+use crate::mirror::{Inheritance, read_origin, write_origin};
 use crate::snapshot::pb;
 
-/// Stands for the session in the origins of copies: no session has it.
+/// Stands for the session in the origins of what a room tells: no session has it.
 const NO_SESSION: u64 = 0;
 
-/// Messages on their way.
+/// The part of the origins of what a new owner tells in words of its own: no account has so many clients in a room.
+const ANEW: u16 = 0x2000;
+
+/// What a room remembers of what it has acted on: longer than anything comes again.
+const REMEMBERED: usize = 256;
+
+/// What is on its way.
 #[derive(Debug, Default)]
-pub struct FanOuts {
+pub(crate) struct FanOuts(RefCell<State>);
+
+#[derive(Debug, Default)]
+struct State {
     /// None: nobody has a copy of the room.
     ledger: Option<Arc<Ledger>>,
     watched: bool,
@@ -30,116 +40,228 @@ pub struct FanOuts {
     open: VecDeque<ArchiveId>,
     /// How many of the ledger's are not in `open` any more.
     counted: u64,
-    /// The id of a message, as a number.
+    /// The number of what has reached all, with everything before it.
     finished: u64,
     /// `finished` is greater than the copy knows.
     news: bool,
     /// Behind `finished`, what no archive has, oldest first.
-    said: VecDeque<pb::Said>,
-    /// How many of these the copy has.
-    told: usize,
+    said: Untold<pb::Said>,
+    /// What presence and requests were dealt with, oldest first.
+    acted: Untold<pb::Origin>,
+    /// Those of a former owner.
+    acted_before: HashSet<Origin>,
     inherited: Option<(ArchiveId, Inheritance)>,
     known: HashSet<Origin>,
 }
 
+/// What the copy learns one after the other.
+#[derive(Debug)]
+struct Untold<T> {
+    all: VecDeque<T>,
+    /// How many of these the copy has.
+    told: usize,
+}
+
+impl<T> Default for Untold<T> {
+    fn default() -> Self {
+        Self { all: VecDeque::new(), told: 0 }
+    }
+}
+
+impl<T: Clone> Untold<T> {
+    fn push(&mut self, item: T) {
+        self.all.push_back(item);
+    }
+
+    fn drop_first(&mut self) {
+        self.all.pop_front();
+        self.told = self.told.saturating_sub(1);
+    }
+
+    /// What the copy does not know; `anew`: all of it.
+    fn tell(&mut self, anew: bool) -> Vec<T> {
+        let known = if anew { 0 } else { self.told };
+        self.told = self.all.len();
+        self.all.iter().skip(known).cloned().collect()
+    }
+}
+
+impl State {
+    fn acted(&mut self, cause: pb::Origin) {
+        if self.acted.all.len() >= REMEMBERED {
+            self.acted.drop_first();
+        }
+        self.acted.push(cause);
+    }
+}
+
+/// By what everything that a room tells is known again: the room's own number, which only grows.
+pub(crate) fn origin(id: ArchiveId) -> Origin {
+    Origin::Client { session: NO_SESSION, seq: id.0, part: 0 }
+}
+
+/// The same of what a new owner says in other words than the one before: these numbers are counted by themselves, so
+/// that greater ones do not pass for news behind which what the former owner has told would be too old to be known.
+pub(crate) fn origin_anew(id: ArchiveId) -> Origin {
+    origin(id).later(ANEW)
+}
+
+/// The part of an origin of a room's own.
+pub(crate) fn part(origin: Origin) -> u16 {
+    match origin {
+        Origin::Client { part, .. } => part,
+        Origin::Shard { .. } => 0,
+    }
+}
+
 impl FanOuts {
     /// There is a copy from now on.
-    pub(crate) fn watch(&mut self) {
-        self.watched = true;
+    pub(crate) fn watch(&self) {
+        self.0.borrow_mut().watched = true;
     }
 
     /// Whether somebody has a copy.
     pub(crate) fn is_watched(&self) -> bool {
-        self.watched
+        self.0.borrow().watched
     }
 
-    /// A message goes out: the origin of its copies, and the receipt under which it goes.
+    /// Something goes out: its origin, and the receipt under which it goes.
     pub(crate) fn begin(
-        &mut self,
+        &self,
         id: ArchiveId,
         cause: Option<Receipt>,
         waker: &Waker,
     ) -> (Origin, Option<Receipt>) {
-        let origin = Origin::Client { session: NO_SESSION, seq: id.0, part: 0 };
-        if !self.watched {
-            self.finished = self.finished.max(id.0);
-            return (origin, cause);
+        let mut state = self.0.borrow_mut();
+        if !state.watched {
+            state.finished = state.finished.max(id.0);
+            return (origin(id), cause);
         }
-        let ledger = self.ledger.get_or_insert_with(|| {
+        let ledger = state.ledger.get_or_insert_with(|| {
             let waker = Arc::clone(waker);
             Ledger::new(0, move || waker())
         });
-        self.open.push_back(id);
         let both = Both { own: Mutex::new(Some((ledger.open(), cause))) };
-        (origin, Some(Receipt::new(0, Arc::new(both))))
+        state.open.push_back(id);
+        (origin(id), Some(Receipt::new(0, Arc::new(both))))
     }
 
-    /// A message that no archive has: the copy must have it.
-    pub(crate) fn say(&mut self, id: ArchiveId, stanza: &Stanza, cause: Origin) {
-        if self.watched {
-            let (stanza, cause) = (kept::write(stanza), Some(write_origin(cause)));
-            self.said.push_back(pb::Said { id: id.0, stanza, cause });
+    /// Something that no archive has: the copy must have it.
+    pub(crate) fn say(&self, said: impl FnOnce() -> pb::Said) {
+        let mut state = self.0.borrow_mut();
+        if state.watched {
+            state.said.push(said());
         }
+    }
+
+    /// A presence, or a request, is dealt with, whatever came of it.
+    pub(crate) fn acted(&self, cause: Origin) {
+        let state = &mut *self.0.borrow_mut();
+        if state.watched {
+            state.acted(write_origin(cause.first()));
+        }
+    }
+
+    /// The same, by a former owner.
+    pub(crate) fn acted_before(&self, cause: pb::Origin) {
+        let state = &mut *self.0.borrow_mut();
+        state.acted_before.extend(read_origin(&cause));
+        state.acted(cause);
+    }
+
+    /// Whether a former owner has dealt with a presence, or a request: what it has told is told again by itself.
+    pub(crate) fn has_acted(&self, cause: Origin) -> bool {
+        let before = &self.0.borrow().acted_before;
+        !before.is_empty() && before.contains(&cause.first())
     }
 
     /// Something has reached all.
-    pub(crate) fn look(&mut self) {
-        let Some(ledger) = &self.ledger else { return };
+    pub(crate) fn look(&self) {
+        let state = &mut *self.0.borrow_mut();
+        let Some(ledger) = &state.ledger else { return };
         let handled = ledger.standing().handled;
-        while self.counted < handled {
-            self.counted += 1;
-            if let Some(id) = self.open.pop_front() {
-                self.finished = self.finished.max(id.0);
-                self.news = true;
+        while state.counted < handled {
+            state.counted += 1;
+            if let Some(id) = state.open.pop_front() {
+                state.finished = state.finished.max(id.0);
+                state.news = true;
             }
         }
-        while self.said.pop_front_if(|it| it.id <= self.finished).is_some() {
-            self.told = self.told.saturating_sub(1);
+        while state.said.all.front().is_some_and(|it| it.id <= state.finished) {
+            state.said.drop_first();
         }
     }
 
-    /// Every message up to this one has reached all.
+    /// Everything up to this number has reached all.
     pub(crate) fn finished(&self) -> ArchiveId {
-        ArchiveId(self.finished)
+        ArchiveId(self.0.borrow().finished)
+    }
+
+    /// The room is made, or loaded, with this as its last message: nothing up to there is under way.
+    pub(crate) fn start_after(&self, last: ArchiveId) {
+        self.go_on_from(last.max(ArchiveId(1)));
     }
 
     /// As a snapshot says.
-    pub(crate) fn go_on_from(&mut self, finished: ArchiveId) {
-        self.finished = self.finished.max(finished.0);
+    pub(crate) fn go_on_from(&self, finished: ArchiveId) {
+        let mut state = self.0.borrow_mut();
+        state.finished = state.finished.max(finished.0);
+    }
+
+    /// Where nobody says how far messages have come: what the archive has until now is under way nowhere.
+    pub(crate) fn begin_behind(&self, last: ArchiveId) {
+        let mut state = self.0.borrow_mut();
+        if state.finished == 0 {
+            state.finished = last.0;
+        }
+    }
+
+    /// Whether something is known to be under way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.0.borrow().open.is_empty()
     }
 
     /// Whether there is news of that since this was asked last.
-    pub(crate) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.news)
+    pub(crate) fn take_news(&self) -> bool {
+        std::mem::take(&mut self.0.borrow_mut().news)
     }
 
     /// What no archive has and the copy does not know; `anew`: all of it.
-    pub(crate) fn tell_said(&mut self, anew: bool) -> Vec<pb::Said> {
-        let known = if anew { 0 } else { self.told };
-        self.told = self.said.len();
-        self.said.iter().skip(known).cloned().collect()
+    pub(crate) fn tell_said(&self, anew: bool) -> Vec<pb::Said> {
+        self.0.borrow_mut().said.tell(anew)
     }
 
-    pub(crate) fn inherit(&mut self, finished: ArchiveId, inheritance: Inheritance) {
-        self.inherited = Some((finished, inheritance));
+    /// What was acted on that the copy does not know; `anew`: all of it.
+    pub(crate) fn tell_acted(&self, anew: bool) -> Vec<pb::Origin> {
+        self.0.borrow_mut().acted.tell(anew)
+    }
+
+    pub(crate) fn inherit(&self, finished: ArchiveId, inheritance: Inheritance) {
+        self.0.borrow_mut().inherited = Some((finished, inheritance));
     }
 
     /// Whether the archive must be read for what a former owner has left.
     pub(crate) fn has_inherited(&self) -> bool {
-        self.inherited.is_some()
+        self.0.borrow().inherited.is_some()
     }
 
-    pub(crate) fn take_inheritance(&mut self) -> Option<(ArchiveId, Inheritance)> {
-        self.inherited.take()
+    /// Up to where the former owner knew that all has reached all; 0: it has said nothing. None where there was no
+    /// former owner.
+    pub(crate) fn inherits_from(&self) -> Option<ArchiveId> {
+        self.0.borrow().inherited.as_ref().map(|(finished, _)| *finished)
     }
 
-    pub(crate) fn knows(&mut self, causes: HashSet<Origin>) {
-        self.known = causes;
+    pub(crate) fn take_inheritance(&self) -> Option<(ArchiveId, Inheritance)> {
+        self.0.borrow_mut().inherited.take()
+    }
+
+    pub(crate) fn knows(&self, causes: HashSet<Origin>) {
+        self.0.borrow_mut().known = causes;
     }
 
     /// Whether a former owner has acted on a message with this cause.
-    pub(crate) fn has_known(&mut self, cause: Origin) -> bool {
-        self.known.remove(&cause)
+    pub(crate) fn has_known(&self, cause: Origin) -> bool {
+        self.0.borrow_mut().known.remove(&cause)
     }
 }
 

@@ -14,16 +14,17 @@ const NICKS_LOCKED: &str = "rookery#roomconfig_nickslocked";
 /// As other servers name it.
 const ARCHIVED: &str = "muc#roomconfig_enablearchiving";
 const SLOW: &str = "muc#roomconfig_slow_mode_duration";
+const SUBSCRIPTIONS: &str = "muc#roomconfig_allow_subscription";
 
 /// The longest time between two messages, in seconds: a day.
-const SLOW_MOST: u32 = 86_400;
+pub(crate) const SLOW_MOST: u32 = 86_400;
 
 /// Names, descriptions and passwords have at most this many bytes.
-pub const TEXT_BYTES: usize = 1_024;
+pub(crate) const TEXT_BYTES: usize = 1_024;
 
 /// The form, with what holds now.
 #[must_use]
-pub fn form(kind: FormKind, settings: &Settings) -> Form {
+pub(crate) fn form(kind: FormKind, settings: &Settings) -> Form {
     let form = Form::new(kind, ns::MUC_CONFIG);
     let form = texts(form, settings);
     let form = entrance(form, settings);
@@ -67,7 +68,11 @@ fn entrance(form: Form, settings: &Settings) -> Form {
                 .with_option("Moderators", "moderators")
                 .with_option("Everybody", "anyone"),
         )
-        .with(yes_or_no("allowinvites", "Members may invite others", settings.allow_invites))
+        .with(yes_or_no(
+            "allowinvites",
+            "Members may invite others where only members may enter",
+            settings.allow_invites,
+        ))
         .with(roles("getmemberlist", "Who may see the list of members", settings.member_list))
         .with(
             Field::boolean(REGISTRATION, settings.registration)
@@ -76,6 +81,10 @@ fn entrance(form: Form, settings: &Settings) -> Form {
         .with(
             Field::boolean(NICKS_LOCKED, settings.nicks_locked)
                 .with_label("Who has registered a nick must use it"),
+        )
+        .with(
+            Field::boolean(SUBSCRIPTIONS, settings.subscriptions)
+                .with_label("People may hear the room without being inside"),
         )
 }
 
@@ -115,7 +124,11 @@ fn conversation(form: Form, settings: &Settings) -> Form {
 ///
 /// # Errors
 /// `not-acceptable` for a value that makes no sense, such as a password that is blank (§10.1.3).
-pub fn read(form: &Form, before: &Settings, history: usize) -> Result<Settings, StanzaError> {
+pub(crate) fn read(
+    form: &Form,
+    before: &Settings,
+    history: usize,
+) -> Result<Settings, StanzaError> {
     let mut now = before.clone();
     read_texts(form, &mut now)?;
     read_entrance(form, &mut now)?;
@@ -166,6 +179,7 @@ fn read_entrance(form: &Form, now: &mut Settings) -> Result<(), StanzaError> {
     set(&mut now.member_list, read_roles(form, "getmemberlist")?);
     set(&mut now.registration, form.boolean(REGISTRATION)?);
     set(&mut now.nicks_locked, form.boolean(NICKS_LOCKED)?);
+    set(&mut now.subscriptions, form.boolean(SUBSCRIPTIONS)?);
     Ok(())
 }
 
@@ -189,13 +203,13 @@ fn read_conversation(form: &Form, now: &mut Settings) -> Result<(), StanzaError>
 
 /// The settings as the bytes that are kept.
 #[must_use]
-pub fn to_bytes(settings: &Settings) -> Bytes {
+pub(crate) fn to_bytes(settings: &Settings) -> Bytes {
     form(FormKind::Submit, settings).to_element().to_bytes().into()
 }
 
 /// The settings out of kept bytes.
 #[must_use]
-pub fn from_bytes(bytes: &[u8]) -> Option<Settings> {
+pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Settings> {
     let form = Form::parse(&Element::parse(bytes).ok()?).ok()?;
     read(&form, &Settings::default(), usize::MAX).ok()
 }
@@ -280,6 +294,7 @@ mod tests {
             registration: false,
             nicks_locked: true,
             slow_seconds: 9,
+            subscriptions: false,
         }
     }
 

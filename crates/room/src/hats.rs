@@ -11,18 +11,18 @@ use crate::birth;
 
 /// A hat (XEP-0317 §3.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hat {
+pub(crate) struct Hat {
     /// Its name for machines.
-    pub uri: String,
+    pub(crate) uri: String,
     /// Its name for people.
-    pub title: String,
+    pub(crate) title: String,
     /// Its colour, in degrees; empty: none.
-    pub hue: String,
+    pub(crate) hue: String,
 }
 
 /// The hats of a room. Few rooms have any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hats {
+pub(crate) struct Hats {
     hats: Vec<Hat>,
     worn: BTreeMap<BareJid, Worn>,
 }
@@ -31,13 +31,13 @@ pub struct Hats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Worn {
     uris: Vec<String>,
-    /// `<hats/>` as it stands in his presence.
+    /// `<hats/>` as it stands in their presence.
     bytes: Bytes,
 }
 
 /// A change of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// There is a hat, new or as it is now.
     Put(Hat),
     /// The hat of this URI is gone, from every head.
@@ -50,13 +50,13 @@ pub enum Change {
 
 /// What becomes of them, not kept yet.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// The hats as they are then.
-    pub hats: Hats,
+    pub(crate) hats: Hats,
     /// What must be kept first.
-    pub writes: Vec<Write>,
+    pub(crate) writes: Vec<Write>,
     /// Whose presence shows it.
-    pub heads: Vec<BareJid>,
+    pub(crate) heads: Vec<BareJid>,
 }
 
 /// Most hats of a room.
@@ -73,7 +73,7 @@ impl Hat {
     ///
     /// # Errors
     /// `not-acceptable` for what is no URI, no title, no angle, or too long.
-    pub fn new(uri: &str, title: &str, hue: &str) -> Result<Self, StanzaError> {
+    pub(crate) fn new(uri: &str, title: &str, hue: &str) -> Result<Self, StanzaError> {
         let refuse = |text: &str| {
             Err(StanzaError::from(StanzaCondition::NotAcceptable).with_text(text.to_owned()))
         };
@@ -112,7 +112,7 @@ impl Hat {
 impl Hats {
     /// The hats of a room that is loaded; none where a row cannot be read.
     #[must_use]
-    pub fn load(rows: &[Row]) -> Option<Self> {
+    pub(crate) fn load(rows: &[Row]) -> Option<Self> {
         let Some(list) = birth::find(rows, ROW) else { return Some(Self::default()) };
         let list = Element::parse(list).ok()?;
         let hats = list.children().map(Hat::of_element).collect::<Option<_>>()?;
@@ -128,21 +128,21 @@ impl Hats {
 
     /// Every hat.
     #[must_use]
-    pub fn all(&self) -> &[Hat] {
+    pub(crate) fn all(&self) -> &[Hat] {
         &self.hats
     }
 
     /// Who wears which.
-    pub fn worn(&self) -> impl Iterator<Item = (&BareJid, &Hat)> {
+    pub(crate) fn worn(&self) -> impl Iterator<Item = (&BareJid, &Hat)> {
         self.worn
             .iter()
             .flat_map(|(who, worn)| worn.uris.iter().map(move |uri| (who, uri)))
             .filter_map(|(who, uri)| Some((who, self.hats.iter().find(|hat| hat.uri == *uri)?)))
     }
 
-    /// `<hats/>` of somebody, in canonical bytes; empty where he wears none.
+    /// `<hats/>` of somebody, in canonical bytes; empty where they wear none.
     #[must_use]
-    pub fn of(&self, who: &BareJid) -> Bytes {
+    pub(crate) fn of(&self, who: &BareJid) -> Bytes {
         match self.worn.is_empty() {
             true => Bytes::new(),
             false => self.worn.get(who).map(|worn| worn.bytes.clone()).unwrap_or_default(),
@@ -153,7 +153,7 @@ impl Hats {
     ///
     /// # Errors
     /// `item-not-found` for a hat that there is not, `not-acceptable` where there would be too many.
-    pub fn changed(&self, room: &BareJid, change: Change) -> Result<Changed, StanzaError> {
+    pub(crate) fn changed(&self, room: &BareJid, change: Change) -> Result<Changed, StanzaError> {
         let mut hats = self.clone();
         let heads = match change {
             Change::Put(hat) => hats.put(hat)?,
@@ -225,7 +225,7 @@ impl Hats {
         Ok(vec![who])
     }
 
-    /// Everybody who wears a hat gets what `then` makes of his hats.
+    /// Everybody who wears a hat gets what `then` makes of their hats.
     fn refresh(&mut self, uri: &str, then: impl Fn(Vec<String>) -> Vec<String>) -> Vec<BareJid> {
         let wears = |(_, worn): &(&BareJid, &Worn)| worn.uris.iter().any(|it| it == uri);
         let heads: Vec<_> = self.worn.iter().filter(wears).map(|(who, _)| who.clone()).collect();

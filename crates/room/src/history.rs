@@ -12,7 +12,7 @@ use crate::snapshot::pb;
 
 /// The last messages, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     lines: VecDeque<Line>,
 }
 
@@ -25,21 +25,21 @@ struct Line {
 
 /// How much of it a client wants (§7.2.14, table 8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// Most characters of all stanzas together.
-    pub chars: Option<usize>,
+    pub(crate) chars: Option<usize>,
     /// Most stanzas.
-    pub stanzas: Option<usize>,
+    pub(crate) stanzas: Option<usize>,
     /// Not older than so many seconds.
-    pub seconds: Option<u64>,
+    pub(crate) seconds: Option<u64>,
     /// Not before this time, in microseconds since 1970-01-01 UTC.
-    pub since: Option<u64>,
+    pub(crate) since: Option<u64>,
 }
 
 impl Wish {
     /// Reads `<history/>` out of the `<x/>` of a knock; what cannot be read is not said.
     #[must_use]
-    pub fn read(x: &Element) -> Self {
+    pub(crate) fn read(x: &Element) -> Self {
         let Some(history) = x.child("history", ns::MUC) else { return Self::default() };
         let number = |name| history.attr(name).and_then(|text| text.parse::<u64>().ok());
         let size = |name| number(name).map(|it| usize::try_from(it).unwrap_or(usize::MAX));
@@ -56,7 +56,7 @@ impl Wish {
 impl History {
     /// The history of a room that is loaded, out of its archive.
     #[must_use]
-    pub fn of_archive(rows: &[ArchiveRow], room: &BareJid) -> Self {
+    pub(crate) fn of_archive(rows: &[ArchiveRow], room: &BareJid) -> Self {
         let line = |row: &ArchiveRow| {
             let stanza = kept::read(&row.stanza).filter(belongs)?;
             Some(Line { id: row.id, stanza: late(&stanza, row.id, room) })
@@ -65,7 +65,7 @@ impl History {
     }
 
     /// One more message; the oldest goes where there are more than `most`. Subjects are told by themselves.
-    pub fn push(&mut self, room: &BareJid, id: ArchiveId, stanza: &Stanza, most: usize) {
+    pub(crate) fn push(&mut self, room: &BareJid, id: ArchiveId, stanza: &Stanza, most: usize) {
         if !belongs(stanza) || most == 0 {
             return;
         }
@@ -76,13 +76,21 @@ impl History {
     }
 
     /// Takes a message out (XEP-0424 §5).
-    pub fn remove(&mut self, id: ArchiveId) {
+    pub(crate) fn remove(&mut self, id: ArchiveId) {
         self.lines.retain(|line| line.id != id);
     }
 
-    /// The messages for a client, oldest first: the most that meets every wish (§7.2.14).
-    pub fn shown(&self, wish: &Wish, usual: usize, now: Now) -> impl Iterator<Item = &Stanza> {
-        let most = wish.stanzas.unwrap_or(usual).min(usual.max(1)).min(self.lines.len());
+    /// The messages (those before an id) for a client, oldest first: the most that meets every wish (§7.2.14).
+    pub(crate) fn shown(
+        &self,
+        wish: &Wish,
+        before: Option<ArchiveId>,
+        usual: usize,
+        now: Now,
+    ) -> impl Iterator<Item = &Stanza> {
+        let is_before = |line: &Line| before.is_none_or(|before| line.id < before);
+        let all = self.lines.partition_point(is_before);
+        let most = wish.stanzas.unwrap_or(usual).min(usual.max(1)).min(all);
         let most = if usual == 0 { 0 } else { most };
         let age =
             wish.seconds.map(|it| now.unix_micros.saturating_sub(it.saturating_mul(1_000_000)));
@@ -93,9 +101,14 @@ impl History {
             chars += size(&line.stanza);
             chars <= limit
         };
-        let newest = self.lines.iter().rev().take(most);
+        let newest = self.lines.range(..all).rev().take(most);
         let count = newest.take_while(|line| line.id.0 >= since).take_while(fits).count();
-        self.lines.iter().skip(self.lines.len() - count).map(|line| &line.stanza)
+        self.lines.range(all - count..all).map(|line| &line.stanza)
+    }
+
+    /// The messages before this id, oldest first.
+    pub(crate) fn before(&self, id: ArchiveId) -> impl DoubleEndedIterator<Item = &Stanza> {
+        self.lines.iter().filter(move |line| line.id < id).map(|line| &line.stanza)
     }
 
     /// As data, oldest first.
@@ -120,14 +133,14 @@ impl History {
     }
 
     /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 }
@@ -147,7 +160,7 @@ fn late(stanza: &Stanza, id: ArchiveId, room: &BareJid) -> Stanza {
     stanza.with_child(&delay::element(Some(&Jid::from(room.clone())), id.0))
 }
 
-/// The characters of the whole stanza; the address of the recipient is not known to him who asks.
+/// The characters of the whole stanza; the address of the recipient is not known to whoever asks.
 fn size(stanza: &Stanza) -> usize {
     let mut bytes = Vec::new();
     stanza.write(&mut bytes);
@@ -185,7 +198,7 @@ mod tests {
         let wish = Wish::read(&Element::parse(x.as_bytes()).unwrap());
         let now = Now { unix_micros: 21 * SECOND, elapsed: Duration::ZERO };
         let history = history(20);
-        let bodies = history.shown(&wish, usual, now);
+        let bodies = history.shown(&wish, None, usual, now);
         bodies.map(|line| line.child("body", "").unwrap().text()).collect::<Vec<_>>().join(" ")
     }
 

@@ -13,7 +13,6 @@ use xmpp::{
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::deeds::{self, Deed};
-use crate::nick_change::sender;
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
@@ -24,6 +23,12 @@ const INVITED_MOST: usize = 20;
 const OPEN_MOST: usize = 1_000;
 /// The longest reason of one; longer ones are refused.
 const REASON_BYTES: usize = 4_096;
+
+/// Somebody who is to be invited, and with what words.
+struct Invitee {
+    jid: Jid,
+    invite: Element,
+}
 
 /// Invitations that may still be declined, oldest first.
 #[derive(Debug, Default)]
@@ -54,7 +59,7 @@ pub(crate) fn invited(room: &mut Room, invitation: pb::Invitation) {
     open.push_back(invitation);
 }
 
-/// He cannot decline any more.
+/// They cannot decline any more.
 pub(crate) fn settled(room: &mut Room, invitation: &pb::Invitation) {
     let Open(open) = room.slots.get_or_make(Open::default);
     if let Some(at) = open.iter().position(|it| it == invitation) {
@@ -62,7 +67,7 @@ pub(crate) fn settled(room: &mut Room, invitation: &pb::Invitation) {
     }
 }
 
-/// An invitation of somebody is over; who had invited him. That is the one of the inviter who is named `by` the name
+/// An invitation of somebody is over; who had invited them. That is the one of the inviter who is named `by` the name
 /// that was told (§7.8.2); the oldest where that is nobody's.
 fn settle(room: &mut Room, who: &str, by: Option<&Jid>) -> Option<Jid> {
     let Open(open) = room.slots.get::<Open>()?;
@@ -95,9 +100,9 @@ pub(crate) fn pass_on(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Roo
         }
         return;
     }
-    let invites: Vec<Element> = named("invite").cloned().collect();
+    let invites: Vec<&Element> = named("invite").collect();
     match check(room, stanza, &invites, cx) {
-        Ok(invited) => invite(room, stanza, (invites, invited), cx),
+        Ok(invitees) => invite(room, stanza, invitees, cx),
         Err(error) => refuse(room, stanza, error, cx),
     }
 }
@@ -110,15 +115,16 @@ pub(crate) fn pass_on(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Roo
 fn check(
     room: &mut Room,
     stanza: &Stanza,
-    invites: &[Element],
+    invites: &[&Element],
     cx: &Context<'_, Room>,
-) -> Result<Vec<Jid>, StanzaError> {
+) -> Result<Vec<Invitee>, StanzaError> {
     if matches!(room.phase, Phase::Locked) {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    let number = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+    let number = room.sender_of(stanza).ok_or(StanzaCondition::NotAcceptable)?;
     let standing = stanza.head().from.as_ref().map(|from| room.standing_of(from));
     let standing = standing.ok_or(StanzaCondition::NotAcceptable)?;
+    // Where everybody may enter, an invitation gives nobody more than they have.
     let may = match room.settings.members_only {
         true if room.settings.allow_invites => standing.affiliation >= Affiliation::Member,
         true => standing.affiliation >= Affiliation::Admin,
@@ -134,26 +140,21 @@ fn check(
     if invites.iter().any(|invite| invite.to_bytes().len() > REASON_BYTES) {
         return Err(StanzaCondition::NotAcceptable.into());
     }
-    let to = |invite: &Element| -> Result<Jid, StanzaError> {
+    let read = |invite: &&Element| -> Result<Invitee, StanzaError> {
         let to = invite.attr("to").ok_or(StanzaCondition::BadRequest)?;
-        let to = Jid::parse(to).map_err(|_| StanzaCondition::JidMalformed)?;
-        if to.localpart().is_none() {
+        let jid = Jid::parse(to).map_err(|_| StanzaCondition::JidMalformed)?;
+        if jid.localpart().is_none() {
             return Err(StanzaCondition::ItemNotFound.into());
         }
-        Ok(to)
+        Ok(Invitee { jid, invite: (*invite).clone() })
     };
-    invites.iter().map(to).collect()
+    invites.iter().map(read).collect()
 }
 
-/// Who is invited to a members-only room becomes a member of it first, so that he may come (§9.5).
-fn invite(
-    room: &mut Room,
-    stanza: &Stanza,
-    (invites, invited): (Vec<Element>, Vec<Jid>),
-    cx: &mut Context<'_, Room>,
-) {
+/// Who is invited to a members-only room becomes a member of it first, so that they may come (§9.5).
+fn invite(room: &mut Room, stanza: &Stanza, invitees: Vec<Invitee>, cx: &mut Context<'_, Room>) {
     let stanza = stanza.clone();
-    let strangers = invited.iter().map(Jid::bare);
+    let strangers = invitees.iter().map(|it| it.jid.bare());
     let mut members: Vec<Change> = Vec::new();
     for who in strangers.filter(|who| room.affiliation_of(who) == Affiliation::None) {
         if members.iter().all(|known| known.who != who) {
@@ -162,27 +163,22 @@ fn invite(
         }
     }
     if !room.settings.members_only || members.is_empty() {
-        return send_all(room, &stanza, (&invites, &invited), cx);
+        return send_all(room, &stanza, &invitees, cx);
     }
     affiliate::change(room, members, None, cx, move |room, cx, done| match done {
-        Ok(()) => send_all(room, &stanza, (&invites, &invited), cx),
+        Ok(()) => send_all(room, &stanza, &invitees, cx),
         Err(error) => refuse(room, &stanza, error, cx),
     });
 }
 
-fn send_all(
-    room: &mut Room,
-    stanza: &Stanza,
-    (invites, invited): (&[Element], &[Jid]),
-    cx: &mut Context<'_, Room>,
-) {
+fn send_all(room: &mut Room, stanza: &Stanza, invitees: &[Invitee], cx: &mut Context<'_, Room>) {
     let Some(from) = stanza.head().from.clone() else { return };
     // Nobody's address is told where addresses are a secret.
     let inviter = match room.occupants.of_session(&from) {
         Some(occupant) if !room.settings.addresses_shown => Jid::from(occupant.jid.clone()),
         _ => Jid::from(from.bare()),
     };
-    for (invite, to) in invites.iter().zip(invited) {
+    for Invitee { jid, invite } in invitees {
         let mut onward = Element::new("invite", ns::MUC_USER).with_attr("from", inviter.as_str());
         for child in invite
             .children()
@@ -190,8 +186,8 @@ fn send_all(
         {
             onward.push(child.clone());
         }
-        send(room, onward, (stanza.head().id.clone(), to.clone()), cx);
-        let (who, by) = (to.bare().to_string(), from.to_string());
+        send(room, onward, stanza.head().id.clone(), jid.clone(), cx);
+        let (who, by) = (jid.bare().to_string(), from.to_string());
         let shown = inviter.to_string();
         deeds::act(room, Deed::Invited(pb::Invitation { who, by, shown }));
     }
@@ -200,7 +196,8 @@ fn send_all(
 fn send(
     room: &Room,
     invite: Element,
-    (id, to): (Option<std::sync::Arc<str>>, Jid),
+    id: Option<std::sync::Arc<str>>,
+    to: Jid,
     cx: &mut Context<'_, Room>,
 ) {
     let mut x = Element::new("x", ns::MUC_USER).with_child(invite);
@@ -220,7 +217,7 @@ fn send(
 /// The room itself invites somebody who was made a member of a members-only room (§9.5).
 pub(crate) fn welcome(room: &Room, who: &BareJid, cx: &mut Context<'_, Room>) {
     let invite = Element::new("invite", ns::MUC_USER).with_attr("from", room.jid.as_str());
-    send(room, invite, (None, who.clone().into()), cx);
+    send(room, invite, None, who.clone().into(), cx);
 }
 
 /// To who has invited.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use entity::answer::only_child;
 use entity::{Answer, Context, Request, Slot, SlotKind};
 use prost::Message;
-use xmpp::{Element, Head, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, Head, IqType, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::deeds::{self, Deed};
 use crate::extensions::{EXTENSIONS, self_ping};
@@ -16,6 +16,7 @@ use crate::mirror;
 use crate::refuse::{nameless, refuse};
 use crate::room::Room;
 use crate::snapshot::{self, pb};
+use crate::tell::{Audience, tell};
 
 /// Most requests between occupants that wait for an answer; the oldest is given up.
 const OPEN_MOST: usize = 1_000;
@@ -69,8 +70,15 @@ pub(crate) fn reply(
         Ok(payload) => {
             let result = stanza.result(payload.as_ref());
             // What the service itself asks needs no answer.
-            if result.head().to.as_ref().is_some_and(|to| !to.is_domain()) {
-                cx.send(result);
+            let Some(to) = result.head().to.clone().filter(|to| !to.is_domain()) else { return };
+            match (to.to_full(), payload, stanza.kind()) {
+                // Something is another than before.
+                (Some(client), None, Kind::Iq(IqType::Set)) => {
+                    room.fan_outs.acted(cx.origin());
+                    let result = result.with_head(|head| head.to = None);
+                    tell(room, result, Audience::One(client), cx);
+                }
+                _ => cx.send(result),
             }
         }
         Err(error) => refuse(room, stanza, error, cx),
@@ -89,7 +97,7 @@ pub(crate) fn forward(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room
 /// The request as it goes on; none where the room answers it with success (XEP-0410 §3.3).
 ///
 /// # Errors
-/// `not-acceptable` for who is not inside (`bad-request` for what he wants to discover, §6.6),
+/// `not-acceptable` for who is not inside (`bad-request` for what they want to discover, §6.6),
 /// `item-not-found` for an occupant who is not there, `policy-violation` for too many.
 fn forwarded(
     room: &mut Room,
@@ -112,7 +120,7 @@ fn forwarded(
     let asked = room.occupants.iter().find(|occupant| occupant.nick() == nick);
     let asked = asked.ok_or(StanzaCondition::ItemNotFound)?;
     let session = asked.shown().ok_or(StanzaCondition::ItemNotFound)?;
-    // A card is its owner's, not one of his clients' (XEP-0054).
+    // A card is its owner's, not one of their clients' (XEP-0054).
     let answerer: Jid = match payload.ns {
         ns::VCARD => asked.who.clone().into(),
         _ => session.jid.clone().into(),

@@ -13,9 +13,15 @@
 //! | [`nick_change`] | another nick (§7.6), another availability (§7.7) |
 //! | [`exit`] | leaving, and being removed (§7.14, §8.2, §9.1, §11) |
 //! | [`presence`] | what is told of an occupant to whom |
+//! | [`tell`] | how it is told: under numbers of the room's own, and once more by a new owner |
+//! | [`refuse`] | how a room says no |
 //! | [`speak`] | messages to all (§7.4), kept before they are reflected |
 //! | [`private`] | messages to one (§7.5) |
 //! | [`subject`] | the subject (§8.1) |
+//! | `speaker` | who speaks, inside or not |
+//! | `subscribe` | hearing the room without being inside (MUC/Sub) |
+//! | `events` | what those are told who do |
+//! | [`heard`] | which rooms somebody hears so |
 //! | [`history`] | what newcomers are shown (§7.2.13) |
 //! | [`invite`] | mediated invitations (§7.8.2) |
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
@@ -28,53 +34,65 @@
 //! | `snapshot` | its live state as data |
 //! | [`deeds`] | what is neither in rows nor somebody's coming or going |
 //! | `mirror` | the second copy of it, and going on from that |
+//! | `past` | what is read of the archive before a room says anything |
 //! | [`fan_out`] | messages on their way to all |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
-//! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`nick`],
+//! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`subscribers`], [`nick`],
 //! [`rules`], [`settings`], [`form`], [`rate`], [`birth`], [`hats`].
 
-pub mod admin;
-pub mod affiliate;
-pub mod affiliation;
-pub mod affiliations;
-pub mod birth;
-pub mod config;
-pub mod create;
-pub mod deeds;
-pub mod destroy;
+mod admin;
+mod affiliate;
+mod affiliation;
+mod affiliations;
+mod birth;
+mod config;
+mod create;
+mod deeds;
+mod destroy;
 pub mod directory;
-pub mod enter;
-pub mod exit;
-pub mod extensions;
-pub mod fan_out;
-pub mod form;
-pub mod hats;
-pub mod history;
-pub mod invite;
-pub mod iq;
+mod enter;
+mod events;
+mod exit;
+mod extensions;
+mod fan_out;
+mod form;
+mod hats;
+mod heard;
+mod history;
+mod invite;
+mod iq;
 mod mirror;
-pub mod nick;
-pub mod nick_change;
-pub mod occupant;
-pub mod owner;
-pub mod presence;
-pub mod private;
-pub mod queue;
-pub mod rate;
-pub mod refuse;
-pub mod room;
-pub mod rules;
+mod nick;
+mod nick_change;
+mod occupant;
+mod owner;
+mod past;
+mod presence;
+mod private;
+mod queue;
+mod rate;
+mod refuse;
+mod room;
+mod rules;
 pub mod settings;
 mod snapshot;
-pub mod speak;
-pub mod subject;
+mod speak;
+mod speaker;
+mod subject;
+mod subscribe;
+mod subscribers;
+mod tell;
 #[cfg(test)]
 mod tests;
-pub mod voice;
+mod voice;
 mod voices;
 
-pub use config::{Config, Create, Rates, Shared};
+pub use affiliation::{Affiliation, Role};
+pub use affiliations::Affiliations;
+pub use birth::Birth;
+pub use config::{Config, Create, Pace, Rates, Shared};
 pub use directory::Directory;
 pub use extensions::EXTENSIONS;
+pub use heard::Heard;
 pub use room::Room;

@@ -3,8 +3,8 @@
 //!
 //! **People.** Whoever came, went, or is another than before is in the change of that turn. Settings are rows; what
 //! else there is, is told as it happens ([`crate::deeds`]). Whoever
-//! is in the copy is inside: nobody is told anything. Whoever says that he is inside and is not in the copy is let
-//! in silently, if he still may.
+//! is in the copy is inside: nobody is told anything. Whoever says that they are inside and is not in the copy is let
+//! in silently, if they still may.
 //!
 //! **Messages.** What was acknowledged is in the archive, or, where the room has none, in the copy before it is
 //! acknowledged, since the turn that says it counts as handled when the copy knows. So the new owner sends again,
@@ -22,23 +22,21 @@ use prost::Message;
 use proto::Now;
 use proto::snapshot::SnapshotError;
 use store::{ArchiveId, ArchiveRow};
-use xmpp::{Origin, Stanza, kept};
+use xmpp::{Origin, kept};
 
 use crate::affiliation::{Affiliation, Role};
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
-use crate::{create, deeds, enter, exit, presence, voices};
-
-/// Most messages that are looked through for those that have not reached all.
-pub(crate) const UNFINISHED_MOST: usize = 1_000;
+use crate::tell::Newcomers;
+use crate::{create, deeds, enter, exit, tell, voices};
 
 /// What is to be kept in mind until the archive is read.
 #[derive(Debug, Default)]
 pub(crate) struct Inheritance {
     /// Causes of messages that the former owner has acted on.
     known: HashSet<Origin>,
-    /// Messages of no archive that may not have reached all, oldest first.
-    said: Vec<(ArchiveId, Stanza)>,
+    /// What is in no archive and may not have reached all, oldest first.
+    said: Vec<pb::Said>,
 }
 
 /// What the second copy must learn.
@@ -48,6 +46,7 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     }
     let touched = room.occupants.take_touched();
     let said = room.fan_outs.tell_said(anew);
+    let acted = room.fan_outs.tell_acted(anew);
     let has_news = room.fan_outs.take_news();
     let deeds = room.deeds.take();
     if !is_worth_a_copy(room) {
@@ -55,19 +54,23 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     }
     if anew {
         return match snapshot::whole(room, now) {
-            Some(whole) => Mirror::Whole(pb::RoomSnapshot { said, ..whole }.encode_to_vec().into()),
+            Some(whole) => {
+                Mirror::Whole(pb::RoomSnapshot { said, acted, ..whole }.encode_to_vec().into())
+            }
             None => Mirror::Nothing,
         };
     }
-    let nothing = touched.is_empty() && said.is_empty() && deeds.is_empty() && !has_news;
+    let nothing = touched.is_empty() && said.is_empty() && acted.is_empty() && deeds.is_empty();
+    let nothing = nothing && !has_news;
     if nothing || !room.fan_outs.is_watched() {
         return Mirror::Same;
     }
     let mut change = pb::RoomChange {
         last_number: room.occupants.last_number(),
-        last_id: room.last_id.0,
+        last_id: room.last_id.get().0,
         finished: room.fan_outs.finished().0,
         said,
+        acted,
         deeds,
         ..pb::RoomChange::default()
     };
@@ -83,7 +86,7 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
 /// Also an empty room may have something to remember.
 fn is_worth_a_copy(room: &Room) -> bool {
     let is_there = matches!(room.phase, Phase::Locked | Phase::Open);
-    is_there && (!room.occupants.is_empty() || !room.slots.snapshot().is_empty())
+    is_there && (!room.is_empty() || !room.slots.snapshot().is_empty())
 }
 
 /// The former owner is gone: the room goes on from the newest copy of it, and from what others have with it.
@@ -102,18 +105,19 @@ pub(crate) fn take_over(
         snapshot::restore(room, &whole, cx.now)?;
         finished = room.fan_outs.finished();
         let whole = pb::RoomSnapshot::decode(whole).map_err(|_| SnapshotError("form"))?;
-        inherit(room, &mut inheritance, whole.said)?;
+        inherit(room, &mut inheritance, whole.said, whole.acted);
         for change in changes {
             finished = finished.max(absorb(room, &mut inheritance, &change, cx.now)?);
         }
     }
     for claim in claims {
-        claimed(room, claim, cx);
+        claimed(room, claim, &inheritance.said, cx);
     }
     if matches!(room.phase, Phase::Locked) {
         create::await_configuration(room, cx);
     }
-    inheritance.said.retain(|(id, _)| *id > finished);
+    inheritance.said.retain(|it| it.id > finished.0);
+    tell::note_welcomed(&mut inheritance.said, claims);
     room.fan_outs.inherit(finished, inheritance);
     room.count();
     room.open(cx);
@@ -138,8 +142,8 @@ fn absorb(
         room.occupants.put(occupant);
     }
     room.occupants.go_on_from(change.last_number);
-    room.last_id = room.last_id.max(ArchiveId(change.last_id));
-    inherit(room, inheritance, change.said)?;
+    room.go_on_behind(ArchiveId(change.last_id));
+    inherit(room, inheritance, change.said, change.acted);
     for deed in change.deeds.into_iter().filter_map(|deed| deed.what) {
         deeds::again(room, deed);
     }
@@ -150,24 +154,28 @@ fn inherit(
     room: &mut Room,
     inheritance: &mut Inheritance,
     said: Vec<pb::Said>,
-) -> Result<(), SnapshotError> {
-    for pb::Said { id, stanza, cause } in said {
-        let stanza = kept::read(&stanza).ok_or(SnapshotError("said"))?;
-        inheritance.known.extend(cause.as_ref().and_then(read_origin));
-        let most = room.shared.config.history;
-        if !room.settings.archived && room.history.last() < Some(ArchiveId(id)) {
-            room.history.push(&room.jid, ArchiveId(id), &stanza, most);
+    acted: Vec<pb::Origin>,
+) {
+    acted.into_iter().for_each(|cause| room.fan_outs.acted_before(cause));
+    for said in said {
+        inheritance.known.extend(said.cause.as_ref().and_then(read_origin));
+        let (id, most) = (ArchiveId(said.id), room.shared.config.history);
+        let is_line = said.to.is_none() && !room.settings.archived;
+        if is_line
+            && room.history.last() < Some(id)
+            && let Some(stanza) = kept::read(&said.stanza)
+        {
+            room.history.push(&room.jid, id, &stanza, most);
         }
-        inheritance.said.push((ArchiveId(id), stanza));
+        inheritance.said.push(said);
     }
-    Ok(())
 }
 
-/// Somebody says that he is inside: a presence as he sent it to enter. Whoever may not be inside any more is told.
-fn claimed(room: &mut Room, claim: &[u8], cx: &mut Context<'_, Room>) {
+/// Somebody says that they are inside: a presence as they sent it to enter. Whoever may not be inside any more is told.
+fn claimed(room: &mut Room, claim: &[u8], said: &[pb::Said], cx: &mut Context<'_, Room>) {
     let Some(stanza) = kept::read(claim) else { return };
     let Some(from) = stanza.head().from.clone() else { return };
-    if room.occupants.of_session(&from).is_some() {
+    if room.occupants.of_session(&from).is_some() || tell::is_out(said, &from) {
         return;
     }
     let is_member = room.affiliation_of(&from.bare()) >= Affiliation::Member;
@@ -181,20 +189,26 @@ fn claimed(room: &mut Room, claim: &[u8], cx: &mut Context<'_, Room>) {
 /// The archive is read: what may not have reached all is sent to all who are inside.
 pub(crate) fn finish(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
     let Some((finished, Inheritance { mut known, said })) = room.fan_outs.take_inheritance() else {
-        return;
+        return room.fan_outs.begin_behind(room.last_id.get());
     };
+    room.fan_outs.go_on_from(finished);
     known.extend(rows.iter().map(|row| row.origin));
     let archived = rows.iter().filter(|row| row.id > finished);
-    let archived = archived.filter_map(|row| Some((row.id, kept::read(&row.stanza)?)));
-    let mut all: Vec<(ArchiveId, Stanza)> = archived.chain(said).collect();
-    all.sort_by_key(|(id, _)| *id);
-    all.dedup_by_key(|(id, _)| *id);
+    let archived = archived.map(|row| pb::Said {
+        id: row.id.0,
+        stanza: row.stanza.clone(),
+        ..pb::Said::default()
+    });
+    let mut all: Vec<pb::Said> = archived.chain(said).collect();
+    all.sort_by_key(|it| it.id);
+    all.dedup_by_key(|it| it.id);
     if !all.is_empty() {
-        tracing::info!(jid = %room.jid, "{} messages of a former owner are sent again", all.len());
+        tracing::info!(jid = %room.jid, "{} words of a former owner are told again", all.len());
     }
-    for (id, stanza) in all {
-        room.last_id = room.last_id.max(id);
-        presence::reflect_again(room, id, &stanza, cx);
+    all.last().into_iter().for_each(|last| room.go_on_behind(ArchiveId(last.id)));
+    let newcomers = Newcomers::of(&all);
+    for said in all {
+        tell::again(room, said, &newcomers, cx);
     }
     room.fan_outs.knows(known);
 }
@@ -214,7 +228,7 @@ pub(crate) fn write_origin(origin: Origin) -> pb::Origin {
     }
 }
 
-fn read_origin(message: &pb::Origin) -> Option<Origin> {
+pub(crate) fn read_origin(message: &pb::Origin) -> Option<Origin> {
     Some(match message.shard {
         None => Origin::Client {
             session: message.session,
@@ -229,7 +243,7 @@ fn read_origin(message: &pb::Origin) -> Option<Origin> {
     })
 }
 
-/// What somebody's home says of him to a new owner ([`claimed`]).
+/// What somebody's home says of them to a new owner ([`claimed`]).
 #[cfg(test)]
 pub(crate) fn claim(from: &xmpp::Jid, to: &xmpp::Jid) -> Bytes {
     let x = xmpp::Element::new("x", xmpp::ns::MUC);
@@ -240,5 +254,5 @@ pub(crate) fn claim(from: &xmpp::Jid, to: &xmpp::Jid) -> Bytes {
         to: Some(to.clone()),
         lang: None,
     };
-    kept::write(&Stanza::build(head, &[x]))
+    kept::write(&xmpp::Stanza::build(head, &[x]))
 }

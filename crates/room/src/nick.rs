@@ -6,7 +6,11 @@ use xmpp::{BareJid, FullJid, StanzaCondition, StanzaError};
 ///
 /// # Errors
 /// `jid-malformed` for none, or one of spaces only (§17.1); `not-acceptable` for one that is too long.
-pub fn occupant_jid(room: &BareJid, nick: &str, most_chars: usize) -> Result<FullJid, StanzaError> {
+pub(crate) fn occupant_jid(
+    room: &BareJid,
+    nick: &str,
+    most_chars: usize,
+) -> Result<FullJid, StanzaError> {
     if nick.chars().all(is_blank) {
         return Err(StanzaCondition::JidMalformed.into());
     }
@@ -20,7 +24,7 @@ pub fn occupant_jid(room: &BareJid, nick: &str, most_chars: usize) -> Result<Ful
 /// The form by which nicks are compared: without case, without space around it, and with one letter for all that
 /// look like it (UTS #39 §4), so that nobody passes for somebody else by these (§14.6 item 7).
 #[must_use]
-pub fn folded(nick: &str) -> Box<str> {
+pub(crate) fn folded(nick: &str) -> Box<str> {
     let mut folded = String::with_capacity(nick.len());
     for word in nick.split(is_blank).filter(|word| !word.is_empty()) {
         if !folded.is_empty() {

@@ -2,7 +2,7 @@
 //! or a client that has lost track and wants to hear everything again (§17.3 rule 3).
 
 use entity::Context;
-use xmpp::{FullJid, Head, Jid, PresenceType, Stanza, StanzaCondition, StanzaError};
+use xmpp::{ErrorType, FullJid, Jid, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::enter::{self, Knock};
 use crate::nick::folded;
@@ -14,7 +14,7 @@ use crate::room::Room;
 pub(crate) fn presence(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Context<'_, Room>) {
     if !room.may_send(number, cx) {
         let error = StanzaError::from(StanzaCondition::PolicyViolation);
-        let error = error.with_type(xmpp::ErrorType::Wait).with_text("too much presence");
+        let error = error.with_type(ErrorType::Wait).with_text("too much presence");
         return refuse(room, &stanza, error, cx);
     }
     let knock = match Knock::read(room, &stanza) {
@@ -25,16 +25,16 @@ pub(crate) fn presence(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Co
     let same = occupant.nick() == knock.wanted.resource();
     if !same {
         return match new_nick(room, number, &knock) {
-            Ok(jid) => change(room, number, (&stanza, &knock), jid, cx),
+            Ok(jid) => change(room, number, &knock, jid, cx),
             Err(error) => refuse(room, &stanza, error, cx),
         };
     }
-    let session = knock.session(room, &stanza);
+    let session = knock.session(room);
     let changed = occupant.sessions.iter().all(|known| *known != session);
     room.occupants.show(number, session);
     let is_knock = enter::is_knock(&stanza);
     if is_knock {
-        enter::welcome(room, number, (&stanza, &knock), &[], cx);
+        enter::welcome(room, number, &knock, &[], cx);
     }
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { id: stanza.head().id.clone(), ..News::of(room, occupant) };
@@ -49,18 +49,18 @@ pub(crate) fn presence(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Co
 ///
 /// # Errors
 /// `not-acceptable` where nicks are locked (§7.6, last case), `conflict` for one that is another's.
-fn new_nick(room: &Room, number: u64, knock: &Knock) -> Result<FullJid, StanzaError> {
+fn new_nick(room: &Room, number: u64, knock: &Knock<'_>) -> Result<FullJid, StanzaError> {
     let who = knock.session.bare();
     let registered = room.affiliations.get(&who).and_then(|entry| entry.nick.as_deref());
     let locked = registered.filter(|_| room.settings.nicks_locked);
     if locked.is_some_and(|nick| folded(nick) != folded(knock.wanted.resource())) {
-        return Err(StanzaCondition::NotAcceptable.into());
+        return Err(StanzaError::from(StanzaCondition::NotAcceptable).with_type(ErrorType::Cancel));
     }
     // The same to the eye: another way to write it.
     if is_own(room, number, &knock.wanted) {
         return Ok(knock.wanted.clone());
     }
-    match enter::nick_of(room, knock, &who) {
+    match enter::nick_of(room, &knock.wanted, &who) {
         // Two occupants of one account do not become one.
         Ok(jid) if room.occupants.of_nick(jid.resource()).is_some() => {
             Err(StanzaCondition::Conflict.into())
@@ -77,7 +77,7 @@ fn is_own(room: &Room, number: u64, wanted: &FullJid) -> bool {
 fn change(
     room: &mut Room,
     number: u64,
-    (stanza, knock): (&Stanza, &Knock),
+    knock: &Knock<'_>,
     jid: FullJid,
     cx: &mut Context<'_, Room>,
 ) {
@@ -91,20 +91,21 @@ fn change(
     };
     presence::tell_all(room, &before, &farewell, before.role, cx);
     room.occupants.rename(number, jid.clone());
-    let session = knock.session(room, stanza);
+    let session = knock.session(room);
     room.occupants.show(number, session);
-    if enter::is_knock(stanza) {
-        enter::welcome(room, number, (stanza, knock), &[], cx);
+    let is_knock = enter::is_knock(knock.stanza);
+    if is_knock {
+        enter::welcome(room, number, knock, &[], cx);
     }
     let Some(occupant) = room.occupants.get(number) else { return };
-    let news = News { id: stanza.head().id.clone(), ..News::of(room, occupant) };
-    match enter::is_knock(stanza) {
+    let news = News { id: knock.stanza.head().id.clone(), ..News::of(room, occupant) };
+    match is_knock {
         true => presence::tell_others(room, occupant, &news, cx),
         false => presence::tell_all(room, occupant, &news, occupant.role, cx),
     }
 }
 
-/// Gives an occupant the nick that is his now (§7.10); nothing where somebody else has it.
+/// Gives an occupant the nick that is theirs now (§7.10); nothing where somebody else has it.
 pub(crate) fn assign(room: &mut Room, number: u64, nick: &str, cx: &mut Context<'_, Room>) {
     let Some(before) = room.occupants.get(number).cloned() else { return };
     let jid = Jid::from_parts(room.jid.localpart(), room.jid.domainpart(), Some(nick));
@@ -124,10 +125,4 @@ pub(crate) fn assign(room: &mut Room, number: u64, nick: &str, cx: &mut Context<
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { codes: &[210], ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, occupant.role, cx);
-}
-
-/// The occupant that a stanza comes from.
-pub(crate) fn sender(room: &Room, stanza: &Stanza) -> Option<u64> {
-    let Head { from: Some(from), .. } = stanza.head() else { return None };
-    room.occupants.of_session(from).map(|occupant| occupant.number)
 }

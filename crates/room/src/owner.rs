@@ -12,7 +12,7 @@ use crate::nick_change;
 use crate::presence;
 use crate::room::{Phase, Room};
 use crate::settings::{Settings, codes_of_change};
-use crate::{birth, create, destroy, directory, form};
+use crate::{birth, create, destroy, directory, form, subscribe};
 
 const ADMINS: &str = "muc#roomconfig_roomadmins";
 const OWNERS: &str = "muc#roomconfig_roomowners";
@@ -157,6 +157,8 @@ fn configure(
     let was_locked = matches!(room.phase, Phase::Locked);
     let mut writes = vec![birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings))];
     writes.extend(create::unlocking(room));
+    let lost = subscribe::lost_with(room, &settings);
+    writes.extend(subscribe::rows(room, &lost));
     room.queue.block();
     cx.commit_then(writes, move |room, cx, result| {
         match result {
@@ -168,6 +170,7 @@ fn configure(
                 if !was_locked {
                     tell(room, &before, cx);
                 }
+                subscribe::end(room, &lost, cx);
                 follow(room, &before, cx);
             }
             Err(error) => {
@@ -224,6 +227,6 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
 fn give_voice_to_all(room: &mut Room, cx: &mut Context<'_, Room>) {
     let silent = room.occupants.iter().filter(|occupant| occupant.role == Role::Visitor);
     for number in silent.map(|occupant| occupant.number).collect::<Vec<_>>() {
-        crate::admin::give_role(room, number, Role::Participant, (None, None), cx);
+        crate::admin::give_role(room, number, Role::Participant, None, None, cx);
     }
 }

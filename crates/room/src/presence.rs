@@ -2,22 +2,27 @@
 //! may see them, and status codes (XEP-0045 §7.2, §17.3). Each presence is written at most three times, and
 //! shared by all who get it.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use entity::Context;
 use store::ArchiveId;
-use xmpp::{Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, ns};
+use xmpp::room_event::{self, Node};
+use xmpp::{BareJid, Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, ns};
 
-use crate::Room;
 use crate::affiliation::{Affiliation, Role};
+use crate::extensions::affiliation_versions::Versions;
 use crate::occupant::Occupant;
 use crate::settings::Roles;
+use crate::tell::{self, Audience, Newcomers, tell};
+use crate::{Room, events};
 
 /// One piece of news of one occupant.
 #[derive(Clone, Debug)]
 pub(crate) struct News<'a> {
     /// The occupant JID that it comes from.
     pub(crate) from: FullJid,
-    /// Whether he is there.
+    /// Whether they are there.
     pub(crate) kind: PresenceType,
     /// The role that is told: none of somebody who is gone.
     pub(crate) role: Role,
@@ -25,13 +30,13 @@ pub(crate) struct News<'a> {
     pub(crate) affiliation: Affiliation,
     /// The session that is told of, where it may be told.
     pub(crate) real: Option<FullJid>,
-    /// What his client says, in canonical bytes.
+    /// What their client says, in canonical bytes.
     pub(crate) content: Bytes,
     /// In which language.
     pub(crate) lang: Option<std::sync::Arc<str>>,
     /// Status codes for everybody.
     pub(crate) codes: &'a [u16],
-    /// Status codes for himself, beside 110.
+    /// Status codes for the occupant, beside 110.
     pub(crate) own_codes: &'a [u16],
     /// The id of the presence that asked, for the client that sent it (§7.2.2).
     pub(crate) id: Option<std::sync::Arc<str>>,
@@ -42,7 +47,7 @@ pub(crate) struct News<'a> {
     /// Why, in words for people.
     pub(crate) reason: Option<&'a str>,
     /// The version of the list of affiliations, before and after (XEP-0463 §5.2.2).
-    pub(crate) versions: Option<(String, String)>,
+    pub(crate) versions: Option<Versions>,
 }
 
 /// How much of it somebody is told.
@@ -52,7 +57,7 @@ enum View {
     Hidden,
     /// With it.
     Shown,
-    /// He himself.
+    /// The occupant.
     Own,
 }
 
@@ -64,8 +69,22 @@ struct Written<'a> {
     views: [Option<Bytes>; 3],
 }
 
+/// Everything about an occupant that others are told of him as he is, but what never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Looks {
+    role: Role,
+    affiliation: Affiliation,
+    real: Option<FullJid>,
+    content: Bytes,
+    hats: Bytes,
+}
+
+/// What newcomers were told of an occupant last: with his real address, and without.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastWritten(RefCell<[Option<(Looks, Bytes)>; 2]>);
+
 impl<'a> News<'a> {
-    /// What there is to tell of an occupant as he is.
+    /// What there is to tell of an occupant as they are.
     pub(crate) fn of(room: &Room, occupant: &Occupant) -> Self {
         let shown = occupant.shown();
         Self {
@@ -86,7 +105,7 @@ impl<'a> News<'a> {
         }
     }
 
-    /// That he is gone.
+    /// That they are gone.
     pub(crate) fn gone(room: &Room, occupant: &Occupant) -> Self {
         let (kind, role) = (PresenceType::Unavailable, Role::None);
         Self { kind, role, content: Bytes::new(), lang: None, ..Self::of(room, occupant) }
@@ -112,7 +131,7 @@ impl<'a> News<'a> {
         let mut codes: Vec<u16> = [self.codes, own, own_codes].concat();
         codes.sort_unstable();
         let mut x = word("x").with_child(item);
-        if let Some((since, until)) = &self.versions {
+        if let Some(Versions { since, until }) = &self.versions {
             x.push(
                 Element::new("mav", ns::AFFILIATIONS)
                     .with_attr_opt("since", (since != until).then_some(since.as_str()))
@@ -142,44 +161,39 @@ impl<'a> Written<'a> {
         written.clone()
     }
 
-    fn send(&mut self, view: View, to: &FullJid, cx: &mut Context<'_, Room>) {
+    /// For one of their own clients.
+    fn own(&mut self, client: &FullJid) -> Stanza {
         // The client that asked is the one that is shown since.
-        let has_asked = view == View::Own && self.news.real.as_ref() == Some(to);
-        let head = Head {
-            kind: Kind::Presence(self.news.kind),
-            id: self.news.id.clone().filter(|_| has_asked),
-            from: Some(self.news.from.clone().into()),
-            to: Some(to.clone().into()),
-            lang: self.news.lang.clone(),
-        };
-        cx.send(Stanza::new(head, self.content(view)));
+        let has_asked = self.news.real.as_ref() == Some(client);
+        let head = Head { id: self.news.id.clone().filter(|_| has_asked), ..self.head() };
+        Stanza::new(head, self.content(View::Own))
     }
 
-    /// Everybody but himself, each as he may see it.
+    fn head(&self) -> Head {
+        Head {
+            kind: Kind::Presence(self.news.kind),
+            id: None,
+            from: Some(self.news.from.clone().into()),
+            to: None,
+            lang: self.news.lang.clone(),
+        }
+    }
+
+    /// Everybody but themselves, each as they may see it.
     fn send_to_others(&mut self, room: &Room, himself: u64, cx: &mut Context<'_, Room>) {
         for view in [View::Hidden, View::Shown] {
             let mut others = room.occupants.iter().filter(|it| it.number != himself);
-            if !others.any(|it| view_of(room, it) == view) {
+            if room.subscribers.is_empty() && !others.any(|it| view_of(room, it) == view) {
                 continue;
             }
-            let head = Head {
-                kind: Kind::Presence(self.news.kind),
-                id: None,
-                from: Some(self.news.from.clone().into()),
-                to: None,
-                lang: self.news.lang.clone(),
-            };
-            let stanza = Stanza::new(head, self.content(view));
-            let others = room.occupants.iter().filter(|it| it.number != himself);
-            let others = others.filter(|it| view_of(room, it) == view);
-            cx.send_to_all(stanza, others.flat_map(clients));
+            let stanza = Stanza::new(self.head(), self.content(view));
+            let shown = view == View::Shown;
+            let may_know = |who: &BareJid| events::sees_addresses(room, who) == shown;
+            let news = room_event::News::Stanza(&stanza);
+            events::tell(room, Node::Presence, news, may_know, cx);
+            tell(room, stanza, Audience::Others { but: himself, shown: Some(shown) }, cx);
         }
     }
-}
-
-/// The addresses of somebody's clients.
-fn clients(occupant: &Occupant) -> impl Iterator<Item = Jid> {
-    occupant.sessions.iter().map(|session| session.jid.clone().into())
 }
 
 /// A status code (§12).
@@ -187,8 +201,8 @@ pub(crate) fn status(code: u16) -> Element {
     Element::new("status", ns::MUC_USER).with_attr("code", code.to_string())
 }
 
-/// Tells everybody, himself first. Whose role is not broadcast is told to himself alone (§16.5.3,
-/// `presencebroadcast`); `before`: the role that he had.
+/// Tells everybody, the occupant first. Whose role is not broadcast hears of it alone (§16.5.3,
+/// `presencebroadcast`); `before`: the role that they had.
 pub(crate) fn tell_all(
     room: &Room,
     occupant: &Occupant,
@@ -198,7 +212,7 @@ pub(crate) fn tell_all(
 ) {
     let mut written = Written::new(room, occupant, news);
     for session in &occupant.sessions {
-        written.send(View::Own, &session.jid, cx);
+        tell(room, written.own(&session.jid), Audience::One(session.jid.clone()), cx);
     }
     let broadcast = room.settings.broadcast;
     match (broadcast.has(before), broadcast.has(occupant.role)) {
@@ -208,7 +222,7 @@ pub(crate) fn tell_all(
     }
 }
 
-/// To all others he is not there any more.
+/// To all others they are not there any more.
 fn hide(room: &Room, occupant: &Occupant, cx: &mut Context<'_, Room>) {
     let gone = News::gone(room, occupant);
     Written::new(room, occupant, &gone).send_to_others(room, occupant.number, cx);
@@ -225,7 +239,7 @@ pub(crate) fn show_and_hide(room: &Room, before: Roles, cx: &mut Context<'_, Roo
     }
 }
 
-/// Tells everybody but himself.
+/// Tells everybody but the occupant.
 pub(crate) fn tell_others(
     room: &Room,
     occupant: &Occupant,
@@ -239,7 +253,7 @@ pub(crate) fn tell_others(
     written.send_to_others(room, occupant.number, cx);
 }
 
-/// Tells one session of himself.
+/// Tells one session of its own occupant.
 pub(crate) fn tell_self(
     room: &Room,
     occupant: &Occupant,
@@ -247,7 +261,18 @@ pub(crate) fn tell_self(
     news: &News<'_>,
     cx: &mut Context<'_, Room>,
 ) {
-    Written::new(room, occupant, news).send(View::Own, session, cx);
+    let own = Written::new(room, occupant, news).own(session);
+    tell(room, own, Audience::One(session.clone()), cx);
+}
+
+/// What a newcomer is told of himself (§7.2.2).
+pub(crate) fn of_himself(
+    room: &Room,
+    occupant: &Occupant,
+    session: &FullJid,
+    news: &News<'_>,
+) -> Stanza {
+    Written::new(room, occupant, news).own(session).with_to(session.clone().into())
 }
 
 /// Tells one session of everybody else who is in the room (§7.2.2).
@@ -257,12 +282,38 @@ pub(crate) fn tell_of_others(
     session: &FullJid,
     cx: &mut Context<'_, Room>,
 ) {
-    let view = view_of(room, newcomer);
+    let (view, to) = (view_of(room, newcomer), Jid::from(session.clone()));
     for other in room.occupants.iter().filter(|other| other.number != newcomer.number) {
         if room.settings.broadcast.has(other.role) {
-            let news = News::of(room, other);
-            Written::new(room, other, &news).send(view, session, cx);
+            let head = Head {
+                kind: Kind::Presence(PresenceType::Available),
+                id: None,
+                from: Some(other.jid.clone().into()),
+                to: Some(to.clone()),
+                lang: other.shown().and_then(|session| session.lang.clone()),
+            };
+            tell::also(room, Stanza::new(head, as_he_is(room, other, view)), cx);
         }
+    }
+}
+
+/// What there is to tell of an occupant as he is: written anew when something about him is another than it was, since
+/// everybody who comes is told the same.
+fn as_he_is(room: &Room, occupant: &Occupant, view: View) -> Bytes {
+    let news = News::of(room, occupant);
+    let mut written = Written::new(room, occupant, &news);
+    let now = Looks {
+        role: news.role,
+        affiliation: news.affiliation,
+        real: news.real.clone(),
+        content: news.content.clone(),
+        hats: written.hats.clone(),
+    };
+    let mut known = occupant.written.0.borrow_mut();
+    let known = &mut known[usize::from(view == View::Shown)];
+    match known {
+        Some((looks, bytes)) if *looks == now => bytes.clone(),
+        _ => known.insert((now, written.content(view))).1.clone(),
     }
 }
 
@@ -282,26 +333,37 @@ pub(crate) fn announce(room: &Room, content: &[Element], cx: &mut Context<'_, Ro
         to: None,
         lang: None,
     };
-    cx.send_to_all(Stanza::build(head, content), room.occupants.iter().flat_map(clients));
+    let stanza = Stanza::build(head, content);
+    events::tell(room, Node::Config, room_event::News::Stanza(&stanza), |_| true, cx);
+    tell(room, stanza, Audience::Others { but: 0, shown: None }, cx);
 }
 
-/// A message to every session: only the opening tags differ.
+/// A message to every session: only the opening tags differ. Whoever gets the event of it (MUC/Sub) gets nothing else,
+/// so that both may be known by the same origin.
 pub(crate) fn reflect(room: &mut Room, id: ArchiveId, stanza: &Stanza, cx: &mut Context<'_, Room>) {
     let (origin, receipt) = room.fan_outs.begin(id, cx.receipt(), &cx.waker());
-    let (stanza, all) = (stanza.clone(), room.occupants.iter().flat_map(clients));
+    if let Some((event, all)) = events::of_message(room, id, stanza) {
+        cx.caused_by(origin, receipt.clone(), |cx| cx.send_to_all(event, all));
+    }
+    let (stanza, all) = (stanza.clone(), room.occupants.iter().flat_map(Occupant::clients));
     cx.caused_by(origin, receipt, |cx| cx.send_to_all(stanza, all));
 }
 
-/// The same, where a former owner may have sent it to some, or all.
+/// The same to whoever was inside by then, where a former owner may have sent it to some, or all.
 pub(crate) fn reflect_again(
     room: &mut Room,
     id: ArchiveId,
     stanza: &Stanza,
+    newcomers: &Newcomers,
     cx: &mut Context<'_, Room>,
 ) {
     let (origin, receipt) = room.fan_outs.begin(id, None, &cx.waker());
-    let (stanza, all) = (stanza.clone(), room.occupants.iter().flat_map(clients));
-    cx.caused_by(origin, receipt, |cx| cx.send_again_to_all(stanza, all));
+    if let Some((event, all)) = events::of_message(room, id, stanza) {
+        cx.caused_by(origin, receipt.clone(), |cx| cx.send_again_to_all(event, all));
+    }
+    let all = room.occupants.iter().flat_map(Occupant::clients);
+    let all = all.filter(|client| newcomers.had_come(client, id));
+    cx.caused_by(origin, receipt, |cx| cx.send_again_to_all(stanza.clone(), all));
 }
 
 /// `<x/>` with status codes alone.

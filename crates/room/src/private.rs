@@ -2,7 +2,7 @@
 //! archived by the room.
 //!
 //! An error does not say what it answers, but for its id: what an occupant has sent of late is remembered by seals,
-//! so that nothing else comes to him under the name of an error.
+//! so that nothing else comes to them under the name of an error.
 
 use std::collections::VecDeque;
 
@@ -13,12 +13,11 @@ use xmpp::{
 
 use crate::deeds::{self, Deed};
 use crate::extensions;
-use crate::nick_change::sender;
 use crate::refuse::{nameless, refuse};
 use crate::room::Room;
 use crate::snapshot::pb;
 
-/// Most private messages of an occupant that may still come back; the oldest is given up. More than he may send at
+/// Most private messages of an occupant that may still come back; the oldest is given up. More than they may send at
 /// once, and in the seconds until a distant server answers.
 const SENT_MOST: usize = 256;
 
@@ -54,7 +53,7 @@ pub(crate) fn went(room: &mut Room, message: pb::Private) {
 }
 
 /// How a message from one occupant to another is known again by its id.
-fn seal(room: &Room, (from, to): (u64, u64), id: Option<&str>) -> u64 {
+fn seal(room: &Room, from: u64, to: u64, id: Option<&str>) -> u64 {
     let id = id.unwrap_or_default().as_bytes();
     let what = [&from.to_be_bytes(), &to.to_be_bytes(), id].concat();
     room.birth.as_ref().map_or(0, |birth| birth.seal("private", &what))
@@ -63,7 +62,7 @@ fn seal(room: &Room, (from, to): (u64, u64), id: Option<&str>) -> u64 {
 /// A message to an occupant JID.
 pub(crate) fn send(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
     match may_send(room, &stanza, cx) {
-        Ok((from, to)) => deliver(room, &stanza, (from, to), cx),
+        Ok((from, to)) => deliver(room, &stanza, from, to, cx),
         Err(error) => refuse(room, &stanza, error, cx),
     }
 }
@@ -81,7 +80,7 @@ fn may_send(
     if stanza.kind() == Kind::Message(MessageType::Groupchat) {
         return Err(StanzaCondition::BadRequest.into());
     }
-    let from = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+    let from = room.sender_of(stanza).ok_or(StanzaCondition::NotAcceptable)?;
     let nick = stanza.head().to.as_ref().and_then(Jid::resourcepart).unwrap_or_default();
     let to = room.occupants.iter().find(|occupant| occupant.nick() == nick);
     let to = to.map(|occupant| occupant.number).ok_or(StanzaCondition::ItemNotFound)?;
@@ -100,7 +99,8 @@ fn may_send(
 /// occupant who sent it, with nothing but the error.
 pub(crate) fn give_back(
     room: &mut Room,
-    (stanza, error): (&Stanza, &Element),
+    stanza: &Stanza,
+    error: &Element,
     from: &Jid,
     cx: &mut Context<'_, Room>,
 ) -> bool {
@@ -110,7 +110,7 @@ pub(crate) fn give_back(
     if stanza.kind() != Kind::Message(MessageType::Error) {
         return false;
     }
-    let seal = seal(room, (sender.number, recipient.number), stanza.head().id.as_deref());
+    let seal = seal(room, sender.number, recipient.number, stanza.head().id.as_deref());
     let Sent(sent) = &sender.private;
     let Some(known) = sent.iter().find(|known| known.seal == seal) else { return false };
     let left = pb::Private { copies: known.copies.saturating_sub(1), ..*known };
@@ -126,8 +126,8 @@ pub(crate) fn give_back(
 }
 
 /// To all clients of the recipient (§7.2.8), with the mark of a private message.
-fn deliver(room: &mut Room, stanza: &Stanza, (from, to): (u64, u64), cx: &mut Context<'_, Room>) {
-    let seal = seal(room, (from, to), stanza.head().id.as_deref());
+fn deliver(room: &mut Room, stanza: &Stanza, from: u64, to: u64, cx: &mut Context<'_, Room>) {
+    let seal = seal(room, from, to, stanza.head().id.as_deref());
     let copies = room.occupants.get(to).map_or(0, |to| to.sessions.len());
     let copies = u32::try_from(copies).unwrap_or(u32::MAX);
     deeds::act(room, Deed::Private(pb::Private { sender: from, seal, copies }));

@@ -9,16 +9,16 @@ use std::collections::VecDeque;
 use entity::Context;
 use proto::Receipt;
 use store::ArchiveId;
-use xmpp::{Kind, MessageType, Origin, Stanza};
+use xmpp::{Kind, MessageType, Origin, Stanza, ns};
 
 use crate::Room;
 
 /// Most stanzas that wait in a room.
-pub const MOST: usize = 2_048;
+pub(crate) const MOST: usize = 2_048;
 
 /// What waits, and why.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     waiting: VecDeque<Waiting>,
     /// Messages on their way to the store, in order.
     appends: VecDeque<Append>,
@@ -44,6 +44,8 @@ pub(crate) struct Kept {
     pub(crate) result: Result<(), store::Error>,
     /// The archive has it.
     pub(crate) is_archived: bool,
+    /// The message that it takes back, where a tombstone was kept with it.
+    pub(crate) buried: Option<ArchiveId>,
 }
 
 /// A stanza with its cause.
@@ -64,18 +66,19 @@ impl Waiting {
 impl Queue {
     /// Whether a stanza that comes now has to wait.
     #[must_use]
-    pub fn holds(&self, stanza: &Stanza) -> bool {
+    pub(crate) fn holds(&self, stanza: &Stanza) -> bool {
         !self.waiting.is_empty() || self.stops(stanza)
     }
 
-    /// Messages to all pass each other's way to the store; everything else waits behind them.
+    /// Messages to all pass each other's way to the store; everything else waits behind them, and so does what takes
+    /// one of them back: it looks for it in the archive.
     fn stops(&self, stanza: &Stanza) -> bool {
-        self.blocked || (!self.appends.is_empty() && !is_groupchat(stanza))
+        self.blocked || (!self.appends.is_empty() && !passes(stanza))
     }
 
     /// Whether nothing waits and nothing is under way.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.appends.is_empty() && !self.blocked
     }
 
@@ -95,12 +98,12 @@ impl Queue {
     }
 
     /// Nothing happens until [`Queue::unblock`].
-    pub fn block(&mut self) {
+    pub(crate) fn block(&mut self) {
         self.blocked = true;
     }
 
     /// What waits goes on.
-    pub fn unblock(&mut self) {
+    pub(crate) fn unblock(&mut self) {
         self.blocked = false;
     }
 
@@ -124,9 +127,11 @@ impl Queue {
     }
 }
 
-fn is_groupchat(stanza: &Stanza) -> bool {
+fn passes(stanza: &Stanza) -> bool {
     let to_room = stanza.head().to.as_ref().is_some_and(|to| to.is_bare());
-    to_room && stanza.kind() == Kind::Message(MessageType::Groupchat)
+    to_room
+        && stanza.kind() == Kind::Message(MessageType::Groupchat)
+        && stanza.find("retract", ns::RETRACT).is_none()
 }
 
 #[cfg(test)]
@@ -148,7 +153,8 @@ mod tests {
     fn kept(id: u64) -> Kept {
         let groupchat = Kind::Message(MessageType::Groupchat);
         let (asked, stanza) = (waiting(groupchat), stanza(groupchat));
-        Kept { id: ArchiveId(id), asked, stanza, result: Ok(()), is_archived: true }
+        let id = ArchiveId(id);
+        Kept { id, asked, stanza, result: Ok(()), is_archived: true, buried: None }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use xmpp::{Element, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::birth::Tombstone;
+use crate::tell::{Audience, tell};
 
 /// Answers a stanza with an error; what must not be answered is left alone.
 pub(crate) fn refuse(
@@ -14,8 +15,9 @@ pub(crate) fn refuse(
     error: impl Into<StanzaError>,
     cx: &mut Context<'_, Room>,
 ) {
-    let error = error.into().to_element();
-    answer(room, stanza, error, cx);
+    let mut error = error.into();
+    let wrong = error.payload.take().map(|payload| *payload);
+    answer(room, stanza, wrong, error.to_element(), cx);
 }
 
 /// The room was destroyed (RFC 6120 §8.3.3.5): with the address of its successor, if there is one.
@@ -35,11 +37,11 @@ pub(crate) fn refuse_for_good(
             Element::new("text", ns::STANZAS).with_attr_ns("lang", ns::XML, "en").with_text(reason),
         );
     }
-    answer(room, stanza, error, cx);
+    answer(room, stanza, None, error, cx);
 }
 
 /// An error from an occupant's side as another one gets it: none of what may name an address stays (§17.4 rule 3),
-/// neither who says it, nor where he has gone, nor words for people.
+/// neither who says it, nor where they have gone, nor words for people.
 pub(crate) fn nameless(error: &Element) -> Element {
     let conditions = error.children().filter(|child| !child.is("text", ns::STANZAS));
     let conditions = conditions.map(|child| match child.ns() {
@@ -50,7 +52,14 @@ pub(crate) fn nameless(error: &Element) -> Element {
     nameless.with_children(conditions.collect::<Vec<_>>())
 }
 
-fn answer(room: &Room, stanza: &Stanza, error: Element, cx: &mut Context<'_, Room>) {
+/// `wrong`: the part of the stanza that the error is about, where it says so.
+fn answer(
+    room: &Room,
+    stanza: &Stanza,
+    wrong: Option<Element>,
+    error: Element,
+    cx: &mut Context<'_, Room>,
+) {
     // What may be answered at all is known to the stanza (RFC 6120 §8.3.1).
     let Some(draft) = stanza.error(&StanzaCondition::UndefinedCondition.into()) else { return };
     let Head { to: Some(to), .. } = draft.head() else { return };
@@ -59,12 +68,18 @@ fn answer(room: &Room, stanza: &Stanza, error: Element, cx: &mut Context<'_, Roo
         return;
     }
     let error = error.with_attr("by", room.jid.as_str());
-    let mut content = Vec::new();
-    if matches!(stanza.kind(), Kind::Presence(_)) {
-        content.push(Element::new("x", ns::MUC));
-    }
-    content.push(error);
+    let mut content: Vec<Element> = wrong.into_iter().collect();
     let mut head = draft.head().clone();
     head.from = head.from.or_else(|| Some(Jid::from(room.jid.clone())));
-    cx.send(Stanza::build(head, &content));
+    match (stanza.kind(), to.to_full()) {
+        (Kind::Presence(_), Some(client)) => {
+            head.to = None;
+            content.extend([Element::new("x", ns::MUC), error]);
+            tell(room, Stanza::build(head, &content), Audience::One(client), cx);
+        }
+        _ => {
+            content.push(error);
+            cx.send(Stanza::build(head, &content));
+        }
+    }
 }

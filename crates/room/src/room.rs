@@ -1,5 +1,6 @@
 //! Owns the Room entity: its phases, and which stanza goes to which file.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use bytes::Bytes;
 use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Timer};
 use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Route};
-use store::{ArchiveId, ArchiveQuery, Kind as RowKind, Row, Slice};
+use store::{ArchiveId, Kind as RowKind, Row};
 use xmpp::{BareJid, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition, kept};
 
-use crate::affiliation::Affiliation;
+use crate::affiliation::{Affiliation, Role};
 use crate::affiliations::Affiliations;
 use crate::birth::{self, Birth, Tombstone};
 use crate::create::Asking;
@@ -24,54 +25,59 @@ use crate::rate::{self, Bucket};
 use crate::refuse::{refuse, refuse_for_good};
 use crate::rules::Standing;
 use crate::settings::Settings;
+use crate::subscribers::Subscribers;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
-use crate::{mirror, nick_change, private, snapshot, speak, voice};
+use crate::{mirror, nick_change, past, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
 pub struct Room {
     /// The address.
     pub jid: BareJid,
     /// Whether there is a room.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Who made it; none while there is none.
     pub birth: Option<Birth>,
     /// What its owner has chosen.
     pub settings: Settings,
     /// Who is what to it for long.
     pub affiliations: Affiliations,
+    /// Who hears it without being inside.
+    pub(crate) subscribers: Subscribers,
     /// Who wears which hat (XEP-0317).
-    pub hats: Hats,
+    pub(crate) hats: Hats,
     /// The subject as it is shown to newcomers.
     pub subject: Option<Stanza>,
     /// Who is in it.
-    pub occupants: Occupants,
+    pub(crate) occupants: Occupants,
     /// The hashes of its picture (XEP-0486 §3.3).
-    pub avatar: Vec<String>,
+    pub(crate) avatar: Vec<String>,
     /// What newcomers are shown.
-    pub history: History,
-    /// The last id given to a row of its archive. It grows for ever, and over every change of owner, since
-    /// the last row is read before anything is said: the order of the room's messages.
-    pub last_id: ArchiveId,
+    pub(crate) history: History,
+    /// The last id given to a row of its archive, or to anything else that was told. It grows for ever, and over every
+    /// change of owner, since the last row is read before anything is said: the order of all that happens here.
+    pub(crate) last_id: Cell<ArchiveId>,
     /// What waits.
-    pub queue: Queue,
+    pub(crate) queue: Queue,
     /// Messages on their way to all.
-    pub fan_outs: FanOuts,
+    pub(crate) fan_outs: FanOuts,
     /// What all together may still send.
-    pub rate: Bucket,
+    pub(crate) rate: Bucket,
     /// What those may still send who have left.
-    pub absent: rate::Absent,
+    pub(crate) absent: rate::Absent,
     /// What extensions keep of it.
-    pub slots: Slots,
+    pub(crate) slots: Slots,
     /// What its second copy does not know of these.
-    pub deeds: Deeds,
+    pub(crate) deeds: Deeds,
     /// What all rooms share.
-    pub shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     opened: bool,
+    /// How often its archive could not be read when it opened.
+    pub(crate) past_failures: u32,
     rests: bool,
 }
 
 /// Whether there is a room.
-pub enum Phase {
+pub(crate) enum Phase {
     /// There is none.
     Absent,
     /// Somebody wants to make it; the directory is asked.
@@ -89,10 +95,10 @@ pub enum Phase {
 impl Entity for Room {
     type Shared = Shared;
 
-    const KINDS: &'static [RowKind] = &[RowKind::Room, RowKind::Affiliation];
+    const KINDS: &'static [RowKind] = &[RowKind::Room, RowKind::Affiliation, RowKind::Subscriber];
     const NAME: &'static str = "room";
     const TIMERS: &'static [&'static str] =
-        &[create::ASKING.0, create::UNCONFIGURED.0, create::TELL_AGAIN.0];
+        &[create::ASKING.0, create::UNCONFIGURED.0, create::TELL_AGAIN.0, past::AGAIN.0];
 
     fn load(route: &Route, rows: Vec<Row>, shared: &Arc<Shared>) -> Result<Self, LoadError> {
         let (Route::Room(jid), unreadable) = (route, LoadError { kind: RowKind::Room }) else {
@@ -107,6 +113,8 @@ impl Entity for Room {
             room.settings = settings.and_then(|row| form::from_bytes(row)).ok_or(unreadable)?;
             let affiliations = Affiliations::load(&rows);
             room.affiliations = affiliations.ok_or(LoadError { kind: RowKind::Affiliation })?;
+            let subscribers = Subscribers::load(&rows);
+            room.subscribers = subscribers.ok_or(LoadError { kind: RowKind::Subscriber })?;
             room.hats = Hats::load(&rows).ok_or(unreadable)?;
             room.subject = birth::find(&rows, birth::SUBJECT).and_then(|row| kept::read(row));
             let avatar = birth::find(&rows, birth::AVATAR).and_then(|row| str::from_utf8(row).ok());
@@ -148,12 +156,13 @@ impl Entity for Room {
             create::ASKING => create::nobody_answers(self, cx),
             create::UNCONFIGURED => create::nobody_configures(self, cx),
             create::TELL_AGAIN => create::tell_again(self, cx),
+            past::AGAIN => past::read(self, cx),
             _ => {}
         }
     }
 
     fn may_sleep(&self) -> bool {
-        self.occupants.is_empty() && self.is_settled()
+        self.occupants.is_empty() && self.is_settled() && !self.fan_outs.is_under_way()
     }
 
     fn rest(&mut self) {
@@ -186,13 +195,19 @@ impl Entity for Room {
     }
 
     /// Whoever waits for the directory, or behind a message that is not kept yet, is not in a snapshot:
-    /// his server has his stanza still.
+    /// their server has their stanza still.
     fn is_settled(&self) -> bool {
         self.queue.is_idle() && !matches!(self.phase, Phase::Asking(_))
     }
 }
 
 impl Room {
+    /// Whether there is a room of this name, configured or not.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Locked)
+    }
+
     /// A name that nobody uses.
     pub(crate) fn absent(jid: BareJid, shared: Arc<Shared>) -> Self {
         let rate = Bucket::full(shared.config.rates.room, Duration::ZERO);
@@ -202,12 +217,13 @@ impl Room {
             birth: None,
             settings: Settings::default(),
             affiliations: Affiliations::default(),
+            subscribers: Subscribers::default(),
             hats: Hats::default(),
             subject: None,
             avatar: Vec::new(),
             occupants: Occupants::default(),
             history: History::default(),
-            last_id: ArchiveId(0),
+            last_id: Cell::new(ArchiveId(0)),
             queue: Queue::default(),
             fan_outs: FanOuts::default(),
             rate,
@@ -216,6 +232,7 @@ impl Room {
             deeds: Deeds::default(),
             shared,
             opened: false,
+            past_failures: 0,
             rests: false,
         }
     }
@@ -234,44 +251,12 @@ impl Room {
                 self.phase = Phase::Absent;
             }
             Phase::Locked if self.occupants.is_empty() => destroy::end(self, None, None, cx),
-            Phase::Open if !self.settings.persistent && self.occupants.is_empty() => {
+            Phase::Open if !self.settings.persistent && self.is_empty() => {
                 destroy::end(self, None, None, cx);
             }
-            Phase::Open | Phase::Locked => self.read_history(cx),
+            Phase::Open | Phase::Locked => past::read(self, cx),
             _ => {}
         }
-    }
-
-    fn read_history(&mut self, cx: &mut Context<'_, Self>) {
-        self.queue.block();
-        let owner = self.jid.clone();
-        let inherits = self.fan_outs.has_inherited();
-        let least = if inherits { mirror::UNFINISHED_MOST } else { 1 };
-        let limit = self.shared.config.history.max(least);
-        let query = ArchiveQuery { slice: Slice::Last, limit, ..ArchiveQuery::default() };
-        cx.read(
-            move |store, fence| store.query(fence, owner, query),
-            |room, cx, page| {
-                match page {
-                    Ok(page) => {
-                        let last = page.rows.last().map_or(room.last_id, |row| row.id);
-                        room.last_id = room.last_id.max(last);
-                        if room.history.is_empty() {
-                            let most = room.shared.config.history;
-                            let old = page.rows.len().saturating_sub(most);
-                            room.history = History::of_archive(&page.rows[old..], &room.jid);
-                        }
-                        mirror::finish(room, &page.rows, cx);
-                    }
-                    // It goes on without: what is said from now on is kept or refused.
-                    Err(error) => {
-                        tracing::warn!(jid = %room.jid, %error, "a room's history cannot be read");
-                    }
-                }
-                room.queue.unblock();
-                room.drain(cx);
-            },
-        );
     }
 
     /// Lets what waits have its turn.
@@ -323,7 +308,7 @@ impl Room {
             Kind::Presence(_) => {}
             Kind::Message(_) => refuse(self, &stanza, StanzaCondition::ItemNotFound, cx),
             Kind::Iq(ty) if ty.is_request() => {
-                // Whoever believes to be inside must hear that he is not (XEP-0410 §3.2).
+                // Whoever believes to be inside must hear that they are not (XEP-0410 §3.2).
                 let to_occupant = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
                 let condition = match to_occupant {
                     true => StanzaCondition::NotAcceptable,
@@ -337,9 +322,15 @@ impl Room {
 
     fn act_here(&mut self, stanza: Stanza, from: &Jid, cx: &mut Context<'_, Self>) {
         let to_room = stanza.head().to.as_ref().is_none_or(|to| to.is_bare());
+        if self.was_acted_on(&stanza, cx) {
+            return;
+        }
         match stanza.kind() {
-            Kind::Presence(PresenceType::Available) => self.presence(stanza, from, cx),
-            Kind::Presence(PresenceType::Unavailable) => exit::leave(self, &stanza, from, cx),
+            Kind::Presence(PresenceType::Available | PresenceType::Unavailable) => {
+                let cause = cx.origin();
+                self.presence(stanza, from, cx);
+                self.fan_outs.acted(cause);
+            }
             Kind::Presence(PresenceType::Subscribe) => self.deny(&stanza, cx),
             Kind::Presence(PresenceType::Error) => exit::ghost(self, &stanza, from, cx),
             Kind::Message(MessageType::Error) => {
@@ -358,7 +349,20 @@ impl Room {
         }
     }
 
+    /// Whether a former owner has dealt with this ([`crate::tell`]).
+    fn was_acted_on(&self, stanza: &Stanza, cx: &Context<'_, Self>) -> bool {
+        let is_known = match stanza.kind() {
+            Kind::Presence(ty) => matches!(ty, PresenceType::Available | PresenceType::Unavailable),
+            Kind::Iq(ty) => ty.is_request(),
+            Kind::Message(_) => false,
+        };
+        is_known && self.fan_outs.has_acted(cx.origin())
+    }
+
     fn presence(&mut self, stanza: Stanza, from: &Jid, cx: &mut Context<'_, Self>) {
+        if is_unavailable(&stanza) {
+            return exit::leave(self, &stanza, from, cx);
+        }
         match self.occupants.of_session(from).map(|occupant| occupant.number) {
             Some(number) => nick_change::presence(self, number, stanza, cx),
             None if enter::is_knock(&stanza) => enter::knock(self, &stanza, &[], cx),
@@ -392,77 +396,63 @@ impl Room {
 
     /// What somebody is to the room; who administers the service is an owner of every room.
     #[must_use]
-    pub fn affiliation_of(&self, who: &BareJid) -> Affiliation {
+    pub(crate) fn affiliation_of(&self, who: &BareJid) -> Affiliation {
         if self.is_served_by(who) {
             return Affiliation::Owner;
         }
         self.affiliations.of(who)
     }
 
-    /// Whether somebody is an owner whatever the room's own list says of him.
+    /// Whether `who` has an owner's rights here without being listed: an administrator of the service, or the service.
     #[must_use]
-    pub fn is_served_by(&self, who: &BareJid) -> bool {
+    pub(crate) fn is_served_by(&self, who: &BareJid) -> bool {
         self.shared.is_admin(who) || *who == self.jid.domain()
     }
 
     /// What an asker may do here.
     #[must_use]
-    pub fn standing_of(&self, jid: &Jid) -> Standing {
+    pub(crate) fn standing_of(&self, jid: &Jid) -> Standing {
         let role = self.occupants.of_session(jid).map(|occupant| occupant.role);
         Standing { affiliation: self.affiliation_of(&jid.bare()), role: role.unwrap_or_default() }
     }
 
     /// What an occupant may do here.
     #[must_use]
-    pub fn standing_inside(&self, occupant: &Occupant) -> Standing {
+    pub(crate) fn standing_inside(&self, occupant: &Occupant) -> Standing {
         Standing { affiliation: self.affiliation_of(&occupant.who), role: occupant.role }
     }
 
     /// Whether an occupant is shown real addresses (§7.2.3, §7.2.4).
     #[must_use]
-    pub fn shows_addresses_to(&self, occupant: &Occupant) -> bool {
-        self.settings.addresses_shown || occupant.role == crate::affiliation::Role::Moderator
+    pub(crate) fn shows_addresses_to(&self, occupant: &Occupant) -> bool {
+        self.settings.addresses_shown || occupant.role == Role::Moderator
     }
 
-    /// The id of a row that is written now: greater than every one before.
-    pub fn next_id(&mut self, now: Now) -> ArchiveId {
-        self.last_id = ArchiveId::next(self.last_id, now.unix_micros);
-        self.last_id
+    /// Whether nobody is inside, or hears the room without being there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.occupants.is_empty() && self.subscribers.is_empty()
     }
 
-    /// Takes one stanza of an occupant out of what he and the room may send; false where it is too much.
-    pub(crate) fn may_send(&mut self, number: u64, cx: &Context<'_, Self>) -> bool {
-        let rates = self.shared.config.rates;
-        if !rates.enabled {
-            return true;
-        }
-        let now = cx.now.elapsed;
-        let own = self.occupants.rate_of(number);
-        own.is_some_and(|own| own.take(rates.occupant, now)) && self.rate.take(rates.room, now)
+    /// To whom a nick belongs, here or not: it is registered (§7.10), or is of whoever hears the room under it.
+    pub(crate) fn owner_of_nick(&self, nick: &str) -> Option<&BareJid> {
+        self.affiliations.owner_of_nick(nick).or_else(|| self.subscribers.owner_of_nick(nick))
     }
 
-    /// Takes one request of somebody who need not be inside out of what he may send; false where it is too much.
-    pub(crate) fn may_ask(&mut self, who: &BareJid, cx: &Context<'_, Self>) -> bool {
-        let (rates, now) = (self.shared.config.rates, cx.now.elapsed);
-        if !rates.enabled {
-            return true;
-        }
-        let inside = self.occupants.of_account(who).next().map(|it| it.number);
-        if let Some(own) = inside.and_then(|number| self.occupants.rate_of(number)) {
-            return own.take(rates.occupant, now);
-        }
-        let mut bucket = self.absent.take(who, rates.occupant, now);
-        let may = bucket.take(rates.occupant, now);
-        self.absent.put(who.clone(), bucket, rates.occupant, now);
-        may
+    /// The id of a row that is written now, or of what is told now: greater than every one before.
+    pub(crate) fn next_id(&self, now: Now) -> ArchiveId {
+        self.last_id.set(ArchiveId::next(self.last_id.get(), now.unix_micros));
+        self.last_id.get()
     }
 
-    /// Somebody is not inside any more.
-    pub(crate) fn remove_occupant(&mut self, number: u64, cx: &Context<'_, Self>) {
-        if let Some(gone) = self.occupants.remove(number) {
-            let rate = self.shared.config.rates.occupant;
-            self.absent.put(gone.who, gone.rate, rate, cx.now.elapsed);
-        }
+    /// Ids go on behind this one.
+    pub(crate) fn go_on_behind(&self, id: ArchiveId) {
+        self.last_id.set(self.last_id.get().max(id));
+    }
+
+    /// The number of the occupant that a stanza comes from.
+    pub(crate) fn sender_of(&self, stanza: &Stanza) -> Option<u64> {
+        let from = stanza.head().from.as_ref()?;
+        self.occupants.of_session(from).map(|occupant| occupant.number)
     }
 
     /// Tells the figures how many are here.

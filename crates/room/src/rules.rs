@@ -7,11 +7,11 @@ use crate::affiliation::{Affiliation, Role};
 
 /// Who asks, or who is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// What he is to the room.
-    pub affiliation: Affiliation,
-    /// What he may do now; none if he is not in the room.
-    pub role: Role,
+pub(crate) struct Standing {
+    /// What they are to the room.
+    pub(crate) affiliation: Affiliation,
+    /// What they may do now; none if they are not in the room.
+    pub(crate) role: Role,
 }
 
 /// Whether `actor` may change the role of `target`; `own`: they are the same.
@@ -19,7 +19,7 @@ pub struct Standing {
 /// # Errors
 /// `forbidden` for those who have nothing to say, `not-allowed` for a target that is above them,
 /// `conflict` for one's own kick.
-pub fn change_role(
+pub(crate) fn change_role(
     actor: Standing,
     target: Standing,
     to: Role,
@@ -61,12 +61,12 @@ fn keeps_voice(actor: Standing, target: Standing) -> bool {
         || (target.affiliation >= Affiliation::Member && target.affiliation >= actor.affiliation)
 }
 
-/// Whether `actor` may change the affiliation `from` to `to`; `own`: of himself.
+/// Whether `actor` may change the affiliation `from` to `to`; `own`: of themselves.
 ///
 /// # Errors
 /// `forbidden` for those who have nothing to say, `not-allowed` for a ban of somebody above, `conflict`
 /// for one's own ban.
-pub fn change_affiliation(
+pub(crate) fn change_affiliation(
     actor: Affiliation,
     from: Affiliation,
     to: Affiliation,
@@ -94,7 +94,7 @@ pub fn change_affiliation(
 /// Whether somebody may see the list of an affiliation (§9.2, §9.5, §10.5, §10.8). `members_see`: the room
 /// shows the lists of its people to members.
 #[must_use]
-pub fn may_list_affiliation(actor: Standing, list: Affiliation, members_see: bool) -> bool {
+pub(crate) fn may_list_affiliation(actor: Standing, list: Affiliation, members_see: bool) -> bool {
     let belongs = actor.affiliation >= Affiliation::Member || actor.role >= Role::Visitor;
     match list {
         Affiliation::Outcast => actor.affiliation >= Affiliation::Admin,
@@ -108,7 +108,7 @@ pub fn may_list_affiliation(actor: Standing, list: Affiliation, members_see: boo
 
 /// Whether somebody may see the list of a role (§8.5, §9.8).
 #[must_use]
-pub fn may_list_role(actor: Standing) -> bool {
+pub(crate) fn may_list_role(actor: Standing) -> bool {
     actor.role == Role::Moderator || actor.affiliation >= Affiliation::Admin
 }
 

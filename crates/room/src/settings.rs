@@ -48,6 +48,8 @@ pub struct Settings {
     pub nicks_locked: bool,
     /// Seconds between two messages of one person; 0: any (XEP-0500).
     pub slow_seconds: u32,
+    /// Whoever may enter may hear the room without being inside (MUC/Sub).
+    pub subscriptions: bool,
 }
 
 /// A set of roles.
@@ -98,6 +100,7 @@ impl Default for Settings {
             registration: true,
             nicks_locked: false,
             slow_seconds: 0,
+            subscriptions: true,
         }
     }
 }

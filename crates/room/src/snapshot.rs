@@ -12,8 +12,10 @@ use store::ArchiveId;
 use xmpp::{BareJid, FullJid, Jid};
 
 use crate::affiliation::Role;
+use crate::config::Pace;
 use crate::extensions::{self, EXTENSIONS};
 use crate::occupant::{Occupant, Session};
+use crate::presence::LastWritten;
 use crate::private::Sent;
 use crate::rate::Bucket;
 use crate::room::{Phase, Room};
@@ -40,19 +42,20 @@ pub(crate) fn whole(room: &Room, now: Now) -> Option<pb::RoomSnapshot> {
     }
     let slots: Vec<pb::Slot> = room.slots.snapshot().into_iter().map(slot).collect();
     let history = if room.settings.archived { Vec::new() } else { room.history.as_data() };
-    if room.occupants.is_empty() && slots.is_empty() && history.is_empty() {
+    if room.is_empty() && slots.is_empty() && history.is_empty() {
         return None;
     }
     let left = room.rate.left(room.shared.config.rates.room, now.elapsed);
     Some(pb::RoomSnapshot {
         occupants: room.occupants.iter().map(|it| occupant(room, it, now)).collect(),
         last_number: room.occupants.last_number(),
-        last_id: room.last_id.0,
+        last_id: room.last_id.get().0,
         history,
         budget: Some(pb::Budget { left }),
         slots,
         finished: room.fan_outs.finished().0,
         said: Vec::new(),
+        acted: Vec::new(),
     })
 }
 
@@ -102,11 +105,10 @@ pub(crate) fn restore(room: &mut Room, snapshot: &[u8], now: Now) -> Result<(), 
         }
     }
     room.occupants.go_on_from(snapshot.last_number);
-    room.last_id = room.last_id.max(ArchiveId(snapshot.last_id));
+    room.go_on_behind(ArchiveId(snapshot.last_id));
     room.fan_outs.go_on_from(ArchiveId(snapshot.finished));
     room.history.bring_back(&snapshot.history)?;
-    let burst = room.shared.config.rates.room;
-    room.rate = budget(snapshot.budget, burst, now);
+    room.rate = budget(snapshot.budget, room.shared.config.rates.room, now);
     let slots: Vec<SlotSnapshot> = snapshot.slots.into_iter().map(named).collect();
     for lost in room.slots.restore(EXTENSIONS.slots().chain(OWN_SLOTS), &slots) {
         tracing::error!("what an extension kept as {lost} was not brought back");
@@ -119,10 +121,10 @@ fn named(pb::Slot { name, value }: pb::Slot) -> SlotSnapshot {
     SlotSnapshot { name, value }
 }
 
-fn budget(budget: Option<pb::Budget>, rate: (u32, u32), now: Now) -> Bucket {
+fn budget(budget: Option<pb::Budget>, pace: Pace, now: Now) -> Bucket {
     match budget {
-        Some(pb::Budget { left }) => Bucket::with(left, rate, now.elapsed),
-        None => Bucket::full(rate, now.elapsed),
+        Some(pb::Budget { left }) => Bucket::with(left, pace, now.elapsed),
+        None => Bucket::full(pace, now.elapsed),
     }
 }
 
@@ -151,6 +153,7 @@ pub(crate) fn read_occupant(
         marks: extensions::marks(room, &who),
         rate: budget(message.budget, room.shared.config.rates.occupant, now),
         private: Sent::of_data(message.private),
+        written: LastWritten::default(),
         who,
     })
 }

@@ -3,17 +3,18 @@
 //! nobody hears it.
 
 use entity::extension::Passage;
+use entity::refuse::store_error;
 use entity::{Context, Verdict};
-use store::{ArchiveId, Write};
+use store::{ArchiveId, ArchiveRow, Write};
 use xmpp::{ErrorType, Features, Stanza, StanzaCondition, StanzaError};
 
 use crate::affiliation::Role;
-use crate::extensions::{EXTENSIONS, retraction, store_error};
-use crate::nick_change::sender;
+use crate::extensions::{EXTENSIONS, retraction};
 use crate::queue::{Kept, Waiting};
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
-use crate::{presence, subject};
+use crate::speaker::Speaker;
+use crate::{presence, subject, tell};
 
 /// A message of type `groupchat` to the room.
 pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
@@ -21,17 +22,16 @@ pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>)
     if room.fan_outs.has_known(cx.origin()) {
         return;
     }
-    let number = match may_speak(room, &stanza, cx) {
-        Ok(number) => number,
-        Err(error) => return refuse(room, &stanza, error, cx),
-    };
+    if let Err(error) = may_speak(room, &stanza, cx) {
+        return refuse(room, &stanza, error, cx);
+    }
     match retraction::retracted(room, &stanza) {
         Some(id) => if_author(room, id, stanza, cx),
-        None => say(room, number, stanza, cx),
+        None => say(room, stanza, None, cx),
     }
 }
 
-/// Nobody takes back what is not his (XEP-0424 §5), nor learns by trying whose it is who may not speak. Until the
+/// Nobody takes back what is not theirs (XEP-0424 §5), nor learns by trying whose it is who may not speak. Until the
 /// archive has said whose it is, all wait.
 fn if_author(room: &mut Room, id: ArchiveId, stanza: Stanza, cx: &mut Context<'_, Room>) {
     let waiting = Waiting::of_turn(stanza.detached(), cx);
@@ -45,36 +45,55 @@ fn if_author(room: &mut Room, id: ArchiveId, stanza: Stanza, cx: &mut Context<'_
             Ok(Some(row)) if from.as_ref() != Some(&row.peer) => {
                 refuse(room, &stanza, StanzaCondition::Forbidden, cx);
             }
-            Ok(_) => match sender(room, &stanza) {
-                Some(number) => say(room, number, stanza, cx),
-                None => refuse(room, &stanza, StanzaCondition::NotAcceptable, cx),
-            },
+            Ok(row) => say(room, stanza, row, cx),
             Err(error) => refuse(room, &stanza, store_error(&error), cx),
         }
         room.drain(cx);
     });
 }
 
-fn say(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Context<'_, Room>) {
-    let passage = Passage { stanza: stanza.clone(), session: Some(number), writes: Vec::new() };
+/// `taken_back`: the row that the message takes back.
+fn say(
+    room: &mut Room,
+    stanza: Stanza,
+    taken_back: Option<ArchiveRow>,
+    cx: &mut Context<'_, Room>,
+) {
+    let Some(passage) = passage(room, &stanza) else {
+        return refuse(room, &stanza, StanzaCondition::NotAcceptable, cx);
+    };
     match stages(room, passage, cx) {
-        Ok(Some(passage)) => keep(room, &stanza, passage, cx),
+        Ok(Some(passage)) => keep(room, &stanza, passage, taken_back, cx),
         Ok(None) => {}
         Err(error) => refuse(room, &stanza, error, cx),
     }
 }
 
-/// The number of the occupant who speaks.
+/// A message on its way to all, in the name of the speaker; none of who may not be heard at all.
+fn passage(room: &Room, stanza: &Stanza) -> Option<Passage> {
+    let speaker = Speaker::of_client(room, stanza.head().from.as_ref()?)?;
+    let from = speaker.jid(room)?.into();
+    let stanza = stanza.with_head(|head| {
+        head.from = Some(from);
+        head.to = None;
+    });
+    Some(Passage { stanza, session: speaker.number(), writes: Vec::new() })
+}
+
+/// Whether somebody may speak to all.
 ///
 /// # Errors
 /// `item-not-found` in a room that waits for its configuration (§17.2 rule 3), `not-acceptable` for who is
-/// not inside, `forbidden` for who has no voice (§7.4) or may not change the subject (§8.1).
-fn may_speak(room: &mut Room, stanza: &Stanza, cx: &Context<'_, Room>) -> Result<u64, StanzaError> {
-    let number = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+/// not inside and does not hear the room either, `forbidden` for who has no voice (§7.4) or may not change the subject
+/// (§8.1).
+fn may_speak(room: &mut Room, stanza: &Stanza, cx: &Context<'_, Room>) -> Result<(), StanzaError> {
+    let from = stanza.head().from.as_ref();
+    let speaker = from.and_then(|from| Speaker::of_client(room, from));
+    let speaker = speaker.ok_or(StanzaCondition::NotAcceptable)?;
     if matches!(room.phase, Phase::Locked) {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    let role = room.occupants.get(number).map_or(Role::None, |occupant| occupant.role);
+    let role = speaker.role(room);
     let may = match subject::is_change(stanza) {
         true => subject::may_change(room, role),
         false => role >= Role::Participant,
@@ -82,11 +101,21 @@ fn may_speak(room: &mut Room, stanza: &Stanza, cx: &Context<'_, Room>) -> Result
     if !may {
         return Err(StanzaCondition::Forbidden.into());
     }
-    if !room.may_send(number, cx) {
+    let may = match speaker {
+        Speaker::Inside(occupant) => {
+            let number = occupant.number;
+            room.may_send(number, cx)
+        }
+        Speaker::Outside(who, _) => {
+            let who = who.clone();
+            room.may_say(&who, cx)
+        }
+    };
+    if !may {
         let error = StanzaError::from(StanzaCondition::PolicyViolation);
         return Err(error.with_type(ErrorType::Wait).with_text("too many messages"));
     }
-    Ok(number)
+    Ok(())
 }
 
 /// Through the extensions, in list order. None: one of them has seen to it.
@@ -95,15 +124,6 @@ fn stages(
     mut passage: Passage,
     cx: &mut Context<'_, Room>,
 ) -> Result<Option<Passage>, StanzaError> {
-    let number = passage.session;
-    let speaker = number.and_then(|number| room.occupants.get(number));
-    if let Some(speaker) = speaker {
-        let from = speaker.jid.clone().into();
-        passage.stanza = passage.stanza.with_head(|head| {
-            head.from = Some(from);
-            head.to = None;
-        });
-    }
     for stage in EXTENSIONS.iter().filter_map(|extension| extension.inbound) {
         match stage(room, &mut passage, cx) {
             Verdict::Pass => {}
@@ -115,8 +135,17 @@ fn stages(
 }
 
 /// To the store; from there to everybody.
-fn keep(room: &mut Room, asked: &Stanza, passage: Passage, cx: &mut Context<'_, Room>) {
+fn keep(
+    room: &mut Room,
+    asked: &Stanza,
+    passage: Passage,
+    taken_back: Option<ArchiveRow>,
+    cx: &mut Context<'_, Room>,
+) {
     let Passage { stanza, mut writes, .. } = passage;
+    if let Some(row) = &taken_back {
+        writes.extend(retraction::burial(room, row, &stanza, cx.now));
+    }
     if subject::is_change(&stanza) {
         writes.push(subject::put(room, &stanza, cx.now));
     }
@@ -127,11 +156,12 @@ fn keep(room: &mut Room, asked: &Stanza, passage: Passage, cx: &mut Context<'_, 
         _ => None,
     });
     let is_archived = archived.is_some();
+    let buried = taken_back.map(|row| row.id);
     let id = archived.unwrap_or_else(|| room.next_id(cx.now));
     room.queue.append(id);
     cx.commit_then(writes, move |room, cx, result| {
         let asked = Waiting::of_turn(asked, cx);
-        room.queue.answered(Kept { id, asked, stanza, result, is_archived });
+        room.queue.answered(Kept { id, asked, stanza, result, is_archived, buried });
         while let Some(kept) = room.queue.next_kept() {
             settle(room, kept, cx);
         }
@@ -141,7 +171,7 @@ fn keep(room: &mut Room, asked: &Stanza, passage: Passage, cx: &mut Context<'_, 
 
 /// The store has answered: everybody hears the message, or its sender hears why nobody does.
 fn settle(room: &mut Room, kept: Kept, cx: &mut Context<'_, Room>) {
-    let Kept { id, asked, stanza, result, is_archived } = kept;
+    let Kept { id, asked, stanza, result, is_archived, buried } = kept;
     let Waiting { stanza: asked, origin, receipt } = asked;
     cx.set_cause(origin, receipt);
     if let Err(error) = result {
@@ -150,12 +180,12 @@ fn settle(room: &mut Room, kept: Kept, cx: &mut Context<'_, Room>) {
         return refuse(room, &asked, error.with_text("the message could not be kept"), cx);
     }
     if !is_archived {
-        room.fan_outs.say(id, &stanza, origin);
+        room.fan_outs.say(|| tell::message(id, &stanza, origin));
+    }
+    if let Some(buried) = buried {
+        retraction::forget(room, buried);
     }
     reflect(room, id, &stanza, cx);
-    if let Some(from) = &asked.head().from {
-        retraction::heard(room, from.bare(), &stanza, cx);
-    }
 }
 
 fn reflect(room: &mut Room, id: ArchiveId, stanza: &Stanza, cx: &mut Context<'_, Room>) {

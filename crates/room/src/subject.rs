@@ -10,7 +10,7 @@ use crate::room::Room;
 
 /// Whether a message changes the subject: it has a subject, and neither body nor thread (§8.1).
 #[must_use]
-pub fn is_change(stanza: &Stanza) -> bool {
+pub(crate) fn is_change(stanza: &Stanza) -> bool {
     let features = stanza.features();
     features.any(Features::SUBJECT)
         && !features.any(Features::BODY)

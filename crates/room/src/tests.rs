@@ -2,8 +2,13 @@
 
 mod asleep;
 mod discovered;
+mod heard;
+mod people;
+mod said;
 mod stage;
+mod subscribed;
 mod taken_over;
+mod told;
 
 use entity::Entity;
 use proto::Route;
@@ -13,7 +18,7 @@ use self::stage::{Stage, fence};
 use crate::affiliation::Affiliation;
 use crate::birth;
 use crate::room::Phase;
-use crate::{Config, EXTENSIONS, Rates, Room, queue};
+use crate::{Config, EXTENSIONS, Pace, Rates, Room, queue};
 
 fn archived(stage: &Stage) -> usize {
     let query = ArchiveQuery { limit: 1_000, ..ArchiveQuery::default() };
@@ -93,7 +98,7 @@ fn a_subject_that_was_taken_back_is_none_after_a_restart_either() {
     let mut stage = Stage::persistent();
     stage.gets("<message xmlns='jabber:client' type='groupchat' from='crone@x.org/desktop' to='coven@chat.x.org'><subject>Fire</subject></message>");
     let room = &stage.trial.entity;
-    let id = room.shared.config.ids.write(room.last_id);
+    let id = room.shared.config.ids.write(room.last_id.get());
     stage.restart();
     assert!(stage.trial.entity.subject.is_some());
     stage.enters("crone@x.org/desktop", "first");
@@ -181,14 +186,15 @@ fn ids_of_messages_only_grow_over_restarts_and_clocks_that_go_back() {
     let mut stage = Stage::persistent();
     let hi = "<message xmlns='jabber:client' type='groupchat' id='m' from='crone@x.org/desktop' to='coven@chat.x.org'><body>hi</body></message>";
     stage.gets(hi);
-    let before = stage.trial.entity.last_id;
+    let before = stage.trial.entity.last_id.get();
     stage.restart();
     stage.trial.now.unix_micros = 5;
     stage.enters("crone@x.org/desktop", "first");
-    assert_eq!(stage.trial.entity.last_id, before);
+    let entered = stage.trial.entity.last_id.get();
+    assert!(entered > before);
     assert_eq!(stage.trial.entity.history.len(), 1);
     stage.gets(hi);
-    assert!(stage.trial.entity.last_id > before);
+    assert!(stage.trial.entity.last_id.get() > entered);
 }
 
 // A temporary room has ended with those who were in it; nothing of it is left when somebody asks.
@@ -239,7 +245,11 @@ fn what_waits_in_a_room_is_bounded() {
 #[test]
 fn an_occupant_and_a_room_send_no_more_than_they_may() {
     // Entering takes one.
-    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 5) };
+    let rates = Rates {
+        enabled: true,
+        occupant: Pace { per_second: 1, burst: 4 },
+        room: Pace { per_second: 1, burst: 5 },
+    };
     let mut stage = Stage::with(Config { rates, ..Config::default() });
     stage.enters("hag@x.org/pda", "hag");
     let mut say = |who: &str| {
@@ -273,7 +283,11 @@ fn so_many_private_messages_may_come_back() {
 // §14.6: also what takes something back.
 #[test]
 fn retractions_count_as_messages() {
-    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 500) };
+    let rates = Rates {
+        enabled: true,
+        occupant: Pace { per_second: 1, burst: 4 },
+        room: Pace { per_second: 1, burst: 500 },
+    };
     let mut stage = Stage::with(Config { rates, ..Config::default() });
     stage.enters("hag@x.org/pda", "hag");
     let id = stage.trial.entity.shared.config.ids.write(store::ArchiveId(7));
@@ -287,7 +301,11 @@ fn retractions_count_as_messages() {
 // §14.6: each tells all who are inside, and whoever decides.
 #[test]
 fn nobody_registers_more_often_than_he_may_send() {
-    let rates = Rates { enabled: true, occupant: (1, 4), room: (1, 500) };
+    let rates = Rates {
+        enabled: true,
+        occupant: Pace { per_second: 1, burst: 4 },
+        room: Pace { per_second: 1, burst: 500 },
+    };
     let mut stage = Stage::with(Config { rates, ..Config::default() });
     let nick = "<x xmlns='jabber:x:data' type='submit'><field var='muc#register_roomnick'><value>owl</value></field></x>";
     let mut ask = |what: &str| {
@@ -299,7 +317,7 @@ fn nobody_registers_more_often_than_he_may_send() {
     assert_eq!(refused, [false, false, false, false, true, true]);
 }
 
-// 100,000 members: entering, listing by pages, and no more than the limit.
+// More than one page, and no more than the limit; `tests/crowds.rs` has 100,000.
 #[test]
 fn large_lists_are_paged_and_limited() {
     let mut stage = Stage::with(Config { affiliations: 3_000, ..Config::default() });

@@ -3,11 +3,11 @@
 
 use entity::Context;
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{FullJid, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliation::{Affiliation, Role};
 use crate::extensions::register;
-use crate::nick_change::sender;
+use crate::occupant::Occupant;
 use crate::refuse::refuse;
 use crate::room::Room;
 use crate::rules;
@@ -32,7 +32,7 @@ fn read(room: &mut Room, stanza: &Stanza, cx: &mut Context<'_, Room>) -> Result<
         // Who does not want to decide need not.
         (FormKind::Cancel, _) => Ok(()),
         (FormKind::Submit, Some(ns::MUC_REQUEST)) => match form.boolean("muc#request_allow")? {
-            Some(allow) => approve(room, stanza, (&form, allow), cx),
+            Some(allow) => approve(room, stanza, &form, allow, cx),
             None => request(room, stanza, &form, cx),
         },
         (FormKind::Submit, Some(ns::MUC_REGISTER)) => register::approve(room, stanza, &form, cx),
@@ -47,7 +47,7 @@ fn request(
     form: &Form,
     cx: &mut Context<'_, Room>,
 ) -> Result<(), StanzaError> {
-    let number = sender(room, stanza).ok_or(StanzaCondition::NotAcceptable)?;
+    let number = room.sender_of(stanza).ok_or(StanzaCondition::NotAcceptable)?;
     if form.text("muc#role")?.is_some_and(|role| role != Role::Participant.as_str()) {
         return Err(StanzaCondition::BadRequest.into());
     }
@@ -74,43 +74,36 @@ fn request(
                 .with_value(occupant.nick()),
         )
         .with(Field::boolean("muc#request_allow", false).with_label("Grant voice to this person?"));
-    ask(room, &question, |role, _| role == Role::Moderator, cx);
+    let moderators = deciders(room, |role, _| role == Role::Moderator);
+    cx.send_to_all(asked(room, &question), moderators);
     Ok(())
 }
 
-/// Sends a form to those who may decide.
-pub(crate) fn ask(
-    room: &Room,
-    form: &Form,
-    decides: impl Fn(Role, Affiliation) -> bool,
-    cx: &mut Context<'_, Room>,
-) {
-    for occupant in room.occupants.iter() {
-        if decides(occupant.role, room.affiliation_of(&occupant.who)) {
-            for session in &occupant.sessions {
-                ask_one(room, form, &session.jid, cx);
-            }
-        }
-    }
+/// The clients of those who may decide.
+pub(crate) fn deciders(room: &Room, decides: impl Fn(Role, Affiliation) -> bool) -> Vec<Jid> {
+    let all = room.occupants.iter();
+    let all = all.filter(|it| decides(it.role, room.affiliation_of(&it.who)));
+    all.flat_map(Occupant::clients).collect()
 }
 
-/// Sends a form to one client of somebody who may decide.
-pub(crate) fn ask_one(room: &Room, form: &Form, client: &FullJid, cx: &mut Context<'_, Room>) {
+/// A form of the room, for whom it may concern.
+pub(crate) fn asked(room: &Room, form: &Form) -> Stanza {
     let head = Head {
         kind: Kind::Message(MessageType::Normal),
         id: None,
         from: Some(Jid::from(room.jid.clone())),
-        to: Some(client.clone().into()),
+        to: None,
         lang: None,
     };
-    cx.send(Stanza::build(head, &[form.to_element()]));
+    Stanza::build(head, &[form.to_element()])
 }
 
 /// §8.6
 fn approve(
     room: &mut Room,
     stanza: &Stanza,
-    (form, allow): (&Form, bool),
+    form: &Form,
+    allow: bool,
     cx: &mut Context<'_, Room>,
 ) -> Result<(), StanzaError> {
     let from = stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
@@ -136,7 +129,7 @@ fn approve(
     let number = visitor.number;
     if target.role == Role::Visitor {
         let nick = room.occupants.of_session(from).map(|actor| actor.nick().to_owned());
-        crate::admin::give_role(room, number, Role::Participant, (nick.as_deref(), None), cx);
+        crate::admin::give_role(room, number, Role::Participant, nick.as_deref(), None, cx);
     }
     Ok(())
 }

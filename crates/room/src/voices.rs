@@ -17,7 +17,7 @@ use crate::snapshot::{self, pb};
 /// So many are remembered.
 const REMEMBERED: usize = 1_000;
 
-/// Whose role is not the usual one, and whether he has voice.
+/// Whose role is not the usual one, and whether they have voice.
 #[derive(Debug, Default)]
 struct Voices(BTreeMap<BareJid, bool>);
 
@@ -58,7 +58,7 @@ pub(crate) fn given(room: &mut Room, who: &BareJid, role: Role) {
     }
 }
 
-/// Somebody's affiliation is another one now, which says what he may do.
+/// Somebody's affiliation is another one now, which says what they may do.
 pub(crate) fn affiliated(room: &mut Room, who: &BareJid) {
     if room.slots.get::<Voices>().is_some_and(|Voices(voices)| voices.contains_key(who)) {
         deeds::act(room, Deed::Usual(who.to_string()));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use meter::clock;
 use proto::SessionId;
 use xmpp::FullJid;
 
@@ -29,6 +29,8 @@ pub struct Seen {
     pub since: u64,
     /// Its client has said that nobody looks at it (XEP-0352).
     pub idle: bool,
+    /// Until when it waits to be resumed, in the same seconds, where it has no connection (XEP-0198).
+    pub until: Option<u64>,
 }
 
 /// A session's line in the directory; dropping it strikes the line out.
@@ -42,8 +44,8 @@ impl Directory {
     /// A session has a connection here, as long as the answer lives.
     pub fn enter(self: &Arc<Self>, id: SessionId, jid: FullJid, address: String) -> Entered {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let since = unix_seconds();
-        self.lock().insert(number, Seen { id, jid, address, since, idle: false });
+        let since = clock::unix_seconds();
+        self.lock().insert(number, Seen { id, jid, address, since, idle: false, until: None });
         Entered { directory: Arc::clone(self), number }
     }
 
@@ -71,11 +73,6 @@ impl Drop for Entered {
     fn drop(&mut self) {
         self.directory.lock().remove(&self.number);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "people read it; nothing is decided by it")]
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

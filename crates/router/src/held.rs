@@ -1,6 +1,6 @@
 //! Owns what an arbiter holds back because others for the same bucket are under way elsewhere. Pure.
 //!
-//! Bound: [`Held::MOST`] envelopes. Full: stanzas come back to be refused; words of control are always taken.
+//! Bound: [`Held::MOST`] envelopes. Full: stanzas come back to be refused; control envelopes are always taken.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -93,7 +93,7 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use proto::{Body, Route};
-    use xmpp::{BareJid, Epoch, Origin};
+    use xmpp::{BareJid, Epoch, Head, Kind, MessageType, Origin, Stanza};
 
     use super::*;
 
@@ -102,6 +102,21 @@ mod tests {
         let to = Route::User(BareJid::parse("a@x").unwrap());
         let envelope = Envelope::new(to, Body::Woken, origin, Epoch(0));
         Waiting { envelope, bucket: Bucket::of_hash(bucket), plan: 0, returned: None, sent: None }
+    }
+
+    #[test]
+    fn when_full_a_stanza_comes_back_and_a_word_is_taken() {
+        let mut held = Held::default();
+        let stanza = || {
+            let kind = Kind::Message(MessageType::Chat);
+            let head = Head { kind, id: None, from: None, to: None, lang: None };
+            let mut stanza = waiting(1, 1);
+            stanza.envelope.body = Body::Stanza(Stanza::new(head, ""));
+            stanza
+        };
+        (0..Held::MOST).for_each(|_| assert!(held.push(stanza()).is_none()));
+        assert!(held.push(stanza()).is_some_and(|back| back.may_be_refused()));
+        assert!(held.push(waiting(1, 2)).is_none());
     }
 
     fn seq(waiting: &Waiting) -> u64 {

@@ -1,6 +1,6 @@
 //! Owns the queue in front of an arbiter, where envelopes from other threads wait.
 //!
-//! Bound: [`Inbox::CAPACITY`] stanzas. Full: stanzas are handed back to be refused; words of control are
+//! Bound: [`Inbox::CAPACITY`] stanzas. Full: stanzas are handed back to be refused; control envelopes are
 //! always taken, since each answers something that was counted before.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use proto::{Announced, Envelope, MemberId};
 use tokio::sync::{mpsc, oneshot};
 use xmpp::BareJid;
 
-use crate::link::sender::Departure;
+use crate::link::sender::Returned;
 use crate::local::Refusal;
 
 /// What another thread tells an arbiter.
@@ -23,7 +23,7 @@ pub(crate) enum Post {
     /// To hand on what this arbiter has for others, and to say so: all that came before has been taken then.
     HandOn(oneshot::Sender<()>),
     /// Envelopes that this arbiter sent and that are to find another way, by a plan of at least this index.
-    Again(Vec<(Departure, u64)>),
+    Again(Vec<Returned>),
     /// An envelope that this arbiter sent and that must be answered.
     Refused(Envelope, Refusal),
     /// A member's process is gone.
@@ -31,7 +31,7 @@ pub(crate) enum Post {
     /// A thread of a member has said all that it holds of this member's shards.
     Announced(Announced),
     /// A component has another stream, and is to be told who is here.
-    Newcomer(BareJid),
+    ComponentConnected(BareJid),
     /// What is held back may go on.
     Look,
 }
@@ -46,7 +46,7 @@ impl Post {
             | Self::Refused(..)
             | Self::Gone(_)
             | Self::Announced(_)
-            | Self::Newcomer(_)
+            | Self::ComponentConnected(_)
             | Self::Look => 0,
         }
     }
@@ -116,7 +116,7 @@ impl Inbox {
         (batch, refused)
     }
 
-    /// Puts a word into the queue, whatever its length; gives it back when the arbiter has ended, as it does when
+    /// Queues a post, whatever its length; gives it back when the arbiter has ended, as it does when
     /// the process stops.
     pub(crate) fn tell(&self, post: Post) -> Option<Post> {
         let length = post.len();
@@ -148,7 +148,7 @@ impl Inbox {
 }
 
 impl Receiver {
-    /// The next word; none when every sender is gone.
+    /// The next post; none when every sender is gone.
     pub(crate) async fn next(&mut self) -> Option<Post> {
         let post = self.receiver.recv().await?;
         self.waiting.fetch_sub(post.len(), Ordering::Relaxed);
@@ -158,7 +158,7 @@ impl Receiver {
 
 #[cfg(test)]
 mod tests {
-    use proto::session::{EdgeWord, Gone};
+    use proto::session::{ConnectionEvent, Gone};
     use proto::{ArbiterId, Body, ConnectionId, MemberId, Route};
     use xmpp::{BareJid, Epoch, Head, Kind, MessageType, Origin, Shard, Stanza};
 
@@ -193,7 +193,7 @@ mod tests {
         let (inbox, _receiver) = Inbox::new();
         inbox.push((0..Inbox::CAPACITY).map(|_| stanza()).collect());
         let connection = ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number: 1 };
-        let gone = Body::Edge(connection, EdgeWord::Gone(Gone::Lost));
+        let gone = Body::FromConnection(connection, ConnectionEvent::Gone(Gone::Lost));
         let refused = inbox.push(vec![stanza(), envelope(gone)]);
         assert!(refused.len() == 1 && refused[0].may_be_refused());
     }

@@ -11,6 +11,7 @@
 //! | [`link`] | lanes to and from other members |
 //! | `held` | what waits until its way is free |
 //! | [`leaving`] | what holds for stanzas that leave the cluster |
+//! | `repeats` | whether one of them has come before (pure) |
 //! | [`inbox`] | the bounded queue in front of an arbiter |
 //! | [`trace`] | the spans of a sampled stanza |
 
@@ -20,9 +21,11 @@ pub mod inbox;
 pub mod leaving;
 pub mod link;
 pub mod local;
+mod repeats;
 pub mod router;
 pub mod trace;
 
 pub use inbox::Inbox;
 pub use local::{Edge, LocalHost, Refusal};
+pub use repeats::Repeats;
 pub use router::{Place, RemoteGate, Router};

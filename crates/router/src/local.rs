@@ -24,7 +24,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use proto::session::HomeWord;
+use proto::session::ConnectionCommand;
 use proto::wire::Crossing;
 use proto::{Announced, ArbiterId, Body, ConnectionId, Envelope, MemberId, Receipt, Route};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ use crate::inbox::{Post, Receiver};
 use crate::link::Links;
 use crate::link::outputs::Sent;
 use crate::link::peer::Peer;
-use crate::link::sender::{Departure, Why};
+use crate::link::sender::{Departure, Returned, Why};
 use crate::router::{Place, Router};
 use crate::trace;
 
@@ -62,13 +62,13 @@ pub trait LocalHost {
     fn announced(&self, _word: Announced) {}
 
     /// A component has another stream, and is to be told who is here.
-    fn newcomer(&self, _domain: &BareJid) {}
+    fn component_connected(&self, _domain: &BareJid) {}
 }
 
 /// A socket of this arbiter, as its sessions see it.
 pub trait Edge {
-    /// Takes a word for the client, with what has caused it. Must not call back into the router but for [`mark_dirty`].
-    fn take(&self, word: HomeWord, cause: Origin);
+    /// Takes a command for the connection, with what has caused it. Must not call back into the router but for [`mark_dirty`].
+    fn take(&self, command: ConnectionCommand, cause: Origin);
 
     /// Writes what was taken to the socket, as far as it goes.
     fn write(&self);
@@ -80,7 +80,7 @@ pub trait Edge {
     fn expelled(&self) {}
 
     /// The shards of some accounts have new owners, since the ones before are gone: what the socket's session must
-    /// know to go on there. Where it says again what it has said, its words come from a socket of another name from
+    /// know to go on there. Where it says again what it has said, its envelopes come from a socket of another name from
     /// now on, so that nobody takes what is still on its way for what comes next.
     fn announce(self: Rc<Self>, _owner: &dyn Fn(&BareJid) -> Option<MemberId>) -> Vec<Envelope> {
         Vec::new()
@@ -237,7 +237,7 @@ pub fn edges() -> Vec<Rc<dyn Edge>> {
     local().map(|local| local.edges.borrow().values().cloned().collect()).unwrap_or_default()
 }
 
-/// Forgets a socket. Words that still come for it are dropped: its session has been told.
+/// Forgets a socket. Commands that still come for it are dropped: its session has been told.
 pub fn detach(connection: ConnectionId) {
     if let Some(local) = local() {
         local.edges.borrow_mut().remove(&connection.number);
@@ -395,9 +395,11 @@ impl Local {
             // Whoever gives the copy must not take it for kept.
             Route::Copy(_) => self.host.refuse(envelope, Refusal::NoOwner),
             // Whoever sends to another server by a way hears that its receipt is dropped.
-            Route::Line(line) if !self.router.is_component(&line.domain) => {}
-            Route::Line(line) => {
-                route(vec![Envelope { to: Route::Component(line.domain), ..envelope }]);
+            Route::Stream(stream) if !self.router.is_component(&stream.domain) => {}
+            // It goes for the first time, as far as the owner of the component's domain can know.
+            Route::Stream(stream) => {
+                let to = Route::Component(stream.domain);
+                route(vec![Envelope { to, again: false, ..envelope }]);
             }
             _ => envelope.receipt.into_iter().for_each(Receipt::release),
         }
@@ -463,9 +465,9 @@ impl Local {
     }
 
     /// What this arbiter sent comes back to find another way, before all that was sent later.
-    fn take_back(&self, batch: Vec<(Departure, u64)>, links: &Links) {
+    fn take_back(&self, batch: Vec<Returned>, links: &Links) {
         let mut earlier = Vec::with_capacity(batch.len());
-        for (departure, plan) in batch {
+        for Returned { departure, plan_index: plan } in batch {
             if !departure.envelope.targets.is_empty() {
                 earlier.extend(self.take_back_many(departure, plan, links));
                 continue;
@@ -506,7 +508,7 @@ impl Local {
                         let returned = Some(order);
                         self.hold(Waiting { envelope, bucket, plan: 0, returned, sent }, links);
                     }
-                    (Why::Full, None) if matches!(envelope.to, Route::Line(_)) => {
+                    (Why::Full, None) if matches!(envelope.to, Route::Stream(_)) => {
                         self.host.refuse(envelope, Refusal::Full);
                     }
                     (_, None) => drop(self.has_no_way(envelope, None)),
@@ -518,19 +520,19 @@ impl Local {
 
     fn keep(&self, envelope: Envelope, stay: &mut Vec<Envelope>) {
         match (envelope.to, envelope.body) {
-            (Route::Connection(connection), Body::Home(word)) => {
+            (Route::Connection(connection), Body::ToConnection(command)) => {
                 let edge = self.edges.borrow().get(&connection.number).cloned();
                 if let Some(edge) = edge {
-                    let _span = trace::delivered(envelope.trace.as_deref(), &word);
-                    edge.take(word, envelope.origin);
-                } else if matches!(word, HomeWord::Stanza(_)) {
+                    let _span = trace::delivered(envelope.trace.as_deref(), &command);
+                    edge.take(command, envelope.origin);
+                } else if matches!(command, ConnectionCommand::Stanza(_)) {
                     self.router.count_gone();
                 }
                 if let Some(receipt) = envelope.receipt {
                     receipt.release();
                 }
             }
-            (to @ (Route::Remote(_) | Route::Component(_) | Route::Line(_)), body) => {
+            (to @ (Route::Remote(_) | Route::Component(_) | Route::Stream(_)), body) => {
                 let envelope = Envelope { to, body, ..envelope };
                 if let Some((envelope, refusal)) = self.router.send_out(envelope) {
                     self.host.refuse(envelope, refusal);
@@ -558,8 +560,8 @@ impl Local {
             self.flush_departing(&links);
         }
         self.hand_on();
-        for word in self.announced.take() {
-            self.router.tell_all(|| Post::Announced(word));
+        for announced in self.announced.take() {
+            self.router.tell_all(|| Post::Announced(announced));
         }
         let dirty = std::mem::take(&mut *self.dirty.borrow_mut());
         for number in dirty {

@@ -11,9 +11,9 @@ use cluster::{HashKey, Lease, Plan, PlanHandle};
 use meter::Counter;
 use proto::wire::Crossing;
 use proto::{
-    ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, LineId, MemberId, RemoteId, Route,
+    ArbiterId, Body, ConnectionId, CopyId, Envelope, Hosts, MemberId, RemoteId, Route, StreamId,
 };
-use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard};
+use xmpp::{BareJid, Bucket, Epoch, Fence, Jid, Origin, Shard, Stanza};
 
 use crate::directory::Directory;
 use crate::inbox::{Inbox, Post};
@@ -56,9 +56,14 @@ const CLOSED_WORDS: usize = Shard::COUNT as usize / 64;
 /// Where envelopes go that leave the cluster here: for other servers' domains or components that this member owns, or
 /// for a component's stream that it holds.
 pub trait RemoteGate: Send + Sync {
-    /// Takes an envelope whose route is [`Route::Remote`] or [`Route::Component`], or a [`Route::Line`]; gives it back,
+    /// Takes an envelope whose route is [`Route::Remote`] or [`Route::Component`], or a [`Route::Stream`]; gives it back,
     /// with the reason, where it does not. Called from any thread.
     fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)>;
+
+    /// Whether something is on its way out that whoever owns this shard sends. Called from any thread.
+    fn is_sending(&self, _shard: Shard) -> bool {
+        false
+    }
 }
 
 /// Where a route leads.
@@ -186,7 +191,7 @@ impl Router {
             Route::User(jid) | Route::Room(jid) | Route::Nodes(jid) | Route::Component(jid) => {
                 self.place_jid(jid)
             }
-            Route::Line(line) => (self.place_line(line), None),
+            Route::Stream(stream) => (self.place_stream(stream), None),
             Route::Session(session) => self.place_jid(&session.account),
             Route::Service(id) => self.place_jid(&id.by),
             Route::Copy(copy) => (self.place_copy(copy), None),
@@ -214,11 +219,11 @@ impl Router {
         }
     }
 
-    fn place_line(&self, line: &LineId) -> Place {
-        if line.member == self.shared.member {
-            Place::Here(self.arbiter_of(self.bucket(&line.domain)))
+    fn place_stream(&self, stream: &StreamId) -> Place {
+        if stream.member == self.shared.member {
+            Place::Here(self.arbiter_of(self.bucket(&stream.domain)))
         } else {
-            Place::Member(line.member)
+            Place::Member(stream.member)
         }
     }
 
@@ -268,6 +273,15 @@ impl Router {
     /// The plan that this thread goes by.
     pub fn plan(&self) -> Arc<Plan> {
         self.with_plan(Arc::clone)
+    }
+
+    /// The process that the plan knows as this member, and whether it has it out.
+    pub fn standing(&self) -> Option<(u64, bool)> {
+        let own = |plan: &Arc<Plan>| {
+            let own = plan.member(self.member())?;
+            Some((own.info.incarnation, own.status == Status::Expelled))
+        };
+        self.with_plan(own)
     }
 
     /// The index of the plan that this thread goes by.
@@ -337,6 +351,17 @@ impl Router {
         }
     }
 
+    /// Waits until nothing is on its way to other servers that the owner of a shard sends.
+    pub async fn sent_out_all(&self, shard: Shard) {
+        let is_sending = || {
+            let gate = self.shared.others.get().and_then(Weak::upgrade);
+            gate.is_some_and(|gate| gate.is_sending(shard))
+        };
+        while is_sending() {
+            tokio::time::sleep(LOOK_EVERY * 10).await;
+        }
+    }
+
     /// From now on there is a way to other servers, as long as the gate is there.
     pub fn open_to_others(&self, gate: &Arc<dyn RemoteGate>) {
         // As with links: a second time changes nothing.
@@ -352,7 +377,7 @@ impl Router {
     pub(crate) fn send_out(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
         let gate = match &envelope.to {
             Route::Component(_) => &self.shared.components,
-            Route::Line(line) if self.is_component(&line.domain) => &self.shared.components,
+            Route::Stream(stream) if self.is_component(&stream.domain) => &self.shared.components,
             _ => &self.shared.others,
         };
         match gate.get().and_then(Weak::upgrade) {
@@ -387,7 +412,7 @@ impl Router {
         self.with_plan(|plan| plan.owners_fence(jid))
     }
 
-    /// Sends an actor what an operator of this member orders. Words of control are never refused.
+    /// Sends an actor what an operator of this member orders. Control envelopes are never refused.
     pub fn order(&self, to: Route, body: Body) {
         let seq = self.shared.orders.fetch_add(1, Ordering::Relaxed);
         let origin = Origin::Client { session: self.shared.operator, seq, part: 0 };
@@ -455,13 +480,23 @@ impl Router {
     }
 
     /// Has a component that has another stream be told who is here, on every member.
-    pub fn tell_of_newcomer(&self, domain: &BareJid) {
-        self.tell_all(|| Post::Newcomer(domain.clone()));
+    pub fn tell_of_component(&self, domain: &BareJid) {
+        self.tell_all(|| Post::ComponentConnected(domain.clone()));
+        self.order_others(|| Body::ComponentConnected(domain.clone()));
+    }
+
+    /// Tells every member what a component can do in the server's place: its answer to disco#info (XEP-0355 §7.2).
+    pub fn disclose(&self, answer: &Stanza) {
+        self.hosts().disclosed().learn(answer);
+        self.order_others(|| Body::Disclosed(answer.clone()));
+    }
+
+    fn order_others(&self, word: impl Fn() -> Body) {
         let me = self.shared.member;
         let plan = self.plan();
         let others = plan.members().filter(|it| it.info.id != me && it.status != Status::Expelled);
         for member in others {
-            self.order(Route::Member(member.info.id), Body::Newcomer(domain.clone()));
+            self.order(Route::Member(member.info.id), word());
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use proto::session::{EdgeWord, HomeWord, UserWord};
+use proto::session::{ConnectionCommand, ConnectionEvent, UserEvent};
 use proto::{Body, Envelope, Route, TraceContext};
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -88,8 +88,11 @@ pub(crate) fn routed(router: &Router, envelope: &mut Envelope) {
 }
 
 /// A stanza is given to the connection of a client.
-pub(crate) fn delivered(parent: Option<&TraceContext>, word: &HomeWord) -> Option<Span> {
-    let (parent, HomeWord::Stanza(stanza)) = (parent?, word) else { return None };
+pub(crate) fn delivered(
+    parent: Option<&TraceContext>,
+    command: &ConnectionCommand,
+) -> Option<Span> {
+    let (parent, ConnectionCommand::Stanza(stanza)) = (parent?, command) else { return None };
     let span = Span::new("deliver", Some(parent));
     span.note_stanza(stanza);
     Some(span)
@@ -175,19 +178,25 @@ impl Span {
 
 fn station_name(entity: &str, body: &Body) -> String {
     match body {
-        Body::Edge(..) | Body::User(UserWord::Outbound { .. }) => format!("{entity} outbound"),
-        Body::Stanza(_) | Body::User(UserWord::Stored { .. }) => format!("{entity} inbound"),
-        Body::Home(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => entity.to_owned(),
+        Body::FromConnection(..) | Body::User(UserEvent::Outbound { .. }) => {
+            format!("{entity} outbound")
+        }
+        Body::Stanza(_) | Body::User(UserEvent::Stored { .. }) => format!("{entity} inbound"),
+        Body::ToConnection(_) | Body::User(_) | Body::MemberGone(_) | Body::Woken => {
+            entity.to_owned()
+        }
         Body::Copy(_) | Body::Announced(_) => "copy".to_owned(),
-        Body::Lines(_) | Body::Newcomer(_) => "lines".to_owned(),
+        Body::HeldStreams(_) | Body::ComponentConnected(_) | Body::Disclosed(_) => {
+            "streams".to_owned()
+        }
     }
 }
 
 fn stanza_of(body: &Body) -> Option<&Stanza> {
     match body {
         Body::Stanza(stanza)
-        | Body::Edge(_, EdgeWord::Stanza(stanza))
-        | Body::User(UserWord::Outbound { stanza, .. } | UserWord::Stored { stanza, .. }) => {
+        | Body::FromConnection(_, ConnectionEvent::Stanza(stanza))
+        | Body::User(UserEvent::Outbound { stanza, .. } | UserEvent::Stored { stanza, .. }) => {
             Some(stanza)
         }
         _ => None,

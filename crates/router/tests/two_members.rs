@@ -9,8 +9,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cluster::peer::{Peers, Security, Settings};
-use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo};
-use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
+use cluster::plan::MemberInfo;
+use cluster::{HashKey, Lease, Plan, PlanHandle};
 use proto::{ArbiterId, Body, Envelope, Hosts, Ledger, MemberId, Route};
 use router::link::Links;
 use router::link::grpc::Grpc;
@@ -60,16 +60,7 @@ fn plan(places: Places) -> Plan {
         addr: places[usize::try_from(id).unwrap() - 1].to_string(),
         ..MemberInfo::new(MemberId(id), format!("m{id}"))
     };
-    let first = Bootstrap {
-        cluster: ClusterUuid(1),
-        generation: 1,
-        hash_key: HashKey::new([1; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: vec![info(1), info(2)],
-    };
-    let mut plan = Plan::new();
-    plan.apply(1, Entry::Bootstrap(first)).unwrap();
-    plan
+    Plan::shared_by(HashKey::new([1; 16]), [info(1), info(2)])
 }
 
 fn start(id: u64, places: Places) -> Member {
@@ -81,7 +72,7 @@ fn start(id: u64, places: Places) -> Member {
     let member = MemberId(id);
     let router = Router::new(member, plan.clone(), Lease::always(), Hosts::default(), vec![inbox]);
     let carrier = Grpc::new(peers.clone());
-    let links = Links::start(&router, carrier.clone(), (plan, peers.runtime().clone()));
+    let links = Links::start(&router, carrier.clone(), plan, peers.runtime().clone());
     carrier.serve(&links);
     let (show, delivered) = mpsc::channel();
     let its_router = router.clone();

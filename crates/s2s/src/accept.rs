@@ -4,50 +4,48 @@
 //! | module | owns |
 //! |---|---|
 //! | `proofs` | what is looked for before something is believed |
+//! | `questions` | how much is looked up at a time, and keys of dialback |
 
 mod proofs;
+mod questions;
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::{Body, Envelope, Ledger};
 use router::Router;
 use rustls_pki_types::UnixTime;
 use stream::{Event, Limits, Parser};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsStream};
-use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StreamCondition, StreamError};
+use xmpp::{BareJid, StreamCondition, StreamError};
 
-use crate::budgets::{Drawn, OfDomains};
 use crate::dial::Dialer;
 use crate::failure::Failure;
 use crate::guests::{Guest, Guests};
 use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
+use crate::inflow::{Inflow, Inlet};
 use crate::metrics::Metrics;
-use crate::outlet::{Outlet, UNANSWERED};
+use crate::outbox::{Outbox, UNANSWERED};
 use crate::pairs::Pairs;
 use crate::proofs::Chain;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
-use socket::Permit;
-use socket::Rate;
+pub(crate) use questions::Questions;
+use socket::{Allowance, Permit, Rate};
 
-/// Stanzas of one stream that are not safe yet; with more, it is not read.
-const UNSAFE_MAX: usize = 1_024;
-/// Keys that are asked about at a time, over all streams.
-const QUESTIONS: usize = 64;
 /// A server has this long to answer the end of its stream.
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// What all streams of other servers share.
-pub(crate) struct Hall {
+pub(crate) struct Inbound {
     pub(crate) dialer: Rc<Dialer>,
     pub(crate) pairs: Arc<Pairs>,
     pub(crate) router: Router,
@@ -56,50 +54,38 @@ pub(crate) struct Hall {
     /// Before a domain is proved.
     pub(crate) patience: Duration,
     /// Bytes and stanzas a second; none without limits.
-    pub(crate) rates: Option<(u32, u32)>,
-    /// The same for each domain.
-    pub(crate) of_domains: Rc<OfDomains>,
-    pub(crate) questions: Semaphore,
+    pub(crate) rates: Option<Allowance>,
+    /// Streams that one domain may have.
+    pub(crate) of_one_domain: usize,
+    pub(crate) inlet: Rc<Inlet>,
+    pub(crate) questions: Questions,
     pub(crate) stopping: watch::Receiver<bool>,
-}
-
-impl Hall {
-    /// As many questions as may be asked at a time.
-    pub(crate) fn questions() -> Semaphore {
-        Semaphore::new(QUESTIONS)
-    }
+    /// This member may not act, and may not for long: other servers are better off at another one.
+    pub(crate) isolated: watch::Receiver<bool>,
 }
 
 /// One stream of another server.
 struct Visit {
-    hall: Rc<Hall>,
+    inbound: Rc<Inbound>,
     machine: Incoming,
     parser: Parser,
     /// The certificates that the peer has shown.
     chain: Chain,
     guest: Guest,
     permit: Permit,
-    /// Tells this stream's stanzas from all others.
-    session: u64,
-    seq: u64,
-    /// What the peer wants to know (XEP-0198); none while it does not.
-    ledger: Option<Arc<Ledger>>,
-    settled: Arc<Notify>,
-    /// The peer has asked, and has not been told all.
-    owes: bool,
-    answer: mpsc::Sender<(Question, Verdict)>,
-    answers: mpsc::Receiver<(Question, Verdict)>,
+    inflow: Inflow,
+    /// Keys that are being looked at.
+    asking: JoinSet<(Question, Verdict)>,
+    /// Where it comes from.
+    address: IpAddr,
     began: Instant,
     rate: Rate,
-    drawn: Drawn,
-    /// How long not to read, since a domain has sent too much.
-    hold: Option<Duration>,
-    /// How many stanzas the last read brought.
-    came: usize,
     /// What is written to it.
-    outlet: Rc<Outlet>,
+    outbox: Rc<Outbox>,
     /// The gate stops: until when the other end is waited for.
     leaves: Option<Instant>,
+    /// The other end has ended its stream in order.
+    has_ended: bool,
 }
 
 /// How far a visit came.
@@ -110,57 +96,59 @@ enum Reached {
 
 /// Serves one connection until it ends.
 pub(crate) async fn welcome(
-    hall: Rc<Hall>,
+    inbound: Rc<Inbound>,
     tcp: TcpStream,
     address: SocketAddr,
-    (start, permit): (Start, Permit),
+    start: Start,
+    permit: Permit,
 ) {
     if let Err(error) = wire::tune(&tcp) {
         return tracing::debug!(peer = %address, %error, "a connection was gone at once");
     }
-    hall.metrics.accepted.add_one();
-    hall.metrics.streams[1].add_one();
-    let metrics = Arc::clone(&hall.metrics);
-    if let Err(failure) = Box::pin(visit(hall, tcp, address, (start, permit))).await {
+    inbound.metrics.accepted.add_one();
+    inbound.metrics.streams[1].add_one();
+    let metrics = Arc::clone(&inbound.metrics);
+    if let Err(failure) = Box::pin(visit(inbound, tcp, address, start, permit)).await {
         tracing::debug!(peer = %address, error = %failure, "a stream of another server ended");
     }
     metrics.streams[1].take_one();
 }
 
 async fn visit(
-    hall: Rc<Hall>,
+    inbound: Rc<Inbound>,
     mut tcp: TcpStream,
     address: SocketAddr,
-    (start, permit): (Start, Permit),
+    start: Start,
+    permit: Permit,
 ) -> Result<(), Failure> {
-    let patience = hall.patience;
+    let began = Instant::now();
     if start == Start::Direct {
-        let io = timeout(patience, encrypt(&hall, tcp, "", start)).await;
+        let io = timeout(inbound.patience, encrypt(&inbound, tcp, "", start)).await;
         let io = io.map_err(|_| Failure::Silent)??;
         let chain = wire::chain(&io);
-        let peer = hall.dialer.trust.now().judge(&chain, UnixTime::now());
-        let mut visit = Visit::new(hall, Some(peer), address, permit);
-        visit.chain = chain;
+        let peer = inbound.dialer.trust.now().judge(&chain, UnixTime::now());
+        let mut visit = Visit::new(inbound, Some(peer), address, permit);
+        (visit.chain, visit.began) = (chain, began);
         return visit.converse(io).await.map(|_| ());
     }
-    let mut visit = Visit::new(hall, None, address, permit);
-    let Reached::StartTls(local) = visit.negotiate(&mut tcp).await? else { return Ok(()) };
-    let io = timeout(patience, encrypt(&visit.hall, tcp, local.as_str(), start)).await;
+    let mut visit = Visit::new(inbound, None, address, permit);
+    let Reached::StartTls(local) = visit.converse(&mut tcp).await? else { return Ok(()) };
+    let io = timeout(visit.left(), encrypt(&visit.inbound, tcp, local.as_str(), start)).await;
     let io = io.map_err(|_| Failure::Silent)??;
     visit.parser.reset();
     visit.chain = wire::chain(&io);
-    let peer = visit.hall.dialer.trust.now().judge(&visit.chain, UnixTime::now());
+    let peer = visit.inbound.dialer.trust.now().judge(&visit.chain, UnixTime::now());
     visit.machine.tls_started(peer);
     visit.converse(io).await.map(|_| ())
 }
 
 async fn encrypt(
-    hall: &Hall,
+    inbound: &Inbound,
     tcp: TcpStream,
     local: &str,
     start: Start,
 ) -> Result<TlsStream<TcpStream>, Failure> {
-    let config = tls::server(&hall.dialer.certificates, local, start);
+    let config = tls::server(&inbound.dialer.certificates, local, start);
     let config = config.map_err(|error| Failure::Tls(error.to_string()))?;
     let io = TlsAcceptor::from(Arc::new(config)).accept(tcp).await;
     Ok(TlsStream::Server(io.map_err(|error| Failure::Tls(error.to_string()))?))
@@ -168,46 +156,34 @@ async fn encrypt(
 
 impl Visit {
     fn new(
-        hall: Rc<Hall>,
+        inbound: Rc<Inbound>,
         peer: Option<crate::trust::Peer>,
         address: SocketAddr,
         permit: Permit,
     ) -> Self {
         let ids = std::array::from_fn(|_| stream_id());
-        let machine = Incoming::new(Arc::clone(&hall.dialer.common), ids, peer);
+        let machine = Incoming::new(Arc::clone(&inbound.dialer.common), ids, peer);
         let parser = wire::parser();
-        let session = getrandom::u64().unwrap_or_default();
-        let rate = Rate::new(hall.rates);
-        let (answer, answers) = mpsc::channel(QUESTIONS);
-        let guest = hall.guests.enter(address);
-        let outlet = Rc::new(Outlet::new(&hall.pairs, None, false));
+        let rate = Rate::new(inbound.rates);
+        let guest = inbound.guests.enter(address);
+        let inflow = Inflow::new(&inbound.inlet);
+        let outbox = Rc::new(Outbox::new(&inbound.pairs, None, false));
         Self {
-            hall,
+            inbound,
             machine,
             parser,
             chain: Chain::new(),
             guest,
             permit,
-            session,
-            seq: 0,
-            ledger: None,
-            settled: Arc::default(),
-            owes: false,
-            answer,
-            answers,
+            inflow,
+            asking: JoinSet::new(),
+            address: address.ip(),
             began: Instant::now(),
             rate,
-            drawn: Drawn::default(),
-            hold: None,
-            came: 0,
-            outlet,
+            outbox,
             leaves: None,
+            has_ended: false,
         }
-    }
-
-    /// In the clear, up to TLS.
-    async fn negotiate(&mut self, tcp: &mut TcpStream) -> Result<Reached, Failure> {
-        self.converse(tcp).await
     }
 
     /// Does what the machine says, until it ends or wants TLS. It is written to whether or not it may be read.
@@ -215,16 +191,16 @@ impl Visit {
         &mut self,
         io: S,
     ) -> Result<Reached, Failure> {
-        let (outlet, hall) = (Rc::clone(&self.outlet), Rc::clone(&self.hall));
+        let (outbox, inbound) = (Rc::clone(&self.outbox), Rc::clone(&self.inbound));
         let over = Cell::new(false);
         let (mut reader, mut writer) = split(io);
         let reached = {
             let mut reading = pin!(self.read(&mut reader));
-            let mut writing = pin!(write(&outlet, &hall, &mut writer, &over));
+            let mut writing = pin!(write(&outbox, &inbound, &mut writer, &over));
             tokio::select! {
                 reached = &mut reading => {
                     over.set(true);
-                    outlet.news.notify_one();
+                    outbox.news.notify_one();
                     match timeout(CLOSING, writing).await {
                         Ok(written) if !matches!(reached, Ok(Reached::End)) => written.and(reached),
                         // Who is gone hears nothing.
@@ -234,8 +210,12 @@ impl Visit {
                 written = &mut writing => written.and(Err(Failure::Closed)),
             }
         };
+        if let Err(failure) = &reached {
+            // Nothing but what came by ways is written here: of that, nothing comes back.
+            drop(outbox.lose(failure));
+        }
         if !matches!(reached, Ok(Reached::StartTls(_))) {
-            outlet.close_ways();
+            outbox.close_ways();
             timeout(CLOSING, writer.shutdown()).await.ok();
         }
         reached
@@ -246,57 +226,61 @@ impl Visit {
             self.may_go_on().await?;
             let mut effects = Vec::new();
             let came = self.wait(io).await;
-            let (mut wait, mut over) = (None, false);
+            let mut over = false;
             match came {
                 Came::Read(came, events) => {
-                    self.came = events.len();
+                    let count = events.len();
                     for event in events {
                         self.look_up(&event).await;
                         self.machine.handle(event, &mut effects);
                     }
                     match came {
                         Ok(Read::Some(bytes)) => {
-                            wait = self.rate.count(self.began.elapsed(), bytes, self.came)
+                            let wait = self.rate.count(self.began.elapsed(), bytes, count);
+                            self.inflow.slow_down(wait);
                         }
                         Ok(Read::End) => over = true,
                         Err(ReadError::Lost(error)) => {
-                            return Err(Failure::Lost(error.to_string()));
+                            return Err(wire::lost(&error));
                         }
                         Err(ReadError::Xml(error)) => self.machine.close(Some(error), &mut effects),
                     }
                 }
                 Came::Verdict(question, verdict) => {
-                    self.hall.metrics.verified.of(word(&verdict)).add_one();
+                    self.inbound.metrics.verified.of(word(&verdict)).add_one();
                     self.machine.verified(&question, &verdict, &mut effects);
                 }
                 Came::Late => {
-                    self.hall.metrics.turned_away.of("late").add_one();
+                    self.inbound.metrics.turned_away.of("late").add_one();
                     let error = StreamError::from(StreamCondition::ConnectionTimeout);
                     self.machine.close(Some(error), &mut effects);
                 }
                 Came::Settled => effects.extend(self.acknowledge()),
+                // What it says now it shall say elsewhere.
+                Came::Isolated => return Err(Failure::Closed),
                 Came::Stop => {
                     self.leaves = Some(Instant::now() + CLOSING);
-                    self.outlet.close_ways();
+                    self.outbox.close_ways();
                     effects.extend(self.acknowledge());
                 }
             }
             let reached = self.perform(effects)?;
-            if reached.is_some() || over {
-                return Ok(reached.unwrap_or(Reached::End));
+            if let Some(reached) = reached {
+                return Ok(reached);
+            }
+            if over {
+                return Err(Failure::Lost("it was closed".to_owned()));
             }
             if self.is_done() {
                 return self.leave();
-            }
-            if let Some(wait) = wait.max(self.hold.take()) {
-                sleep(wait).await;
             }
         }
     }
 
     /// What comes next.
     async fn wait<S: AsyncRead + Unpin>(&mut self, io: &mut S) -> Came {
-        let mut stopping = self.hall.stopping.clone();
+        let mut stopping = self.inbound.stopping.clone();
+        let mut isolated = self.inbound.isolated.clone();
         let (late, leaves) = (self.late(), self.leaves);
         let left = async move {
             match leaves {
@@ -304,16 +288,18 @@ impl Visit {
                 None => std::future::pending().await,
             }
         };
-        let (settled, mut events) = (Arc::clone(&self.settled), Vec::new());
+        let mut events = Vec::new();
         let came = {
             let mut reading = pin!(wire::read(io, &mut self.parser, &mut events));
             tokio::select! {
                 came = &mut reading => Ok(came),
-                Some((question, verdict)) = self.answers.recv() => Err(Came::Verdict(question, verdict)),
+                Some(Ok((question, verdict))) = self.asking.join_next() => Err(Came::Verdict(question, verdict)),
                 () = late => Err(Came::Late),
-                () = settled.notified(), if self.owes || leaves.is_some() => Err(Came::Settled),
-                () = self.outlet.acked.notified(), if leaves.is_some() => Err(Came::Settled),
+                () = self.inflow.is_due(), if leaves.is_none() => Err(Came::Settled),
+                () = self.inflow.has_moved(), if leaves.is_some() => Err(Came::Settled),
+                () = self.outbox.acked.notified(), if leaves.is_some() => Err(Came::Settled),
                 () = left => Err(Came::Settled),
+                _ = isolated.wait_for(|isolated| *isolated) => Err(Came::Isolated),
                 _ = stopping.wait_for(|stop| *stop), if leaves.is_none() => Err(Came::Stop),
             }
         };
@@ -326,53 +312,50 @@ impl Visit {
     /// Whether the gate stops, and nothing more is to be waited for here: what was taken is safe, and what was written
     /// has arrived, so that nothing comes twice.
     fn is_done(&self) -> bool {
-        let is_settled = || {
-            let is_safe = self.ledger.as_ref().is_none_or(|ledger| ledger.open_count() == 0);
-            is_safe && self.outlet.is_settled()
-        };
+        let is_settled = || self.inflow.is_settled() && self.outbox.is_settled();
         self.leaves.is_some_and(|until| is_settled() || Instant::now() >= until)
     }
 
     /// The peer is told what is safe, where it wants to know.
     fn acknowledge(&self) -> Option<Effect> {
-        self.ledger.is_some().then_some(Effect::Acknowledge)
+        self.inflow.is_counted().then_some(Effect::Acknowledge)
     }
 
-    /// Ends the stream, since the gate stops.
+    /// Ends the stream, since the gate stops or the other end has ended its own.
     fn leave(&mut self) -> Result<Reached, Failure> {
         // What is told now does not come again (XEP-0198 §4).
         let mut effects: Vec<Effect> = Vec::new();
         effects.extend(self.acknowledge());
-        let error = StreamError::from(StreamCondition::SystemShutdown);
-        self.machine.close(Some(error), &mut effects);
+        let error = (!self.has_ended).then(|| StreamCondition::SystemShutdown.into());
+        self.machine.close(error, &mut effects);
         Ok(self.perform(effects)?.unwrap_or(Reached::End))
     }
 
-    /// Waits as long as this member may not act, or too much of the peer is not safe yet.
+    /// Waits until the next read may be. Where that takes so long that the peer is better off at another member, it ends.
     async fn may_go_on(&self) -> Result<(), Failure> {
-        let lease = self.hall.router.lease();
-        if !lease.holds() && lease.until_valid().await.is_err() {
-            return Err(Failure::Closed);
+        let mut isolated = self.inbound.isolated.clone();
+        let may_read = async {
+            self.inflow.may_go_on().await?;
+            while self.outbox.is_clogged() {
+                self.outbox.gone.notified().await;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            biased;
+            may = may_read => may,
+            _ = isolated.wait_for(|isolated| *isolated) => Err(Failure::Closed),
         }
-        let mut waited = false;
-        while self.ledger.as_ref().is_some_and(|ledger| ledger.open_count() > UNSAFE_MAX) {
-            // Looked at again every so often: a wake-up may have come before.
-            timeout(CLOSING, self.settled.notified()).await.ok();
-            waited = true;
-        }
-        if waited && self.owes {
-            // The peer is to be told of what has settled meanwhile, and the wake-up for it is gone.
-            self.settled.notify_one();
-        }
-        while self.outlet.is_clogged() {
-            self.outlet.gone.notified().await;
-        }
-        Ok(())
+    }
+
+    /// How long it still has to prove who it is.
+    fn left(&self) -> Duration {
+        self.inbound.patience.saturating_sub(self.began.elapsed())
     }
 
     /// Ends when a stranger has had its time.
     fn late(&self) -> impl Future<Output = ()> + use<> {
-        let left = self.hall.patience.saturating_sub(self.began.elapsed());
+        let left = self.left();
         let proved = self.machine.is_proved();
         async move {
             if proved {
@@ -386,20 +369,38 @@ impl Visit {
         let (mut stanzas, mut reached) = (Vec::new(), None);
         for effect in effects {
             match effect {
-                Effect::Write(bytes) => self.outlet.say(&bytes),
+                Effect::Write(bytes) => self.outbox.say(&bytes),
                 Effect::StartTls(local) => reached = Some(Reached::StartTls(local)),
                 Effect::Restart => self.parser.reset(),
-                Effect::Proved(remote) => self.proved(&remote),
+                Effect::Proved(remote) => {
+                    if !self.proved(&remote) {
+                        self.inflow.hand_over(stanzas);
+                        let mut last = Vec::new();
+                        let error = StreamError::from(StreamCondition::ResourceConstraint)
+                            .with_text("there are too many streams of this domain");
+                        self.machine.close(Some(error), &mut last);
+                        return self.perform(last);
+                    }
+                }
                 Effect::Verify(question) => self.ask(question),
-                Effect::Stanza(stanza) => stanzas.push(self.envelope(stanza)),
-                Effect::Refuse(stanza, condition) => self.refuse(&stanza, condition),
-                Effect::Count => self.count(),
-                Effect::Way(id) => self.outlet.open(id),
-                Effect::Handled(h) => self.outlet.handled(h)?,
+                Effect::Stanza(stanza) => stanzas.push(self.inflow.envelope(stanza)),
+                Effect::Refuse(stanza, condition) => self.inflow.refuse(&stanza, condition),
+                Effect::Count => {
+                    self.inflow.count(0);
+                    self.outbox.count();
+                }
+                Effect::Way(id) => self.outbox.open(id),
+                Effect::Handled(h) => self.outbox.handled(h)?,
                 Effect::Acknowledge => {
-                    self.hand_over(std::mem::take(&mut stanzas));
-                    let standing = handled(self.standing()?);
-                    self.outlet.say(&standing);
+                    self.inflow.hand_over(std::mem::take(&mut stanzas));
+                    self.outbox.say(&handled(self.inflow.standing()?));
+                }
+                Effect::Ended => {
+                    // What came with it is handed over first, and counts.
+                    self.inflow.hand_over(std::mem::take(&mut stanzas));
+                    self.has_ended = true;
+                    self.leaves = self.leaves.or_else(|| Some(Instant::now() + CLOSING));
+                    self.outbox.close_ways();
                 }
                 Effect::Close(error) => {
                     if let Some(error) = &error {
@@ -411,132 +412,52 @@ impl Visit {
                 }
             }
         }
-        self.hand_over(stanzas);
+        self.inflow.hand_over(stanzas);
         Ok(reached)
     }
 
-    fn proved(&mut self, remote: &BareJid) {
+    /// False where there are as many streams of this domain as there may be.
+    fn proved(&mut self, remote: &BareJid) -> bool {
+        if !self.guest.joins(remote, self.inbound.of_one_domain) {
+            self.inbound.metrics.turned_away.of("domain").add_one();
+            return false;
+        }
         self.parser.set_limits(Limits::AFTER_LOGIN);
         self.permit.becomes_known();
-        self.guest.is(self.machine.proved());
-        tracing::info!(peer = remote.as_str(), "a stream of another server is open");
-    }
-
-    /// Asks the server of a domain, beside everything else.
-    fn ask(&self, question: Question) {
-        let (hall, answer) = (Rc::clone(&self.hall), self.answer.clone());
-        actix_rt::spawn(async move {
-            let Ok(_turn) = hall.questions.acquire().await else { return };
-            let verdict = match Box::pin(hall.dialer.ask(question.clone())).await {
-                Ok(verdict) => verdict,
-                Err(failure) => {
-                    let peer = question.remote.as_str();
-                    tracing::info!(peer, error = %failure, "a dialback key cannot be checked");
-                    Verdict::Error(match failure {
-                        Failure::NotFound(_) => StanzaCondition::RemoteServerNotFound,
-                        _ => StanzaCondition::RemoteServerTimeout,
-                    })
-                }
-            };
-            // Whoever asked may be gone.
-            answer.send((question, verdict)).await.ok();
-        });
-    }
-
-    fn envelope(&mut self, stanza: Stanza) -> Envelope {
-        if let Some(domain) = stanza.head().from.as_ref().map(|from| from.domain()) {
-            let (hall, now) = (&self.hall, self.hall.pairs.now());
-            let hold = self.drawn.count(&hall.of_domains, (&domain, stanza.len()), now);
-            self.hold = self.hold.max(hold);
-        }
-        let origin = self.origin();
-        let head = stanza.head();
-        let route = |to| self.hall.router.route_between(head.from.as_ref(), to);
-        let to = head.to.as_ref().map(route);
-        let to = to.unwrap_or_else(|| proto::Route::Member(self.hall.router.member()));
-        let receipt = self.ledger.as_ref().map(Ledger::open);
-        Envelope::new(to, Body::Stanza(stanza), origin, Epoch::default()).with_receipt(receipt)
-    }
-
-    fn origin(&mut self) -> Origin {
-        self.seq += 1;
-        Origin::Client { session: self.session, seq: self.seq, part: 0 }
-    }
-
-    fn hand_over(&mut self, stanzas: Vec<Envelope>) {
-        self.hall.metrics.stanzas_in.add(stanzas.len() as u64);
-        for envelope in self.hall.router.post(stanzas) {
-            self.hall.metrics.not_taken.of("full").add_one();
-            let Envelope { body, receipt, origin, .. } = envelope;
-            if let Body::Stanza(stanza) = body {
-                self.hall.pairs.refuse(&stanza, StanzaCondition::ResourceConstraint, origin);
-            }
-            if let Some(receipt) = receipt {
-                receipt.release();
-            }
-        }
-    }
-
-    fn refuse(&mut self, stanza: &Stanza, condition: StanzaCondition) {
-        let why = match condition {
-            StanzaCondition::RemoteServerNotFound => "address",
-            _ => "malformed",
-        };
-        self.hall.metrics.not_taken.of(why).add_one();
-        if let Some(ledger) = &self.ledger {
-            ledger.open().release();
-        }
-        let origin = self.origin();
-        self.hall.pairs.refuse(stanza, condition, origin);
-    }
-
-    fn count(&mut self) {
-        let settled = Arc::clone(&self.settled);
-        self.ledger = Some(Ledger::new(0, move || settled.notify_one()));
-        self.outlet.count();
-    }
-
-    /// How many stanzas are safe. Where one cannot become so, the stream ends, and the peer sends again.
-    fn standing(&mut self) -> Result<u64, Failure> {
-        let Some(ledger) = &self.ledger else { return Ok(0) };
-        let standing = ledger.standing();
-        self.owes = ledger.open_count() > 0;
-        if standing.faulty {
-            return Err(Failure::Closed);
-        }
-        Ok(standing.handled)
+        let (peer, proof) = (remote.as_str(), self.machine.proof_of(remote));
+        tracing::info!(peer, "a stream of another server is open, proof: {proof}");
+        true
     }
 }
 
 /// Writes what there is to say, and what comes by ways, until the reading is over.
 async fn write<S: AsyncWrite + Unpin>(
-    outlet: &Outlet,
-    hall: &Hall,
+    outbox: &Outbox,
+    inbound: &Inbound,
     io: &mut S,
     over: &Cell<bool>,
 ) -> Result<(), Failure> {
-    let lost = |error: std::io::Error| Failure::Lost(error.to_string());
     loop {
         // Nothing leaves while others may act for this member.
-        let lease = hall.router.lease();
+        let lease = inbound.router.lease();
         if !lease.holds() && lease.until_valid().await.is_err() {
             return Err(Failure::Closed);
         }
-        let mut out = outlet.take_said();
-        let count = if over.get() { 0 } else { outlet.gather(&mut out, None) };
+        let mut out = outbox.take_said();
+        let count = if over.get() { 0 } else { outbox.gather(&mut out, None) };
         if !out.is_empty() {
             let written = timeout(UNANSWERED, wire::write(io, &out)).await;
-            written.map_err(|_| Failure::Silent)?.map_err(lost)?;
-            hall.metrics.stanzas_out.add(count);
-            outlet.written();
+            written.map_err(|_| Failure::Silent)?.map_err(|error| wire::lost(&error))?;
+            inbound.metrics.stanzas_out.add(count);
+            outbox.written();
             continue;
         }
         if over.get() {
             return Ok(());
         }
         tokio::select! {
-            () = outlet.news.notified() => {}
-            () = outlet.overdue() => return Err(Failure::Silent),
+            () = outbox.news.notified() => {}
+            () = outbox.overdue() => return Err(Failure::Silent),
         }
     }
 }
@@ -546,6 +467,7 @@ enum Came {
     Verdict(Question, Verdict),
     Late,
     Settled,
+    Isolated,
     Stop,
 }
 

@@ -1,13 +1,17 @@
 //! Owns the settings of federation, with their defaults, and the rule which servers may be spoken with. Knows no file
 //! format.
 
+pub(crate) mod names;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proto::Lanes;
 use serde::{Deserialize, Serialize};
+use xmpp::Jid;
 
 /// Most lanes to one domain.
 const LANES_MAX: u8 = 16;
@@ -25,6 +29,8 @@ pub struct Config {
     pub trust_anchor: Option<PathBuf>,
     /// Everything else.
     pub rules: Rules,
+    /// How long other servers' streams stay open while this member may not act.
+    pub isolation: Duration,
     /// False, for load tests: rates and numbers are not limited.
     pub limits: bool,
 }
@@ -48,7 +54,7 @@ pub struct Rules {
     pub posh_route: BTreeMap<String, String>,
     /// Where not empty: no others are spoken with.
     pub allow: Vec<String>,
-    /// These are not spoken with; a domain stands for its subdomains too.
+    /// These are not spoken with; a domain stands for its subdomains too. `name@domain` is one person alone.
     pub deny: Vec<String>,
     /// PEM file of the authorities that are trusted to say who a server is. Default
     /// `/etc/ssl/certs/ca-certificates.crt`.
@@ -84,6 +90,8 @@ pub struct Rules {
     pub connections: usize,
     /// Most of them from one address that have not proved who they are. Default 64.
     pub connections_per_address: usize,
+    /// Most of them that speak for one domain. Default 256.
+    pub connections_per_domain: usize,
     /// Bytes a second that one stream of another server may send, on average. Default 1 MiB.
     pub bytes_per_second: u32,
     /// Stanzas a second that it may send, on average. Default 1,000.
@@ -145,6 +153,7 @@ impl Default for Rules {
             domains: 10_000,
             connections: 10_000,
             connections_per_address: 64,
+            connections_per_domain: 256,
             bytes_per_second: 1 << 20,
             stanzas_per_second: 1_000,
             domain_bytes_per_second: 4 << 20,
@@ -154,9 +163,11 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// How a domain must prove who it is.
+    /// How a domain must prove who it is. The names of the settings are normalised ([`Rules::normalised`]).
     #[must_use]
     pub fn policy_for(&self, domain: &str) -> Policy {
+        let key = names::key(domain);
+        let domain = &*key;
         let is_within = |name: &String| {
             domain == name || domain.strip_suffix(name.as_str()).is_some_and(|it| it.ends_with('.'))
         };
@@ -167,10 +178,21 @@ impl Rules {
         self.policies.get(domain).copied().unwrap_or(self.policy)
     }
 
+    /// Whether a person of another server is not spoken with, whatever holds for the domain.
+    #[must_use]
+    pub fn shuts_out(&self, who: &Jid) -> bool {
+        let is_person = |name: &String| {
+            name.split_once('@').is_some_and(|(local, domain)| {
+                who.localpart() == Some(local) && who.domainpart() == domain
+            })
+        };
+        self.deny.iter().any(is_person)
+    }
+
     /// What TLSA records are to a domain.
     #[must_use]
     pub fn dane_for(&self, domain: &str) -> Dane {
-        self.dane_of.get(domain).copied().unwrap_or(self.dane)
+        self.dane_of.get(&*names::key(domain)).copied().unwrap_or(self.dane)
     }
 
     /// How many lanes there are to other domains.
@@ -190,10 +212,10 @@ impl Rules {
     /// # Errors
     /// One line, with what to write instead.
     pub fn check(&self) -> Result<(), String> {
+        self.clone().normalised()?;
         for (key, routes) in [("route", &self.route), ("posh_route", &self.posh_route)] {
             for (domain, target) in routes {
-                let port = target.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-                if port.is_none() {
+                if !names::is_end(target) {
                     return Err(format!(
                         "s2s.{key} of {domain} is {target:?}: write it as host:port"
                     ));
@@ -208,19 +230,29 @@ impl Rules {
             ));
         }
         let least = [
-            ("wait_seconds", self.wait_seconds),
-            ("negotiation_seconds", self.negotiation_seconds),
-            ("idle_seconds", self.idle_seconds),
             ("queue_stanzas", self.queue_stanzas as u64),
             ("queue_bytes", self.queue_bytes as u64),
             ("domains", self.domains as u64),
+            ("connections", self.connections as u64),
+            ("connections_per_address", self.connections_per_address as u64),
+            ("connections_per_domain", self.connections_per_domain as u64),
             ("bytes_per_second", self.bytes_per_second.into()),
             ("domain_bytes_per_second", self.domain_bytes_per_second.into()),
             ("domain_stanzas_per_second", self.domain_stanzas_per_second.into()),
             ("stanzas_per_second", self.stanzas_per_second.into()),
         ];
-        match least.iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(format!("s2s.{name} is 0, but must be at least 1")),
+        if let Some((name, _)) = least.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("s2s.{name} is 0, but must be at least 1"));
+        }
+        let times = [
+            ("wait_seconds", self.wait_seconds, 86_400),
+            ("negotiation_seconds", self.negotiation_seconds, 3_600),
+            ("idle_seconds", self.idle_seconds, 86_400),
+        ];
+        match times.iter().find(|(_, value, most)| !(1..=*most).contains(value)) {
+            Some((name, value, most)) => {
+                Err(format!("s2s.{name} is {value}, but must be from 1 to {most}"))
+            }
             None => Ok(()),
         }
     }
@@ -234,7 +266,7 @@ mod tests {
     fn lists_and_policies_of_single_domains_decide_before_the_policy_of_all() {
         let rules = Rules {
             policies: BTreeMap::from([("old.example".to_owned(), Policy::Dialback)]),
-            deny: vec!["bad.example".to_owned()],
+            deny: vec!["bad.example".to_owned(), "rude@good.example".to_owned()],
             ..Rules::default()
         };
         let cases = [
@@ -247,6 +279,10 @@ mod tests {
         for (domain, policy) in cases {
             assert_eq!(rules.policy_for(domain), policy, "{domain}");
         }
+        let people =
+            ["rude@good.example/x", "rude@good.example", "kind@good.example", "good.example"];
+        let shut_out = people.map(|jid| rules.shuts_out(&Jid::parse(jid).unwrap()));
+        assert_eq!(shut_out, [true, true, false, false]);
         let closed = Rules { allow: vec!["old.example".to_owned()], ..rules };
         assert_eq!(closed.policy_for("old.example"), Policy::Dialback);
         assert_eq!(closed.policy_for("good.example"), Policy::Off);
@@ -260,7 +296,31 @@ mod tests {
         };
         assert_eq!(route("127.0.0.1:5269").check(), Ok(()));
         assert!(route("127.0.0.1").check().is_err());
-        assert!(Rules { wait_seconds: 0, ..Rules::default() }.check().is_err());
+        for wrong in ["127.0.0.1:0", ":5269", "127.0.0.1:65536", "::1:5269", "[]:5269", "a b:1"] {
+            assert!(route(wrong).check().is_err(), "{wrong}");
+        }
+        for right in ["[::1]:5269", "xmpp.example.org:1"] {
+            assert_eq!(route(right).check(), Ok(()), "{right}");
+        }
+    }
+
+    #[test]
+    fn times_and_numbers_have_bounds() {
+        let day = 86_400;
+        assert_eq!(Rules { wait_seconds: day, ..Rules::default() }.check(), Ok(()));
+        let wrong = [
+            Rules { wait_seconds: 0, ..Rules::default() },
+            Rules { wait_seconds: day + 1, ..Rules::default() },
+            Rules { negotiation_seconds: u64::MAX, ..Rules::default() },
+            Rules { idle_seconds: u64::MAX, ..Rules::default() },
+            Rules { connections: 0, ..Rules::default() },
+            Rules { connections_per_address: 0, ..Rules::default() },
+            Rules { connections_per_domain: 0, ..Rules::default() },
+        ];
+        for rules in wrong {
+            let said = rules.check().unwrap_err();
+            assert!(said.starts_with("s2s."), "{said}");
+        }
     }
 
     #[test]

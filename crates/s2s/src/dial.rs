@@ -16,15 +16,27 @@ use crate::config::Policy;
 use crate::failure::Failure;
 use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
-use crate::posh::Shelf;
-use crate::resolve::{ResolveError, Resolver, Seals, Target, ascii};
+use crate::pairs::PairId;
+use crate::posh::PoshCache;
+use crate::resolve::{ResolveError, Resolver, Target, TlsaRecords, ascii};
 use crate::tls::{self, Certificates, Start};
 use crate::trust::{Peer, Trusted};
 use crate::wire::{self, Read, ReadError};
-use xmpp::BareJid;
 
 /// One address has this long to take a connection, so that others have their turn.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// Of the time for one attempt, what one address may take where others can be tried as well.
+const SHARE: u32 = 3;
+
+/// How often in a row servers may say that the domain is elsewhere.
+const MOVES_MAX: usize = 3;
+
+/// What an attempt was for.
+enum Spoken {
+    Opened(Box<Opened>),
+    Verdict(Verdict),
+}
 
 /// Opens streams.
 pub(crate) struct Dialer {
@@ -33,7 +45,7 @@ pub(crate) struct Dialer {
     pub(crate) certificates: Certificates,
     pub(crate) trust: Arc<Trusted>,
     /// What domains have published.
-    pub(crate) shelf: Shelf,
+    pub(crate) cache: PoshCache,
     /// For one attempt.
     pub(crate) patience: Duration,
 }
@@ -63,44 +75,35 @@ enum Reached {
 
 impl Dialer {
     /// A stream from a domain of ours.
-    pub(crate) async fn open(&self, local: &BareJid, remote: &BareJid) -> Result<Opened, Failure> {
-        let plan = self.plan(local, remote, Purpose::Deliver);
-        match timeout(self.patience, self.attempt(plan)).await {
-            Ok(Ok((Some(opened), _))) => Ok(opened),
-            Ok(Ok(_)) => Err(Failure::Closed),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(Failure::Silent),
+    pub(crate) async fn open(&self, pair: &PairId) -> Result<Opened, Failure> {
+        match self.attempt_in_time(pair, Purpose::Deliver).await? {
+            Spoken::Opened(opened) => Ok(*opened),
+            Spoken::Verdict(_) => Err(Failure::Closed),
         }
     }
 
     /// Asks the server of a domain about a key (XEP-0220 §2.1.2).
-    pub(crate) async fn ask(&self, question: Question) -> Result<Verdict, Failure> {
-        let (local, remote) = (question.local.clone(), question.remote.clone());
-        let plan = self.plan(&local, &remote, Purpose::Ask(question));
-        match timeout(self.patience, self.attempt(plan)).await {
-            Ok(Ok((_, Some(verdict)))) => Ok(verdict),
-            Ok(Ok(_)) => Err(Failure::Closed),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(Failure::Silent),
+    pub(crate) async fn ask(&self, question: &Question) -> Result<Verdict, Failure> {
+        match self.attempt_in_time(&question.pair, Purpose::Ask(question.clone())).await? {
+            Spoken::Verdict(verdict) => Ok(verdict),
+            Spoken::Opened(_) => Err(Failure::Closed),
         }
     }
 
-    fn plan(&self, local: &BareJid, remote: &BareJid, purpose: Purpose) -> Plan {
-        Plan {
-            local: local.clone(),
-            remote: remote.clone(),
-            purpose,
-            common: Arc::clone(&self.common),
-        }
+    async fn attempt_in_time(&self, pair: &PairId, purpose: Purpose) -> Result<Spoken, Failure> {
+        let plan = Plan { pair: pair.clone(), purpose, common: Arc::clone(&self.common) };
+        timeout(self.patience, self.attempt(plan)).await.unwrap_or(Err(Failure::Silent))
     }
 
     /// Tries every server of a domain until one can be spoken with.
-    async fn attempt(&self, plan: Plan) -> Result<(Option<Opened>, Option<Verdict>), Failure> {
+    async fn attempt(&self, plan: Plan) -> Result<Spoken, Failure> {
         if plan.policy() == Policy::Off {
             return Err(Failure::Policy);
         }
         let mut failure = Failure::Silent;
-        for target in self.resolver.targets(plan.remote.as_str(), &mut random).await? {
+        let targets = self.resolver.targets(plan.pair.remote.as_str(), &mut random).await?;
+        let mut targets = targets.into_iter().peekable();
+        while let Some(target) = targets.next() {
             let (addresses, seals) = match self.resolver.reach(&target).await {
                 Ok(reached) => reached,
                 Err(error) => {
@@ -108,8 +111,16 @@ impl Dialer {
                     continue;
                 }
             };
-            for address in addresses {
-                match self.speak(&plan, (&target, &seals), address).await {
+            let mut addresses = addresses.into_iter().peekable();
+            while let Some(address) = addresses.next() {
+                let is_last = targets.peek().is_none() && addresses.peek().is_none();
+                let most = if is_last { self.patience } else { self.patience / SHARE };
+                let spoken = timeout(most, self.speak(&plan, &target, &seals, address)).await;
+                let spoken = match spoken.unwrap_or(Err(Failure::Silent)) {
+                    Err(Failure::Moved(host)) => Box::pin(self.follow(&plan, host)).await,
+                    spoken => spoken,
+                };
+                match spoken {
                     Ok(done) => return Ok(done),
                     Err(final_one) if final_one.is_final() => return Err(final_one),
                     Err(other) => failure = other,
@@ -119,12 +130,37 @@ impl Dialer {
         Err(failure)
     }
 
+    /// Goes where a server of the domain says that it is instead (RFC 6120 §4.9.3.19), as if DNS had said so: private
+    /// addresses are not connected to, and what is proved there must still be the domain.
+    async fn follow(&self, plan: &Plan, mut host: String) -> Result<Spoken, Failure> {
+        for _ in 0..MOVES_MAX {
+            let target = Target::named(&host).ok_or_else(|| Failure::Moved(host.clone()))?;
+            let (addresses, seals) = self.resolver.reach(&target).await?;
+            let mut failure = Failure::Silent;
+            for address in addresses {
+                match self.speak(plan, &target, &seals, address).await {
+                    Ok(done) => return Ok(done),
+                    Err(other) => failure = other,
+                }
+                if failure.is_final() || matches!(failure, Failure::Moved(_)) {
+                    break;
+                }
+            }
+            host = match failure {
+                Failure::Moved(next) => next,
+                other => return Err(other),
+            };
+        }
+        Err(Failure::Moved(host))
+    }
+
     async fn speak(
         &self,
         plan: &Plan,
-        (target, seals): (&Target, &Seals),
+        target: &Target,
+        seals: &TlsaRecords,
         address: SocketAddr,
-    ) -> Result<(Option<Opened>, Option<Verdict>), Failure> {
+    ) -> Result<Spoken, Failure> {
         let unreachable = |why: String| Failure::Connect(format!("{address}: {why}"));
         let mut tcp = match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(tcp)) => tcp,
@@ -134,8 +170,8 @@ impl Dialer {
         wire::tune(&tcp).map_err(|error| unreachable(error.to_string()))?;
         let mut effects = Vec::new();
         let mut parser = wire::parser();
-        let remote = plan.remote.as_str();
-        let judge = async |io: &_| self.judge(&wire::chain(io), remote, (target, seals)).await;
+        let remote = plan.pair.remote.as_str();
+        let judge = async |io: &_| self.judge(&wire::chain(io), remote, target, seals).await;
         let (mut machine, mut io, peer) = if target.direct {
             let io = self.encrypt(tcp, plan, Start::Direct).await?;
             let peer = judge(&io).await;
@@ -155,9 +191,9 @@ impl Dialer {
                 parser.set_limits(stream::Limits::AFTER_LOGIN);
                 let opened =
                     Opened { io, parser, machine, managed, early, uncounted, peer, address };
-                Ok((Some(opened), None))
+                Ok(Spoken::Opened(Box::new(opened)))
             }
-            Reached::Verdict(verdict) => Ok((None, Some(verdict))),
+            Reached::Verdict(verdict) => Ok(Spoken::Verdict(verdict)),
             Reached::StartTls => Err(Failure::Protocol("TLS twice")),
         }
     }
@@ -169,9 +205,9 @@ impl Dialer {
         start: Start,
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Tls(error.to_string());
-        let config = tls::client(&self.certificates, plan.local.as_str(), start)
+        let config = tls::client(&self.certificates, plan.pair.local.as_str(), start)
             .map_err(|error| failed(&error))?;
-        let remote = plan.remote.as_str();
+        let remote = plan.pair.remote.as_str();
         let host = ascii(remote).unwrap_or_else(|| remote.trim_matches(['[', ']']).to_owned());
         let name = ServerName::try_from(host).map_err(|error| failed(&error))?;
         let connector = TlsConnector::from(Arc::new(config));
@@ -213,7 +249,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             }
             return reached;
         }
-        written.map_err(|error| Failure::Lost(error.to_string()))?;
+        written.map_err(|error| wire::lost(&error))?;
         let mut events = Vec::new();
         let came = wire::read(io, parser, &mut events).await;
         for event in events {
@@ -223,7 +259,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Read::Some(_)) => {}
             Ok(Read::End) if effects.is_empty() => return Err(Failure::Closed),
             Ok(Read::End) => {}
-            Err(ReadError::Lost(error)) => return Err(Failure::Lost(error.to_string())),
+            Err(ReadError::Lost(error)) => return Err(wire::lost(&error)),
             Err(ReadError::Xml(error)) => machine.break_off(error.condition, &mut effects),
         }
     }

@@ -1,9 +1,21 @@
 //! XEP-0185 Dialback Key Generation and Validation, version 1.0: the key that only the servers of one domain can
 //! make, and the comparison of keys. The secret is the cluster's, so that any member knows any key.
 
-use hmac::{Hmac, Mac};
+use auth::Hash;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
+
+/// What a key proves, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// The domain of who is to believe it.
+    pub receiving: &'a str,
+    /// The domain of who proves that it is itself.
+    pub originating: &'a str,
+    /// The id of the stream on which it does.
+    pub id: &'a str,
+}
 
 /// Makes and checks keys.
 #[derive(Clone)]
@@ -16,24 +28,20 @@ impl Keys {
     /// Keys of this secret: at least 32 octets that nobody outside the cluster knows.
     #[must_use]
     pub fn new(secret: &[u8]) -> Self {
-        Self { hashed: hex(&Sha256::digest(secret)) }
+        Self { hashed: HEXLOWER.encode(&Sha256::digest(secret)) }
     }
 
-    /// The key by which `originating` proves to `receiving` that it is itself, on the stream with this id.
+    /// The key that proves this.
     #[must_use]
-    pub fn key(&self, receiving: &str, originating: &str, id: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.hashed.as_bytes())
-            .expect("HMAC takes keys of any length");
-        for part in [receiving, " ", originating, " ", id] {
-            mac.update(part.as_bytes());
-        }
-        hex(&mac.finalize().into_bytes())
+    pub fn key(&self, Claim { receiving, originating, id }: Claim<'_>) -> String {
+        let text = [receiving, " ", originating, " ", id].map(str::as_bytes);
+        HEXLOWER.encode(&Hash::Sha256.hmac(self.hashed.as_bytes(), &text))
     }
 
-    /// Whether a key is the right one. Takes as long for a wrong one.
+    /// Whether `key` is the one that proves this. Compares in constant time.
     #[must_use]
-    pub fn is_valid(&self, (receiving, originating, id): (&str, &str, &str), key: &str) -> bool {
-        let right = self.key(receiving, originating, id);
+    pub fn is_valid(&self, claim: Claim<'_>, key: &str) -> bool {
+        let right = self.key(claim);
         right.as_bytes().ct_eq(key.trim().as_bytes()).into()
     }
 }
@@ -44,10 +52,6 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,11 +59,12 @@ mod tests {
     #[test]
     fn the_example_of_the_specification_holds() {
         let keys = Keys::new(b"s3cr3tf0rd14lb4ck");
-        let key = keys.key("xmpp.example.com", "example.org", "D60000229F");
+        let claim =
+            Claim { receiving: "xmpp.example.com", originating: "example.org", id: "D60000229F" };
+        let key = keys.key(claim);
         assert_eq!(key, "37c69b1cf07a3f67c04a5ef5902fa5114f2c76fe4a2686482ba5b89323075643");
-        let about = ("xmpp.example.com", "example.org", "D60000229F");
-        assert!(keys.is_valid(about, &format!("\n {key}\n")));
-        assert!(!keys.is_valid(("xmpp.example.com", "example.org", "D60000229E"), &key));
-        assert!(!keys.is_valid(about, ""));
+        assert!(keys.is_valid(claim, &format!("\n {key}\n")));
+        assert!(!keys.is_valid(Claim { id: "D60000229E", ..claim }, &key));
+        assert!(!keys.is_valid(claim, ""));
     }
 }

@@ -45,9 +45,24 @@ pub enum Failure {
     /// It did what it may not.
     #[error("it does not keep to the protocol: {0}")]
     Protocol(&'static str),
+    /// The connection broke when a stanza was written to it, and nobody knows whether that has arrived.
+    #[error("the connection broke before it was sure that this has arrived")]
+    Unsure,
+    /// It does not want to speak with us, and says so instead of opening a stream.
+    #[error("it refuses to speak with this server: {0}")]
+    Refused(String),
     /// It says nothing.
     #[error("it did not answer in time")]
     Silent,
+    /// It says that the domain is at another host (RFC 6120 §4.9.3.19).
+    #[error("it says that the domain is at {0}, and that leads no further")]
+    Moved(String),
+    /// A stanza is larger than the other server takes, in bytes (XEP-0478 §3).
+    #[error("it takes no more than {0} bytes at once")]
+    TooBig(usize),
+    /// It ends the stream whenever it is sent this stanza.
+    #[error("it ends the stream for what was sent")]
+    Unwanted,
 }
 
 impl Failure {
@@ -55,15 +70,15 @@ impl Failure {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Policy => "policy",
+            Self::Policy | Self::TooBig(_) | Self::Unwanted => "policy",
             Self::NotFound(_) => "not_found",
             Self::Dns(_) => "dns",
             Self::Connect(_) => "connect",
             Self::NoTls | Self::Tls(_) => "tls",
             Self::Certificate(_) => "certificate",
             Self::KeyInvalid | Self::Dialback(_) => "dialback",
-            Self::Stream(_) | Self::Closed => "closed",
-            Self::Lost(_) => "lost",
+            Self::Stream(_) | Self::Refused(_) | Self::Closed | Self::Moved(_) => "closed",
+            Self::Lost(_) | Self::Unsure => "lost",
             Self::Protocol(_) => "protocol",
             Self::Silent => "silent",
         }
@@ -95,6 +110,9 @@ impl Failure {
                 | Self::Certificate(_)
                 | Self::KeyInvalid
                 | Self::Dialback(_)
+                | Self::Refused(_)
+                | Self::TooBig(_)
+                | Self::Unwanted
         )
     }
 
@@ -105,16 +123,43 @@ impl Failure {
             Self::Policy => StanzaCondition::NotAllowed,
             Self::NotFound(_) => StanzaCondition::RemoteServerNotFound,
             Self::KeyInvalid => StanzaCondition::InternalServerError,
+            Self::TooBig(_) | Self::Unwanted => StanzaCondition::PolicyViolation,
             _ => StanzaCondition::RemoteServerTimeout,
         };
-        let error = StanzaError::from(condition).with_text(self.to_string());
+        let error = StanzaError::from(condition).with_text(self.told());
         match self {
             // Nobody should wait for what will not change by itself.
-            Self::NoTls | Self::Certificate(_) | Self::Dialback(_) => {
+            Self::NoTls | Self::Certificate(_) | Self::Dialback(_) | Self::Refused(_) => {
                 error.with_type(ErrorType::Cancel)
             }
             _ => error,
         }
+    }
+}
+
+impl Failure {
+    /// The same in words for everybody: where servers are, and what exactly they say, is for operators.
+    fn told(&self) -> String {
+        let told = match self {
+            Self::Policy => "this server does not speak with that one",
+            Self::NotFound(_) => "there is no server for this domain",
+            Self::Dns(_) => "it cannot be found out where the other server is",
+            Self::Connect(_) | Self::Moved(_) => "the other server cannot be reached",
+            Self::NoTls | Self::Tls(_) => "the other server cannot be spoken with safely",
+            Self::Certificate(_) => "the other server does not prove who it is",
+            Self::KeyInvalid | Self::Dialback(_) => "the other server does not believe this one",
+            Self::Stream(_) | Self::Closed => "the other server has ended the connection",
+            Self::Refused(_) => "the other server refuses to speak with this one",
+            Self::Lost(_) => "the connection to the other server was lost",
+            Self::Unsure => "the connection broke before it was sure that this has arrived",
+            Self::Protocol(_) => "the other server does not keep to the protocol",
+            Self::Silent => "the other server did not answer in time",
+            Self::TooBig(bytes) => {
+                return format!("the other server takes no more than {bytes} bytes at once");
+            }
+            Self::Unwanted => "the other server does not take this",
+        };
+        told.to_owned()
     }
 }
 
@@ -130,5 +175,19 @@ mod tests {
         assert_eq!(condition(Failure::Connect(text())), StanzaCondition::RemoteServerTimeout);
         assert_eq!(condition(Failure::Silent), StanzaCondition::RemoteServerTimeout);
         assert_eq!(condition(Failure::KeyInvalid), StanzaCondition::InternalServerError);
+        assert_eq!(condition(Failure::TooBig(9)), StanzaCondition::PolicyViolation);
+    }
+
+    #[test]
+    fn people_are_not_told_where_servers_are() {
+        let secret = || "10.0.0.7:5269: Connection refused".to_owned();
+        let all =
+            [Failure::Connect, Failure::NotFound, Failure::Dns, Failure::Tls, Failure::Certificate];
+        let more = [Failure::Stream, Failure::Lost, Failure::Moved];
+        for failure in all.iter().chain(&more).map(|of| of(secret())) {
+            let text = failure.stanza_error().text.unwrap();
+            assert!(!text.contains("10.0.0.7") && text.contains(' '), "{text}");
+            assert!(failure.to_string().contains("10.0.0.7"), "operators are: {failure}");
+        }
     }
 }

@@ -13,35 +13,32 @@ use actix_rt::Arbiter;
 use meter::Pressure;
 use proto::Route;
 use router::{RemoteGate, Router};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::accept::{self, Hall};
+use crate::accept::{self, Inbound, Questions};
 use crate::budgets::OfDomains;
-use crate::config::Config;
+use crate::config::{Config, Rules};
 use crate::dial::Dialer;
 use crate::dialback::Keys;
 use crate::guests::Guests;
 use crate::incoming::Common;
+use crate::inflow::Inlet;
 use crate::metrics::Metrics;
 use crate::pairs::{Pair, Pairs, Standing};
-use crate::posh::Shelf;
+use crate::posh::PoshCache;
 use crate::resolve::Resolver;
-use crate::send::{self, Desk};
+use crate::send::{self, Outbound};
 use crate::share::Streams;
-use crate::status::{InboundLine, OutboundLine, Status};
+use crate::status::Status;
 use crate::tls::{Certificates, Start, provider};
 use crate::trust::Trusted;
-use socket::Admission;
-use socket::Bounds;
+use socket::{Acceptor, Admission, Allowance, Most};
 
 /// How often stanzas that have waited too long are looked for.
 const SWEEP: Duration = Duration::from_millis(250);
 /// How often it is looked whether all has left.
 const LOOK: Duration = Duration::from_millis(20);
-/// Before another attempt to accept, where one failed.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the gate asks of others.
 pub struct Services {
@@ -101,22 +98,15 @@ impl Gate {
         let addresses = listening.iter().map(|(start, address, _)| (*start, *address)).collect();
         let Services { router, certificates, dialback_secret, metrics, pressure } = services;
         let rules = config.rules.clone();
-        let resolver =
-            Resolver::new((&config.name_servers, config.trust_anchor.as_deref()), &rules)
-                .map_err(GateError::Resolver)?;
-        let bounds = Bounds {
-            items: rules.queue_stanzas,
-            bytes: rules.queue_bytes,
-            wait: Duration::from_secs(rules.wait_seconds),
-        };
-        let (pairs, beginning) =
-            Pairs::new((bounds, rules.domains), router.clone(), Arc::clone(&metrics));
+        let resolver = Resolver::new(&config.name_servers, config.trust_anchor.as_deref(), &rules)
+            .map_err(GateError::Resolver)?;
+        let (pairs, beginning) = Pairs::new(rules, router.clone(), Arc::clone(&metrics));
         let gate: Arc<dyn RemoteGate> = Arc::clone(&pairs) as _;
         router.open_to_others(&gate);
         let guests = Arc::<Guests>::default();
         let (stop, stopping) = watch::channel(false);
         let algorithms = provider().signature_verification_algorithms;
-        let trust = Arc::new(Trusted::new(rules.ca_file.clone(), algorithms));
+        let trust = Arc::new(Trusted::new(config.rules.ca_file.clone(), algorithms));
         let ground = Ground {
             trust: Arc::clone(&trust),
             config,
@@ -151,8 +141,8 @@ impl Gate {
         self.addresses_of(Start::Direct)
     }
 
-    /// What can be asked of the gate by whoever outlives it not.
-    pub fn desk(&self) -> Arc<Status> {
+    /// What operators ask of this gate. It holds parts of the gate: drop it first.
+    pub fn status(&self) -> Arc<Status> {
         Arc::new(Status::new(Arc::clone(&self.pairs), Arc::clone(&self.guests)))
     }
 
@@ -210,22 +200,10 @@ fn listen_all(config: &Config) -> Result<Vec<Listening>, GateError> {
     let direct = config.listen_tls.iter().map(|address| (Start::Direct, *address));
     let listen = |(start, address)| {
         let failed = |cause| GateError::Listen { address, cause };
-        let (address, socket) = open(address).map_err(failed)?;
-        Ok((start, address, socket))
+        let socket = socket::bind(address).map_err(failed)?;
+        Ok((start, socket.local_addr().map_err(failed)?, socket))
     };
     clear.chain(direct).map(listen).collect()
-}
-
-/// Where there is no IPv6, any address of it means any address of IPv4.
-fn open(address: SocketAddr) -> io::Result<(SocketAddr, std::net::TcpListener)> {
-    let opened = std::net::TcpListener::bind(address).or_else(|error| {
-        if address.is_ipv6() && address.ip().is_unspecified() {
-            return std::net::TcpListener::bind(("0.0.0.0", address.port())).map_err(|_| error);
-        }
-        Err(error)
-    })?;
-    opened.set_nonblocking(true)?;
-    Ok((opened.local_addr()?, opened))
 }
 
 /// What the thread begins with.
@@ -250,19 +228,25 @@ impl Ground {
         let hosts = self.router.clone();
         let is_ours = move |jid: &xmpp::BareJid| !matches!(hosts.route_of(jid), Route::Remote(_));
         let patience = Duration::from_secs(rules.negotiation_seconds);
-        let rates = (rules.bytes_per_second, rules.stanzas_per_second);
-        let of_domain = (rules.domain_bytes_per_second, rules.domain_stanzas_per_second);
+        let rates = Allowance::per_second(rules.bytes_per_second, rules.stanzas_per_second);
+        let of_domain =
+            Allowance::per_second(rules.domain_bytes_per_second, rules.domain_stanzas_per_second);
         let dialer = Rc::new(Dialer {
             trust: self.trust,
             common: Arc::new(Common { is_ours: Box::new(is_ours), rules, keys: self.keys }),
             resolver: self.resolver,
             certificates: self.certificates,
-            shelf: Shelf::default(),
+            cache: PoshCache::default(),
             patience,
         });
-        let of_domains = Rc::new(OfDomains::new(self.config.limits.then_some(of_domain)));
-        let desk = Rc::new(Desk {
-            of_domains: Rc::clone(&of_domains),
+        let inlet = Rc::new(Inlet {
+            router: self.router.clone(),
+            pairs: Arc::clone(&self.pairs),
+            metrics: Arc::clone(&self.metrics),
+            of_domains: OfDomains::new(self.config.limits.then_some(of_domain)),
+        });
+        let outbound = Rc::new(Outbound {
+            inlet: Rc::clone(&inlet),
             pairs: Arc::clone(&self.pairs),
             dialer: Rc::clone(&dialer),
             router: self.router.clone(),
@@ -273,22 +257,19 @@ impl Ground {
         });
         actix_rt::spawn(async move {
             while let Some(pair) = beginning.recv().await {
-                actix_rt::spawn(send::serve(Rc::clone(&desk), pair));
+                actix_rt::spawn(send::serve(Rc::clone(&outbound), pair));
             }
         });
-        let pairs = Arc::clone(&self.pairs);
-        actix_rt::spawn(async move {
-            loop {
-                sleep(SWEEP).await;
-                pairs.sweep();
-            }
-        });
-        let places = match self.config.limits {
-            true => (dialer.common.rules.connections, dialer.common.rules.connections_per_address),
-            false => (usize::MAX, usize::MAX),
+        actix_rt::spawn(sweep(Arc::clone(&self.pairs)));
+        let most = if self.config.limits { most(&dialer.common.rules) } else { Most::UNLIMITED };
+        let of_one_domain = match self.config.limits {
+            true => dialer.common.rules.connections_per_domain,
+            false => usize::MAX,
         };
-        let admission = Admission::new(places, self.pressure);
-        let hall = Rc::new(Hall {
+        let admission = Admission::new(most, self.pressure);
+        let (told, isolated) = watch::channel(false);
+        let (lease, isolation) = (self.router.lease().clone(), self.config.isolation);
+        let inbound = Rc::new(Inbound {
             dialer,
             pairs: self.pairs,
             router: self.router,
@@ -296,15 +277,18 @@ impl Ground {
             guests: self.guests,
             patience,
             rates: self.config.limits.then_some(rates),
-            of_domains,
-            questions: Hall::questions(),
+            of_one_domain,
+            inlet,
+            questions: Questions::default(),
             stopping: self.stopping,
+            isolated,
         });
+        actix_rt::spawn(async move { lease.tell_loss(isolation, &told).await });
         for (start, address, socket) in listening {
-            match TcpListener::from_std(socket) {
-                Ok(listener) => {
-                    let hall = Rc::clone(&hall);
-                    actix_rt::spawn(take_in(hall, Arc::clone(&admission), listener, start));
+            match Acceptor::new(socket) {
+                Ok(acceptor) => {
+                    let inbound = Rc::clone(&inbound);
+                    actix_rt::spawn(take_in(inbound, Arc::clone(&admission), acceptor, start));
                 }
                 Err(error) => tracing::error!(%error, "cannot accept servers on {address}"),
             }
@@ -312,59 +296,38 @@ impl Ground {
     }
 }
 
-/// Accepts until the gate stops.
-async fn take_in(hall: Rc<Hall>, admission: Arc<Admission>, listener: TcpListener, start: Start) {
-    let mut stopping = hall.stopping.clone();
+/// How many connections there may be.
+fn most(rules: &Rules) -> Most {
+    Most { all: rules.connections, of_one_address: rules.connections_per_address }
+}
+
+/// Forgets what nobody waits for any more, once in a while.
+async fn sweep(pairs: Arc<Pairs>) {
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        };
+        sleep(SWEEP).await;
+        pairs.sweep();
+    }
+}
+
+/// Accepts until the gate stops. Who comes while this member is isolated finds the door closed.
+async fn take_in(
+    inbound: Rc<Inbound>,
+    admission: Arc<Admission>,
+    mut acceptor: Acceptor,
+    start: Start,
+) {
+    let mut stopping = inbound.stopping.clone();
+    while let Some(accepted) = acceptor.next(&mut stopping).await {
         match accepted {
+            Ok(_) if *inbound.isolated.borrow() => {}
             Ok((tcp, address)) => match admission.enter_from(address.ip()) {
                 Ok(permit) => {
-                    let hall = Rc::clone(&hall);
-                    actix_rt::spawn(accept::welcome(hall, tcp, address, (start, permit)));
+                    let inbound = Rc::clone(&inbound);
+                    actix_rt::spawn(accept::welcome(inbound, tcp, address, start, permit));
                 }
-                Err(why) => hall.metrics.turned_away.of(why).add_one(),
+                Err(why) => inbound.metrics.turned_away.of(why).add_one(),
             },
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection of another server");
-                sleep(PAUSE).await;
-            }
+            Err(error) => tracing::error!(%error, "cannot accept a connection of another server"),
         }
     }
-}
-
-pub(crate) fn outbound(pair: &Pair, lane: Option<u8>, now: Duration) -> OutboundLine {
-    let (state, address, reason, retry) = match pair.standing() {
-        Standing::Idle => ("idle", None, None, None),
-        Standing::Connecting(failure) => {
-            ("connecting", None, failure.map(|it| it.to_string()), None)
-        }
-        Standing::Open { address, managed } => {
-            let state = if managed { "open, acknowledged" } else { "open" };
-            (state, Some(address.to_string()), None, None)
-        }
-        Standing::Shared => ("open, on a shared stream", None, None, None),
-        Standing::Failed { failure, until } => {
-            let retry = Some(until.saturating_sub(now).as_secs());
-            ("failed", None, Some(failure.to_string()), retry)
-        }
-    };
-    OutboundLine {
-        local: pair.id.local.to_string(),
-        remote: pair.id.remote.to_string(),
-        lane,
-        state,
-        address,
-        waiting: pair.waiting(),
-        reason,
-        retry_seconds: retry,
-    }
-}
-
-pub(crate) fn inbound((address, domains): (SocketAddr, Vec<xmpp::BareJid>)) -> InboundLine {
-    let domains = domains.iter().map(ToString::to_string).collect();
-    InboundLine { address: address.to_string(), domains }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use stream::StreamHeader;
 use stream::sm::{Enabled, Handled, Request};
-use stream::{Event, sm};
+use stream::{Event, Limits, sm};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use crate::config::{Policy, Rules};
@@ -37,12 +37,12 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Whether a certificate is proof enough that its owner sends in the name of `remote` to one of ours, on a stream
+    /// Whether a certificate is proof enough that its owner sends in the name of the other domain to ours, on a stream
     /// with so many domains already; an error where nothing would be.
     pub(crate) fn judge(
         &self,
         peer: &Peer,
-        (remote, local): (&BareJid, &BareJid),
+        PairId { local, remote }: &PairId,
         known: usize,
     ) -> Result<bool, StanzaCondition> {
         if !(self.is_ours)(local) {
@@ -64,6 +64,8 @@ impl Common {
 
 /// Domains of one stream, whether proved or being looked at.
 const DOMAINS_MAX: usize = 128;
+/// Keys that are looked at at a time, before anything is proved.
+const KEYS_OF_STRANGER: usize = 4;
 /// Failed attempts to prove something before the stream is closed.
 const FAILURES_MAX: u32 = 5;
 
@@ -79,7 +81,7 @@ pub(crate) enum Effect {
     Restart,
     /// A domain is proved: the limits of strangers hold no longer.
     Proved(BareJid),
-    /// Ask the server of `remote` for this key, and answer by [`Incoming::verified`].
+    /// Ask the server of the other domain for this key, and answer by [`Incoming::verified`].
     Verify(Question),
     /// A stanza whose sender is proved and whose recipient is ours.
     Stanza(Stanza),
@@ -93,6 +95,9 @@ pub(crate) enum Effect {
     Acknowledge,
     /// From now on count what is handled (XEP-0198 §3).
     Count,
+    /// The peer has ended its stream in order, and wants to hear what was handled of it: when all of that is safe, say so
+    /// and call [`Incoming::close`].
+    Ended,
     /// Nothing more is written or read: send what is left, and close.
     Close(Option<StreamError>),
 }
@@ -100,10 +105,8 @@ pub(crate) enum Effect {
 /// A key to be asked about (XEP-0220 §2.1.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
-    /// The domain of ours that shall receive.
-    pub(crate) local: BareJid,
-    /// Who wants to send, and must know the key.
-    pub(crate) remote: BareJid,
+    /// The domain of ours that shall receive, and the one that wants to send and must know the key.
+    pub(crate) pair: PairId,
     /// The id of the stream that the key was given on.
     pub(crate) id: String,
     pub(crate) key: String,
@@ -125,6 +128,8 @@ enum Phase {
     Open,
     /// EXTERNAL was begun without an initial response, which is awaited.
     Challenged,
+    /// The peer has ended its stream; ours is to end when it has heard all.
+    Ending,
     Closed,
 }
 
@@ -144,7 +149,7 @@ pub(crate) struct Incoming {
     /// Proved by SASL: what the next header must say.
     authenticated: Option<BareJid>,
     proved: HashSet<BareJid>,
-    asked: HashMap<(BareJid, BareJid), String>,
+    asked: HashMap<PairId, String>,
     failures: u32,
     /// Domains that more was looked for of.
     looked: usize,
@@ -179,7 +184,7 @@ impl Incoming {
     /// Takes what the peer sent.
     pub(crate) fn handle(&mut self, event: Event, effects: &mut Vec<Effect>) {
         match (self.phase, event) {
-            (Phase::Handshake | Phase::Closed, _) => {}
+            (Phase::Handshake | Phase::Ending | Phase::Closed, _) => {}
             (_, Event::Close) => self.closed_by_peer(effects),
             (Phase::Opening, Event::Open(header)) => self.open(&header, effects),
             (Phase::Opening, _) | (_, Event::Open(_)) => {
@@ -226,9 +231,9 @@ impl Incoming {
         !self.proved.is_empty()
     }
 
-    /// The domains that are proved.
-    pub(crate) fn proved(&self) -> impl Iterator<Item = &BareJid> {
-        self.proved.iter()
+    /// By what a domain has been proved.
+    pub(crate) fn proof_of(&self, remote: &BareJid) -> &'static str {
+        if self.is_vouched(remote) { "certificate" } else { "dialback" }
     }
 
     /// The other end, as it calls itself; not proved.
@@ -254,7 +259,7 @@ impl Incoming {
             return self.refuse(StreamCondition::InvalidFrom, effects);
         }
         self.remote = remote.flatten();
-        if !header.version.as_deref().is_some_and(|version| version.starts_with("1.")) {
+        if !words::is_current(header.version.as_deref()) {
             return self.refuse(StreamCondition::UnsupportedVersion, effects);
         }
         if let Some(remote) = &self.remote {
@@ -273,14 +278,14 @@ impl Incoming {
         self.phase = Phase::Open;
         effects.push(Effect::Write(words::features(&self.features())));
         if let Some((local, remote)) = self.local.clone().zip(self.authenticated.clone()) {
-            self.offer((local, remote), effects);
+            self.offer(PairId { local, remote }, effects);
         }
     }
 
     /// The other end may be sent what goes the other way of a pair that it has proved (XEP-0288 §2.2).
-    fn offer(&self, (local, remote): (BareJid, BareJid), effects: &mut Vec<Effect>) {
+    fn offer(&self, pair: PairId, effects: &mut Vec<Effect>) {
         if self.both_ways {
-            effects.push(Effect::Way(PairId { local, remote }));
+            effects.push(Effect::Way(pair));
         }
     }
 
@@ -304,14 +309,18 @@ impl Incoming {
         }
         let mut features = Vec::new();
         let vouched = self.remote.as_ref().is_some_and(|remote| self.is_vouched(remote));
-        if self.authenticated.is_none() && vouched {
+        let may_authenticate = self.authenticated.is_none() && vouched;
+        if may_authenticate {
             let mechanism = Element::new("mechanism", ns::SASL).with_text(EXTERNAL);
             features.push(Element::new("mechanisms", ns::SASL).with_child(mechanism));
         }
         features.extend(bidi.filter(|_| !self.is_proved()));
         let errors = Element::new("errors", DIALBACK_FEATURE);
         features.push(Element::new("dialback", DIALBACK_FEATURE).with_child(errors));
-        features.push(Element::new("sm", ns::SM));
+        // Behind EXTERNAL there are features once more, and it is offered there; behind dialback there are none.
+        features.extend((!may_authenticate).then(|| Element::new("sm", ns::SM)));
+        // What holds for stanzas, of which none are taken before something is proved.
+        features.push(words::limits(Limits::AFTER_LOGIN.stanza_bytes));
         features
     }
 
@@ -326,7 +335,7 @@ impl Incoming {
             (ns::SASL, _) if self.peer.is_some() => self.sasl(element, effects),
             (DIALBACK, name @ ("result" | "verify")) => self.dialback(name, element, effects),
             (BIDI, "bidi") if self.may_turn() => self.both_ways = true,
-            (ns::SM, _) if self.is_proved() => self.manage(element, effects),
+            (ns::SM, _) => self.manage(element, effects),
             (ns::SASL | ns::TLS, _) => self.refuse(StreamCondition::PolicyViolation, effects),
             _ => self.refuse(StreamCondition::UnsupportedStanzaType, effects),
         }
@@ -393,7 +402,11 @@ impl Incoming {
         self.count_failure(effects);
     }
 
+    /// A stream that is of use to some domain does not end for what is wrong of another (XEP-0220 §2.2.1, §2.2.2).
     fn count_failure(&mut self, effects: &mut Vec<Effect>) {
+        if self.is_proved() {
+            return;
+        }
         self.failures += 1;
         if self.failures >= FAILURES_MAX {
             self.refuse(StreamCondition::PolicyViolation, effects);
@@ -406,7 +419,8 @@ impl Incoming {
         }
     }
 
-    /// RFC 6120 §8.1.1.2, §8.1.2.2: both addresses are there, and the sender is of a domain that is proved.
+    /// RFC 6120 §8.1.1.2, §8.1.2.2: both addresses are there and are some, the sender is of a domain that is proved, and
+    /// the recipient of one that is served here. Else the stream ends, so that none vanishes, counted or not.
     fn stanza(
         &mut self,
         stanza: Stanza,
@@ -416,45 +430,52 @@ impl Incoming {
         if !self.is_proved() {
             return self.refuse(StreamCondition::NotAuthorized, effects);
         }
-        if let Some(condition) = fault {
-            // What cannot be read of it may be its sender.
-            let sender = stanza.head().from.as_ref();
-            if sender.is_some_and(|from| self.proved.contains(&from.domain())) {
-                effects.push(Effect::Refuse(stanza, condition));
-            }
-            return;
-        }
+        // An address that cannot be read is not there.
         let (Some(from), Some(to)) = (&stanza.head().from, &stanza.head().to) else {
             return self.refuse(StreamCondition::ImproperAddressing, effects);
         };
         if !self.proved.contains(&from.domain()) {
             return self.refuse(StreamCondition::InvalidFrom, effects);
         }
+        if self.common.rules.shuts_out(from) {
+            return effects.push(Effect::Refuse(stanza, StanzaCondition::NotAllowed));
+        }
         if !(self.common.is_ours)(&to.domain()) {
             // Nobody else's stanzas are passed on.
-            return effects.push(Effect::Refuse(stanza, StanzaCondition::RemoteServerNotFound));
+            return self.refuse(StreamCondition::HostUnknown, effects);
         }
-        effects.push(Effect::Stanza(stanza));
+        effects.push(match fault {
+            Some(condition) => Effect::Refuse(stanza, condition),
+            None => Effect::Stanza(stanza),
+        });
     }
 
     /// XEP-0198 between servers: acknowledgements, without resumption.
     fn manage(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         match Request::parse(element) {
-            Ok(Request::Enable { .. }) if !self.counts => {
+            Ok(Request::Enable { .. }) if !self.counts && self.is_proved() => {
                 self.counts = true;
                 effects.push(Effect::Write(Enabled::default().to_element().to_bytes()));
                 effects.push(Effect::Count);
             }
             Ok(Request::Ask) if self.counts => effects.push(Effect::Acknowledge),
             Ok(Request::Handled(h)) if self.counts => effects.push(Effect::Handled(h)),
-            _ => {
-                let condition = StanzaCondition::UnexpectedRequest;
+            request => {
+                let condition = match request {
+                    // §5
+                    Ok(Request::Resume { .. }) => StanzaCondition::FeatureNotImplemented,
+                    _ => StanzaCondition::UnexpectedRequest,
+                };
                 effects.push(Effect::Write(sm::failed(condition, None).to_bytes()));
             }
         }
     }
 
     fn closed_by_peer(&mut self, effects: &mut Vec<Effect>) {
+        if self.counts {
+            self.phase = Phase::Ending;
+            return effects.push(Effect::Ended);
+        }
         if self.answered {
             effects.push(Effect::Write(words::CLOSE.to_vec()));
         }

@@ -3,7 +3,12 @@
 //!
 //! The other end's certificate is judged before anything is said that matters; then we prove who we are, by our
 //! certificate where that is offered, else by dialback.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `pairs` | which pairs of domains send on it |
 
+mod pairs;
 #[cfg(test)]
 mod tests;
 
@@ -12,15 +17,16 @@ use std::sync::Arc;
 
 use stream::sm::Request;
 use stream::{Event, StreamHeader};
-use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
+use xmpp::{BareJid, Element, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
-use crate::config::{Dane, Policy};
+use crate::config::Policy;
+use crate::dialback::Claim;
 use crate::failure::Failure;
 use crate::incoming::{Common, Question, Verdict};
 use crate::pairs::PairId;
 use crate::trust::Peer;
 use crate::words::{
-    self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, EXTERNAL, Header, Saying, Step,
+    self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, DialbackElement, EXTERNAL, Header, Step,
 };
 
 /// What a stream is opened for.
@@ -35,8 +41,7 @@ pub(crate) enum Purpose {
 /// What a stream is to be like.
 #[derive(Clone)]
 pub(crate) struct Plan {
-    pub(crate) local: BareJid,
-    pub(crate) remote: BareJid,
+    pub(crate) pair: PairId,
     pub(crate) purpose: Purpose,
     pub(crate) common: Arc<Common>,
 }
@@ -44,7 +49,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// How the other end must prove who it is.
     pub(crate) fn policy(&self) -> Policy {
-        self.common.rules.policy_for(self.remote.as_str())
+        self.common.rules.policy_for(self.pair.remote.as_str())
     }
 }
 
@@ -110,6 +115,12 @@ pub(crate) struct Outgoing {
     secure: bool,
     authenticated: bool,
     offers_management: bool,
+    /// Before TLS, it has said that it has some.
+    offers_tls: bool,
+    /// The most bytes of a stanza that the other end takes, as far as it says (XEP-0478).
+    max_bytes: Option<usize>,
+    /// Whether its header is of somebody else: then nothing of it counts but an error.
+    is_stranger: bool,
     /// What the other end's certificate says; none before TLS.
     peer: Option<Peer>,
     /// The other end may send.
@@ -122,6 +133,13 @@ pub(crate) struct Outgoing {
     id: String,
 }
 
+impl Phase {
+    /// Whether nothing is agreed on yet.
+    fn is_early(self) -> bool {
+        !matches!(self, Self::Enabling | Self::Open | Self::Over)
+    }
+}
+
 impl Outgoing {
     /// Begins: `direct` where TLS is there already, with what the certificate says.
     pub(crate) fn begin(plan: Plan, direct: Option<&Peer>, effects: &mut Vec<Effect>) -> Self {
@@ -131,6 +149,9 @@ impl Outgoing {
             secure: false,
             authenticated: false,
             offers_management: false,
+            offers_tls: false,
+            max_bytes: None,
+            is_stranger: false,
             peer: None,
             both_ways: false,
             tells_errors: false,
@@ -149,8 +170,20 @@ impl Outgoing {
     pub(crate) fn handle(&mut self, event: Event, effects: &mut Vec<Effect>) {
         match (self.phase, event) {
             (Phase::Over | Phase::Handshake, _) => {}
+            // Whoever has said nothing of TLS, and ends the stream when asked for it, has none.
+            (Phase::Proceed, Event::Close) if !self.offers_tls => {
+                self.failed(Failure::NoTls, effects);
+            }
+            (phase, Event::Nonza(element))
+                if phase.is_early() && words::other_host(&element).is_some() =>
+            {
+                self.failed(
+                    Failure::Moved(words::other_host(&element).unwrap_or_default()),
+                    effects,
+                );
+            }
             (_, Event::Nonza(element)) if element.is("error", ns::STREAM) => {
-                self.failed(Failure::Stream(words::stream_error(&element)), effects);
+                self.ended_with(&element, effects);
             }
             (Phase::Open, Event::Close) => {
                 self.phase = Phase::Over;
@@ -166,6 +199,11 @@ impl Outgoing {
             }
             _ => self.break_off(StreamCondition::BadFormat, effects),
         }
+    }
+
+    /// By what we have proved who we are.
+    pub(crate) fn proof(&self) -> &'static str {
+        if self.authenticated { "certificate" } else { "dialback" }
     }
 
     /// TLS is up, and the other end's certificate says this.
@@ -184,9 +222,9 @@ impl Outgoing {
         [error.map(words::error).unwrap_or_default(), words::CLOSE.to_vec()].concat()
     }
 
-    /// Whether other pairs may be asked for.
-    pub(crate) fn takes_more(&self) -> bool {
-        self.tells_errors && self.phase == Phase::Open
+    /// The most bytes of a stanza that the other end takes, as far as it says.
+    pub(crate) fn max_bytes(&self) -> Option<usize> {
+        self.max_bytes
     }
 
     /// Whether the other end sends on this stream too.
@@ -194,18 +232,16 @@ impl Outgoing {
         self.both_ways
     }
 
-    /// Asks whether another pair may send on this stream too (XEP-0220 §2.6): what is to be written.
-    pub(crate) fn ask_for(&mut self, id: PairId) -> Vec<u8> {
-        let (local, remote) = (id.local.as_str(), id.remote.as_str());
-        let key = self.plan.common.keys.key(remote, local, &self.id);
-        let asked = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
-        self.asked.insert(id);
-        asked
+    /// The key by which we prove that we are who sends.
+    fn key_for(&self, pair: &PairId) -> Vec<u8> {
+        let (receiving, originating) = (pair.remote.as_str(), pair.local.as_str());
+        let key = self.plan.common.keys.key(Claim { receiving, originating, id: &self.id });
+        words::dialback(Step::Result, pair, &DialbackElement::Key(&key))
     }
 
     fn secured(&mut self, peer: &Peer, effects: &mut Vec<Effect>) {
         self.secure = true;
-        let remote = self.plan.remote.as_str();
+        let remote = self.plan.pair.remote.as_str();
         let (vouched, is_denied) = (peer.vouches_for(remote), peer.is_denied(remote));
         self.peer = Some(peer.clone());
         match (self.plan.policy(), vouched) {
@@ -220,8 +256,8 @@ impl Outgoing {
     fn open(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Opening;
         let header = Header {
-            from: self.plan.local.as_str(),
-            to: Some(self.plan.remote.as_str()),
+            from: self.plan.pair.local.as_str(),
+            to: Some(self.plan.pair.remote.as_str()),
             id: None,
         };
         effects.push(Effect::Write(words::header(&header)));
@@ -231,12 +267,11 @@ impl Outgoing {
         if let Some(fault) = header.fault {
             return self.break_off(fault, effects);
         }
+        // Whoever does not know the domain says so under no name, or under its own (RFC 6120 §4.9.1.3).
         let from = header.from.as_deref().map(BareJid::parse);
-        if matches!(&from, Some(from) if from.as_ref() != Ok(&self.plan.remote)) {
-            return self.break_off(StreamCondition::InvalidFrom, effects);
-        }
+        self.is_stranger = from.is_some_and(|from| from.as_ref() != Ok(&self.plan.pair.remote));
         // Whoever is older than features has no TLS either (RFC 6120 §4.7.5).
-        if !header.version.as_deref().is_some_and(|version| version.starts_with("1.")) {
+        if !words::is_current(header.version.as_deref()) && !self.is_stranger {
             return self.failed(Failure::NoTls, effects);
         }
         self.id = header.id.unwrap_or_default();
@@ -282,11 +317,29 @@ impl Outgoing {
         }
     }
 
-    fn choose(&mut self, features: &Element, effects: &mut Vec<Effect>) {
-        if !self.secure {
-            if features.child("starttls", ns::TLS).is_none() {
-                return self.failed(Failure::NoTls, effects);
+    /// The other end has ended the stream with an error. Before it is open, some say that there shall be none.
+    fn ended_with(&mut self, error: &Element, effects: &mut Vec<Effect>) {
+        let said = words::stream_error(error);
+        let failure = match (self.phase, words::stream_condition(error)) {
+            (Phase::Proceed, _) if !self.offers_tls => Failure::NoTls,
+            (Phase::Enabling | Phase::Open, _) => Failure::Stream(said),
+            (_, "host-unknown" | "host-gone") => {
+                Failure::NotFound(format!("its server does not know it: {said}"))
             }
+            (_, "not-authorized" | "policy-violation" | "invalid-from") => Failure::Refused(said),
+            _ => Failure::Stream(said),
+        };
+        self.failed(failure, effects);
+    }
+
+    fn choose(&mut self, features: &Element, effects: &mut Vec<Effect>) {
+        if self.is_stranger {
+            return self.break_off(StreamCondition::InvalidFrom, effects);
+        }
+        if !self.secure {
+            // It is asked for also where nobody has said that it is there: whoever is on the way may have taken the word
+            // out (RFC 7590 §3.1).
+            self.offers_tls = features.child("starttls", ns::TLS).is_some();
             self.phase = Phase::Proceed;
             let starttls = Element::new("starttls", ns::TLS);
             return effects.push(Effect::Write(starttls.to_bytes()));
@@ -295,11 +348,11 @@ impl Outgoing {
         self.tells_errors =
             dialback.is_some_and(|it| it.child("errors", DIALBACK_FEATURE).is_some());
         self.offers_management = features.child("sm", ns::SM).is_some();
+        self.max_bytes = words::max_bytes(features);
         if let Purpose::Ask(question) = &self.plan.purpose {
             self.phase = Phase::Question;
-            let pair = (question.local.as_str(), question.remote.as_str());
-            let key = Saying::Key(&question.key);
-            let asked = words::dialback(Step::Verify, pair, Some(&question.id), &key);
+            let Question { pair, id, key } = question;
+            let asked = words::dialback(Step::Verify(id), pair, &DialbackElement::Key(key));
             return effects.push(Effect::Write(asked));
         }
         if self.authenticated {
@@ -308,7 +361,7 @@ impl Outgoing {
         // Before either proof, and once (XEP-0288 §2.2).
         let offered = features.child("bidi", BIDI_FEATURE).is_some();
         // Where the certificate does not prove who it is, the other end sends on a stream of its own.
-        let is_proved = self.is_vouched(&self.plan.remote);
+        let is_proved = self.is_vouched(&self.plan.pair.remote);
         if offered && self.plan.common.rules.bidirectional && is_proved {
             self.both_ways = true;
             effects.push(Effect::Write(Element::new("bidi", BIDI).to_bytes()));
@@ -320,7 +373,7 @@ impl Outgoing {
             return self.dial_back(effects);
         }
         self.phase = Phase::External;
-        let identity = auth::encoding::encode(self.plan.local.as_str().as_bytes());
+        let identity = auth::encoding::encode(self.plan.pair.local.as_str().as_bytes());
         let auth =
             Element::new("auth", ns::SASL).with_attr("mechanism", EXTERNAL).with_text(identity);
         effects.push(Effect::Write(auth.to_bytes()));
@@ -329,16 +382,12 @@ impl Outgoing {
     /// XEP-0220 §2.1.1.
     fn dial_back(&mut self, effects: &mut Vec<Effect>) {
         self.phase = Phase::Dialback;
-        let (local, remote) = (self.plan.local.as_str(), self.plan.remote.as_str());
-        let key = self.plan.common.keys.key(remote, local, &self.id);
-        let result = words::dialback(Step::Result, (local, remote), None, &Saying::Key(&key));
-        effects.push(Effect::Write(result));
+        effects.push(Effect::Write(self.key_for(&self.plan.pair)));
     }
 
     /// Only of the pair that we have asked for (XEP-0220 §3.1).
     fn result(&mut self, element: &Element, effects: &mut Vec<Effect>) {
-        let (local, remote) = (&self.plan.local, &self.plan.remote);
-        if !is_between(element, remote, local) {
+        if !is_answer(element, &self.plan.pair) {
             return self.break_off(StreamCondition::PolicyViolation, effects);
         }
         match element.attr("type") {
@@ -352,54 +401,6 @@ impl Outgoing {
         }
     }
 
-    /// What the other end says to a pair that was asked for; to others, it says nothing (XEP-0220 §3.1).
-    fn answer(&mut self, element: &Element, effects: &mut Vec<Effect>) {
-        let domain = |name| element.attr(name).and_then(|text| BareJid::parse(text).ok());
-        let pair = domain("to").zip(domain("from"));
-        let id = pair.map(|(local, remote)| PairId { local, remote });
-        let Some(id) = id.filter(|id| self.asked.remove(id)) else {
-            return self.break_off(StreamCondition::PolicyViolation, effects);
-        };
-        let is_valid = element.attr("type") == Some("valid");
-        if is_valid {
-            self.others.insert(id.clone());
-        }
-        effects.push(Effect::Another(id, is_valid));
-    }
-
-    /// The other end wants to send in the name of another domain of its own too, to one of ours that it has let in
-    /// (XEP-0288 §2.2). Where the certificate is for that one, it may, and so may we to it; others prove themselves on
-    /// streams of their own.
-    fn another(&mut self, element: &Element, effects: &mut Vec<Effect>) {
-        let domain = |name| {
-            let jid = element.attr(name).and_then(|text| BareJid::parse(text).ok());
-            jid.filter(|jid| jid.localpart().is_none())
-        };
-        let (Some(remote), Some(local)) = (domain("from"), domain("to")) else {
-            return self.break_off(StreamCondition::ImproperAddressing, effects);
-        };
-        let judged = self.judge(&remote, &local);
-        let saying = judged.map_or_else(Saying::Error, |()| Saying::Valid);
-        let pair = (local.as_str(), remote.as_str());
-        effects.push(Effect::Write(words::dialback(Step::Result, pair, None, &saying)));
-        let id = PairId { local, remote };
-        if judged.is_ok() && self.others.insert(id.clone()) {
-            effects.push(Effect::Another(id, true));
-        }
-    }
-
-    fn judge(&self, remote: &BareJid, local: &BareJid) -> Result<(), StanzaCondition> {
-        let peer = self.peer.as_ref().ok_or(StanzaCondition::PolicyViolation)?;
-        let common = &self.plan.common;
-        let vouched = common.judge(peer, (remote, local), self.others.len())?;
-        // What TLSA records say of it was not looked for.
-        if !vouched || common.rules.dane_for(remote.as_str()) != Dane::Off {
-            return Err(StanzaCondition::NotAuthorized);
-        }
-        let is_in = self.plan.local == *local || self.others.iter().any(|it| it.local == *local);
-        is_in.then_some(()).ok_or(StanzaCondition::NotAllowed)
-    }
-
     /// Whether the certificate proves that the other end is this domain's server.
     fn is_vouched(&self, remote: &BareJid) -> bool {
         self.peer.as_ref().is_some_and(|peer| peer.vouches_for(remote.as_str()).is_ok())
@@ -407,8 +408,8 @@ impl Outgoing {
 
     fn verdict(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         let Purpose::Ask(question) = &self.plan.purpose else { return };
-        let is_ours = is_between(element, &question.remote, &question.local)
-            && element.attr("id") == Some(&question.id);
+        let is_ours =
+            is_answer(element, &question.pair) && element.attr("id") == Some(&question.id);
         if !is_ours {
             return self.break_off(StreamCondition::PolicyViolation, effects);
         }
@@ -448,7 +449,7 @@ impl Outgoing {
     ) {
         if !self.both_ways || !matches!(self.phase, Phase::Enabling | Phase::Open) {
             tracing::debug!(
-                peer = self.plan.remote.as_str(),
+                peer = self.plan.pair.remote.as_str(),
                 stanza = stanza.kind().name(),
                 "a stanza came where none may"
             );
@@ -456,26 +457,22 @@ impl Outgoing {
         }
         let head = stanza.head();
         match (&head.from, &head.to, wrong) {
-            (None, ..) => self.break_off(StreamCondition::ImproperAddressing, effects),
+            // An address that cannot be read is not there (RFC 6120 §8.1.1.2).
+            (None, ..) | (_, None, _) => {
+                self.break_off(StreamCondition::ImproperAddressing, effects)
+            }
             (Some(from), ..) if !self.has_pair(from, None) => {
                 self.break_off(StreamCondition::InvalidFrom, effects);
             }
             (_, _, Some(condition)) => effects.push(Effect::Refuse(stanza, condition)),
+            (Some(from), ..) if self.plan.common.rules.shuts_out(from) => {
+                effects.push(Effect::Refuse(stanza, StanzaCondition::NotAllowed));
+            }
             (Some(from), Some(to), None) if self.has_pair(from, Some(to)) => {
                 effects.push(Effect::Stanza(stanza));
             }
             _ => self.break_off(StreamCondition::ImproperAddressing, effects),
         }
-    }
-
-    /// Whether the other end may send in the name of `from`, if given to `to` (XEP-0288 §2.2): the inverse of what we may.
-    fn has_pair(&self, from: &Jid, to: Option<&Jid>) -> bool {
-        let is = |local: &BareJid, remote: &BareJid| {
-            from.domainpart() == remote.as_str()
-                && to.is_none_or(|to| to.domainpart() == local.as_str())
-        };
-        is(&self.plan.local, &self.plan.remote)
-            || self.others.iter().any(|id| is(&id.local, &id.remote))
     }
 
     /// The other end does what it may not.
@@ -495,9 +492,10 @@ impl Outgoing {
     }
 }
 
-fn is_between(element: &Element, from: &BareJid, to: &BareJid) -> bool {
+/// Whether an element is from the other domain of a pair to ours.
+fn is_answer(element: &Element, pair: &PairId) -> bool {
     let is = |name, jid: &BareJid| {
         element.attr(name).is_some_and(|text| BareJid::parse(text).as_ref() == Ok(jid))
     };
-    is("from", from) && is("to", to)
+    is("from", &pair.remote) && is("to", &pair.local)
 }

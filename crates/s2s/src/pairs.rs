@@ -7,10 +7,13 @@
 //!
 //! **Responsibility.** What has a receipt keeps it until the other server has acknowledged the stanza (XEP-0198), or,
 //! where that one does not count, until the stanza is written to its stream; so a client is told that its message is
-//! handled when it has left, or when the error is on its way back. Presence, and what a room tells its occupants, is
-//! promised in memory only: its receipts are released here, so that a server that is not there holds up nobody.
+//! handled when it has left, or when the error is on its way back. Where such a connection breaks, the sender of what
+//! was written lately hears that it may not have arrived ([`crate::recent`]). Presence, and what a room tells its
+//! occupants, is promised in memory only: its receipts are released here, so that a server that is not there holds up
+//! nobody.
 //!
-//! Bound: as the configuration says, for each lane of a pair, and 256 MiB for all; full: `resource-constraint`.
+//! Bound: as the configuration says, for each lane of a pair, and 256 MiB for all; and nobody may begin more pairs than
+//! are left for all others. Full: `resource-constraint`.
 
 #[cfg(test)]
 mod tests;
@@ -18,15 +21,16 @@ mod tests;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::{Body, Envelope, RemoteId, Route};
-use router::{Place, Refusal, RemoteGate, Router, leaving};
+use router::{Place, Refusal, RemoteGate, Repeats, Router, leaving};
 use tokio::sync::{Notify, mpsc};
-use xmpp::{BareJid, Origin, Stanza};
+use xmpp::{BareJid, IqType, Kind, MessageType, Origin, PresenceType, Shard, Stanza};
 
+use crate::config::Rules;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::ways::Ways;
@@ -57,10 +61,17 @@ pub(crate) struct Pair {
     pub(crate) ways: Notify,
     /// An operator wants it to begin anew.
     pub(crate) reset: Notify,
+    /// Something was popped, and may not have arrived.
+    on_its_way: AtomicBool,
+    /// How many of the first that wait the other end may have ended a stream for.
+    pub(crate) suspects: AtomicUsize,
+    /// In whose name the first stanza came.
+    begun_by: BareJid,
 }
 
 struct State {
     queue: Queue<Envelope>,
+    repeats: Repeats,
     standing: Standing,
 }
 
@@ -82,9 +93,7 @@ pub(crate) enum Standing {
 /// All pairs.
 pub(crate) struct Pairs {
     map: Mutex<HashMap<LaneId, Arc<Pair>>>,
-    bounds: Bounds,
-    /// Most of them.
-    most: usize,
+    rules: Rules,
     router: Router,
     clock: tokio::time::Instant,
     /// Bytes of all queues.
@@ -99,11 +108,11 @@ pub(crate) struct Pairs {
 impl RemoteGate for Pairs {
     fn take(&self, envelope: Envelope) -> Option<(Envelope, Refusal)> {
         match (&envelope.to, &envelope.body) {
-            (Route::Remote(remote), Body::Lines(word)) => {
+            (Route::Remote(remote), Body::HeldStreams(word)) => {
                 self.hear_of_ways(remote, word.clone());
                 return None;
             }
-            (Route::Line(line), Body::Stanza(_)) => {
+            (Route::Stream(line), Body::Stanza(_)) => {
                 let line = line.clone();
                 self.ways.hand_in(&line, envelope);
                 return None;
@@ -120,22 +129,43 @@ impl RemoteGate for Pairs {
         if matches!(self.router.route_of(&from), Route::Remote(_)) {
             return Some((envelope, Refusal::NoRemote));
         }
+        // But for the errors by which they hear that.
+        let is_error = matches!(
+            stanza.kind(),
+            Kind::Message(MessageType::Error)
+                | Kind::Iq(IqType::Error)
+                | Kind::Presence(PresenceType::Error)
+        );
+        let to = stanza.head().to.as_ref();
+        if !is_error && to.is_some_and(|to| self.rules.shuts_out(to)) {
+            self.bounce(envelope, &Failure::Policy);
+            return None;
+        }
         let pair = PairId { local: from.domain(), remote: remote.domain.clone() };
         let id = LaneId { pair, lane: remote.lane };
-        self.push(&id, envelope)
+        self.push(&id, &from.bare(), envelope)
+    }
+
+    fn is_sending(&self, shard: Shard) -> bool {
+        let plan = self.router.plan();
+        let is_of_shard = |pair: &Arc<Pair>| {
+            let id = RemoteId { domain: pair.id.remote.clone(), lane: pair.lane };
+            plan.hash_key().remote_bucket(&id).shard() == shard
+        };
+        self.all().iter().any(|pair| pair.is_sending() && is_of_shard(pair))
     }
 }
 
 impl Pairs {
     pub(crate) fn new(
-        (bounds, most): (Bounds, usize),
+        rules: Rules,
         router: Router,
         metrics: Arc<Metrics>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<Pair>>) {
         let (begin, beginning) = mpsc::unbounded_channel();
         let (map, bytes, clock) = (Mutex::default(), Arc::default(), tokio::time::Instant::now());
         let ways = Ways::new(router.clone());
-        let all = Self { map, bounds, most, router, clock, bytes, ways, begin, metrics };
+        let all = Self { map, rules, router, clock, bytes, ways, begin, metrics };
         (Arc::new(all), beginning)
     }
 
@@ -154,16 +184,23 @@ impl Pairs {
         self.all().iter().map(|pair| pair.lock().queue.len()).sum()
     }
 
-    /// Gives back what there is no room for.
-    fn push(&self, id: &LaneId, mut envelope: Envelope) -> Option<(Envelope, Refusal)> {
+    /// Lets what comes in the name of `by` wait in a lane; gives back what there is no room for.
+    fn push(
+        &self,
+        id: &LaneId,
+        by: &BareJid,
+        mut envelope: Envelope,
+    ) -> Option<(Envelope, Refusal)> {
         let mut map = self.lock();
         let known = map.get(id).cloned();
         let pair = match known {
             Some(pair) => pair,
-            None if map.len() >= self.most => return Some((envelope, Refusal::Full)),
+            None if is_share_used(&map, by, self.rules.domains) => {
+                return Some((envelope, Refusal::Full));
+            }
             None => {
                 self.look_at_lane(id);
-                let pair = Arc::new(Pair::new(id.clone(), self.bounds, &self.bytes));
+                let pair = Arc::new(Pair::new(id.clone(), by.clone(), self.bounds(), &self.bytes));
                 map.insert(id.clone(), Arc::clone(&pair));
                 // The thread is there as long as the gate; without it the stanza comes back by its time.
                 self.begin.send(Arc::clone(&pair)).ok();
@@ -184,14 +221,25 @@ impl Pairs {
         }
         let must_arrive = leaving::must_arrive(&self.router, &envelope);
         let receipt = if must_arrive { None } else { envelope.receipt.take() };
-        let bytes = leaving::size(&envelope);
-        let pushed = state.queue.push(now, envelope, bytes);
+        let refused = if state.repeats.has(&mut envelope, now) {
+            self.metrics.repeats.add_one();
+            None
+        } else {
+            let bytes = leaving::size(&envelope);
+            state.queue.push(now, envelope, bytes).err()
+        };
         drop(state);
         pair.news.notify_one();
         if let Some(receipt) = receipt {
             receipt.release();
         }
-        pushed.err().map(|envelope| (envelope, Refusal::Full))
+        refused.map(|envelope| (envelope, Refusal::Full))
+    }
+
+    /// Of one lane's queue.
+    fn bounds(&self) -> Bounds {
+        let Rules { queue_stanzas: items, queue_bytes: bytes, wait_seconds, .. } = self.rules;
+        Bounds { items, bytes, wait: Duration::from_secs(wait_seconds) }
     }
 
     /// How many lanes there are to a domain.
@@ -217,6 +265,19 @@ impl Pairs {
         let error = failure.stanza_error();
         let refused = leaving::bounce(&self.router, envelope, &error, failure.is_final());
         self.metrics.refused.add(refused);
+    }
+
+    /// Whether what may have arrived already may be sent again.
+    pub(crate) fn may_come_twice(&self, envelope: &Envelope) -> bool {
+        leaving::may_come_twice(&self.router, envelope)
+    }
+
+    /// Sends what went by a way once more, by whatever way there is.
+    pub(crate) fn say_again(&self, envelope: Envelope) {
+        let Envelope { body, receipt, origin, .. } = envelope;
+        if let Body::Stanza(stanza) = body {
+            self.metrics.refused.add(leaving::send(&self.router, stanza, origin, receipt));
+        }
     }
 
     /// Answers a stanza of another server with an error.
@@ -255,12 +316,17 @@ impl Pairs {
     fn hand_over(&self) {
         for pair in self.all() {
             if matches!(self.router.place(&pair.key().route()), Place::Member(_)) {
-                let waiting = pair.lock().queue.drain();
+                let waiting = pair.lock().give_away();
                 if !waiting.is_empty() {
                     drop(self.router.post(waiting));
                 }
             }
         }
+    }
+
+    /// Whether places are rare: then no pair is kept that nothing waits for.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.lock().len() > self.rules.domains / 4
     }
 
     /// Forgets a pair, if nothing waits for it.
@@ -279,6 +345,13 @@ impl Pairs {
     }
 }
 
+/// Whether somebody may begin no more pairs: as many as are left for all others. So whoever writes to more and more
+/// domains is refused long before the last place is taken.
+fn is_share_used(map: &HashMap<LaneId, Arc<Pair>>, by: &BareJid, most: usize) -> bool {
+    let own = map.values().filter(|pair| pair.begun_by == *by).count();
+    map.len() + own >= most
+}
+
 impl LaneId {
     /// Where its queue is.
     pub(crate) fn route(&self) -> Route {
@@ -286,12 +359,31 @@ impl LaneId {
     }
 }
 
+impl State {
+    /// All that waits, for another owner. What comes back from there has not arrived.
+    fn give_away(&mut self) -> Vec<Envelope> {
+        let waiting = self.queue.drain();
+        if !waiting.is_empty() {
+            self.repeats = Repeats::default();
+        }
+        waiting
+    }
+}
+
 impl Pair {
-    fn new(LaneId { pair: id, lane }: LaneId, bounds: Bounds, all: &Arc<AtomicUsize>) -> Self {
+    fn new(
+        LaneId { pair: id, lane }: LaneId,
+        begun_by: BareJid,
+        bounds: Bounds,
+        all: &Arc<AtomicUsize>,
+    ) -> Self {
         let queue = Queue::new(bounds, Arc::clone(all));
-        let state = State { queue, standing: Standing::Idle };
+        let state = State { queue, repeats: Repeats::default(), standing: Standing::Idle };
         let (news, ways, reset) = (Notify::new(), Notify::new(), Notify::new());
-        Self { id, lane, state: Mutex::new(state), news, ways, reset }
+        let on_its_way = AtomicBool::new(false);
+        let suspects = AtomicUsize::new(0);
+        let state = Mutex::new(state);
+        Self { id, lane, state, news, ways, reset, on_its_way, suspects, begun_by }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -301,6 +393,17 @@ impl Pair {
     /// What tells it from all others.
     pub(crate) fn key(&self) -> LaneId {
         LaneId { pair: self.id.clone(), lane: self.lane }
+    }
+
+    /// Says whether something that was popped may not have arrived; said before something is.
+    pub(crate) fn has_on_its_way(&self, something: bool) {
+        self.on_its_way.store(something, Ordering::SeqCst);
+    }
+
+    /// Whether something waits, or may not have arrived.
+    fn is_sending(&self) -> bool {
+        // In this order: what is popped in between is seen.
+        self.waiting() > 0 || self.on_its_way.load(Ordering::SeqCst)
     }
 
     /// The next stanza.

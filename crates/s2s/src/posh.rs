@@ -6,11 +6,9 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `fetch` | HTTPS |
-//! | `shelf` | documents that were fetched, until they end |
+//! | `cache` | documents that were fetched, until they end |
 
-mod fetch;
-mod shelf;
+mod cache;
 
 use std::time::Duration;
 
@@ -19,9 +17,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::dial::Dialer;
+use crate::https::{Https, Url};
 use crate::resolve::ascii;
-use fetch::Url;
-pub(crate) use shelf::Shelf;
+pub(crate) use cache::PoshCache;
 
 /// Where the document of a domain is (RFC 7712 §5.2).
 const PATH: &str = "/.well-known/posh/xmpp-server.json";
@@ -30,7 +28,7 @@ const PRINTS_MAX: usize = 64;
 
 /// How a certificate is known (RFC 7711 §3.1): by the digest of all of it. Of two digests the stronger one counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Print {
+pub(crate) enum Fingerprint {
     Sha256(Vec<u8>),
     Sha512(Vec<u8>),
 }
@@ -39,7 +37,7 @@ pub(crate) enum Print {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Document {
     /// Of fingerprints, good for so long.
-    Prints(Vec<Print>, Duration),
+    Fingerprints(Vec<Fingerprint>, Duration),
     /// They are elsewhere (§3.2).
     Elsewhere(Url, Duration),
 }
@@ -48,6 +46,7 @@ enum Document {
 struct Words {
     fingerprints: Option<Vec<Hashes>>,
     url: Option<String>,
+    /// In seconds. Without it, as with 0, nothing of the document counts (§3.1).
     #[serde(default)]
     expires: u64,
 }
@@ -60,7 +59,7 @@ struct Hashes {
     sha512: Option<String>,
 }
 
-impl Print {
+impl Fingerprint {
     /// Whether it is that of a certificate.
     fn means(&self, certificate: &CertificateDer<'_>) -> bool {
         match self {
@@ -74,11 +73,14 @@ impl Document {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let words: Words =
             serde_json::from_slice(bytes).map_err(|_| "its document is none of POSH".to_owned())?;
+        if words.expires == 0 {
+            return Err("its document says that it is good for no time".to_owned());
+        }
         let expires = Duration::from_secs(words.expires);
         match (words.fingerprints, words.url) {
             (Some(hashes), None) => {
                 let prints = hashes.iter().take(PRINTS_MAX).filter_map(print).collect();
-                Ok(Self::Prints(prints, expires))
+                Ok(Self::Fingerprints(prints, expires))
             }
             (None, Some(url)) => Ok(Self::Elsewhere(Url::parse(&url)?, expires)),
             _ => Err("its document has not either fingerprints or a url".to_owned()),
@@ -86,10 +88,10 @@ impl Document {
     }
 }
 
-fn print(hashes: &Hashes) -> Option<Print> {
+fn print(hashes: &Hashes) -> Option<Fingerprint> {
     let decode = |text: &String| auth::encoding::decode(text.trim()).ok();
-    let strong = hashes.sha512.as_ref().and_then(decode).map(Print::Sha512);
-    strong.or_else(|| hashes.sha256.as_ref().and_then(decode).map(Print::Sha256))
+    let strong = hashes.sha512.as_ref().and_then(decode).map(Fingerprint::Sha512);
+    strong.or_else(|| hashes.sha256.as_ref().and_then(decode).map(Fingerprint::Sha256))
 }
 
 impl Dialer {
@@ -103,11 +105,11 @@ impl Dialer {
         chain: &[CertificateDer<'_>],
     ) -> Result<(), String> {
         let leaf = chain.first().ok_or("it shows no certificate")?;
-        let prints = match self.shelf.find(domain) {
+        let prints = match self.cache.find(domain) {
             Some(found) => found,
             None => {
                 let found = self.fetch_prints(domain).await;
-                self.shelf.put(domain, found)
+                self.cache.put(domain, found)
             }
         }?;
         match prints.iter().any(|print| print.means(leaf)) {
@@ -116,17 +118,23 @@ impl Dialer {
         }
     }
 
+    async fn fetch(&self, url: &Url) -> Result<bytes::Bytes, String> {
+        let (resolver, roots) = (&self.resolver, self.trust.now().roots());
+        let https = Https { resolver, roots, routes: &self.common.rules.posh_route };
+        https.get(url, "application/json").await
+    }
+
     /// The fingerprints of a domain, and for how long they are good. What a document refers to must not refer to
     /// anything (§3.2).
-    async fn fetch_prints(&self, domain: &str) -> Result<(Vec<Print>, Duration), String> {
+    async fn fetch_prints(&self, domain: &str) -> Result<(Vec<Fingerprint>, Duration), String> {
         let host = ascii(domain).ok_or_else(|| format!("{domain} is no name that DNS can have"))?;
         let own = Url { host, port: 443, path: PATH.to_owned() };
         let (url, least) = match Document::read(&self.fetch(&own).await?)? {
-            Document::Prints(prints, expires) => return Ok((prints, expires)),
+            Document::Fingerprints(prints, expires) => return Ok((prints, expires)),
             Document::Elsewhere(url, expires) => (url, expires),
         };
         match Document::read(&self.fetch(&url).await?)? {
-            Document::Prints(prints, expires) => Ok((prints, expires.min(least))),
+            Document::Fingerprints(prints, expires) => Ok((prints, expires.min(least))),
             Document::Elsewhere(..) => {
                 Err("its document leads from one place to another".to_owned())
             }
@@ -154,8 +162,8 @@ mod tests {
         );
         assert_eq!(
             read(prints),
-            Ok(Document::Prints(
-                vec![Print::Sha512(sha512), Print::Sha256(sha256)],
+            Ok(Document::Fingerprints(
+                vec![Fingerprint::Sha512(sha512), Fingerprint::Sha256(sha256)],
                 Duration::from_secs(60)
             ))
         );
@@ -167,11 +175,15 @@ mod tests {
             "",
             "[]",
             "{}",
-            "{\"url\":\"http://host.example/\"}",
-            "{\"url\":\"https://u@host.example/\"}",
-            "{\"url\":\"https://a/\",\"fingerprints\":[]}",
-            "{\"fingerprints\":1}",
+            "{\"expires\":1}",
+            "{\"url\":\"http://host.example/\",\"expires\":1}",
+            "{\"url\":\"https://u@host.example/\",\"expires\":1}",
+            "{\"url\":\"https://a/\",\"fingerprints\":[],\"expires\":1}",
+            "{\"fingerprints\":1,\"expires\":1}",
             "{\"fingerprints\":[],\"expires\":-1}",
+            "{\"fingerprints\":[],\"expires\":0}",
+            "{\"fingerprints\":[]}",
+            "{\"url\":\"https://a/\"}",
         ] {
             assert!(read(wrong.to_owned()).is_err(), "{wrong}");
         }
@@ -182,12 +194,12 @@ mod tests {
         let (one, other) =
             (CertificateDer::from(vec![1, 2, 3]), CertificateDer::from(vec![1, 2, 4]));
         for print in [
-            Print::Sha256(Sha256::digest(&one).to_vec()),
-            Print::Sha512(Sha512::digest(&one).to_vec()),
+            Fingerprint::Sha256(Sha256::digest(&one).to_vec()),
+            Fingerprint::Sha512(Sha512::digest(&one).to_vec()),
         ] {
             assert!(print.means(&one) && !print.means(&other));
         }
-        let cut = Print::Sha256(Sha256::digest(&one)[..31].to_vec());
+        let cut = Fingerprint::Sha256(Sha256::digest(&one)[..31].to_vec());
         assert!(!cut.means(&one));
     }
 }

@@ -5,7 +5,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::Dane;
 use crate::dial::Dialer;
-use crate::resolve::{Seals, Target};
+use crate::resolve::{Target, TlsaRecords};
 use crate::trust::{Delegation, Peer};
 
 /// Most servers of a domain that are looked at where it connects to us.
@@ -23,18 +23,18 @@ impl Dialer {
         &self,
         chain: &[CertificateDer<'_>],
         domain: &str,
-        (target, seals): (&Target, &Seals),
+        target: &Target,
+        seals: &TlsaRecords,
     ) -> Peer {
-        let trust = self.trust.now();
-        let shown = (chain, UnixTime::now());
-        let mut peer = trust.judge(chain, shown.1);
+        let (trust, now) = (self.trust.now(), UnixTime::now());
+        let mut peer = trust.judge(chain, now);
         let hosts = target.proved.then(|| target.host.clone()).into_iter().collect();
         let delegation = Delegation { hosts, records: seals.records.clone() };
         let proof = match self.common.rules.dane_for(domain) {
             Dane::Off => None,
-            Dane::Use => trust.sealed(shown, domain, &delegation),
+            Dane::Use => trust.sealed(chain, now, domain, &delegation),
             Dane::Require if seals.records.is_empty() => Some(Err(UNSEALED.to_owned())),
-            Dane::Require => trust.sealed(shown, domain, &delegation),
+            Dane::Require => trust.sealed(chain, now, domain, &delegation),
         };
         match proof {
             Some(proof) => peer.learn(domain, proof),
@@ -63,7 +63,7 @@ impl Dialer {
                 Ok(found) if dane == Dane::Require && found.records.is_empty() => {
                     Some(Err(UNSEALED.to_owned()))
                 }
-                Ok(found) => self.trust.now().sealed((chain, UnixTime::now()), domain, found),
+                Ok(found) => self.trust.now().sealed(chain, UnixTime::now(), domain, found),
                 Err(why) => Some(Err(why.clone())),
             };
             // Records are of servers, which may connect with another certificate: that says nothing.

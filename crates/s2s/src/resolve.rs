@@ -21,9 +21,9 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 
-use crate::config::{Dane, Rules};
+use crate::config::{Dane, Rules, names};
 use crate::tlsa::Tlsa;
-use prove::Prover;
+use prove::Validator;
 use public::is_public;
 
 /// The port where no record names one (RFC 6120 §3.2.2).
@@ -46,9 +46,27 @@ pub struct Target {
     pub proved: bool,
 }
 
+impl Target {
+    /// Of a host with a port or without; an IPv6 address in brackets. Nobody vouches for it.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        let (host, port) = match names::is_end(text) {
+            true => {
+                text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)))?
+            }
+            false => (text, PORT),
+        };
+        let literal = host.trim_matches(['[', ']']);
+        let host = match literal.parse::<IpAddr>() {
+            Ok(_) => literal.to_owned(),
+            Err(_) => ascii(host)?,
+        };
+        Some(Self { host, port, direct: false, routed: false, proved: false })
+    }
+}
+
 /// What DNS says of the certificate of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seals {
+pub struct TlsaRecords {
     /// Its TLSA records (RFC 7673 §3.3).
     pub records: Vec<Tlsa>,
     /// Whether DNSSEC proves them; otherwise they say nothing.
@@ -80,7 +98,7 @@ pub enum ResolveError {
 /// Finds servers of domains.
 pub struct Resolver {
     names: TokioResolver,
-    prover: Prover,
+    prover: Validator,
     rules: Rules,
 }
 
@@ -91,11 +109,12 @@ impl Resolver {
     /// # Errors
     /// The system's configuration or the file cannot be read.
     pub fn new(
-        (servers, anchor): (&[SocketAddr], Option<&Path>),
+        servers: &[SocketAddr],
+        anchor: Option<&Path>,
         rules: &Rules,
     ) -> Result<Self, NetError> {
         let names = builder(servers)?.build()?;
-        let prover = Prover::new(builder(servers)?, anchor)?;
+        let prover = Validator::new(builder(servers)?, anchor)?;
         Ok(Self { names, prover, rules: rules.clone() })
     }
 
@@ -110,7 +129,7 @@ impl Resolver {
         random: &mut dyn FnMut(u32) -> u32,
     ) -> Result<Vec<Target>, ResolveError> {
         let looks = self.rules.dane_for(domain) != Dane::Off;
-        if let Some(route) = self.rules.route.get(domain) {
+        if let Some(route) = self.rules.route.get(&*names::key(domain)) {
             let (host, port) = route.rsplit_once(':').unwrap_or((route, ""));
             let port = port.parse().unwrap_or(PORT);
             let host = host.trim_matches(['[', ']']).to_owned();
@@ -127,13 +146,19 @@ impl Resolver {
         let (clear, direct) =
             (format!("_xmpp-server._tcp.{name}."), format!("_xmpps-server._tcp.{name}."));
         let mut records = match looks {
-            true => self.proved_records(&clear, false).await?,
-            false => self.records(&clear, false).await?,
+            true => {
+                let mut records = self.proved_records(&clear, false).await?;
+                records.extend(self.proved_records(&direct, true).await?);
+                records
+            }
+            // One service that DNS says nothing of is no reason not to use the other one; and where it says nothing of
+            // both, the domain's own address is tried, as if there were no records (RFC 6120 §3.2.1).
+            false => {
+                let (clear, direct) =
+                    tokio::join!(self.records(&clear, false), self.records(&direct, true));
+                [clear, direct].into_iter().flat_map(Result::unwrap_or_default).collect()
+            }
         };
-        records.extend(match looks {
-            true => self.proved_records(&direct, true).await?,
-            false => self.records(&direct, true).await?,
-        });
         if records.is_empty() {
             // What DNS says of the domain itself is said of its server (RFC 6698 §3).
             return Ok(vec![plain(name, looks)]);
@@ -147,41 +172,53 @@ impl Resolver {
     }
 
     /// The SRV records of a service; none where there are none.
-    ///
-    /// # Errors
-    /// DNS does not answer.
-    pub async fn records(&self, service: &str, direct: bool) -> Result<Vec<Srv>, ResolveError> {
+    async fn records(&self, service: &str, direct: bool) -> Result<Vec<Srv>, ResolveError> {
         let found = match self.names.srv_lookup(service).await {
             Ok(found) => found,
             Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
             Err(error) => return Err(failed(service, &error)),
         };
-        Ok(found.answers().iter().filter_map(|it| record(&it.data, (direct, false))).collect())
+        Ok(found.answers().iter().filter_map(|it| record(&it.data, direct, false)).collect())
     }
 
     /// The same, by DNSSEC: what is false is an error (RFC 7673 §3.1).
     async fn proved_records(&self, service: &str, direct: bool) -> Result<Vec<Srv>, ResolveError> {
         let found = self.prover.look_up(service, RecordType::SRV).await?;
-        Ok(found.data.iter().filter_map(|it| record(it, (direct, found.secure))).collect())
+        Ok(found.data.iter().filter_map(|it| record(it, direct, found.secure)).collect())
+    }
+
+    /// The SRV records of a service, whoever says so, and of each whether DNSSEC proves it.
+    ///
+    /// # Errors
+    /// DNS does not answer.
+    pub async fn judged_records(
+        &self,
+        service: &str,
+        direct: bool,
+    ) -> Result<Vec<Srv>, ResolveError> {
+        match self.proved_records(service, direct).await {
+            Ok(records) if !records.is_empty() => Ok(records),
+            _ => self.records(service, direct).await,
+        }
     }
 
     /// What DNS says of the certificate of a server, whoever says so (RFC 7673 §3.3).
     ///
     /// # Errors
     /// DNS does not answer.
-    pub async fn seals(&self, target: &Target) -> Result<Seals, ResolveError> {
-        match self.proved_seals(target).await {
-            Ok(seals) if seals.proved => return Ok(seals),
+    pub async fn seals(&self, target: &Target) -> Result<TlsaRecords, ResolveError> {
+        match self.reach(target).await {
+            Ok((_, seals)) if seals.proved => return Ok(seals),
             _ => {}
         }
         let name = seals_name(target);
         let found = match self.names.lookup(name.as_str(), RecordType::TLSA).await {
             Ok(found) => found,
-            Err(error) if error.is_no_records_found() => return Ok(Seals::default()),
+            Err(error) if error.is_no_records_found() => return Ok(TlsaRecords::default()),
             Err(error) => return Err(failed(&name, &error)),
         };
         let records = found.answers().iter().filter_map(|it| Tlsa::read(&it.data)).collect();
-        Ok(Seals { records, proved: false })
+        Ok(TlsaRecords { records, proved: false })
     }
 
     /// The addresses of a server that may be connected to, and what DNSSEC proves of the certificate there (RFC 7673
@@ -189,27 +226,30 @@ impl Resolver {
     ///
     /// # Errors
     /// It has none, none that may be used, or somebody says what is false.
-    pub async fn reach(&self, target: &Target) -> Result<(Vec<SocketAddr>, Seals), ResolveError> {
+    pub async fn reach(
+        &self,
+        target: &Target,
+    ) -> Result<(Vec<SocketAddr>, TlsaRecords), ResolveError> {
         if !target.proved || target.host.parse::<IpAddr>().is_ok() {
-            return Ok((self.addresses(target).await?, Seals::default()));
+            return Ok((self.addresses(target).await?, TlsaRecords::default()));
         }
         let (found, secure) = self.prover.addresses(&target.host).await?;
         let addresses = self.usable(target, &found)?;
         let seals = match secure {
             true => self.proved_seals(target).await?,
-            false => Seals::default(),
+            false => TlsaRecords::default(),
         };
         Ok((addresses, seals))
     }
 
     /// The records are none where DNSSEC does not prove them.
-    async fn proved_seals(&self, target: &Target) -> Result<Seals, ResolveError> {
+    async fn proved_seals(&self, target: &Target) -> Result<TlsaRecords, ResolveError> {
         let found = self.prover.look_up(&seals_name(target), RecordType::TLSA).await?;
         if !found.secure {
-            return Ok(Seals::default());
+            return Ok(TlsaRecords::default());
         }
         let records = found.data.iter().filter_map(Tlsa::read).collect();
-        Ok(Seals { records, proved: true })
+        Ok(TlsaRecords { records, proved: true })
     }
 
     /// The addresses of a server that may be connected to.
@@ -263,7 +303,7 @@ fn builder(servers: &[SocketAddr]) -> Result<ResolverBuilder<TokioRuntimeProvide
     }
 }
 
-fn record(data: &RData, (direct, proved): (bool, bool)) -> Option<Srv> {
+fn record(data: &RData, direct: bool, proved: bool) -> Option<Srv> {
     let RData::SRV(srv) = data else { return None };
     let host = srv.target.to_ascii().trim_end_matches('.').to_owned();
     let target = Target { host, port: srv.port, direct, routed: false, proved };
@@ -360,6 +400,20 @@ mod tests {
         let mut first = |_| ordered(vec![srv(1, 30, "a"), srv(1, 10, "b")], &mut random).remove(0);
         let a = (0..4_000).map(&mut first).filter(|target| target.host == "a").count();
         assert!((2_800..3_200).contains(&a), "{a} of 4000");
+    }
+
+    #[test]
+    fn a_host_may_be_named_with_a_port_or_without() {
+        let named = |text| Target::named(text).map(|it| (it.host, it.port));
+        let is = |host: &str, port| Some((host.to_owned(), port));
+        assert_eq!(named("x.example:5299"), is("x.example", 5299));
+        assert_eq!(named("x.example"), is("x.example", PORT));
+        assert_eq!(named("[2001:db8::1]:5299"), is("2001:db8::1", 5299));
+        assert_eq!(named("[2001:db8::1]"), is("2001:db8::1", PORT));
+        assert_eq!(named("192.0.2.1"), is("192.0.2.1", PORT));
+        for wrong in ["", "x.example:0", "x.example:port", ":5299"] {
+            assert_eq!(named(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::config::{Dane, Policy, Rules};
-use crate::dial::{Dialer, random};
+use crate::dial::{Dialer, Opened, random};
 use crate::pairs::{LaneId, Pair, PairId};
 use crate::trust::Peer;
 
@@ -39,18 +39,18 @@ pub(crate) struct Open {
 pub(crate) struct Streams(RefCell<Vec<Rc<Open>>>);
 
 impl Open {
+    /// Of a stream that was opened for this lane; `news` wakes whoever writes it.
     pub(crate) fn new(
         LaneId { pair: id, lane }: LaneId,
-        (address, peer): (SocketAddr, Peer),
-        both_ways: bool,
+        opened: &Opened,
         news: &Arc<Notify>,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
             lane,
-            address,
-            peer,
-            both_ways,
+            address: opened.address,
+            peer: opened.peer.clone(),
+            both_ways: opened.machine.is_both_ways(),
             news: Arc::clone(news),
             wanted: RefCell::default(),
             asked: RefCell::default(),

@@ -1,14 +1,14 @@
 //! Owns what operators see of federation and may do about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::gate::{inbound, outbound};
-use crate::guests::Guests;
-use crate::pairs::{Pair, Pairs};
+use crate::guests::{Entry, Guests};
+use crate::pairs::{Pair, Pairs, Standing};
 
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboundLine {
+pub struct OutboundRow {
     /// The domain of ours.
     pub local: String,
     /// The other server's.
@@ -29,7 +29,7 @@ pub struct OutboundLine {
 
 /// A stream of another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboundLine {
+pub struct InboundRow {
     /// Where it comes from.
     pub address: String,
     /// The domains that it has proved to speak for.
@@ -40,9 +40,9 @@ pub struct InboundLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streams {
     /// To other servers.
-    pub outbound: Vec<OutboundLine>,
+    pub outbound: Vec<OutboundRow>,
     /// Of other servers.
-    pub inbound: Vec<InboundLine>,
+    pub inbound: Vec<InboundRow>,
 }
 
 /// What can be asked of the gate.
@@ -87,4 +87,37 @@ impl Status {
     pub fn waiting(&self) -> usize {
         self.pairs.waiting()
     }
+}
+
+fn outbound(pair: &Pair, lane: Option<u8>, now: Duration) -> OutboundRow {
+    let (state, address, reason, retry) = match pair.standing() {
+        Standing::Idle => ("idle", None, None, None),
+        Standing::Connecting(failure) => {
+            ("connecting", None, failure.map(|it| it.to_string()), None)
+        }
+        Standing::Open { address, managed } => {
+            let state = if managed { "open, acknowledged" } else { "open" };
+            (state, Some(address.to_string()), None, None)
+        }
+        Standing::Shared => ("open, on a shared stream", None, None, None),
+        Standing::Failed { failure, until } => {
+            let retry = Some(until.saturating_sub(now).as_secs());
+            ("failed", None, Some(failure.to_string()), retry)
+        }
+    };
+    OutboundRow {
+        local: pair.id.local.to_string(),
+        remote: pair.id.remote.to_string(),
+        lane,
+        state,
+        address,
+        waiting: pair.waiting(),
+        reason,
+        retry_seconds: retry,
+    }
+}
+
+fn inbound(Entry { address, domains }: Entry) -> InboundRow {
+    let domains = domains.iter().map(ToString::to_string).collect();
+    InboundRow { address: address.to_string(), domains }
 }

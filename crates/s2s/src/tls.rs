@@ -78,7 +78,7 @@ pub(crate) fn server(
     Ok(config)
 }
 
-/// Lets everybody in who has the key of the certificate that he shows.
+/// Lets everybody in who has the key of the certificate that they show.
 #[derive(Debug)]
 struct Anybody {
     algorithms: WebPkiSupportedAlgorithms,

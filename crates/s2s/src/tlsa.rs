@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use hickory_resolver::proto::rr::RData;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -103,8 +104,8 @@ pub(crate) fn strongest(records: &[Tlsa]) -> Vec<&Tlsa> {
 /// As a zone file has it (§2.2).
 impl fmt::Display for Tlsa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} ", self.usage, self.selector, self.matching)?;
-        self.data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let data = HEXLOWER.encode(&self.data);
+        write!(f, "{} {} {} {data}", self.usage, self.selector, self.matching)
     }
 }
 
@@ -152,8 +153,7 @@ mod tests {
         let sha = Sha256::digest(&spki).to_vec();
         let record = Tlsa::of(&certificate).unwrap();
         assert_eq!(record, Tlsa { usage: 3, selector: 1, matching: 1, data: sha.clone() });
-        let hex: String = sha.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(record.to_string(), format!("3 1 1 {hex}"));
+        assert_eq!(record.to_string(), format!("3 1 1 {}", HEXLOWER.encode(&sha)));
         let full = certificate.to_vec();
         let records = [
             (1, 0, spki.clone()),

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cluster::plan::Status;
-use proto::{Body, Envelope, LineId, Lines, MemberId, RemoteId, Route};
+use proto::{Body, Envelope, HeldStreams, MemberId, RemoteId, Route, StreamId};
 use router::{Place, Router, leaving};
 use socket::{Bounds, Queue, Waiting};
 use tokio::sync::Notify;
@@ -31,6 +31,13 @@ const BOUNDS: Bounds = Bounds { items: 16_384, bytes: 32 << 20, wait: Duration::
 const SILENT: Duration = Duration::from_secs(20);
 /// At every so many sweeps a member says which ways it holds.
 const SAID_EVERY: u32 = 20;
+
+/// A way of some member's, as the owners of pairs know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WayId {
+    pub(crate) member: MemberId,
+    pub(crate) number: u64,
+}
 
 /// One pair's place on a stream.
 pub(crate) struct Way {
@@ -115,7 +122,7 @@ impl Ways {
     }
 
     /// Hands what its owner has sent to the way of this number.
-    pub(crate) fn hand_in(&self, line: &LineId, envelope: Envelope) {
+    pub(crate) fn hand_in(&self, line: &StreamId, envelope: Envelope) {
         let way = self.held().get(&line.number).cloned();
         if let Some(way) = way {
             way.push(envelope);
@@ -123,16 +130,16 @@ impl Ways {
     }
 
     /// A way for a lane to a member that is there; one of this member's own, if there is one.
-    pub(crate) fn choose(&self, id: &LaneId) -> Option<(MemberId, u64)> {
+    pub(crate) fn choose(&self, id: &LaneId) -> Option<WayId> {
         self.best(id, |told| &told.numbers)
     }
 
     /// The same among those that are for other lanes.
-    pub(crate) fn choose_spare(&self, id: &LaneId) -> Option<(MemberId, u64)> {
+    pub(crate) fn choose_spare(&self, id: &LaneId) -> Option<WayId> {
         self.best(id, |told| &told.spare)
     }
 
-    fn best(&self, id: &LaneId, among: impl Fn(&Told) -> &Vec<u64>) -> Option<(MemberId, u64)> {
+    fn best(&self, id: &LaneId, among: impl Fn(&Told) -> &Vec<u64>) -> Option<WayId> {
         let known = self.known();
         let of = known.get(id)?;
         let own = self.router.member();
@@ -141,17 +148,17 @@ impl Ways {
             member == own || plan.member(member).is_some_and(|it| it.status != Status::Expelled)
         };
         let best = |(member, told): (&MemberId, &Told)| {
-            among(told).iter().max().map(|number| (*member, *number))
+            among(told).iter().max().map(|number| WayId { member: *member, number: *number })
         };
         let all = of.iter().filter(|(member, _)| is_there(**member)).filter_map(best);
-        all.max_by_key(|(member, number)| (*member == own, *number))
+        all.max_by_key(|way| (way.member == own, way.number))
     }
 
     /// Whether a way is there still, as far as the owner of its pair knows.
-    pub(crate) fn is_known(&self, id: &LaneId, (member, number): (MemberId, u64)) -> bool {
+    pub(crate) fn is_known(&self, id: &LaneId, way: WayId) -> bool {
         let known = self.known();
-        let told = known.get(id).and_then(|of| of.get(&member));
-        told.is_some_and(|it| it.numbers.contains(&number) || it.spare.contains(&number))
+        let told = known.get(id).and_then(|of| of.get(&way.member));
+        told.is_some_and(|it| it.numbers.contains(&way.number) || it.spare.contains(&way.number))
     }
 
     /// Learns which ways a member holds for a lane of a pair.
@@ -222,16 +229,16 @@ impl Pairs {
             let [numbers, spare] =
                 [own, others].map(|ways| ways.iter().map(|(_, number)| *number).collect());
             let (member, local) = (self.ways.router.member(), Some(id.local.clone()));
-            let word = Lines { member, numbers, local, spare };
+            let word = HeldStreams { member, numbers, local, spare };
             self.say_to_owner(RemoteId { domain: id.remote.clone(), lane }, word);
         }
     }
 
-    fn say_to_owner(&self, remote: RemoteId, word: Lines) {
+    fn say_to_owner(&self, remote: RemoteId, word: HeldStreams) {
         let route = Route::Remote(remote.clone());
         match self.ways.router.place(&route) {
             Place::Member(_) | Place::Nobody => {
-                let (body, origin) = (Body::Lines(word), self.ways.origin());
+                let (body, origin) = (Body::HeldStreams(word), self.ways.origin());
                 let envelope = Envelope::new(route, body, origin, Epoch::default());
                 // It is said again soon.
                 drop(self.ways.router.post(vec![envelope]));
@@ -241,7 +248,7 @@ impl Pairs {
     }
 
     /// A member has said which ways it holds.
-    pub(crate) fn hear_of_ways(&self, remote: &RemoteId, word: Lines) {
+    pub(crate) fn hear_of_ways(&self, remote: &RemoteId, word: HeldStreams) {
         let Some(local) = word.local else { return };
         let pair = PairId { local, remote: remote.domain.clone() };
         let id = LaneId { pair, lane: remote.lane };

@@ -1,6 +1,8 @@
 //! Owns how the elements of a stream between servers are laid down (RFC 6120 §4.7, XEP-0220 §2).
 
-use xmpp::{Element, StanzaCondition, StanzaError, StreamError, ns, writer};
+use xmpp::{Element, StanzaCondition, StanzaError, StreamCondition, StreamError, ns, writer};
+
+use crate::pairs::PairId;
 
 /// Server dialback (XEP-0220 §2.4.1).
 pub(crate) const DIALBACK: &str = "jabber:server:dialback";
@@ -48,6 +50,25 @@ pub(crate) fn features(features: &[Element]) -> Vec<u8> {
     out
 }
 
+/// What is taken on a stream (XEP-0478 §2.1).
+pub(crate) fn limits(max_bytes: usize) -> Element {
+    let most = Element::new("max-bytes", ns::STREAM_LIMITS).with_text(max_bytes.to_string());
+    Element::new("limits", ns::STREAM_LIMITS).with_child(most)
+}
+
+/// The most bytes of one stanza that the other end takes, by its features; none where it does not say.
+pub(crate) fn max_bytes(features: &Element) -> Option<usize> {
+    let limits = features.child("limits", ns::STREAM_LIMITS)?;
+    limits.child("max-bytes", ns::STREAM_LIMITS)?.text().trim().parse().ok()
+}
+
+/// Whether a `version` is 1.0 or later: its numbers are compared as such (RFC 6120 §4.7.5).
+pub(crate) fn is_current(version: Option<&str>) -> bool {
+    let numbers = version.and_then(|version| version.trim().split_once('.'));
+    let parsed = numbers.map(|(major, minor)| (major.parse::<u32>(), minor.parse::<u32>()));
+    matches!(parsed, Some((Ok(1..), Ok(_))))
+}
+
 pub(crate) fn error(error: &StreamError) -> Vec<u8> {
     let mut out = Vec::new();
     error.write(&mut out);
@@ -58,16 +79,16 @@ pub(crate) const CLOSE: &[u8] = b"</stream:stream>";
 
 /// Which element of dialback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Step<'a> {
     /// Between the server that wants to send and the one that shall receive.
     Result,
-    /// Between the one that receives and the one that knows the key.
-    Verify,
+    /// Between the one that receives and the one that knows the key, of the stream with this id.
+    Verify(&'a str),
 }
 
 /// What an element of dialback says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Saying<'a> {
+pub(crate) enum DialbackElement<'a> {
     /// A key, to be looked at.
     Key(&'a str),
     /// The key is right.
@@ -78,38 +99,33 @@ pub(crate) enum Saying<'a> {
     Error(StanzaCondition),
 }
 
-/// An element of dialback: from whom, to whom, and of a `verify` the id of the stream in question.
-pub(crate) fn dialback(
-    step: Step,
-    (from, to): (&str, &str),
-    id: Option<&str>,
-    saying: &Saying<'_>,
-) -> Vec<u8> {
-    let name = match step {
-        Step::Result => "db:result",
-        Step::Verify => "db:verify",
+/// An element of dialback, from a domain of ours to one of theirs.
+pub(crate) fn dialback(step: Step<'_>, pair: &PairId, element: &DialbackElement<'_>) -> Vec<u8> {
+    let (name, id) = match step {
+        Step::Result => ("db:result", None),
+        Step::Verify(id) => ("db:verify", Some(id)),
     };
     let mut out = format!("<{name}").into_bytes();
-    writer::attribute(&mut out, "from", from);
-    writer::attribute(&mut out, "to", to);
+    writer::attribute(&mut out, "from", pair.local.as_str());
+    writer::attribute(&mut out, "to", pair.remote.as_str());
     if let Some(id) = id {
         writer::attribute(&mut out, "id", id);
     }
-    match saying {
-        Saying::Key(key) => {
+    match element {
+        DialbackElement::Key(key) => {
             writer::open_end(&mut out);
             writer::text(&mut out, key);
             writer::close(&mut out, name);
         }
-        Saying::Valid => {
+        DialbackElement::Valid => {
             writer::attribute(&mut out, "type", "valid");
             writer::empty_end(&mut out);
         }
-        Saying::Invalid => {
+        DialbackElement::Invalid => {
             writer::attribute(&mut out, "type", "invalid");
             writer::empty_end(&mut out);
         }
-        Saying::Error(condition) => {
+        DialbackElement::Error(condition) => {
             writer::attribute(&mut out, "type", "error");
             writer::open_end(&mut out);
             StanzaError::from(*condition).to_element().write(&mut out, "");
@@ -127,11 +143,22 @@ pub(crate) fn condition(element: &Element) -> Option<StanzaCondition> {
     StanzaCondition::ALL.iter().find(named).copied()
 }
 
-/// What a stream error says, in words for people.
-pub(crate) fn stream_error(element: &Element) -> String {
+/// Where the domain is instead, of a stream error that says so (RFC 6120 §4.9.3.19).
+pub(crate) fn other_host(error: &Element) -> Option<String> {
+    let host = error.child(StreamCondition::SeeOtherHost.name(), ns::STREAMS)?.text();
+    Some(host.trim().to_owned()).filter(|host| !host.is_empty() && error.is("error", ns::STREAM))
+}
+
+/// The condition of a stream error.
+pub(crate) fn stream_condition(element: &Element) -> &str {
     let condition =
         element.children().find(|child| child.ns() == ns::STREAMS && child.name() != "text");
-    let condition = condition.map_or("undefined-condition", Element::name);
+    condition.map_or("undefined-condition", Element::name)
+}
+
+/// What a stream error says, in words for people.
+pub(crate) fn stream_error(element: &Element) -> String {
+    let condition = stream_condition(element);
     match element.child("text", ns::STREAMS).map(Element::text).filter(|text| !text.is_empty()) {
         Some(text) => {
             let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
@@ -147,13 +174,35 @@ mod tests {
 
     #[test]
     fn elements_of_dialback_carry_their_usual_prefix() {
-        let key = dialback(Step::Verify, ("a", "b"), Some("i"), &Saying::Key("k"));
+        let [local, remote] = ["a", "b"].map(|name| xmpp::BareJid::parse(name).unwrap());
+        let pair = PairId { local, remote };
+        let key = dialback(Step::Verify("i"), &pair, &DialbackElement::Key("k"));
         assert_eq!(key, b"<db:verify from='a' to='b' id='i'>k</db:verify>");
-        let valid = dialback(Step::Result, ("a", "b"), None, &Saying::Valid);
+        let valid = dialback(Step::Result, &pair, &DialbackElement::Valid);
         assert_eq!(valid, b"<db:result from='a' to='b' type='valid'/>");
-        let error = Saying::Error(StanzaCondition::ItemNotFound);
-        let error = String::from_utf8(dialback(Step::Result, ("a", "b"), None, &error)).unwrap();
+        let error = DialbackElement::Error(StanzaCondition::ItemNotFound);
+        let error = String::from_utf8(dialback(Step::Result, &pair, &error)).unwrap();
         assert!(error.contains("<error type='cancel'><item-not-found xmlns="), "{error}");
+    }
+
+    #[test]
+    fn limits_are_read_as_they_are_written() {
+        let features = |limits| Element::new("features", ns::STREAM).with_child(limits);
+        assert_eq!(max_bytes(&features(limits(10_000))), Some(10_000));
+        let wrong = limits(1).child("max-bytes", ns::STREAM_LIMITS).unwrap().clone();
+        assert_eq!(max_bytes(&features(wrong)), None);
+        assert_eq!(max_bytes(&Element::new("features", ns::STREAM)), None);
+    }
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        for current in ["1.0", "1.1", "01.00", "2.0", "10.0"] {
+            assert!(is_current(Some(current)), "{current}");
+        }
+        for older in ["0.9", "", "1", "1.", ".0", "one.0", "1.0.0", "0.10"] {
+            assert!(!is_current(Some(older)), "{older}");
+        }
+        assert!(!is_current(None));
     }
 
     #[test]

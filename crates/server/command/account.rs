@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use accounts::accounts::{Line, may_be_made};
+use accounts::accounts::{AccountRow, may_be_made};
 use accounts::{AccountError, Accounts};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -42,11 +42,17 @@ pub(super) enum Command {
     Enable {
         /// The address: name@domain
         jid: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// End an account's sessions and forbid to use it; nothing is lost
     Disable {
         /// The address: name@domain
         jid: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Invite somebody to make an account (where registration is "invite" or "open")
     Invite(invitation::Invite),
@@ -94,7 +100,7 @@ enum Job {
     Delete(String),
 }
 
-/// Does it.
+/// Runs `rookery account`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List { json } => list(config, json),
@@ -111,13 +117,20 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
         Command::Invite(invite) => invitation::invite(config, invite),
         Command::Invitations { json } => invitation::list(config, json),
         Command::Uninvite { id } => invitation::remove(config, &id),
-        Command::Enable { jid } => set_enabled(config, jid, true),
-        Command::Disable { jid } => set_enabled(config, jid, false),
+        Command::Enable { jid, json } => set_enabled(config, jid, true, json),
+        Command::Disable { jid, json } => set_enabled(config, jid, false, json),
     }
 }
 
-fn set_enabled(config: &Config, jid: String, enabled: bool) -> anyhow::Result<()> {
-    work(config, vec![Job::Change(jid, Change { enabled: Some(enabled), password: None })])
+fn set_enabled(config: &Config, jid: String, enabled: bool, json: bool) -> anyhow::Result<()> {
+    let change = Change { enabled: Some(enabled), password: None };
+    work(config, vec![Job::Change(jid.clone(), change)])?;
+    match json {
+        true => {
+            super::print(&format!("{}\n", serde_json::to_string(&AccountRow { jid, enabled })?))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Nothing is made of a file with a line that is wrong. Accounts that are there already are named, and left as they
@@ -233,28 +246,28 @@ pub(super) fn on_foundation<T>(
 }
 
 fn list(config: &Config, json: bool) -> anyhow::Result<()> {
-    let mut lines: Vec<Line> = Vec::new();
+    let mut rows: Vec<AccountRow> = Vec::new();
     loop {
-        let after = lines.last().map(|line| line.jid.clone());
+        let after = rows.last().map(|row| row.jid.clone());
         let page = page(config, after)?;
         let last = page.len() < PAGE;
-        lines.extend(page);
+        rows.extend(page);
         if last {
             break;
         }
     }
     let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
-    for line in lines {
-        writeln!(out, "{}{}", line.jid, if line.enabled { "" } else { "  (disabled)" })?;
+    for row in rows {
+        writeln!(out, "{}{}", row.jid, if row.enabled { "" } else { "  (disabled)" })?;
     }
     Ok(())
 }
 
-pub(super) fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec<Line>> {
+pub(super) fn page(config: &Config, after: Option<String>) -> anyhow::Result<Vec<AccountRow>> {
     if let Some(client) = Client::connect(&config.data_dir)? {
         let after = after.map(|jid| format!("&after={}", segment(&jid))).unwrap_or_default();
         return client.get(&format!("/api/v1/accounts?limit={PAGE}{after}"));

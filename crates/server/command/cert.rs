@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use cluster::peer::certificate::{make_authority, make_member};
 
+use crate::certificates::load_tls;
 use crate::config::Config;
-use crate::wiring::load_tls;
 
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
@@ -34,7 +34,7 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery cert`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let trust_domain = &config.cluster.trust_domain;
     let json = match command {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use clap::Subcommand;
 use cluster::Status;
 use cluster::operator::ShardRow;
+use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
 use serde::Serialize;
 use web::cluster::{Connections, Drain};
 
 use super::client::{Client, segment};
 use crate::config::Config;
-use crate::foundation::need_data;
+use crate::foundation::{marker, need_data};
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,9 @@ pub(super) enum Command {
     Drain {
         /// Name or id [default: the member asked]
         member: Option<String>,
+        /// Call it off: the member gets its share again, and clients may come
+        #[arg(long, conflicts_with = "wait")]
+        cancel: bool,
         /// Wait until it owns nothing, and where it is the member asked, until its clients have gone
         #[arg(long)]
         wait: bool,
@@ -75,7 +79,15 @@ struct Done<'a> {
     member: &'a str,
 }
 
-/// Does it.
+/// With what a member goes on alone, as JSON.
+#[derive(Serialize)]
+struct Recovered<'a> {
+    done: bool,
+    cluster: &'a str,
+    generation: u32,
+}
+
+/// Runs `rookery cluster`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Status { json } => show(&status(config)?, json, write_status),
@@ -84,14 +96,19 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
             let rows: Vec<ShardRow> = client(config)?.get("/api/v1/cluster/shards")?;
             show(&rows, json, write_shards)
         }
-        Command::Drain { member, wait, timeout, json } => {
-            let drain = Drain { member: member.clone() };
+        Command::Drain { member, cancel, wait, timeout, json } => {
+            let drain = Drain { member: member.clone(), cancel };
             client(config)?.send("POST", "/api/v1/cluster/drain", Some(&drain))?;
             let member = member.map_or_else(|| own_name(config), Ok)?;
             if wait {
                 await_drained(config, &member, timeout)?;
             }
-            report(json, &member, if wait { "is drained" } else { "drains" })
+            let done = match (cancel, wait) {
+                (true, _) => "takes its share again",
+                (false, true) => "is drained",
+                (false, false) => "drains",
+            };
+            report(json, &member, done)
         }
         Command::Remove { member, json } => {
             let path = format!("/api/v1/cluster/members/{}", segment(&member));
@@ -126,19 +143,34 @@ fn force_recover(config: &Config, json: bool) -> anyhow::Result<()> {
         config.cluster.has_others(),
         "this server is no member of a cluster: [cluster] listen is not set"
     );
-    let recovered = cluster::Cluster::recover(&config.data_dir)?;
-    let what = format!("goes on alone in generation {}", recovered.generation);
-    report(json, &recovered.cluster.to_string(), &what)
+    let recovered = cluster::Cluster::recover(&config.data_dir, marker(config)?)?;
+    let (cluster, generation) = (&recovered.cluster.to_string(), recovered.generation);
+    show(&Recovered { done: true, cluster, generation }, json, |out, _| {
+        writeln!(out, "{cluster} goes on alone in generation {generation}")
+    })
 }
 
 fn await_drained(config: &Config, member: &str, timeout: u64) -> anyhow::Result<()> {
+    let mut has_begun = false;
     let rounds = timeout.saturating_mul(1000) / 500;
     for _ in 0..=rounds {
         let status = status(config)?;
-        let row = status.members.iter().find(|row| row.name == member || row.id == member);
+        let mut rows = status.members.iter();
+        let row = rows.find(|row| row.name == member || row.id == member);
+        has_begun |= row.is_some_and(|row| row.status == MemberStatus::Draining);
         let is_asked = row.is_some_and(|row| row.id == status.member);
-        if row.is_none_or(|row| row.shards == 0) && (!is_asked || connections(config)? == 0) {
-            return Ok(());
+        match row {
+            Some(row) if row.status == MemberStatus::Draining => {
+                if row.shards == 0 && (!is_asked || connections(config)? == 0) {
+                    return Ok(());
+                }
+            }
+            // The member that is asked has not heard of it yet.
+            Some(row) if row.status == MemberStatus::Up && !has_begun => {}
+            // It has ended, or somebody has called it back: what it had was not moved away while it lived.
+            _ => anyhow::bail!(
+                "{member} does not drain any more; `rookery cluster members` says how it is"
+            ),
         }
         std::thread::sleep(PACE);
     }
@@ -196,6 +228,12 @@ fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<
             "{}  {}  {status}  {}  {}  {} shards, standby of {}",
             row.name, row.id, row.part, row.addr, row.shards, row.standby_shards
         )?;
+        if let Some(difference) = &row.differs {
+            writeln!(out, "  its configuration differs from this member's: {difference}")?;
+        }
+        if let Some(wrong) = row.wrong_clock() {
+            writeln!(out, "  its clock is {wrong} this member's")?;
+        }
     }
     Ok(())
 }

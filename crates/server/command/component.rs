@@ -20,7 +20,7 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery component`.
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let client = Client::need(&config.data_dir)?;
     let Command::List { json } = command;
@@ -31,12 +31,12 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
         writeln!(out, "{}", serde_json::to_string_pretty(&streams.components)?)?;
         return Ok(());
     }
-    for line in &streams.components {
-        let waiting = match line.waiting {
+    for row in &streams.components {
+        let waiting = match row.waiting {
             0 => String::new(),
             count => format!("  {count} waiting"),
         };
-        writeln!(out, "{}  {}  at {}{waiting}", line.domain, line.address, line.member)?;
+        writeln!(out, "{}  {}  at {}{waiting}", row.domain, row.address, row.member)?;
     }
     Ok(())
 }

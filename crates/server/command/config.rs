@@ -5,8 +5,8 @@ use c2s::tls::is_local;
 use clap::Subcommand;
 use cluster::{Peers, peer};
 
+use crate::certificates::check_tls;
 use crate::config::{Config, Domain, example};
-use crate::wiring::check_tls;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -23,14 +23,14 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery config`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Check => {
             // The rest was checked when it was read.
             check_files(config)?;
-            for (domain, fault) in check_tls(config)? {
-                eprintln!("rookery: the certificate of {domain} {fault}: clients will refuse it");
+            for (_, what) in check_tls(config)? {
+                eprintln!("rookery: {what}");
             }
             let public = |domain: &&Domain| domain.certificate.is_none() && !is_local(&domain.name);
             for domain in config.domain.iter().filter(public) {
@@ -38,6 +38,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 eprintln!(
                     "rookery: {name} has no certificate: clients will refuse the self-signed one"
                 );
+            }
+            if let Some(why) = config.why_no_upload()? {
+                eprintln!("rookery: {why}");
             }
             super::print("the configuration can be used\n")?;
         }

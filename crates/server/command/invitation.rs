@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use accounts::invitation::Line;
+use accounts::invitation::InvitationRow;
 use clap::Args;
 use web::invitations::{MadeInvitation, NewInvitation};
 use xmpp::datetime;
@@ -54,13 +54,13 @@ pub(super) fn invite(config: &Config, invite: Invite) -> anyhow::Result<()> {
 
 /// Lists those that can be used.
 pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<()> {
-    let lines: Vec<Line> = Client::need(&config.data_dir)?.get("/api/v1/invitations")?;
+    let rows: Vec<InvitationRow> = Client::need(&config.data_dir)?.get("/api/v1/invitations")?;
     let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
-    for Line { id, invitation, used } in lines {
+    for InvitationRow { id, invitation, used } in rows {
         let (domain, uses) = (&invitation.domain, invitation.uses);
         let name = invitation.name.map(|name| format!("{name}@")).unwrap_or_default();
         let by = invitation.inviter.map(|inviter| format!("  by {inviter}")).unwrap_or_default();
@@ -72,10 +72,10 @@ pub(super) fn list(config: &Config, json: bool) -> anyhow::Result<()> {
 
 /// Removes one.
 pub(super) fn remove(config: &Config, id: &str) -> anyhow::Result<()> {
-    let lines: Vec<Line> = Client::need(&config.data_dir)?.get("/api/v1/invitations")?;
-    let line = lines.into_iter().find(|line| line.id == id);
-    let line = line.ok_or_else(|| anyhow::anyhow!("there is no invitation {id}"))?;
-    let path = format!("/api/v1/invitations/{}/{}", segment(&line.invitation.domain), segment(id));
+    let rows: Vec<InvitationRow> = Client::need(&config.data_dir)?.get("/api/v1/invitations")?;
+    let row = rows.into_iter().find(|row| row.id == id);
+    let row = row.ok_or_else(|| anyhow::anyhow!("there is no invitation {id}"))?;
+    let path = format!("/api/v1/invitations/{}/{}", segment(&row.invitation.domain), segment(id));
     Client::need(&config.data_dir)?.send("DELETE", &path, None::<&()>)
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 use web::administration::PAGE;
-use web::rooms::{RoomDetail, RoomLine};
+use web::rooms::{RoomDetail, RoomRow};
 
 use super::client::{Client, segment};
 use crate::config::Config;
@@ -36,7 +36,7 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery room`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List { json } => list(config, json),
@@ -54,31 +54,31 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
 }
 
 fn list(config: &Config, json: bool) -> anyhow::Result<()> {
-    let mut lines: Vec<RoomLine> = Vec::new();
+    let mut rows: Vec<RoomRow> = Vec::new();
     let mut after = String::new();
     loop {
         let path = format!("/api/v1/rooms?limit={PAGE}{after}");
-        let page: Vec<RoomLine> = Client::need(&config.data_dir)?.get(&path)?;
+        let page: Vec<RoomRow> = Client::need(&config.data_dir)?.get(&path)?;
         let Some(last) = page.last() else { break };
         after = format!("&after={}", segment(&last.jid));
-        lines.extend(page);
+        rows.extend(page);
     }
     let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&lines)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
-    for line in lines {
-        let kept = if line.persistent { "persistent" } else { "temporary" };
-        let seen = if line.public { "public" } else { "hidden" };
-        let inside = occupants(&line);
-        writeln!(out, "{}  {kept}  {seen}  {inside} occupants  {}", line.jid, line.name)?;
+    for row in rows {
+        let kept = if row.persistent { "persistent" } else { "temporary" };
+        let seen = if row.public { "public" } else { "hidden" };
+        let inside = occupants(&row);
+        writeln!(out, "{}  {kept}  {seen}  {inside} occupants  {}", row.jid, row.name)?;
     }
     Ok(())
 }
 
 /// How many are inside, as far as their member has said.
-fn occupants(room: &RoomLine) -> String {
+fn occupants(room: &RoomRow) -> String {
     room.occupants.map_or_else(|| "unknown".to_owned(), |count| count.to_string())
 }
 
@@ -90,16 +90,16 @@ fn show(room: &RoomDetail, json: bool) -> anyhow::Result<()> {
     }
     let yes = |is: bool| if is { "yes" } else { "no" };
     let since = xmpp::datetime::format_seconds(room.created.saturating_mul(1_000_000));
-    let lines = [
-        ("address", room.line.jid.clone()),
-        ("name", room.line.name.clone()),
+    let rows = [
+        ("address", room.row.jid.clone()),
+        ("name", room.row.name.clone()),
         ("description", room.description.clone()),
         ("subject", room.subject.clone()),
         ("made by", format!("{} on {since}", room.creator)),
-        ("occupants", occupants(&room.line)),
-        ("member", room.line.member.clone().unwrap_or_else(|| "none".to_owned())),
-        ("persistent", yes(room.line.persistent).to_owned()),
-        ("public", yes(room.line.public).to_owned()),
+        ("occupants", occupants(&room.row)),
+        ("member", room.row.member.clone().unwrap_or_else(|| "none".to_owned())),
+        ("persistent", yes(room.row.persistent).to_owned()),
+        ("public", yes(room.row.public).to_owned()),
         ("members only", yes(room.members_only).to_owned()),
         ("moderated", yes(room.moderated).to_owned()),
         ("password", yes(room.password_protected).to_owned()),
@@ -110,7 +110,7 @@ fn show(room: &RoomDetail, json: bool) -> anyhow::Result<()> {
         ("members", room.members.to_string()),
         ("banned", room.outcasts.to_string()),
     ];
-    for (name, value) in lines {
+    for (name, value) in rows {
         writeln!(out, "{name:16}{value}")?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use web::federation::{OutboundLine, Reset, Streams};
+use web::federation::{OutboundRow, Reset, Streams};
 
 use super::client::{Client, segment};
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery s2s`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let client = Client::need(&config.data_dir)?;
     let mut out = std::io::stdout().lock();
@@ -39,20 +39,21 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 writeln!(out, "{}", serde_json::to_string_pretty(&streams)?)?;
                 return Ok(());
             }
-            for line in streams.outbound {
-                writeln!(out, "{}", outbound(&line))?;
+            for row in streams.outbound {
+                writeln!(out, "{}", outbound(&row))?;
             }
-            for line in streams.inbound {
-                let domains = match line.domains.is_empty() {
+            for row in streams.inbound {
+                let domains = match row.domains.is_empty() {
                     true => "nobody yet".to_owned(),
-                    false => line.domains.join(", "),
+                    false => row.domains.join(", "),
                 };
-                writeln!(out, "from {domains}  {}  at {}", line.address, line.member)?;
+                writeln!(out, "from {domains}  {}  at {}", row.address, row.member)?;
             }
         }
         Command::Reset { domain, json } => {
+            let domain = domain.as_deref().map(super::domain).transpose()?;
             let path = match &domain {
-                Some(domain) => format!("/api/v1/s2s/{}", segment(domain)),
+                Some(domain) => format!("/api/v1/s2s/{}", segment(domain.as_str())),
                 None => "/api/v1/s2s".to_owned(),
             };
             let done: Reset = client.delete(&path)?;
@@ -66,19 +67,19 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn outbound(line: &OutboundLine) -> String {
-    let mut words = vec![format!("{} to {}", line.local, line.remote)];
-    words.extend(line.lane.map(|lane| format!("lane {lane}")));
-    words.push(line.state.clone());
-    words.extend(line.address.clone());
-    if line.waiting > 0 {
-        words.push(format!("{} waiting", line.waiting));
+fn outbound(row: &OutboundRow) -> String {
+    let mut words = vec![format!("{} to {}", row.local, row.remote)];
+    words.extend(row.lane.map(|lane| format!("lane {lane}")));
+    words.push(row.state.clone());
+    words.extend(row.address.clone());
+    if row.waiting > 0 {
+        words.push(format!("{} waiting", row.waiting));
     }
-    words.extend(line.reason.clone());
-    if let Some(seconds) = line.retry_seconds.filter(|_| line.state == "failed") {
+    words.extend(row.reason.clone());
+    if let Some(seconds) = row.retry_seconds.filter(|_| row.state == "failed") {
         words.push(format!("again in {seconds} s"));
     }
-    words.push(format!("at {}", line.member));
+    words.push(format!("at {}", row.member));
     words.join("  ")
 }
 

@@ -12,7 +12,7 @@ use crate::wiring::Server;
 /// Serves until a signal says otherwise.
 pub(super) fn run(config: Config, source: Source<'_>) -> anyhow::Result<()> {
     // Dropped last: what was traced is exported.
-    let telemetry = telemetry::start(&config.telemetry)?;
+    let telemetry = telemetry::start(&config.telemetry, config.cluster.name.as_deref())?;
     actix_rt::System::new().block_on(serve(config, &telemetry, source))
 }
 

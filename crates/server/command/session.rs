@@ -11,7 +11,7 @@ use crate::config::Config;
 /// What to do with sessions.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List sessions
+    /// List sessions, those that wait to be resumed too
     List {
         /// As JSON
         #[arg(long)]
@@ -24,7 +24,7 @@ pub(super) enum Command {
     },
 }
 
-/// Does it.
+/// Runs `rookery session`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let client = Client::need(&config.data_dir)?;
     match command {
@@ -42,10 +42,17 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 writeln!(out, "{}", serde_json::to_string_pretty(&list.sessions)?)?;
                 return Ok(());
             }
-            for line in list.sessions {
-                let since = xmpp::datetime::format_seconds(line.since.saturating_mul(1_000_000));
-                let (jid, address, member) = (line.jid, line.address, line.member);
-                writeln!(out, "{jid}  {address}  at {member}  since {since}")?;
+            for row in list.sessions {
+                let time = |seconds: u64| {
+                    xmpp::datetime::format_seconds(seconds.saturating_mul(1_000_000))
+                };
+                let (jid, member, since) = (row.jid, row.member, time(row.since));
+                match row.until.map(time) {
+                    None => writeln!(out, "{jid}  {}  at {member}  since {since}", row.address)?,
+                    Some(until) => {
+                        writeln!(out, "{jid}  waits  at {member}  since {since}  until {until}")?;
+                    }
+                }
             }
             Ok(())
         }

@@ -43,7 +43,7 @@ pub(super) enum Level {
     Fsync,
 }
 
-/// Does it.
+/// Runs `rookery store`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let Command::Migrate { from, to, durability, json } = command;
     let mut config = config.clone();
@@ -126,7 +126,7 @@ async fn copy(
 fn open(config: &Config, cluster: &Cluster, place: &str) -> anyhow::Result<Box<dyn Whole>> {
     Ok(if is_url(place) {
         let settings = store::redis::Config {
-            cluster: Some(data_set_name(cluster)),
+            cluster: Some(data_set_name(&cluster.to_remember().hash_key)),
             ..config.store.redis(place)?
         };
         Box::new(Redis::open(&settings)?)

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use accounts::AccountError;
-use accounts::accounts::Line;
+use accounts::accounts::AccountRow;
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
@@ -188,14 +188,14 @@ fn wanted(config: &Config, which: &[String]) -> anyhow::Result<Vec<BareJid>> {
 }
 
 fn everybody(config: &Config) -> anyhow::Result<Vec<BareJid>> {
-    let mut all: Vec<Line> = Vec::new();
+    let mut all: Vec<AccountRow> = Vec::new();
     loop {
-        let after = all.last().map(|line| line.jid.clone());
+        let after = all.last().map(|row| row.jid.clone());
         let page = super::account::page(config, after)?;
         let last = page.len() < PAGE;
         all.extend(page);
         if last {
-            return Ok(all.iter().filter_map(|line| BareJid::parse(&line.jid).ok()).collect());
+            return Ok(all.iter().filter_map(|row| BareJid::parse(&row.jid).ok()).collect());
         }
     }
 }

@@ -49,12 +49,10 @@ pub struct Cluster {
     pub insecure_dev: bool,
     /// The failure zone that this member runs in. Default: none.
     pub zone: String,
-    /// What it may be used for. Default: all of `edge`, `home`, `s2s-edge`, `voter`.
+    /// What it is used for. Default: all of `edge`, `home`, `voter`.
     pub roles: Vec<Role>,
     /// Its share of the accounts in proportion to others'. Default 100.
     pub weight: u32,
-    /// Seconds without a lease after which it ends, so that clients find another member. Default 10.
-    pub isolation_grace_seconds: u64,
     /// Seconds over which the clients of a drained member are let go. Default 50.
     pub drain_seconds: u64,
 }
@@ -73,12 +71,10 @@ pub struct Dns {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Holds clients' connections.
+    /// Listens for clients.
     Edge,
-    /// Hosts accounts and rooms.
+    /// Hosts accounts, rooms, and the queues to other domains.
     Home,
-    /// Holds connections to other servers.
-    S2sEdge,
     /// May vote.
     Voter,
 }
@@ -120,9 +116,8 @@ impl Default for Cluster {
             trust_domain: "rookery".to_owned(),
             insecure_dev: false,
             zone: String::new(),
-            roles: vec![Role::Edge, Role::Home, Role::S2sEdge, Role::Voter],
+            roles: vec![Role::Edge, Role::Home, Role::Voter],
             weight: 100,
-            isolation_grace_seconds: 10,
             drain_seconds: 50,
         }
     }
@@ -154,7 +149,6 @@ impl Cluster {
         let role = |role: &Role| match role {
             Role::Edge => Roles::EDGE,
             Role::Home => Roles::HOME,
-            Role::S2sEdge => Roles::S2S_EDGE,
             Role::Voter => Roles::VOTER,
         };
         self.roles.iter().map(role).fold(Roles::from_bits(0), Roles::and)
@@ -213,10 +207,16 @@ impl Cluster {
             Some(expect @ (1 | 3 | 5)) => expect,
             _ => return Some("bootstrap_expect must be 1, 3 or 5 with listen".to_owned()),
         };
-        if expect > 1 && self.is_private(engine) && self.roles.contains(&Role::Home) {
+        if self.roles.is_empty() {
+            return Some("roles is empty: the member would be good for nothing".to_owned());
+        }
+        // Who signs in is looked up in the store of the member that holds the connection.
+        let (is_home, is_edge) =
+            (self.roles.contains(&Role::Home), self.roles.contains(&Role::Edge));
+        if self.is_private(engine) && (is_edge && !is_home || is_home && expect > 1) {
             return Some(
-                "the embedded store allows one home member: use a store that members share \
-                 (store.engine = \"redis\"), or bootstrap_expect = 1 and others with roles = [\"edge\"]"
+                "the embedded store is one member's own: homes and edges that are more than one member need a \
+                 store that they share (store.engine = \"redis\")"
                     .to_owned(),
             );
         }
@@ -240,6 +240,11 @@ impl Cluster {
 }
 
 impl Config {
+    /// Whether this member listens for clients.
+    pub fn has_clients(&self) -> bool {
+        !self.cluster.has_others() || self.cluster.roles.contains(&Role::Edge)
+    }
+
     pub(super) fn check_cluster(&self) -> Result<(), ConfigError> {
         if self.lease.ttl() < Duration::from_millis(200) {
             let ttl = self.lease.ttl().as_millis();
@@ -271,8 +276,6 @@ impl Config {
             dns: own.dns.clone(),
             name_servers: self.dns.servers.clone(),
             bootstrap_expect: own.bootstrap_expect.unwrap_or(1),
-            isolation_grace: Duration::from_secs(own.isolation_grace_seconds),
-            marker: None,
             moves: Arc::new(Empty),
         };
         Ok(cluster::Config {
@@ -323,7 +326,11 @@ mod tests {
         assert!(error("[cluster]\nseeds = ['a:1']").contains("listen"));
         assert!(error(&GOOD.replace("name = 'm1'", "")).contains("name is needed"));
         assert!(error(&GOOD.replace("= 1\n", "= 2\n")).contains("1, 3 or 5"));
-        assert!(error(&GOOD.replace("= 1\n", "= 3\n")).contains("one home member"));
+        assert!(error(&GOOD.replace("= 1\n", "= 3\n")).contains("a store that they share"));
+        let edge = format!("{GOOD}roles = ['edge']");
+        assert!(error(&edge).contains("a store that they share"));
+        assert!(error(&format!("{GOOD}roles = []")).contains("good for nothing"));
+        assert!(error(&format!("{GOOD}roles = ['s2s-edge']")).contains("`edge`, `home`, `voter`"));
         assert!(error(&GOOD.replace("key = 'c'", "")).contains("cluster-ca"));
         assert!(error(&format!("{GOOD}seeds = ['nowhere']")).contains("host:port"));
         assert!(error(&format!("{GOOD}insecure_dev = true")).contains("loopback"));
@@ -331,9 +338,18 @@ mod tests {
         assert!(error(&open).contains("advertise"));
         let plain = "[cluster]\nname = 'm1'\nlisten = '127.0.0.1:7400'\nbootstrap_expect = 3\n\
                      insecure_dev = true\n";
-        assert!(error(plain).contains("one home member"));
+        assert!(error(plain).contains("a store that they share"));
         let memory = format!("{plain}[store]\nengine = 'memory'\n");
         assert!(!Config::parse(&memory, "f", &[]).unwrap().cluster().unwrap().private_store);
+    }
+
+    #[test]
+    fn a_member_that_is_no_edge_listens_for_no_clients() {
+        let config = |roles| Config::parse(&format!("{GOOD}roles = {roles}"), "f", &[]).unwrap();
+        for (roles, listens) in [("['home', 'voter']", false), ("['home', 'edge']", true)] {
+            let listen = config(roles).gate().listen;
+            assert_eq!((listen.c2s.is_empty(), listen.c2s_tls.is_empty()), (!listens, !listens));
+        }
     }
 
     #[test]

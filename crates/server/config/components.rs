@@ -1,5 +1,7 @@
 //! Owns the tables `[[component]]`: programs beside the server that have a domain of their own (XEP-0114).
 
+use std::time::Duration;
+
 use auth::Seal;
 use component::{Component, Secret, Settings};
 use entity::Powers;
@@ -8,27 +10,6 @@ use xmpp::BareJid;
 use super::{Config, ConfigError};
 
 impl Config {
-    /// The domains of components.
-    ///
-    /// # Errors
-    /// A component that cannot be what it is said to be.
-    pub fn domains_of_components(&self) -> Result<Vec<BareJid>, ConfigError> {
-        let mut served = self.domains()?;
-        served.extend(self.services_of_rooms()?);
-        served.extend(self.services_of_pubsub()?);
-        let mut domains: Vec<BareJid> = Vec::new();
-        for settings in &self.component {
-            let name = &settings.name;
-            let wrong = |what: &str| ConfigError::Value(format!("component {name:?} {what}"));
-            let (domain, _) = settings.check().map_err(|what| wrong(&what))?;
-            if served.contains(&domain) || domains.contains(&domain) {
-                return Err(wrong("has the name of something else that is served here"));
-            }
-            domains.push(domain);
-        }
-        Ok(domains)
-    }
-
     /// What components may do, with a secret of the cluster that their answers are known by.
     pub fn powers(&self, secret: &[u8]) -> Powers {
         let privileges = |settings: &Settings| {
@@ -46,11 +27,11 @@ impl Config {
     /// # Errors
     /// A secret cannot be read, or a component cannot be what it is said to be.
     pub fn components(&self) -> Result<Option<component::Config>, ConfigError> {
-        self.domains_of_components()?;
         let components = self.component.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         Ok((!components.is_empty()).then(|| component::Config {
             listen: self.listen.component.clone(),
             components,
+            isolation: Duration::from_secs(self.c2s.isolation_seconds),
             limits: self.limits.enabled,
         }))
     }
@@ -62,8 +43,9 @@ fn read(settings: &Settings) -> Result<Component, ConfigError> {
     let secret = match (&settings.secret, &settings.secret_file) {
         (Some(secret), _) => secret.clone(),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|cause| ConfigError::Read { path: path.clone(), cause })?;
+            let text = std::fs::read_to_string(path).map_err(|cause| {
+                wrong(format!("has secret_file = {path:?}, which cannot be read: {cause}"))
+            })?;
             Secret(text.trim().to_owned())
         }
         (None, None) => Secret(String::new()),
@@ -92,7 +74,7 @@ mod tests {
             (component.domain.as_str(), component.secret.0.as_str()),
             ("irc.example.org", "s")
         );
-        let services = config.services();
+        let services = config.listed_services().unwrap();
         let listed = services.iter().find(|it| it.jid.as_str() == "irc.example.org").unwrap();
         assert_eq!(listed.name, "IRC");
         assert!(parsed("").unwrap().components().unwrap().is_none());
@@ -104,11 +86,23 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_is_delegated_to_one_component() {
+        let component = |name: &str, ns: &str| {
+            format!("[[component]]\nname = '{name}'\nsecret = 's'\ndelegate = {{ '{ns}' = [] }}\n")
+        };
+        let two = |ns: &str| parsed(&(component("a.org", "urn:a") + &component("b.org", ns)));
+        assert!(two("urn:b").is_ok());
+        let said = two("urn:a").unwrap_err().to_string();
+        assert!(said.contains("b.org") && said.contains("urn:a"), "{said}");
+    }
+
+    #[test]
     fn a_secret_may_stand_in_a_file() {
         let path = std::env::temp_dir().join(format!("rookery-secret-{}", std::process::id()));
         let text = format!("[[component]]\nname = 'irc.a'\nsecret_file = '{}'\n", path.display());
         let config = parsed(&text).unwrap();
-        assert!(config.components().is_err());
+        let said = config.components().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("irc.a") && said.contains("secret_file"), "{said}");
         for (content, right) in [(" \n", false), ("s3cret\n", true)] {
             std::fs::write(&path, content).unwrap();
             assert_eq!(config.components().is_ok(), right, "{content:?}");

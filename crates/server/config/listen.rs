@@ -42,7 +42,7 @@ impl Default for Listen {
 }
 
 impl Config {
-    /// No address is listened on twice. Port 0 is another one each time.
+    /// No address is listened on twice, also not as one of all. Port 0 is another one each time.
     pub(super) fn check_listeners(&self) -> Result<(), ConfigError> {
         let Listen { c2s, c2s_tls, s2s, s2s_tls, component, http, https } = &self.listen;
         let lists = [
@@ -59,8 +59,14 @@ impl Config {
         let mut seen: Vec<(&str, &SocketAddr)> = Vec::new();
         for (key, list) in lists {
             for address in list.iter().filter(|address| address.port() != 0) {
-                if let Some((before, _)) = seen.iter().find(|(_, known)| *known == address) {
-                    let what = format!("{address} stands in {before} and in {key}");
+                if let Some((before, known)) = seen.iter().find(|(_, it)| clash(it, address)) {
+                    let what = match **known == *address && *before == key {
+                        true => format!("{address} stands twice in {key}"),
+                        false if **known == *address => {
+                            format!("{address} stands in {before} and in {key}")
+                        }
+                        false => format!("{address} of {key} is taken by {known} of {before}"),
+                    };
                     return Err(ConfigError::Value(what));
                 }
                 seen.push((key, address));
@@ -68,4 +74,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether only one of them can be listened on: an IPv6 address for all takes those of IPv4 too.
+fn clash(a: &SocketAddr, b: &SocketAddr) -> bool {
+    let takes = |all: &SocketAddr, one: &SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+    };
+    a.port() == b.port() && (a == b || takes(a, b) || takes(b, a))
 }

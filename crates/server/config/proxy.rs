@@ -1,32 +1,10 @@
-//! Owns the services for bytestreams (XEP-0065) that follow from the table `[proxy]`.
+//! Owns what follows from the table `[proxy]`: where clients bring bytes (XEP-0065).
 
 use proxy::Host;
-use xmpp::BareJid;
 
 use super::{Config, ConfigError};
 
 impl Config {
-    /// The services for bytestreams, one for each domain; none where nothing is listened on.
-    ///
-    /// # Errors
-    /// A name that is no domain, or is served already.
-    pub fn services_of_proxy(&self) -> Result<Vec<BareJid>, ConfigError> {
-        let mut services: Vec<BareJid> = Vec::new();
-        if self.proxy.listen.is_empty() || self.proxy.service.is_empty() {
-            return Ok(services);
-        }
-        let mut others = self.services_of_rooms()?;
-        others.extend(self.services_of_pubsub()?);
-        others.extend(self.services_of_upload()?.into_iter().map(|(jid, _)| jid));
-        for domain in self.domains()? {
-            let jid = self.service(("proxy.service", &self.proxy.service), &domain, &others)?;
-            if !services.contains(&jid) {
-                services.push(jid);
-            }
-        }
-        Ok(services)
-    }
-
     /// Where clients bring bytes to this member.
     pub fn host_of_proxy(&self, port: u16) -> Host {
         let advertised = self.cluster.advertise.as_deref().and_then(|it| it.rsplit_once(':'));
@@ -42,7 +20,6 @@ impl Config {
 
     /// Refuses what makes no sense.
     pub(super) fn check_proxy(&self) -> Result<(), ConfigError> {
-        self.services_of_proxy()?;
         let set = &self.proxy;
         let wrong = |what: &str| Err(ConfigError::Value(format!("proxy.{what}")));
         match () {

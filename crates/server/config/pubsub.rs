@@ -1,4 +1,4 @@
-//! Owns the settings of publish-subscribe services: the table `[pubsub]`, and the services that follow from it.
+//! Owns the settings of publish-subscribe services: the table `[pubsub]`.
 
 use serde::{Deserialize, Serialize};
 use xmpp::BareJid;
@@ -51,31 +51,6 @@ impl Default for PubSub {
 }
 
 impl Config {
-    /// The publish-subscribe services, one for each domain.
-    ///
-    /// # Errors
-    /// A name that is no domain, or is served already.
-    pub fn services_of_pubsub(&self) -> Result<Vec<BareJid>, ConfigError> {
-        let mut services: Vec<BareJid> = Vec::new();
-        if self.pubsub.service.is_empty() {
-            return Ok(services);
-        }
-        let (domains, rooms) = (self.domains()?, self.services_of_rooms()?);
-        for domain in &domains {
-            let name = self.pubsub.service.replace("{domain}", domain.as_str());
-            let jid = BareJid::parse(&name).ok().filter(|jid| jid.localpart().is_none());
-            match jid.filter(|jid| !domains.contains(jid) && !rooms.contains(jid)) {
-                Some(jid) if services.contains(&jid) => {}
-                Some(jid) => services.push(jid),
-                None => {
-                    let what = "write it as a domain of its own, such as pubsub.{domain}";
-                    return Err(ConfigError::Value(format!("pubsub.service is {name:?}: {what}")));
-                }
-            }
-        }
-        Ok(services)
-    }
-
     /// The settings of services.
     ///
     /// # Errors

@@ -1,10 +1,9 @@
-//! Owns the settings of rooms: the table `[room]`, and the services that follow from it.
+//! Owns the settings of rooms: the table `[room]`.
 
 use std::time::Duration;
 
-use proto::{Hosts, ServiceKind};
 use serde::{Deserialize, Serialize};
-use xmpp::{BareJid, ns};
+use xmpp::BareJid;
 
 use super::{Config, ConfigError};
 
@@ -24,8 +23,12 @@ pub struct Rooms {
     pub rooms_per_account: usize,
     /// Most occupants of a room. Default 10,000.
     pub occupants: usize,
+    /// Most clients of one occupant. Default 20.
+    pub sessions_per_occupant: usize,
     /// Most members, admins, owners and banned people of a room together. Default 100,000.
     pub affiliations: usize,
+    /// Most people who hear a room without being inside. Default 10,000.
+    pub subscribers: usize,
     /// Most messages that newcomers are shown. Default 100.
     pub history: usize,
     /// Most characters of a nick. Default 64.
@@ -36,8 +39,12 @@ pub struct Rooms {
     pub unconfigured_seconds: u64,
     /// Stanzas a second that one occupant may send to a room, on average.
     pub stanzas_per_second: u32,
-    /// Stanzas that he may send at once above that.
+    /// Stanzas that they may send at once above that.
     pub stanzas_burst: u32,
+    /// Stanzas a second that all occupants of a room together may send, on average.
+    pub stanzas_per_second_of_all: u32,
+    /// Stanzas that they may send at once above that.
+    pub stanzas_burst_of_all: u32,
 }
 
 /// What a new room is like; each is named as in the form of its configuration.
@@ -60,8 +67,76 @@ pub struct Defaults {
     pub allowinvites: bool,
     /// What is said is archived. Default true.
     pub enablearchiving: bool,
+    /// People may hear it without being inside. Default true.
+    pub allow_subscription: bool,
     /// Messages that newcomers are shown. Default 20.
     pub historylength: usize,
+    /// Who may send private messages. Default `anyone`.
+    pub allowpm: PrivateMessages,
+    /// Whose presence is shown to others. Default all roles.
+    pub presencebroadcast: Vec<Role>,
+    /// Who may see the list of members, where real addresses are shown. Default all roles.
+    pub getmemberlist: Vec<Role>,
+    /// Most occupants; 0: as many as `room.occupants` allows. Default 0.
+    pub maxusers: usize,
+    /// People may register a nick and become members. Default true.
+    pub registration: bool,
+    /// Who has registered a nick must use it. Default false.
+    pub nickslocked: bool,
+    /// Seconds between two messages of one person; 0: any. At most a day. Default 0.
+    pub slow_mode_duration: u32,
+    /// The language of discussion, a tag; empty: not said. Default empty.
+    pub lang: String,
+}
+
+/// Who may send private messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrivateMessages {
+    /// Every occupant.
+    Anyone,
+    /// Participants and moderators.
+    Participants,
+    /// Moderators.
+    Moderators,
+    /// Nobody.
+    None,
+}
+
+/// A role of an occupant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Rules the discussion.
+    Moderator,
+    /// Speaks.
+    Participant,
+    /// Listens.
+    Visitor,
+}
+
+impl Role {
+    const ALL: [Self; 3] = [Self::Moderator, Self::Participant, Self::Visitor];
+
+    /// As the settings of a room have several.
+    fn set(roles: &[Self]) -> room::settings::Roles {
+        room::settings::Roles {
+            moderator: roles.contains(&Self::Moderator),
+            participant: roles.contains(&Self::Participant),
+            visitor: roles.contains(&Self::Visitor),
+        }
+    }
+}
+
+impl PrivateMessages {
+    fn setting(self) -> room::settings::PrivateMessages {
+        match self {
+            Self::Anyone => room::settings::PrivateMessages::Anyone,
+            Self::Participants => room::settings::PrivateMessages::Participants,
+            Self::Moderators => room::settings::PrivateMessages::Moderators,
+            Self::None => room::settings::PrivateMessages::Nobody,
+        }
+    }
 }
 
 impl Default for Defaults {
@@ -76,7 +151,16 @@ impl Default for Defaults {
             changesubject: usual.change_subject,
             allowinvites: usual.allow_invites,
             enablearchiving: usual.archived,
+            allow_subscription: usual.subscriptions,
             historylength: usual.history,
+            allowpm: PrivateMessages::Anyone,
+            presencebroadcast: Role::ALL.to_vec(),
+            getmemberlist: Role::ALL.to_vec(),
+            maxusers: 0,
+            registration: usual.registration,
+            nickslocked: usual.nicks_locked,
+            slow_mode_duration: usual.slow_seconds,
+            lang: usual.lang,
         }
     }
 }
@@ -92,7 +176,16 @@ impl Defaults {
             change_subject: self.changesubject,
             allow_invites: self.allowinvites,
             archived: self.enablearchiving,
+            subscriptions: self.allow_subscription,
             history: self.historylength,
+            private_messages: self.allowpm.setting(),
+            broadcast: Role::set(&self.presencebroadcast),
+            member_list: Role::set(&self.getmemberlist),
+            occupants: Some(self.maxusers).filter(|most| *most > 0),
+            registration: self.registration,
+            nicks_locked: self.nickslocked,
+            slow_seconds: self.slow_mode_duration,
+            lang: self.lang.clone(),
             ..room::settings::Settings::default()
         }
     }
@@ -113,7 +206,7 @@ pub enum Create {
 impl Default for Rooms {
     fn default() -> Self {
         let room = room::Config::default();
-        let (stanzas_per_second, stanzas_burst) = room.rates.occupant;
+        let room::Rates { occupant, room: all, .. } = room.rates;
         Self {
             service: "conference.{domain}".to_owned(),
             create: Create::Local,
@@ -121,100 +214,22 @@ impl Default for Rooms {
             rooms: room.rooms,
             rooms_per_account: room.rooms_per_account,
             occupants: room.occupants,
+            sessions_per_occupant: room.sessions_per_occupant,
             affiliations: room.affiliations,
+            subscribers: room.subscribers,
             history: room.history,
             nick_chars: room.nick_chars,
             defaults: Defaults::default(),
             unconfigured_seconds: room.unconfigured.as_secs(),
-            stanzas_per_second,
-            stanzas_burst,
+            stanzas_per_second: occupant.per_second,
+            stanzas_burst: occupant.burst,
+            stanzas_per_second_of_all: all.per_second,
+            stanzas_burst_of_all: all.burst,
         }
     }
 }
 
 impl Config {
-    /// The room services, one for each domain.
-    ///
-    /// # Errors
-    /// A name that is no domain, or is served already.
-    pub fn services_of_rooms(&self) -> Result<Vec<BareJid>, ConfigError> {
-        let mut services: Vec<BareJid> = Vec::new();
-        if self.room.service.is_empty() {
-            return Ok(services);
-        }
-        let domains = self.domains()?;
-        for domain in &domains {
-            let name = self.room.service.replace("{domain}", domain.as_str());
-            match BareJid::parse(&name) {
-                Ok(jid) if jid.localpart().is_none() && !domains.contains(&jid) => {
-                    if !services.contains(&jid) {
-                        services.push(jid);
-                    }
-                }
-                _ => {
-                    let what = "write it as a domain of its own, such as conference.{domain}";
-                    return Err(ConfigError::Value(format!("room.service is {name:?}: {what}")));
-                }
-            }
-        }
-        Ok(services)
-    }
-
-    /// Everything that is served here.
-    ///
-    /// # Errors
-    /// A name that is no domain.
-    pub fn hosts(&self) -> Result<Hosts, ConfigError> {
-        let files = self.services_of_upload()?.into_iter();
-        let files = files.map(|(jid, _)| (jid, ServiceKind::Upload));
-        let proxies = self.services_of_proxy()?.into_iter().map(|jid| (jid, ServiceKind::Proxy));
-        Ok(Hosts::new(self.domains()?, self.services_of_rooms()?)
-            .with_pubsub(self.services_of_pubsub()?)
-            .with_services(files.chain(proxies))
-            .with_components(self.domains_of_components()?)
-            .with_lanes(self.s2s.lanes()))
-    }
-
-    /// The services that the server's address lists (XEP-0030 §4).
-    pub fn services(&self) -> Vec<domain::Service> {
-        let room = |jid| domain::Service {
-            jid,
-            identity: ("conference", "text"),
-            name: "Rooms".to_owned(),
-            features: vec![ns::MUC],
-        };
-        let pubsub = |jid| domain::Service {
-            jid,
-            identity: ("pubsub", "service"),
-            name: "Publish-Subscribe".to_owned(),
-            features: vec![ns::PUBSUB],
-        };
-        let files = |(jid, _)| domain::Service {
-            jid,
-            identity: upload::extensions::IDENTITY,
-            name: upload::extensions::NAME.to_owned(),
-            features: vec![ns::UPLOAD],
-        };
-        let proxy = |jid| domain::Service {
-            jid,
-            identity: proxy::extensions::IDENTITY,
-            name: proxy::extensions::NAME.to_owned(),
-            features: vec![ns::BYTESTREAMS],
-        };
-        let rooms = self.services_of_rooms().unwrap_or_default().into_iter().map(room);
-        let pubsub = self.services_of_pubsub().unwrap_or_default().into_iter().map(pubsub);
-        let files = self.services_of_upload().unwrap_or_default().into_iter().map(files);
-        let proxies = self.services_of_proxy().unwrap_or_default().into_iter().map(proxy);
-        let component = |settings: &component::Settings| {
-            let jid = BareJid::parse(&settings.name).ok()?;
-            let name = if settings.title.is_empty() { &settings.name } else { &settings.title };
-            let (identity, features) = (("component", "generic"), Vec::new());
-            Some(domain::Service { jid, identity, name: name.clone(), features })
-        };
-        let components = self.component.iter().filter_map(component);
-        rooms.chain(pubsub).chain(files).chain(proxies).chain(components).collect()
-    }
-
     /// The settings of rooms.
     ///
     /// # Errors
@@ -229,8 +244,14 @@ impl Config {
         let usual = room::Config::default();
         let rates = room::Rates {
             enabled: self.limits.enabled,
-            occupant: (rooms.stanzas_per_second, rooms.stanzas_burst),
-            room: usual.rates.room,
+            occupant: room::Pace {
+                per_second: rooms.stanzas_per_second,
+                burst: rooms.stanzas_burst,
+            },
+            room: room::Pace {
+                per_second: rooms.stanzas_per_second_of_all,
+                burst: rooms.stanzas_burst_of_all,
+            },
         };
         Ok(room::Config {
             create: match rooms.create {
@@ -244,7 +265,9 @@ impl Config {
             rooms: rooms.rooms,
             rooms_per_account: rooms.rooms_per_account,
             occupants: rooms.occupants,
+            sessions_per_occupant: rooms.sessions_per_occupant,
             affiliations: rooms.affiliations,
+            subscribers: rooms.subscribers,
             history: rooms.history,
             nick_chars: rooms.nick_chars,
             defaults: rooms.defaults.settings(),

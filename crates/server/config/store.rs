@@ -27,6 +27,10 @@ pub struct Store {
     /// PEM file of the authority of Redis's certificates; without one, the system's authorities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// A file with a secret, the same on all members, under which Redis has the cluster's key. Default: it has the key
+    /// as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
     /// Whether Redis off this machine may be spoken to without TLS. Default false.
     pub plaintext: bool,
 }
@@ -59,6 +63,9 @@ pub enum Durability {
     Fsync,
 }
 
+/// The fewest characters of a secret that is not to be guessed.
+const SECRET_BYTES: usize = 32;
+
 impl Default for Store {
     fn default() -> Self {
         Self {
@@ -68,6 +75,7 @@ impl Default for Store {
             url: None,
             password_file: None,
             ca: None,
+            key_file: None,
             plaintext: false,
         }
     }
@@ -83,6 +91,9 @@ impl Store {
             }
             Engine::Redis => Ok(()),
             _ if self.url.is_some() => wrong("store.url is set, but store.engine is not \"redis\""),
+            _ if self.key_file.is_some() => {
+                wrong("store.key_file is set, but store.engine is not \"redis\"")
+            }
             Engine::Embedded
                 if matches!(self.durability, Durability::Async | Durability::Replica) =>
             {
@@ -112,6 +123,21 @@ impl Store {
             plaintext: self.plaintext,
             ..store::redis::Config::new(url)
         })
+    }
+
+    /// The secret under which Redis has the cluster's key, if there is one.
+    ///
+    /// # Errors
+    /// Its file cannot be read, or is too short for a secret.
+    pub fn key_secret(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let Some(path) = self.key_file.as_deref() else { return Ok(None) };
+        let secret = read(path)?.trim_ascii().to_vec();
+        if secret.len() < SECRET_BYTES {
+            return Err(ConfigError::Value(format!(
+                "store.key_file must hold {SECRET_BYTES} characters or more that nobody guesses: `openssl rand -hex 32`"
+            )));
+        }
+        Ok(Some(secret))
     }
 
     /// The settings of the store in a directory.

@@ -81,6 +81,16 @@ fn a_word_that_is_no_level_is_not_taken_for_a_part_of_the_program() {
 }
 
 #[test]
+fn what_is_said_of_rooms_reaches_them() {
+    let text = "[room]\nsessions_per_occupant = 3\nstanzas_per_second_of_all = 5\nstanzas_burst_of_all = 6\n";
+    let rooms = parsed(&format!("{text}[room.defaults]\nmaxusers = 7")).unwrap().room().unwrap();
+    let said = (rooms.sessions_per_occupant, rooms.rates.room, rooms.defaults.occupants);
+    assert_eq!(said, (3, room::Pace { per_second: 5, burst: 6 }, Some(7)));
+    assert!(error("[room.defaults]\nallowpm = 'dogs'").contains("`anyone`, `participants`"));
+    assert!(error("[room.defaults]\npresencebroadcast = ['king']").contains("`moderator`"));
+}
+
+#[test]
 fn a_domain_is_served_once_however_it_is_written() {
     let of = |names: &[&str]| {
         let tables = names.iter().map(|name| format!("[[domain]]\nname = '{name}'\n"));
@@ -99,6 +109,16 @@ fn an_address_is_listened_on_once() {
     let both = "[listen]\nc2s = ['127.0.0.1:5222']\nc2s_tls = ['127.0.0.1:5222']\n";
     let error = error(both);
     assert!(error.contains("127.0.0.1:5222 stands in listen.c2s and in listen.c2s_tls"), "{error}");
+    for (one, other) in [("[::]:5222", "127.0.0.1:5222"), ("192.0.2.1:1", "0.0.0.0:1")] {
+        let both = format!("[listen]\nc2s = ['{one}']\nc2s_tls = ['{other}']\n");
+        let error = Config::parse(&both, "test.toml", &[]).unwrap_err().to_string();
+        assert!(error.contains(one) && error.contains(other), "{error}");
+    }
+    let twice = "[listen]\nhttp = ['127.0.0.1:1', '127.0.0.1:1']\n";
+    let error = Config::parse(twice, "test.toml", &[]).unwrap_err().to_string();
+    assert!(error.contains("stands twice in listen.http"), "{error}");
+    let apart = "[listen]\nc2s = ['[::1]:5222', '0.0.0.0:5222', '127.0.0.1:0', '127.0.0.1:0']\n";
+    assert!(Config::parse(apart, "test.toml", &[]).is_ok());
     assert!(parsed(&both.replace("5222", "0")).is_ok());
 }
 

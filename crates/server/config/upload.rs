@@ -1,5 +1,5 @@
-//! Owns the settings of files that people send each other (XEP-0363): the table `[upload]`, and the services that follow
-//! from it.
+//! Owns the settings of files that people send each other (XEP-0363): the table `[upload]`, and what URLs of files begin
+//! with.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,8 @@ pub struct Upload {
     /// Where clients reach HTTP, such as `https://files.example.org`. Default: as `web.url`; else the domain, and the
     /// port of HTTPS. Where there is none of these, there is no service.
     pub url: String,
-    /// The directory of files, which all members share; in the data directory if it is not absolute. Default `uploads`.
+    /// The directory of files, in the data directory if it is not absolute. Members of a cluster need one elsewhere, which
+    /// all of them share. Default `uploads`.
     pub dir: PathBuf,
     /// Most bytes of a file. Default 100 MiB.
     pub size_bytes: u64,
@@ -58,47 +59,35 @@ impl Default for Upload {
 }
 
 impl Config {
-    /// The services for files, one for each domain, with what URLs of their files begin with.
+    /// Why there are no services for files though they were asked for, in words for operators.
     ///
     /// # Errors
-    /// A name that is no domain, or is served already, or a URL that is none.
-    pub fn services_of_upload(&self) -> Result<Vec<(BareJid, String)>, ConfigError> {
-        let mut services: Vec<(BareJid, String)> = Vec::new();
-        if self.upload.service.is_empty() {
-            return Ok(services);
+    /// A domain's name is none, or a URL.
+    pub fn why_no_upload(&self) -> Result<Option<String>, ConfigError> {
+        let service = &self.upload.service;
+        if service.is_empty() || self.has_one_place_for_files() {
+            return Ok(None);
         }
-        let mut others = self.services_of_rooms()?;
-        others.extend(self.services_of_pubsub()?);
         for domain in self.domains()? {
-            let jid = self.service(("upload.service", &self.upload.service), &domain, &others)?;
-            if let Some(url) = self.url_of_files(&domain)?
-                && services.iter().all(|(known, _)| *known != jid)
-            {
-                services.push((jid, url));
+            if self.url_of_files(&domain)?.is_some() {
+                let service = service.replace("{domain}", domain.as_str());
+                return Ok(Some(format!(
+                    "{service} is not offered: upload.dir is in the data directory of this member, where others do not find \
+                     what it has taken; name a directory that all share, or a bucket in [upload.s3]"
+                )));
             }
         }
-        Ok(services)
+        Ok(None)
     }
 
-    /// A service's address for a domain, which must not be that of another one.
-    pub(super) fn service(
-        &self,
-        (key, value): (&str, &str),
-        domain: &BareJid,
-        others: &[BareJid],
-    ) -> Result<BareJid, ConfigError> {
-        let name = value.replace("{domain}", domain.as_str());
-        let jid = BareJid::parse(&name).ok().filter(|jid| jid.localpart().is_none());
-        let domains = self.domains()?;
-        let jid = jid.filter(|jid| !domains.contains(jid) && !others.contains(jid));
-        jid.ok_or_else(|| {
-            let what = "write it as a domain of its own, such as service.{domain}";
-            ConfigError::Value(format!("{key} is {name:?}: {what}"))
-        })
+    /// Whether every member finds what another one has taken: in a bucket, or in a directory that is no member's own.
+    pub(super) fn has_one_place_for_files(&self) -> bool {
+        let own = self.data_dir.join(&self.upload.dir).starts_with(&self.data_dir);
+        !self.cluster.has_others() || !self.upload.s3.endpoint.is_empty() || !own
     }
 
     /// What URLs of a domain's files begin with; none where nobody can reach HTTP with TLS.
-    fn url_of_files(&self, domain: &BareJid) -> Result<Option<String>, ConfigError> {
+    pub(super) fn url_of_files(&self, domain: &BareJid) -> Result<Option<String>, ConfigError> {
         let told = [&self.upload.url, &self.web.url].into_iter().find(|url| !url.is_empty());
         let port = self.listen.https.first().map(std::net::SocketAddr::port);
         let base = match (told, port) {
@@ -130,7 +119,6 @@ impl Config {
 
     /// Refuses what makes no sense.
     pub(super) fn check_upload(&self) -> Result<(), ConfigError> {
-        self.services_of_upload()?;
         let set = &self.upload;
         let sizes = [
             ("size_bytes", set.size_bytes),
@@ -146,5 +134,30 @@ impl Config {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether there is a service, and whether it is said why there is none.
+    fn offered(more: &str) -> (bool, bool) {
+        let member = "[cluster]\nname = 'm1'\nlisten = '127.0.0.1:7400'\nbootstrap_expect = 1\ninsecure_dev = true\n";
+        let config = Config::parse(&format!("{member}{more}"), "f", &[]).unwrap();
+        let is_said = config.why_no_upload().unwrap().is_some_and(|why| why.contains("upload.dir"));
+        (!config.services().unwrap().upload.is_empty(), is_said)
+    }
+
+    #[test]
+    fn a_member_offers_no_files_that_others_do_not_find_and_says_why() {
+        assert_eq!(offered(""), (false, true));
+        assert_eq!(offered("[upload]\ndir = 'files'"), (false, true));
+        assert_eq!(offered("[upload]\ndir = '/srv/files'"), (true, false));
+        assert_eq!(offered("[upload]\nservice = ''"), (false, false), "nobody has asked for it");
+        let s3 = "[upload.s3]\nendpoint = 'https://s3.example'\nbucket = 'b'\naccess_key = 'k'\nsecret_file = 's'";
+        assert_eq!(offered(s3), (true, false));
+        let alone = Config::parse("", "f", &[]).unwrap();
+        assert!(!alone.services().unwrap().upload.is_empty(), "a server alone keeps them itself");
     }
 }

@@ -4,6 +4,9 @@
 //! The member that had it acts for it until then, so nothing that is kept here has said a word. If the plan makes this
 //! member the owner the entities go on; if the move was called off they are forgotten.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +24,10 @@ use proto::snapshot::EntitySnapshot;
 use proto::{MemberId, Route};
 use router::Router;
 use store::SharedStore;
+use tokio::runtime::Handle;
 use xmpp::{Epoch, Fence, Shard};
 
+use super::turns::{Turn, Turns};
 use super::{Ground, buckets, on};
 
 /// The most shards that are kept at a time; a leader has 32 under way to a member.
@@ -41,6 +46,8 @@ struct Shared {
     store: SharedStore,
     kept: Mutex<BTreeMap<Shard, Kept>>,
     plan: PlanHandle,
+    turns: Turns,
+    runtime: Handle,
 }
 
 /// What lives in a shard that may come.
@@ -50,6 +57,8 @@ struct Kept {
     by: Option<MemberId>,
     /// As many as there are arbiters.
     entities: BTreeMap<usize, Vec<EntitySnapshot>>,
+    /// Until all of it is here, or forgotten, the shard cannot go on.
+    _turn: Turn,
 }
 
 /// What the plan says of a shard that is kept.
@@ -62,7 +71,7 @@ enum Outcome {
 
 impl Taking {
     /// Takes in from now on.
-    pub(super) fn start(ground: &Ground) -> Self {
+    pub(super) fn start(ground: &Ground, turns: Turns) -> Self {
         let shared = Shared {
             member: ground.router.member(),
             arbiters: ground.arbiters.clone(),
@@ -70,9 +79,11 @@ impl Taking {
             store: Arc::clone(&ground.store),
             kept: Mutex::default(),
             plan: ground.peers.plan(),
+            turns,
+            runtime: ground.peers.runtime().clone(),
         };
         let taking = Self { shared: Arc::new(shared) };
-        ground.peers.runtime().spawn(taking.clone().follow());
+        taking.shared.runtime.spawn(taking.clone().follow());
         taking
     }
 
@@ -124,6 +135,8 @@ impl Taking {
         if self.kept().len() >= MOST {
             return Err("too many shards are on their way here".to_owned());
         }
+        // It may have been here before, and not have left as a whole.
+        let turn = self.shared.turns.wait_for(moved.shard).await;
         // Whatever comes for it waits from now on, behind those that are to come.
         let part = Part::Shard(moved.shard);
         // Nothing lives here that would have to come to rest.
@@ -137,7 +150,7 @@ impl Taking {
         }
         let owner = self.shared.plan.latest().owner(moved.shard).map(|(owner, _)| owner);
         let by = owner.filter(|owner| *owner != self.shared.member);
-        let kept = Kept { since: moved.since, by, entities: by_arbiter };
+        let kept = Kept { since: moved.since, by, entities: by_arbiter, _turn: turn };
         self.kept().insert(moved.shard, kept);
         // The plan may have changed before it was kept.
         let plan = self.shared.plan.latest();
@@ -158,15 +171,18 @@ impl Taking {
             // Its first write raises the fence as well.
             tracing::warn!(error = %fault, "could not claim a bucket");
         }
-        let part = Part::Shard(shard);
-        let by = kept.by;
+        if self.shared.plan.latest().owner(shard) != Some((self.shared.member, epoch)) {
+            // It was taken meanwhile.
+            return self.forget(shard).await;
+        }
+        let (part, by) = (Part::Shard(shard), kept.by);
         for (number, entities) in kept.entities {
             let Some(arbiter) = self.shared.arbiters.get(number) else { continue };
             let router = self.shared.router.clone();
             let started = on(arbiter, async move |host: &Host| {
                 // Whoever handed this over may have gone on with it before it was gone.
                 if !host.goes_on_from_copies(shard) {
-                    start(host, &router, (entities, by), epoch).await;
+                    start(host, &router, entities, by, epoch).await;
                 }
             });
             if started.await.is_none() {
@@ -203,7 +219,9 @@ impl fmt::Debug for Taking {
 impl Takes for Taking {
     fn take(&self, moved: MoveId, entities: Vec<Bytes>) -> BoxFuture<'static, Result<(), String>> {
         let taking = self.clone();
-        Box::pin(async move { taking.keep(moved, entities).await })
+        // Whoever hands it over may give up meanwhile; what was frozen for it must find its end all the same.
+        let keeping = self.shared.runtime.spawn(async move { taking.keep(moved, entities).await });
+        Box::pin(async move { keeping.await.unwrap_or_else(|error| Err(error.to_string())) })
     }
 }
 
@@ -223,7 +241,8 @@ fn outcome(plan: &Plan, member: MemberId, shard: Shard, since: u64) -> Outcome {
 async fn start(
     host: &Host,
     router: &Router,
-    (entities, by): (Vec<EntitySnapshot>, Option<MemberId>),
+    entities: Vec<EntitySnapshot>,
+    by: Option<MemberId>,
     epoch: Epoch,
 ) {
     let (sessions, others): (Vec<_>, Vec<_>) =

@@ -49,12 +49,16 @@ struct Queue {
 ///
 /// # Errors
 /// The address is none, or the system gives no thread.
-pub(super) fn start(collector: &str, figures: &Arc<Figures>) -> anyhow::Result<SdkTracerProvider> {
+pub(super) fn start(
+    collector: &str,
+    member: Option<&str>,
+    figures: &Arc<Figures>,
+) -> anyhow::Result<SdkTracerProvider> {
     let (sender, spans) = bounded(QUEUE);
     let (started, begun) = channel();
     let (over, done) = channel();
     let (address, counted) = (collector.to_owned(), Arc::clone(figures));
-    let resource = resource();
+    let resource = resource(member);
     let described = resource.clone();
     std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -85,13 +89,16 @@ pub(super) fn start(collector: &str, figures: &Arc<Figures>) -> anyhow::Result<S
         .build())
 }
 
-fn resource() -> Resource {
+/// What all spans of this process have in common; its member is an instance of the service.
+fn resource(member: Option<&str>) -> Resource {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let instance = member.map(|name| KeyValue::new("service.instance.id", name.to_owned()));
     Resource::builder_empty()
         .with_service_name("rookery")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("host.name", host.trim().to_owned()))
         .with_attribute(KeyValue::new("process.pid", i64::from(std::process::id())))
+        .with_attributes(instance)
         .build()
 }
 

@@ -4,6 +4,7 @@
 use accounts::{AccountError, Accounts};
 use archive::Ids;
 use auth::{Account, Credentials};
+use meter::clock;
 use serde::{Deserialize, Serialize};
 use store::{Batch, Write};
 use user::portable::import::Incoming;
@@ -56,7 +57,8 @@ impl Importer {
         accounts.store.erase(accounts.fence(&jid)?, jid.clone()).await?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| AccountError::Password)?;
-        let incoming = Incoming::new(jid.clone(), now_micros(), u64::from_ne_bytes(random), ids);
+        let incoming =
+            Incoming::new(jid.clone(), clock::unix_micros(), u64::from_ne_bytes(random), ids);
         Ok(Self { accounts, jid, incoming, waiting: Vec::new(), bytes: 0, rows: 0 })
     }
 
@@ -107,10 +109,4 @@ impl Importer {
             left_out: whole.unknown,
         })
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "what is imported is dated by the calendar")]
-fn now_micros() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.ok().and_then(|since| u64::try_from(since.as_micros()).ok()).unwrap_or(0)
 }

@@ -85,7 +85,7 @@ pub(crate) fn read_bytes<E: From<ReadError>>(
     take: &mut impl FnMut(Piece) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut place = Place { host: String::new(), files: INCLUDED_MOST };
-    walk(bytes, (Path::new("the request"), &mut place, 0), take)
+    walk(bytes, Path::new("the request"), &mut place, 0, take)
 }
 
 fn file<E: From<ReadError>>(
@@ -97,7 +97,7 @@ fn file<E: From<ReadError>>(
     let failed = |cause| ReadError::File { path: path.to_owned(), cause };
     let opened = File::open(path).map_err(failed)?;
     place.files += 1;
-    walk(BufReader::new(opened), (path, place, level), take)?;
+    walk(BufReader::new(opened), path, place, level, take)?;
     place.files -= 1;
     Ok(())
 }
@@ -105,7 +105,9 @@ fn file<E: From<ReadError>>(
 /// `level` is that of the root: an included file may begin with a host, a user or a child of one.
 fn walk<E: From<ReadError>>(
     mut from: impl Read,
-    (path, place, level): (&Path, &mut Place, usize),
+    path: &Path,
+    place: &mut Place,
+    level: usize,
     take: &mut impl FnMut(Piece) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut parser = Parser::with_options(Options {

@@ -2,17 +2,30 @@
 //! none where memory is tight.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meter::{Places, Pressure};
+use meter::{Places, Pressure, Subscriber};
 use tokio::sync::Notify;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// In all.
+    pub all: usize,
+    /// Of strangers from one address.
+    pub of_one_address: usize,
+}
+
+impl Most {
+    /// No limit.
+    pub const UNLIMITED: Self = Self { all: usize::MAX, of_one_address: usize::MAX };
+}
 
 /// Counts connections. Shared by all threads; its memory is bounded by the number of connections.
 #[derive(Debug)]
 pub struct Admission {
-    most: usize,
-    most_per_address: usize,
+    most: Most,
     pressure: Arc<Pressure>,
     counts: Mutex<Counts>,
     left: Notify,
@@ -22,22 +35,22 @@ pub struct Admission {
 struct Counts {
     all: usize,
     places: Places,
-    strangers: HashMap<IpAddr, usize>,
+    strangers: HashMap<Subscriber, usize>,
 }
 
 /// The place of one connection; given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    stranger: Option<IpAddr>,
+    stranger: Option<Subscriber>,
 }
 
 impl Admission {
-    /// So many in all, and so many strangers from one address; `usize::MAX` is no limit.
+    /// Of so many connections.
     #[must_use]
-    pub fn new((most, most_per_address): (usize, usize), pressure: Arc<Pressure>) -> Arc<Self> {
+    pub fn new(most: Most, pressure: Arc<Pressure>) -> Arc<Self> {
         let (counts, left) = (Mutex::default(), Notify::new());
-        Arc::new(Self { most, most_per_address, pressure, counts, left })
+        Arc::new(Self { most, pressure, counts, left })
     }
 
     /// A place for a connection, wherever it comes from.
@@ -46,7 +59,7 @@ impl Admission {
     /// Which limit is reached: `all` or `memory`.
     pub fn enter(self: &Arc<Self>) -> Result<Permit, &'static str> {
         let mut counts = self.lock();
-        if counts.all >= self.most {
+        if counts.all >= self.most.all {
             return Err("all");
         }
         let all = counts.all;
@@ -96,25 +109,25 @@ impl Permit {
     /// `address`: there is no place for one more stranger from there.
     pub fn comes_from(&mut self, address: IpAddr) -> Result<(), &'static str> {
         self.becomes_known();
-        let network = network(address);
+        let subscriber = Subscriber::from(address);
         let mut counts = self.admission.lock();
-        let strangers = counts.strangers.entry(network).or_default();
-        if *strangers >= self.admission.most_per_address {
+        let strangers = counts.strangers.entry(subscriber).or_default();
+        if *strangers >= self.admission.most.of_one_address {
             return Err("address");
         }
         *strangers += 1;
-        self.stranger = Some(network);
+        self.stranger = Some(subscriber);
         Ok(())
     }
 
     /// It has proved who it is, and counts no longer for its address: many people can be there behind one.
     pub fn becomes_known(&mut self) {
-        let Some(network) = self.stranger.take() else { return };
+        let Some(subscriber) = self.stranger.take() else { return };
         let mut counts = self.admission.lock();
-        if let Some(count) = counts.strangers.get_mut(&network) {
+        if let Some(count) = counts.strangers.get_mut(&subscriber) {
             *count -= 1;
             if *count == 0 {
-                counts.strangers.remove(&network);
+                counts.strangers.remove(&subscriber);
             }
         }
     }
@@ -128,17 +141,6 @@ impl Drop for Permit {
     }
 }
 
-/// All of a /64 is one subscriber.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +151,7 @@ mod tests {
 
     #[test]
     fn one_address_takes_so_many_places_until_it_has_proved_who_it_is() {
-        let admission = Admission::new((3, 1), Arc::default());
+        let admission = Admission::new(Most { all: 3, of_one_address: 1 }, Arc::default());
         let mut first = admission.enter_from(address("2001:db8::1")).unwrap();
         assert_eq!(admission.enter_from(address("2001:db8::2")).err(), Some("address"));
         let second = admission.enter_from(address("192.0.2.1")).unwrap();
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn nobody_comes_where_memory_is_tight() {
         let pressure = Arc::<Pressure>::default();
-        let admission = Admission::new((3, 1), Arc::clone(&pressure));
+        let admission = Admission::new(Most { all: 3, of_one_address: 1 }, Arc::clone(&pressure));
         pressure.note(90, 100);
         assert_eq!(admission.enter().err(), Some("memory"));
         pressure.note(10, 100);

@@ -57,7 +57,7 @@ impl<T> Queue<T> {
             return Err(item);
         }
         self.add(bytes);
-        self.waiting.push_back(Waiting { item, bytes, due: now + self.bounds.wait });
+        self.waiting.push_back(Waiting { item, bytes, due: now.saturating_add(self.bounds.wait) });
         Ok(())
     }
 

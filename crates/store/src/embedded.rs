@@ -68,6 +68,8 @@ pub use journal::mend;
 use readers::Readers;
 use shared::Shared;
 use space::{Disk, Probe, Space};
+
+pub use space::free_bytes;
 use tables::Tables;
 use writer::{Home, Writer};
 
@@ -91,7 +93,7 @@ impl Embedded {
     /// cannot be read or written, was written by a newer version, or where a file is damaged at a place
     /// that a crash does not explain.
     pub fn open(dir: &Path, config: &Config) -> Result<Self, Error> {
-        Self::open_with(dir, config, Box::new(space::free_bytes))
+        Self::open_with(dir, config, Box::new(free_bytes))
     }
 
     fn open_with(dir: &Path, config: &Config, probe: Probe) -> Result<Self, Error> {

@@ -40,6 +40,10 @@ pub enum Kind {
     Affiliation = 21,
     /// One row per room in the directory of its service.
     Listing = 22,
+    /// One row per person who hears a room without being inside, by bare JID (MUC/Sub).
+    Subscriber = 23,
+    /// Which rooms somebody hears so, by their bare JID and the room's.
+    Heard = 24,
     /// Invitations of a domain by the hash of their token, with who used them; and a name that is promised to one.
     Invitation = 30,
     /// Who is about to make an account of this name.
@@ -95,6 +99,8 @@ impl Kind {
         Self::Room,
         Self::Affiliation,
         Self::Listing,
+        Self::Subscriber,
+        Self::Heard,
         Self::Invitation,
         Self::Claim,
         Self::Directory,
@@ -102,11 +108,6 @@ impl Kind {
         Self::Upload,
         Self::Token,
     ];
-
-    /// The kind of a number, as it stands in an engine.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| *kind as u8 == number)
-    }
 }
 
 impl Key {

@@ -34,10 +34,11 @@ use xmpp::BareJid;
 pub use self::redis::Redis;
 pub use archive::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 pub use batch::{Batch, Write};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, free_bytes};
 pub use key::{Key, Kind, Row};
 pub use measured::Measured;
 pub use memory::Memory;
+pub use value::{split_origin, write_origin};
 pub use xmpp::{Bucket, Epoch, Fence};
 
 /// What a call answers, later. Engines do their work on threads of their own; dropping the future does

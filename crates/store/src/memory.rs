@@ -27,6 +27,7 @@ struct State {
     archive: BTreeMap<(BareJid, ArchiveId), ArchiveRow>,
     fences: HashMap<Bucket, Epoch>,
     refusal: Option<Error>,
+    unreadable: Option<Error>,
     closed: bool,
 }
 
@@ -41,6 +42,11 @@ impl Memory {
     /// writes are accepted again. For tests of what happens then.
     pub fn refuse_writes(&self, refusal: Option<Error>) {
         self.lock().refusal = refusal;
+    }
+
+    /// The same of every call that lists rows: scans and queries.
+    pub fn refuse_lists(&self, refusal: Option<Error>) {
+        self.lock().unreadable = refusal;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,6 +105,7 @@ impl Store for Memory {
         limit: usize,
     ) -> Reply<Vec<Row>> {
         self.read(|state| {
+            state.readable()?;
             state.check(fence)?;
             let rows = state
                 .rows_of(&owner)
@@ -128,6 +135,7 @@ impl Store for Memory {
 
     fn query(&self, fence: Fence, owner: BareJid, query: ArchiveQuery) -> Reply<ArchivePage> {
         self.read(|state| {
+            state.readable()?;
             state.check(fence)?;
             Ok(state.page(&owner, &query))
         })
@@ -193,6 +201,10 @@ impl State {
     fn writable(&self) -> Result<(), Error> {
         self.open()?;
         self.refusal.clone().map_or(Ok(()), Err)
+    }
+
+    fn readable(&self) -> Result<(), Error> {
+        self.unreadable.clone().map_or(Ok(()), Err)
     }
 
     fn check(&self, fence: Fence) -> Result<(), Error> {

@@ -8,6 +8,7 @@
 //! | `tags`, `names` | where buckets and rows stand |
 //! | `*.lua` | the scripts: claim, write, erase, expire |
 //! | `begin` | finding and judging servers, marking the data set |
+//! | [`bootstrap`] | which cluster the data set belongs to, in which generation |
 //! | `map` | which server has which bucket |
 //! | `link` | the connections to one server |
 //! | `shared` | what callers, readers and the writer share |
@@ -18,7 +19,7 @@
 //! | `ring` | what a primary that comes up without it gets again |
 //! | `reads`, `pages` | reading |
 //! | `sweep` | erase, expire, owners |
-//! | `watch` | the look that is taken once in a while |
+//! | `watch`, `fitness` | the look that is taken once in a while, and what it finds of each server |
 //!
 //! A write whose fate nobody knows is done again until somebody knows: it changes nothing the second time. So a
 //! call answers with an error only about what no server has done - with one exception, a store that is closed
@@ -29,8 +30,11 @@
     reason = "an engine is no pure core: it looks at the clock itself"
 )]
 
+mod awake;
 mod begin;
+pub mod bootstrap;
 pub mod config;
+mod fitness;
 #[cfg(test)]
 mod fixture;
 mod lane;
@@ -268,6 +272,10 @@ impl Store for Redis {
     fn expire(&self, before_unix_micros: u64, limit: usize) -> Reply<usize> {
         let reader = self.reader.clone();
         self.read(async move { reader.expire(before_unix_micros, limit).await })
+    }
+
+    fn can_keep(&self) -> bool {
+        self.shared().can_keep()
     }
 
     fn fault(&self) -> Option<&'static str> {

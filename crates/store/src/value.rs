@@ -1,5 +1,5 @@
 //! Owns how an archive row stands in bytes, the same in every engine: the origin in 19 bytes, the peer with
-//! its length, the stanza. Numbers are big-endian.
+//! its length, the stanza; and origins in other rows. Numbers are big-endian.
 
 use bytes::Bytes;
 use xmpp::{BareJid, Epoch, Origin, Shard};
@@ -13,7 +13,7 @@ pub(crate) const ORIGIN_BYTES: usize = 19;
 pub(crate) fn archive_value(row: &ArchiveRow) -> Vec<u8> {
     let peer = row.peer.as_str().as_bytes();
     let mut value = Vec::with_capacity(ORIGIN_BYTES + 2 + peer.len() + row.stanza.len());
-    value.extend_from_slice(&origin_value(row.origin));
+    value.extend_from_slice(&write_origin(row.origin));
     let length = u16::try_from(peer.len()).expect("an address is shorter than 3072 bytes");
     value.extend_from_slice(&length.to_be_bytes());
     value.extend_from_slice(peer);
@@ -23,12 +23,12 @@ pub(crate) fn archive_value(row: &ArchiveRow) -> Vec<u8> {
 
 /// An archive row out of its value; none where it is not one.
 pub(crate) fn archive_row(id: ArchiveId, value: &[u8]) -> Option<ArchiveRow> {
-    let (origin, rest) = value.split_at_checked(ORIGIN_BYTES)?;
+    let (origin, rest) = split_origin(value)?;
     let (peer, stanza) = split_peer(rest)?;
     Some(ArchiveRow {
         id,
         peer: BareJid::parse(peer).ok()?,
-        origin: origin_of(origin)?,
+        origin,
         stanza: Bytes::copy_from_slice(stanza),
     })
 }
@@ -45,7 +45,9 @@ fn split_peer(rest: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(peer).ok()?, stanza))
 }
 
-fn origin_value(origin: Origin) -> [u8; ORIGIN_BYTES] {
+/// An origin as it stands in rows. It never begins with the byte of a printable character.
+#[must_use]
+pub fn write_origin(origin: Origin) -> [u8; ORIGIN_BYTES] {
     let mut value = [0; ORIGIN_BYTES];
     let (tag, long, other, short) = match origin {
         Origin::Client { session, seq, part } => (1, session, seq, part),
@@ -56,6 +58,13 @@ fn origin_value(origin: Origin) -> [u8; ORIGIN_BYTES] {
     value[9..17].copy_from_slice(&other.to_be_bytes());
     value[17..].copy_from_slice(&short.to_be_bytes());
     value
+}
+
+/// The origin at the head of a row, and what stands behind it; none where there is no origin.
+#[must_use]
+pub fn split_origin(value: &[u8]) -> Option<(Origin, &[u8])> {
+    let (origin, rest) = value.split_at_checked(ORIGIN_BYTES)?;
+    Some((origin_of(origin)?, rest))
 }
 
 fn origin_of(value: &[u8]) -> Option<Origin> {

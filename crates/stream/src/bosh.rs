@@ -17,7 +17,7 @@ pub const XMPP_NS: &str = "urn:xmpp:xbosh";
 /// The last response of a session (XEP-0124 §17.2): `condition` where the client did not ask for the end, and
 /// what it is to hear before.
 #[must_use]
-pub fn farewell(condition: Option<&str>, content: &[u8]) -> Vec<u8> {
+pub fn terminate(condition: Option<&str>, content: &[u8]) -> Vec<u8> {
     let mut attributes = vec![("type", "terminate")];
     attributes.extend(condition.map(|condition| ("condition", condition)));
     wrap(&attributes, content)

@@ -2,7 +2,7 @@
 
 use xmpp::{BareJid, Element, ns};
 
-use crate::machine::profile::{BIND2, FAST, SASL2, UPGRADE};
+use crate::machine::sasl2::{BIND2, FAST, SASL2, UPGRADE};
 
 /// The namespace of the feature of registration before login (XEP-0077 §8).
 const REGISTER: &str = "http://jabber.org/features/iq-register";

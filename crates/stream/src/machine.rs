@@ -7,7 +7,7 @@
 
 mod binding;
 mod opening;
-pub(crate) mod profile;
+pub(crate) mod sasl2;
 mod signin;
 #[cfg(test)]
 mod tests;
@@ -22,7 +22,7 @@ use crate::features::{Features, SaslOffer, StartTls};
 use crate::framing::{Framing, Response};
 use crate::sm;
 
-pub use profile::Tokens;
+pub use sasl2::Tokens;
 pub use signin::SaslOutcome;
 
 /// What all streams of one listener have in common.
@@ -94,8 +94,8 @@ pub enum Effect {
     /// The client has proved who it is: reset the parser, and set the limits that hold after login.
     Restart,
     /// The client has proved who it is, and goes on in the same stream: set the limits that hold after login, and
-    /// call [`Machine::settled`].
-    Recognise,
+    /// call [`Machine::continue_after_login`].
+    Authenticated,
     /// A request for registration before login (XEP-0077, XEP-0445); answer by [`Machine::registered`].
     Register(Stanza),
     /// Bind a resource and answer by [`Machine::bound`] or [`Machine::bind_refused`].
@@ -144,7 +144,7 @@ pub struct Machine {
     sasl_failures: u32,
     bind_failures: u32,
     /// What the client wants behind a log-in that is under way (XEP-0388).
-    wish: Option<Box<profile::Wish>>,
+    inline: Option<Box<sasl2::InlineRequests>>,
     held: VecDeque<Event>,
 }
 
@@ -193,7 +193,7 @@ impl Machine {
             account: None,
             sasl_failures: 0,
             bind_failures: 0,
-            wish: None,
+            inline: None,
             held: VecDeque::new(),
         }
     }

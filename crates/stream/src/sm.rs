@@ -1,11 +1,11 @@
 //! XEP-0198 Stream Management, version 1.6.3: the counters and the queue of stanzas that the peer has not
 //! acknowledged. Pure, and free of parsing streams; what an unacknowledged stanza is, its keeper says.
 
-mod words;
+mod elements;
 
 use std::collections::VecDeque;
 
-pub use words::{Enabled, Malformed, Request, ask, failed, handled, resumed, too_high};
+pub use elements::{Enabled, Malformed, Request, ask, failed, handled, resumed, too_high};
 
 /// How much may wait for acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

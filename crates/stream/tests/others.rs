@@ -1,11 +1,11 @@
 //! Our parser beside others: whatever it accepts, expat and libxml2 accept too, and read the same in it.
 //! Needs Python, whose standard library has expat; libxml2 is asked where lxml is installed.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use data_encoding::HEXLOWER;
 use stream::{Event, Limits, Parser};
 use xmpp::Stanza;
 
@@ -106,13 +106,6 @@ fn input(numbers: &mut Numbers) -> Vec<u8> {
     [HEADER, &body].concat()
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        write!(out, "{byte:02x}").expect("a string takes everything");
-        out
-    })
-}
-
 /// What our parser makes of an input, as `others.py` reads it.
 fn case(input: &[u8]) -> String {
     let mut events = Vec::new();
@@ -123,12 +116,12 @@ fn case(input: &[u8]) -> String {
         (false, Ok(())) => "open",
         (false, Err(_)) => "error",
     };
-    let mut line = format!("{} {ending}", hexadecimal(input));
+    let mut line = format!("{} {ending}", HEXLOWER.encode(input));
     for event in &events {
         match event {
             Event::Stanza(stanza) => line.push_str(&format!(" s:{}", canonical(stanza))),
             Event::Nonza(element) => {
-                line.push_str(&format!(" n:{}", hexadecimal(&element.to_bytes())))
+                line.push_str(&format!(" n:{}", HEXLOWER.encode(&element.to_bytes())))
             }
             Event::BadStanza { .. } => line.push_str(" ?"),
             Event::Open(_) | Event::Close => {}
@@ -141,7 +134,7 @@ fn case(input: &[u8]) -> String {
 fn canonical(stanza: &Stanza) -> String {
     let mut bytes = Vec::new();
     stanza.write(&mut bytes);
-    hexadecimal(&bytes)
+    HEXLOWER.encode(&bytes)
 }
 
 #[test]

@@ -34,11 +34,12 @@
 //! | `server starts again` | when it has ended, on the same data |
 //! | `server a dies` | the first of several members ends as by a power cut |
 //! | `connects by websocket` | as `connects`, over a WebSocket; so for whatever logs in |
-//! | `lives on b` | the account's home is to be the second member |
+//! | `server b starts again` | when it has ended, on the same data |
+//! | `lives on b` | the account's home is to be the second member, or the second of two domains; else the first |
 //! | `connects on c` | as `connects`, at the third member; so for whatever logs in |
 //!
 //! In XML, `{romeo/phone}` is a full address, `{romeo}` a bare one, `{domain}` the domain, `{room coven}` a
-//! room of its service; `{$x}` takes any
+//! room of its service; `{domain b}`, `{room coven b}` and `{pubsub b}`, a service, are of the second domain. `{$x}` takes any
 //! value the first time and must be the same afterwards. `{error cancel item-not-found}` is the error of a
 //! stanza, `{stream-error conflict}` that of a stream, `{plain romeo}` the message with which the account
 //! logs in. In what is received, attributes that are not written are free, one with the value `{none}` must
@@ -53,6 +54,7 @@
 //! | [`compare`] | XML compared as XML |
 //! | [`websocket`] | its frames, where it speaks over a WebSocket |
 //! | [`http`] | requests of HTTP |
+//! | [`tls`] | TLS that trusts everybody |
 //! | [`names`] | a name server on loopback |
 
 pub mod client;
@@ -61,6 +63,7 @@ pub mod http;
 pub mod names;
 pub mod player;
 pub mod story;
+pub mod tls;
 pub mod websocket;
 
 pub use client::{Client, Login};

@@ -7,7 +7,7 @@ use xmpp::Element;
 
 use crate::client::{Client, Login};
 use crate::compare::{self, Taken};
-use crate::story::{Act, Fate, Story};
+use crate::story::{Act, Fate, Story, member_of, name_of};
 
 /// Looks at all clients in turn, each of a few milliseconds at most, before a round has failed.
 const MOST_LOOKS: usize = 4_000;
@@ -16,8 +16,8 @@ const MOST_LOOKS: usize = 4_000;
 pub struct Town {
     /// The server's address for streams that begin in the clear; more than one: clients take turns.
     pub addresses: Vec<SocketAddr>,
-    /// The domain.
-    pub domain: String,
+    /// The domain; or one for each address, where the servers are each other's remote domains: then clients go where they live.
+    pub domains: Vec<String>,
     /// What is put behind every account's name, so that stories do not meet.
     pub suffix: String,
     /// Every account's password.
@@ -33,13 +33,15 @@ pub struct Player<'a> {
     /// Does what happens to the server; its addresses then.
     fate: &'a mut dyn FnMut(Fate) -> Vec<SocketAddr>,
     clients: BTreeMap<String, Client>,
+    /// Where accounts live, of several.
+    homes: BTreeMap<String, usize>,
     /// Where the next log-in goes, if not in turn.
     member: Option<usize>,
     /// Whether the next log-in is over a WebSocket.
     by_websocket: bool,
     /// Full addresses of clients, as the server bound them.
     addresses: BTreeMap<String, String>,
-    /// Rooms that clients have written to: they have sent what they had to send when they answer a ping.
+    /// Rooms and services that clients have written to: they have sent what they had to send when they answer a ping.
     rooms: BTreeMap<String, BTreeSet<String>>,
     taken: Taken,
     /// Counts rounds of quiet.
@@ -49,11 +51,16 @@ pub struct Player<'a> {
 impl Town {
     /// The accounts that a story needs, by name.
     pub fn accounts(&self, story: &Story) -> Vec<String> {
-        let mut names: Vec<&str> = story.steps.iter().map(|(_, step)| name_of(&step.who)).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.retain(|name| !matches!(*name, "everyone" | "server"));
-        names.into_iter().map(|name| format!("{name}{}", self.suffix)).collect()
+        story.people().into_iter().map(|name| format!("{name}{}", self.suffix)).collect()
+    }
+
+    /// The addresses of those accounts that live on this server, of several domains.
+    pub fn addresses_on(&self, story: &Story, server: usize) -> Vec<String> {
+        let homes = story.homes();
+        let mut people = story.people();
+        people.retain(|name| homes.get(*name).copied().unwrap_or_default() == server);
+        let domain = &self.domains[server];
+        people.into_iter().map(|name| format!("{name}{}@{domain}", self.suffix)).collect()
     }
 
     /// Plays a story whose accounts exist.
@@ -89,6 +96,7 @@ impl Town {
             http: Vec::new(),
             fate,
             clients: BTreeMap::new(),
+            homes: BTreeMap::new(),
             member: None,
             by_websocket: false,
             addresses: BTreeMap::new(),
@@ -99,12 +107,10 @@ impl Town {
     }
 }
 
-fn name_of(who: &str) -> &str {
-    who.split('/').next().unwrap_or(who)
-}
-
 impl Player<'_> {
     fn play(mut self, story: &Story) {
+        let homes = story.homes().into_iter();
+        self.homes = homes.map(|(name, home)| (name.to_owned(), home)).collect();
         for (line, step) in &story.steps {
             self.step(&step.who, &step.act).unwrap_or_else(|why| {
                 panic!("line {line}: {} {:?}\n  {why}", step.who, step.act);
@@ -161,16 +167,32 @@ impl Player<'_> {
         Ok(())
     }
 
+    /// The server that a client goes to.
+    fn turn(&self, who: &str) -> usize {
+        match self.town.domains.len() {
+            1 => self.member.unwrap_or(self.clients.len() % self.servers.len()),
+            _ => self.home(name_of(who)),
+        }
+    }
+
+    fn home(&self, name: &str) -> usize {
+        self.homes.get(name).copied().unwrap_or_default()
+    }
+
+    fn domain_of(&self, name: &str) -> &str {
+        self.town.domains.get(self.home(name)).unwrap_or(&self.town.domains[0])
+    }
+
     fn log_in(&mut self, who: &str) {
-        let turn = self.member.unwrap_or(self.clients.len() % self.servers.len());
+        let turn = self.turn(who);
         let name = format!("{}{}", name_of(who), self.town.suffix);
+        self.addresses.remove(who);
         let login = Login {
             address: if self.by_websocket { self.http[turn] } else { self.servers[turn] },
-            domain: &self.town.domain,
+            domain: self.domain_of(name_of(who)),
             name: &name,
             password: &self.town.password,
         };
-        self.addresses.remove(who);
         let client = match self.by_websocket {
             true => Client::log_in_by_websocket(&login),
             false => Client::log_in(&login),
@@ -179,7 +201,7 @@ impl Player<'_> {
     }
 
     fn dial(&mut self, who: &str) {
-        let turn = self.clients.len() % self.servers.len();
+        let turn = self.turn(who);
         self.addresses.remove(who);
         let client = match self.by_websocket {
             true => Client::dial_websocket(self.http[turn]),
@@ -195,7 +217,7 @@ impl Player<'_> {
         } else {
             self.dial(who);
         }
-        let domain = self.town.domain.clone();
+        let domain = self.domain_of(name_of(who)).to_owned();
         self.client(who).open_stream(&domain);
     }
 
@@ -227,12 +249,14 @@ impl Player<'_> {
         }
     }
 
-    /// Remembers the rooms that a client writes to.
+    /// Remembers the rooms and services that a client writes to.
     fn note_rooms(&mut self, who: &str, xml: &str) {
-        for (at, _) in xml.match_indices("{room ") {
-            let word = xml[at + 1..].split('}').next().unwrap_or_default();
-            let room = self.word(word);
-            self.rooms.entry(who.to_owned()).or_default().insert(room);
+        for kind in ["{room ", "{pubsub "] {
+            for (at, _) in xml.match_indices(kind) {
+                let word = xml[at + 1..].split('}').next().unwrap_or_default();
+                let room = self.word(word);
+                self.rooms.entry(who.to_owned()).or_default().insert(room);
+            }
         }
     }
 
@@ -246,11 +270,14 @@ impl Player<'_> {
         self.clients.get_mut(who).unwrap_or_else(|| panic!("{who} is not connected"))
     }
 
-    /// The next thing that is no ping of a round of quiet.
+    /// The next thing that is no ping of a round of quiet, nor an answer to one: another server that has started again
+    /// may get it, and answer it, once more.
     fn next_of(&mut self, who: &str) -> Result<Element, String> {
         loop {
             let next = self.client(who).await_next()?.ok_or("the stream has ended")?;
-            if !self.answer_ping(who, &next) {
+            let is_answer = next.is("iq", "") && next.attr("type") != Some("get");
+            let is_late = is_answer && next.attr("id").is_some_and(|id| id.starts_with("quiet-"));
+            if !is_late && !self.answer_ping(who, &next) {
                 return Ok(next);
             }
         }
@@ -392,7 +419,7 @@ impl Player<'_> {
 
     fn word(&self, word: &str) -> String {
         if word == "domain" {
-            return self.town.domain.clone();
+            return self.town.domains[0].clone();
         }
         if word == "none" {
             return "{none}".to_owned();
@@ -408,13 +435,23 @@ impl Player<'_> {
         }
         let (name, resource) = word.split_once('/').map_or((word, ""), |(name, it)| (name, it));
         let slash = if resource.is_empty() { "" } else { "/" };
-        format!("{name}{}@{}{slash}{resource}", self.town.suffix, self.town.domain)
+        format!("{name}{}@{}{slash}{resource}", self.town.suffix, self.domain_of(name))
+    }
+
+    /// The domain of the server of this letter.
+    fn domain_at(&self, letter: &str) -> &str {
+        &self.town.domains[member_of(letter)]
     }
 
     fn long_word(&self, kind: &str, rest: &str) -> String {
         match (kind, rest.split_once(' ')) {
+            ("domain", None) => self.domain_at(rest).to_owned(),
+            ("pubsub", None) => format!("pubsub.{}", self.domain_at(rest)),
             ("room", None) => {
-                format!("{rest}{}@conference.{}", self.town.suffix, self.town.domain)
+                format!("{rest}{}@conference.{}", self.town.suffix, self.town.domains[0])
+            }
+            ("room", Some((name, place))) => {
+                format!("{name}{}@conference.{}", self.town.suffix, self.domain_at(place))
             }
             ("error", Some((ty, condition))) => {
                 format!("<error type='{ty}'><{condition} xmlns='{}'/>…</error>", xmpp::ns::STANZAS)

@@ -1,5 +1,7 @@
 //! Owns the steps of a script: what a line says. Knows no sockets.
 
+use std::collections::BTreeMap;
+
 /// A script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Story {
@@ -70,6 +72,8 @@ pub enum Fate {
     StartsAgain,
     /// This member ends as by a power cut, of several.
     MemberDies(usize),
+    /// This one has ended, and starts again.
+    MemberStartsAgain(usize),
 }
 
 impl Story {
@@ -93,6 +97,26 @@ impl Story {
         Self {
             steps: lines.into_iter().map(|(number, line)| (number, Step::read(&line))).collect(),
         }
+    }
+
+    /// The accounts that do something, by name.
+    pub fn people(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.steps.iter().map(|(_, step)| name_of(&step.who)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| !matches!(*name, "everyone" | "server"));
+        names
+    }
+
+    /// The accounts whose homes the story names, and the number of each one's.
+    pub fn homes(&self) -> BTreeMap<&str, usize> {
+        let mut homes = BTreeMap::new();
+        for (_, step) in &self.steps {
+            if let Act::LivesOn(member) = step.act {
+                homes.insert(step.who.as_str(), member);
+            }
+        }
+        homes
     }
 }
 
@@ -138,17 +162,30 @@ impl Step {
             "is stopped" => Act::Server(Fate::IsStopped),
             "dies" => Act::Server(Fate::Dies),
             "starts again" => Act::Server(Fate::StartsAgain),
-            other if other.ends_with(" dies") => {
-                Act::Server(Fate::MemberDies(member_of(other.trim_end_matches(" dies"))))
-            }
-            other => panic!("nobody knows how to do {other:?} in: {line}"),
+            other => Self::fate(other)
+                .unwrap_or_else(|| panic!("nobody knows how to do {other:?} in: {line}")),
         };
         Self { who: who.to_owned(), act }
     }
+
+    /// What happens to one of several servers.
+    fn fate(words: &str) -> Option<Act> {
+        let (member, what) = words.split_once(' ')?;
+        match what {
+            "dies" => Some(Act::Server(Fate::MemberDies(member_of(member)))),
+            "starts again" => Some(Act::Server(Fate::MemberStartsAgain(member_of(member)))),
+            _ => None,
+        }
+    }
+}
+
+/// The account of a client.
+pub(crate) fn name_of(who: &str) -> &str {
+    who.split('/').next().unwrap_or(who)
 }
 
 /// Members are called a, b, c …
-fn member_of(letter: &str) -> usize {
+pub(crate) fn member_of(letter: &str) -> usize {
     let number = letter.bytes().next().and_then(|letter| letter.checked_sub(b'a'));
     number.filter(|_| letter.len() == 1).unwrap_or_else(|| panic!("no member: {letter}")).into()
 }

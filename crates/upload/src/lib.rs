@@ -4,7 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`service`] | the Upload entity: a request, the rows of its account, an answer |
-//! | [`wish`] | what a client asks for |
+//! | `request` | what a client asks for |
 //! | [`quota`] | whether an account may have one more file |
 //! | [`extensions`] | the ordered list of extensions |
 //! | [`config`] | settings of the operator |
@@ -12,10 +12,10 @@
 pub mod config;
 pub mod extensions;
 pub mod quota;
+pub mod request;
 pub mod service;
 #[cfg(test)]
 mod tests;
-pub mod wish;
 
 pub use config::{Config, Limits};
 pub use extensions::EXTENSIONS;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Entity, LoadError, Request, Timer, answer};
 use files::{FileId, SlotRow};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,7 +15,7 @@ use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError, datetime
 use crate::EXTENSIONS;
 use crate::config::Config;
 use crate::quota::{self, Given, Spent};
-use crate::wish::Wish;
+use crate::request::SlotRequest;
 
 /// All that is not encoded in a part of a path (RFC 3986 §3.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -65,14 +66,14 @@ pub(crate) fn request(
         let error = StanzaError::from(StanzaCondition::Forbidden);
         return Err(error.with_text("only accounts of this server may bring files"));
     };
-    let wish = Wish::read(&request.payload, &cx.shared.limits, seconds(cx))?;
+    let wish = SlotRequest::read(&request.payload, &cx.shared.limits, seconds(cx))?;
     let (stanza, owner) = (request.stanza.clone(), account.clone());
     // More than are allowed would be an old limit's.
     let most = cx.shared.limits.files.saturating_mul(2).max(1_000);
     cx.read(
         move |store, fence| store.scan(fence, owner, RowKind::Upload, None, most),
         move |upload, cx, rows| match rows {
-            Ok(rows) => upload.decide((&stanza, &account), wish, rows, cx),
+            Ok(rows) => upload.decide(&stanza, &account, wish, rows, cx),
             Err(error) => cx.send_error(&stanza, store_error(&error)),
         },
     );
@@ -82,8 +83,9 @@ pub(crate) fn request(
 impl Upload {
     fn decide(
         &mut self,
-        (stanza, account): (&Stanza, &BareJid),
-        wish: Wish,
+        stanza: &Stanza,
+        account: &BareJid,
+        wish: SlotRequest,
         rows: Vec<Row>,
         cx: &mut Context<'_, Self>,
     ) {
@@ -106,7 +108,7 @@ impl Upload {
         let row = SlotRow { size: wish.size, given: now, kept: false, content_type };
         writes.push(row.put(account, id));
         self.lately.push((id, row));
-        let slot = self.slot((id, &wish.name), account, cx);
+        let slot = self.slot(id, &wish.name, account, cx);
         let stanza = stanza.clone();
         cx.commit_then(writes, move |upload, cx, kept| match kept {
             Ok(()) => cx.send(stanza.result(Some(&slot))),
@@ -118,12 +120,7 @@ impl Upload {
     }
 
     /// The two URLs, and nothing else: some clients send no headers.
-    fn slot(
-        &self,
-        (id, name): (FileId, &str),
-        account: &BareJid,
-        cx: &Context<'_, Self>,
-    ) -> Element {
+    fn slot(&self, id: FileId, name: &str, account: &BareJid, cx: &Context<'_, Self>) -> Element {
         let base = cx.shared.urls.get(&self.id.service).map(String::as_str).unwrap_or_default();
         let get = format!("{base}/{id}/{}", utf8_percent_encode(name, SEGMENT));
         let key = cx.shared.key.of(id, name, account.as_str());
@@ -155,12 +152,4 @@ fn quota_error(Spent { what, until }: Spent) -> StanzaError {
     let Some(until) = until else { return error };
     let stamp = datetime::format_seconds(until.saturating_mul(1_000_000));
     error.with_detail(Element::new("retry", ns::UPLOAD).with_attr("stamp", stamp))
-}
-
-fn store_error(error: &store::Error) -> StanzaError {
-    tracing::warn!(%error, "a slot was not given");
-    match error {
-        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
-        _ => StanzaCondition::InternalServerError.into(),
-    }
 }

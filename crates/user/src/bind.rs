@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use entity::Context;
 use entity::extension::SessionEvent;
-use proto::session::{HomeWord, UserWord};
+use proto::session::{ConnectionCommand, UserEvent};
 use proto::{Body, ConnectionId, Route, SessionId};
 use xmpp::{FullJid, StanzaCondition, StanzaError, StreamCondition, StreamError};
 
@@ -17,7 +17,7 @@ use crate::{User, stages};
 
 /// What a client wants.
 #[derive(Debug)]
-pub struct Wish {
+pub(crate) struct BindRequest {
     /// Who asks.
     pub connection: ConnectionId,
     /// The resource, prepared; none: the server makes one.
@@ -30,15 +30,15 @@ pub struct Wish {
 
 /// Binds a resource. One that is in use changes hands: its session ends with `conflict` (§7.7.2.2,
 /// third behaviour), since it is nearly always a dead connection of the same client.
-pub fn bind(user: &mut User, wish: Wish, cx: &mut Context<'_, User>) {
-    let Wish { connection, resource, iq_id, carbons } = wish;
+pub(crate) fn bind(user: &mut User, request: BindRequest, cx: &mut Context<'_, User>) {
+    let BindRequest { connection, resource, iq_id, carbons } = request;
     let bound = allow(user).and_then(|()| address(user, resource.as_deref(), cx));
     let bound = bound.and_then(|jid| make_room(user, &jid, cx).map(|()| jid));
     let jid = match bound {
         Ok(jid) => jid,
         Err(error) => {
-            let word = HomeWord::BindRefused { error, iq_id };
-            return cx.tell(Route::Connection(connection), Body::Home(word));
+            let command = ConnectionCommand::BindRefused { error, iq_id };
+            return cx.tell(Route::Connection(connection), Body::ToConnection(command));
         }
     };
     let id = SessionId { account: user.jid.clone(), uid: cx.random_u64() };
@@ -47,8 +47,8 @@ pub fn bind(user: &mut User, wish: Wish, cx: &mut Context<'_, User>) {
     if carbons {
         carbons::begin(user, uid);
     }
-    let word = UserWord::Start { connection, jid, iq_id };
-    cx.tell(Route::Session(id), Body::User(word));
+    let event = UserEvent::Start { connection, jid, iq_id };
+    cx.tell(Route::Session(id), Body::User(event));
     stages::announce(user, uid, SessionEvent::Bound, cx);
 }
 
@@ -56,7 +56,7 @@ pub fn bind(user: &mut User, wish: Wish, cx: &mut Context<'_, User>) {
 pub(crate) fn end(user: &mut User, session: u64, error: StreamError, cx: &mut Context<'_, User>) {
     let Some(entry) = user.sessions.get(session) else { return };
     let route = Route::Session(entry.id.clone());
-    cx.tell(route, Body::User(UserWord::End(error)));
+    cx.tell(route, Body::User(UserEvent::End(error)));
     user.forget_session(session, cx);
 }
 

@@ -47,6 +47,8 @@ pub struct Config {
     pub files: Option<Files>,
     /// Where they count.
     pub figures: Arc<Figures>,
+    /// Sessions that wait to be resumed.
+    pub waiting: Arc<crate::waiting::Waiting>,
 }
 
 /// Removes the files of an account (XEP-0363).
@@ -165,6 +167,7 @@ impl Default for Config {
             report_to: Vec::new(),
             powers: Arc::default(),
             figures: Arc::default(),
+            waiting: Arc::default(),
         }
     }
 }

@@ -6,10 +6,11 @@ use meter::{By, Counter};
 
 const RESUMES: [&str; 6] = ["ok", "no_session", "expired", "wrong_secret", "stale", "too_high"];
 
-const DROPS: [&str; 9] = [
+const DROPS: [&str; 10] = [
     "offline_full",
     "blocked",
     "nobody_there",
+    "not_inside",
     "superseded",
     "given_before",
     "session_queue_full",

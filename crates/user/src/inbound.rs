@@ -5,9 +5,10 @@
 mod tests;
 
 use entity::{Context, Passage};
+use proto::Route;
 use smallvec::SmallVec;
 use store::Write;
-use xmpp::{IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
+use xmpp::{Features, IqType, Jid, Kind, MessageType, Stanza, StanzaCondition};
 
 use crate::extensions::hints::may_keep_for_later;
 use crate::extensions::{deliver, privilege, push};
@@ -17,26 +18,44 @@ use crate::{User, iq, offline, presence, stages};
 
 /// A stanza to the account or to one of its resources. A request is answered as a stranger's to an account,
 /// also where there is none: nobody can ask who is here (XEP-0030 §8).
-pub fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+pub(crate) fn receive(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let Some(stanza) = privilege::message(user, stanza, cx) else { return };
     let is_request = matches!(stanza.kind(), Kind::Iq(ty) if ty.is_request());
     // A guest who has left, or never came, is nobody.
     let is_here = user.exists && !(user.guest && user.sessions.is_empty());
     if !is_here && !is_request {
         return answer_for_nobody(user, stanza, cx);
     }
+    if is_astray(user, &stanza, cx) {
+        return cx.shared.figures.drops.of("not_inside").add_one();
+    }
     let passage = Passage { stanza, session: None, writes: Vec::new() };
     let Some(Passage { stanza, writes, .. }) = stages::inbound(user, passage, cx) else { return };
     match stanza.kind() {
-        Kind::Message(ty) => return message(user, ty, (stanza, writes), cx),
+        Kind::Message(ty) => return message(user, ty, stanza, writes, cx),
         Kind::Presence(_) => presence::inbound(user, stanza, cx),
         Kind::Iq(ty) => request(user, ty, stanza, cx),
     }
     stages::keep(writes, cx);
 }
 
+/// Whether what a room of ours says to all comes to a client that has left it, or was removed, and knows: when the owner of
+/// a room dies, the next one may not know that yet (XEP-0045 §7.14).
+fn is_astray(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> bool {
+    if stanza.kind() != Kind::Message(MessageType::Groupchat) {
+        return false;
+    }
+    let (Some(from), Some(entry)) = (&stanza.head().from, addressed(user, stanza)) else {
+        return false;
+    };
+    let is_it = |room: &Jid| room.bare_str() == from.bare_str();
+    let is_there = entry.inside.iter().any(is_it) || entry.directed.iter().any(is_it);
+    !is_there && matches!(Route::of(from, cx.hosts), Route::Room(_))
+}
+
 /// The sessions that a message would go to now, for whoever copies it to the others.
 #[must_use]
-pub fn recipients(user: &User, stanza: &Stanza) -> SmallVec<[u64; 4]> {
+pub(crate) fn recipients(user: &User, stanza: &Stanza) -> SmallVec<[u64; 4]> {
     let Kind::Message(ty) = stanza.kind() else { return SmallVec::new() };
     match fate(user, ty, stanza) {
         Fate::ToOne => addressed(user, stanza).map(|entry| entry.id.uid).into_iter().collect(),
@@ -68,21 +87,30 @@ fn answer_for_nobody(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>
         Kind::Iq(_) => false,
     };
     match refused {
+        true if is_invitation(&stanza, cx) => cx.send_error(&stanza, StanzaCondition::ItemNotFound),
         true => cx.send_error(&stanza, StanzaCondition::ServiceUnavailable),
         false => nobody_there(cx),
     }
 }
 
+/// What a room of ours passes on; whoever has invited is to hear that there is no such person (XEP-0045 §7.8.2).
+fn is_invitation(stanza: &Stanza, cx: &Context<'_, User>) -> bool {
+    let from = stanza.head().from.as_ref();
+    stanza.features().any(Features::MUC_USER)
+        && from.is_some_and(|from| matches!(Route::of(from, cx.hosts), Route::Room(_)))
+}
+
 fn message(
     user: &mut User,
     ty: MessageType,
-    (stanza, writes): (Stanza, Vec<Write>),
+    stanza: Stanza,
+    writes: Vec<Write>,
     cx: &mut Context<'_, User>,
 ) {
     match fate(user, ty, &stanza) {
-        Fate::ToOne | Fate::ToAll => hand_on(user, (stanza, writes), cx),
+        Fate::ToOne | Fate::ToAll => hand_on(user, stanza, writes, cx),
         Fate::Store => {
-            let entry = offline::Entry { stanza, writes, taken: false };
+            let entry = offline::Entry { stanza, writes, cause: Some(cx.origin()), taken: false };
             match cx.row() {
                 Some(id) => offline::store_unless_stored(user, id, entry, cx),
                 None => offline::store(user, entry, cx),
@@ -103,7 +131,7 @@ pub(crate) fn nobody_there(cx: &Context<'_, User>) {
 
 /// To the sessions that the rules pick. One that still gets stored messages gets this one behind them, out
 /// of the store, so that their order stays.
-fn hand_on(user: &mut User, (stanza, writes): (Stanza, Vec<Write>), cx: &mut Context<'_, User>) {
+fn hand_on(user: &mut User, stanza: Stanza, writes: Vec<Write>, cx: &mut Context<'_, User>) {
     let (later, now): (SmallVec<[u64; 4]>, SmallVec<[u64; 4]>) = recipients(user, &stanza)
         .into_iter()
         .partition(|session| offline::is_behind(user, *session, &stanza));
@@ -113,7 +141,8 @@ fn hand_on(user: &mut User, (stanza, writes): (Stanza, Vec<Write>), cx: &mut Con
     if later.is_empty() {
         return stages::keep(writes, cx);
     }
-    offline::store(user, offline::Entry { stanza, writes, taken: !now.is_empty() }, cx);
+    let (cause, taken) = (Some(cx.origin()), !now.is_empty());
+    offline::store(user, offline::Entry { stanza, writes, cause, taken }, cx);
 }
 
 fn fate(user: &User, ty: MessageType, stanza: &Stanza) -> Fate {

@@ -6,7 +6,7 @@ use entity::{Answer, Context, Iq, Request};
 use xmpp::{Element, Kind, Stanza, StanzaCondition, StanzaError};
 
 use crate::extensions::{EXTENSIONS, guests, reply};
-use crate::{User, stages};
+use crate::{User, pep, stages};
 
 /// Answers a request. `session`: of the account's own, if it is one that asks.
 ///
@@ -21,27 +21,29 @@ pub(crate) fn answer(
     stanza: Stanza,
     cx: &mut Context<'_, User>,
 ) {
-    match cx.shared.powers.delegate(&stanza, &user.jid.domain(), &user.jid) {
+    let knows = |node: &str| pep::collection(user).is_some_and(|nodes| nodes.get(node).is_some());
+    match cx.shared.powers.delegate(&stanza, (&user.jid.domain(), &user.jid), knows) {
         Some(delegated) => cx.send(delegated),
-        None => answer_as(user, (session, session.is_some()), stanza, cx),
+        None => answer_as(user, session, session.is_some(), stanza, cx),
     }
 }
 
 /// Answers a request of somebody who may ask what only the owner may.
 pub(crate) fn answer_owner(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
-    answer_as(user, (None, true), stanza, cx);
+    answer_as(user, None, true, stanza, cx);
 }
 
 fn answer_as(
     user: &mut User,
-    (session, is_owner): (Option<u64>, bool),
+    session: Option<u64>,
+    is_owner: bool,
     stanza: Stanza,
     cx: &mut Context<'_, User>,
 ) {
     let understood = understand(&stanza, is_owner).and_then(|it| guests::check(user, &stanza, it));
     let (iq, payload) = match understood {
         Ok(understood) => understood,
-        Err(error) => return stages::refuse(user, (&stanza, session), &error, cx),
+        Err(error) => return stages::refuse(user, &stanza, session, &error, cx),
     };
     let request = Request { stanza, payload, session };
     let answer = match (iq.handle)(user, &request, cx) {

@@ -2,20 +2,27 @@
 //! kept of it goes (XEP-0077 §3.2). Begun once it is finished, also by another process: the mark says so.
 
 use auth::Account;
+use entity::refuse::store_error;
 use entity::{Context, Request};
-use store::{Key, Kind, Write};
-use xmpp::{BareJid, StanzaCondition, StreamCondition};
+use store::{Key, Kind, Row, Write};
+use xmpp::{
+    BareJid, Element, Head, IqType, Jid, Kind as StanzaKind, Stanza, StanzaCondition,
+    StreamCondition, ns,
+};
 
 use crate::User;
 use crate::config::Files;
-use crate::extensions::{reply, store_error};
+use crate::extensions::reply;
 use crate::presence::subscribe::say;
-use crate::subscription::Word;
+use crate::subscription::SubscriptionType;
+
+/// Most rooms that are told that the account is gone.
+const ROOMS_MOST: usize = 10_000;
 
 /// Begins, or goes on. Who asked is answered when the mark is kept: from then on there is no way back.
 pub(crate) fn begin(user: &mut User, request: Option<Request>, cx: &mut Context<'_, User>) {
     if std::mem::replace(&mut user.is_leaving, true) {
-        // Who asks twice has his stream ended by what has begun.
+        // Who asks twice has their stream ended by what has begun.
         return;
     }
     let key = key(&user.jid);
@@ -55,9 +62,11 @@ fn mark(user: &User, request: Option<Request>, marked: Vec<u8>, cx: &mut Context
                 reply(user, &request, Ok(None), cx);
             }
             take_leave(user, cx);
-            // Behind everything that was written because of it.
-            let last = Write::Put(key(&user.jid), marked.into());
-            cx.commit_then(vec![last], |user, cx, kept| erase(user, kept, cx));
+            leave_rooms(user, cx, |user, cx| {
+                // Behind everything that was written because of it.
+                let last = Write::Put(key(&user.jid), marked.into());
+                cx.commit_then(vec![last], |user, cx, kept| erase(user, kept, cx));
+            });
         }
         Err(error) => refuse(user, request, &store_error(&error), cx),
     });
@@ -70,18 +79,50 @@ fn take_leave(user: &mut User, cx: &mut Context<'_, User>) {
         crate::bind::end(user, session, StreamCondition::NotAuthorized.into(), cx);
     }
     for (contact, item) in user.roster.iter() {
-        if item.from_subscribed() {
-            say(user, contact, Word::Unsubscribed, None, cx);
+        if item.is_subscriber() {
+            say(user, contact, SubscriptionType::Unsubscribed, None, cx);
         }
-        if item.to_subscribed() || item.ask {
-            say(user, contact, Word::Unsubscribe, None, cx);
+        if item.is_subscribed_to() || item.ask {
+            say(user, contact, SubscriptionType::Unsubscribe, None, cx);
         }
     }
     let requests: Vec<BareJid> =
         user.roster.requests().map(|(contact, _)| contact.clone()).collect();
     for contact in requests.iter().filter(|contact| !user.roster.is_subscriber(contact)) {
-        say(user, contact, Word::Unsubscribed, None, cx);
+        say(user, contact, SubscriptionType::Unsubscribed, None, cx);
     }
+}
+
+/// Rooms that the account hears without being inside (MUC/Sub) need not tell it any more.
+fn leave_rooms(
+    user: &User,
+    cx: &mut Context<'_, User>,
+    then: impl FnOnce(&mut User, &mut Context<'_, User>) + 'static,
+) {
+    let owner = user.jid.clone();
+    cx.read(
+        move |store, fence| store.scan(fence, owner, Kind::Heard, None, ROOMS_MOST),
+        move |user, cx, rows: Result<Vec<Row>, _>| {
+            for room in rows.unwrap_or_default().iter().filter_map(room_of) {
+                let id = format!("leave-{:016x}", cx.random_u64());
+                let head = Head {
+                    kind: StanzaKind::Iq(IqType::Set),
+                    id: Some(id.into()),
+                    from: Some(user.jid.clone().into()),
+                    to: Some(room),
+                    lang: None,
+                };
+                cx.send(Stanza::build(head, &[Element::new("unsubscribe", ns::MUCSUB)]));
+            }
+            then(user, cx);
+        },
+    );
+}
+
+/// The room of such a row, which names who hears it and the room.
+fn room_of(row: &Row) -> Option<Jid> {
+    let (_, room) = str::from_utf8(&row.item).ok()?.split_once('\n')?;
+    Jid::parse(room).ok()
 }
 
 fn erase(user: &User, kept: Result<(), store::Error>, cx: &mut Context<'_, User>) {

@@ -6,7 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`session`] | the Session entity: a bound resource, its queue, its counters, its client's state |
-//! | [`user`] | the User entity: which word goes to which file |
+//! | [`user`] | the User entity: which event goes to which file |
 //! | [`bind`] | resources: given, refused, taken over (RFC 6120 §7) |
 //! | [`sessions`] | the user's small table of its sessions |
 //! | [`snapshot`] | the user as data |
@@ -25,34 +25,38 @@
 //! | [`offline`] | messages that nobody took yet (XEP-0160) |
 //! | [`portable`] | the account as a file of XEP-0227 |
 //! | [`figures`] | what is counted |
+//! | [`waiting`] | which sessions wait to be resumed, for administration |
 //! | [`extensions`] | the ordered list of extensions, one file each |
 
 mod befriend;
-pub mod bind;
+mod bind;
 pub mod config;
 pub mod extensions;
-pub mod figures;
-pub mod inbound;
+mod figures;
+mod inbound;
 mod iq;
 mod leaving;
-pub mod offline;
-pub mod outbound;
-pub mod pep;
+mod offline;
+mod outbound;
+mod pep;
 pub mod portable;
-pub mod presence;
-pub mod roster;
+mod presence;
+mod roster;
 mod rules;
 pub mod session;
-pub mod sessions;
+mod sessions;
 mod snapshot;
 #[cfg(test)]
 mod stage;
 mod stages;
 pub mod stored;
-pub mod subscription;
-pub mod user;
+mod subscription;
+mod user;
+pub mod waiting;
 
 pub use config::Config;
 pub use figures::Figures;
+pub use pep::caps::Cache as CapsCache;
+pub use roster::shown as shown_roster;
 pub use session::Session;
 pub use user::User;

@@ -1,4 +1,4 @@
-//! XEP-0160: Best Practices for Handling Offline Messages, version 1.0.1. Messages that no session has taken
+//! XEP-0160 Best Practices for Handling Offline Messages, version 1.0.1. Messages that no session has taken
 //! yet, and what a session gives back when it ends (XEP-0198 §4).
 //!
 //! A stored message goes to the first session that takes messages, in order, a few at a time. Its row is
@@ -12,9 +12,10 @@
 //! [`Accounts::offline_messages`]: crate::config::Accounts::offline_messages
 //! [`Accounts::offline_bytes`]: crate::config::Accounts::offline_bytes
 
-mod drain;
+pub(crate) mod drain;
 mod meter;
 pub(crate) mod refused;
+mod row;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ mod tests;
 use entity::{Context, Extension};
 use store::{ArchiveId, Key, Kind as RowKind, Row, Write};
 use xmpp::{
-    ErrorType, Features, Jid, Kind, Stanza, StanzaCondition, StanzaError, delay, kept, ns,
+    ErrorType, Features, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, delay, ns,
     stanza_id,
 };
 
@@ -33,12 +34,13 @@ use drain::Drain;
 use meter::Meter;
 use refused::Refused;
 
-pub use drain::deliver;
+pub(crate) use drain::deliver;
 pub(crate) use drain::{drain_of, go_on_with, is_behind, session_ended, taken};
+pub(crate) use row::stanza_in;
 pub(crate) use stored::Stored;
 
 /// What disco says of an account because of it (§4).
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0160",
     title: "Best Practices for Handling Offline Messages",
     version: "1.0.1",
@@ -48,7 +50,7 @@ pub const EXTENSION: Extension<User> = Extension {
 
 /// An account's store of messages, as far as it must be known in memory.
 #[derive(Debug, Default)]
-pub struct Offline {
+pub(crate) struct Offline {
     meter: Meter,
     /// Writes whose answer is awaited.
     in_flight: usize,
@@ -65,6 +67,8 @@ pub(crate) struct Entry {
     pub(crate) stanza: Stanza,
     /// Rows that must be kept with it.
     pub(crate) writes: Vec<Write>,
+    /// What has caused it, where that is known.
+    pub(crate) cause: Option<Origin>,
     /// A session has taken it or had taken it; its sender hears of no error.
     pub(crate) taken: bool,
 }
@@ -95,9 +99,9 @@ pub(crate) fn is_fleeting(stanza: &Stanza) -> bool {
 /// Stores a message with its other rows in one batch. Where that fails, its sender is told; where a session
 /// has taken it all the same, it is stored later. What a session had has twice the room.
 pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
-    let Entry { stanza, mut writes, taken } = entry;
+    let Entry { stanza, mut writes, cause, taken } = entry;
     let late = late(user, &stanza, cx);
-    let value = kept::write(&late);
+    let value = row::write(&late, cause);
     if user.offline.meter.is_full_for(value.len(), if taken { 2 } else { 1 }, &cx.shared.accounts) {
         cx.shared.figures.drops.of("offline_full").add_one();
         if taken {
@@ -136,7 +140,7 @@ pub(crate) fn store(user: &mut User, entry: Entry, cx: &mut Context<'_, User>) {
 
 /// Whether there is room for a message that no session has taken.
 pub(crate) fn has_room(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> bool {
-    let size = kept::write(&late(user, stanza, cx)).len();
+    let size = row::write(&late(user, stanza, cx), Some(cx.origin())).len();
     !user.offline.meter.is_full_for(size, 1, &cx.shared.accounts)
 }
 
@@ -157,9 +161,10 @@ pub(crate) fn store_unless_stored(
         move |user, cx, rows: Result<Vec<Row>, _>| {
             let id = cx.shared.ids.write(id);
             let is_it = |row: &Row| {
-                let stanza = kept::read(&row.value);
-                stanza
-                    .is_some_and(|stanza| stanza_id::find(&stanza, &by).is_some_and(|it| it == id))
+                let stored = row::read(&row.value);
+                stored.is_some_and(|(stanza, _)| {
+                    stanza_id::find(&stanza, &by).is_some_and(|it| it == id)
+                })
             };
             if !rows.unwrap_or_default().iter().any(is_it) {
                 store(user, entry, cx);
@@ -171,7 +176,7 @@ pub(crate) fn store_unless_stored(
 /// What the client of a session that is over never acknowledged (XEP-0198 §4): requests are answered,
 /// messages go to the sessions that have not had them, or into the store. They carry the time when they
 /// were to be delivered. What the session was given is not refused any more.
-pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<'_, User>) {
+pub(crate) fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<'_, User>) {
     for stanza in unacknowledged {
         match stanza.kind() {
             Kind::Iq(ty) if ty.is_request() && !is_own(user, &stanza) => {
@@ -189,7 +194,7 @@ pub fn give_back(user: &mut User, unacknowledged: Vec<Stanza>, cx: &mut Context<
     }
 }
 
-/// Whether it is of somebody who was blocked after he had sent it (XEP-0191 §3.3).
+/// Whether it is of somebody who was blocked after they had sent it (XEP-0191 §3.3).
 fn is_from_blocked(user: &User, stanza: &Stanza) -> bool {
     stanza.head().from.as_ref().is_some_and(|from| blocking::is_blocked(user, from))
 }
@@ -218,7 +223,7 @@ fn deliver_again(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
         hand_to(user, *session, stanza.clone(), cx);
     }
     if !later.is_empty() || (now.is_empty() && !had) {
-        store(user, Entry { stanza, writes: Vec::new(), taken: true }, cx);
+        store(user, Entry { stanza, writes: Vec::new(), cause: None, taken: true }, cx);
     }
 }
 

@@ -5,7 +5,7 @@
 mod tests;
 
 use entity::{Context, Passage};
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use proto::{Body, Route, SessionId};
 use xmpp::{Kind, Stanza, StanzaCondition, StanzaError, StreamCondition};
 
@@ -13,7 +13,7 @@ use crate::pep::interest;
 use crate::{User, inbound, iq, presence, stages};
 
 /// A stanza of one of the account's sessions, stamped with its full address.
-pub fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+pub(crate) fn receive(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
     if user.sessions.get(session).is_none() {
         return of_nobody(user, session, stanza, cx);
     }
@@ -48,7 +48,7 @@ fn of_nobody(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_,
         }
     }
     let error = StreamCondition::InternalServerError.into();
-    cx.tell(route, Body::User(UserWord::End(error)));
+    cx.tell(route, Body::User(UserEvent::End(error)));
 }
 
 fn onward(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {

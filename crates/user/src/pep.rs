@@ -3,15 +3,18 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `arrival` | which of those who seemed to be there have come anew |
 //! | `caps` | capability hashes: read, verified, cached |
 //! | `interest` | who has asked for which nodes by capabilities |
 //! | `tell` | events to sessions, contacts and subscribers; last items |
 
-pub mod caps;
+mod arrival;
+pub(crate) mod caps;
 pub(crate) mod interest;
 mod tell;
 
 use bytes::Bytes;
+use entity::refuse::store_error;
 use entity::{Answer, Context, LoadError, Request, Slot};
 use nodes::collection::{self, KINDS, keys, payloads};
 use nodes::{Collection, Outcome, People, Place, Turn};
@@ -20,7 +23,7 @@ use xmpp::forms::{Field, Form, FormKind};
 use xmpp::{BareJid, Element, IqType, Jid, Kind, StanzaCondition, StanzaError, ns};
 
 use crate::User;
-use crate::extensions::{again, avatar, bookmarks, deliver, reply, store_error};
+use crate::extensions::{again, avatar, bookmarks, deliver, reply};
 use crate::roster::Roster;
 
 pub(crate) use tell::{Whom, greet};
@@ -121,7 +124,7 @@ pub(crate) fn answer(
     Ok(Answer::Later)
 }
 
-/// A contact stands otherwise in the roster: what he may not read any more he is not subscribed to any more (XEP-0163
+/// A contact stands otherwise in the roster: what they may not read any more they are not subscribed to any more (XEP-0163
 /// §7.1), and who may read more is shown it.
 pub(crate) fn stands_otherwise(
     user: &mut User,
@@ -266,11 +269,14 @@ fn tell(user: &mut User, outcome: Outcome, request: Option<Request>, cx: &mut Co
     if let Some(request) = request {
         respond(user, request, outcome.answer, cx);
     }
+    if !outcome.notices.is_empty() {
+        interest::ask_again(user, cx);
+    }
     for notice in outcome.notices {
         tell::tell(user, notice, cx);
     }
     for (node, jid) in outcome.newcomers {
-        greet(user, Whom::Subscriber(jid), (vec![node], 0), cx);
+        greet(user, Whom::Subscriber(jid), vec![node], 0, cx);
     }
     if let Some(verb) = done {
         bookmarks::changed(user, &verb, cx);

@@ -10,7 +10,7 @@
 
 mod broadcast;
 pub(crate) mod directed;
-mod probe;
+pub(crate) mod probe;
 pub(crate) mod subscribe;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,41 +20,43 @@ use xmpp::{BareJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, Stan
 
 use crate::User;
 use crate::extensions::{blocking, deliver, invited, privilege};
-use crate::subscription::Word;
+use crate::subscription::SubscriptionType;
 
-pub use broadcast::session_ended;
-pub(crate) use probe::ask_elsewhere;
+pub(crate) use broadcast::session_ended;
 
-/// A word of subscription; one who was invited is a contact at once (XEP-0379).
+/// A subscription stanza; one who was invited is a contact at once (XEP-0379).
 fn subscribed(
     user: &mut User,
-    (stanza, contact): (Stanza, BareJid),
-    word: Word,
+    stanza: Stanza,
+    contact: BareJid,
+    ty: SubscriptionType,
     cx: &mut Context<'_, User>,
 ) {
-    let as_any = |user: &mut User, request, cx: &mut Context<'_, User>| {
-        subscribe::inbound(user, request, Word::Subscribe, cx);
+    let as_any = |user: &mut User, (stanza, contact), cx: &mut Context<'_, User>| {
+        subscribe::inbound(user, stanza, contact, SubscriptionType::Subscribe, cx);
     };
-    let token = invited::token(&stanza).filter(|_| word == Word::Subscribe);
+    let token = invited::token(&stanza).filter(|_| ty == SubscriptionType::Subscribe);
     if let Some(token) = token
         && invited::check(user, (stanza.clone(), contact.clone()), token, as_any, cx)
     {
         return;
     }
-    subscribe::inbound(user, (stanza, contact), word, cx);
+    subscribe::inbound(user, stanza, contact, ty, cx);
 }
 
 /// Presence of one of the account's own sessions, stamped with its full address.
-pub fn outbound(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
+pub(crate) fn outbound(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<'_, User>) {
     let Kind::Presence(ty) = stanza.kind() else { return };
     let to = stanza.head().to.clone();
-    match (ty, to, Word::of(ty)) {
-        (_, Some(to), Some(word)) => subscribe::outbound(user, (session, stanza, to), word, cx),
+    match (ty, to, SubscriptionType::of(ty)) {
+        (_, Some(to), Some(subscription)) => {
+            subscribe::outbound(user, (session, stanza, to), subscription, cx)
+        }
         (_, None, Some(_)) => refuse(user, session, &stanza, StanzaCondition::BadRequest, cx),
         (PresenceType::Available, None, _) => broadcast::available(user, session, stanza, cx),
         (PresenceType::Unavailable, None, _) => broadcast::unavailable(user, session, stanza, cx),
         (PresenceType::Available | PresenceType::Unavailable, Some(to), _) => {
-            directed::send(user, session, (stanza, to), cx);
+            directed::send(user, session, stanza, to, cx);
         }
         // A client's own probe goes its way, and is no reason for an error (§4.3).
         (_, Some(_), _) => cx.send(stanza),
@@ -63,14 +65,14 @@ pub fn outbound(user: &mut User, session: u64, stanza: Stanza, cx: &mut Context<
 }
 
 /// Presence of others to the account or to one of its resources.
-pub fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+pub(crate) fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
     let Kind::Presence(ty) = stanza.kind() else { return };
     let Some(from) = stanza.head().from.clone() else { return };
-    match (ty, Word::of(ty)) {
+    match (ty, SubscriptionType::of(ty)) {
         (PresenceType::Probe, _) => probe::answer(user, &stanza, &from, cx),
         // The rest is silently ignored where there is no account (§8.5.1).
         _ if !user.exists => {}
-        (_, Some(word)) => subscribed(user, (stanza, from.bare()), word, cx),
+        (_, Some(subscription)) => subscribed(user, stanza, from.bare(), subscription, cx),
         (PresenceType::Error, _) => error(user, &stanza, &from, cx),
         _ => {
             if let Some(stanza) = user.roster.hold(&from.bare(), stanza) {
@@ -82,10 +84,11 @@ pub fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
 
 /// Somebody is there, or not any more.
 pub(crate) fn of_contact(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
-    if stanza.kind() == Kind::Presence(PresenceType::Unavailable)
-        && let Some(from) = stanza.head().from.clone()
-    {
-        directed::forget(user, &stanza, &from);
+    if let Some(from) = stanza.head().from.clone() {
+        match stanza.kind() {
+            Kind::Presence(PresenceType::Unavailable) => directed::forget(user, &stanza, &from),
+            _ => directed::entered(user, &stanza, &from),
+        }
     }
     pass(user, &stanza, cx);
     privilege::show_contact(&stanza, cx);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `behind` | presence that waits until an edit is kept |
 //! | `iq` | roster get and roster set |
-//! | `outbox` | words of subscription until contacts have them |
+//! | `outbox` | subscription stanzas until contacts have them |
 //! | `portable` | in files of XEP-0227 |
 //! | `push` | items as clients see them, pushes to interested resources |
 //! | `row` | items, requests and the version as rows of the store |
@@ -22,29 +22,29 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use entity::refuse::store_error;
 use entity::{Context, LoadError};
 use proto::Now;
 use store::{Key, Kind, Row, Write};
 use xmpp::{BareJid, Stanza, StanzaError};
 
-use crate::extensions::store_error;
 use crate::subscription::{Standing, State};
 use crate::{User, pep, presence};
 
 use behind::Behind;
 pub(crate) use iq::check_room;
-pub use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
+pub(crate) use iq::{EXTENSION, GROUP_BYTES_MAX, GROUPS_MAX, NAME_BYTES_MAX};
 use outbox::Outbox;
 pub use portable::shown;
 pub(crate) use portable::{requests_in, row_of_request, rows_of};
 pub(crate) use push::{Push, push};
 
 /// A longer request waits without what it says, so that nobody can fill the store with them.
-pub const REQUEST_BYTES_MAX: usize = 8 << 10;
+pub(crate) const REQUEST_BYTES_MAX: usize = 8 << 10;
 
 /// The roster of one account.
 #[derive(Debug, Default)]
-pub struct Roster {
+pub(crate) struct Roster {
     items: BTreeMap<BareJid, Item>,
     /// Subscription requests that were neither approved nor denied, one per contact.
     requests: BTreeMap<BareJid, Stanza>,
@@ -61,7 +61,7 @@ pub struct Roster {
 
 /// What an account keeps of one contact (RFC 6121 §2.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// The handle that the user gave; empty: none.
     pub name: Box<str>,
     /// The groups, in the order in which the client gave them; no two are equal.
@@ -78,7 +78,7 @@ pub struct Item {
 
 /// The `subscription` of an item (RFC 6121 §2.1.2.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Subscription {
+pub(crate) enum Subscription {
     /// Neither sees the other's presence.
     #[default]
     None,
@@ -113,7 +113,7 @@ impl Roster {
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub fn load(rows: &[Row]) -> Result<Self, LoadError> {
+    pub(crate) fn load(rows: &[Row]) -> Result<Self, LoadError> {
         let mut roster = Self::default();
         for row in rows {
             roster.take(row).ok_or(LoadError { kind: row.kind })?;
@@ -142,46 +142,40 @@ impl Roster {
 
     /// The item of a contact.
     #[must_use]
-    pub fn get(&self, contact: &BareJid) -> Option<&Item> {
+    pub(crate) fn get(&self, contact: &BareJid) -> Option<&Item> {
         self.items.get(contact)
     }
 
     /// Every item, in order of addresses.
-    pub fn iter(&self) -> impl Iterator<Item = (&BareJid, &Item)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&BareJid, &Item)> {
         self.items.iter()
     }
 
     /// Whether a contact is in the roster.
     #[must_use]
-    pub fn contains(&self, contact: &BareJid) -> bool {
+    pub(crate) fn contains(&self, contact: &BareJid) -> bool {
         self.items.contains_key(contact)
     }
 
     /// How many items there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.items.len()
-    }
-
-    /// Whether there is no item.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
     }
 
     /// Whether a contact may see the account's presence: `from` or `both`.
     #[must_use]
-    pub fn is_subscriber(&self, contact: &BareJid) -> bool {
-        self.get(contact).is_some_and(Item::from_subscribed)
+    pub(crate) fn is_subscriber(&self, contact: &BareJid) -> bool {
+        self.get(contact).is_some_and(Item::is_subscriber)
     }
 
     /// The contacts that may see the account's presence: `from` and `both`.
-    pub fn subscribers(&self) -> impl Iterator<Item = &BareJid> {
-        self.items.iter().filter(|(_, item)| item.from_subscribed()).map(|(contact, _)| contact)
+    pub(crate) fn subscribers(&self) -> impl Iterator<Item = &BareJid> {
+        self.items.iter().filter(|(_, item)| item.is_subscriber()).map(|(contact, _)| contact)
     }
 
     /// The requests that wait for an answer (RFC 6121 §3.1.3), as they came, without `to`.
-    pub fn requests(&self) -> impl Iterator<Item = (&BareJid, &Stanza)> {
+    pub(crate) fn requests(&self) -> impl Iterator<Item = (&BareJid, &Stanza)> {
         self.requests.iter()
     }
 
@@ -192,11 +186,11 @@ impl Roster {
 
     /// How the account and a contact stand to each other.
     #[must_use]
-    pub fn standing(&self, contact: &BareJid) -> Standing {
+    pub(crate) fn standing(&self, contact: &BareJid) -> Standing {
         let item = self.get(contact);
         let pending_in = self.requests.contains_key(contact);
         let flag = |of: fn(&Item) -> bool| item.is_some_and(of);
-        let (to, from) = (flag(Item::to_subscribed), flag(Item::from_subscribed));
+        let (to, from) = (flag(Item::is_subscribed_to), flag(Item::is_subscriber));
         Standing {
             state: State::new(to, from, flag(|item| item.ask), pending_in),
             approved: flag(|item| item.approved),
@@ -314,13 +308,13 @@ impl Roster {
 impl Item {
     /// Whether the contact may see the account's presence.
     #[must_use]
-    pub fn from_subscribed(&self) -> bool {
+    pub(crate) fn is_subscriber(&self) -> bool {
         matches!(self.subscription, Subscription::From | Subscription::Both)
     }
 
     /// Whether the account sees the contact's presence.
     #[must_use]
-    pub fn to_subscribed(&self) -> bool {
+    pub(crate) fn is_subscribed_to(&self) -> bool {
         matches!(self.subscription, Subscription::To | Subscription::Both)
     }
 
@@ -356,7 +350,7 @@ pub(crate) fn keep(
             Ok(()) => {
                 user.roster.refused.remove(&contact);
                 then(user, Ok(push), cx);
-                let was_subscriber = undo.item.as_ref().is_some_and(Item::from_subscribed);
+                let was_subscriber = undo.item.as_ref().is_some_and(Item::is_subscriber);
                 pep::stands_otherwise(user, &contact, was_subscriber, cx);
             }
             Err(error) => {

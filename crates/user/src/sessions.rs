@@ -5,7 +5,7 @@ use proto::SessionId;
 use xmpp::{FullJid, Jid, Stanza};
 
 /// One bound resource, as its user sees it. The queue and the counters are the session's own.
-pub struct SessionEntry {
+pub(crate) struct SessionEntry {
     /// The session.
     pub id: SessionId,
     /// Its address.
@@ -18,6 +18,8 @@ pub struct SessionEntry {
     pub interested: bool,
     /// Whom it sent directed presence, and has not taken back (RFC 6121 §4.6.3). Bounded.
     pub directed: Vec<Jid>,
+    /// The rooms that have let it in, each as the address under which it is there.
+    pub inside: Vec<Jid>,
     /// Whether a socket is attached; false while it waits to be resumed.
     pub attached: bool,
     /// Since when it takes what is sent to the account: microseconds since 1970-01-01 UTC of its first
@@ -32,13 +34,13 @@ pub struct SessionEntry {
 /// The sessions of an account, oldest first. Few: bounded by
 /// [`crate::config::Accounts::sessions`].
 #[derive(Default)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     entries: Vec<SessionEntry>,
 }
 
 impl SessionEntry {
     /// A session that has just been bound.
-    pub fn new(id: SessionId, jid: FullJid) -> Self {
+    pub(crate) fn new(id: SessionId, jid: FullJid) -> Self {
         Self {
             id,
             jid,
@@ -46,6 +48,7 @@ impl SessionEntry {
             priority: 0,
             interested: false,
             directed: Vec::new(),
+            inside: Vec::new(),
             attached: true,
             takes_since: None,
             slots: Slots::default(),
@@ -59,34 +62,34 @@ impl SessionEntry {
     }
 
     /// Whether it has sent initial presence and not taken it back (RFC 6121 §4.2).
-    pub fn is_available(&self) -> bool {
+    pub(crate) fn is_available(&self) -> bool {
         self.presence.is_some()
     }
 }
 
 impl Sessions {
     /// Every session, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &SessionEntry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SessionEntry> {
         self.entries.iter()
     }
 
     /// Every session, oldest first.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SessionEntry> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut SessionEntry> {
         self.entries.iter_mut().map(SessionEntry::changing)
     }
 
     /// The sessions that are available (RFC 6121 §4.2).
-    pub fn available(&self) -> impl Iterator<Item = &SessionEntry> {
+    pub(crate) fn available(&self) -> impl Iterator<Item = &SessionEntry> {
         self.entries.iter().filter(|entry| entry.is_available())
     }
 
     /// By the session's number.
-    pub fn get(&self, uid: u64) -> Option<&SessionEntry> {
+    pub(crate) fn get(&self, uid: u64) -> Option<&SessionEntry> {
         self.entries.iter().find(|entry| entry.id.uid == uid)
     }
 
     /// By the session's number.
-    pub fn get_mut(&mut self, uid: u64) -> Option<&mut SessionEntry> {
+    pub(crate) fn get_mut(&mut self, uid: u64) -> Option<&mut SessionEntry> {
         self.entries.iter_mut().find(|entry| entry.id.uid == uid).map(SessionEntry::changing)
     }
 
@@ -98,30 +101,30 @@ impl Sessions {
     }
 
     /// By resource.
-    pub fn of_resource(&self, resource: &str) -> Option<&SessionEntry> {
+    pub(crate) fn of_resource(&self, resource: &str) -> Option<&SessionEntry> {
         self.entries.iter().find(|entry| entry.jid.resource() == resource)
     }
 
     /// Adds a session.
-    pub fn insert(&mut self, entry: SessionEntry) {
+    pub(crate) fn insert(&mut self, entry: SessionEntry) {
         // Most accounts have one: room for more would be most of what they hold.
         self.entries.reserve_exact(1);
         self.entries.push(entry);
     }
 
     /// Takes a session out.
-    pub fn remove(&mut self, uid: u64) -> Option<SessionEntry> {
+    pub(crate) fn remove(&mut self, uid: u64) -> Option<SessionEntry> {
         let index = self.entries.iter().position(|entry| entry.id.uid == uid)?;
         Some(self.entries.remove(index))
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }

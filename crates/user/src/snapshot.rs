@@ -1,13 +1,14 @@
 //! Owns the way of a user into a snapshot and back (proto/session.proto): what is not in its rows.
 
 use entity::{Context, Slots};
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use proto::snapshot::{EntrySnapshot, SessionSnapshot, SlotSnapshot, SnapshotError, UserSnapshot};
 use proto::{Body, Route, SessionId};
 use store::ArchiveId;
 use xmpp::{Head, Kind, PresenceType, Stanza, StreamCondition};
 
 use crate::extensions::EXTENSIONS;
+use crate::pep::interest;
 use crate::sessions::SessionEntry;
 use crate::{User, bind, offline};
 
@@ -30,6 +31,7 @@ fn session(user: &User, entry: &SessionEntry) -> SessionSnapshot {
         priority: entry.priority,
         interested: entry.interested,
         directed: entry.directed.clone(),
+        inside: entry.inside.clone(),
         attached: entry.attached,
         takes_since: entry.takes_since,
         slots: entry.slots.snapshot(),
@@ -38,7 +40,7 @@ fn session(user: &User, entry: &SessionEntry) -> SessionSnapshot {
     SessionSnapshot {
         uid: entry.id.uid,
         jid: entry.jid.clone(),
-        edge: None,
+        connection: None,
         resumption: None,
         stream: None,
         entry: Some(kept),
@@ -79,12 +81,13 @@ fn insert(
     entry.priority = kept.priority;
     entry.interested = kept.interested;
     entry.directed = kept.directed;
+    entry.inside = kept.inside;
     entry.attached = kept.attached;
     entry.takes_since = kept.takes_since;
     bring_back(&mut entry.slots, &kept.slots);
     user.sessions.insert(entry);
     if let Some(drain) = kept.drain {
-        offline::go_on_with(user, (uid, drain), cx);
+        offline::go_on_with(user, uid, drain, cx);
     }
     Ok(())
 }
@@ -93,8 +96,8 @@ fn insert(
 pub(crate) fn keep(user: &mut User, cx: &mut Context<'_, User>) {
     for uid in user.sessions.take_changed() {
         let Some(entry) = user.sessions.get(uid) else { continue };
-        let word = UserWord::Kept(Box::new(session(user, entry)));
-        cx.tell(Route::Session(entry.id.clone()), Body::User(word));
+        let event = UserEvent::Kept(Box::new(session(user, entry)));
+        cx.tell(Route::Session(entry.id.clone()), Body::User(event));
     }
 }
 
@@ -109,6 +112,8 @@ pub(crate) fn take_back(user: &mut User, session: SessionSnapshot, cx: &mut Cont
     } else if !user.exists {
         // The account was removed meanwhile.
         bind::end(user, uid, StreamCondition::NotAuthorized.into(), cx);
+    } else {
+        interest::lose(user, cx.now.unix_micros);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth::{Account, Credentials};
 use entity::trial::Trial;
-use proto::session::{HomeWord, UserWord};
+use proto::session::{ConnectionCommand, UserEvent};
 use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, Ledger, MemberId, Receipt, Route};
 use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Store, Write};
@@ -71,8 +71,9 @@ impl Stage {
     pub(crate) fn wish(&mut self, resource: Option<&str>) -> Vec<String> {
         let connection = ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number: 1 };
         let resource = resource.map(Arc::from);
-        let word = proto::session::EdgeWord::Bind { resource, iq_id: "b".into(), carbons: false };
-        self.hears(Body::Edge(connection, word))
+        let event =
+            proto::session::ConnectionEvent::Bind { resource, iq_id: "b".into(), carbons: false };
+        self.hears(Body::FromConnection(connection, event))
     }
 
     /// A session that is available with a priority.
@@ -90,7 +91,7 @@ impl Stage {
     pub(crate) fn says(&mut self, session: u64, xml: &str) -> Vec<String> {
         let from = self.trial.entity.sessions.get(session).unwrap().jid.clone();
         let stanza = stanza(xml).with_from(from.into());
-        self.hears(Body::User(UserWord::Outbound { session, stanza }))
+        self.hears(Body::User(UserEvent::Outbound { session, stanza }))
     }
 
     /// Somebody else sends this.
@@ -98,7 +99,7 @@ impl Stage {
         self.hears(Body::Stanza(stanza(xml)))
     }
 
-    /// Somebody else sends this; what is said, and whether his server may acknowledge it.
+    /// Somebody else sends this; what is said, and whether their server may acknowledge it.
     pub(crate) fn gets_for(&mut self, xml: &str) -> (Vec<String>, bool) {
         let ledger = Ledger::new(0, || {});
         let said = self.gets_with(xml, ledger.open());
@@ -120,7 +121,7 @@ impl Stage {
     /// A session ends and gives back.
     pub(crate) fn ends(&mut self, session: u64, unacknowledged: &[&str]) -> Vec<String> {
         let unacknowledged = unacknowledged.iter().map(|xml| stanza(xml)).collect();
-        self.hears(Body::User(UserWord::Ended { session, unacknowledged }))
+        self.hears(Body::User(UserEvent::Ended { session, unacknowledged }))
     }
 
     /// Makes somebody a subscriber of the account's presence.
@@ -135,10 +136,10 @@ impl Stage {
     }
 
     pub(crate) fn told(&self, sent: Vec<Envelope>) -> Vec<String> {
-        sent.into_iter().map(|envelope| self.word(envelope)).collect()
+        sent.into_iter().map(|envelope| self.text(envelope)).collect()
     }
 
-    fn word(&self, Envelope { to, body, receipt, .. }: Envelope) -> String {
+    fn text(&self, Envelope { to, body, receipt, .. }: Envelope) -> String {
         if let Some(receipt) = receipt {
             receipt.release();
         }
@@ -149,14 +150,17 @@ impl Stage {
         let resource = resource.map_or("gone", |entry| entry.jid.resource());
         match (to, body) {
             (Route::Session(_), Body::Stanza(stanza)) => format!("{resource}: {}", short(&stanza)),
-            (Route::Session(_), Body::User(UserWord::Start { jid, .. })) => format!("start {jid}"),
-            (Route::Session(_), Body::User(UserWord::End(error))) => {
+            (Route::Session(_), Body::User(UserEvent::Start { jid, .. })) => format!("start {jid}"),
+            (Route::Session(_), Body::User(UserEvent::End(error))) => {
                 format!("{resource} ends: {}", error.condition.name())
             }
-            (Route::Session(_), Body::User(UserWord::Stored { stanza, .. })) => {
+            (Route::Session(_), Body::User(UserEvent::Stored { stanza, .. })) => {
                 format!("{resource} late: {}", short(&stanza))
             }
-            (Route::Connection(_), Body::Home(HomeWord::BindRefused { error, .. })) => {
+            (
+                Route::Connection(_),
+                Body::ToConnection(ConnectionCommand::BindRefused { error, .. }),
+            ) => {
                 format!("refused: {} {}", error.ty.as_str(), error.condition.name())
             }
             (_, Body::Stanza(stanza)) => {

@@ -68,7 +68,7 @@ fn pass(
                 return None;
             }
             Verdict::Refuse(error) => {
-                refuse(user, (&passage.stanza, passage.session), &error, cx);
+                refuse(user, &passage.stanza, passage.session, &error, cx);
                 return None;
             }
         }
@@ -79,7 +79,8 @@ fn pass(
 /// Answers with an error. An own session hears it at once, in the name of whom the stanza was for.
 pub(crate) fn refuse(
     user: &User,
-    (stanza, session): (&Stanza, Option<u64>),
+    stanza: &Stanza,
+    session: Option<u64>,
     error: &StanzaError,
     cx: &mut Context<'_, User>,
 ) {

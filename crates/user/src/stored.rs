@@ -60,7 +60,7 @@ fn waiting(state: &[u8], now: u64) -> Option<SessionSnapshot> {
     let resumption = session.resumption.as_mut()?;
     let max = u64::try_from(resumption.max.as_micros()).unwrap_or(u64::MAX);
     resumption.deadline.get_or_insert_with(|| now.saturating_add(max));
-    session.edge = None;
+    session.connection = None;
     let stream = session.stream.as_mut()?;
     (stream.clogged, stream.resuming) = (false, None);
     if let Some(counts) = &mut stream.counts {
@@ -100,7 +100,7 @@ fn read(account: &BareJid, row: &Row) -> Result<(SessionSnapshot, SessionSnapsho
     if session.jid.bare() != *account {
         return Err(SnapshotError("address"));
     }
-    if session.edge.is_some() || session.resumption.is_none_or(|it| it.deadline.is_none()) {
+    if session.connection.is_some() || session.resumption.is_none_or(|it| it.deadline.is_none()) {
         return Err(SnapshotError("resumption"));
     }
     if !session.stream.as_ref().is_some_and(whole) {
@@ -110,7 +110,7 @@ fn read(account: &BareJid, row: &Row) -> Result<(SessionSnapshot, SessionSnapsho
     let of_user = SessionSnapshot {
         entry: Some(entry),
         stream: None,
-        edge: None,
+        connection: None,
         resumption: None,
         ..session.clone()
     };
@@ -119,7 +119,7 @@ fn read(account: &BareJid, row: &Row) -> Result<(SessionSnapshot, SessionSnapsho
 
 fn entity(route: Route, state: bytes::Bytes) -> EntitySnapshot {
     // The time to end follows from the state.
-    EntitySnapshot { route, state, timers: Vec::new() }
+    EntitySnapshot { route, state, timers: Vec::new(), handed_over: None }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use xmpp::PresenceType;
 /// How an account and one contact stand to each other, seen from the account (RFC 6121 A.1). A contact
 /// who is not in the roster is in [`State::None`] or [`State::NoneIn`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Neither is subscribed to the other.
     #[default]
     None,
@@ -33,7 +33,7 @@ pub enum State {
 
 /// State and pre-approval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// The state.
     pub state: State,
     /// The account said yes before it was asked, and has not taken that back (RFC 6121 §3.4). It outlives
@@ -41,9 +41,9 @@ pub struct Standing {
     pub approved: bool,
 }
 
-/// What a presence of a subscription type says.
+/// The type of a subscription stanza: a presence by which somebody asks, grants, takes back or gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub(crate) enum SubscriptionType {
     /// May I see your presence?
     Subscribe,
     /// I no longer want to see your presence.
@@ -54,9 +54,9 @@ pub enum Word {
     Unsubscribed,
 }
 
-/// What follows from a word of the account (RFC 6121 A.2).
+/// What follows from a subscription stanza of the account (RFC 6121 A.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outbound {
+pub(crate) struct Outbound {
     /// How they stand now.
     pub after: Standing,
     /// The contact gets the stanza.
@@ -65,22 +65,22 @@ pub struct Outbound {
     pub sight: Option<Sight>,
 }
 
-/// What follows from a word of the contact (RFC 6121 A.3).
+/// What follows from a subscription stanza of the contact (RFC 6121 A.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inbound {
+pub(crate) struct Inbound {
     /// How they stand now.
     pub after: Standing,
     /// The account's clients get the stanza.
     pub deliver: bool,
     /// What the server answers in the account's name.
-    pub reply: Option<Word>,
+    pub reply: Option<SubscriptionType>,
     /// What the contact may see of the account's presence changes.
     pub sight: Option<Sight>,
 }
 
 /// A change of what the contact may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub(crate) enum Sight {
     /// The contact gets the current presence of each available resource, after the approval (RFC 6121
     /// §3.1.5).
     Shown,
@@ -89,24 +89,26 @@ pub enum Sight {
     Hidden,
 }
 
-/// What a word of the account does (RFC 6121 A.2, §3.4.2).
+/// What a subscription stanza of the account does (RFC 6121 A.2, §3.4.2).
 #[must_use]
-pub fn outbound(before: Standing, word: Word) -> Outbound {
+pub(crate) fn outbound(before: Standing, ty: SubscriptionType) -> Outbound {
     let state = before.state;
-    match word {
-        Word::Subscribe => Outbound { after: before.with(asked(state)), route: true, sight: None },
-        Word::Unsubscribe => {
+    match ty {
+        SubscriptionType::Subscribe => {
+            Outbound { after: before.with(asked(state)), route: true, sight: None }
+        }
+        SubscriptionType::Unsubscribe => {
             Outbound { after: before.with(without_to(state)), route: true, sight: None }
         }
-        Word::Subscribed if state.is_pending_in() => {
+        SubscriptionType::Subscribed if state.is_pending_in() => {
             Outbound { after: before.with(granted(state)), route: true, sight: Some(Sight::Shown) }
         }
-        Word::Subscribed => Outbound {
+        SubscriptionType::Subscribed => Outbound {
             after: Standing { approved: before.approved || !state.is_from(), ..before },
             route: false,
             sight: None,
         },
-        Word::Unsubscribed => Outbound {
+        SubscriptionType::Unsubscribed => Outbound {
             after: Standing { state: without_from(state), approved: false },
             route: state.is_from() || state.is_pending_in(),
             sight: state.is_from().then_some(Sight::Hidden),
@@ -114,24 +116,24 @@ pub fn outbound(before: Standing, word: Word) -> Outbound {
     }
 }
 
-/// What a word of the contact does (RFC 6121 A.3, §3.4.2).
+/// What a subscription stanza of the contact does (RFC 6121 A.3, §3.4.2).
 #[must_use]
-pub fn inbound(before: Standing, word: Word) -> Inbound {
+pub(crate) fn inbound(before: Standing, ty: SubscriptionType) -> Inbound {
     let state = before.state;
-    match word {
-        Word::Subscribe if state.is_from() || before.approved => Inbound {
+    match ty {
+        SubscriptionType::Subscribe if state.is_from() || before.approved => Inbound {
             after: before.with(granted(state)),
             deliver: false,
-            reply: Some(Word::Subscribed),
+            reply: Some(SubscriptionType::Subscribed),
             sight: Some(Sight::Shown),
         },
-        Word::Subscribe => delivered(before, request(state)),
-        Word::Subscribed => delivered(before, accepted(state)),
-        Word::Unsubscribed => delivered(before, without_to(state)),
-        Word::Unsubscribe => {
+        SubscriptionType::Subscribe => delivered(before, request(state)),
+        SubscriptionType::Subscribed => delivered(before, accepted(state)),
+        SubscriptionType::Unsubscribed => delivered(before, without_to(state)),
+        SubscriptionType::Unsubscribe => {
             let change = delivered(before, without_from(state));
             Inbound {
-                reply: change.deliver.then_some(Word::Unsubscribed),
+                reply: change.deliver.then_some(SubscriptionType::Unsubscribed),
                 sight: state.is_from().then_some(Sight::Hidden),
                 ..change
             }
@@ -215,7 +217,7 @@ fn without_from(state: State) -> State {
 impl State {
     /// The state of a roster item and a request that waits.
     #[must_use]
-    pub fn new(to: bool, from: bool, pending_out: bool, pending_in: bool) -> Self {
+    pub(crate) fn new(to: bool, from: bool, pending_out: bool, pending_in: bool) -> Self {
         match (to, from) {
             (true, true) => Self::Both,
             (true, false) if pending_in => Self::ToIn,
@@ -233,25 +235,25 @@ impl State {
 
     /// Whether the account is subscribed to the contact's presence.
     #[must_use]
-    pub fn is_to(self) -> bool {
+    pub(crate) fn is_to(self) -> bool {
         matches!(self, Self::To | Self::ToIn | Self::Both)
     }
 
     /// Whether the contact is subscribed to the account's presence.
     #[must_use]
-    pub fn is_from(self) -> bool {
+    pub(crate) fn is_from(self) -> bool {
         matches!(self, Self::From | Self::FromOut | Self::Both)
     }
 
     /// Whether the account has asked and has no answer: `ask='subscribe'`.
     #[must_use]
-    pub fn is_pending_out(self) -> bool {
+    pub(crate) fn is_pending_out(self) -> bool {
         matches!(self, Self::NoneOut | Self::NoneOutIn | Self::FromOut)
     }
 
     /// Whether the contact has asked and has no answer.
     #[must_use]
-    pub fn is_pending_in(self) -> bool {
+    pub(crate) fn is_pending_in(self) -> bool {
         matches!(self, Self::NoneIn | Self::NoneOutIn | Self::ToIn)
     }
 }
@@ -262,10 +264,10 @@ impl Standing {
     }
 }
 
-impl Word {
+impl SubscriptionType {
     /// What a presence type says, if it is of a subscription.
     #[must_use]
-    pub fn of(ty: PresenceType) -> Option<Self> {
+    pub(crate) fn of(ty: PresenceType) -> Option<Self> {
         match ty {
             PresenceType::Subscribe => Some(Self::Subscribe),
             PresenceType::Unsubscribe => Some(Self::Unsubscribe),
@@ -280,7 +282,7 @@ impl Word {
 
     /// The presence type that says it.
     #[must_use]
-    pub fn presence_type(self) -> PresenceType {
+    pub(crate) fn presence_type(self) -> PresenceType {
         match self {
             Self::Subscribe => PresenceType::Subscribe,
             Self::Unsubscribe => PresenceType::Unsubscribe,

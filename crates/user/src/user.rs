@@ -1,4 +1,4 @@
-//! Owns the User entity: the account's state, and which word goes to which file.
+//! Owns the User entity: the account's state, and which event goes to which file.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use auth::Account;
 use bytes::Bytes;
 use entity::extension::SessionEvent;
 use entity::{Context, Entity, LoadError, Mirror, Slots, Taken, Timer};
-use proto::session::{EdgeWord, UserWord};
+use proto::session::{ConnectionEvent, UserEvent};
 use proto::snapshot::{SnapshotError, UserSnapshot};
 use proto::{Body, Envelope, Now, Route};
 use store::{ArchiveId, Key, Kind, Row};
@@ -15,7 +15,7 @@ use xmpp::{BareJid, Kind as StanzaKind, Stanza, StreamCondition, StreamError};
 use crate::befriend::befriend;
 use crate::config::Config;
 use crate::extensions::{guests, privilege, push};
-use crate::offline::{Offline, refused};
+use crate::offline::{Offline, drain, refused};
 use crate::roster::{Roster, outbox};
 use crate::sessions::Sessions;
 use crate::{bind, extensions, inbound, leaving, offline, outbound, presence, snapshot, stages};
@@ -23,25 +23,25 @@ use crate::{bind, extensions, inbound, leaving, offline, outbound, presence, sna
 /// A local account. There is one even for a name without an account: it says so to whoever asks.
 pub struct User {
     /// The address.
-    pub jid: BareJid,
+    pub(crate) jid: BareJid,
     /// Whether there is an account of this name, and it may be used.
-    pub exists: bool,
+    pub(crate) exists: bool,
     /// Whether there is none of this name, or it is being removed: nothing is kept for it.
-    pub gone: bool,
+    pub(crate) gone: bool,
     /// Whether it is a guest (XEP-0175), who is here while a session is.
-    pub guest: bool,
+    pub(crate) guest: bool,
     /// Its sessions.
-    pub sessions: Sessions,
+    pub(crate) sessions: Sessions,
     /// Its roster and subscriptions (RFC 6121 §2, §3).
-    pub roster: Roster,
+    pub(crate) roster: Roster,
     /// The last id given to a row of its archive or offline store, as far as is known.
-    pub last_id: ArchiveId,
+    pub(crate) last_id: ArchiveId,
     /// Whether the archive's last row has been looked at since it was loaded. It is before the first row is
     /// written, so that ids grow also where the clock was set back meanwhile, or another member's is behind
     /// (XEP-0313 §3.1); who does not chat pays nothing for it.
     pub(crate) knows_last: bool,
     /// What it has in store for sessions to come (XEP-0160).
-    pub offline: Offline,
+    pub(crate) offline: Offline,
     /// Whether it was being removed when it was loaded: the next turn goes on with that.
     pub(crate) leaves: bool,
     /// Whether that has begun.
@@ -49,9 +49,9 @@ pub struct User {
     /// Whether it has said again to contacts what it had said when it was last loaded.
     pub(crate) said_again: bool,
     /// What extensions keep of it.
-    pub slots: Slots,
+    pub(crate) slots: Slots,
     /// Rows that extensions of this account loaded at start; each takes its own.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl Entity for User {
@@ -68,7 +68,7 @@ impl Entity for User {
         Kind::Item,
     ];
     const NAME: &'static str = "user";
-    const TIMERS: &'static [&'static str] = &[outbox::AGAIN.0, refused::AGAIN.0];
+    const TIMERS: &'static [&'static str] = &[outbox::AGAIN.0, refused::AGAIN.0, drain::AGAIN.0];
 
     fn load(route: &Route, rows: Vec<Row>, config: &Arc<Config>) -> Result<Self, LoadError> {
         let Route::User(jid) = route else {
@@ -112,19 +112,23 @@ impl Entity for User {
         }
         match envelope.body {
             Body::Stanza(stanza) => inbound::receive(self, stanza, cx),
-            Body::User(word) => self.hear(word, cx),
-            Body::Edge(connection, EdgeWord::Bind { resource, iq_id, carbons }) => {
-                bind::bind(self, bind::Wish { connection, resource, iq_id, carbons }, cx);
+            Body::User(event) => self.handle_event(event, cx),
+            Body::FromConnection(
+                connection,
+                ConnectionEvent::Bind { resource, iq_id, carbons },
+            ) => {
+                bind::bind(self, bind::BindRequest { connection, resource, iq_id, carbons }, cx);
             }
             Body::Woken => outbox::settle(self, cx),
-            Body::Newcomer(domain) => privilege::newcomer(self, &domain, cx),
-            Body::Edge(..)
-            | Body::Home(_)
+            Body::ComponentConnected(domain) => privilege::component_connected(self, &domain, cx),
+            Body::FromConnection(..)
+            | Body::ToConnection(_)
             | Body::MemberGone(_)
             | Body::Copy(_)
             | Body::Announced(_)
-            | Body::Lines(_) => {
-                debug_assert!(false, "a word for somebody else came to a user");
+            | Body::Disclosed(_)
+            | Body::HeldStreams(_) => {
+                debug_assert!(false, "an event for somebody else came to a user");
             }
         }
         if (!self.exists || self.guest) && self.sessions.is_empty() && self.roster.outbox.is_empty()
@@ -137,10 +141,10 @@ impl Entity for User {
     fn needs_last(&self, envelope: &Envelope) -> bool {
         let is_message = |stanza: &Stanza| matches!(stanza.kind(), StanzaKind::Message(_));
         let may_be_kept = match &envelope.body {
-            Body::Stanza(stanza) | Body::User(UserWord::Outbound { stanza, .. }) => {
+            Body::Stanza(stanza) | Body::User(UserEvent::Outbound { stanza, .. }) => {
                 is_message(stanza)
             }
-            Body::User(UserWord::Ended { unacknowledged, .. }) => {
+            Body::User(UserEvent::Ended { unacknowledged, .. }) => {
                 unacknowledged.iter().any(is_message)
             }
             _ => false,
@@ -157,6 +161,7 @@ impl Entity for User {
         match timer {
             outbox::AGAIN => outbox::send_again(self, cx),
             refused::AGAIN => refused::try_again(self, cx),
+            drain::AGAIN => drain::go_on(self, cx),
             _ => {}
         }
     }
@@ -198,10 +203,10 @@ impl Entity for User {
 }
 
 impl User {
-    fn hear(&mut self, word: UserWord, cx: &mut Context<'_, Self>) {
-        match word {
-            UserWord::Outbound { session, stanza } => outbound::receive(self, session, stanza, cx),
-            UserWord::Ended { session, unacknowledged } => {
+    fn handle_event(&mut self, event: UserEvent, cx: &mut Context<'_, Self>) {
+        match event {
+            UserEvent::Outbound { session, stanza } => outbound::receive(self, session, stanza, cx),
+            UserEvent::Ended { session, unacknowledged } => {
                 let cut_off = self.sessions.get(session).filter(|entry| entry.attached);
                 let cut_off = cut_off.map(|entry| entry.jid.clone());
                 self.forget_session(session, cx);
@@ -212,22 +217,22 @@ impl User {
                     offline::give_back(self, unacknowledged, cx);
                 }
             }
-            UserWord::Attached { session, attached, unacknowledged } => {
+            UserEvent::Attached { session, attached, unacknowledged } => {
                 let Some(entry) = self.sessions.get_mut(session) else { return };
                 entry.attached = attached;
                 let client = entry.jid.clone();
                 push::missed(self, client.resource(), &unacknowledged, cx);
             }
-            UserWord::ClientState { session, state } => {
+            UserEvent::ClientState { session, state } => {
                 stages::announce(self, session, SessionEvent::State(state), cx);
             }
-            UserWord::Taken { session, mark } => offline::taken(self, session, mark, cx),
-            UserWord::End(error) => self.end_all(&error, cx),
-            UserWord::AccountChanged => self.look_again(cx),
-            UserWord::Befriend(contact) => befriend(self, contact, cx),
-            UserWord::Kept(session) => snapshot::take_back(self, *session, cx),
-            UserWord::Start { .. } | UserWord::Stored { .. } => {
-                debug_assert!(false, "a word for somebody else came to a user");
+            UserEvent::Taken { session, mark } => offline::taken(self, session, mark, cx),
+            UserEvent::End(error) => self.end_all(&error, cx),
+            UserEvent::AccountChanged => self.look_again(cx),
+            UserEvent::Befriend(contact) => befriend(self, contact, cx),
+            UserEvent::Kept(session) => snapshot::take_back(self, *session, cx),
+            UserEvent::Start { .. } | UserEvent::Stored { .. } => {
+                debug_assert!(false, "an event for somebody else came to a user");
             }
         }
     }

@@ -11,14 +11,17 @@ use crate::serve::Shared;
 
 /// A bound session, as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionLine {
+pub struct SessionRow {
     /// The full address.
     pub jid: String,
     /// The client's network address.
     pub address: String,
     /// Since when, in seconds since 1970-01-01 UTC.
     pub since: u64,
-    /// The member that holds its connection.
+    /// Until when it waits to be resumed, in the same seconds, where it has no connection (XEP-0198).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// The member that holds its connection, or the session where it has none.
     pub member: String,
 }
 
@@ -26,7 +29,7 @@ pub struct SessionLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionList {
     /// By address.
-    pub sessions: Vec<SessionLine>,
+    pub sessions: Vec<SessionRow>,
     /// Members that did not answer: their sessions are missing.
     pub silent: Vec<String>,
 }
@@ -90,7 +93,7 @@ async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse
     };
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
     match shared.services.administration.accounts.list(after, limit).await {
-        Ok(lines) => HttpResponse::Ok().json(lines),
+        Ok(rows) => HttpResponse::Ok().json(rows),
         Err(error) => problem(&error),
     }
 }
@@ -136,13 +139,14 @@ async fn delete(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpRespon
 
 async fn sessions(shared: web::Data<Shared>) -> HttpResponse {
     let found = shared.services.administration.sessions.list(None).await;
-    let line = |session: Session| SessionLine {
+    let row = |session: Session| SessionRow {
         jid: session.jid.to_string(),
         address: session.address,
         since: session.since,
+        until: session.until,
         member: session.member,
     };
-    let sessions = found.sessions.into_iter().map(line).collect();
+    let sessions = found.sessions.into_iter().map(row).collect();
     HttpResponse::Ok().json(SessionList { sessions, silent: found.silent })
 }
 

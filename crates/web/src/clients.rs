@@ -12,14 +12,16 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures_util::future::BoxFuture;
 use proto::MemberId;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
+use socket::Upgraded;
 use tokio::time::timeout;
 
 use crate::converse;
-use crate::elsewhere::Elsewhere;
+use crate::forward::Forwarder;
 use crate::handshake::{self, may_ask};
 use crate::links::Links;
+pub use crate::listener::Figures;
 use crate::serve::{REQUEST_TIMEOUT, Shared};
 
 /// Where XMPP is spoken by BOSH.
@@ -47,7 +49,7 @@ pub struct Config {
     pub posh_seconds: u64,
 }
 
-/// What doors for clients ask of others.
+/// What listeners for clients ask of others.
 #[derive(Clone)]
 pub struct Services {
     /// Settings.
@@ -58,6 +60,8 @@ pub struct Services {
     pub open: Vec<String>,
     /// Who speaks XMPP.
     pub gate: Arc<dyn Gate>,
+    /// What is counted.
+    pub figures: Arc<Figures>,
     /// The certificates that domains show.
     pub certificate: crate::posh::Certificate,
     /// The TLS of HTTPS, as it is at this moment.
@@ -90,23 +94,7 @@ pub struct Posted {
 /// Begins a connection.
 pub type Begin = Box<dyn FnOnce(Upgraded) + Send>;
 
-/// A WebSocket whose handshake is done but for the last answer.
-pub struct Upgraded {
-    /// The socket, of no thread.
-    pub tcp: std::net::TcpStream,
-    /// Its TLS, with the handshake done.
-    pub tls: Option<Box<ServerConnection>>,
-    /// Whether the client has TLS, here or at a proxy that is trusted.
-    pub is_secure: bool,
-    /// Where the client is.
-    pub peer: SocketAddr,
-    /// The last answer of the handshake, to be sent before anything else.
-    pub reply: Vec<u8>,
-    /// What the client has sent behind the handshake already.
-    pub unread: Vec<u8>,
-}
-
-/// What doors for clients share.
+/// What listeners for clients share.
 pub(crate) struct Clients {
     pub(crate) origins: Vec<String>,
     pub(crate) proxies: Vec<IpAddr>,
@@ -120,7 +108,8 @@ pub(crate) struct Clients {
     /// The port of HTTPS; none where there is none.
     pub(crate) port: Option<u16>,
     pub(crate) gate: Arc<dyn Gate>,
-    pub(crate) elsewhere: Elsewhere,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) forwarder: Forwarder,
 }
 
 /// How a client comes here.
@@ -175,7 +164,7 @@ impl Clients {
     }
 }
 
-/// The paths of doors for clients.
+/// The paths of listeners for clients.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(page))
@@ -210,7 +199,7 @@ async fn post(
     };
     let posted = match clients.gate.post(way, body.clone()).await {
         Ok(posted) => Some(posted),
-        Err(member) => clients.elsewhere.post(member, way, body).await,
+        Err(member) => clients.forwarder.post(member, way, body).await,
     };
     let Posted { content, body } = posted.unwrap_or_else(|| clients.gate.no_session());
     allow(&request, clients, StatusCode::OK).content_type(&*content).body(body)
@@ -344,8 +333,8 @@ mod tests {
         let (origins, open, converse) = (Vec::new(), Vec::new(), None);
         let url = url.to_owned();
         let gate: Arc<dyn Gate> = Arc::new(Nobody);
-        let elsewhere = Elsewhere::open(None, &gate);
-        Clients { origins, proxies, url, domains, open, converse, port, gate, elsewhere }
+        let (forwarder, figures) = (Forwarder::open(None, &gate), Arc::default());
+        Clients { origins, proxies, url, domains, open, converse, port, gate, figures, forwarder }
     }
 
     fn way(socket: &str, headers: &[(&'static str, &'static str)]) -> (String, bool) {

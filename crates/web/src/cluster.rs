@@ -14,6 +14,9 @@ pub struct Drain {
     /// Its name or id; none: the member that is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+    /// It is called off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel: bool,
 }
 
 /// Clients of one member.
@@ -47,8 +50,11 @@ async fn connections(shared: web::Data<Shared>) -> HttpResponse {
 
 async fn drain(shared: web::Data<Shared>, drain: web::Json<Drain>) -> HttpResponse {
     let member = drain.member.as_deref();
-    let done = shared.services.cluster.drain(member).await;
-    answer(done, member.unwrap_or("this one"), "an operator drains a member")
+    let (cluster, name) = (&shared.services.cluster, member.unwrap_or("this one"));
+    match drain.cancel {
+        true => answer(cluster.restore(member).await, name, "an operator calls a drain off"),
+        false => answer(cluster.drain(member).await, name, "an operator drains a member"),
+    }
 }
 
 async fn remove(shared: web::Data<Shared>, member: web::Path<String>) -> HttpResponse {

@@ -9,7 +9,7 @@ use crate::serve::Shared;
 
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutboundLine {
+pub struct OutboundRow {
     /// The member that has it.
     pub member: String,
     /// The domain of ours.
@@ -32,7 +32,7 @@ pub struct OutboundLine {
 
 /// A stream of another server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InboundLine {
+pub struct InboundRow {
     /// The member that has it.
     pub member: String,
     /// Where it comes from.
@@ -43,7 +43,7 @@ pub struct InboundLine {
 
 /// A stream of a component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ComponentLine {
+pub struct ComponentRow {
     /// The member that has it.
     pub member: String,
     /// Its domain.
@@ -58,11 +58,11 @@ pub struct ComponentLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streams {
     /// To other servers.
-    pub outbound: Vec<OutboundLine>,
+    pub outbound: Vec<OutboundRow>,
     /// Of other servers.
-    pub inbound: Vec<InboundLine>,
+    pub inbound: Vec<InboundRow>,
     /// Of components.
-    pub components: Vec<ComponentLine>,
+    pub components: Vec<ComponentRow>,
     /// Members that did not say what they have.
     pub silent: Vec<String>,
 }

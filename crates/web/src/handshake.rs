@@ -13,7 +13,7 @@ pub(crate) const PATH: &str = "/xmpp-websocket";
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// What the client asks for.
-pub(crate) struct Wish<'a> {
+pub(crate) struct Upgrade<'a> {
     pub(crate) method: &'a Method,
     pub(crate) version: Version,
     pub(crate) path: &'a str,
@@ -25,27 +25,27 @@ pub(crate) struct Wish<'a> {
 ///
 /// # Errors
 /// The status of the refusal.
-pub(crate) fn judge(wish: &Wish<'_>, origins: &[String]) -> Result<Vec<u8>, StatusCode> {
-    if wish.path != PATH {
+pub(crate) fn judge(upgrade: &Upgrade<'_>, origins: &[String]) -> Result<Vec<u8>, StatusCode> {
+    if upgrade.path != PATH {
         return Err(StatusCode::NOT_FOUND);
     }
-    if wish.method != Method::GET {
+    if upgrade.method != Method::GET {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    let upgrades = has_token(wish.headers, &header::UPGRADE, "websocket")
-        && has_token(wish.headers, &header::CONNECTION, "upgrade");
-    if wish.version < Version::HTTP_11 || !upgrades {
+    let upgrades = has_token(upgrade.headers, &header::UPGRADE, "websocket")
+        && has_token(upgrade.headers, &header::CONNECTION, "upgrade");
+    if upgrade.version < Version::HTTP_11 || !upgrades {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if wish.headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if upgrade.headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(StatusCode::UPGRADE_REQUIRED);
     }
-    let key = wish.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&[][..], |key| key.as_bytes());
+    let key = upgrade.headers.get(header::SEC_WEBSOCKET_KEY).map_or(&[][..], |key| key.as_bytes());
     let is_key = STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
-    if !is_key || !has_token(wish.headers, &header::SEC_WEBSOCKET_PROTOCOL, "xmpp") {
+    if !is_key || !has_token(upgrade.headers, &header::SEC_WEBSOCKET_PROTOCOL, "xmpp") {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if !may_ask(wish.headers, origins) {
+    if !may_ask(upgrade.headers, origins) {
         return Err(StatusCode::FORBIDDEN);
     }
     Ok(answer(key))
@@ -111,9 +111,10 @@ mod tests {
     }
 
     fn asked(headers: &HeaderMap, origins: &[&str]) -> Result<String, u16> {
-        let wish = Wish { method: &Method::GET, version: Version::HTTP_11, path: PATH, headers };
+        let upgrade =
+            Upgrade { method: &Method::GET, version: Version::HTTP_11, path: PATH, headers };
         let origins: Vec<String> = origins.iter().map(|&origin| origin.to_owned()).collect();
-        let answer = judge(&wish, &origins).map_err(|status| status.as_u16())?;
+        let answer = judge(&upgrade, &origins).map_err(|status| status.as_u16())?;
         Ok(String::from_utf8(answer).unwrap())
     }
 

@@ -2,7 +2,7 @@
 //! XEP-0401 §5.2), and for operators their making, listing and removing.
 
 use accounts::Invitation;
-use accounts::invitation::{InviteError, Line};
+use accounts::invitation::{InvitationRow, InviteError};
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -74,14 +74,14 @@ const CLIENTS: [(&str, &str, &str); 5] = [
 
 async fn list(shared: web::Data<Shared>) -> HttpResponse {
     let accounts = &shared.services.administration.accounts;
-    let mut lines: Vec<Line> = Vec::new();
+    let mut rows: Vec<InvitationRow> = Vec::new();
     for domain in accounts.hosts.domains() {
         match accounts.invitations(domain).await {
-            Ok(found) => lines.extend(found),
+            Ok(found) => rows.extend(found),
             Err(error) => return problem(&error),
         }
     }
-    HttpResponse::Ok().json(lines)
+    HttpResponse::Ok().json(rows)
 }
 
 async fn make(shared: web::Data<Shared>, new: web::Json<NewInvitation>) -> HttpResponse {

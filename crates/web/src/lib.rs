@@ -8,8 +8,8 @@
 //! | [`cluster`] | what operators see of the cluster and do to it |
 //! | `converse` | the web client |
 //! | `cpim` | mapping between XMPP and CPIM, for gateways |
-//! | `door` | listeners for clients |
-//! | `elsewhere` | requests whose session lives on another member |
+//! | `listener` | HTTP/1.1 for clients, with or without TLS; sockets that are handed over |
+//! | `forward` | requests whose session lives on another member |
 //! | [`federation`] | what operators see of other servers |
 //! | `handshake` | of WebSockets |
 //! | [`health`] | `/healthz/live`, `/healthz/ready`, `/metrics` |
@@ -28,13 +28,13 @@ pub mod clients;
 pub mod cluster;
 mod converse;
 mod cpim;
-mod door;
-mod elsewhere;
 pub mod federation;
+mod forward;
 mod handshake;
 pub mod health;
 pub mod invitations;
 mod links;
+mod listener;
 pub mod members;
 pub mod metrics;
 pub mod posh;

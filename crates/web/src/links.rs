@@ -44,7 +44,7 @@ impl Links {
         )
     }
 
-    /// For people.
+    /// The same as a list in HTML.
     pub(crate) fn page(&self) -> String {
         let item = |Link { href, .. }: &Link| format!("<li><code>{}</code></li>", escape(href));
         let items: String = self.links.iter().map(item).collect();

@@ -57,7 +57,12 @@ pub struct Members {
     pub federation: Arc<dyn Federation>,
     /// Rooms.
     pub rooms: Arc<dyn Rooms>,
+    /// Sessions of this member that wait to be resumed.
+    pub waiting: Waiting,
 }
+
+/// Lists sessions that wait to be resumed, of a full or bare address; all where none is named.
+pub type Waiting = Arc<dyn Fn(Option<&str>) -> Vec<Seen> + Send + Sync>;
 
 /// Sessions of all members that have answered.
 struct Found {
@@ -75,6 +80,7 @@ impl Members {
                 router: self.router.clone(),
                 federation: Arc::clone(&self.federation),
                 rooms: Arc::clone(&self.rooms),
+                waiting: Arc::clone(&self.waiting),
             });
             peers.serve(AdministrationServer::<Service>::NAME, Routes::new(server));
         }
@@ -93,7 +99,7 @@ impl Members {
         let answers = self.present().into_iter().map(async |(id, name)| {
             let seen = match &self.peers {
                 Some(peers) if id != me => ask(peers.clone(), id, jid).await,
-                _ => Some(self.router.directory().list(jid)),
+                _ => Some(own(&self.router, &self.waiting, jid)),
             };
             (name, seen)
         });
@@ -116,8 +122,8 @@ impl administration::Sessions for Members {
         let members = self.clone();
         Box::pin(async move {
             let Found { sessions, silent } = members.sessions(of.as_deref()).await;
-            let session = |(member, Seen { id, jid, address, since, idle })| {
-                administration::Session { id, jid, address, since, idle, member }
+            let session = |(member, Seen { id, jid, address, since, idle, until })| {
+                administration::Session { id, jid, address, since, idle, until, member }
             };
             administration::Seen { sessions: sessions.into_iter().map(session).collect(), silent }
         })
@@ -126,6 +132,13 @@ impl administration::Sessions for Members {
     fn order(&self, to: Route, body: Body) {
         self.router.order(to, body);
     }
+}
+
+/// The sessions of this member: those that have a connection here, and those that live here and have none.
+fn own(router: &Router, waiting: &Waiting, jid: Option<&str>) -> Vec<Seen> {
+    let mut seen = router.directory().list(jid);
+    seen.extend(waiting(jid));
+    seen
 }
 
 /// What another member says; none if it does not in time.
@@ -150,6 +163,7 @@ struct Service {
     router: Router,
     federation: Arc<dyn Federation>,
     rooms: Arc<dyn Rooms>,
+    waiting: Waiting,
 }
 
 #[tonic::async_trait]
@@ -161,7 +175,8 @@ impl Administration for Service {
         request: Request<pb::Which>,
     ) -> Result<Response<Self::SessionsStream>, tonic::Status> {
         let jid = request.into_inner().jid;
-        let seen = self.router.directory().list(Some(jid.as_str()).filter(|jid| !jid.is_empty()));
+        let jid = Some(jid.as_str()).filter(|jid| !jid.is_empty());
+        let seen = own(&self.router, &self.waiting, jid);
         let pages: Vec<_> = seen
             .chunks(PAGE)
             .map(|page| Ok(pb::Sessions { sessions: page.iter().map(write).collect() }))
@@ -208,11 +223,12 @@ fn write(seen: &Seen) -> pb::Session {
         address: seen.address.clone(),
         since: seen.since,
         idle: seen.idle,
+        until: seen.until,
     }
 }
 
 fn read(session: pb::Session) -> Option<Seen> {
-    let pb::Session { account, uid, jid, address, since, idle } = session;
+    let pb::Session { account, uid, jid, address, since, idle, until } = session;
     let (account, jid) = (BareJid::parse(&account).ok()?, FullJid::parse(&jid).ok()?);
-    Some(Seen { id: SessionId { account, uid }, jid, address, since, idle })
+    Some(Seen { id: SessionId { account, uid }, jid, address, since, idle, until })
 }

@@ -12,7 +12,7 @@ use crate::serve::Shared;
 
 /// A room, as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoomLine {
+pub struct RoomRow {
     /// The address.
     pub jid: String,
     /// The name for people.
@@ -32,7 +32,7 @@ pub struct RoomLine {
 pub struct RoomDetail {
     /// As in a listing.
     #[serde(flatten)]
-    pub line: RoomLine,
+    pub row: RoomRow,
     /// What it is about.
     pub description: String,
     /// The subject.
@@ -70,7 +70,7 @@ pub trait Rooms: Send + Sync {
     fn occupants(&self, room: &BareJid) -> usize;
 
     /// Rooms behind `after`, in order.
-    fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomLine>>;
+    fn list(&self, after: Option<BareJid>, limit: usize) -> Later<Vec<RoomRow>>;
 
     /// One room; none where there is none.
     fn show(&self, room: BareJid) -> Later<Option<RoomDetail>>;
@@ -102,9 +102,9 @@ async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse
     let limit = page.limit.unwrap_or(PAGE).min(PAGE);
     let members = &shared.services.members;
     match members.rooms.list(after, limit).await {
-        Ok(mut lines) => {
-            members.occupy(lines.iter_mut()).await;
-            HttpResponse::Ok().json(lines)
+        Ok(mut rows) => {
+            members.occupy(rows.iter_mut()).await;
+            HttpResponse::Ok().json(rows)
         }
         Err(error) => failed(&error),
     }
@@ -115,7 +115,7 @@ async fn show(shared: web::Data<Shared>, jid: web::Path<String>) -> HttpResponse
     let members = &shared.services.members;
     match members.rooms.show(room).await {
         Ok(Some(mut detail)) => {
-            members.occupy([&mut detail.line]).await;
+            members.occupy([&mut detail.row]).await;
             HttpResponse::Ok().json(detail)
         }
         Ok(None) => missing(&jid),

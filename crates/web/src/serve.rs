@@ -18,9 +18,9 @@ use tokio::sync::watch;
 
 use crate::clients::{self, Clients, IsSecure};
 use crate::converse;
-use crate::door::{self, Door};
-use crate::elsewhere::Elsewhere;
+use crate::forward::Forwarder;
 use crate::health::Unmet;
+use crate::listener::{self, Listener};
 use crate::members::Members;
 use crate::rooms;
 use crate::{administration, health, invitations, upload};
@@ -62,10 +62,12 @@ pub struct Services {
 /// Where to listen.
 #[derive(Clone, Copy, Debug)]
 pub struct Listen<'a> {
-    /// For operators and clients, without TLS.
+    /// For operators and, where there are any, clients; without TLS.
     pub http: &'a [SocketAddr],
     /// For clients alone, with TLS.
     pub https: &'a [SocketAddr],
+    /// Whether clients find anything here.
+    pub clients: bool,
 }
 
 /// Looks for conditions that are not met.
@@ -125,7 +127,8 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
         converse: services.clients.config.converse.clone(),
         port: https_addresses.first().map(SocketAddr::port),
         gate: Arc::clone(&services.clients.gate),
-        elsewhere: Elsewhere::open(services.members.peers.clone(), &services.clients.gate),
+        figures: Arc::clone(&services.clients.figures),
+        forwarder: Forwarder::open(services.members.peers.clone(), &services.clients.gate),
     });
     let shared = web::Data::new(Shared { services, clients, phase: Arc::clone(&phase) });
     let listener = private_socket(socket).map_err(at(socket.display().to_string()))?;
@@ -155,55 +158,46 @@ pub fn start(listen: Listen<'_>, socket: &Path, services: Services) -> Result<Ha
     let (data, data_of_https) = (shared.clone(), shared.clone());
     let http = move |config: &mut web::ServiceConfig| {
         config.app_data(data.clone()).app_data(IsSecure(false));
-        config
-            .configure(clients::routes)
-            .configure(crate::posh::routes)
-            .configure(invitations::pages);
-        converse::routes(config, data.clients.converse.as_ref());
-        config.configure(upload::routes).configure(health::routes);
+        if listen.clients {
+            for_clients(config, &data);
+        }
+        config.configure(health::routes);
     };
     let https = move |config: &mut web::ServiceConfig| {
         config.app_data(data_of_https.clone()).app_data(IsSecure(true));
-        config
-            .configure(clients::routes)
-            .configure(crate::posh::routes)
-            .configure(invitations::pages);
-        converse::routes(config, data_of_https.clients.converse.as_ref());
-        config.configure(upload::routes);
+        for_clients(config, &data_of_https);
     };
-    let door = |listener, tls| Door { listener, tls, clients: Arc::clone(&shared.clients) };
+    let places = listener::places();
+    let served = |socket, tls| {
+        let (clients, places) = (Arc::clone(&shared.clients), Arc::clone(&places));
+        Listener { socket, tls, clients, places }
+    };
     let tls = &shared.services.clients.tls;
-    let http_doors = http_listeners.into_iter().map(|listener| door(listener, None));
-    let https_doors =
-        https_listeners.into_iter().map(|listener| door(listener, Some(Arc::clone(tls))));
+    let http_listeners = http_listeners.into_iter().map(|socket| served(socket, None));
+    let https_listeners =
+        https_listeners.into_iter().map(|socket| served(socket, Some(Arc::clone(tls))));
     // Whoever watches over this process is not to wait for clients.
     let threads = vec![
-        door::open(http_doors.collect(), http, &stopped),
-        door::open(https_doors.collect(), https, &stopped),
+        listener::start(http_listeners.collect(), http, &stopped),
+        listener::start(https_listeners.collect(), https, &stopped),
     ];
     let addresses = [http_addresses, https_addresses];
     Ok(Handle { addresses, phase, server, stop, threads, socket: socket.to_owned() })
 }
 
-/// Begins to listen; with the addresses, as they are. Where there is no IPv6, any address of it means any of IPv4.
+/// What clients find.
+fn for_clients(config: &mut web::ServiceConfig, shared: &Shared) {
+    config.configure(clients::routes).configure(crate::posh::routes).configure(invitations::pages);
+    converse::routes(config, shared.clients.converse.as_ref());
+    config.configure(upload::routes);
+}
+
+/// Begins to listen; with the addresses, as they are.
 fn bind(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), WebError> {
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     for address in addresses {
         let wrong = || at(address.to_string());
-        let is_any = address.is_ipv6() && address.ip().is_unspecified();
-        let any = SocketAddr::from(([0, 0, 0, 0], address.port()));
-        let listener = TcpListener::bind(address);
-        let has_no_ipv6 = |error: &io::Error| {
-            const EAFNOSUPPORT: i32 = 97;
-            error.kind() == io::ErrorKind::AddrNotAvailable
-                || error.raw_os_error() == Some(EAFNOSUPPORT)
-        };
-        let listener = match listener {
-            Err(error) if is_any && has_no_ipv6(&error) => TcpListener::bind(any),
-            listener => listener,
-        };
-        let listener = listener.map_err(wrong())?;
-        listener.set_nonblocking(true).map_err(wrong())?;
+        let listener = socket::bind(*address).map_err(wrong())?;
         bound.push(listener.local_addr().map_err(wrong())?);
         listeners.push(listener);
     }
@@ -212,7 +206,10 @@ fn bind(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>),
 
 /// A Unix socket of mode 0600. The data directory is locked by the store, so one that is there is a dead
 /// process's.
-fn private_socket(path: &Path) -> io::Result<UnixListener> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn private_socket(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -2,13 +2,14 @@
 //! out was made by strangers: nothing of it is ever run in the name of this server (§9.1).
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use files::{FileId, Keeper, Meta, Put, Refusal};
 use futures_util::StreamExt as _;
+use meter::clock;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -60,12 +61,6 @@ fn keeper(shared: &Shared) -> Option<&Arc<Keeper>> {
     shared.services.files.as_ref()
 }
 
-fn now() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "a request comes at this time")]
-    let now = SystemTime::now();
-    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 async fn put(
     request: HttpRequest,
     shared: web::Data<Shared>,
@@ -100,7 +95,7 @@ async fn take(
         size: size.ok_or(StatusCode::LENGTH_REQUIRED)?,
         content_type: text(header::CONTENT_TYPE),
     };
-    let admitted = keeper.admit(put, now()).await.map_err(status)?;
+    let admitted = keeper.admit(put, clock::unix_seconds()).await.map_err(status)?;
     let (sender, bytes) = mpsc::channel(PIECES);
     let (taken, ()) = tokio::join!(keeper.take(admitted, bytes), feed(payload, sender));
     taken.map_err(status)
@@ -152,7 +147,7 @@ async fn give(
     };
     let keeper = keeper(shared).ok_or(StatusCode::NOT_FOUND)?;
     let id = FileId::parse(id).ok_or(StatusCode::NOT_FOUND)?;
-    let now = now();
+    let now = clock::unix_seconds();
     let meta = keeper.find(id, now).await.map_err(failed)?.ok_or(StatusCode::NOT_FOUND)?;
     let tag = format!("\"{id}\"");
     let begin = |status| {

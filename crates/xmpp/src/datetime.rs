@@ -1,4 +1,4 @@
-//! XEP-0082: XMPP Date and Time Profiles, version 1.1.1. Instants as text: the DateTime profile.
+//! XEP-0082 XMPP Date and Time Profiles, version 1.1.1. Instants as text: the DateTime profile.
 //!
 //! An instant is a count of microseconds since 1970-01-01T00:00:00Z without leap seconds. Nothing
 //! here reads a clock or knows a time zone by name.

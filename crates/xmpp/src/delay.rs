@@ -1,4 +1,4 @@
-//! XEP-0203: Delayed Delivery, version 2.0. When a stanza was sent that is delivered late.
+//! XEP-0203 Delayed Delivery, version 2.0. When a stanza was sent that is delivered late.
 
 use crate::datetime::{self, Utc};
 use crate::{Element, Features, Jid, Stanza, ns};

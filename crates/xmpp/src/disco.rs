@@ -50,6 +50,26 @@ impl Info {
         Self { identities: vec![identity], features, forms, foreign: false }
     }
 
+    /// With what another one says too; what both say is there once.
+    pub fn add(&mut self, more: Self) {
+        let key = |it: &Identity| (it.category.clone(), it.ty.clone(), it.lang.clone());
+        for identity in more.identities {
+            if !self.identities.iter().any(|it| key(it) == key(&identity)) {
+                self.identities.push(identity);
+            }
+        }
+        for feature in more.features {
+            if !self.features.contains(&feature) {
+                self.features.push(feature);
+            }
+        }
+        for form in more.forms {
+            if !self.forms.iter().any(|it| it.form_type() == form.form_type()) {
+                self.forms.push(form);
+            }
+        }
+    }
+
     /// Reads a `<query/>`.
     #[must_use]
     pub fn read(query: &Element) -> Self {
@@ -84,7 +104,7 @@ impl Info {
             Element::new("identity", ns::DISCO_INFO)
                 .with_attr("category", &identity.category)
                 .with_attr("type", &identity.ty)
-                .with_attr("name", &identity.name)
+                .with_attr_opt("name", Some(&*identity.name).filter(|name| !name.is_empty()))
         };
         let feature =
             |var: &String| Element::new("feature", ns::DISCO_INFO).with_attr("var", var.as_str());

@@ -1,4 +1,4 @@
-//! XEP-0004: Data Forms, version 2.13.2, with the FORM_TYPE of XEP-0068. What is offered, what was
+//! XEP-0004 Data Forms, version 2.13.2, with the FORM_TYPE of XEP-0068. What is offered, what was
 //! submitted, and whether the one answers the other. What a field means is known to its owner.
 
 mod field;

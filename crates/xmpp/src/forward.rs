@@ -1,4 +1,4 @@
-//! XEP-0297: Stanza Forwarding, version 1.0. One stanza inside another, by copying its bytes.
+//! XEP-0297 Stanza Forwarding, version 1.0. One stanza inside another, by copying its bytes.
 
 use crate::{Element, Head, Jid, Kind, Stanza, ns, writer};
 

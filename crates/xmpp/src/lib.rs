@@ -22,6 +22,7 @@
 //! | [`command`] | ad-hoc commands, asked and answered (XEP-0050) |
 //! | [`forms`] | data forms (XEP-0004) |
 //! | [`disco`] | answers to disco#info, and what capability hashes are made from (XEP-0115, XEP-0390) |
+//! | [`room_event`] | what a room tells people who are not inside (MUC/Sub) |
 //! | [`rsm`] | pages of result sets (XEP-0059) |
 //! | [`stanza_id`] | ids that an account or a room gives to messages (XEP-0359) |
 
@@ -42,6 +43,7 @@ pub mod origin;
 pub mod place;
 pub mod prep;
 pub mod privilege;
+pub mod room_event;
 pub mod rsm;
 pub mod stanza;
 pub mod stanza_id;

@@ -27,6 +27,17 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Of the cause itself, whichever part of it this is.
+    #[must_use]
+    pub fn first(self) -> Self {
+        match self {
+            Self::Client { session, seq, .. } => Self::Client { session, seq, part: 0 },
+            Self::Shard { shard, epoch, counter } => {
+                Self::Shard { shard, epoch, counter: counter & !0xffff }
+            }
+        }
+    }
+
     /// Of something else that the same cause has, so many parts later.
     #[must_use]
     pub fn later(self, parts: u16) -> Self {

@@ -1,7 +1,14 @@
 //! Owns the words of XEP-0356 Privileged Entity, version 0.4.1, and XEP-0355 Namespace Delegation, version 0.5.0: what a
 //! component may do in the name of a server and its people, and what it does in the server's place.
 
+use crate::disco::{Identity, Info};
 use crate::{BareJid, Element, IqType, ns};
+
+/// Delegated under this name are requests of disco#info to accounts about nodes that the server does not know (XEP-0355
+/// §7.2.4).
+pub const REST_OF_INFO: &str = "urn:xmpp:delegation:2:bare:disco#info:*";
+/// The same of disco#items, and those without a node (§7.2.5).
+pub const REST_OF_ITEMS: &str = "urn:xmpp:delegation:2:bare:disco#items:*";
 
 /// Which requests are allowed (XEP-0356 §4.1, §6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +64,40 @@ pub struct Delegated {
     pub attributes: Vec<String>,
 }
 
+/// Of what a component says what it can do (XEP-0355 §7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Of the server (§7.2.1).
+    Server,
+    /// Of its accounts (§7.2.2).
+    Account,
+}
+
+impl Delegated {
+    /// The node at which the component says what it can do; none for what has no features of its own.
+    #[must_use]
+    pub fn node(&self, level: Level) -> Option<String> {
+        let separator = match level {
+            Level::Server => "::",
+            Level::Account => ":bare:",
+        };
+        let is_rest = matches!(&*self.ns, REST_OF_INFO | REST_OF_ITEMS);
+        (!is_rest).then(|| format!("{}{separator}{}", ns::DELEGATION, self.ns))
+    }
+
+    /// Leaves out what the server itself says of the namespace (§7.2.1, §7.2.3).
+    pub fn leave_out(&self, info: &mut Info) {
+        let is_of = |name: &str| {
+            name.strip_prefix(&*self.ns)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+        };
+        info.features.retain(|feature| !is_of(feature));
+        info.forms.retain(|form| !form.form_type().is_some_and(is_of));
+        let is_pubsub = |identity: &Identity| identity.category == "pubsub";
+        info.identities.retain(|identity| self.ns != ns::PUBSUB || !is_pubsub(identity));
+    }
+}
+
 impl Access {
     /// Whether a request of this type is allowed.
     #[must_use]
@@ -100,6 +141,26 @@ impl Privileges {
             it.ns == child.ns() && it.attributes.iter().all(|name| child.attr(name).is_some())
         };
         self.delegated.iter().any(fits)
+    }
+
+    /// Whether it answers a request of disco to an account because nobody else does (XEP-0355 §7.2.4, §7.2.5). `knows`: the
+    /// nodes that the server has of the account.
+    #[must_use]
+    pub fn answers_rest(&self, child: &Element, knows: impl Fn(&str) -> bool) -> bool {
+        let is_known = child.attr("node").map(knows);
+        let rest = match (child.ns(), is_known) {
+            (ns::DISCO_INFO, Some(false)) => REST_OF_INFO,
+            (ns::DISCO_ITEMS, None | Some(false)) => REST_OF_ITEMS,
+            _ => return false,
+        };
+        child.name() == "query" && self.delegated.iter().any(|it| it.ns == rest)
+    }
+
+    /// The nodes at which it says what it can do in the server's place.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        let both = |it: &Delegated| [it.node(Level::Server), it.node(Level::Account)];
+        self.delegated.iter().flat_map(both).flatten().collect()
     }
 
     /// What the component is told of what it may do (XEP-0356 §4.2, §5.2, §6.2, §7.2); none where that is nothing.

@@ -1,4 +1,4 @@
-//! XEP-0059: Result Set Management, version 1.0. What is asked for and what came out of it; also
+//! XEP-0059 Result Set Management, version 1.0. What is asked for and what came out of it; also
 //! the paging of a list in memory. Pages of archives are cut by the store.
 
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! XEP-0359: Unique and Stable Stanza IDs, version 0.7.0. Only who assigns an id may be named in
+//! XEP-0359 Unique and Stable Stanza IDs, version 0.7.0. Only who assigns an id may be named in
 //! `by`; what others put there in that name is taken out.
 
 use std::borrow::Cow;
@@ -21,13 +21,6 @@ pub fn find(stanza: &Stanza, by: &Jid) -> Option<String> {
         return None;
     }
     stanza.children().find(|child| is_by(child, by))?.attr("id").map(Cow::into_owned)
-}
-
-/// The id that the sender of a message gave to it (§2.2). Anybody may write anything here (§6).
-#[must_use]
-pub fn origin_id(stanza: &Stanza) -> Option<String> {
-    let origin = stanza.child("origin-id", ns::STANZA_ID)?;
-    origin.attr("id").map(str::to_owned)
 }
 
 /// Takes out every `<stanza-id/>` in the name of `by`, which the entity `by` does before it adds its
@@ -81,7 +74,6 @@ mod tests {
             assert_eq!(inner.contains(&format!("id='{id}'")), stays, "{id}");
         }
         assert!(inner.starts_with("<body>hi</body>"));
-        assert_eq!(origin_id(&clean).as_deref(), Some("6"));
     }
 
     #[test]

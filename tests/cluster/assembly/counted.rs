@@ -118,9 +118,10 @@ impl Counted {
 
     fn acknowledge(&mut self, element: &Element) {
         let Some(h) = element.attr("h").and_then(|h| h.parse::<u32>().ok()) else { return };
-        for _ in 0..h.wrapping_sub(self.confirmed) {
-            self.unacknowledged.pop_front().expect("more was acknowledged than said");
-        }
+        let (name, before, waiting) = (&self.name, self.confirmed, self.unacknowledged.len());
+        let more = usize::try_from(h.wrapping_sub(before)).unwrap_or(usize::MAX);
+        assert!(more <= waiting, "{name}: h={h} of {before}+{waiting}: {:#?}", self.notes);
+        self.unacknowledged.drain(..more);
         self.confirmed = h;
     }
 

@@ -6,7 +6,7 @@ use town::Client;
 use town::client::Login;
 use xmpp::ns;
 
-use super::super::quarters::{PATIENT, Quarters, until_acts};
+use super::super::quarters::{Quarters, until_acts};
 use super::super::report;
 use crate::redis;
 use crate::stage::PASSWORD;
@@ -38,7 +38,7 @@ fn five_thousand_in_a_room_on_three_members_hear_a_message() {
     }
     let (_redis, store) = redis::redis();
     let quarters = Quarters::of(3, 3);
-    let stages = quarters.start_all(3, &format!("{PATIENT}{store}{CONFIG}"));
+    let stages = quarters.start_all(3, &format!("{store}{CONFIG}"));
     stages.iter().for_each(until_acts);
     let names: Vec<String> = (0..ACCOUNTS).map(|number| format!("person{number}")).collect();
     stages[0].add_accounts(&names);

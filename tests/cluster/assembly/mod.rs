@@ -3,6 +3,8 @@
 //!
 //! `ROOKERY_ASSEMBLY=300,10` has 300 of them, and its owner dies ten times; with `huge` [`huge`] is played too.
 
+mod churn;
+mod copies;
 mod counted;
 mod huge;
 mod occupant;
@@ -27,6 +29,10 @@ use occupant::{Occupant, ROOM, Record, Scene};
 /// How many speak: so many on each member.
 const SPEAKERS: usize = 6;
 
+/// When the owner of a room dies, of a hundred people ninety-nine hear the next message sooner than this: where that is
+/// measured, and where other tests are played meanwhile.
+const SILENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
+
 /// Between two messages of one.
 const PACE: Duration = Duration::from_millis(250);
 
@@ -50,13 +56,24 @@ fn size() -> (usize, usize) {
 }
 
 impl Assembly {
-    /// The room is made by the first one; then everybody enters, and sees all others.
-    fn begin(more: &str) -> Self {
+    /// So many are inside, and some speak.
+    fn begin(all: usize, more: &str) -> Self {
+        let assembly = Self::gather(all, more);
+        assembly.speak();
+        assembly
+    }
+
+    /// Speakers speak from now on.
+    fn speak(&self) {
+        self.scene.begins.store(true, Ordering::Release);
+    }
+
+    /// The room is made by the first one; then so many enter, and each sees all others.
+    fn gather(all: usize, more: &str) -> Self {
         let (redis, store) = redis::redis();
         let quarters = Quarters::of(3, 3);
         let stages = quarters.start_all(3, &format!("{more}{store}"));
         stages.iter().for_each(until_acts);
-        let (all, _) = size();
         let names: Vec<String> = (0..all).map(|number| format!("person{number}")).collect();
         stages[0].add_accounts(&names);
         make(&stages[0], &names[0]);
@@ -72,7 +89,6 @@ impl Assembly {
         let assembly =
             Self { stages, members, scene, names, occupants, _quarters: quarters, _redis: redis };
         until("everybody inside", || assembly.scene.inside.load(Ordering::Acquire) == all);
-        assembly.scene.begins.store(true, Ordering::Release);
         assembly
     }
 
@@ -93,16 +109,15 @@ impl Assembly {
         owner.unwrap()
     }
 
-    /// The room's owner dies, and comes back when the room has gone on without it. How long nothing was heard.
-    fn lose_owner(&mut self) -> Duration {
-        self.scene.silence.store(0, Ordering::Release);
+    /// The room's owner dies, and comes back when the room has gone on without it.
+    fn lose_owner(&mut self) {
+        self.scene.deaths.fetch_add(1, Ordering::AcqRel);
         let victim = self.owner();
         let (name, other) = (format!("m{}", victim + 1), (victim + 1) % 3);
         self.stages[victim].kill();
         let is = |stages: &[Stage], status| member(&stages[other], &name).status == status;
         until("the takeover", || is(&self.stages, MemberStatus::Expelled));
         self.go_on(50);
-        let silence = Duration::from_millis(self.scene.silence.load(Ordering::Acquire));
         self.stages[victim].restart();
         self.members.lock().unwrap()[victim] = self.stages[victim].c2s;
         until("its return", || is(&self.stages, MemberStatus::Up));
@@ -110,22 +125,43 @@ impl Assembly {
         // A second death is a second fault when the copies are there again.
         until("standbys", || has_standbys(&self.stages[other]));
         self.go_on(50);
-        silence
+    }
+
+    /// Nothing new is said, and all that was is acknowledged.
+    fn fall_silent(&self) {
+        self.scene.ends.store(true, Ordering::Release);
+        until("the last acknowledgement", || self.scene.silent.load(Ordering::Acquire) == SPEAKERS);
+    }
+
+    /// The end is said, and comes before all; so many are inside beside the occupants.
+    fn close(&self, guests: usize) {
+        let all = self.names.len() + guests;
+        self.scene.closes.store(true, Ordering::Release);
+        until("the end before all", || self.scene.done.load(Ordering::Acquire) >= all);
+    }
+
+    /// Everybody may go.
+    fn disperse(&self) {
+        self.scene.over.store(true, Ordering::Release);
     }
 
     /// Lets everybody come to an end, and judges by the archive, which this member reads.
     fn judge(self, reads: usize) -> Verdict {
-        self.scene.ends.store(true, Ordering::Release);
-        until("the last acknowledgement", || self.scene.silent.load(Ordering::Acquire) == SPEAKERS);
-        self.scene.closes.store(true, Ordering::Release);
-        until("the end before all", || self.scene.done.load(Ordering::Acquire) >= self.names.len());
-        self.scene.over.store(true, Ordering::Release);
-        let records: Vec<Record> =
-            self.occupants.into_iter().map(|occupant| occupant.join().unwrap()).collect();
-        let kept = archive_of(&mut reader(&self.stages[reads], &self.names[0]), ROOM);
+        self.fall_silent();
+        self.close(0);
+        self.disperse();
+        let (kept, records) = self.records(reads);
         let verdict = Verdict::of(&kept, &records);
         verdict.judge();
         verdict
+    }
+
+    /// What the archive has, which this member reads, and what everybody saw.
+    fn records(self, reads: usize) -> (Vec<String>, Vec<Record>) {
+        let records = self.occupants.into_iter().map(|occupant| occupant.join().unwrap());
+        let records: Vec<Record> = records.collect();
+        let kept = archive_of(&mut reader(&self.stages[reads], &self.names[0]), ROOM);
+        (kept, records)
     }
 }
 
@@ -145,6 +181,8 @@ struct Verdict {
     /// Whose presence came and went without reason.
     flaps: usize,
     refused: usize,
+    /// How long each heard nothing after each death, the shortest first.
+    silences: Vec<Duration>,
     notes: Vec<String>,
 }
 
@@ -175,6 +213,7 @@ impl Verdict {
             verdict.begun_anew += record.begun - 1;
             verdict.flaps += record.flaps.len();
             verdict.refused += record.refused.len();
+            verdict.silences.extend(&record.silences);
             for seen in record.flaps.iter().chain(&record.refused).take(3) {
                 verdict.notes.push(format!("{} saw {seen:?}", record.name));
             }
@@ -182,6 +221,7 @@ impl Verdict {
                 verdict.notes.extend(record.notes.iter().cloned());
             }
         }
+        verdict.silences.sort_unstable();
         verdict
     }
 
@@ -214,6 +254,12 @@ impl Faults {
         }
         self.lost += places.values().filter(|(_, times)| *times == 0).count();
     }
+}
+
+/// What so many of a hundred are not above, of a list that is in order.
+fn percentile(sorted: &[Duration], of: usize) -> Duration {
+    let rank = (sorted.len() * of).div_ceil(100);
+    sorted[rank.saturating_sub(1)]
 }
 
 /// Where one differs from the archive: what is there around that place.
@@ -271,19 +317,23 @@ fn a_room_goes_on_for_all_who_are_inside_however_often_its_owner_dies() {
     if !redis::fixture::is_there() {
         return;
     }
-    let mut assembly = Assembly::begin("");
-    assembly.go_on(50);
     let (all, deaths) = size();
-    let mut silences: Vec<Duration> = (0..deaths).map(|_| assembly.lose_owner()).collect();
-    silences.sort_unstable();
-    let verdict = assembly.judge(0);
+    let mut assembly = Assembly::begin(all, "");
+    assembly.go_on(50);
+    (0..deaths).for_each(|_| assembly.lose_owner());
+    let Verdict { said, resumed, silences, .. } = assembly.judge(0);
+    assert_eq!(silences.len(), all * deaths);
+    let [half, most, longest] = [50, 99, 100].map(|of| percentile(&silences, of));
     let findings = format!(
-        "{all} people, whose room's owner dies {deaths} times; {} messages were said and {} streams resumed. Nothing was lost, \
-         doubled or out of order for anybody, and nobody was seen to leave. After the deaths nothing was heard for {silences:.1?}.\n",
-        verdict.said, verdict.resumed
+        "{all} people, whose room's owner dies {deaths} times; {said} messages were said and {resumed} streams resumed. Nothing was lost, \
+         doubled or out of order for anybody, and nobody was seen to leave. After a death somebody hears nothing for {half:.1?} (p50), \
+         {most:.1?} (p99), {longest:.1?} at most.\n"
     );
     println!("{findings}");
-    if std::env::var_os("ROOKERY_ASSEMBLY").is_some() {
+    let [measured, beside_others] = SILENCE;
+    let is_measured = std::env::var_os("ROOKERY_ASSEMBLY").is_some();
+    assert!(most < if is_measured { measured } else { beside_others }, "{findings}");
+    if is_measured {
         let command = format!("ROOKERY_ASSEMBLY={all},{deaths} benches/run-cluster rooms");
         report::write("rooms", "A room on three members whose owner dies", &command, &findings);
     }
@@ -295,9 +345,8 @@ fn a_room_full_of_people_is_handed_over_while_they_talk() {
         return;
     }
     // Nobody is to be expelled because the machine is busy.
-    let patient =
-        format!("drain_seconds = 2\n{}[lease]\nttl_ms = 60000\n", super::quarters::PATIENT);
-    let mut assembly = Assembly::begin(&patient);
+    let patient = "drain_seconds = 2\n[lease]\nttl_ms = 60000\n";
+    let mut assembly = Assembly::begin(size().0, patient);
     assembly.go_on(50);
     let owner = assembly.owner();
     let others = [(owner + 1) % 3, (owner + 2) % 3].map(|at| assembly.stages[at].c2s);

@@ -1,17 +1,20 @@
-//! Owns one occupant of a room: he enters, perhaps speaks, and writes down what he hears and whom he sees go.
+//! Owns one occupant of a room, who enters, perhaps speaks, and writes down what is heard and who is seen going.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cluster::clock::BootTime;
-use xmpp::Element;
+use xmpp::{Element, ns};
 
 use super::counted::Counted;
 
 /// The room.
 pub(super) const ROOM: &str = "assembly@conference.localhost";
+
+/// Nicks of people who come and go begin so.
+pub(super) const GUEST: &str = "guest";
 
 /// What is said last of all.
 pub(super) const END: &str = "end";
@@ -44,8 +47,8 @@ pub(super) struct Scene {
     pub(super) over: AtomicBool,
     /// Messages that came to the first one.
     pub(super) heard: AtomicUsize,
-    /// The longest that the first one has waited for a message, in milliseconds.
-    pub(super) silence: AtomicU64,
+    /// How often the owner of the room has died.
+    pub(super) deaths: AtomicUsize,
 }
 
 /// One occupant.
@@ -69,12 +72,16 @@ pub(super) struct Occupant {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) name: String,
-    /// The messages that he said; in the end all of them are acknowledged.
+    /// The messages that they said; in the end all of them are acknowledged.
     pub(super) said: Vec<String>,
     /// The messages that came from the room.
     pub(super) heard: Vec<String>,
     /// Presence from the room that nothing has caused.
     pub(super) flaps: Vec<Element>,
+    /// Comings and goings of guests ([`passage`]).
+    pub(super) passages: Vec<String>,
+    /// How long he heard nothing after each death, at most.
+    pub(super) silences: Vec<Duration>,
     /// Errors.
     pub(super) refused: Vec<Element>,
     pub(super) resumed: usize,
@@ -98,7 +105,7 @@ impl Occupant {
         }
     }
 
-    /// He says the end.
+    /// They say the end.
     pub(super) fn first(self) -> Self {
         Self { is_first: true, ..self }
     }
@@ -166,15 +173,12 @@ impl Occupant {
             (_, Some("error")) => self.record.refused.push(stanza.clone()),
             ("message", Some("groupchat")) => {
                 let Some(body) = stanza.child("body", "").map(Element::text) else { return };
-                if body == END {
-                    self.scene.done.fetch_add(1, Ordering::AcqRel);
+                match body == END {
+                    true => drop(self.scene.done.fetch_add(1, Ordering::AcqRel)),
+                    false => self.wait_is_over(),
                 }
                 self.record.heard.push(body);
-                let waited = BootTime::now().since(self.heard);
-                self.heard = BootTime::now();
                 if self.is_first {
-                    let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-                    self.scene.silence.fetch_max(waited, Ordering::AcqRel);
                     self.scene.heard.fetch_add(1, Ordering::AcqRel);
                 }
             }
@@ -183,14 +187,45 @@ impl Occupant {
         }
     }
 
-    /// Each occupant is seen once, as he comes.
+    /// A message has come: of all that is waited for after a death, the longest counts.
+    fn wait_is_over(&mut self) {
+        let now = BootTime::now();
+        let (waited, deaths) = (now.since(self.heard), self.scene.deaths.load(Ordering::Acquire));
+        self.heard = now;
+        self.record.silences.resize(deaths, Duration::ZERO);
+        if let Some(longest) = self.record.silences.last_mut() {
+            *longest = waited.max(*longest);
+        }
+    }
+
+    /// Each occupant is seen once, as they come; guests also as they go.
     fn see(&mut self, stanza: &Element, kind: Option<&str>) {
-        let from = stanza.attr("from").unwrap_or_default();
-        let Some(nick) = from.strip_prefix(ROOM) else { return };
-        if kind.is_some() || !self.seen.insert(nick.to_owned()) {
+        let Some(nick) = nick(stanza) else { return };
+        if nick.starts_with(GUEST) {
+            self.record.passages.push(passage(stanza, nick));
+        } else if kind.is_some() || !self.seen.insert(nick.to_owned()) {
             self.record.flaps.push(stanza.clone());
         } else if self.seen.len() == self.scene.all {
             self.scene.inside.fetch_add(1, Ordering::AcqRel);
         }
     }
+}
+
+/// The nick of whom a stanza of the room comes from.
+pub(super) fn nick(stanza: &Element) -> Option<&str> {
+    stanza.attr("from")?.strip_prefix(ROOM)?.strip_prefix('/')
+}
+
+/// What a presence says in short: `+nick` or `-nick`, and the status codes for others than himself (XEP-0045 §12).
+pub(super) fn passage(stanza: &Element, nick: &str) -> String {
+    let sign = if stanza.attr("type").is_some() { '-' } else { '+' };
+    let codes = codes(stanza).into_iter().filter(|code| code != "110");
+    [format!("{sign}{nick}")].into_iter().chain(codes).collect::<Vec<_>>().join(" ")
+}
+
+/// The status codes of a presence.
+pub(super) fn codes(stanza: &Element) -> Vec<String> {
+    let x = stanza.child("x", ns::MUC_USER);
+    let all = x.into_iter().flat_map(Element::children).filter(|it| it.name() == "status");
+    all.filter_map(|status| status.attr("code").map(str::to_owned)).collect()
 }

@@ -1,26 +1,31 @@
-//! Pairs of people who talk over three members and one Redis while a member is killed or stands still; and
-//! the judge of what each of them saw and of what their archives have. What `cluster::drain` does is judged there.
+//! Pairs of people who talk over three members and one Redis while a member is killed or stands still, or all of these
+//! at once. What `cluster::drain` does is judged there.
 
 mod endurance;
 mod network;
+mod restarts;
 mod severed;
 mod speaker;
+mod verdict;
+mod ways;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use cluster::clock::BootTime;
 use cluster::plan::Status as MemberStatus;
 
-use super::quarters::{PATIENT, Quarters, Watched, member, until, until_acts};
+use super::quarters::{Quarters, Watched, is_ready, member, status, until, until_acts};
 use town::Client;
 use town::client::Login;
 
 use crate::redis::{self, archive};
+use crate::stage::machine::{Machine, can_shift_boot};
 use crate::stage::{PASSWORD, Stage};
 use speaker::{History, Scene, Speaker};
+use verdict::Verdict;
 
 /// Pairs that talk.
 const PAIRS: usize = 6;
@@ -43,19 +48,24 @@ struct Play {
     /// For each death and each account, microseconds until it was served again.
     outages: Vec<u64>,
     _quarters: Quarters,
-    _redis: redis::Server,
+    _redis: Option<redis::Server>,
 }
 
 impl Play {
     fn begin() -> Self {
+        Self::begin_with("")
+    }
+
+    /// As [`Play::begin`], with this laid over each member's configuration.
+    fn begin_with(more: &str) -> Self {
         let (redis, store) = redis::redis();
         let quarters = Quarters::of(3, 3);
-        let stages = quarters.start_all(3, &format!("{PATIENT}{store}"));
+        let stages = quarters.start_all(3, &format!("{store}{more}"));
         Self::of(stages, quarters, redis)
     }
 
     /// Lets people talk over these members.
-    fn of(stages: Vec<Stage>, quarters: Quarters, redis: redis::Server) -> Self {
+    fn of(stages: Vec<Stage>, quarters: Quarters, redis: impl Into<Option<redis::Server>>) -> Self {
         stages.iter().for_each(until_acts);
         let names: Vec<String> = (0..PAIRS * 2).map(|number| format!("person{number}")).collect();
         stages[0].add_accounts(&names);
@@ -76,7 +86,7 @@ impl Play {
         };
         let speakers = names.iter().enumerate().map(speaker).collect();
         let (stages, outages) = (Watched(stages), Vec::new());
-        Self { stages, scene, names, speakers, outages, _quarters: quarters, _redis: redis }
+        Self { stages, scene, names, speakers, outages, _quarters: quarters, _redis: redis.into() }
     }
 
     /// Waits until so much more was acknowledged: everybody talks.
@@ -100,33 +110,57 @@ impl Play {
     }
 
     fn suffer(&mut self, fault: Fault, victim: usize) {
-        let name = format!("m{}", victim + 1);
-        let other = (victim + 1) % 3;
-        let is = |stages: &[Stage], status| member(&stages[other], &name).status == status;
         match fault {
             Fault::Dies => {
-                let since = self.scene.now();
-                self.stages[victim].kill();
-                self.await_service(since);
-                until("the takeover", || is(&self.stages, MemberStatus::Expelled));
-                self.go_on(100);
+                self.lose(victim);
                 self.stages[victim].restart();
             }
             Fault::Pauses => {
                 self.stages[victim].signal("STOP");
-                until("the takeover", || is(&self.stages, MemberStatus::Expelled));
+                self.await_status(victim, MemberStatus::Expelled);
                 self.go_on(100);
                 self.stages[victim].signal("CONT");
             }
         }
+        self.await_return(victim);
+    }
+
+    /// A member's process is killed; the others take over, and all talk on.
+    fn lose(&mut self, victim: usize) {
+        let since = self.scene.now();
+        self.stages[victim].kill();
+        self.await_service(since);
+        self.await_status(victim, MemberStatus::Expelled);
+        self.go_on(100);
+    }
+
+    /// Waits until a member is what it was, and all talk on.
+    fn await_return(&mut self, victim: usize) {
         self.scene.members.lock().unwrap()[victim] = self.stages[victim].c2s;
-        until("its return", || is(&self.stages, MemberStatus::Up));
+        self.await_status(victim, MemberStatus::Up);
         self.stages.iter().for_each(until_acts);
         self.go_on(100);
     }
 
-    /// Lets everybody come to an end, and judges.
-    fn end(self) -> Verdict {
+    /// Waits until a member is this for the others.
+    fn await_status(&self, of: usize, status: MemberStatus) {
+        let (name, other) = (format!("m{}", of + 1), &self.stages[(of + 1) % 3]);
+        until("its status", || member(other, &name).status == status);
+    }
+
+    /// How many shards the member of this number, from 1, has.
+    fn shards_of(&self, number: usize) -> usize {
+        member(&self.stages[0], &format!("m{number}")).shards
+    }
+
+    /// Which process each member is for the others.
+    fn incarnations(&self) -> Vec<u64> {
+        let seen = |number| member(&self.stages[0], &format!("m{number}")).incarnation;
+        (1..=3).map(seen).collect()
+    }
+
+    /// Lets everybody come to an end, and judges. Members run on: if it is judged badly, they show what they said last.
+    fn end(&mut self) -> Verdict {
         self.scene.ends.store(true, Ordering::Release);
         let all = self.names.len() as u64;
         until("the last acknowledgement", || self.scene.done.load(Ordering::Acquire) == all);
@@ -134,7 +168,7 @@ impl Play {
         until("the last answer", || self.scene.answered.load(Ordering::Acquire) >= all);
         self.scene.over.store(true, Ordering::Release);
         let histories: Vec<History> =
-            self.speakers.into_iter().map(|speaker| speaker.join().unwrap()).collect();
+            self.speakers.drain(..).map(|speaker| speaker.join().unwrap()).collect();
         let mut verdict = Verdict::default();
         for (at, name) in self.names.iter().enumerate() {
             let address = self.stages[at % 3].c2s;
@@ -150,120 +184,101 @@ impl Play {
             let kept = archive(&mut reader);
             verdict.add(&self.names[at ^ 1], &kept, (&histories[at], &histories[at ^ 1]));
         }
+        // For whoever must find out what went wrong.
+        println!("{}", self.stages[0].run(&["session", "list"]).unwrap_or_default());
         verdict
     }
 }
 
-/// What all saw, added up.
-#[derive(Debug, Default)]
-struct Verdict {
-    acknowledged: usize,
-    /// Acknowledged, and not in the recipient's archive.
-    lost: usize,
-    /// More than once in an archive, or before a client.
-    doubled: usize,
-    /// Acknowledged, and the recipient's client never got it.
-    not_given: usize,
-    /// Given behind one that was said later.
-    reordered: usize,
-    /// Streams that were resumed, and sessions that could not be.
-    resumed: usize,
-    begun_anew: usize,
-    /// Words that the partner is gone, who never goes.
-    absences: usize,
-    bounced: usize,
-    notes: Vec<String>,
+/// Pairs talk over members while something happens to these; then what all saw is judged, with the members still there to
+/// show what they said. Nothing is played where there is no Redis.
+fn talk_while<W>(
+    begin: impl FnOnce() -> (W, Play),
+    happens: impl FnOnce(&mut W, &mut Play),
+    judge: impl FnOnce(&Verdict),
+) {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    // What members need outlives them.
+    let (mut world, mut play) = begin();
+    play.go_on(300);
+    happens(&mut world, &mut play);
+    judge(&play.end());
 }
 
-impl Verdict {
-    /// Every message that was acknowledged is kept once and was given once; every session went on, nobody saw anybody
-    /// go, and nobody was turned away. What came out of order is told.
-    fn judge(&self) {
-        let Self { acknowledged, resumed, .. } = self;
-        let reordered = self.reordered;
-        println!("{acknowledged} acknowledged, {resumed} resumed, {reordered} out of order");
-        assert_eq!([self.lost, self.doubled, self.not_given], [0; 3], "{self:#?}");
-        assert_eq!([self.begun_anew, self.absences, self.bounced], [0; 3], "{self:#?}");
-    }
-
-    /// What went wrong, by name.
-    fn rows(&self) -> [(&'static str, usize); 7] {
-        [
-            ("acknowledged and not in the archive", self.lost),
-            ("more than once", self.doubled),
-            ("acknowledged and never given", self.not_given),
-            ("given behind later ones", self.reordered),
-            ("sessions that could not be resumed", self.begun_anew),
-            ("partners said to be gone", self.absences),
-            ("messages that came back", self.bounced),
-        ]
-    }
-
-    /// Adds what one got of what the partner, who has this name, said. An archive has what both said, by the same
-    /// numbers.
-    fn add(&mut self, name: &str, kept: &[String], (own, partner): (&History, &History)) {
-        let kept = kept.iter().map(|body| body.parse().unwrap());
-        let [kept, given] = [times(kept), times(own.received.iter().copied())];
-        let [own_said, said] = [own, partner].map(|who| times(who.acknowledged.iter().copied()));
-        let count = |of: &HashMap<u64, usize>, number| of.get(&number).copied().unwrap_or(0);
-        for number in partner.acknowledged.iter().copied() {
-            let due = count(&said, number).min(1) + count(&own_said, number).min(1);
-            let (in_archive, given) = (count(&kept, number), count(&given, number));
-            self.acknowledged += 1;
-            self.lost += usize::from(in_archive < due);
-            self.doubled += usize::from(given > 1 || in_archive > due);
-            self.not_given += usize::from(given == 0);
-            if in_archive != due || given != 1 {
-                self.notes.push(format!(
-                    "{name} said {number}: {in_archive} of {due} kept, {given} given"
-                ));
-            }
-        }
-        let reordered = own.received.windows(2).filter(|two| two[0] > two[1]);
-        for two in reordered {
-            self.reordered += 1;
-            self.notes.push(format!("{name} said {}, which was given behind {}", two[1], two[0]));
-        }
-        self.notes.extend(own.notes.iter().cloned());
-        self.resumed += own.resumed;
-        self.begun_anew += own.lost_sessions;
-        self.absences += own.absences;
-        self.bounced += own.bounced;
-    }
-}
-
-/// How often each number is there.
-fn times(numbers: impl Iterator<Item = u64>) -> HashMap<u64, usize> {
-    let mut times = HashMap::new();
-    numbers.for_each(|number| *times.entry(number).or_default() += 1);
-    times
+/// As [`talk_while`], over three members on one Redis that have this in their configuration.
+fn talk_on_redis_while(more: &str, happens: impl FnOnce(&mut Play), judge: impl FnOnce(&Verdict)) {
+    talk_while(|| ((), Play::begin_with(more)), |(), play| happens(play), judge);
 }
 
 #[test]
 fn what_is_acknowledged_is_there_whichever_member_is_killed() {
-    if !redis::fixture::is_there() {
-        return;
-    }
-    let mut play = Play::begin();
-    play.go_on(300);
-    for victim in 0..3 {
-        play.suffer(Fault::Dies, victim);
-    }
-    let verdict = play.end();
-    verdict.judge();
-    assert_eq!(verdict.reordered, 0, "{verdict:#?}");
-    assert!(verdict.acknowledged > 600 && verdict.resumed > 0, "{verdict:#?}");
+    let happens = |play: &mut Play| (0..3).for_each(|victim| play.suffer(Fault::Dies, victim));
+    talk_on_redis_while("", happens, |verdict| {
+        verdict.judge();
+        assert!(verdict.acknowledged > 600 && verdict.resumed > 0, "{verdict:#?}");
+    });
 }
 
 #[test]
 fn what_is_acknowledged_is_there_when_a_member_stood_still() {
-    if !redis::fixture::is_there() {
+    talk_on_redis_while("", |play| play.suffer(Fault::Pauses, 2), Verdict::judge);
+}
+
+/// For how many seconds longer than this machine those of the members have been up.
+const BOOTED: [u64; 3] = [0, 1_000, 10_000_000];
+
+#[test]
+fn what_is_acknowledged_is_there_though_no_two_machines_have_been_up_for_as_long() {
+    if !can_shift_boot() {
         return;
     }
-    let mut play = Play::begin();
-    play.go_on(300);
-    play.suffer(Fault::Pauses, 2);
-    let verdict = play.end();
-    verdict.judge();
-    assert_eq!(verdict.reordered, 0, "{verdict:#?}");
+    let happens = |play: &mut Play| {
+        play.suffer(Fault::Dies, 0);
+        play.suffer(Fault::Pauses, 1);
+        play.suffer(Fault::Dies, 2);
+    };
+    let begin = || {
+        let (redis, store) = redis::redis();
+        let quarters = Quarters::of(3, 3);
+        let start = |(number, booted)| {
+            let machine = Machine { booted: Some(booted), ..Machine::default() };
+            quarters.start_on(machine, number, &store)
+        };
+        let starting: Vec<_> = (1..).zip(BOOTED).map(start).collect();
+        let stages = starting.into_iter().map(|starting| starting.join().unwrap()).collect();
+        ((), Play::of(stages, quarters, redis))
+    };
+    talk_while(begin, |(), play| happens(play), Verdict::judge);
+}
+
+/// Longer than any client is kept by a member that may not act.
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn sessions_go_on_where_they_are_when_most_members_stood_still() {
+    let happens = |play: &mut Play| {
+        let before = play.incarnations();
+        let others = [1, 2];
+        others.iter().for_each(|at| play.stages[*at].signal("STOP"));
+        let since = BootTime::now();
+        until("the end of its lease", || !status(&play.stages[0]).lease);
+        // It acts for nobody, and keeps what it has: nobody has taken over.
+        until("a while", || {
+            assert!(!status(&play.stages[0]).lease && !is_ready(&play.stages[0]));
+            BootTime::now().since(since) > LONG
+        });
+        let since = play.scene.now();
+        others.iter().for_each(|at| play.stages[*at].signal("CONT"));
+        play.await_service(since);
+        play.stages.iter().for_each(until_acts);
+        assert_eq!(play.incarnations(), before, "all were merely late");
+        play.go_on(100);
+    };
+    let more = "[lease]\npreset = 'noisy'\n[c2s]\nisolation_seconds = 2\n";
+    talk_on_redis_while(more, happens, |verdict| {
+        verdict.judge();
+        assert!(verdict.resumed > 0, "{verdict:#?}");
+    });
 }

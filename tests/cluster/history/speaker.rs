@@ -1,7 +1,7 @@
 //! Owns one client that talks through every fault: it numbers what it says, keeps what is not acknowledged
 //! (XEP-0198 §4), and when its stream is lost resumes on whichever member answers (§5).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -87,12 +87,17 @@ enum Said {
 pub(super) struct History {
     pub(super) acknowledged: Vec<u64>,
     pub(super) received: Vec<u64>,
+    /// When, in microseconds since the beginning.
+    pub(super) received_at: Vec<u64>,
     pub(super) resumed: usize,
     /// Sessions that could not be resumed.
     pub(super) lost_sessions: usize,
     /// Words of absence from the partner, who never goes.
     pub(super) absences: usize,
     pub(super) bounced: usize,
+    /// What came back, and what was said once more in another session: it may be there or not, and more than once.
+    pub(super) returned: HashSet<u64>,
+    pub(super) said_again: HashSet<u64>,
     /// What happened to its streams, for whoever must find out why.
     pub(super) notes: Vec<String>,
 }
@@ -197,13 +202,20 @@ impl Speaker {
         match (stanza.name(), stanza.attr("type")) {
             ("message", Some("error")) => {
                 self.history.bounced += 1;
+                let number: Option<u64> = stanza.attr("id").and_then(|id| id.parse().ok());
+                self.history.returned.extend(number);
                 let since = BootTime::now().since(self.scene.begun);
                 let error = stanza.child("error", "").cloned();
-                self.history.notes.push(format!("{since:?} {} hears {error:?}", self.name));
+                self.history.notes.push(format!(
+                    "{since:?} {} hears {:?} {error:?}",
+                    self.name,
+                    stanza.attr("id")
+                ));
             }
             ("message", _) => {
                 if let Some(number) = number(stanza) {
                     self.history.received.push(number);
+                    self.history.received_at.push(self.scene.now());
                 }
             }
             ("iq", _) if stanza.attr("id") == Some("last") => {
@@ -216,10 +228,12 @@ impl Speaker {
 
     fn acknowledge(&mut self, element: &Element) {
         let Some(h) = element.attr("h").and_then(|h| h.parse::<u32>().ok()) else { return };
-        while self.confirmed < h {
-            self.confirmed += 1;
-            let said = self.unacknowledged.pop_front();
-            if let Said::Message(number, at) = said.expect("more was acknowledged than said") {
+        let (name, before, waiting) = (&self.name, self.confirmed, self.unacknowledged.len());
+        let more = usize::try_from(h.wrapping_sub(before)).unwrap_or(usize::MAX);
+        assert!(more <= waiting, "{name}: h={h} of {before}+{waiting}: {:#?}", self.history.notes);
+        self.confirmed = h;
+        for said in self.unacknowledged.drain(..more) {
+            if let Said::Message(number, at) = said {
                 self.history.acknowledged.push(number);
                 self.scene.served[self.place].store(at, Ordering::Release);
                 self.scene.acknowledged.fetch_add(1, Ordering::AcqRel);
@@ -288,6 +302,13 @@ impl Speaker {
         self.resumption = Some(enabled.attr("id")?.to_owned());
         (self.handled, self.confirmed) = (0, 0);
         self.unacknowledged.retain(|said| *said != Said::Presence);
+        if self.history.lost_sessions > 0 {
+            let again = self.unacknowledged.iter().filter_map(|said| match said {
+                Said::Message(number, _) => Some(*number),
+                Said::Presence | Said::Question => None,
+            });
+            self.history.said_again.extend(again);
+        }
         self.unacknowledged.push_front(Said::Presence);
         self.repeat(&mut client);
         Some(client)

@@ -44,16 +44,16 @@ fn a_ban_removes_and_keeps_out_until_it_is_lifted() {
         "
         {}
         {}
-        crone/desktop hears    <iq type='result' id='b'/>
-                               <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='outcast' role='none'>…<reason>Treason</reason></item>…<status code='301'/></x></presence>
+        crone/desktop receives <iq type='result' id='b'/>
+        crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='outcast' role='none'>…<reason>Treason</reason></item>…<status code='301'/></x></presence>
         hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='outcast' role='none'><actor nick='first'/><reason>Treason</reason></item>…<status code='110'/><status code='301'/></x></presence>
         {}
         crone/desktop receives <iq type='result' id='l'><query xmlns='{ADMIN}'><item affiliation='outcast' jid='{{hag}}' nick='{{none}}' role='{{none}}'><reason>Treason</reason></item></query></iq>
         hag/pda       sends    <presence id='1' to='{{room coven}}/hag'>{X}</presence>
         hag/pda       receives <presence type='error' id='1'>…{{error auth forbidden}}</presence>
         {}
-        crone/desktop hears    <iq type='result' id='u'/>
-                               <message><x xmlns='{USER}'><item affiliation='none' jid='{{hag}}'/>…</x>…</message>
+        crone/desktop receives <iq type='result' id='u'/>
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='none' jid='{{hag}}'/>…</x>…</message>
         {}
         everyone is quiet
     ",
@@ -72,15 +72,16 @@ fn nobody_bans_himself_or_those_above_and_all_or_nothing_happens() {
         "
         {}
         {}
-        crone/desktop receives <iq type='error' id='1'>{{error cancel conflict}}</iq>
+        crone/desktop receives <iq type='error' id='1'>…{{error cancel conflict}}</iq>
         {}
-        crone/desktop hears    <iq type='result' id='2'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         {}
-        hag/pda       receives <iq type='error' id='3'>{{error cancel not-allowed}}</iq>
+        hag/pda       receives <iq type='error' id='3'>…{{error cancel not-allowed}}</iq>
         {}
-        hag/pda       receives <iq type='error' id='4'>{{error cancel not-allowed}}</iq>
+        # Which of them are the matter (§8.4).
+        hag/pda       receives <iq type='error' id='4' from='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='outcast' jid='{{crone}}'/></query>{{error cancel not-allowed}}</iq>
         {}
         hag/pda       receives <iq type='result' id='5'><query xmlns='{ADMIN}'/></iq>
         everyone is quiet
@@ -102,14 +103,14 @@ fn membership_is_granted_and_revoked() {
         "
         {}
         {}
-        hag/pda       receives <iq type='error' id='0'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='0'>…{{error auth forbidden}}</iq>
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'>…<reason>Worthy</reason></item>…</x></presence>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'>…<reason>Worthy</reason></item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'>…</item>…<status code='110'/></x></presence>
         {}
-        crone/desktop hears    <iq type='result' id='2'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'>…</item>…</x></presence>
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'>…</item>…<status code='110'/></x></presence>
         everyone is quiet
     ",
@@ -129,15 +130,15 @@ fn a_members_only_room_invites_new_members_and_lets_former_ones_go() {
         hag/pda       connects
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <message><x xmlns='{USER}'><item affiliation='member' jid='{{hag}}'/>…</x>…</message>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{hag}}'/>…</x>…</message>
         hag/pda       receives <message from='{{room coven}}' to='{{hag}}'><x xmlns='{USER}'><invite from='{{room coven}}'/><password>x</password></x>…</message>
         hag/pda       sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'><password>x</password></x></presence>
         hag/pda       finds    <message type='groupchat'><subject/></message>
         crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
         {}
-        crone/desktop hears    <iq type='result' id='2'/>
-                               <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='321'/></x></presence>
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='321'/></x></presence>
         hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='110'/><status code='321'/></x></presence>
         everyone is quiet
     ",
@@ -167,8 +168,8 @@ fn the_member_list_is_for_admins_and_where_addresses_are_shown_for_all() {
         {}
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/>…</x>…</message>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/>…</x>…</message>
         {}
         {}
         crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item affiliation='member' jid='{{wicca}}' nick='Wicca'/></query></iq>
@@ -207,18 +208,18 @@ fn moderators_are_made_and_unmade_by_admins() {
         "
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item><status code='110'/></x></presence>
         {}
         crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item nick='first' role='moderator' affiliation='owner'/><item nick='hag' role='moderator' affiliation='none' jid='{{hag/pda}}'/></query></iq>
         {}
-        hag/pda       receives <iq type='error' id='3'>{{error cancel not-allowed}}</iq>
+        hag/pda       receives <iq type='error' id='3'>…{{error cancel not-allowed}}</iq>
         {}
-        crone/desktop receives <iq type='error' id='4'>{{error cancel not-allowed}}</iq>
+        crone/desktop receives <iq type='error' id='4'>…{{error cancel not-allowed}}</iq>
         {}
-        crone/desktop hears    <iq type='result' id='5'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item></x></presence>
+        crone/desktop receives <iq type='result' id='5'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item><status code='110'/></x></presence>
         everyone is quiet
     ",
@@ -241,8 +242,8 @@ fn who_is_not_in_the_room_is_told_what_he_is_to_it_from_now_on() {
     };
     let seen = |id: &str, affiliation: &str| {
         format!(
-            "crone/desktop hears <iq type='result' id='{id}'/>
-                               <message><x xmlns='{USER}'><item affiliation='{affiliation}' jid='{{hag}}'/>…</x>…</message>"
+            "crone/desktop receives <iq type='result' id='{id}'/>
+            crone/desktop receives <message><x xmlns='{USER}'><item affiliation='{affiliation}' jid='{{hag}}'/>…</x>…</message>"
         )
     };
     play(&format!(
@@ -293,8 +294,8 @@ fn who_bans_a_domain_bans_all_who_are_of_it_and_of_nothing_else_here() {
         {}
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/wicca'>…</presence>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <presence from='{{room coven}}/wicca'>…</presence>
         hag/pda       receives <presence from='{{room coven}}/wicca'>…</presence>
         wicca/laptop  receives <presence from='{{room coven}}/wicca'>…</presence>
         {}
@@ -315,5 +316,57 @@ fn who_bans_a_domain_bans_all_who_are_of_it_and_of_nothing_else_here() {
         out.replace("{110}", "<status code='110'/>"),
         out.replace("{110}", ""),
         out.replace("{110}", ""),
+    ));
+}
+
+// §9.5: a member's nick is reserved with the list, and free again by an empty one; §7.2.8.
+#[test]
+fn an_admin_reserves_a_nick_for_a_member_and_frees_it() {
+    play(&format!(
+        "
+        crone/desktop connects
+        earl/tower    connects
+        wicca/laptop  connects
+        {}
+        {}
+        crone/desktop finds    <iq type='result' id='1'/>
+        earl/tower    sends    <presence id='2' to='{{room coven}}/Wicca'>{X}</presence>
+        earl/tower    receives <presence type='error' id='2'>…{{error cancel conflict}}</presence>
+        {}
+        crone/desktop finds    <iq type='result' id='3'/>
+        {}
+        crone/desktop finds    <iq type='result' id='4'><query xmlns='{ADMIN}'><item affiliation='member' jid='{{wicca}}' nick='{{none}}'/></query></iq>
+        {}
+    ",
+        made("crone/desktop", "coven", "first"),
+        set("crone/desktop", "1", "<item affiliation='member' jid='{wicca}' nick='Wicca'/>"),
+        set("crone/desktop", "3", "<item affiliation='member' jid='{wicca}' nick=''/>"),
+        get("crone/desktop", "4", "affiliation='member'"),
+        enters("earl/tower", "coven", "Wicca", &["crone/desktop"]),
+    ));
+}
+
+// §9.5: of a members-only room nobody is let in again who is no member any more.
+#[test]
+fn who_was_taken_off_the_list_of_a_members_only_room_stays_outside() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        crone/desktop finds    <iq type='result' id='1'/>
+        hag/pda       sends    <presence to='{{room coven}}/hag'>{X}</presence>
+        hag/pda       finds    <message type='groupchat'><subject/></message>
+        {}
+        crone/desktop finds    <iq type='result' id='2'/>
+        hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…</item>…<status code='110'/><status code='321'/></x></presence>
+        hag/pda       sends    <presence id='3' to='{{room coven}}/hag'>{X}</presence>
+        hag/pda       receives <presence type='error' id='3'>…{{error auth registration-required}}</presence>
+        hag/pda       is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_membersonly", "1")]),
+        set("crone/desktop", "1", "<item affiliation='member' jid='{hag}'/>"),
+        set("crone/desktop", "2", "<item affiliation='none' jid='{hag}'/>"),
     ));
 }

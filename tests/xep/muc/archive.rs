@@ -1,7 +1,7 @@
 //! XEP-0313 Message Archive Management. The archive of a room (§6.1.2).
 
 use super::{configured, enters, made, made_with};
-use crate::stage::play;
+use crate::stage::{Stage, play, play_on};
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
 const MAM: &str = "urn:xmpp:mam:2";
@@ -104,8 +104,8 @@ fn who_may_not_enter_may_not_read() {
         {}
         crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
         crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{earl}}'/></query></iq>
-        crone/desktop hears    <iq type='result' id='b'/>
-                               <message><x xmlns='{USER}'>…</x>…</message>
+        crone/desktop receives <iq type='result' id='b'/>
+        crone/desktop receives <message><x xmlns='{USER}'>…</x>…</message>
         earl/tower    receives <message from='{{room coven}}' to='{{earl}}'><x xmlns='{USER}'><item affiliation='outcast' role='none'/><status code='101'/></x>…</message>
         {}
         earl/tower    receives <iq type='error' id='3'>{{error auth forbidden}}</iq>
@@ -122,7 +122,7 @@ fn who_may_not_enter_may_not_read() {
     ));
 }
 
-// XEP-0313 §6.1.2, XEP-0045 §7.2.5: whoever has not given the password may not read, whatever he is to the room.
+// XEP-0313 §6.1.2, XEP-0045 §7.2.5: whoever has not given the password may not read, whatever they are to the room.
 #[test]
 fn a_password_protects_the_archive_too() {
     let knows = "<presence to='{room coven}/hag'><x xmlns='http://jabber.org/protocol/muc'><password>cauldron</password><history maxstanzas='0'/></x></presence>";
@@ -136,8 +136,8 @@ fn a_password_protects_the_archive_too() {
         {}
         hag/pda       receives <iq type='error' id='1'>{{error auth forbidden}}</iq>
         crone/desktop sends    <iq type='set' id='a' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='{{hag}}'/></query></iq>
-        crone/desktop hears    <iq type='result' id='a'/>
-                               <message><x xmlns='{USER}'>…</x>…</message>
+        crone/desktop receives <iq type='result' id='a'/>
+        crone/desktop receives <message><x xmlns='{USER}'>…</x>…</message>
         hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='member'/>…</x>…</message>
         {}
         hag/pda       receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
@@ -189,5 +189,139 @@ fn a_room_without_archive_keeps_nothing_and_says_so() {
     ",
         made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_enablearchiving", "0")]),
         ask("crone/desktop", "1", &[]),
+    ));
+}
+
+/// How many rooms an account may be in.
+const MOST: usize = 12;
+
+// XEP-0045 §7.2.14, XEP-0313 §6.1.2: a client that comes back enters all its rooms at once, and reads what it has missed. It
+// shows itself to so many addresses and no more (RFC 6121 §4.6.3): the next room refuses nothing, the account does.
+#[test]
+fn a_client_enters_many_rooms_in_one_burst_and_catches_up_in_each() {
+    let stage = Stage::start(&format!("[accounts]\ndirected_presence = {MOST}"));
+    let rooms = |make: &dyn Fn(usize) -> String| (0..=MOST).map(make).collect::<String>();
+    let made = rooms(&|number| {
+        let who = ["crone/desktop", "earl/tower"][number % 2];
+        made(who, &format!("r{number}"), "first")
+            + &format!(
+                "{who} sends <message type='groupchat' id='m' to='{{room r{number}}}'><body>{number}</body></message>
+                 {who} receives <message id='m'>…</message>\n"
+            )
+    });
+    let enter = |number: usize| {
+        format!(
+            "hag/pda sends <presence id='n{number}' to='{{room r{number}}}/hag'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>\n"
+        )
+    };
+    let heard = |number: usize| match number {
+        MOST => format!(
+            "<presence type='error' id='n{MOST}' from='{{room r{MOST}}}/hag'>{{error wait resource-constraint}}</presence>\n"
+        ),
+        _ => format!(
+            "<presence from='{{room r{number}}}/first'>…</presence>
+             <presence id='n{number}' from='{{room r{number}}}/hag'>…</presence>
+             <message type='groupchat' from='{{room r{number}}}'><subject/></message>\n"
+        ),
+    };
+    let seen = |first: usize| {
+        let rooms = (first..MOST).step_by(2);
+        rooms
+            .map(|it| format!("<presence from='{{room r{it}}}/hag'>…</presence>\n"))
+            .collect::<String>()
+    };
+    let caught_up = |number: usize| {
+        format!(
+            "
+            hag/pda sends    <iq type='set' id='q{number}' to='{{room r{number}}}'><query xmlns='{MAM}'/></iq>
+            hag/pda receives <message from='{{room r{number}}}'><result xmlns='{MAM}'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay'/><message xmlns='jabber:client'><body>{number}</body>…</message></forwarded></result></message>
+            hag/pda receives <iq type='result' id='q{number}'>…</iq>
+            "
+        )
+    };
+    play_on(
+        &stage,
+        &format!(
+            "
+        crone/desktop connects
+        earl/tower    connects
+        hag/pda       connects
+        {made}
+        {}
+        hag/pda       hears {}
+        crone/desktop hears {}
+        earl/tower    hears {}
+        {}
+        # Where they leave one, there is a place for another.
+        hag/pda       sends    <presence type='unavailable' to='{{room r0}}/hag'/>
+        hag/pda       receives <presence type='unavailable' from='{{room r0}}/hag'>…</presence>
+        crone/desktop finds    <presence type='unavailable' from='{{room r0}}/hag'>…</presence>
+        {}
+        hag/pda       finds    <message type='groupchat' from='{{room r{MOST}}}'><subject/></message>
+        crone/desktop finds    <presence from='{{room r{MOST}}}/hag'>…</presence>
+        everyone is quiet
+    ",
+            rooms(&enter),
+            rooms(&heard),
+            seen(0),
+            seen(1),
+            (0..MOST).map(caught_up).collect::<String>(),
+            enter(MOST),
+        ),
+    );
+}
+
+// XEP-0045 §7.2.8, §7.5: each client gets a copy, and all of them name one row of the archive of their account.
+#[test]
+fn a_private_message_to_two_clients_is_once_in_the_archive_of_their_account() {
+    let said = |text: &str| {
+        format!(
+            "<message type='chat' from='{{room coven}}/first'><body>{text}</body><stanza-id xmlns='urn:xmpp:sid:0' by='{{hag}}' id='{{${text}}}'/>…</message>"
+        )
+    };
+    let shown = |text: &str| {
+        format!(
+            "<message><result xmlns='urn:xmpp:mam:2' id='{{${text}}}'><forwarded xmlns='urn:xmpp:forward:0'>…<message xmlns='jabber:client'><body>{text}</body>…</message></forwarded></result></message>"
+        )
+    };
+    let says = |text: &str| {
+        format!(
+            "crone/desktop sends <message type='chat' to='{{room coven}}/hag'><body>{text}</body></message>"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        hag/laptop    connects
+        {}
+        {}
+        hag/laptop    sends    <presence to='{{room coven}}/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>
+        hag/laptop    finds    <message type='groupchat'>…<subject/></message>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…</presence>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        {}
+        hag/pda       receives {}
+        hag/laptop    receives {}
+        # What is said once more, in the same words, is another message.
+        {}
+        hag/pda       receives {}
+        hag/laptop    receives {}
+        hag/pda       sends    <iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>
+        hag/pda       receives {}
+        hag/pda       receives {}
+        hag/pda       receives <iq type='result' id='q'>…</iq>
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        says("psst"),
+        said("psst"),
+        said("psst"),
+        says("psst"),
+        said("psst").replace("{$psst}", "{$again}"),
+        said("psst").replace("{$psst}", "{$again}"),
+        shown("psst"),
+        shown("psst").replace("{$psst}", "{$again}"),
     ));
 }

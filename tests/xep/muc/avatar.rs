@@ -43,7 +43,7 @@ fn an_owner_gives_the_room_a_picture_that_everybody_finds() {
     ));
 }
 
-// XEP-0045 §17.4 item 3, XEP-0153 §4: the card of an occupant is that of his account, whichever client he has.
+// XEP-0045 §17.4 item 3, XEP-0153 §4: the card of an occupant is that of their account, whichever client they have.
 #[test]
 fn the_card_of_an_occupant_is_asked_for_through_the_room() {
     let card = "<vCard xmlns='vcard-temp'><FN>The hag</FN></vCard>";

@@ -85,7 +85,7 @@ fn a_room_whose_first_configuration_is_cancelled_is_no_room() {
         crone/desktop receives <iq type='result' id='1'/>
         crone/desktop sends    <iq type='get' id='2' to='{{room coven}}'><query xmlns='{OWNER}'/></iq>
         crone/desktop receives <iq type='error' id='2'>{{error cancel item-not-found}}</iq>
-        # The maker goes before he has configured it.
+        # The maker goes before they have configured it.
         crone/desktop sends    <presence to='{{room coven}}/first'>{X}</presence>
         crone/desktop finds    <message type='groupchat'><subject/></message>
         crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
@@ -139,6 +139,31 @@ fn nobody_makes_more_rooms_than_he_may() {
     );
 }
 
+// §14.6: however many have made them.
+#[test]
+fn a_service_has_no_more_rooms_than_it_may() {
+    let stage = Stage::start("[room]\nrooms = 1");
+    play_on(
+        &stage,
+        &format!(
+            "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        hag/pda sends    <presence id='1' to='{{room heath}}/hag'>{X}</presence>
+        hag/pda receives <presence type='error' id='1'>…{{error wait resource-constraint}}</presence>
+        crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        everyone is quiet
+        {}
+        everyone is quiet
+    ",
+            made("crone/desktop", "coven", "first"),
+            made("hag/pda", "heath", "hag"),
+        ),
+    );
+}
+
 // §10.1.1 step 5, §14.6: a room that nobody configures is taken as it is.
 #[test]
 fn a_room_that_nobody_configures_opens_after_a_while() {
@@ -162,14 +187,23 @@ fn a_room_that_nobody_configures_opens_after_a_while() {
 
 #[test]
 fn a_new_room_is_as_the_operator_says() {
-    let stage = Stage::start("[room.defaults]\nmembersonly = true\nnonanonymous = true");
+    let stage = Stage::start(
+        "[room.defaults]\nmembersonly = true\nnonanonymous = true\nallowpm = 'none'\nmaxusers = 7\nregistration = false\n\
+         slow_mode_duration = 9\nlang = 'de'\npresencebroadcast = ['moderator']\ngetmemberlist = []\nnickslocked = true",
+    );
     play_on(&stage, &format!(
         "
         crone/desktop connects
         hag/pda       connects
         {}
         hag/pda       sends    <iq type='get' id='1' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>
-        hag/pda       receives <iq type='result' id='1'><query xmlns='http://jabber.org/protocol/disco#info'>…<feature var='muc_membersonly'/><feature var='muc_unmoderated'/><feature var='muc_nonanonymous'/>…</query></iq>
+        hag/pda       receives <iq type='result' id='1'><query xmlns='http://jabber.org/protocol/disco#info'>…<feature var='muc_membersonly'/><feature var='muc_unmoderated'/><feature var='muc_nonanonymous'/>…
+                               <x xmlns='jabber:x:data'>…<field var='muc#roomconfig_allowpm'><value>none</value></field><field var='muc#roominfo_lang'><value>de</value></field>
+                               <field var='muc#roominfo_slow_mode_duration'><value>9</value></field></x></query></iq>
+        crone/desktop sends    <iq type='get' id='c' to='{{room coven}}'><query xmlns='{OWNER}'/></iq>
+        crone/desktop receives <iq type='result' id='c'><query xmlns='{OWNER}'><x xmlns='jabber:x:data'>…<field var='muc#roomconfig_maxusers'>…<value>7</value></field>
+                               <field var='muc#roomconfig_presencebroadcast'>…<value>moderator</value></field><field var='rookery#roomconfig_registration'>…<value>0</value></field>
+                               <field var='rookery#roomconfig_nickslocked'>…<value>1</value></field></x></query></iq>
         hag/pda       sends    <presence to='{{room coven}}/hag' id='2'><x xmlns='http://jabber.org/protocol/muc'/></presence>
         hag/pda       receives <presence type='error' id='2'>…{{error auth registration-required}}</presence>
         everyone is quiet

@@ -145,3 +145,41 @@ fn nodes_of_a_room_are_known_or_not() {
         made("hag/pda", "coven", "hag"),
     ));
 }
+
+// §6.3, XEP-0059 §2: more rooms than one answer has.
+#[test]
+fn a_long_list_of_rooms_is_read_page_by_page() {
+    let stage = Stage::start("[room]\nrooms_per_account = 200");
+    let rooms: String =
+        (100..202).map(|number| made("hag/pda", &format!("r{number}"), "hag")).collect();
+    let page = |id: &str, rsm: &str, rooms: std::ops::Range<u32>, index: u32| {
+        let set = "<set xmlns='http://jabber.org/protocol/rsm'>";
+        let items: String =
+            rooms.clone().map(|number| format!("<item jid='{{room r{number}}}'/>")).collect();
+        let asked = if rsm.is_empty() { String::new() } else { format!("{set}{rsm}</set>") };
+        format!(
+            "
+            hag/pda sends    <iq type='get' id='{id}' to='conference.{{domain}}'><query xmlns='http://jabber.org/protocol/disco#items'>{asked}</query></iq>
+            hag/pda receives <iq type='result' id='{id}'><query xmlns='http://jabber.org/protocol/disco#items'>{items}{set}<first index='{index}'>{{room r{}}}</first><last>{{room r{}}}</last><count>102</count></set></query></iq>
+            ",
+            rooms.start,
+            rooms.end - 1,
+        )
+    };
+    play_on(
+        &stage,
+        &format!(
+            "
+        hag/pda connects
+        {rooms}
+        {}
+        {}
+        {}
+        everyone is quiet
+    ",
+            page("1", "", 100..200, 0),
+            page("2", "<after>{room r199}</after>", 200..202, 100),
+            page("3", "<max>3</max><before/>", 199..202, 99),
+        ),
+    );
+}

@@ -248,7 +248,7 @@ fn a_newcomer_gets_as_much_history_as_he_wants() {
     ));
 }
 
-// §7.2.18: who takes himself for an occupant learns that he is none.
+// §7.2.18: who believes to be an occupant learns otherwise.
 #[test]
 fn presence_of_somebody_outside_is_answered_by_a_kick() {
     play(&format!(
@@ -339,7 +339,7 @@ fn who_has_registered_a_nick_gets_it_where_nicks_are_locked() {
         hag/pda       receives <message type='groupchat'><subject/></message>
         crone/desktop receives <presence from='{{room coven}}/third'>…</presence>
         hag/pda       sends    <presence id='n' to='{{room coven}}/other'/>
-        hag/pda       receives <presence type='error' id='n'>…{{error modify not-acceptable}}</presence>
+        hag/pda       receives <presence type='error' id='n'>…{{error cancel not-acceptable}}</presence>
         everyone is quiet
     ",
         made_with("crone/desktop", "coven", "first", &[("rookery#roomconfig_nickslocked", "1")]),
@@ -353,7 +353,7 @@ fn a_persistent_room_survives_a_power_cut_and_a_temporary_one_does_not() {
     stage.add_accounts(&["crone", "hag"]);
     let town = |stage: &Stage| town::Town {
         addresses: vec![stage.c2s],
-        domain: "localhost".to_owned(),
+        domains: vec!["localhost".to_owned()],
         suffix: String::new(),
         password: crate::stage::PASSWORD.to_owned(),
     };

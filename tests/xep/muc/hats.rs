@@ -76,7 +76,7 @@ fn admins_make_hats_and_give_them_to_people_and_everybody_sees_them() {
         hag/pda       connects
         {}
         {}
-        # Nobody gives himself a hat.
+        # Nobody takes a hat.
         hag/pda       sends    <presence to='{{room coven}}/hag'>{own}</presence>
         hag/pda       receives {BARE}
         crone/desktop receives {BARE}

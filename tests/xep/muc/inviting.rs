@@ -24,7 +24,7 @@ fn a_room_passes_an_invitation_on_and_the_answer_back() {
         hecate/broom  receives <message id='i' from='{{room coven}}' to='{{hecate}}'><x xmlns='{USER}'><invite from='{{room coven}}/first'><reason>Hey Hecate</reason></invite><password>cauldronburn</password></x>…</message>
         {}
         crone/desktop receives <message id='d' from='{{room coven}}' to='{{crone/desktop}}'><x xmlns='{USER}'><decline from='{{hecate}}'><reason>Too busy</reason></decline></x>…</message>
-        # Nobody declines what he was not invited to.
+        # Nobody declines what they were not invited to.
         {}
         hecate/broom  receives <message type='error' id='d'>{{error cancel item-not-found}}</message>
         {}
@@ -47,7 +47,7 @@ fn a_room_passes_an_invitation_on_and_the_answer_back() {
     ));
 }
 
-// §7.8.2: of two who have invited him, the one whom he names.
+// §7.8.2: of two who have invited them, the one whom they name.
 #[test]
 fn an_answer_goes_to_the_inviter_whom_it_names() {
     for (whois, named) in [("moderators", "{room coven}/hag"), ("anyone", "{hag}")] {
@@ -194,17 +194,37 @@ fn an_invitation_to_nobody_is_refused() {
     ));
 }
 
-// §7.8.2: whom nobody can reach.
+// §7.8.2: whom there is not.
 #[test]
-fn an_invitation_that_cannot_be_delivered_comes_back_to_who_has_sent_it() {
+fn who_invites_somebody_who_is_not_there_is_told() {
     play(&format!(
         "
         crone/desktop connects
         {}
         crone/desktop sends    <message id='i' to='{{room coven}}'><x xmlns='{USER}'><invite to='nobody-at-all@localhost'/></x></message>
-        crone/desktop receives <message type='error' id='i' from='{{room coven}}' to='{{crone/desktop}}'>{{error cancel service-unavailable}}</message>
+        crone/desktop receives <message type='error' id='i' from='{{room coven}}' to='{{crone/desktop}}'>{{error cancel item-not-found}}</message>
         everyone is quiet
     ",
         made("crone/desktop", "coven", "first"),
+    ));
+}
+
+// §7.8.2, §9.5: where everybody may enter, everybody who is inside may invite, whatever is said of members.
+#[test]
+fn in_an_open_room_everybody_invites() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        wicca/laptop  connects
+        {}
+        {}
+        {}
+        wicca/laptop  receives <message id='i' from='{{room coven}}'><x xmlns='{USER}'><invite from='{{room coven}}/hag'/></x>…</message>
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_allowinvites", "0")]),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        invite("hag/pda", "i", "<invite to='{wicca}'/>"),
     ));
 }

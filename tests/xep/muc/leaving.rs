@@ -46,6 +46,23 @@ fn who_goes_offline_leaves_all_rooms() {
     ));
 }
 
+// §7.14: the same where the socket is lost, and nobody will come back for the session.
+#[test]
+fn whose_connection_is_lost_leaves_all_rooms() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        hag/pda       vanishes
+        crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…</presence>
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+    ));
+}
+
 // §18.1.2, §11.1
 #[test]
 fn an_occupant_whose_client_answers_with_an_error_is_removed() {

@@ -21,6 +21,7 @@ mod service;
 mod showing;
 mod slow_mode;
 mod speaking;
+mod subscribers;
 mod surviving;
 mod versions;
 

@@ -39,11 +39,11 @@ fn a_kick_removes_with_a_reason_and_the_name_of_who_did_it() {
         {}
         {}
         hag/pda       receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='none'>…<actor nick='first'/><reason>So be it</reason></item><status code='110'/><status code='307'/></x></presence>
-        # Who has asked for it hears that it is done before he sees it (§8.2).
+        # Who has asked for it hears that it is done before they see it (§8.2).
         crone/desktop receives <iq type='result' id='k'/>
         crone/desktop receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none'>…</item><status code='307'/></x></presence>
         wicca/laptop  receives <presence type='unavailable' from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='none' jid='{{none}}'>…</item><status code='307'/></x></presence>
-        # He may come again.
+        # They may come again.
         {}
         everyone is quiet
     ",
@@ -60,20 +60,20 @@ fn who_is_no_moderator_changes_nobody_and_nobody_is_changed_from_below() {
         "
         {}
         {}
-        hag/pda       receives <iq type='error' id='1'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='1'>…{{error auth forbidden}}</iq>
         {}
         crone/desktop receives <iq type='result' id='2'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item><status code='110'/></x></presence>
         wicca/laptop  receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
         {}
-        hag/pda       receives <iq type='error' id='3'>{{error cancel not-allowed}}</iq>
+        hag/pda       receives <iq type='error' id='3'>…{{error cancel not-allowed}}</iq>
         {}
-        hag/pda       receives <iq type='error' id='4'>{{error cancel not-allowed}}</iq>
+        hag/pda       receives <iq type='error' id='4'><query xmlns='{ADMIN}'><item nick='first' role='visitor'><reason>So be it</reason></item></query>{{error cancel not-allowed}}</iq>
         {}
         hag/pda       receives <iq type='error' id='5'>{{error cancel item-not-found}}</iq>
         {}
-        hag/pda       receives <iq type='error' id='6'>{{error cancel conflict}}</iq>
+        hag/pda       receives <iq type='error' id='6'>…{{error cancel conflict}}</iq>
         hag/pda       sends    <iq type='set' id='7' to='{{room coven}}'><query xmlns='{ADMIN}'><item nick='wicca' role='none' affiliation='none'/></query></iq>
         hag/pda       receives <iq type='error' id='7'>{{error modify bad-request}}</iq>
         everyone is quiet
@@ -98,19 +98,19 @@ fn voice_is_given_and_taken_and_listed() {
         {}
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant' affiliation='none'>…<reason>So be it</reason></item></x></presence>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant' affiliation='none'>…<reason>So be it</reason></item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='participant'>…</item><status code='110'/></x></presence>
         crone/desktop sends    <iq type='get' id='2' to='{{room coven}}'><query xmlns='{ADMIN}'><item role='participant'/></query></iq>
         crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item nick='hag' role='participant' affiliation='none' jid='{{hag/pda}}'/></query></iq>
         hag/pda       sends    <iq type='get' id='3' to='{{room coven}}'><query xmlns='{ADMIN}'><item role='participant'/></query></iq>
-        hag/pda       receives <iq type='error' id='3'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='3'>…{{error auth forbidden}}</iq>
         hag/pda       sends    <message type='groupchat' id='m' to='{{room coven}}'><body>hi</body></message>
         hag/pda       receives <message id='m'>…</message>
         crone/desktop receives <message id='m'>…</message>
         {}
-        crone/desktop hears    <iq type='result' id='4'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='visitor'>…</item></x></presence>
+        crone/desktop receives <iq type='result' id='4'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='visitor'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='visitor'>…</item><status code='110'/></x></presence>
         hag/pda       sends    <message type='groupchat' id='n' to='{{room coven}}'><body>hi</body></message>
         hag/pda       receives <message type='error' id='n'>{{error auth forbidden}}</message>
@@ -154,5 +154,69 @@ fn a_visitor_asks_for_voice_and_a_moderator_grants_it() {
         form("<field var='muc#roomnick'><value>hag</value></field><field var='muc#request_allow'><value>1</value></field>"),
         form("<field var='muc#role'><value>participant</value></field><field var='muc#jid'><value>{hag/pda}</value></field>\
               <field var='muc#roomnick'><value>hag</value></field><field var='muc#request_allow'><value>true</value></field>"),
+    ));
+}
+
+// §8.4, §9.7: not even an owner takes voice from an admin, or makes him less than a moderator.
+#[test]
+fn nobody_takes_voice_from_an_admin() {
+    let refused = |id: &str, role: &str| {
+        format!(
+            "crone/desktop receives <iq type='error' id='{id}'><query xmlns='{ADMIN}'><item nick='hag' role='{role}'><reason>So be it</reason></item></query>{{error cancel not-allowed}}</iq>"
+        )
+    };
+    play(&format!(
+        "
+        {}
+        crone/desktop sends    <iq type='set' id='a' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='admin' jid='{{hag}}'/></query></iq>
+        crone/desktop receives <iq type='result' id='a'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…</presence>
+        wicca/laptop  receives <presence from='{{room coven}}/hag'>…</presence>
+        {}{}
+        {}{}
+        everyone is quiet
+    ",
+        room_of_three(),
+        role("crone/desktop", "1", "hag", "visitor"),
+        refused("1", "visitor"),
+        role("crone/desktop", "2", "hag", "participant"),
+        refused("2", "participant"),
+    ));
+}
+
+// §9.6: a moderator who is no admin makes no others, nor unmakes them (§9.7).
+#[test]
+fn moderators_are_no_matter_of_moderators() {
+    let seen = |nick: &str| -> String {
+        let line = |who: &str| {
+            format!(
+                "{who} receives <presence from='{{room coven}}/{nick}'>…<x xmlns='{USER}'><item role='moderator'>…</item>…</x></presence>\n"
+            )
+        };
+        ["crone/desktop", "hag/pda", "wicca/laptop"].map(line).concat()
+    };
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop receives <iq type='result' id='1'/>
+        {}
+        {}
+        hag/pda       receives <iq type='error' id='2'>…{{error auth forbidden}}</iq>
+        {}
+        crone/desktop receives <iq type='result' id='3'/>
+        {}
+        {}
+        hag/pda       receives <iq type='error' id='4'>…{{error auth forbidden}}</iq>
+        everyone is quiet
+    ",
+        room_of_three(),
+        role("crone/desktop", "1", "hag", "moderator"),
+        seen("hag"),
+        role("hag/pda", "2", "wicca", "moderator"),
+        role("crone/desktop", "3", "wicca", "moderator"),
+        seen("wicca"),
+        role("hag/pda", "4", "wicca", "participant"),
     ));
 }

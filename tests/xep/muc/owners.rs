@@ -46,9 +46,9 @@ fn only_owners_see_and_change_the_configuration() {
         "
         {}
         hag/pda       sends    <iq type='get' id='1' to='{{room coven}}'><query xmlns='{OWNER}'/></iq>
-        hag/pda       receives <iq type='error' id='1'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='1'>…{{error auth forbidden}}</iq>
         hag/pda       sends    <iq type='set' id='2' to='{{room coven}}'><query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='submit'/></query></iq>
-        hag/pda       receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='2'>…{{error auth forbidden}}</iq>
         crone/desktop sends    <iq type='set' id='3' to='{{room coven}}'><query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='cancel'/></query></iq>
         crone/desktop receives <iq type='result' id='3'/>
         crone/desktop sends    <iq type='set' id='4' to='{{room coven}}'><query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='submit'>
@@ -132,6 +132,43 @@ fn the_form_makes_and_unmakes_admins() {
     ));
 }
 
+// §10.2, §10.4
+#[test]
+fn the_form_makes_and_unmakes_owners() {
+    let owners = |id: &str, who: &str| {
+        format!(
+            "crone/desktop sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='submit'>
+             <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_roomowners'>{who}</field></x></query></iq>"
+        )
+    };
+    let is = |nick: &str, affiliation: &str| {
+        format!(
+            "<presence from='{{room coven}}/{nick}'>…<x xmlns='{USER}'><item affiliation='{affiliation}' role='moderator'>…</item>…</x></presence>"
+        )
+    };
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop hears    {}
+                               <iq type='result' id='1'/>
+        hag/pda       receives {}
+        {}
+        crone/desktop hears    {}
+                               <iq type='result' id='2'/>
+        hag/pda       receives {}
+        everyone is quiet
+    ",
+        two(&[]),
+        owners("1", "<value>{crone}</value><value>{hag}</value>"),
+        is("hag", "owner"),
+        is("hag", "owner"),
+        owners("2", "<value>{crone}</value>"),
+        is("hag", "admin"),
+        is("hag", "admin"),
+    ));
+}
+
 // §10.3, §10.4, §10.5
 #[test]
 fn owners_are_made_and_the_last_one_stays() {
@@ -139,18 +176,18 @@ fn owners_are_made_and_the_last_one_stays() {
         "
         {}
         {}
-        crone/desktop receives <iq type='error' id='1'>{{error cancel conflict}}</iq>
+        crone/desktop receives <iq type='error' id='1'>…{{error cancel conflict}}</iq>
         {}
-        hag/pda       receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='2'>…{{error auth forbidden}}</iq>
         {}
-        crone/desktop hears    <iq type='result' id='3'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='owner' role='moderator'>…</item>…</x></presence>
+        crone/desktop receives <iq type='result' id='3'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='owner' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='owner' role='moderator'>…</item>…</x></presence>
         hag/pda       sends    <iq type='get' id='4' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='owner'/></query></iq>
         hag/pda       receives <iq type='result' id='4'><query xmlns='{ADMIN}'><item affiliation='owner' jid='{{crone}}'/><item affiliation='owner' jid='{{hag}}'/></query></iq>
         {}
-        crone/desktop hears    <iq type='result' id='5'/>
-                               <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…<status code='110'/></x></presence>
+        crone/desktop receives <iq type='result' id='5'/>
+        crone/desktop receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…<status code='110'/></x></presence>
         hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         crone/desktop sends    <iq type='get' id='6' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='owner'/></query></iq>
         crone/desktop receives <iq type='error' id='6'>{{error auth forbidden}}</iq>
@@ -171,16 +208,16 @@ fn admins_are_made_and_unmade_by_owners() {
         "
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         {}
-        hag/pda       receives <iq type='error' id='2'>{{error auth forbidden}}</iq>
+        hag/pda       receives <iq type='error' id='2'>…{{error auth forbidden}}</iq>
         crone/desktop sends    <iq type='get' id='3' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='admin'/></query></iq>
         crone/desktop receives <iq type='result' id='3'><query xmlns='{ADMIN}'><item affiliation='admin' jid='{{hag}}'/></query></iq>
         {}
-        crone/desktop hears    <iq type='result' id='4'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='participant'>…</item>…</x></presence>
+        crone/desktop receives <iq type='result' id='4'/>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='participant'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none' role='participant'>…</item>…</x></presence>
         everyone is quiet
     ",
@@ -217,7 +254,7 @@ fn who_administers_the_service_owns_every_room() {
     stage.add_accounts(&["boss", "crone"]);
     let town = town::Town {
         addresses: vec![stage.c2s],
-        domain: "localhost".to_owned(),
+        domains: vec!["localhost".to_owned()],
         suffix: String::new(),
         password: crate::stage::PASSWORD.to_owned(),
     };
@@ -235,4 +272,53 @@ fn who_administers_the_service_owns_every_room() {
     ",
         made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_membersonly", "1")]),
     )));
+}
+
+// §10.3, §10.4, §10.7, §10.8: whoever is no owner, though an admin, sees and changes neither list.
+#[test]
+fn the_lists_of_owners_and_admins_are_for_owners_alone() {
+    let forbidden = |id: &str| {
+        format!("hag/pda receives <iq type='error' id='{id}'>…{{error auth forbidden}}</iq>")
+    };
+    let asks = |id: &str, affiliation: &str| {
+        format!(
+            "hag/pda sends <iq type='get' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='{affiliation}'/></query></iq>"
+        )
+    };
+    play(&format!(
+        "
+        wicca/laptop connects
+        {}
+        {}
+        crone/desktop finds    <iq type='result' id='1'/>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        {}
+        hag/pda       is quiet
+    ",
+        two(&[]),
+        set("crone/desktop", "1", "<item affiliation='admin' jid='{hag}'/><item affiliation='admin' jid='{wicca}'/>"),
+        set("hag/pda", "2", "<item affiliation='none' jid='{wicca}'/>"),
+        forbidden("2"),
+        set("hag/pda", "3", "<item affiliation='admin' jid='{crone}'/>"),
+        forbidden("3"),
+        set("hag/pda", "4", "<item affiliation='owner' jid='{wicca}'/>"),
+        forbidden("4"),
+        set("hag/pda", "5", "<item affiliation='none' jid='{hag}'/>"),
+        forbidden("5"),
+        asks("6", "admin"),
+        forbidden("6"),
+        asks("7", "owner"),
+        forbidden("7"),
+    ));
 }

@@ -30,8 +30,8 @@ fn who_registers_becomes_a_member_and_owns_his_nick() {
         hag/pda       sends    <iq type='get' id='2' to='{{room coven}}'>{NICK_NODE}</iq>
         hag/pda       receives <iq type='result' id='2'><query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'/></iq>
         {}
-        hag/pda       hears    <iq type='result' id='3'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'/>…</x></presence>
+        hag/pda       receives <iq type='result' id='3'/>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'/>…</x></presence>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
         hag/pda       sends    <iq type='get' id='4' to='{{room coven}}'><query xmlns='jabber:iq:register'/></iq>
         hag/pda       receives <iq type='result' id='4'><query xmlns='jabber:iq:register'><registered/><username>thirdwitch</username></query></iq>
@@ -42,8 +42,8 @@ fn who_registers_becomes_a_member_and_owns_his_nick() {
         earl/tower    sends    <presence id='7' to='{{room coven}}/ThirdWitch'><x xmlns='http://jabber.org/protocol/muc'/></presence>
         earl/tower    receives <presence type='error' id='7'>…{{error cancel conflict}}</presence>
         hag/pda       sends    <iq type='set' id='8' to='{{room coven}}'><query xmlns='jabber:iq:register'><remove/></query></iq>
-        hag/pda       hears    <iq type='result' id='8'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'/>…</x></presence>
+        hag/pda       receives <iq type='result' id='8'/>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'/>…</x></presence>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='none'/>…</x></presence>
         everyone is quiet
     ",
@@ -101,7 +101,7 @@ fn in_a_members_only_room_an_admin_decides() {
     ));
 }
 
-// XEP-0045 §9.9: whoever may decide is asked when he comes.
+// XEP-0045 §9.9: whoever may decide is asked when they come.
 #[test]
 fn a_registration_waits_for_an_admin_to_come() {
     play(&format!(
@@ -129,6 +129,42 @@ fn a_registration_waits_for_an_admin_to_come() {
     ));
 }
 
+// XEP-0045 §7.10, §12: where nicks are locked, the room itself gives everybody their own.
+#[test]
+fn who_is_inside_under_another_nick_gets_his_own_when_nicks_are_locked() {
+    let codes = |codes: &str| {
+        format!(
+            "<presence from='{{room coven}}/third' type='{{none}}'>…<x xmlns='{USER}'><item affiliation='member'/>{codes}</x></presence>"
+        )
+    };
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…</presence>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        {}
+        crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        hag/pda       receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
+        hag/pda       receives <presence from='{{room coven}}/hag' type='unavailable'>…<x xmlns='{USER}'><item nick='third'/><status code='110'/><status code='303'/></x></presence>
+        hag/pda       receives {}
+        crone/desktop receives <presence from='{{room coven}}/hag' type='unavailable'>…<x xmlns='{USER}'><item nick='third'/><status code='303'/></x></presence>
+        crone/desktop receives {}
+        everyone is quiet
+    ",
+        made("crone/desktop", "coven", "first"),
+        enters("hag/pda", "coven", "hag", &["crone/desktop"]),
+        register("hag/pda", "1", "third"),
+        configured("crone/desktop", "coven", &[("rookery#roomconfig_nickslocked", "1")]),
+        codes("<status code='110'/><status code='210'/>"),
+        codes("<status code='210'/>"),
+    ));
+}
+
 /// An admin's answer to a request for this nick; `fields`: more of it.
 fn approve(who: &str, id: &str, nick: &str, fields: &str) -> String {
     format!(
@@ -144,7 +180,7 @@ fn asked(nick: &str, who: &str) -> String {
     )
 }
 
-// XEP-0045 §5.1, §7.13: nobody gives himself the voice that he was not given, or that was taken.
+// XEP-0045 §5.1, §7.13: nobody takes the voice that they were not given, or that was taken.
 #[test]
 fn in_a_moderated_room_whoever_has_no_voice_asks_an_admin() {
     let mute = "<iq type='set' id='v' to='{room coven}'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick='hag' role='visitor'/></query></iq>";
@@ -168,12 +204,12 @@ fn in_a_moderated_room_whoever_has_no_voice_asks_an_admin() {
         crone/desktop receives {}
         hag/pda       receives {}
         crone/desktop sends    {mute}
-        crone/desktop hears    <iq type='result' id='v'/>
-                               {}
+        crone/desktop receives <iq type='result' id='v'/>
+        crone/desktop receives {}
         hag/pda       receives {}
         hag/pda       sends    <iq type='set' id='2' to='{{room coven}}'><query xmlns='jabber:iq:register'><remove/></query></iq>
-        hag/pda       hears    <iq type='result' id='2'/>
-                               {}
+        hag/pda       receives <iq type='result' id='2'/>
+        hag/pda       receives {}
         crone/desktop receives {}
         {}
         hag/pda       receives <iq type='result' id='3'/>
@@ -196,7 +232,7 @@ fn in_a_moderated_room_whoever_has_no_voice_asks_an_admin() {
     ));
 }
 
-// XEP-0045 §7.2.5: a stranger makes himself no member of a room whose password he does not know; who is inside does.
+// XEP-0045 §7.2.5: a stranger does not become a member of a room whose password they do not know; who is inside does.
 #[test]
 fn in_a_room_with_a_password_whoever_is_outside_asks_an_admin() {
     play(&format!(
@@ -209,8 +245,8 @@ fn in_a_room_with_a_password_whoever_is_outside_asks_an_admin() {
         crone/desktop receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
         hag/pda       receives <message type='groupchat'><x xmlns='{USER}'><status code='104'/></x></message>
         {}
-        hag/pda       hears    <iq type='result' id='1'/>
-                               <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
+        hag/pda       receives <iq type='result' id='1'/>
+        hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member'/>…</x></presence>
         earl/tower    connects
         {}
@@ -283,8 +319,8 @@ fn who_was_banned_since_is_not_admitted() {
         hag/pda       receives <iq type='result' id='1'/>
         {}
         crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{hag}}'/></query></iq>
-        crone/desktop hears    <iq type='result' id='b'/>
-                               <message><x xmlns='{USER}'>…</x>…</message>
+        crone/desktop receives <iq type='result' id='b'/>
+        crone/desktop receives <message><x xmlns='{USER}'>…</x>…</message>
         hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><item affiliation='outcast'/>…</x>…</message>
         {}
         crone/desktop receives <message type='error' id='2'>{{error cancel not-allowed}}</message>
@@ -296,5 +332,32 @@ fn who_was_banned_since_is_not_admitted() {
         register("hag/pda", "1", "third"),
         asked("third", "hag"),
         approve("crone/desktop", "2", "third", ""),
+    ));
+}
+
+// XEP-0045 §9.1, §9.2: whoever is banned has no nick of his own any more.
+#[test]
+fn a_ban_takes_the_registered_nick_away() {
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        earl/tower    connects
+        {}
+        {}
+        hag/pda       finds    <iq type='result' id='1'/>
+        {}
+        earl/tower    receives <iq type='error' id='2'>{{error cancel conflict}}</iq>
+        crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='outcast' jid='{{hag}}'/></query></iq>
+        crone/desktop finds    <iq type='result' id='b'/>
+        {}
+        earl/tower    finds    <iq type='result' id='3'/>
+        earl/tower    sends    <iq type='get' id='4' to='{{room coven}}'>{NICK_NODE}</iq>
+        earl/tower    finds    <iq type='result' id='4'><query xmlns='http://jabber.org/protocol/disco#info' node='x-roomuser-item'><identity category='conference' type='text' name='third'/></query></iq>
+    ",
+        made("crone/desktop", "coven", "first"),
+        register("hag/pda", "1", "third"),
+        register("earl/tower", "2", "third"),
+        register("earl/tower", "3", "third"),
     ));
 }

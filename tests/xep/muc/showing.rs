@@ -33,15 +33,15 @@ fn who_drops_out_of_the_shown_roles_is_gone_for_others_and_comes_back_with_them(
         {}
         {}
         crone/desktop sends    {}
-        crone/desktop hears    {gone}
-                               <iq type='result' id='1'/>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives {gone}
         hag/pda       receives {}
-        # He goes and comes, and nobody hears of it.
+        # They go and come, and nobody hears of it.
         hag/pda       sends    <presence to='{{room coven}}/hag'><show>away</show></presence>
         hag/pda       receives {}
         crone/desktop sends    {}
-        crone/desktop hears    {there}
-                               <iq type='result' id='2'/>
+        crone/desktop receives <iq type='result' id='2'/>
+        crone/desktop receives {there}
         hag/pda       receives {}
         # The setting itself.
         {}

@@ -275,10 +275,13 @@ fn the_subject_is_changed_by_those_who_may() {
         {}
         hag/pda       sends    <message type='groupchat' id='1' to='{{room coven}}'><subject>Mine</subject></message>
         hag/pda       receives <message type='error' id='1'>{{error auth forbidden}}</message>
-        # With a body it is a message like any other.
+        # With a body or a thread it is a message like any other.
         hag/pda       sends    <message type='groupchat' id='2' to='{{room coven}}'><subject>Mine</subject>{BODY}</message>
         hag/pda       receives <message id='2'><subject>Mine</subject>{BODY}…</message>
         crone/desktop receives <message id='2'>…</message>
+        hag/pda       sends    <message type='groupchat' id='t' to='{{room coven}}'><subject>Mine</subject><thread>x</thread></message>
+        hag/pda       receives <message id='t'><subject>Mine</subject><thread>x</thread>…</message>
+        crone/desktop receives <message id='t'>…</message>
         crone/desktop sends    <message type='groupchat' id='3' to='{{room coven}}'><subject>Fire</subject></message>
         crone/desktop receives <message id='3' from='{{room coven}}/first'><subject>Fire</subject>…</message>
         hag/pda       receives <message id='3' from='{{room coven}}/first'><subject>Fire</subject>…</message>

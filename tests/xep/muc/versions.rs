@@ -41,8 +41,8 @@ fn a_client_is_told_what_has_changed_since_it_was_here() {
         hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><mav xmlns='{MAV}' since='{{none}}' until='{{$first}}'/><item affiliation='owner' jid='{{crone}}'/></x>…</message>
         {}
         {}
-        crone/desktop hears    <iq type='result' id='1'/>
-                               <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/><mav xmlns='{MAV}' since='{{$first}}' until='{{$second}}'/></x>…</message>
+        crone/desktop receives <iq type='result' id='1'/>
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{wicca}}'/><mav xmlns='{MAV}' since='{{$first}}' until='{{$second}}'/></x>…</message>
         {}
         hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><mav xmlns='{MAV}' since='{{$first}}' until='{{$second}}'/><item affiliation='member' jid='{{wicca}}'/></x>…</message>
         {}
@@ -68,7 +68,7 @@ fn a_client_is_told_what_has_changed_since_it_was_here() {
     ));
 }
 
-// XEP-0463 §5.2.1, §5.2.3: whoever may see one list hears of no other, neither as it changes nor when he comes.
+// XEP-0463 §5.2.1, §5.2.3: whoever may see one list hears of no other, neither as it changes nor when they come.
 #[test]
 fn who_may_not_ask_for_a_list_is_not_told_of_it() {
     let set = |id: &str, item: &str| {
@@ -93,7 +93,7 @@ fn who_may_not_ask_for_a_list_is_not_told_of_it() {
         crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
         # Banned from the start.
         {}                     {}
-        # A member first: he is one no more.
+        # A member first: they are one no more.
         {}                     {}
         hag/pda       receives {}
         {}                     {}
@@ -123,6 +123,69 @@ fn who_may_not_ask_for_a_list_is_not_told_of_it() {
         set("4", "<item affiliation='outcast' jid='{hecate}'/>"),
         news("outcast", "hecate", "since='{$v4}' until='{$v5}'"),
         knock("hag/pda", &format!("<mav xmlns='{MAV}' since='{{$v4}}'/>")),
+    ));
+}
+
+// XEP-0463 §5.2.1: whoever was away is told what they would have been told.
+#[test]
+fn who_was_banned_or_removed_meanwhile_is_on_no_list_any_more() {
+    let set = |id: &str, item: &str| {
+        format!(
+            "crone/desktop sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'>{item}</query></iq>
+            crone/desktop hears <iq type='result' id='{id}'/>
+                                <message>…</message>
+            "
+        )
+    };
+    let knows = |since: &str, items: &str| {
+        format!(
+            "
+        {}
+        hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><mav xmlns='{MAV}' since='{since}' until='{{$now}}'/>{items}</x>…</message>
+        hag/pda       finds    <message type='groupchat'>…<subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda       sends    <presence type='unavailable' to='{{room coven}}/hag'/>
+        hag/pda       receives <presence type='unavailable'>…</presence>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+            ",
+            knock("hag/pda", &format!("<mav xmlns='{MAV}' since='{since}'/>"))
+        )
+    };
+    let gone = "<item affiliation='none' jid='{wicca}'/><item affiliation='none' jid='{bat}'/>";
+    play(&format!(
+        "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        {}{}{}
+        {}
+        hag/pda       receives <message from='{{room coven}}'><x xmlns='{USER}'><mav xmlns='{MAV}' until='{{$before}}'/><item affiliation='owner'/><item affiliation='member' jid='{{wicca}}'/><item affiliation='member' jid='{{bat}}'/><item affiliation='member' jid='{{earl}}'/></x>…</message>
+        hag/pda       finds    <message type='groupchat'>…<subject/></message>
+        crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda       sends    <presence type='unavailable' to='{{room coven}}/hag'/>
+        hag/pda       receives <presence type='unavailable'>…</presence>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        {}{}{}{}
+        {}
+        # Whoever knows that hears nothing of a ban that ends.
+        {}{}
+        {}
+        everyone is quiet
+    ",
+        made_with("crone/desktop", "coven", "first", &[("muc#roomconfig_whois", "anyone")]),
+        set("1", "<item affiliation='member' jid='{wicca}'/>"),
+        set("2", "<item affiliation='member' jid='{bat}'/>"),
+        set("3", "<item affiliation='member' jid='{earl}'/>"),
+        knock("hag/pda", &format!("<mav xmlns='{MAV}'/>")),
+        set("4", "<item affiliation='outcast' jid='{wicca}'/>"),
+        set("5", "<item affiliation='none' jid='{bat}'/>"),
+        // No ban of a stranger is told.
+        set("6", "<item affiliation='outcast' jid='{hecate}'/>"),
+        set("7", "<item affiliation='outcast' jid='{bat}'/>"),
+        knows("{$before}", gone).replace("{$now}", "{$after}"),
+        set("8", "<item affiliation='none' jid='{wicca}'/>"),
+        set("9", "<item affiliation='none' jid='{earl}'/>"),
+        knows("{$after}", "<item affiliation='none' jid='{earl}'/>"),
     ));
 }
 

@@ -16,8 +16,8 @@ fn invitation() -> Invitation {
         befriends: false,
         registers: true,
         uses: 1,
-        created: unix_now(),
-        expires: unix_now() + 1_000,
+        created: unix_seconds(),
+        expires: unix_seconds() + 1_000,
     }
 }
 
@@ -64,7 +64,8 @@ fn an_invitation_is_an_address_that_a_client_opens() {
 #[tokio::test]
 async fn an_invitation_expires_and_its_row_goes() {
     let accounts = accounts();
-    let token = accounts.invite(&Invitation { expires: unix_now(), ..invitation() }).await.unwrap();
+    let token =
+        accounts.invite(&Invitation { expires: unix_seconds(), ..invitation() }).await.unwrap();
     assert_eq!(accounts.invitation(&domain(), &token).await.unwrap(), None);
     assert!(accounts.use_invitation(&domain(), &token).await.unwrap().is_some(), "begun before");
     assert_eq!(accounts.invitations(&domain()).await.unwrap(), []);

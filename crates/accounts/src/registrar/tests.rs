@@ -1,10 +1,10 @@
 //! Requests before log-in, on the store that forgets.
 
+use meter::clock::unix_seconds;
 use xmpp::Head;
 
 use super::*;
 use crate::accounts::tests::accounts;
-use crate::accounts::unix_now;
 
 fn domain() -> BareJid {
     BareJid::parse("capulet.example").unwrap()
@@ -55,8 +55,8 @@ impl Stage {
             befriends: false,
             registers: true,
             uses: 1,
-            created: unix_now(),
-            expires: unix_now() + 100,
+            created: unix_seconds(),
+            expires: unix_seconds() + 100,
         };
         self.registrar.accounts.invite(&invitation).await.unwrap()
     }

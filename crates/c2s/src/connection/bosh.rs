@@ -15,7 +15,7 @@ impl Core {
     pub(super) fn see_to_requests(&mut self, cx: &mut Context<'_>) -> bool {
         let Socket::Bosh(bosh) = &mut self.socket else { return false };
         match bosh.poll_requests(cx) {
-            Asked::Some => self.state.clock.hear(),
+            Asked::Some => self.state.clock.received(),
             Asked::Nothing => {}
             Asked::Gone => return true,
         }
@@ -23,15 +23,15 @@ impl Core {
     }
 
     /// Hears what requests have said.
-    pub(super) fn hear_bodies(&mut self, words: &mut Vec<Envelope>) -> Turn {
+    pub(super) fn handle_bodies(&mut self, envelopes: &mut Vec<Envelope>) -> Turn {
         let mut stanzas = Tally::default();
         let mut has_heard = false;
         while self.may_hear()
             && let Socket::Bosh(bosh) = &mut self.socket
-            && let Some(event) = bosh.hear()
+            && let Some(event) = bosh.next_event()
         {
             has_heard = true;
-            self.hear_event(event, &mut stanzas, words);
+            self.handle_event(event, &mut stanzas, envelopes);
         }
         if let Socket::Bosh(bosh) = &mut self.socket {
             let came = bosh.take_count();

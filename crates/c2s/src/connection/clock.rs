@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use socket::rate::Spent;
+use socket::rate::{Spent, Traffic};
 use tokio::time::Instant;
 
 use crate::budgets::Budget;
@@ -64,7 +64,7 @@ impl Clock {
     }
 
     /// A session is bound: from here on a client may take its time, and shares a budget.
-    pub(super) fn settle(&mut self, now: Instant, rules: &Rules, budget: Budget) {
+    pub(super) fn bound(&mut self, now: Instant, rules: &Rules, budget: Budget) {
         self.deadline = None;
         self.budget = Some(budget);
         self.silent_since = now;
@@ -77,13 +77,13 @@ impl Clock {
     }
 
     /// Something came.
-    pub(super) fn hear(&mut self) {
+    pub(super) fn received(&mut self) {
         self.heard = true;
     }
 
     /// Counts what came once a session is bound; too much, and reading stops for a while. Answers whether it
     /// does.
-    pub(super) fn count(&mut self, now: Instant, came: (usize, usize), limits: &Limits) -> bool {
+    pub(super) fn count(&mut self, now: Instant, came: Traffic, limits: &Limits) -> bool {
         if !limits.enabled {
             return false;
         }
@@ -139,10 +139,10 @@ mod tests {
         Rules { idle_seconds, keepalive_seconds, ..Rules::default() }
     }
 
-    fn settled(rules: &Rules) -> (Clock, Instant) {
+    fn bound(rules: &Rules) -> (Clock, Instant) {
         let now = Instant::now();
         let mut clock = Clock::new(now, &Limits::default());
-        clock.settle(
+        clock.bound(
             now,
             rules,
             Budgets::new(now).join(&BareJid::parse("romeo@localhost").unwrap()),
@@ -154,7 +154,7 @@ mod tests {
     fn the_time_to_log_in_is_a_total_that_input_does_not_extend() {
         let (now, rules) = (Instant::now(), Rules::default());
         let mut clock = Clock::new(now, &Limits::default());
-        clock.hear();
+        clock.received();
         assert_eq!(clock.next_wake(), Some(now + 30 * SECOND));
         assert_eq!(clock.due(now + 29 * SECOND, &rules), None);
         assert_eq!(clock.due(now + 30 * SECOND, &rules), Some(Due::Deadline));
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_bound_client_may_be_silent_but_is_probed() {
         let rules = rules(0, 300);
-        let (mut clock, now) = settled(&rules);
+        let (mut clock, now) = bound(&rules);
         clock.speak();
         assert_eq!(clock.due(now + 300 * SECOND, &rules), None);
         assert_eq!(clock.due(now + 599 * SECOND, &rules), None);
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn an_idle_client_is_noticed_where_that_is_wanted() {
         let rules = rules(100, 0);
-        let (mut clock, now) = settled(&rules);
-        clock.hear();
+        let (mut clock, now) = bound(&rules);
+        clock.received();
         assert_eq!(clock.due(now + 50 * SECOND, &rules), None);
         assert_eq!(clock.due(now + 100 * SECOND, &rules), None);
         assert_eq!(clock.due(now + 150 * SECOND, &rules), Some(Due::Idle));
@@ -183,14 +183,14 @@ mod tests {
 
     #[test]
     fn too_much_too_fast_stops_reading_for_a_while() {
-        let (mut clock, now) = settled(&Rules::default());
+        let (mut clock, now) = bound(&Rules::default());
         let limits = Limits { stanzas_per_second: 1, stanzas_burst: 1, ..Limits::default() };
-        assert!(!clock.count(now, (1, 1), &limits));
-        assert!(clock.count(now, (1, 1), &limits));
+        assert!(!clock.count(now, Traffic { bytes: 1, stanzas: 1 }, &limits));
+        assert!(clock.count(now, Traffic { bytes: 1, stanzas: 1 }, &limits));
         assert!(!clock.may_read());
         assert_eq!(clock.due(now + SECOND, &Rules::default()), None);
         assert!(clock.may_read());
         let off = Limits { enabled: false, ..limits };
-        assert!(!clock.count(now, (1, 1_000), &off));
+        assert!(!clock.count(now, Traffic { bytes: 1, stanzas: 1_000 }, &off));
     }
 }

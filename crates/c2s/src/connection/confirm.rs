@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use proto::session::EdgeWord;
+use proto::session::ConnectionEvent;
 
 /// With more unconfirmed than this, reading stops.
 const STANZAS_MAX: usize = 256;
@@ -16,7 +16,7 @@ const UNTOLD_MAX: u32 = 16;
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
     /// Of each, oldest first: its bytes, and the stanza itself where the session is on another member.
-    stanzas: VecDeque<(u32, Option<EdgeWord>)>,
+    stanzas: VecDeque<(u32, Option<ConnectionEvent>)>,
     bytes: usize,
     /// h, modulo 2^32.
     confirmed: u32,
@@ -31,15 +31,18 @@ impl Unconfirmed {
         Self { confirmed: h, told: h, ..Self::default() }
     }
 
-    /// The client sent a stanza; the word is there where it must be kept.
-    pub(super) fn push(&mut self, bytes: usize, word: Option<EdgeWord>) {
+    /// The client sent a stanza; the event is there where it must be kept.
+    pub(super) fn push(&mut self, bytes: usize, event: Option<ConnectionEvent>) {
         self.bytes += bytes;
-        self.stanzas.push_back((u32::try_from(bytes).unwrap_or(u32::MAX), word));
+        self.stanzas.push_back((u32::try_from(bytes).unwrap_or(u32::MAX), event));
     }
 
-    /// The session has handled `h` in all.
+    /// The session has handled `h` in all. Fewer than before would be old news.
     pub(super) fn confirm(&mut self, h: u32) {
         let risen = h.wrapping_sub(self.confirmed);
+        if risen > u32::MAX / 2 {
+            return;
+        }
         let risen = usize::try_from(risen).unwrap_or(usize::MAX).min(self.stanzas.len());
         let bytes: usize = self.stanzas.drain(..risen).map(|(bytes, _)| bytes as usize).sum();
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -79,8 +82,8 @@ impl Unconfirmed {
     }
 
     /// The stanzas themselves, oldest first; none where one was not kept.
-    pub(super) fn words(&self) -> Option<Vec<EdgeWord>> {
-        self.stanzas.iter().map(|(_, word)| word.clone()).collect()
+    pub(super) fn events(&self) -> Option<Vec<ConnectionEvent>> {
+        self.stanzas.iter().map(|(_, event)| event.clone()).collect()
     }
 
     /// The h that the client has not been told of, if there is one.
@@ -157,14 +160,23 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_again_as_a_whole_is_not_said_again() {
-        let word = |state| Some(EdgeWord::ClientState(state));
+        let event = |state| Some(ConnectionEvent::ClientState(state));
         let mut unconfirmed = Unconfirmed::default();
         unconfirmed.push(1, None);
-        unconfirmed.push(1, word(ClientState::Active));
-        unconfirmed.push(1, word(ClientState::Inactive));
-        assert_eq!(unconfirmed.words(), None);
+        unconfirmed.push(1, event(ClientState::Active));
+        unconfirmed.push(1, event(ClientState::Inactive));
+        assert_eq!(unconfirmed.events(), None);
         unconfirmed.confirm(2);
-        assert_eq!(unconfirmed.words(), word(ClientState::Inactive).map(|word| vec![word]));
+        assert_eq!(unconfirmed.events(), event(ClientState::Inactive).map(|event| vec![event]));
+    }
+
+    #[test]
+    fn what_was_confirmed_stays_so() {
+        let mut unconfirmed = Unconfirmed::from(u32::MAX);
+        (0..2).for_each(|_| unconfirmed.push(10, None));
+        unconfirmed.confirm(0);
+        unconfirmed.confirm(u32::MAX);
+        assert_eq!((unconfirmed.len(), unconfirmed.asked()), (1, 0));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use proto::session::{EdgeWord, HomeWord};
+use proto::session::{ConnectionCommand, ConnectionEvent};
 use proto::snapshot::{Counts, Resumption, SessionSnapshot, SessionState, StreamSnapshot};
 use proto::{
-    Body, ConnectionId, CopyId, CopyWord, Envelope, MemberId, ResumptionId, Route, SessionId,
+    Body, ConnectionId, CopyId, CopyUpdate, Envelope, MemberId, ResumptionId, Route, SessionId,
 };
 use xmpp::{Epoch, FullJid, Origin, StreamCondition};
 
@@ -22,7 +22,7 @@ pub(super) fn begin(session: &SessionId, jid: FullJid, h: Option<u32>) -> Box<Se
     Box::new(SessionSnapshot {
         uid: session.uid,
         jid,
-        edge: None,
+        connection: None,
         resumption: None,
         stream: Some(stream),
         entry: None,
@@ -44,29 +44,29 @@ impl Bound {
     }
 
     /// Follows what the session says.
-    pub(super) fn follow(&mut self, word: &HomeWord, cause: Origin) {
+    pub(super) fn follow(&mut self, command: &ConnectionCommand, cause: Origin) {
         if let Some(copy) = &mut self.copy {
-            follow(copy, word, cause);
+            follow(copy, command, cause);
         }
     }
 
     /// Follows what the client says.
-    pub(super) fn follow_client(&mut self, word: &EdgeWord) {
+    pub(super) fn follow_client(&mut self, event: &ConnectionEvent) {
         let Some(copy) = &mut self.copy else { return };
-        match (word, &mut copy.stream) {
-            (EdgeWord::Ack { h }, _) => copy.acknowledged(*h),
-            (EdgeWord::ClientState(state), Some(stream)) => stream.state = *state,
+        match (event, &mut copy.stream) {
+            (ConnectionEvent::Ack { h }, _) => copy.acknowledged(*h),
+            (ConnectionEvent::ClientState(state), Some(stream)) => stream.state = *state,
             _ => {}
         }
     }
 
-    /// The copy for somebody else; `edge` is the name of the connection from now on, if it lives.
-    fn as_data(&self, edge: Option<ConnectionId>) -> Option<SessionSnapshot> {
+    /// The copy for somebody else; `connection` is the name of the connection from now on, if it lives.
+    fn as_data(&self, connection: Option<ConnectionId>) -> Option<SessionSnapshot> {
         let mut session = (**self.copy.as_ref()?).clone();
-        session.edge = edge;
+        session.connection = connection;
         let behind = self.sm.as_ref().map_or(0, |sm| sm.unconfirmed.len());
         if let Some(stream) = &mut session.stream {
-            (stream.clogged, stream.resuming) = (self.clogged && edge.is_some(), None);
+            (stream.clogged, stream.resuming) = (self.clogged && connection.is_some(), None);
             if stream.counts.is_none() {
                 stream.seq = self.said.saturating_sub(behind as u64);
             }
@@ -81,11 +81,11 @@ impl Bound {
     }
 }
 
-fn follow(copy: &mut SessionSnapshot, word: &HomeWord, cause: Origin) {
-    match word {
+fn follow(copy: &mut SessionSnapshot, command: &ConnectionCommand, cause: Origin) {
+    match command {
         // When it came is known where it comes from.
-        HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
-        HomeWord::Handled { h, .. } => copy.handled(*h),
+        ConnectionCommand::Stanza(stanza) => copy.given((stanza, cause), 0),
+        ConnectionCommand::Handled { h, .. } => copy.handled(*h),
         _ => {}
     }
 }
@@ -95,28 +95,28 @@ fn follow(copy: &mut SessionSnapshot, word: &HomeWord, cause: Origin) {
 /// moved to another one.
 pub(super) fn follow_orphan(
     orphan: &mut Option<Box<SessionSnapshot>>,
-    word: &HomeWord,
+    command: &ConnectionCommand,
     cause: Origin,
 ) {
-    let copy = match (orphan.as_mut(), word) {
+    let copy = match (orphan.as_mut(), command) {
         (Some(copy), _) => copy,
-        (None, HomeWord::Keep(change)) if change.resumption.is_some() => {
+        (None, ConnectionCommand::Keep(change)) if change.resumption.is_some() => {
             let session = SessionId { account: change.jid.bare(), uid: change.uid };
             orphan.insert(begin(&session, change.jid.clone(), None))
         }
         (None, _) => return,
     };
-    match word {
-        HomeWord::Keep(change) => {
+    match command {
+        ConnectionCommand::Keep(change) => {
             copy.absorb((**change).clone());
-            copy.edge = None;
+            copy.connection = None;
             if let Some(stream) = &mut copy.stream {
                 stream.clogged = false;
             }
         }
         // The session knows.
-        HomeWord::Close(_) => *orphan = None,
-        word => follow(copy, word, cause),
+        ConnectionCommand::Close(_) => *orphan = None,
+        command => follow(copy, command, cause),
     }
 }
 
@@ -126,9 +126,9 @@ pub(super) fn kept(owner: MemberId, account: xmpp::BareJid, session: SessionSnap
     let origin = Origin::Client { session: session.uid, seq: 0, part: 0 };
     let epoch = session.term.map(|term| term.epoch).unwrap_or_default();
     let whole = SessionState::Live(Box::new(session)).encode();
-    let word = CopyWord::Kept { epoch, whole, changes: Vec::new(), by: None };
+    let update = CopyUpdate::Kept { epoch, whole, changes: Vec::new(), by: None };
     let to = Route::Copy(CopyId { member: owner, of });
-    Envelope::new(to, Body::Copy(word), origin, Epoch::default())
+    Envelope::new(to, Body::Copy(update), origin, Epoch::default())
 }
 
 impl Core {
@@ -141,26 +141,26 @@ impl Core {
 
     /// The account has a new owner: it is told what is known of the session, and what the session has not confirmed
     /// is said once more, in order.
-    pub(super) fn announce(&mut self, owner: MemberId, words: &mut Vec<Envelope>) {
+    pub(super) fn announce(&mut self, owner: MemberId, envelopes: &mut Vec<Envelope>) {
         let state = &mut self.state;
-        if let Some((to, word)) = state.asks.clone() {
-            state.ask(to, word, words);
+        if let Some((to, event)) = state.asks.clone() {
+            state.ask(to, event, envelopes);
         }
         let Some(bound) = &state.bound else { return };
         let sm = bound.sm.as_ref();
         let wish = sm.and_then(|sm| sm.wish.clone().filter(|_| !sm.enabled));
-        let unconfirmed = sm.map_or_else(|| Some(Vec::new()), |sm| sm.unconfirmed.words());
+        let unconfirmed = sm.map_or_else(|| Some(Vec::new()), |sm| sm.unconfirmed.events());
         let (Some(session), Some(unconfirmed)) = (bound.as_data(state.id), unconfirmed) else {
             // The session was on this member, which has lost it, or is not all here yet.
-            self.close(Some(StreamCondition::ResourceConstraint.into()), words);
+            self.close(Some(StreamCondition::ResourceConstraint.into()), envelopes);
             let orphan = self.state.orphan.as_deref();
-            return words.extend(orphan.map(|it| kept(owner, it.jid.bare(), it.clone())));
+            return envelopes.extend(orphan.map(|it| kept(owner, it.jid.bare(), it.clone())));
         };
-        words.push(kept(owner, bound.session.account.clone(), session));
-        for word in wish.into_iter().chain(unconfirmed) {
-            state.say(word, words);
-            if let Some(word) = words.last_mut() {
-                word.again = true;
+        envelopes.push(kept(owner, bound.session.account.clone(), session));
+        for event in wish.into_iter().chain(unconfirmed) {
+            state.say(event, envelopes);
+            if let Some(envelope) = envelopes.last_mut() {
+                envelope.again = true;
             }
         }
     }

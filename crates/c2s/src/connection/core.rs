@@ -8,22 +8,22 @@ use std::task::{Context, Poll};
 use proto::session::Gone;
 use proto::snapshot::SessionSnapshot;
 use proto::{ConnectionId, Envelope};
+use socket::Upgraded;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use xmpp::{BareJid, StreamCondition, StreamError};
 
-use super::Newcomer;
+use super::Accepted;
 use super::clock::Due;
 use super::reader::Reader;
-use super::state::{Closing, State, Unread};
+use super::state::{Closing, NewConnection, State};
 use crate::admission::Permit;
-use crate::bosh::Beginning;
+use crate::bosh::NewSession;
 use crate::gate::Shared;
-use crate::handover::Upgraded;
 use crate::listener::Kind;
 use crate::outbox;
-use crate::socket::{LooseSocket, Socket, Tcp, Written};
-use crate::tls::Pump;
+use crate::socket::{DetachedSocket, Socket, Tcp, Written};
+use crate::tls::TlsConnection;
 
 /// A connection's state: its socket, and all else.
 pub(super) struct Core {
@@ -32,8 +32,8 @@ pub(super) struct Core {
 }
 
 /// A connection on its way to another thread.
-pub(super) struct Luggage {
-    socket: LooseSocket,
+pub(super) struct DetachedConnection {
+    socket: DetachedSocket,
     state: State,
 }
 
@@ -41,22 +41,24 @@ pub(super) struct Luggage {
 pub(super) enum Turn {
     /// There may be more to do at once.
     Again,
+    /// There is more to do, and others have their turn first.
+    Later,
     /// There is nothing to do until something wakes the task.
     Rest,
     /// The client is this account: the connection moves to where the account lives.
-    Settle(BareJid),
+    MoveTo(BareJid),
     /// The connection is over.
     Over,
 }
 
 impl Core {
-    pub(super) fn new(newcomer: Newcomer, gate: Arc<Shared>) -> io::Result<Self> {
-        let Newcomer { tcp, peer, kind, permit } = newcomer;
+    pub(super) fn new(accepted: Accepted, gate: Arc<Shared>) -> io::Result<Self> {
+        let Accepted { tcp, peer, kind, permit } = accepted;
         let mut socket = Tcp::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
         if kind == Kind::Direct {
-            socket.start_tls(Pump::direct(gate.tls.current()).map_err(io::Error::other)?);
+            socket.start_tls(TlsConnection::direct(gate.tls.current()).map_err(io::Error::other)?);
         }
-        let state = State::new(Unread { peer, kind, permit, secured: None }, gate)?;
+        let state = State::new(NewConnection { peer, kind, permit, secured: None }, gate)?;
         Ok(Self { socket: Socket::Tcp(socket), state })
     }
 
@@ -70,13 +72,13 @@ impl Core {
         let mut socket = Tcp::new(TcpStream::from_std(tcp)?, Arc::clone(&gate.metrics));
         let mut secured = is_secure.then(Vec::new);
         if let Some(tls) = tls {
-            let (mut pump, plain) = Pump::taken_over(*tls, &gate.tls.current());
+            let (mut tls, plain) = TlsConnection::taken_over(*tls, &gate.tls.current());
             unread.extend_from_slice(&plain);
-            secured = Some(pump.take_bindings());
-            socket.start_tls(pump);
+            secured = Some(tls.take_bindings());
+            socket.start_tls(tls);
         }
-        let newcomer = Unread { peer, kind: Kind::WebSocket, permit, secured };
-        let mut state = State::new(newcomer, gate)?;
+        let new = NewConnection { peer, kind: Kind::WebSocket, permit, secured };
+        let mut state = State::new(new, gate)?;
         state.out.end().extend_from_slice(&reply);
         if let Reader::Messages(messages) = &mut state.reader {
             messages.rest = unread;
@@ -86,21 +88,22 @@ impl Core {
 
     /// A client that comes by BOSH.
     pub(super) fn of_bosh(
-        beginning: Beginning,
+        beginning: NewSession,
         permit: Permit,
         gate: Arc<Shared>,
     ) -> io::Result<Self> {
-        let Beginning { bosh, peer, is_secure } = beginning;
-        let newcomer = Unread { peer, kind: Kind::Bosh, permit, secured: is_secure.then(Vec::new) };
-        Ok(Self { socket: Socket::Bosh(bosh), state: State::new(newcomer, gate)? })
+        let NewSession { bosh, peer, is_secure } = beginning;
+        let new =
+            NewConnection { peer, kind: Kind::Bosh, permit, secured: is_secure.then(Vec::new) };
+        Ok(Self { socket: Socket::Bosh(bosh), state: State::new(new, gate)? })
     }
 
-    pub(super) fn pack(self) -> io::Result<Luggage> {
-        Ok(Luggage { socket: self.socket.loosen()?, state: self.state })
+    pub(super) fn pack(self) -> io::Result<DetachedConnection> {
+        Ok(DetachedConnection { socket: self.socket.detach()?, state: self.state })
     }
 
-    pub(super) fn unpack(luggage: Luggage) -> io::Result<Self> {
-        Ok(Self { socket: luggage.socket.fasten()?, state: luggage.state })
+    pub(super) fn unpack(detached: DetachedConnection) -> io::Result<Self> {
+        Ok(Self { socket: detached.socket.attach()?, state: detached.state })
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -164,10 +167,10 @@ impl Core {
     }
 
     /// One turn: what time brings, then what signing in brings, then one read.
-    pub(super) fn turn(&mut self, cx: &mut Context<'_>, words: &mut Vec<Envelope>) -> Turn {
+    pub(super) fn turn(&mut self, cx: &mut Context<'_>, envelopes: &mut Vec<Envelope>) -> Turn {
         self.state.epoch = None;
-        words.append(&mut self.state.late);
-        self.see_to_time(words);
+        envelopes.append(&mut self.state.late);
+        self.see_to_time(envelopes);
         if self.see_to_requests(cx) {
             return Turn::Over;
         }
@@ -175,18 +178,18 @@ impl Core {
             && let Poll::Ready(answer) = work.as_mut().poll(cx)
         {
             self.state.login.work = None;
-            self.answered(answer, words);
+            self.answered(answer, envelopes);
         }
         if let Some(work) = &mut self.state.login.registers
             && let Poll::Ready((visit, answer)) = work.as_mut().poll(cx)
         {
             (self.state.login.registers, self.state.login.visit) = (None, visit);
-            self.registered(&answer, words);
+            self.registered(&answer, envelopes);
         }
         self.look_for_room(cx);
         // Once attached, the arbiter's flush does it for all.
         if self.state.id.is_none() || self.state.closing != Closing::Open {
-            self.flush(words);
+            self.flush(envelopes);
         }
         if self.state.short && !self.state.awaits_room {
             // A socket that is new here may not know yet that it takes something.
@@ -201,19 +204,19 @@ impl Core {
         if self.state.login.starts_tls {
             return self.start_tls();
         }
-        if let Some(account) = self.state.login.settles.take() {
-            return Turn::Settle(account);
+        if let Some(account) = self.state.login.moves_to.take() {
+            return Turn::MoveTo(account);
         }
-        if self.state.id.is_some() && std::mem::take(&mut self.state.login.calls) {
+        if self.state.id.is_some() && std::mem::take(&mut self.state.login.continues) {
             let mut effects = Vec::new();
-            self.state.machine.settled(&mut effects);
-            let _continues = self.perform(&mut effects, words);
+            self.state.machine.continue_after_login(&mut effects);
+            let _continues = self.perform(&mut effects, envelopes);
         }
         self.state.held = !self.may_read();
         if self.state.held {
             return Turn::Rest;
         }
-        self.read(cx, words)
+        self.read(cx, envelopes)
     }
 
     /// Where the socket took less than it was given: whether it takes more now. If not, it will wake the task.
@@ -229,7 +232,7 @@ impl Core {
     }
 
     /// Writes what there is, as far as it goes.
-    pub(super) fn flush(&mut self, words: &mut Vec<Envelope>) {
+    pub(super) fn flush(&mut self, envelopes: &mut Vec<Envelope>) {
         if self.state.closing == Closing::Over {
             return;
         }
@@ -243,7 +246,7 @@ impl Core {
                 Err(_) => self.state.closing = Closing::Over,
             }
         }
-        self.state.tell_load(words);
+        self.state.tell_load(envelopes);
         if self.state.closing == Closing::Flushing && !self.state.short {
             let condition = self.state.failed.then_some("remote-stream-error");
             self.socket.end(&mut self.state.out, condition);
@@ -252,7 +255,7 @@ impl Core {
     }
 
     /// Closes the stream: with an error at once, without one in order (RFC 6120 §4.4, §4.9).
-    pub(super) fn close(&mut self, error: Option<StreamError>, words: &mut Vec<Envelope>) {
+    pub(super) fn close(&mut self, error: Option<StreamError>, envelopes: &mut Vec<Envelope>) {
         if self.state.closing != Closing::Open && error.is_none() {
             return;
         }
@@ -264,32 +267,32 @@ impl Core {
             self.state.limit_closing();
         }
         // Closing makes nothing void that is not void anyway.
-        let _continues = self.perform(&mut effects, words);
+        let _continues = self.perform(&mut effects, envelopes);
     }
 
     /// This member may not act for so long that its clients are better off elsewhere: they are told so, unless
     /// something is on its way to them that must not leave; then the socket alone ends.
-    pub(super) fn isolate(&mut self, words: &mut Vec<Envelope>) {
+    pub(super) fn isolate(&mut self, envelopes: &mut Vec<Envelope>) {
         if !self.state.out.is_empty() || self.socket.has_unsent() {
-            return self.lose(words);
+            return self.lose(envelopes);
         }
-        self.close(Some(StreamCondition::SystemShutdown.into()), words);
+        self.close(Some(StreamCondition::SystemShutdown.into()), envelopes);
     }
 
     /// Sessions elsewhere count this socket as gone: the client comes again, and what was kept of its session is not
     /// the latest.
-    pub(super) fn expelled(&mut self, words: &mut Vec<Envelope>) {
+    pub(super) fn expelled(&mut self, envelopes: &mut Vec<Envelope>) {
         if self.state.bound.is_some() || self.state.asks.is_some() {
-            self.close(Some(StreamCondition::ResourceConstraint.into()), words);
+            self.close(Some(StreamCondition::ResourceConstraint.into()), envelopes);
         }
         (self.state.orphan, self.state.may_keep) = (None, false);
     }
 
     /// The socket is gone, or given up: the session is told that it is lost.
-    pub(super) fn lose(&mut self, words: &mut Vec<Envelope>) {
+    pub(super) fn lose(&mut self, envelopes: &mut Vec<Envelope>) {
         self.state.closing = Closing::Over;
-        words.append(&mut self.state.late);
-        self.state.part(Gone::Lost, words);
+        envelopes.append(&mut self.state.late);
+        self.state.part(Gone::Lost, envelopes);
     }
 
     fn may_read(&self) -> bool {
@@ -302,7 +305,7 @@ impl Core {
         let waits = state.machine.is_waiting()
             || state.login.work.is_some()
             || state.login.starts_tls
-            || state.login.settles.is_some();
+            || state.login.moves_to.is_some();
         let sm = state.bound.as_ref().and_then(|bound| bound.sm.as_ref());
         let frozen = state.id.is_some() && router::local::is_frozen();
         !waits
@@ -312,21 +315,21 @@ impl Core {
             && sm.is_none_or(|sm| sm.unconfirmed.has_room())
     }
 
-    fn see_to_time(&mut self, words: &mut Vec<Envelope>) {
+    fn see_to_time(&mut self, envelopes: &mut Vec<Envelope>) {
         let now = Instant::now();
         let gate = Arc::clone(&self.state.gate);
         while let Some(due) = self.state.clock.due(now, &gate.config.c2s) {
             match (due, self.state.closing) {
                 (Due::Silence, Closing::Open) => self.probe(),
                 (Due::Silence, _) => {}
-                (_, Closing::Open) => self.time_out(words),
+                (_, Closing::Open) => self.time_out(envelopes),
                 // The client had its time to close.
                 (_, _) => self.state.closing = Closing::Over,
             }
         }
     }
 
-    fn time_out(&mut self, words: &mut Vec<Envelope>) {
+    fn time_out(&mut self, envelopes: &mut Vec<Envelope>) {
         let shaking = self.socket.tls().is_some_and(|tls| tls.is_handshaking());
         if self.state.bound.is_none() {
             self.state.gate.metrics.logins_late.add_one();
@@ -336,6 +339,6 @@ impl Core {
             return;
         }
         let error = StreamError::from(StreamCondition::ConnectionTimeout);
-        self.close(Some(error), words);
+        self.close(Some(error), envelopes);
     }
 }

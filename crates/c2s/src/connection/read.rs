@@ -8,8 +8,8 @@ use stream::Machine;
 use super::core::{Core, Turn};
 use super::state::{Closing, State, names};
 use crate::proxy;
-use crate::socket::{Read, Scratch, Socket};
-use crate::tls::Pump;
+use crate::socket::{READ_BYTES, Read, Scratch, Socket};
+use crate::tls::TlsConnection;
 
 impl Core {
     /// `<proceed/>` has left in the clear: what comes now is TLS.
@@ -19,10 +19,10 @@ impl Core {
         }
         self.state.login.starts_tls = false;
         let domain = self.state.machine.domain().map_or("", |domain| domain.as_str());
-        match Pump::upgraded(self.state.gate.tls.current(), domain) {
-            Ok(pump) => {
+        match TlsConnection::upgraded(self.state.gate.tls.current(), domain) {
+            Ok(tls) => {
                 if let Socket::Tcp(socket) = &mut self.socket {
-                    socket.start_tls(pump);
+                    socket.start_tls(tls);
                 }
                 Turn::Again
             }
@@ -34,32 +34,32 @@ impl Core {
     }
 
     /// Reads once.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, words: &mut Vec<Envelope>) -> Turn {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, envelopes: &mut Vec<Envelope>) -> Turn {
         let mut scratch = Scratch::take();
         if self.state.reader.has_rest() {
-            let stanzas = self.hear(&mut scratch, words);
+            let stanzas = self.handle_input(&mut scratch, envelopes);
             self.state.count(0, stanzas);
             scratch.give_back();
             return Turn::Again;
         }
         let Socket::Tcp(socket) = &mut self.socket else {
             scratch.give_back();
-            return self.hear_bodies(words);
+            return self.handle_bodies(envelopes);
         };
         let turn = match socket.poll_read(cx, &mut scratch) {
             Poll::Pending => Turn::Rest,
-            Poll::Ready(Ok(Read::Some)) => self.receive(&mut scratch, words),
+            Poll::Ready(Ok(Read::Some)) => self.receive(&mut scratch, envelopes),
             Poll::Ready(Ok(Read::End) | Err(_)) => Turn::Over,
         };
         scratch.give_back();
         turn
     }
 
-    fn receive(&mut self, scratch: &mut Scratch, words: &mut Vec<Envelope>) -> Turn {
+    fn receive(&mut self, scratch: &mut Scratch, envelopes: &mut Vec<Envelope>) -> Turn {
         if self.state.closing == Closing::Lingering {
             return Turn::Again;
         }
-        self.state.clock.hear();
+        self.state.clock.received();
         let came = scratch.raw().len();
         match self.state.read_proxy(scratch) {
             Proxied::Through => {}
@@ -73,16 +73,20 @@ impl Core {
             Err(error) => {
                 tracing::debug!(peer = %self.state.peer, %error, "TLS failed");
                 // The alert says why, where the socket takes it.
-                self.flush(words);
+                self.flush(envelopes);
                 return Turn::Over;
             }
         };
         if was_shaking {
             self.shook_hands();
         }
-        let stanzas = self.hear(scratch, words);
+        let stanzas = self.handle_input(scratch, envelopes);
         self.state.count(came, stanzas);
-        if end && self.state.closing == Closing::Open { Turn::Over } else { Turn::Again }
+        match came {
+            _ if end && self.state.closing == Closing::Open => Turn::Over,
+            READ_BYTES.. => Turn::Later,
+            _ => Turn::Again,
+        }
     }
 
     /// The handshake may be done: what is offered from here on is bound to it.
@@ -92,8 +96,8 @@ impl Core {
             return;
         }
         let (bindings, addresses) = (tls.take_bindings(), tls.take_addresses());
-        let offer = self.state.gate.desk.offer(Some(bindings), addresses);
-        let names = names(&offer, &self.state.gate.desk);
+        let offer = self.state.gate.authenticator.offer(Some(bindings), addresses);
+        let names = names(&offer, &self.state.gate.authenticator);
         if let Some((config, seeds)) = self.state.unbegun.take() {
             self.state.machine = Machine::new(config, names, seeds);
         } else {

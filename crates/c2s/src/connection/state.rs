@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use accounts::registrar::Visit;
 use auth::{ChannelBinding, Offer};
-use proto::session::{EdgeWord, Gone, PLACED};
+use proto::session::{ConnectionEvent, Gone, PLACED};
 use proto::snapshot::SessionSnapshot;
 use proto::{Body, ConnectionId, Envelope, Route, SessionId};
+use socket::rate::Traffic;
 use stream::{Framing, Machine, SaslOffer, machine};
 use tokio::time::Instant;
 use xmpp::{BareJid, Epoch, FullJid, Jid, Origin, Stanza};
@@ -24,7 +25,7 @@ use crate::gate::Shared;
 use crate::listener::Kind;
 use crate::metrics::Tally;
 use crate::outbox::{self, Outbox};
-use crate::signin::{Answer, Desk, Talk};
+use crate::signin::{Answer, Authenticator, PendingNegotiation};
 
 /// All that a connection knows.
 pub(super) struct State {
@@ -46,7 +47,7 @@ pub(super) struct State {
     spoken: u64,
     pub(super) bound: Option<Bound>,
     /// A session has been asked for and has not answered.
-    pub(super) asks: Option<(Route, EdgeWord)>,
+    pub(super) asks: Option<(Route, ConnectionEvent)>,
     /// The copy of the session that was lost with the connection.
     pub(super) orphan: Option<Box<SessionSnapshot>>,
     /// The session that was lost may move to another member before it hears of that, and give its copy here.
@@ -60,7 +61,7 @@ pub(super) struct State {
     pub(super) awaits_room: bool,
     /// Nothing may be read for now but what wakes the task otherwise.
     pub(super) held: bool,
-    /// What came about while the state was borrowed by a word of the session.
+    /// What came about while the state was borrowed by a command of the session.
     pub(super) late: Vec<Envelope>,
     /// Stanzas given to the client that the metrics do not know of yet.
     pub(super) given: Tally,
@@ -69,7 +70,7 @@ pub(super) struct State {
 }
 
 /// What is known of a connection before anything is read.
-pub(super) struct Unread {
+pub(super) struct NewConnection {
     pub(super) peer: SocketAddr,
     pub(super) kind: Kind,
     pub(super) permit: Permit,
@@ -83,7 +84,7 @@ pub(super) struct Login {
     /// What the present stream was offered.
     pub(super) offer: Option<Offer>,
     /// The negotiation that waits for the client.
-    pub(super) talk: Option<Box<Talk>>,
+    pub(super) pending: Option<Box<PendingNegotiation>>,
     /// What is looked up or computed now.
     pub(super) work: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
     /// What the client has come to by registration (XEP-0077).
@@ -93,9 +94,9 @@ pub(super) struct Login {
     /// The TLS handshake begins once everything is out.
     pub(super) starts_tls: bool,
     /// The account, until the connection has moved to it.
-    pub(super) settles: Option<BareJid>,
+    pub(super) moves_to: Option<BareJid>,
     /// The machine is told when it has (XEP-0388).
-    pub(super) calls: bool,
+    pub(super) continues: bool,
 }
 
 /// A request for registration, and what the client has come to by it.
@@ -120,10 +121,10 @@ pub(super) struct Bound {
 
 impl Bound {
     /// The client sent a stanza.
-    pub(super) fn count(&mut self, bytes: usize, word: &EdgeWord) {
+    pub(super) fn count(&mut self, bytes: usize, event: &ConnectionEvent) {
         self.said += 1;
         if let Some(sm) = &mut self.sm {
-            sm.unconfirmed.push(bytes, self.copy.as_ref().map(|_| word.clone()));
+            sm.unconfirmed.push(bytes, self.copy.as_ref().map(|_| event.clone()));
         }
     }
 }
@@ -136,7 +137,7 @@ pub(super) struct Sm {
     pub(super) enabled: bool,
     pub(super) asked_early: bool,
     /// With what it was asked for.
-    pub(super) wish: Option<EdgeWord>,
+    pub(super) wish: Option<ConnectionEvent>,
 }
 
 /// How far the end has come.
@@ -156,8 +157,8 @@ pub(super) enum Closing {
 
 impl State {
     /// What a connection begins with. Its socket waits for a load balancer's header where it is `proxied`.
-    pub(super) fn new(newcomer: Unread, gate: Arc<Shared>) -> io::Result<Self> {
-        let Unread { peer, kind, mut permit, secured } = newcomer;
+    pub(super) fn new(new: NewConnection, gate: Arc<Shared>) -> io::Result<Self> {
+        let NewConnection { peer, kind, mut permit, secured } = new;
         let address = peer.ip().to_canonical();
         let framing = kind.framing();
         // HTTP has its own way to say where a client is.
@@ -167,10 +168,10 @@ impl State {
             return Err(io::Error::other("too many connections from this address"));
         }
         let (seeds, origin) = random()?;
-        let offer = gate.desk.offer(secured, Vec::new());
+        let offer = gate.authenticator.offer(secured, Vec::new());
         let stream = gate.stream(kind);
         let unbegun = (kind == Kind::Direct).then(|| (Arc::clone(&stream), seeds));
-        let machine = Machine::new(stream, names(&offer, &gate.desk), seeds);
+        let machine = Machine::new(stream, names(&offer, &gate.authenticator), seeds);
         let limits = &gate.config.limits;
         Ok(Self {
             peer,
@@ -208,7 +209,7 @@ impl State {
 
     /// Counts what came against the limits of a signed-in client.
     pub(super) fn count(&mut self, bytes: usize, mut stanzas: Tally) {
-        let came = (bytes, stanzas.sum());
+        let came = Traffic { bytes, stanzas: stanzas.sum() };
         stanzas.publish(&self.gate.metrics.stanzas_in);
         let limits = self.gate.limits();
         if self.bound.is_some() && limits.enabled && self.clock.count(Instant::now(), came, limits)
@@ -217,39 +218,44 @@ impl State {
         }
     }
 
-    /// A word for whoever keeps the account or its session. All of a connection's words are for one account.
-    pub(super) fn ask(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
+    /// An event for whoever keeps the account or its session. All events of a connection are for one account.
+    pub(super) fn ask(&mut self, to: Route, event: ConnectionEvent, envelopes: &mut Vec<Envelope>) {
         let Some(id) = self.id else { return };
         self.spoken += 1;
         let epoch = *self.epoch.get_or_insert_with(|| {
             to.key().map_or_else(Epoch::default, |jid| self.gate.router.epoch(jid))
         });
         let origin = Origin::Client { session: self.origin, seq: self.spoken, part: 0 };
-        words.push(Envelope::new(to, Body::Edge(id, word), origin, epoch));
+        envelopes.push(Envelope::new(to, Body::FromConnection(id, event), origin, epoch));
     }
 
     /// Asks for a session, which will answer.
-    pub(super) fn ask_for_session(&mut self, to: Route, word: EdgeWord, words: &mut Vec<Envelope>) {
-        self.asks = Some((to.clone(), word.clone()));
-        self.ask(to, word, words);
+    pub(super) fn ask_for_session(
+        &mut self,
+        to: Route,
+        event: ConnectionEvent,
+        envelopes: &mut Vec<Envelope>,
+    ) {
+        self.asks = Some((to.clone(), event.clone()));
+        self.ask(to, event, envelopes);
     }
 
     /// Says something to the session, if there is one. What a client says that counts is said again here if need be;
     /// of one that does not, the way to the session may say it again, so that its place goes along.
-    pub(super) fn say(&mut self, word: EdgeWord, words: &mut Vec<Envelope>) {
+    pub(super) fn say(&mut self, event: ConnectionEvent, envelopes: &mut Vec<Envelope>) {
         let Some(bound) = &self.bound else { return };
         let (to, counts) = (Route::Session(bound.session.clone()), bound.sm.is_some());
-        let is_stanza = matches!(word, EdgeWord::Stanza(_) | EdgeWord::Answered(_));
+        let is_stanza = matches!(event, ConnectionEvent::Stanza(_) | ConnectionEvent::Answered(_));
         let place = (is_stanza && !counts).then_some(bound.said);
-        self.ask(to, word, words);
-        if let (Some(seq), Some(word)) = (place, words.last_mut()) {
-            word.origin = Origin::Client { session: self.origin, seq, part: PLACED };
+        self.ask(to, event, envelopes);
+        if let (Some(seq), Some(envelope)) = (place, envelopes.last_mut()) {
+            envelope.origin = Origin::Client { session: self.origin, seq, part: PLACED };
         }
     }
 
     /// Takes leave of the session.
-    pub(super) fn part(&mut self, gone: Gone, words: &mut Vec<Envelope>) {
-        self.say(EdgeWord::Gone(gone), words);
+    pub(super) fn part(&mut self, gone: Gone, envelopes: &mut Vec<Envelope>) {
+        self.say(ConnectionEvent::Gone(gone), envelopes);
         if let Some(bound) = self.bound.take() {
             if gone == Gone::Lost {
                 self.orphan = bound.orphan();
@@ -295,25 +301,25 @@ impl State {
     }
 
     /// Tells the session when to stop giving, and when to go on.
-    pub(super) fn tell_load(&mut self, words: &mut Vec<Envelope>) {
+    pub(super) fn tell_load(&mut self, envelopes: &mut Vec<Envelope>) {
         let Some(bound) = &mut self.bound else { return };
         let load = self.out.len();
-        let word = match bound.clogged {
-            false if load > outbox::HIGH => EdgeWord::Clogged,
-            true if load < outbox::LOW => EdgeWord::Drained,
+        let event = match bound.clogged {
+            false if load > outbox::HIGH => ConnectionEvent::Clogged,
+            true if load < outbox::LOW => ConnectionEvent::Drained,
             _ => return,
         };
         bound.clogged = !bound.clogged;
-        self.say(word, words);
+        self.say(event, envelopes);
     }
 }
 
 /// What the stream features say of an offer.
-pub(super) fn names(offer: &Offer, desk: &Desk) -> SaslOffer {
+pub(super) fn names(offer: &Offer, authenticator: &Authenticator) -> SaslOffer {
     SaslOffer {
         mechanisms: offer.mechanisms().iter().map(|known| known.name().to_owned()).collect(),
         bindings: offer.bindings().iter().map(|known| known.name().to_owned()).collect(),
-        tokens: desk.offered_tokens(offer),
+        tokens: authenticator.offered_tokens(offer),
         upgrades: crate::upgrades::offered(offer),
     }
 }

@@ -14,7 +14,7 @@ use crate::metrics::Tally;
 impl Core {
     /// Takes what was read; answers how many stanzas were in it. While the client is owed an answer, what is
     /// behind waits: a stream that restarts does not make frames void.
-    pub(super) fn hear_messages(&mut self, came: &[u8], words: &mut Vec<Envelope>) -> Tally {
+    pub(super) fn handle_messages(&mut self, came: &[u8], envelopes: &mut Vec<Envelope>) -> Tally {
         let Reader::Messages(reader) = &mut self.state.reader else { return Tally::default() };
         let mut kept = std::mem::take(&mut reader.rest);
         if !kept.is_empty() {
@@ -28,15 +28,15 @@ impl Core {
                 Ok(None) => break,
                 Ok(Some(Incoming::Message(message))) => match reader.documents.read(&message) {
                     Ok(event) => {
-                        self.hear_event(event, &mut stanzas, words);
+                        self.handle_event(event, &mut stanzas, envelopes);
                     }
-                    Err(error) => self.close(Some(error), words),
+                    Err(error) => self.close(Some(error), envelopes),
                 },
                 // Only the newest ping must be answered (RFC 6455 §5.5.3), so that a flood costs little.
                 Ok(Some(Incoming::Ping(payload))) => ping = Some(payload),
                 Ok(Some(Incoming::Pong)) => {}
-                Ok(Some(Incoming::Close)) => self.end_websocket(websocket::NORMAL, words),
-                Err(fault) => self.end_websocket(fault.code(), words),
+                Ok(Some(Incoming::Close)) => self.end_websocket(websocket::NORMAL, envelopes),
+                Err(fault) => self.end_websocket(fault.code(), envelopes),
             }
         }
         if !self.speaks() {
@@ -71,16 +71,16 @@ impl Core {
 
     /// The WebSocket ends and the stream with it: it was not closed, so that its session may be resumed (RFC
     /// 7395 §3.6).
-    fn end_websocket(&mut self, code: u16, words: &mut Vec<Envelope>) {
+    fn end_websocket(&mut self, code: u16, envelopes: &mut Vec<Envelope>) {
         websocket::close(self.state.out.end(), code);
-        self.state.part(Gone::Lost, words);
+        self.state.part(Gone::Lost, envelopes);
         self.begin_to_flush();
     }
 
     pub(super) fn may_hear(&self) -> bool {
         let login = &self.state.login;
         let waits = self.state.machine.is_waiting() || login.work.is_some();
-        self.speaks() && !waits && login.settles.is_none()
+        self.speaks() && !waits && login.moves_to.is_none()
     }
 
     /// Whether the client still speaks, and is heard.

@@ -14,8 +14,8 @@ use super::Written;
 use crate::bosh::Entry;
 use crate::outbox::Outbox;
 
-/// With so many elements that wait to be heard, no more requests are taken.
-const HEARD_MAX: usize = 256;
+/// With so many elements that wait to be handled, no more requests are taken.
+const EVENTS_MAX: usize = 256;
 
 /// A request on its way to its session.
 pub(crate) struct Posted {
@@ -33,7 +33,7 @@ pub(crate) struct Bosh {
     started: Instant,
     replies: HashMap<u64, oneshot::Sender<Vec<u8>>>,
     tickets: u64,
-    heard: VecDeque<Event>,
+    events: VecDeque<Event>,
     /// Bytes that came and were not counted yet.
     came: usize,
     /// The most bytes of one request.
@@ -67,7 +67,7 @@ impl Bosh {
             started: Instant::now(),
             replies: HashMap::new(),
             tickets: 0,
-            heard: VecDeque::new(),
+            events: VecDeque::new(),
             came: 0,
             most_bytes,
             acts: Vec::new(),
@@ -78,7 +78,7 @@ impl Bosh {
     /// Takes the requests that have come, and answers those that have waited for long enough.
     pub(crate) fn poll_requests(&mut self, cx: &mut Context<'_>) -> Asked {
         let mut asked = Asked::Nothing;
-        while self.heard.len() < HEARD_MAX {
+        while self.events.len() < EVENTS_MAX {
             let Poll::Ready(Some(posted)) = self.inbox.poll_recv(cx) else { break };
             self.take(posted);
             asked = Asked::Some;
@@ -90,8 +90,8 @@ impl Bosh {
     }
 
     /// What the client says next.
-    pub(crate) fn hear(&mut self) -> Option<Event> {
-        self.heard.pop_front()
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     /// How many bytes came since this was last asked.
@@ -146,7 +146,7 @@ impl Bosh {
         let now = self.now();
         if bytes > self.most_bytes {
             self.session.finish(Some("policy-violation"), b"", now, &mut self.acts);
-            self.heard.push_back(Event::Close);
+            self.events.push_back(Event::Close);
         }
         self.session.take(body, self.tickets, now, &mut self.acts);
         self.act();
@@ -155,7 +155,7 @@ impl Bosh {
     fn act(&mut self) {
         for act in self.acts.drain(..) {
             match act {
-                Act::Hear(event) => self.heard.push_back(event),
+                Act::Hear(event) => self.events.push_back(event),
                 Act::Answer(ticket, response) => {
                     if let Some(reply) = self.replies.remove(&ticket) {
                         // Whoever is gone asks again: the session remembers.

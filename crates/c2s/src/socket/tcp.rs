@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use super::{Read, Scratch, Written};
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
-use crate::tls::Pump;
-use crate::tls::pump::Pumped;
+use crate::tls::TlsConnection;
+use crate::tls::connection::ReadOutcome;
 
 /// Ciphertext is gathered up to this many bytes before it is sent.
 const WRITE_BYTES: usize = 64 << 10;
@@ -23,16 +23,16 @@ const WRITE_BYTES: usize = 64 << 10;
 /// A socket, on the thread that it is registered with.
 pub(crate) struct Tcp {
     tcp: TcpStream,
-    tls: Option<Box<Pump>>,
+    tls: Option<Box<TlsConnection>>,
     /// Ciphertext that the socket has not taken yet.
     cipher: Outbox,
     metrics: Arc<Metrics>,
 }
 
 /// A socket on its way to another thread.
-pub(crate) struct LooseTcp {
+pub(crate) struct DetachedTcp {
     tcp: std::net::TcpStream,
-    tls: Option<Box<Pump>>,
+    tls: Option<Box<TlsConnection>>,
     cipher: Outbox,
     metrics: Arc<Metrics>,
 }
@@ -44,12 +44,12 @@ impl Tcp {
     }
 
     /// What comes and goes from here on is ciphertext.
-    pub(crate) fn start_tls(&mut self, pump: Pump) {
-        self.tls = Some(Box::new(pump));
+    pub(crate) fn start_tls(&mut self, tls: TlsConnection) {
+        self.tls = Some(Box::new(tls));
     }
 
     /// The TLS of the connection.
-    pub(crate) fn tls(&mut self) -> Option<&mut Pump> {
+    pub(crate) fn tls(&mut self) -> Option<&mut TlsConnection> {
         self.tls.as_deref_mut()
     }
 
@@ -79,15 +79,15 @@ impl Tcp {
             return Ok(Read::Some);
         };
         let was_handshaking = tls.is_handshaking();
-        let pumped = tls.read(came, plain);
+        let outcome = tls.read(came, plain);
         // Writing into memory does not fail.
         tls.take_output(self.cipher.end()).unwrap_or_default();
-        match &pumped {
+        match &outcome {
             Ok(_) if was_handshaking && !tls.is_handshaking() => self.metrics.handshakes.add_one(),
             Err(_) if was_handshaking => self.metrics.handshakes_failed.add_one(),
             _ => {}
         }
-        pumped.map(|pumped| if pumped == Pumped::Ended { Read::End } else { Read::Some })
+        outcome.map(|outcome| if outcome == ReadOutcome::Ended { Read::End } else { Read::Some })
     }
 
     /// Writes `out` as far as it goes.
@@ -129,15 +129,15 @@ impl Tcp {
     }
 
     /// Takes the socket off this thread.
-    pub(crate) fn loosen(self) -> io::Result<LooseTcp> {
+    pub(crate) fn detach(self) -> io::Result<DetachedTcp> {
         let Self { tcp, tls, cipher, metrics } = self;
-        Ok(LooseTcp { tcp: tcp.into_std()?, tls, cipher, metrics })
+        Ok(DetachedTcp { tcp: tcp.into_std()?, tls, cipher, metrics })
     }
 }
 
-impl LooseTcp {
+impl DetachedTcp {
     /// Puts the socket on this thread.
-    pub(crate) fn fasten(self) -> io::Result<Tcp> {
+    pub(crate) fn attach(self) -> io::Result<Tcp> {
         let Self { tcp, tls, cipher, metrics } = self;
         Ok(Tcp { tcp: TcpStream::from_std(tcp)?, tls, cipher, metrics })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::session::{EdgeWord, Gone, HomeWord};
+use proto::session::{ConnectionCommand, ConnectionEvent, Gone};
 use proto::{Route, SessionId};
 use stream::Event;
 use xmpp::{BareJid, FullJid};
@@ -18,8 +18,8 @@ fn a_stream_that_the_client_closes_is_closed_in_return_behind_all_it_said() {
     Setting::default().play(async |mut stage| {
         let (mut client, _) = stage.bound().await;
         client.send(&format!("{MESSAGE}</stream:stream>")).await;
-        assert!(matches!(stage.word().await, EdgeWord::Stanza(_)));
-        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Closed)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Stanza(_)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Gone(Gone::Closed)));
         assert_eq!(client.next().await, Some(Event::Close));
         assert_eq!(client.next().await, None);
         assert!(stage.is_quiet());
@@ -31,9 +31,9 @@ fn a_socket_that_breaks_loses_the_session_but_does_not_close_it() {
     Setting::default().play(async |mut stage| {
         let (mut client, _) = stage.bound().await;
         client.send(MESSAGE).await;
-        assert!(matches!(stage.word().await, EdgeWord::Stanza(_)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Stanza(_)));
         drop(client);
-        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Gone(Gone::Lost)));
         assert_eq!(stage.metrics.sessions.get(), 0);
     });
 }
@@ -46,17 +46,22 @@ fn a_session_that_is_found_too_late_is_told_that_nobody_is_there() {
         client.log_in("juliet").await;
         client.send(BIND).await;
         let (connection, _, said) = stage.hear().await;
-        let Said::Edge(EdgeWord::Bind { iq_id, .. }) = said else { panic!("{said:?}") };
+        let Said::FromConnection(ConnectionEvent::Bind { iq_id, .. }) = said else {
+            panic!("{said:?}")
+        };
         drop(client);
         stage.gate.stop();
         stage.empty().await;
         let account = BareJid::parse("juliet@capulet.example").unwrap();
         let session = SessionId { account, uid: 5 };
         let jid = FullJid::parse("juliet@capulet.example/r").unwrap();
-        Stage::tell(connection, HomeWord::Bound { session: session.clone(), jid, iq_id });
+        Stage::tell(connection, ConnectionCommand::Bound { session: session.clone(), jid, iq_id });
         let (from, to, said) = stage.hear().await;
         assert_eq!((from, to), (connection, Route::Session(session)));
-        assert!(matches!(said, Said::Edge(EdgeWord::Gone(Gone::Lost))), "{said:?}");
+        assert!(
+            matches!(said, Said::FromConnection(ConnectionEvent::Gone(Gone::Lost))),
+            "{said:?}"
+        );
     });
 }
 
@@ -76,7 +81,7 @@ fn a_gate_that_is_drained_says_so_to_every_client_and_waits_for_them() {
         assert_eq!(stage.gate.connections(), 0);
         let address = stage.gate.c2s_addresses().next().unwrap();
         assert!(tokio::net::TcpStream::connect(address).await.is_err(), "the door is closed");
-        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Gone(Gone::Lost)));
     });
 }
 
@@ -86,7 +91,7 @@ fn a_gate_that_is_stopped_drops_its_connections() {
         let (mut client, _) = stage.bound().await;
         stage.gate.stop();
         assert_eq!(client.next().await, None);
-        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Gone(Gone::Lost)));
     });
 }
 
@@ -95,7 +100,7 @@ fn a_client_that_does_not_answer_the_end_is_not_waited_for() {
     let setting = Setting { paused: true, ..Setting::default() };
     setting.play(async |mut stage| {
         let (client, connection) = stage.bound().await;
-        Stage::tell(connection, HomeWord::Close(None));
+        Stage::tell(connection, ConnectionCommand::Close(None));
         stage.empty().await;
         drop(client);
     });

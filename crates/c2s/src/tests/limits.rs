@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::session::{EdgeWord, Gone, HomeWord};
+use proto::session::{ConnectionCommand, ConnectionEvent, Gone};
 use stream::Event;
 use tokio::time::Instant;
 use xmpp::{Head, Kind, MessageType, Stanza};
@@ -74,8 +74,8 @@ fn after_log_in_the_larger_limit_holds() {
         let (mut client, _) = stage.bound().await;
         let body = "x".repeat(200_000);
         client.send(&format!("<message><body>{body}</body></message>")).await;
-        let word = stage.word().await;
-        let EdgeWord::Stanza(stanza) = word else { panic!("{word:?}") };
+        let event = stage.event().await;
+        let ConnectionEvent::Stanza(stanza) = event else { panic!("{event:?}") };
         assert_eq!(stanza.child("body", "").unwrap().text().len(), 200_000);
         client.send(&format!("<message><body>{body}{body}</body></message>")).await;
         assert_eq!(client.stream_error().await, "policy-violation");
@@ -112,7 +112,7 @@ fn who_sends_too_fast_is_read_more_slowly_but_loses_nothing() {
         client.send(&"<presence/>".repeat(20)).await;
         client.send("<presence/>").await;
         for _ in 0..21 {
-            assert!(matches!(stage.word().await, EdgeWord::Stanza(_)));
+            assert!(matches!(stage.event().await, ConnectionEvent::Stanza(_)));
         }
         assert!(before.elapsed() >= Duration::from_millis(500), "{:?}", before.elapsed());
         assert!(stage.metrics.reads_delayed.get() > 0);
@@ -129,13 +129,13 @@ fn a_reader_that_stops_clogs_and_is_given_up_at_a_bound() {
         let mut clogged = false;
         for sent in 0.. {
             assert!(sent < 1_000, "100 MB fit nowhere");
-            Stage::tell(connection, HomeWord::Stanza(large.clone()));
+            Stage::tell(connection, ConnectionCommand::Stanza(large.clone()));
             tokio::task::yield_now().await;
             match stage.heard() {
                 None => {}
-                Some(EdgeWord::Clogged) => clogged = true,
-                Some(EdgeWord::Gone(Gone::Lost)) => break,
-                Some(word) => panic!("{word:?}"),
+                Some(ConnectionEvent::Clogged) => clogged = true,
+                Some(ConnectionEvent::Gone(Gone::Lost)) => break,
+                Some(event) => panic!("{event:?}"),
             }
         }
         assert!(clogged, "it was told before it was given up");
@@ -152,20 +152,20 @@ fn a_reader_that_goes_on_gets_everything_and_the_session_is_told() {
         let large = Stanza::new(head, format!("<body>{}</body>", "x".repeat(100_000)));
         let mut sent = 0;
         loop {
-            Stage::tell(connection, HomeWord::Stanza(large.clone()));
+            Stage::tell(connection, ConnectionCommand::Stanza(large.clone()));
             sent += 1;
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             match stage.heard() {
                 None => {}
-                Some(EdgeWord::Clogged) => break,
-                Some(word) => panic!("{word:?}"),
+                Some(ConnectionEvent::Clogged) => break,
+                Some(event) => panic!("{event:?}"),
             }
         }
         for _ in 0..sent {
             client.stanza().await;
         }
-        assert!(matches!(stage.word().await, EdgeWord::Drained));
+        assert!(matches!(stage.event().await, ConnectionEvent::Drained));
     });
 }
 
@@ -174,8 +174,8 @@ fn a_client_that_asks_and_never_reads_is_not_read_either() {
     Setting::default().play(async |mut stage| {
         let (mut client, connection) = stage.bound().await;
         client.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
-        stage.word().await;
-        Stage::tell(connection, HomeWord::Enabled { id: None, max: Duration::ZERO });
+        stage.event().await;
+        Stage::tell(connection, ConnectionCommand::Enabled { id: None, max: Duration::ZERO });
         let questions = "<r xmlns='urn:xmpp:sm:3'/>".repeat(100);
         let flood = async {
             loop {
@@ -215,7 +215,7 @@ fn a_session_idle_for_too_long_is_lost_where_that_is_configured() {
         }
         assert!(before.elapsed() >= Duration::from_secs(100));
         assert!(before.elapsed() <= Duration::from_secs(160));
-        assert!(matches!(stage.word().await, EdgeWord::Gone(Gone::Lost)));
+        assert!(matches!(stage.event().await, ConnectionEvent::Gone(Gone::Lost)));
     });
 }
 

@@ -41,7 +41,7 @@ fn a_client_upgrades_proves_itself_and_binds() {
             .child("bind", ns::BIND)
             .and_then(|bind| Some(bind.child("jid", ns::BIND)?.text()));
         assert_eq!(jid.as_deref(), Some("juliet@capulet.example/balcony"));
-        stage.word().await;
+        stage.event().await;
         assert_eq!((stage.metrics.logins.get(), stage.metrics.sessions.get()), (1, 1));
     });
 }

@@ -13,7 +13,7 @@ use actix_rt::{Arbiter, ArbiterHandle, System};
 use auth::{Account, Credentials};
 use cluster::{HashKey, Lease, Plan, PlanHandle};
 use futures_util::future::BoxFuture;
-use proto::session::{EdgeWord, HomeWord};
+use proto::session::{ConnectionCommand, ConnectionEvent};
 use proto::snapshot::NOBODY;
 use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, MemberId, Route, SessionId};
 use router::{Inbox, LocalHost, Refusal, Router};
@@ -46,7 +46,7 @@ pub(crate) struct Stage {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tls: Tls,
     /// What came for users and sessions.
-    words: mpsc::UnboundedReceiver<(Heard, Origin)>,
+    events: mpsc::UnboundedReceiver<(Heard, Origin)>,
     last_origin: Origin,
     dir: PathBuf,
 }
@@ -57,13 +57,13 @@ pub(crate) type Heard = (ConnectionId, Route, Said);
 /// What came.
 #[derive(Debug)]
 pub(crate) enum Said {
-    Edge(EdgeWord),
+    FromConnection(ConnectionEvent),
     Other(Body),
 }
 
 struct Host {
     binds: bool,
-    words: mpsc::UnboundedSender<(Heard, Origin)>,
+    events: mpsc::UnboundedSender<(Heard, Origin)>,
     next: Cell<u64>,
 }
 
@@ -106,7 +106,7 @@ impl Setting {
 
 impl Stage {
     async fn set(setting: Setting) -> (Self, Vec<Arbiter>) {
-        let (says, words) = mpsc::unbounded_channel();
+        let (says, events) = mpsc::unbounded_channel();
         let (inboxes, receivers): (Vec<_>, Vec<_>) =
             (0..setting.arbiters).map(|_| Inbox::new()).unzip();
         let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
@@ -116,9 +116,9 @@ impl Stage {
         let (mut handles, mut threads) = (Vec::<ArbiterHandle>::new(), Vec::new());
         for (number, inbox) in receivers.into_iter().enumerate() {
             let id = ArbiterId(u16::try_from(number).unwrap());
-            let (router, words, binds) = (router.clone(), says.clone(), setting.binds);
+            let (router, events, binds) = (router.clone(), says.clone(), setting.binds);
             let install = move || {
-                let host = Rc::new(Host { binds, words, next: Cell::new(1) });
+                let host = Rc::new(Host { binds, events, next: Cell::new(1) });
                 let (receive, flush) = router::local::install(id, router, host, inbox);
                 actix_rt::spawn(receive);
                 actix_rt::spawn(flush);
@@ -147,7 +147,7 @@ impl Stage {
             pressure: Arc::default(),
         };
         let gate = Gate::start(setting.config, tls.clone(), services, handles).unwrap();
-        (Self { gate, metrics, tls, words, last_origin: NOBODY, dir }, threads)
+        (Self { gate, metrics, tls, events, last_origin: NOBODY, dir }, threads)
     }
 
     /// A client whose stream begins in the clear.
@@ -168,13 +168,13 @@ impl Stage {
         client.log_in("juliet").await;
         client.bind().await;
         let (connection, _, said) = self.hear().await;
-        assert!(matches!(said, Said::Edge(EdgeWord::Bind { .. })), "{said:?}");
+        assert!(matches!(said, Said::FromConnection(ConnectionEvent::Bind { .. })), "{said:?}");
         (client, connection)
     }
 
     /// What comes next for a user or session.
     pub(crate) async fn hear(&mut self) -> Heard {
-        let (heard, origin) = self.words.recv().await.expect("the host holds the other end");
+        let (heard, origin) = self.events.recv().await.expect("the host holds the other end");
         self.last_origin = origin;
         heard
     }
@@ -184,18 +184,18 @@ impl Stage {
         self.last_origin
     }
 
-    /// As [`Stage::hear`], where it can only be a word of a connection.
-    pub(crate) async fn word(&mut self) -> EdgeWord {
+    /// As [`Stage::hear`], where it can only be an event of a connection.
+    pub(crate) async fn event(&mut self) -> ConnectionEvent {
         match self.hear().await.2 {
-            Said::Edge(word) => word,
+            Said::FromConnection(event) => event,
             Said::Other(body) => panic!("{body:?}"),
         }
     }
 
-    /// The word that came already, if any.
-    pub(crate) fn heard(&mut self) -> Option<EdgeWord> {
-        match self.words.try_recv().ok()?.0.2 {
-            Said::Edge(word) => Some(word),
+    /// The event that came already, if any.
+    pub(crate) fn heard(&mut self) -> Option<ConnectionEvent> {
+        match self.events.try_recv().ok()?.0.2 {
+            Said::FromConnection(event) => Some(event),
             Said::Other(body) => panic!("{body:?}"),
         }
     }
@@ -214,35 +214,41 @@ impl Stage {
 
     /// Whether nothing came that was not heard.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        self.words.try_recv().is_err()
+        self.events.try_recv().is_err()
     }
 
     /// Says something to a connection of the first arbiter, as a session would.
-    pub(crate) fn tell(connection: ConnectionId, word: HomeWord) {
-        router::local::route(vec![to_connection(connection, word)]);
+    pub(crate) fn tell(connection: ConnectionId, command: ConnectionCommand) {
+        router::local::route(vec![to_connection(connection, command)]);
     }
 }
 
-pub(crate) fn to_connection(connection: ConnectionId, word: HomeWord) -> Envelope {
+pub(crate) fn to_connection(connection: ConnectionId, command: ConnectionCommand) -> Envelope {
     let origin = Origin::Client { session: 1, seq: 1, part: 0 };
-    Envelope::new(Route::Connection(connection), Body::Home(word), origin, Epoch::default())
+    Envelope::new(
+        Route::Connection(connection),
+        Body::ToConnection(command),
+        origin,
+        Epoch::default(),
+    )
 }
 
 impl LocalHost for Host {
     fn deliver(&self, batch: Vec<Envelope>) {
         let mut answers = Vec::new();
         for envelope in batch {
-            if let Body::Edge(connection, EdgeWord::Bind { resource, iq_id, .. }) = &envelope.body
+            if let Body::FromConnection(connection, ConnectionEvent::Bind { resource, iq_id, .. }) =
+                &envelope.body
                 && let (true, Route::User(account)) = (self.binds, &envelope.to)
             {
                 let uid = self.next.replace(self.next.get() + 1);
                 let resource = resource.as_deref().unwrap_or("balcony");
-                let word = HomeWord::Bound {
+                let command = ConnectionCommand::Bound {
                     session: SessionId { account: account.clone(), uid },
                     jid: account.with_resource(resource).unwrap(),
                     iq_id: Arc::clone(iq_id),
                 };
-                answers.push(to_connection(*connection, word));
+                answers.push(to_connection(*connection, command));
             }
             self.show(envelope);
         }
@@ -265,11 +271,13 @@ impl Host {
         let origin = envelope.origin;
         let nobody = ConnectionId { member: MemberId(0), arbiter: ArbiterId(0), number: 0 };
         let shown = match envelope.body {
-            Body::Edge(connection, word) => (connection, envelope.to, Said::Edge(word)),
+            Body::FromConnection(connection, event) => {
+                (connection, envelope.to, Said::FromConnection(event))
+            }
             body => (nobody, envelope.to, Said::Other(body)),
         };
         // The play may be over.
-        drop(self.words.send((shown, origin)));
+        drop(self.events.send((shown, origin)));
     }
 }
 

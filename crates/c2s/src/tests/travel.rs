@@ -1,6 +1,6 @@
 //! Connections move to the arbiter of their account.
 
-use proto::session::EdgeWord;
+use proto::session::ConnectionEvent;
 
 use super::client::BIND;
 use super::stage::{Said, Setting};
@@ -18,11 +18,11 @@ fn wherever_it_signs_in_a_connection_comes_to_the_arbiter_of_its_account() {
             client.log_in("juliet").await;
             client.bind().await;
             let (connection, _, said) = stage.hear().await;
-            assert!(matches!(said, Said::Edge(EdgeWord::Bind { .. })), "{said:?}");
+            assert!(matches!(said, Said::FromConnection(ConnectionEvent::Bind { .. })), "{said:?}");
             arbiters.push(connection.arbiter);
             client.send(MESSAGE).await;
             let (_, _, said) = stage.hear().await;
-            assert!(matches!(said, Said::Edge(EdgeWord::Stanza(_))), "{said:?}");
+            assert!(matches!(said, Said::FromConnection(ConnectionEvent::Stanza(_))), "{said:?}");
             client.send("</stream:stream>").await;
             stage.hear().await;
             while client.next().await.is_some() {}

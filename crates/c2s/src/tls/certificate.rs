@@ -144,13 +144,18 @@ pub(super) fn faults(domain: &str, certificate: &Certificate) -> Vec<&'static st
     let Some(leaf) = certificate.key.cert.first() else { return Vec::new() };
     let parsed = X509Certificate::from_der(leaf);
     let dated = parsed.is_ok_and(|(_, certificate)| certificate.validity().is_valid());
-    // A name that DNS cannot have is for clients to judge.
-    let named = ServerName::try_from(domain).ok().is_none_or(|name| {
-        ParsedCertificate::try_from(leaf)
-            .is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
-    });
+    let named = names(certificate, domain);
     let faults = [(dated, "is out of date"), (named, "is for other names")];
     faults.into_iter().filter(|(good, _)| !good).map(|(_, fault)| fault).collect()
+}
+
+/// Whether a certificate is for a domain. A name that DNS cannot have is for whoever sees it to judge.
+pub(super) fn names(certificate: &Certificate, domain: &str) -> bool {
+    let Some(leaf) = certificate.key.cert.first() else { return false };
+    ServerName::try_from(domain).ok().is_none_or(|name| {
+        ParsedCertificate::try_from(leaf)
+            .is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
+    })
 }
 
 /// Makes an ECDSA P-256 certificate for a domain and its services, and writes it with its key into one
@@ -159,7 +164,7 @@ fn make(domain: &str, path: &Path) -> Result<(), CertificateError> {
     let failed = |cause| CertificateError::Make { domain: domain.to_owned(), cause };
     let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, domain);
-    params.subject_alt_names = names(domain);
+    params.subject_alt_names = alternatives(domain);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
     let certificate = params.self_signed(&key).map_err(failed)?;
     let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
@@ -168,7 +173,7 @@ fn make(domain: &str, path: &Path) -> Result<(), CertificateError> {
 }
 
 /// A name that DNS cannot have is written as an XmppAddr (RFC 6120 §13.7.1.4), which can be any domain.
-fn names(domain: &str) -> Vec<SanType> {
+fn alternatives(domain: &str) -> Vec<SanType> {
     const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
     let unbracketed = domain.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = unbracketed.parse::<IpAddr>() {

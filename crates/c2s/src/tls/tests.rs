@@ -12,9 +12,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use sha2::{Digest as _, Sha256, Sha384};
+use town::tls::AnyCertificate;
 
 use super::*;
-use crate::tests::client::AnyCertificate;
 use crate::tests::stage::own_dir;
 
 fn domain(name: &str) -> Domain {
@@ -34,10 +34,10 @@ fn files(dir: &Path, name: &str, algorithm: &'static rcgen::SignatureAlgorithm) 
 
 /// A client with its handshake done, and the server's end.
 fn handshake(
-    mut server: Pump,
+    mut server: TlsConnection,
     name: Option<&str>,
     versions: &[&'static SupportedProtocolVersion],
-) -> (ClientConnection, Pump) {
+) -> (ClientConnection, TlsConnection) {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()
@@ -96,9 +96,9 @@ fn the_certificate_is_that_of_the_domain_that_the_client_names() {
     let dir = own_dir();
     let (a, b) = ("a.example", "b.example");
     let tls = Tls::load(vec![domain(a), domain(b)], dir.clone()).unwrap();
-    let direct = || Pump::direct(tls.current()).unwrap();
-    let upgraded = || Pump::upgraded(tls.current(), b).unwrap();
-    let shown = |pump, name| leaf(&handshake(pump, name, &[&TLS13]).0);
+    let direct = || TlsConnection::direct(tls.current()).unwrap();
+    let upgraded = || TlsConnection::upgraded(tls.current(), b).unwrap();
+    let shown = |tls, name| leaf(&handshake(tls, name, &[&TLS13]).0);
     let (of_a, of_b) = (shown(direct(), Some(a)), shown(direct(), Some(b)));
     assert_ne!(of_a, of_b);
     // Without a name the first domain is meant, or the one that the stream is for.
@@ -118,7 +118,7 @@ fn bindings_are_those_that_both_ends_can_know() {
         (&TLS13, &["tls-exporter", "tls-server-end-point"][..]),
         (&TLS12, &["tls-server-end-point"]),
     ] {
-        let direct = Pump::direct(tls.current()).unwrap();
+        let direct = TlsConnection::direct(tls.current()).unwrap();
         let (client, mut server) = handshake(direct, Some("a.example"), &[version]);
         let bindings = server.take_bindings();
         assert_eq!(bindings.iter().map(|binding| binding.name()).collect::<Vec<_>>(), names);
@@ -228,7 +228,7 @@ fn plaintext_passes_both_ways_however_it_is_cut() {
     let dir = own_dir();
     let tls = Tls::load(vec![domain("a.example")], dir.clone()).unwrap();
     let (mut client, mut server) =
-        handshake(Pump::direct(tls.current()).unwrap(), Some("a.example"), &[&TLS13]);
+        handshake(TlsConnection::direct(tls.current()).unwrap(), Some("a.example"), &[&TLS13]);
     use std::io::{Read as _, Write as _};
     let sent: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
     let (mut cipher, mut plain) = (Vec::new(), Vec::new());
@@ -239,7 +239,7 @@ fn plaintext_passes_both_ways_however_it_is_cut() {
         }
     }
     for piece in cipher.chunks(777) {
-        assert_eq!(server.read(piece, &mut plain).unwrap(), pump::Pumped::Open);
+        assert_eq!(server.read(piece, &mut plain).unwrap(), connection::ReadOutcome::Open);
     }
     assert!(plain == sent);
 
@@ -261,6 +261,45 @@ fn plaintext_passes_both_ways_however_it_is_cut() {
     client.send_close_notify();
     let mut end = Vec::new();
     client.write_tls(&mut end).unwrap();
-    assert_eq!(server.read(&end, &mut plain).unwrap(), pump::Pumped::Ended);
+    assert_eq!(server.read(&end, &mut plain).unwrap(), connection::ReadOutcome::Ended);
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_service_shows_a_certificate_that_names_it_wherever_that_is() {
+    let dir = own_dir();
+    let with = |domain: &str, name: &str| Domain {
+        name: domain.to_owned(),
+        files: Some(files(&dir, name, &PKCS_ECDSA_P256_SHA256)),
+    };
+    let domains = vec![
+        with("a.example", "a.example"),
+        with("b.example", "*.b.example"),
+        with("irc.other", "irc.other"),
+        with("c.example", "rooms.a.example"),
+    ];
+    let shown = |tls: &Tls, name: &str| {
+        let key = tls.key_of(name)?;
+        let described = tls.describe();
+        let sha256 = Sha256::digest(key.cert.first()?);
+        let octets: Vec<String> = sha256.iter().map(|octet| format!("{octet:02X}")).collect();
+        described.into_iter().find(|it| it.sha256 == octets.join(":")).map(|it| it.domain)
+    };
+    let tls = Tls::load(domains, dir.clone()).unwrap();
+    let cases = [
+        ("a.example", Some("a.example")),
+        ("x.b.example", Some("b.example")),
+        ("irc.other", Some("irc.other")),
+        // Not the one of the domain above it, which does not name it.
+        ("rooms.a.example", Some("c.example")),
+        // Better than nothing, as dialback goes.
+        ("x.a.example", Some("a.example")),
+        ("nobody.test", None),
+    ];
+    for (name, of) in cases {
+        assert_eq!(shown(&tls, name).as_deref(), of, "{name}");
+    }
+    let names =
+        ["a.example", "x.b.example", "rooms.a.example", "x.a.example", "nobody.test", "b.example"];
+    assert_eq!(tls.unnamed(names), ["x.a.example", "nobody.test", "b.example"]);
 }

@@ -13,11 +13,10 @@ use super::names::Names;
 use super::net::{CallError, Net, PATIENCE, call, client};
 use crate::Error;
 use crate::clock::BootTime;
-use crate::config::Remembered;
-use crate::hash::HashKey;
-use crate::member::random;
+use crate::lineage::{Lineage, first_plan};
 use crate::plan::codec::info_to_wire;
-use crate::plan::{Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, MemberInfo, Plan};
+use crate::plan::{ClusterUuid, MemberInfo, Plan};
+use crate::progress::Progress;
 use crate::wire;
 
 /// With what a member begins that has no log.
@@ -31,6 +30,12 @@ pub(crate) enum Beginning {
 /// Between attempts while nobody answers as hoped.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// What is told while others keep the cluster from beginning anew.
+const OTHERS_ACT: &str = "members use the store, or did so within the last minute: looks for them, or waits until that is over";
+
+/// How often it is looked whether another member has begun the cluster.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// After a refusal: an operator has to do something.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 
@@ -42,20 +47,25 @@ const MAX_ADDRESSES: usize = 256;
 /// # Errors
 ///
 /// The store that members share failed, or belongs to another cluster.
-pub(crate) async fn find(net: &Net, remembered: Option<Remembered>) -> Result<Beginning, Error> {
-    let mut told = String::new();
+pub(crate) async fn find(
+    net: &Net,
+    lineage: &Lineage,
+    progress: &Progress,
+) -> Result<Beginning, Error> {
+    let ours = lineage.cluster()?;
     let names = names(net);
     loop {
-        let mut pause = PAUSE;
-        for (channel, info, greeting) in greet_all(net, names.as_ref()).await {
+        let (mut pause, mut refusal) = (PAUSE, None);
+        let (met, trouble) = greet_all(net, names.as_ref()).await;
+        for (channel, info, greeting) in met {
             if !greeting.cluster_uuid.is_empty() {
-                check_cluster(&greeting, remembered)?;
+                check_cluster(&greeting, ours)?;
                 match join(net, channel).await {
                     Ok(Some(plan)) => return Ok(Beginning::Joined(plan)),
                     Ok(None) => {}
                     Err(CallError::Refused(why)) => {
                         pause = LONG_PAUSE.min(pause * 2);
-                        tell(&mut told, format!("the cluster does not let this member in: {why}"));
+                        refusal = Some(format!("the cluster does not let this member in: {why}"));
                     }
                     Err(error) => tracing::debug!(%error, "could not join"),
                 }
@@ -66,22 +76,35 @@ pub(crate) async fn find(net: &Net, remembered: Option<Remembered>) -> Result<Be
         if let Some(plan) = lock(net).settled() {
             return Ok(Beginning::Founded(plan));
         }
-        if let Some(plan) = found(net, remembered).await? {
-            return Ok(Beginning::Founded(plan));
-        }
-        tell(&mut told, "looks for other members".to_owned());
-        sleep(pause).await;
-        if let Some(plan) = lock(net).settled() {
+        let others_act = match found(net, lineage).await? {
+            Ok(plan) => return Ok(Beginning::Founded(plan)),
+            Err(others_act) => others_act.map(str::to_owned),
+        };
+        progress.waits_for(refusal.or(others_act).unwrap_or_else(|| {
+            let (there, mesh) = (lock(net).there(), &net.shared.mesh);
+            let trouble = trouble.map(|trouble| format!("; {trouble}")).unwrap_or_default();
+            match mesh.bootstrap_expect {
+                1 => format!("looks for a member of the cluster{trouble}"),
+                expect => format!(
+                    "{there} of {expect} members that are to begin the cluster are there{trouble}"
+                ),
+            }
+        }));
+        // Whoever has begun the cluster grants leases already: it is not kept waiting.
+        if let Ok(plan) = timeout(pause, until_settled(net)).await {
             return Ok(Beginning::Founded(plan));
         }
     }
 }
 
-/// Says something once.
-fn tell(told: &mut String, what: String) {
-    if *told != what {
-        tracing::info!("{what}");
-        *told = what;
+/// Waits for the plan that all have promised themselves to.
+async fn until_settled(net: &Net) -> Plan {
+    loop {
+        let settled = lock(net).settled();
+        match settled {
+            Some(plan) => return plan,
+            None => sleep(LOOK).await,
+        }
     }
 }
 
@@ -89,24 +112,34 @@ fn lock(net: &Net) -> std::sync::MutexGuard<'_, super::founding::Founding> {
     net.shared.founding.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says hello to everybody at the configured addresses.
-async fn greet_all(net: &Net, names: Option<&Names>) -> Vec<(Channel, MemberInfo, wire::Greeting)> {
+/// A member that has answered.
+type Met = (Channel, MemberInfo, wire::Greeting);
+
+/// Says hello to everybody at the configured addresses; with what kept one of them from answering.
+async fn greet_all(net: &Net, names: Option<&Names>) -> (Vec<Met>, Option<String>) {
     let addresses = addresses(net, names).await;
     let greetings = addresses.iter().map(|address| async move {
         match timeout(PATIENCE, net.hello(address)).await {
-            Ok(Ok((_, info, _))) if info.id == net.me().id => None,
-            Ok(Ok(greeted)) => Some(greeted),
+            Ok(Ok((_, info, _))) if info.id == net.me().id => Err(None),
+            Ok(Ok(greeted)) => Ok(greeted),
             Ok(Err(error)) => {
                 tracing::debug!(peer = address, %error, "nobody was met");
-                None
+                Err(Some(format!("{address}: {}", error.words())))
             }
-            Err(_) => None,
+            Err(_) => Err(Some(format!("{address} does not answer"))),
         }
     });
-    let mut met: Vec<_> = join_all(greetings).await.into_iter().flatten().collect();
-    let mut ids = BTreeSet::new();
-    met.retain(|(_, info, _)| ids.insert(info.id));
-    met
+    let (mut met, mut trouble): (Vec<Met>, _) = (Vec::new(), None);
+    for greeted in join_all(greetings).await {
+        match greeted {
+            Ok(greeted) if met.iter().all(|(_, info, _)| info.id != greeted.1.id) => {
+                met.push(greeted)
+            }
+            Ok(_) => {}
+            Err(why) => trouble = trouble.or(why),
+        }
+    }
+    (met, trouble)
 }
 
 /// Who looks the common name up, where there is one.
@@ -133,12 +166,10 @@ async fn addresses(net: &Net, names: Option<&Names>) -> BTreeSet<String> {
     addresses.into_iter().take(MAX_ADDRESSES).collect()
 }
 
-fn check_cluster(greeting: &wire::Greeting, remembered: Option<Remembered>) -> Result<(), Error> {
+fn check_cluster(greeting: &wire::Greeting, ours: Option<ClusterUuid>) -> Result<(), Error> {
     let theirs = greeting.cluster_uuid.as_ref().try_into().map(u128::from_be_bytes);
-    match remembered {
-        Some(ours) if theirs.is_ok_and(|theirs| theirs != ours.cluster.0) => {
-            Err(Error::Foreign(ours.cluster))
-        }
+    match ours {
+        Some(ours) if theirs.is_ok_and(|theirs| theirs != ours.0) => Err(Error::Foreign(ours)),
         _ => Ok(()),
     }
 }
@@ -158,63 +189,33 @@ async fn join(net: &Net, channel: Channel) -> Result<Option<Plan>, CallError> {
     plan.map(Some).map_err(|error| CallError::Refused(error.to_string()))
 }
 
-/// Begins a cluster, if it is for this member to do so now and all others agree.
-async fn found(net: &Net, remembered: Option<Remembered>) -> Result<Option<Plan>, Error> {
-    let mesh = &net.shared.mesh;
-    let first = mesh.seeds.first().is_none_or(|seed| *seed == net.me().addr);
+/// Begins a cluster, if it is for this member to do so now and all others agree; else says what keeps it from that,
+/// where it is not that others are missing.
+async fn found(net: &Net, lineage: &Lineage) -> Result<Result<Plan, Option<&'static str>>, Error> {
+    let (mesh, me) = (&net.shared.mesh, net.me());
+    let first = mesh.seeds.first().is_none_or(|seed| *seed == me.addr);
     if mesh.bootstrap_expect == 1 && !first {
-        return Ok(None);
+        return Ok(Err(None));
     }
     let Some(members) = lock(net).due(BootTime::now()) else {
-        return Ok(None);
+        return Ok(Err(None));
     };
-    let marker = mesh.marker.clone();
-    let before = match &marker {
-        Some(marker) => marker.recall().map_err(Error::Remembered)?,
-        None => remembered,
+    let Some(before) = lineage.before(None)? else {
+        return Ok(Err(Some(OTHERS_ACT)));
     };
-    let (plan, next) = first_plan(members.clone(), before)?;
+    let next = before.next()?;
+    let plan = first_plan(next, members.clone())?;
     lock(net).propose(plan.clone(), BootTime::now());
     if !tell_all(net, &members, &plan, false).await {
-        return Ok(None);
+        return Ok(Err(None));
     }
-    if let Some(marker) = marker {
-        let won = marker.replace(before, next).map_err(Error::Remembered)?;
-        if !won {
-            tracing::warn!("others have begun a cluster on the same store; looks for it");
-            return Ok(None);
-        }
+    if !lineage.begin(&before, next, me.id)? {
+        return Ok(Err(Some(OTHERS_ACT)));
     }
     // Who does not hear it joins: this member is in a cluster now.
     tell_all(net, &members, &plan, true).await;
     tracing::info!("begins cluster {} with {} members", plan.cluster(), members.len());
-    Ok(Some(plan))
-}
-
-/// The plan to begin with, and what is to be remembered of it.
-fn first_plan(
-    members: Vec<MemberInfo>,
-    before: Option<Remembered>,
-) -> Result<(Plan, Remembered), Error> {
-    let before = match before {
-        Some(before) => before,
-        None => Remembered {
-            cluster: ClusterUuid(u128::from_be_bytes(random()?).max(1)),
-            generation: 0,
-            hash_key: HashKey::new(random()?),
-        },
-    };
-    let generation = before.generation.checked_add(1).ok_or(Error::Generations)?;
-    let mut plan = Plan::new();
-    let first = Entry::Bootstrap(Bootstrap {
-        cluster: before.cluster,
-        generation,
-        hash_key: before.hash_key,
-        feature_level: FEATURE_LEVEL,
-        members,
-    });
-    plan.apply(1, first).map_err(Error::Refused)?;
-    Ok((plan, Remembered { generation, ..before }))
+    Ok(Ok(plan))
 }
 
 /// Tells all others; says whether all have agreed.

@@ -79,6 +79,11 @@ impl Founding {
         (members.len() == self.expect && mine).then_some(members)
     }
 
+    /// How many members without a cluster are there, this one included.
+    pub(crate) fn there(&self) -> usize {
+        self.seen.len() + 1
+    }
+
     /// This member proposes a plan itself.
     pub(crate) fn propose(&mut self, plan: Plan, now: BootTime) {
         self.promised = Some((self.me.id, plan, now + PROMISE));

@@ -1,17 +1,16 @@
-//! Owns a member's part in the plan: it comes up, it comes back as a new process when it was expelled and
-//! lives, and it ends when it was cut off for too long.
+//! Owns a member's part in the plan: it comes up, and it comes back as a new process when it was expelled and
+//! lives.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 
 use super::net::{CallError, Net};
 use crate::ask::Ask;
-use crate::clock::BootTime;
 use crate::lease::handle::Lease;
 use crate::plan::Status;
-use crate::raft::GroupError;
+use crate::progress::Progress;
 use crate::raft::driver::Command;
 
 /// How often it is looked whether something is to be done.
@@ -24,7 +23,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const MAX_REFUSALS: u32 = 25;
 
 /// How long one question to the leader may take.
-const ASK_PATIENCE: Duration = Duration::from_secs(10);
+const ASK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// After so long a member asks to be let in though it does not reach all who take part: its plan may be an old one.
+const RELENT: Duration = Duration::from_secs(300);
 
 /// How this process stands in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +56,17 @@ pub(crate) fn place(net: &Net) -> Place {
 /// # Errors
 ///
 /// The cluster refuses this member.
-pub(crate) async fn come_up(net: &Net) -> Result<(), CallError> {
+pub(crate) async fn come_up(net: &Net, progress: &Progress) -> Result<(), CallError> {
     let mut refusals = 0;
+    progress.waits_for(
+        "no leader has answered yet; more than half of the voters must be there".to_owned(),
+    );
     loop {
         if is_expelled(net) {
             renew(net).await;
+        }
+        if place(net) == Place::Out {
+            drop(timeout(RELENT, until_all_are_reached(net)).await);
         }
         let me = net.me();
         // Its own plan may be an old one: the leader is asked in any case where it is not in.
@@ -78,7 +86,12 @@ pub(crate) async fn come_up(net: &Net) -> Result<(), CallError> {
             }
             Err(error) => {
                 refusals += u32::from(matches!(error, CallError::Refused(_)));
-                tracing::debug!(%error, "could not come up yet");
+                progress.waits_for(match &error {
+                    CallError::Refused(why) => {
+                        format!("the cluster does not let this member take part: {why}")
+                    }
+                    error => format!("no leader lets this member take part: {}", error.words()),
+                });
             }
             Ok(()) => {}
         }
@@ -86,34 +99,44 @@ pub(crate) async fn come_up(net: &Net) -> Result<(), CallError> {
     }
 }
 
-/// Brings this member back whenever it is expelled, and ends it when it had no lease for too long.
+/// Brings this member back whenever it is expelled. One that has no lease and is still in goes on waiting: it acts for
+/// nobody, and what it knows is what its clients will need if it was only late.
 pub(crate) async fn run(net: Net, lease: Lease) {
+    // Told by what it waits for when it starts; later readiness says that it has no lease.
+    let progress = Progress::default();
     let mut paces = interval(PACE);
-    let mut held_last = BootTime::now();
     loop {
         paces.tick().await;
-        let now = BootTime::now();
         if lease.is_over() {
             // It has left.
             return;
         }
-        if lease.holds() {
-            held_last = now;
+        if lease.holds() || place(&net) == Place::In {
             continue;
         }
-        let grace = net.shared.mesh.isolation_grace;
-        let left = grace.saturating_sub(now.since(held_last));
-        if left.is_zero() {
-            // Again and again: a busy group may not take it.
-            net.tell(Command::Fail(GroupError::CutOff(grace)));
-            continue;
+        let over = async {
+            while !lease.is_over() {
+                sleep(PACE).await;
+            }
+        };
+        tokio::select! {
+            came = come_up(&net, &progress) => if let Err(error) = came {
+                tracing::warn!(%error, "could not come back");
+            },
+            () = over => return,
         }
-        if place(&net) != Place::In
-            && let Ok(Err(error)) = tokio::time::timeout(left, come_up(&net)).await
-        {
-            // The lease does not come back either: the grace runs out.
-            tracing::warn!(%error, "could not come back");
+    }
+}
+
+/// Waits until this member reaches all who take part: it would be parted from them again.
+async fn until_all_are_reached(net: &Net) {
+    let missing = || net.shared.senses.reach(|reach| reach.missing(&net.plan(), net.me().id));
+    let mut told = None;
+    while let Some(missing) = missing() {
+        if told.replace(missing) != Some(missing) {
+            tracing::info!(peer = %missing, "does not come in before it reaches all others");
         }
+        sleep(PACE).await;
     }
 }
 

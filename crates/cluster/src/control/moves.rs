@@ -1,6 +1,6 @@
 //! Owns shards on their way to another member, from the owner's side: it is told, lets go, and says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use xmpp::Shard;
 
 use super::net::Net;
 use crate::ask::Ask;
-use crate::plan::{MoveId, Phase};
+use crate::plan::{MoveId, Phase, Plan};
 
 /// Whoever hosts the actors of shards that are to move.
 pub trait Moves: fmt::Debug + Send + Sync {
@@ -102,7 +102,7 @@ pub(crate) async fn run(net: Net) {
                 if changed.is_err() {
                     return;
                 }
-                told = tell(&net, told, &words);
+                told = tell(&*net.shared.mesh.moves, &net.plan(), net.me().id, &told, &words);
             }
             Some(first) = said.recv() => {
                 let words = gather(first, &mut said).await;
@@ -114,30 +114,33 @@ pub(crate) async fn run(net: Net) {
     }
 }
 
-/// Tells of moves that are new, and of those that were called off; gives all that are under way.
+/// Tells of moves that are over, and then of those that are new; gives all that are under way. Plans may have been
+/// skipped: a shard whose move was called off may be on its way to somebody else.
 fn tell(
-    net: &Net,
-    told: BTreeSet<(Shard, u64)>,
+    moves: &dyn Moves,
+    plan: &Plan,
+    me: MemberId,
+    told: &BTreeSet<(Shard, u64)>,
     words: &mpsc::Sender<Word>,
 ) -> BTreeSet<(Shard, u64)> {
-    let (plan, me, moves) = (net.plan(), net.me().id, &net.shared.mesh.moves);
-    let mut under_way = BTreeSet::new();
-    for (shard, held) in plan.ownerships().filter(|(_, held)| held.owner == me) {
-        let Phase::Moving { to, since } = held.phase else { continue };
-        if !told.contains(&(shard, since)) {
-            let moved = MoveId { shard, since };
-            let let_go = LetGo { moved, done: false, words: words.clone() };
-            moves.prepare(shard, to, let_go);
-        }
-        under_way.insert((shard, since));
-    }
-    for (shard, _) in told.difference(&under_way) {
+    let under_way = plan.ownerships().filter(|(_, held)| held.owner == me);
+    let under_way: BTreeMap<_, _> = under_way
+        .filter_map(|(shard, held)| match held.phase {
+            Phase::Moving { to, since } => Some(((shard, since), to)),
+            Phase::Active => None,
+        })
+        .collect();
+    for (shard, _) in told.iter().filter(|it| !under_way.contains_key(it)) {
         match plan.owner(*shard) {
             Some((owner, _)) if owner == me => moves.called_off(*shard),
             _ => moves.moved(*shard),
         }
     }
-    under_way
+    for (&(shard, since), to) in under_way.iter().filter(|(it, _)| !told.contains(it)) {
+        let moved = MoveId { shard, since };
+        moves.prepare(shard, *to, LetGo { moved, done: false, words: words.clone() });
+    }
+    under_way.into_keys().collect()
 }
 
 async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
@@ -165,5 +168,60 @@ async fn pass_on(net: &Net, words: Vec<Word>) {
             // The leader calls the moves off.
             tracing::debug!(%error, "could not say what became of shards that were to move");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::HashKey;
+    use crate::plan::{Assignment, Entry, MemberInfo};
+
+    const ME: MemberId = MemberId(1);
+
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Heard {
+        fn note(&self, word: String) {
+            self.0.lock().unwrap().push(word);
+        }
+    }
+
+    impl Moves for Heard {
+        fn prepare(&self, _: Shard, to: MemberId, _: LetGo) {
+            self.note(format!("to {}", to.0));
+        }
+
+        fn called_off(&self, _: Shard) {
+            self.note("called off".to_owned());
+        }
+
+        fn moved(&self, _: Shard) {
+            self.note("moved".to_owned());
+        }
+    }
+
+    #[test]
+    fn a_move_that_was_called_off_is_over_before_the_next_one_begins() {
+        let members = [1, 2, 3].map(|id| MemberInfo::new(MemberId(id), format!("m{id}")));
+        let mut plan = Plan::shared_by(HashKey::new([7; 16]), members);
+        let (shard, _) = plan.ownerships().find(|(_, held)| held.owner == ME).unwrap();
+        let (heard, words) = (Heard::default(), mpsc::channel(1).0);
+        let mut told = BTreeSet::new();
+        let to = |member| Entry::Prepare(vec![Assignment { shard, member: MemberId(member) }]);
+        let first = MoveId { shard, since: 2 };
+        plan.apply(2, to(2)).unwrap();
+        told = tell(&heard, &plan, ME, &told, &words);
+        // Of these it hears at once.
+        plan.apply(3, Entry::Abort(vec![first])).unwrap();
+        plan.apply(4, to(3)).unwrap();
+        told = tell(&heard, &plan, ME, &told, &words);
+        plan.apply(5, Entry::Release(vec![MoveId { shard, since: 4 }])).unwrap();
+        told = tell(&heard, &plan, ME, &told, &words);
+        assert!(told.is_empty());
+        assert_eq!(*heard.0.lock().unwrap(), ["to 2", "called off", "to 3", "moved"]);
     }
 }

@@ -12,10 +12,13 @@ use tonic::Status as RpcStatus;
 use tonic::transport::Channel;
 
 use super::PROTOCOL;
+use super::common::Common;
 use super::founding::Founding;
+use super::skew::Skews;
 use crate::ask::{Ask, Verdict};
-use crate::clock::BootTime;
+use crate::clock::{self, BootTime};
 use crate::config::Mesh;
+use crate::lease::vitals::Senses;
 use crate::peer::{PeerError, PeerName, Peers};
 use crate::plan::codec::{info_from_wire, info_to_wire, moves_to_wire};
 use crate::plan::{MemberInfo, Plan, Status};
@@ -45,6 +48,9 @@ pub(crate) struct Shared {
     /// The present incarnation, for the lease.
     pub(crate) incarnation: Arc<AtomicU64>,
     pub(crate) channels: Mutex<BTreeMap<MemberId, Channel>>,
+    pub(crate) senses: Arc<Senses>,
+    pub(crate) common: Common,
+    pub(crate) skews: Skews,
 }
 
 /// Why a member did not do what it was asked for.
@@ -58,6 +64,16 @@ pub(crate) enum CallError {
     Late,
     #[error("{0}")]
     Refused(String),
+}
+
+impl CallError {
+    /// For operators, who care for no codes of gRPC.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Call(status) if !status.message().is_empty() => status.message().to_owned(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// An answer within a network is there long before.
@@ -104,6 +120,8 @@ impl Net {
             protocol_max: PROTOCOL.1,
             bootstrap_expect: u32::try_from(self.shared.mesh.bootstrap_expect).unwrap_or(u32::MAX),
             leader: self.leader().map_or(0, |id| id.0),
+            common: self.shared.common.own(),
+            wall_millis: clock::wall_millis(),
         }
     }
 
@@ -132,6 +150,7 @@ impl Net {
         if both && greeting.generation < plan.generation() {
             return Err("it was left behind when the cluster was recovered by force; remove its directory `raft` to let it join anew".to_owned());
         }
+        self.shared.common.compare(&info, &greeting.common);
         self.shared.peers.met(info.id, info.incarnation, &info.name, &info.addr);
         Ok(info)
     }
@@ -188,6 +207,7 @@ impl Net {
     pub(crate) async fn ask(&self, ask: Ask, patience: Duration) -> Result<(), CallError> {
         let begun = BootTime::now();
         let mut others = 0_usize;
+        let mut last = CallError::Late;
         while BootTime::now().since(begun) < patience {
             let leader = self.leader().or_else(|| self.another(&mut others));
             let verdict = match leader {
@@ -201,11 +221,12 @@ impl Net {
                 Err(error) => {
                     tracing::debug!(%error, "asked the leader in vain");
                     self.hint(None);
+                    last = error;
                 }
             }
             sleep(PAUSE).await;
         }
-        Err(CallError::Late)
+        Err(last)
     }
 
     /// Some member that may know the leader; another one each time.
@@ -281,6 +302,7 @@ fn to_wire(ask: &Ask) -> wire::Asking {
         Ask::Join(info) => What::Join(info_to_wire(info)),
         Ask::Up(info) => What::Up(info_to_wire(info)),
         Ask::Drain(member) => What::Drain(member.0),
+        Ask::Restore(member) => What::Restore(member.0),
         Ask::Remove(member) => What::Remove(member.0),
         Ask::Leave { member, incarnation } => {
             What::Leave(wire::Leave { member: member.0, incarnation: *incarnation })

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
@@ -15,6 +16,7 @@ use super::net::{CallError, Net, PATIENCE};
 use crate::ask::{Ask, Verdict};
 use crate::clock::BootTime;
 use crate::lease::Heartbeat;
+use crate::lease::vitals::Vitals;
 use crate::peer;
 use crate::plan::codec::{info_from_wire, moves_from_wire};
 use crate::plan::{Plan, Status};
@@ -31,7 +33,7 @@ pub(crate) struct Service {
 const MAX_BATCH: usize = 1024;
 
 /// How often who follows the plan hears something.
-const NEWS_PACE: std::time::Duration = std::time::Duration::from_secs(1);
+const NEWS_PACE: Duration = Duration::from_secs(1);
 
 type Answer<T> = Result<Response<T>, RpcStatus>;
 
@@ -88,10 +90,20 @@ impl Control for Service {
     }
 
     async fn beat(&self, request: Request<wire::Beating>) -> Answer<wire::Beaten> {
-        let wire::Beating { member, incarnation, sent, applied } = *request.get_ref();
-        self.check(&request, MemberId(member))?;
-        let sent = BootTime(sent);
-        let heartbeat = Heartbeat { member: MemberId(member), incarnation, sent, applied };
+        self.check(&request, MemberId(request.get_ref().member))?;
+        let beating = request.into_inner();
+        let unreached = beating.unreached.into_iter().take(Plan::MAX_MEMBERS).map(MemberId);
+        let heartbeat = Heartbeat {
+            member: MemberId(beating.member),
+            incarnation: beating.incarnation,
+            sent: BootTime(beating.sent),
+            applied: beating.applied,
+            vitals: Vitals {
+                lag: Duration::from_millis(beating.lag_millis),
+                unreached: unreached.collect(),
+                weight: beating.weight,
+            },
+        };
         let (sender, receiver) = oneshot::channel();
         let answer = Box::new(move |grant| {
             // Whoever asked has given up.
@@ -199,6 +211,7 @@ impl Service {
                 Ask::Up(info)
             }
             What::Drain(member) => Ask::Drain(MemberId(member)),
+            What::Restore(member) => Ask::Restore(MemberId(member)),
             What::Remove(member) => Ask::Remove(MemberId(member)),
             What::Leave(leave) => {
                 Ask::Leave { member: own(MemberId(leave.member))?, incarnation: leave.incarnation }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proto::MemberId;
@@ -13,6 +14,7 @@ use super::moves::Empty;
 use super::net::{call, client};
 use crate::clock::BootTime;
 use crate::config::{Mesh, Remembered};
+use crate::lineage::tests::Slate;
 use crate::peer::{Peers, Security, Settings};
 use crate::plan::{Plan, Roles, Status};
 use crate::watch::PlanHandle;
@@ -62,8 +64,6 @@ fn members(count: usize, expect: usize) -> Vec<Member> {
                 dns: None,
                 name_servers: Vec::new(),
                 bootstrap_expect: expect,
-                isolation_grace: Duration::from_secs(10),
-                marker: None,
                 moves: Arc::new(Empty),
             }),
             ..Config::default()
@@ -80,9 +80,16 @@ fn start(members: &[Member]) -> Vec<Cluster> {
 
 /// Waits until something is so.
 fn until(what: &str, so: impl Fn() -> bool) {
+    until_of(&[], what, so);
+}
+
+/// The same; if it never is so, it is shown how these stand.
+fn until_of(clusters: &[Cluster], what: &str, so: impl Fn() -> bool) {
     let begun = BootTime::now();
+    let standings = || clusters.iter().map(|it| it.standing.borrow().clone()).collect::<Vec<_>>();
     while !so() {
-        assert!(BootTime::now().since(begun) < PATIENCE, "{what} never came");
+        let waited = BootTime::now().since(begun);
+        assert!(waited < PATIENCE, "{what} never came: {:#?}", standings());
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }
@@ -157,6 +164,21 @@ fn three_members_begin_one_cluster_lose_one_take_over_and_have_it_back() {
 }
 
 #[test]
+fn members_tell_each_other_what_their_clocks_say() {
+    let clusters = start(&members(3, 3));
+    let others = |cluster: &Cluster| {
+        let rows = cluster.status().members.into_iter();
+        rows.filter_map(|row| row.clock_ahead_millis).collect::<Vec<i64>>()
+    };
+    for cluster in &clusters {
+        until("two others' time", || others(cluster).len() == 2);
+        // All of them run here: an answer may have been late.
+        assert!(others(cluster).iter().all(|ahead| ahead.unsigned_abs() < 1_000));
+        assert!(cluster.status().members.iter().all(|row| row.wrong_clock().is_none()));
+    }
+}
+
+#[test]
 fn a_leader_that_dies_is_followed_by_another_and_the_rest_go_on() {
     let members = members(3, 3);
     let mut clusters = start(&members);
@@ -171,15 +193,17 @@ fn a_leader_that_dies_is_followed_by_another_and_the_rest_go_on() {
 
 #[test]
 fn a_cluster_grows_from_one_member_and_the_rest_learn_or_follow() {
-    let members = members(5, 1);
+    let members = members(8, 1);
     let mut clusters = vec![members[0].started()];
     clusters.extend(start(&members[1..]));
-    until("three voters", || parts(&clusters[0], "leader") + parts(&clusters[0], "voter") == 3);
-    until("a learner", || parts(&clusters[0], "learner") == 1);
+    until_of(&clusters, "five voters", || {
+        parts(&clusters[0], "leader") + parts(&clusters[0], "voter") == 5
+    });
+    until("two learners", || parts(&clusters[0], "learner") == 2);
     until("an observer", || parts(&clusters[0], "observer") == 1);
     until_all_act(&clusters);
     for cluster in &clusters {
-        let share = || (815..=823).contains(&owned(cluster, cluster.member_id()));
+        let share = || (508..=516).contains(&owned(cluster, cluster.member_id()));
         until("its share", share);
     }
     let index = clusters[0].status().applied;
@@ -313,9 +337,10 @@ fn the_last_of_three_goes_on_alone_when_an_operator_says_so() {
     let members = members(3, 3);
     let clusters = start(&members);
     let before = Plan::clone(clusters[0].plan().get());
-    assert!(Cluster::recover(members[0].directory.path()).is_err(), "a server runs there");
+    assert!(Cluster::recover(members[0].directory.path(), None).is_err(), "a server runs there");
     drop(clusters);
-    let Remembered { generation, .. } = Cluster::recover(members[0].directory.path()).unwrap();
+    let Remembered { generation, .. } =
+        Cluster::recover(members[0].directory.path(), None).unwrap();
     assert_eq!(generation, 2);
     let alone = members[0].started();
     assert_eq!(alone.plan().get().cluster(), before.cluster());
@@ -344,4 +369,61 @@ fn a_member_with_an_empty_disk_replaces_the_one_of_its_name_when_that_is_dead() 
     assert_eq!(status(&clusters[0], old_id), None);
     until("its vote", || clusters[0].standing.borrow().voters.contains(&new.member_id()));
     assert!(!clusters[0].standing.borrow().voters.contains(&old_id));
+}
+
+/// So many members on one store that remembers their cluster.
+fn members_on(slate: &Arc<Slate>, count: usize, expect: usize) -> Vec<Member> {
+    let mut members = members(count, expect);
+    members.iter_mut().for_each(|member| member.config.marker = Some(slate.clone()));
+    members
+}
+
+#[test]
+fn two_halves_that_begin_at_once_on_one_store_are_not_two_clusters() {
+    let slate = Arc::new(Slate::default());
+    let mut members = members_on(&slate, 2, 1);
+    for member in &mut members {
+        // Neither knows of the other.
+        let mesh = member.config.mesh.as_mut().unwrap();
+        mesh.seeds = vec![member.config.addr.clone()];
+    }
+    let mut starting: Vec<_> = members.iter().map(Member::start).collect();
+    until("one that begins", || starting.iter().any(std::thread::JoinHandle::is_finished));
+    let at = starting.iter().position(std::thread::JoinHandle::is_finished).unwrap();
+    let winner = starting.remove(at).join().unwrap().unwrap();
+    let loser = starting.remove(0);
+    let asked = slate.recalls.load(Ordering::SeqCst);
+    until("that the other tries again", || slate.recalls.load(Ordering::SeqCst) > asked + 1);
+    assert!(!loser.is_finished());
+    let mark = slate.held().unwrap();
+    assert_eq!((mark.remembered, mark.by), (winner.to_remember(), winner.member_id()));
+    assert_eq!(mark.remembered.generation, 1);
+    slate.is_broken.store(true, Ordering::SeqCst);
+    assert!(matches!(loser.join().unwrap(), Err(Error::Marker(_))));
+}
+
+#[test]
+fn members_that_all_lost_their_disks_are_the_same_cluster_above_the_former_one() {
+    let slate = Arc::new(Slate::default());
+    let mut members = members_on(&slate, 3, 3);
+    let clusters = start(&members);
+    let before = Plan::clone(clusters[0].plan().get());
+    drop(clusters);
+    slate.rest();
+    let former: Vec<TempDir> = members
+        .iter_mut()
+        .map(|member| std::mem::replace(&mut member.directory, TempDir::new().unwrap()))
+        .collect();
+    let clusters = start(&members);
+    let after = Plan::clone(clusters[0].plan().get());
+    assert_eq!((after.cluster(), after.hash_key()), (before.cluster(), before.hash_key()));
+    assert_eq!((before.generation(), after.generation()), (1, 2));
+    assert!(Shard::all().all(|shard| after.epoch_of(shard) > before.epoch_of(shard)));
+    drop(clusters);
+    slate.rest();
+    // Whoever finds a former disk again is left behind, whatever its operator says.
+    let ghost = Cluster::start(members[0].config.clone(), former[0].path());
+    assert!(matches!(ghost.err(), Some(Error::LeftBehind)));
+    let recovered = Cluster::recover(former[1].path(), Some(slate));
+    assert!(matches!(recovered, Err(Error::LeftBehind)));
 }

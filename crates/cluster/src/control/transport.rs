@@ -81,6 +81,9 @@ async fn beat(
         incarnation: heartbeat.incarnation,
         sent: heartbeat.sent.0,
         applied: heartbeat.applied,
+        lag_millis: u64::try_from(heartbeat.vitals.lag.as_millis()).unwrap_or(u64::MAX),
+        unreached: heartbeat.vitals.unreached.iter().map(|id| id.0).collect(),
+        weight: heartbeat.vitals.weight,
     };
     // A grant that comes later than its time is worth nothing.
     let patience = net.shared.lease_ttl.min(PATIENCE);
@@ -109,9 +112,10 @@ async fn carry(net: Net, to: MemberId, mut messages: mpsc::Receiver<Bytes>) {
             tracing::debug!(peer = %to, %error, "raft messages are lost");
         }
         net.forget_channel(to);
-        net.tell(Command::Unreachable(to));
-        // What waits is older than what raft will send when it hears that somebody is there again.
+        // What waits is older than what raft will send when it hears that somebody is there again, and goes first: what
+        // raft sends once it knows that this is lost must not be lost with it.
         while messages.try_recv().is_ok() {}
+        net.tell(Command::Unreachable(to));
         pause = match BootTime::now().since(begun) > LONGEST_PAUSE {
             true => PAUSE,
             false => (pause * 2).min(LONGEST_PAUSE),

@@ -27,6 +27,8 @@ pub(crate) struct Granter<R> {
     expelling: BTreeMap<MemberId, u64>,
     /// Which of them have said that they stopped.
     left: BTreeMap<MemberId, u64>,
+    /// When it was looked last who is silent.
+    looked: Option<BootTime>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl<R> Granter<R> {
             heard: BTreeMap::new(),
             expelling: BTreeMap::new(),
             left: BTreeMap::new(),
+            looked: None,
         }
     }
 
@@ -129,26 +132,44 @@ impl<R> Granter<R> {
     /// Members whose leases have ended for certain (rule B): silent for longer than a lease lasts, under a
     /// leader that has led for as long. From here on they are not answered; the caller proposes to expel
     /// them, again and again until the plan says so.
+    ///
+    /// Each member has as long as its own configuration lets its lease last, whatever that of a leader says: one that led
+    /// before may have granted as much.
     pub(crate) fn silent(&mut self, plan: &Plan, now: BootTime) -> Vec<(MemberId, u64)> {
-        let silence = self.terms.silence();
-        let ended = |since: BootTime| now.since(since) > silence;
+        self.forgive_stillness(now);
+        let ended = |since: BootTime, lease: Duration| {
+            let longest = Terms { ttl: self.terms.ttl.max(lease), ..self.terms };
+            now.since(since) > longest.silence()
+        };
         let taking_part = |status| matches!(status, Status::Up | Status::Draining);
         let members = plan.members().filter(|member| taking_part(member.status));
         let mut silent = Vec::new();
-        for (id, incarnation) in members.map(|member| (member.info.id, member.info.incarnation)) {
+        for info in members.map(|member| &member.info) {
+            let (id, incarnation) = (info.id, info.incarnation);
             let heard = self.heard.entry(id).or_insert((incarnation, now));
             if heard.0 != incarnation {
                 *heard = (incarnation, now);
             }
-            if ended(heard.1) {
+            let leads_long = self.leader_since.is_some_and(|since| ended(since, info.lease));
+            if leads_long && ended(heard.1, info.lease) {
                 silent.push((id, incarnation));
             }
         }
-        if !self.leader_since.is_some_and(ended) {
-            return Vec::new();
-        }
         self.expelling.extend(silent.iter().copied());
         silent
+    }
+
+    /// A leader that stood still has heard nobody meanwhile: that is not their silence, which begins anew.
+    fn forgive_stillness(&mut self, now: BootTime) {
+        let before = self.looked.replace(now);
+        if before.is_some_and(|before| now.since(before) > self.terms.ttl / 2) {
+            self.heard.values_mut().for_each(|(_, heard)| *heard = now);
+        }
+    }
+
+    /// A process is not answered any more: when its lease has ended, it is silent.
+    pub(crate) fn refuse(&mut self, member: MemberId, incarnation: u64) {
+        self.expelling.insert(member, incarnation);
     }
 
     /// Takes a process's own word that it has stopped to act: it may be expelled without waiting.

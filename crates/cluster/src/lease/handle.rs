@@ -18,6 +18,8 @@ pub struct Lease {
 struct Shared {
     /// The end in nanoseconds of [`BootTime`]; 0 before the first grant, `u64::MAX` for ever.
     end: AtomicU64,
+    /// Since when it has held without a break, in the same.
+    since: AtomicU64,
     /// Says that the end has moved.
     moved: watch::Sender<()>,
 }
@@ -40,7 +42,11 @@ impl Lease {
 
     fn until(end: BootTime) -> Self {
         Self {
-            shared: Arc::new(Shared { end: AtomicU64::new(end.0), moved: watch::Sender::new(()) }),
+            shared: Arc::new(Shared {
+                end: AtomicU64::new(end.0),
+                since: AtomicU64::new(0),
+                moved: watch::Sender::new(()),
+            }),
         }
     }
 
@@ -61,6 +67,11 @@ impl Lease {
     /// Whether it is over for good.
     pub fn is_over(&self) -> bool {
         self.end() == OVER
+    }
+
+    /// For how long it has held without a break, if it holds.
+    pub fn held_for(&self) -> Duration {
+        BootTime::now().since(BootTime(self.shared.since.load(Ordering::Acquire)))
     }
 
     /// How much of it is left.
@@ -84,8 +95,33 @@ impl Lease {
         Ok(())
     }
 
+    /// Waits until it has not held for so long without a break.
+    pub async fn until_lost_for(&self, patience: Duration) {
+        loop {
+            tokio::time::sleep(self.remaining()).await;
+            if !matches!(tokio::time::timeout(patience, self.until_valid()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    /// Tells, as that changes, whether it has not held for so long without a break; until it never will again.
+    pub async fn tell_loss(&self, patience: Duration, told: &watch::Sender<bool>) {
+        loop {
+            self.until_lost_for(patience).await;
+            told.send_replace(true);
+            if self.until_valid().await.is_err() {
+                return;
+            }
+            told.send_replace(false);
+        }
+    }
+
     /// Moves the end; wakes whoever waits.
     pub(crate) fn extend(&self, end: BootTime) {
+        if !self.holds() {
+            self.shared.since.store(BootTime::now().0, Ordering::Release);
+        }
         let unless_over = |old| (old != OVER.0).then_some(end.0);
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         if self.shared.end.fetch_update(success, failure, unless_over).is_ok() {
@@ -131,9 +167,15 @@ mod tests {
         assert!(lease.holds_at(now + Duration::from_secs(59)));
         assert!(!lease.holds_at(now + Duration::from_secs(60)));
         assert!(lease.remaining() > Duration::from_secs(50));
+        lease.extend(now + Duration::from_secs(70));
+        let held = lease.held_for();
+        assert!(held <= BootTime::now().since(now));
         lease.extend(now);
         assert!(!lease.holds());
         assert_eq!(lease.remaining(), Duration::ZERO);
+        let lapsed = BootTime::now();
+        lease.extend(lapsed + Duration::from_secs(60));
+        assert!(lease.held_for() <= BootTime::now().since(lapsed), "it begins anew after a break");
     }
 
     #[test]
@@ -148,6 +190,38 @@ mod tests {
         assert_eq!(poll(lease.until_valid()), Poll::Ready(Err(LeaseOver)));
         lease.extend(BootTime::NEVER);
         assert!(!lease.holds() && lease.is_over(), "the end is for good");
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_told_when_it_has_lasted_for_a_while() {
+        let (held, patience) = (Duration::from_millis(20), Duration::from_millis(30));
+        let (lease, begun) = (Lease::none(), BootTime::now());
+        lease.extend(begun + held);
+        lease.until_lost_for(patience).await;
+        assert!(BootTime::now().since(begun) >= held + patience);
+        lease.end_for_good();
+        lease.until_lost_for(Duration::MAX).await;
+        let always = Lease::always();
+        tokio::time::timeout(patience, always.until_lost_for(Duration::ZERO)).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_told_of_and_so_is_its_end() {
+        let (lease, (told, mut heard)) = (Lease::none(), watch::channel(false));
+        let telling = lease.tell_loss(Duration::from_millis(20), &told);
+        let story = async {
+            heard.wait_for(|lost| *lost).await.unwrap();
+            lease.extend(BootTime::now() + Duration::from_secs(1));
+            heard.wait_for(|lost| !*lost).await.unwrap();
+            lease.end_for_good();
+            std::future::pending::<()>().await
+        };
+        // It ends, since the lease is over for good.
+        tokio::select! {
+            () = telling => {}
+            () = story => {}
+        }
+        assert!(*heard.borrow());
     }
 
     #[test]

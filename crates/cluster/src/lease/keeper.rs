@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::handle::Lease;
 use super::renewal::Renewal;
+use super::vitals::Senses;
 use super::{Grant, Heartbeat, Terms};
 use crate::clock::BootTime;
 use crate::plan::Plan;
@@ -23,6 +24,7 @@ pub(crate) struct Keeper {
     pub(crate) lease: Lease,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) plan: watch::Receiver<Arc<Plan>>,
+    pub(crate) senses: Arc<Senses>,
 }
 
 /// The most answers that wait to be taken; more are dropped, the next heartbeat brings another.
@@ -59,13 +61,18 @@ impl Keeper {
     }
 
     /// Sends a heartbeat; says whether there is still a group to ask. One that finds no room is dropped:
-    /// the next is better.
+    /// the next is better. A member that hangs does not ask: others take over when its lease has ended.
     fn ask(&self, grants: &mpsc::Sender<Grant>) -> bool {
+        let vitals = self.senses.vitals();
+        if vitals.must_stop(&self.plan.borrow(), self.member) {
+            return true;
+        }
         let heartbeat = Heartbeat {
             member: self.member,
             incarnation: self.incarnation.load(Ordering::Acquire),
             sent: BootTime::now(),
             applied: self.applied(),
+            vitals,
         };
         let grants = grants.clone();
         let answer = Box::new(move |grant| {

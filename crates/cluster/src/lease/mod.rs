@@ -13,6 +13,7 @@
 //! | `renewal` | the member's side |
 //! | `keeper` | the member's side as a task |
 //! | `granter` | the leader's side |
+//! | [`vitals`] | how a member finds itself, which goes with each heartbeat |
 
 pub(crate) mod granter;
 pub mod handle;
@@ -20,12 +21,14 @@ pub(crate) mod keeper;
 pub(crate) mod renewal;
 #[cfg(test)]
 mod tests;
+pub mod vitals;
 
 use std::time::Duration;
 
 use proto::MemberId;
 
 use crate::clock::BootTime;
+use vitals::Vitals;
 
 /// The figures that all members of a cluster share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ pub struct Terms {
 }
 
 /// A member asks for its lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// Who.
     pub member: MemberId,
@@ -51,6 +54,8 @@ pub struct Heartbeat {
     pub sent: BootTime,
     /// How much of the log its plan has.
     pub applied: u64,
+    /// How it is.
+    pub vitals: Vitals,
 }
 
 /// The leader's answer.

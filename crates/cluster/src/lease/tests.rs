@@ -8,6 +8,7 @@ use proto::MemberId;
 use super::granter::Granter;
 use super::handle::Lease;
 use super::renewal::Renewal;
+use super::vitals::Vitals;
 use super::{Grant, Heartbeat, Terms};
 use crate::clock::BootTime;
 use crate::hash::HashKey;
@@ -29,7 +30,7 @@ fn plan() -> Plan {
 }
 
 fn heartbeat(member: MemberId, sent: BootTime) -> Heartbeat {
-    Heartbeat { member, incarnation: 1, sent, applied: 3 }
+    Heartbeat { member, incarnation: 1, sent, applied: 3, vitals: Vitals::default() }
 }
 
 fn leading() -> Granter<&'static str> {
@@ -110,7 +111,9 @@ fn a_member_is_expelled_after_a_silence_and_not_answered_from_then_on() {
     granter.heartbeat(heartbeat(MEMBER, ms(1000)), "b", &plan, ms(1019)).unwrap();
     assert_eq!(granter.silent(&plan, ms(1021)), []);
     let read = granter.next_read(ms(1021)).unwrap();
+    assert_eq!(granter.silent(&plan, ms(1500)), []);
     granter.heartbeat(heartbeat(LEADER, ms(1900)), "a", &plan, ms(1900)).unwrap();
+    assert_eq!(granter.silent(&plan, ms(1900)), []);
     assert_eq!(granter.silent(&plan, ms(2039)), []);
     assert_eq!(granter.silent(&plan, ms(2040)), [(MEMBER, 1)]);
     assert_eq!(granter.silent(&plan, ms(2041)), [(MEMBER, 1)], "until it is out");
@@ -124,9 +127,59 @@ fn a_member_that_was_never_heard_has_as_long_as_one_that_was() {
     let (mut granter, plan) = (leading(), plan());
     granter.heartbeat(heartbeat(LEADER, ms(5000)), "a", &plan, ms(5000)).unwrap();
     assert_eq!(granter.silent(&plan, ms(5000)), [], "it has just come up");
+    assert_eq!(granter.silent(&plan, ms(5500)), []);
     assert_eq!(granter.silent(&plan, ms(6000)), []);
     granter.heartbeat(heartbeat(LEADER, ms(6000)), "a", &plan, ms(6000)).unwrap();
     assert_eq!(granter.silent(&plan, ms(6030)), [(MEMBER, 1)]);
+}
+
+#[test]
+fn a_leader_that_stood_still_takes_that_for_nobodys_silence() {
+    let (mut granter, plan) = (leading(), plan());
+    for now in (0..2000).step_by(200) {
+        granter.heartbeat(heartbeat(LEADER, ms(now)), "a", &plan, ms(now)).unwrap();
+        granter.heartbeat(heartbeat(MEMBER, ms(now)), "b", &plan, ms(now)).unwrap();
+        assert_eq!(granter.silent(&plan, ms(now)), []);
+    }
+    // What came meanwhile has not been read yet.
+    assert_eq!(granter.silent(&plan, ms(22_000)), []);
+    granter.heartbeat(heartbeat(LEADER, ms(22_100)), "a", &plan, ms(22_100)).unwrap();
+    for now in [22_400, 22_800, 23_020] {
+        assert_eq!(granter.silent(&plan, ms(now)), []);
+    }
+    assert_eq!(granter.silent(&plan, ms(23_021)), [(MEMBER, 1)], "nothing has come since");
+}
+
+#[test]
+fn a_member_with_a_longer_lease_than_its_leader_grants_is_waited_for_as_long() {
+    let (mut granter, mut plan) = (leading(), plan());
+    let lease = Duration::from_secs(3);
+    let info = MemberInfo { lease, incarnation: 2, ..MemberInfo::new(MEMBER, "two") };
+    plan.apply(4, Entry::Up(info)).unwrap();
+    let mut silent = |now: u64| {
+        granter.heartbeat(heartbeat(LEADER, ms(now)), "a", &plan, ms(now)).unwrap();
+        granter.silent(&plan, ms(now))
+    };
+    // An earlier leader may have granted it three seconds a moment ago.
+    for now in (0..=3_060).step_by(20) {
+        assert_eq!(silent(now), [], "{now}");
+    }
+    assert_eq!(silent(3_080), [(MEMBER, 2)]);
+}
+
+#[test]
+fn a_member_that_is_parted_from_another_is_silent_when_its_lease_has_ended() {
+    let (mut granter, plan) = (leading(), plan());
+    granter.heartbeat(heartbeat(MEMBER, ms(1000)), "a", &plan, ms(1000)).unwrap();
+    let read = granter.next_read(ms(1000)).unwrap();
+    granter.refuse(MEMBER, 1);
+    assert_eq!(granter.confirmed(read, &plan), [], "what it had asked for is not granted");
+    for now in (1000..=2020).step_by(20) {
+        granter.heartbeat(heartbeat(LEADER, ms(now)), "b", &plan, ms(now)).unwrap();
+        assert_eq!(granter.heartbeat(heartbeat(MEMBER, ms(now)), "a", &plan, ms(now)), Err("a"));
+        assert_eq!(granter.silent(&plan, ms(now)), [], "{now}");
+    }
+    assert_eq!(granter.silent(&plan, ms(2021)), [(MEMBER, 1)]);
 }
 
 #[test]

@@ -12,15 +12,19 @@ use tonic::service::Routes;
 use super::Cluster;
 use crate::Error;
 use crate::clock::BootTime;
-use crate::config::{Config, Mesh, Remembered};
+use crate::config::{Config, Mesh};
+use crate::control::common::Common;
 use crate::control::discovery::{Beginning, find};
 use crate::control::founding::Founding;
 use crate::control::net::{CallError, MAX_BYTES, Net, Shared};
 use crate::control::service::Service;
+use crate::control::skew::Skews;
 use crate::control::transport::Outgoing;
-use crate::control::{follow, membership, moves};
+use crate::control::{follow, membership, moves, reach};
 use crate::lease::handle::Lease;
 use crate::lease::keeper::Keeper;
+use crate::lease::vitals::Senses;
+use crate::lineage::Lineage;
 use crate::peer::{Peers, Settings};
 use crate::plan::{FEATURE_LEVEL, MemberInfo, Plan};
 use crate::raft::driver::{Command, Driver, MAX_COMMANDS, News};
@@ -42,10 +46,11 @@ struct Lines {
     news: broadcast::Sender<News>,
     lease: Lease,
     incarnation: Arc<AtomicU64>,
+    senses: Arc<Senses>,
 }
 
 impl Lines {
-    fn new(identity: Identity) -> Self {
+    fn new(identity: Identity, config: &Config) -> Self {
         Self {
             commands: mpsc::channel(MAX_COMMANDS),
             plan: watch::channel(Arc::new(Plan::new())),
@@ -53,24 +58,32 @@ impl Lines {
             news: broadcast::channel(MAX_NEWS).0,
             lease: Lease::none(),
             incarnation: Arc::new(AtomicU64::new(identity.incarnation)),
+            senses: Arc::new(Senses::new(config.weight, config.lease.ttl)),
         }
     }
 }
 
 /// Starts a member that meets nobody.
 pub(super) fn alone(log: RaftLog, config: &Config) -> Result<Cluster, Error> {
-    let lines = Lines::new(log.identity());
+    let lines = Lines::new(log.identity(), config);
     run(log, config, lines, Box::new(Alone), None)
 }
 
 /// Starts a member that meets others: finds its cluster or begins it, and comes up.
-pub(super) fn among_others(log: RaftLog, config: &Config) -> Result<Cluster, Error> {
+pub(super) fn among_others(
+    log: RaftLog,
+    config: &Config,
+    lineage: &Lineage,
+) -> Result<Cluster, Error> {
     let Some(mesh) = config.mesh.clone() else {
         return alone(log, config);
     };
-    let lines = Lines::new(log.identity());
+    let lines = Lines::new(log.identity(), config);
     let net = open(&log, config, mesh, &lines)?;
-    let started = begin(log, config, lines, &net);
+    let telling = net.shared.peers.runtime().spawn(config.progress.clone().tell());
+    let started = begin(log, config, lineage, lines, &net);
+    telling.abort();
+    config.progress.is_over();
     if started.is_err() {
         net.shared.peers.stop();
     }
@@ -100,6 +113,9 @@ fn open(log: &RaftLog, config: &Config, mesh: Mesh, lines: &Lines) -> Result<Net
         news: lines.news.clone(),
         incarnation: Arc::clone(&lines.incarnation),
         channels: Mutex::new(BTreeMap::new()),
+        senses: Arc::clone(&lines.senses),
+        common: Common::new(config.common.clone()),
+        skews: Skews::default(),
     });
     let service = ControlServer::new(Service { net: net.clone() })
         .max_decoding_message_size(MAX_BYTES)
@@ -108,11 +124,20 @@ fn open(log: &RaftLog, config: &Config, mesh: Mesh, lines: &Lines) -> Result<Net
     Ok(net)
 }
 
-fn begin(mut log: RaftLog, config: &Config, lines: Lines, net: &Net) -> Result<Cluster, Error> {
+fn begin(
+    mut log: RaftLog,
+    config: &Config,
+    lineage: &Lineage,
+    lines: Lines,
+    net: &Net,
+) -> Result<Cluster, Error> {
     let runtime = net.shared.peers.runtime().clone();
-    check_generation(&log, net)?;
+    let known = Plan::decode(&log.snapshot().data).ok().filter(Plan::is_bootstrapped);
+    if let Some(plan) = &known {
+        lineage.agree(plan, log.identity().member)?;
+    }
     if !log.is_initialized() {
-        match runtime.block_on(find(net, config.remembered))? {
+        match runtime.block_on(find(net, lineage, &config.progress))? {
             Beginning::Founded(plan) => log.initialize(&voters(&plan), plan.encode())?,
             Beginning::Joined(plan) => drop(lines.plan.0.send_replace(Arc::new(plan))),
         }
@@ -121,14 +146,23 @@ fn begin(mut log: RaftLog, config: &Config, lines: Lines, net: &Net) -> Result<C
     let cluster = run(log, config, lines, transport, Some(net.clone()))?;
     runtime.spawn(follow::run(net.clone()));
     runtime.spawn(moves::run(net.clone()));
-    let coming_up =
-        async { tokio::time::timeout(config.start_patience, membership::come_up(net)).await };
+    runtime.spawn(reach::run(net.clone()));
+    let mut end = cluster.end.clone();
+    let coming_up = async {
+        let is_over = async { while end.changed().await.is_ok() {} };
+        let came =
+            tokio::time::timeout(config.start_patience, membership::come_up(net, &config.progress));
+        tokio::select! {
+            came = came => came,
+            // The thread of Raft has ended: nothing comes of it any more.
+            () = is_over => Ok(Err(CallError::Late)),
+        }
+    };
     match runtime.block_on(coming_up) {
         Ok(Ok(())) => {}
         Ok(Err(CallError::Refused(why))) => return Err(Error::RefusedBy(why)),
         Ok(Err(_)) | Err(_) => return Err(cluster.stopped_error()),
     }
-    note_generation(net)?;
     runtime.spawn(membership::run(net.clone(), cluster.lease()));
     Ok(cluster)
 }
@@ -144,37 +178,6 @@ fn voters(plan: &Plan) -> Vec<MemberId> {
     }
 }
 
-/// Whether the store that members share knows of a later generation than this member's log.
-fn check_generation(log: &RaftLog, net: &Net) -> Result<(), Error> {
-    let Some(marker) = &net.shared.mesh.marker else { return Ok(()) };
-    let known = marker.recall().map_err(Error::Remembered)?;
-    let plan = Plan::decode(&log.snapshot().data).ok().filter(Plan::is_bootstrapped);
-    match plan.zip(known) {
-        Some((plan, known)) if plan.cluster() != known.cluster => {
-            Err(Error::Foreign(plan.cluster()))
-        }
-        Some((plan, known)) if plan.generation() < known.generation => Err(Error::LeftBehind),
-        _ => Ok(()),
-    }
-}
-
-/// Lets the store that members share know of a generation that it does not, such as a recovered one.
-fn note_generation(net: &Net) -> Result<(), Error> {
-    let Some(marker) = &net.shared.mesh.marker else { return Ok(()) };
-    let plan = net.plan();
-    let now = Remembered {
-        cluster: plan.cluster(),
-        generation: plan.generation(),
-        hash_key: *plan.hash_key(),
-    };
-    let known = marker.recall().map_err(Error::Remembered)?;
-    if known.is_none_or(|known| known.generation < now.generation) {
-        // Another member may have been faster.
-        marker.replace(known, now).map_err(Error::Remembered)?;
-    }
-    Ok(())
-}
-
 /// Starts the control threads.
 fn run(
     log: RaftLog,
@@ -187,7 +190,7 @@ fn run(
     let mut group = Group::new(log, config.lease)?;
     // Replays what is known to be committed: nobody is spoken to before the first tick.
     group.work(BootTime::now())?;
-    let Lines { commands, plan, standing, news, lease, incarnation } = lines;
+    let Lines { commands, plan, standing, news, lease, incarnation, senses } = lines;
     if group.plan().index() > plan.1.borrow().index() {
         plan.0.send_replace(Arc::new(group.plan().clone()));
     }
@@ -201,6 +204,7 @@ fn run(
         lease: lease.clone(),
         commands: commands.0.clone(),
         plan: plan.1.clone(),
+        senses: Arc::clone(&senses),
     };
     let ends_lease = EndsLease(lease.clone());
     let raft = spawn("raft", async move {
@@ -212,8 +216,18 @@ fn run(
     })?;
     let threads = Mutex::new(vec![raft]);
     let (commands, plan, standing) = (commands.0, plan.1, standing.1);
-    let cluster =
-        Cluster { identity, lease, commands, plan, standing, end, threads, net, incarnation };
+    let cluster = Cluster {
+        identity,
+        lease,
+        commands,
+        plan,
+        standing,
+        end,
+        threads,
+        net,
+        incarnation,
+        senses,
+    };
     let lease_thread = spawn("lease", keeper.run())?;
     cluster.threads.lock().unwrap_or_else(PoisonError::into_inner).push(lease_thread);
     Ok(cluster)
@@ -235,6 +249,7 @@ pub(super) fn info(identity: Identity, config: &Config) -> MemberInfo {
         weight: config.weight,
         features: (FEATURE_LEVEL, FEATURE_LEVEL),
         private_store: config.private_store,
+        lease: config.lease.ttl,
     }
 }
 

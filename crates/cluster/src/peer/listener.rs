@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::handshake::{Guard, HANDSHAKE_PATIENCE, Proven};
 use super::{CONNECTION_WINDOW, KEEPALIVE, KEEPALIVE_PATIENCE, STREAM_WINDOW};
+use crate::clock::BootTime;
 
 /// What members are offered, by the full name of each service. A clone is the same.
 #[derive(Clone, Default)]
@@ -60,6 +61,7 @@ pub(super) async fn listen(socket: TcpListener, guard: Guard, services: Services
 }
 
 async fn accept(socket: TcpListener, guard: Guard, proven: mpsc::Sender<Proven>) {
+    let complaints = Arc::<Complaints>::default();
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     let mut welcomes = JoinSet::new();
     while let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await {
@@ -71,16 +73,21 @@ async fn accept(socket: TcpListener, guard: Guard, proven: mpsc::Sender<Proven>)
                 continue;
             }
         };
-        let (guard, proven) = (guard.clone(), proven.clone());
+        let (guard, proven, complaints) = (guard.clone(), proven.clone(), Arc::clone(&complaints));
         while welcomes.try_join_next().is_some() {}
         welcomes.spawn(async move {
-            welcome(connection, &guard, &proven).await;
+            welcome(connection, &guard, &proven, &complaints).await;
             drop(permit);
         });
     }
 }
 
-async fn welcome(connection: TcpStream, guard: &Guard, proven: &mpsc::Sender<Proven>) {
+async fn welcome(
+    connection: TcpStream,
+    guard: &Guard,
+    proven: &mpsc::Sender<Proven>,
+    complaints: &Complaints,
+) {
     let from = connection.peer_addr().map_or_else(|_| "?".to_owned(), |from| from.to_string());
     let proving = async {
         let mut connection = guard.accept(connection).await?;
@@ -90,12 +97,48 @@ async fn welcome(connection: TcpStream, guard: &Guard, proven: &mpsc::Sender<Pro
     match timeout(HANDSHAKE_PATIENCE, proving).await {
         // The listener has ended: nobody is there to be told.
         Ok(Ok(connection)) => drop(proven.send(connection).await),
-        Ok(Err(error)) => {
-            tracing::warn!(peer = %from, %error, "refused a connection to the members' port")
+        Ok(Err(error)) => complaints.say(&from, &error.to_string(), BootTime::now()),
+        Err(_) => complaints.say(&from, "it did not say who it is", BootTime::now()),
+    }
+}
+
+/// What is logged of strangers: whoever comes again and again, such as a scanner, does not fill the log.
+#[derive(Default)]
+struct Complaints {
+    /// When the last one was logged, and how many were not since.
+    last: Mutex<(Option<BootTime>, u64)>,
+}
+
+/// At most one complaint in this time.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+impl Complaints {
+    fn say(&self, from: &str, error: &str, now: BootTime) {
+        match self.due(now) {
+            None => {
+                tracing::debug!(peer = from, error, "refused a connection to the members' port")
+            }
+            Some(0) => {
+                tracing::warn!(peer = from, error, "refused a connection to the members' port")
+            }
+            Some(more) => tracing::warn!(
+                peer = from,
+                error,
+                "refused a connection to the members' port, and {more} more since this was last said"
+            ),
         }
-        Err(_) => {
-            tracing::warn!(peer = %from, "a connection to the members' port did not say who it is")
+    }
+
+    /// Whether it is time to say something, and how much was not said since.
+    fn due(&self, now: BootTime) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (said, unsaid) = *last;
+        if said.is_some_and(|said| now.since(said) < COMPLAIN_EVERY) {
+            last.1 += 1;
+            return None;
         }
+        *last = (Some(now), 0);
+        Some(unsaid)
     }
 }
 
@@ -129,5 +172,18 @@ impl Service<Request<Body>> for Services {
                 None => Ok(Status::unimplemented("no such service here").into_http()),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_logged_once_in_a_while_and_the_others_counted() {
+        let complaints = Complaints::default();
+        let at = |seconds: u64| BootTime(seconds * 1_000_000_000);
+        let due = [1, 2, 9, 10, 11, 12, 21].map(|seconds| complaints.due(at(seconds)));
+        assert_eq!(due, [Some(0), None, None, None, Some(3), None, Some(1)]);
     }
 }

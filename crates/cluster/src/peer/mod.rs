@@ -114,7 +114,7 @@ pub enum PeerError {
     /// The plan does not say where the member is.
     #[error("member {0} has no address in the plan")]
     Unknown(MemberId),
-    /// The address is none.
+    /// An address is not of the form `host:port`.
     #[error("{0:?} is not an address of the form host:port")]
     Address(String),
     /// It cannot be reached, or is not who it should be.

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::certificate::{make_authority, make_member, proven_name};
 use super::*;
 use crate::hash::HashKey;
-use crate::plan::{Bootstrap, ClusterUuid, Entry, MemberInfo, Plan};
+use crate::plan::{MemberInfo, Plan};
 
 /// A directory with an authority and these members' certificates.
 fn certified(names: &[&str]) -> TempDir {
@@ -53,16 +53,7 @@ fn plan(members: &[(u64, &str, SocketAddr)]) -> PlanHandle {
         addr: address.to_string(),
         ..MemberInfo::new(MemberId(id), name)
     };
-    let mut plan = Plan::new();
-    let first = Bootstrap {
-        cluster: ClusterUuid(1),
-        generation: 1,
-        hash_key: HashKey::new([1; 16]),
-        feature_level: 1,
-        members: members.iter().map(member).collect(),
-    };
-    plan.apply(1, Entry::Bootstrap(first)).unwrap();
-    PlanHandle::fixed(plan)
+    PlanHandle::fixed(Plan::shared_by(HashKey::new([1; 16]), members.iter().map(member)))
 }
 
 /// A service that notes who asks.

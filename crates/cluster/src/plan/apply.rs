@@ -36,6 +36,7 @@ impl Plan {
             Entry::Join(info) => self.join(info),
             Entry::Up(info) => self.up(info),
             Entry::Drain(member) => self.drain(member),
+            Entry::Restore(member) => self.restore(member),
             Entry::Expel { member, incarnation, heirs } => self.expel(member, incarnation, &heirs),
             Entry::Prepare(moves) => self.prepare(&moves),
             Entry::Release(moves) => self.release(&moves),
@@ -150,6 +151,15 @@ impl Plan {
             return Err(Refusal::LastHome(id));
         }
         self.present(id)?.status = Status::Draining;
+        Ok(())
+    }
+
+    fn restore(&mut self, id: MemberId) -> Applied {
+        let member = self.present(id)?;
+        if member.status == Status::Joining {
+            return Err(Refusal::UnknownMember(id));
+        }
+        member.status = Status::Up;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! What comes back from bytes is checked in full, wherever it was.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prost::Message;
 use proto::MemberId;
@@ -179,6 +180,7 @@ pub(crate) fn info_to_wire(info: &MemberInfo) -> wire::MemberInfo {
         feature_min: info.features.0,
         feature_max: info.features.1,
         private_store: info.private_store,
+        lease_millis: u64::try_from(info.lease.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
@@ -194,6 +196,7 @@ pub(crate) fn info_from_wire(info: Option<wire::MemberInfo>) -> Result<MemberInf
         weight: info.weight,
         features: (info.feature_min, info.feature_max),
         private_store: info.private_store,
+        lease: Duration::from_millis(info.lease_millis),
     })
 }
 
@@ -227,6 +230,7 @@ fn to_wire(entry: &Entry) -> wire::entry::Change {
             Change::SetWeight(wire::SetWeight { member: member.0, weight: *weight })
         }
         Entry::SetFeature(level) => Change::SetFeature(wire::SetFeature { level: *level }),
+        Entry::Restore(member) => Change::Restore(wire::Restore { member: member.0 }),
         Entry::Forget(member) => Change::Forget(wire::Forget { member: member.0 }),
     }
 }
@@ -264,6 +268,7 @@ fn from_wire(change: wire::entry::Change) -> Result<Entry> {
             Entry::SetWeight { member: MemberId(set.member), weight: set.weight }
         }
         Change::SetFeature(set) => Entry::SetFeature(known_level(set.level)?),
+        Change::Restore(restore) => Entry::Restore(MemberId(restore.member)),
         Change::Forget(forget) => Entry::Forget(MemberId(forget.member)),
     })
 }

@@ -23,6 +23,8 @@ pub enum Entry {
     Up(MemberInfo),
     /// A member is to lose its shards.
     Drain(MemberId),
+    /// A member that was to lose its shards is to have its share again.
+    Restore(MemberId),
     /// A member is out and `heirs` get all that it owned. Proposed only when its lease has ended.
     Expel {
         /// Who.

@@ -1,5 +1,7 @@
 //! Owns what the plan says of a member.
 
+use std::time::Duration;
+
 use proto::MemberId;
 
 use super::FEATURE_LEVEL;
@@ -37,6 +39,8 @@ pub struct MemberInfo {
     pub features: (u32, u32),
     /// Whether its rows are its own, so that nobody else can take its shards over.
     pub private_store: bool,
+    /// The longest that its lease may last, whoever grants it. Zero where it does not say: as its leader's.
+    pub lease: Duration,
 }
 
 /// What a member may be used for; a set.
@@ -73,6 +77,7 @@ impl MemberInfo {
             weight: 100,
             features: (FEATURE_LEVEL, FEATURE_LEVEL),
             private_store: false,
+            lease: Duration::ZERO,
         }
     }
 
@@ -101,16 +106,14 @@ impl Member {
 }
 
 impl Roles {
-    /// Holds clients' connections.
+    /// Listens for clients.
     pub const EDGE: Self = Self(1);
     /// Owns shards.
     pub const HOME: Self = Self(2);
-    /// Holds connections to other servers.
-    pub const S2S_EDGE: Self = Self(4);
-    /// May vote in Raft.
+    /// May vote in Raft. The bit below is not used again: members of former versions have it.
     pub const VOTER: Self = Self(8);
     /// All of them: what a member has that nobody told otherwise.
-    pub const ALL: Self = Self(15);
+    pub const ALL: Self = Self(11);
 
     /// A set from its bits; unknown ones are kept.
     pub fn from_bits(bits: u32) -> Self {

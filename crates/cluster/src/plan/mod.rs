@@ -93,16 +93,23 @@ impl Plan {
 
     /// A plan in which one member owns everything, for tests that need no Raft.
     pub fn single(member: MemberId, hash_key: HashKey) -> Self {
+        Self::shared_by(hash_key, [MemberInfo::new(member, "single")])
+    }
+
+    /// A plan in which these members own everything in equal shares, for tests that need no Raft.
+    ///
+    /// # Panics
+    /// Without a member that may own shards.
+    pub fn shared_by(hash_key: HashKey, members: impl IntoIterator<Item = MemberInfo>) -> Self {
         let mut plan = Self::new();
         let bootstrap = Entry::Bootstrap(Bootstrap {
             cluster: ClusterUuid(1),
             generation: 1,
             hash_key,
             feature_level: FEATURE_LEVEL,
-            members: vec![MemberInfo::new(member, "single")],
+            members: members.into_iter().collect(),
         });
-        plan.apply(1, bootstrap)
-            .expect("a first entry with one member that may own shards is valid");
+        plan.apply(1, bootstrap).expect("a first entry with members that may own shards is valid");
         plan
     }
 

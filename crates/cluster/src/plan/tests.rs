@@ -285,6 +285,18 @@ fn a_draining_member_is_given_nothing_more_but_inherits_if_nobody_else_can() {
 }
 
 #[test]
+fn a_drain_is_called_off_and_the_member_is_given_shards_again() {
+    let mut log = Log::of(&[ONE, TWO]);
+    log.apply(Entry::Drain(TWO)).unwrap();
+    log.apply(Entry::Restore(TWO)).unwrap();
+    log.apply(Entry::Restore(TWO)).unwrap();
+    let shard = log.of_member(ONE)[0];
+    log.apply(Entry::Prepare(vec![Assignment { shard, member: TWO }])).unwrap();
+    log.expel(TWO).unwrap();
+    assert_eq!(log.apply(Entry::Restore(TWO)), Err(Refusal::UnknownMember(TWO)));
+}
+
+#[test]
 fn the_last_member_that_takes_shards_is_not_drained() {
     let mut log = Log::of(&[ONE, TWO]);
     log.apply(Entry::Drain(TWO)).unwrap();
@@ -369,6 +381,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         anyone.clone().prop_map(Entry::Join),
         anyone.prop_map(Entry::Up),
         id.clone().prop_map(Entry::Drain),
+        id.clone().prop_map(Entry::Restore),
         proptest::collection::vec(assigned, 1..4).prop_map(Entry::Prepare),
         proptest::collection::vec(moved.clone(), 1..3).prop_map(Entry::Release),
         proptest::collection::vec(moved, 1..3).prop_map(Entry::Abort),

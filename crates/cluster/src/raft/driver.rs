@@ -36,8 +36,6 @@ pub(crate) enum Command {
     Renew(oneshot::Sender<u64>),
     /// Let another lead.
     HandOver,
-    /// End, for this reason.
-    Fail(GroupError),
     /// End.
     Stop,
 }
@@ -111,7 +109,6 @@ impl Driver {
                     renewed.send(self.group.renew()?).ok();
                 }
                 Command::HandOver => self.group.hand_leadership_over(),
-                Command::Fail(error) => return Err(error),
                 Command::Stop => return Ok(false),
             }
         }

@@ -2,6 +2,7 @@
 //! leads, everybody's leases. No threads and no clocks: time comes in as ticks and as points in time, words
 //! of other members as bytes, and what is to leave is handed out.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ::raft::eraftpb::{ConfChange, ConfChangeV2, ConfState, EntryType, Message, Snapshot};
@@ -106,9 +107,6 @@ pub enum GroupError {
     /// Raft refused what it must not.
     #[error("raft failed")]
     Raft(#[from] ::raft::Error),
-    /// It had no lease for too long: clients are better served by others.
-    #[error("this member was cut off from the cluster for {} s", .0.as_secs())]
-    CutOff(Duration),
 }
 
 impl Group {
@@ -118,7 +116,7 @@ impl Group {
     ///
     /// The snapshot is not for this program, or raft does not accept the log.
     pub(crate) fn new(log: RaftLog, terms: Terms) -> Result<Self, GroupError> {
-        Self::with_elections(log, terms, (ELECTION, 2 * ELECTION))
+        Self::with_elections(log, terms, ELECTION..2 * ELECTION)
     }
 
     /// As [`Group::new`]; an election begins after a number of ticks from this range, by chance.
@@ -129,7 +127,7 @@ impl Group {
     pub(crate) fn with_elections(
         log: RaftLog,
         terms: Terms,
-        (least, most): (usize, usize),
+        ticks: Range<usize>,
     ) -> Result<Self, GroupError> {
         let identity = log.identity();
         let metadata = log.snapshot().get_metadata().clone();
@@ -141,8 +139,8 @@ impl Group {
             id: identity.member.0,
             applied: metadata.index,
             election_tick: ELECTION,
-            min_election_tick: least,
-            max_election_tick: most,
+            min_election_tick: ticks.start,
+            max_election_tick: ticks.end,
             heartbeat_tick: 2,
             pre_vote: true,
             check_quorum: true,
@@ -263,6 +261,9 @@ impl Group {
             Some(leader) if heartbeat.member == self.me => Some((leader, heartbeat, answer)),
             Some(_) => None,
             None => {
+                if self.leading.is_some() {
+                    self.duties.hear(&heartbeat, &self.plan, now);
+                }
                 drop(self.granter.heartbeat(heartbeat, answer, &self.plan, now));
                 None
             }

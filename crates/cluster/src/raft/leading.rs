@@ -4,22 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ::raft::ProgressState;
 use ::raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
+use ::raft::{Progress, ProgressState, SnapshotStatus};
 use proto::MemberId;
 
 use super::group::{Group, settle};
 use super::proposals::Fate;
 use crate::ask::{Answered, Ask, Verdict};
 use crate::clock::BootTime;
-use crate::plan::{Entry, Member, MemberInfo, Roles, Status, heirs};
-use crate::steward::Steward;
-use crate::steward::voters::{self, Candidate, Conf};
+use crate::coordinator::Coordinator;
+use crate::coordinator::voters::{self, Candidate, Conf};
+use crate::lease::Heartbeat;
+use crate::plan::{Entry, Member, MemberInfo, Plan, Roles, Status, heirs};
 
 /// What only a leader knows, and forgets when another leads.
 #[derive(Default)]
 pub(super) struct Duties {
-    steward: Steward,
+    coordinator: Coordinator,
     /// The index of the plan for which it was asked last.
     looked_at: u64,
     /// When each member's last Raft message came.
@@ -27,6 +28,8 @@ pub(super) struct Duties {
     /// Since when it leads; since when each learner has had all of the log.
     since: Option<BootTime>,
     caught_up: BTreeMap<MemberId, BootTime>,
+    /// Since when a snapshot is on its way to a member.
+    snapshots: BTreeMap<u64, BootTime>,
     /// When the configuration was last asked to change, and leadership to go over.
     changed: Option<BootTime>,
     transferred: Option<BootTime>,
@@ -43,12 +46,20 @@ const STEADY: Duration = Duration::from_secs(2);
 /// So many entries behind is not behind.
 const LAG: u64 = 64;
 
+/// A snapshot that is not answered for so long is lost, as any word may be. Raft waits until it is told.
+const LOST: Duration = Duration::from_secs(10);
+
 /// At most one change of the configuration, and one transfer of leadership, in this time.
 const PACE: Duration = Duration::from_secs(1);
 
 impl Duties {
     pub(super) fn heard(&mut self, member: MemberId, now: BootTime) {
         self.heard.insert(member, now);
+    }
+
+    /// A member has said how it is.
+    pub(super) fn hear(&mut self, heartbeat: &Heartbeat, plan: &Plan, now: BootTime) {
+        self.coordinator.hear(heartbeat, plan, now);
     }
 
     pub(super) fn follow(&mut self) {
@@ -74,9 +85,11 @@ impl Group {
     /// What a leader does with every tick.
     pub(super) fn do_duties(&mut self, now: BootTime) {
         self.duties.since.get_or_insert(now);
+        self.part_severed(now);
         self.expel_silent(now);
         self.look_after_plan(now);
         self.note_progress(now);
+        self.give_up_snapshots(now);
         self.choose_voters(now);
         let goes = self.plan.member(self.me).is_some_and(|me| me.status == Status::Draining);
         if goes && is_due(&mut self.duties.transferred, PACE, now) {
@@ -87,7 +100,7 @@ impl Group {
     /// Proposes what the plan needs next; says whether there was anything.
     fn look_after_plan(&mut self, now: BootTime) -> bool {
         self.duties.looked_at = self.plan.index();
-        let Some(entry) = self.duties.steward.next(&self.plan, now) else { return false };
+        let Some(entry) = self.duties.coordinator.next(&self.plan, now) else { return false };
         let proposed = self.node.propose(Vec::new(), entry.encode());
         settle(proposed);
         true
@@ -121,6 +134,7 @@ impl Group {
             Ask::Join(info) => self.joining(info),
             Ask::Up(info) => self.coming_up(info),
             Ask::Drain(member) => Ok(Some(Entry::Drain(member))),
+            Ask::Restore(member) => Ok(Some(Entry::Restore(member))),
             Ask::Remove(member) => Ok(Some(Entry::Forget(member))),
             Ask::Leave { member, incarnation } => {
                 self.granter.leave(member, incarnation);
@@ -134,7 +148,7 @@ impl Group {
             Ask::CallOff { owner, moves } => {
                 let owns = |shard| self.plan.owner(shard).is_some_and(|(id, _)| id == owner);
                 let own = moves.into_iter().filter(|moved| owns(moved.shard));
-                self.duties.steward.call_off(own);
+                self.duties.coordinator.call_off(own);
                 Ok(None)
             }
         };
@@ -178,11 +192,20 @@ impl Group {
         Ok(known.is_none_or(|member| !is_up(member)).then_some(Entry::Up(info)))
     }
 
+    /// Of two members that do not reach each other one gets no lease any more.
+    fn part_severed(&mut self, now: BootTime) {
+        let goes = self.duties.coordinator.part(&self.plan, self.me, now);
+        if let Some((member, incarnation)) = goes {
+            self.granter.refuse(member, incarnation);
+        }
+    }
+
     /// Proposes to expel members whose leases have ended. Not by way of the proposals: it must not be
     /// proposed again by a later leadership, which has not waited.
     fn expel_silent(&mut self, now: BootTime) {
         let mut gone = self.granter.silent(&self.plan, now);
-        gone.extend(self.granter.left(&self.plan));
+        let left = self.granter.left(&self.plan);
+        gone.extend(left.iter().copied());
         self.duties.expelled.retain(|process| gone.contains(process));
         for (member, incarnation) in gone {
             let Some(heirs) = heirs(&self.plan, member) else {
@@ -190,7 +213,12 @@ impl Group {
             };
             // Without a majority it is proposed again and again.
             if self.duties.expelled.insert((member, incarnation)) {
-                tracing::warn!(%member, "expels a member that is silent or has left, incarnation {incarnation}");
+                match left.contains(&(member, incarnation)) {
+                    true => tracing::info!(%member, "goes on without a member that has left"),
+                    false => {
+                        tracing::warn!(%member, "expels a member that is silent, incarnation {incarnation}");
+                    }
+                }
             }
             let entry = Entry::Expel { member, incarnation, heirs };
             let proposed = self.node.propose(Vec::new(), entry.encode());
@@ -210,6 +238,20 @@ impl Group {
         self.duties.caught_up.retain(|id, _| near.contains(&id.0));
         for id in near {
             self.duties.caught_up.entry(MemberId(*id)).or_insert(now);
+        }
+    }
+
+    /// Has raft send snapshots again that are lost.
+    fn give_up_snapshots(&mut self, now: BootTime) {
+        let waits = |(_, progress): &(&u64, &Progress)| progress.state == ProgressState::Snapshot;
+        let waiting: Vec<u64> = self.node.raft.prs().iter().filter(waits).map(|it| *it.0).collect();
+        self.duties.snapshots.retain(|id, _| waiting.contains(id));
+        for id in waiting {
+            let since = self.duties.snapshots.entry(id).or_insert(now);
+            if now.since(*since) >= LOST {
+                *since = now;
+                self.node.report_snapshot(id, SnapshotStatus::Failure);
+            }
         }
     }
 

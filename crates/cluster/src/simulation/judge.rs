@@ -2,7 +2,7 @@
 //! rise; and when faults have ended, everybody is in and at rest.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hasher as _};
+use std::ops::Range;
 
 use xmpp::{Epoch, Shard};
 
@@ -20,6 +20,14 @@ pub(super) enum Violation {
     EpochFell { shard: Shard, index: u64 },
     #[error("faults have ended, and {0}")]
     Unrested(String),
+    #[error(
+        "members {one} and {other} both act, and have not reached each other for long, at {at} ns"
+    )]
+    BothGoOn { one: usize, other: usize, at: u64 },
+    #[error("member {member} acts, whose arbiter hangs, at {at} ns")]
+    HungActs { member: usize, at: u64 },
+    #[error("only {left} members act at {at} ns")]
+    TooFew { left: usize, at: u64 },
     #[error("the log grew by {entries} entries while nothing happened")]
     Restless { entries: u64 },
 }
@@ -35,9 +43,50 @@ pub(super) struct Judge {
     /// Whether two members, each with the plan of an index, would act for one shard.
     clashes: HashMap<(usize, u64, usize, u64), Option<Shard>>,
     rested_at: Option<u64>,
+    /// Two of whom only one may act in a time.
+    parts: Option<((usize, usize), Range<u64>)>,
+    /// Who may not act in a time.
+    stops: Option<(usize, Range<u64>)>,
 }
 
+/// So long after the ways are cut one of two has stopped: three rounds of greetings, as long until a leader believes it, and
+/// a lease.
+const PARTED: u64 = 9_500 * MS;
+
+/// So long after an arbiter stopped its member has.
+const STOPPED: u64 = 6_500 * MS;
+
+const MS: u64 = 1_000_000;
+
 impl Judge {
+    /// Two members do not reach each other for this time: soon one of them acts no more, and all others do.
+    pub(super) fn must_part(&mut self, both: (usize, usize), time: Range<u64>) {
+        self.parts = Some((both, time.start + PARTED..time.end));
+    }
+
+    /// An arbiter of a member hangs for this time: soon the member acts no more, and all others do.
+    pub(super) fn must_stop(&mut self, member: usize, time: Range<u64>) {
+        self.stops = Some((member, time.start + STOPPED..time.end));
+    }
+
+    /// Who must have stopped has, and nobody else.
+    fn judge_trouble(&self, members: &[Member], now: u64) -> Result<(), Violation> {
+        let acts = |at: usize| members[at].acts(now);
+        let parts = self.parts.as_ref().filter(|(_, time)| time.contains(&now));
+        let stops = self.stops.as_ref().filter(|(_, time)| time.contains(&now));
+        if let Some(&((one, other), _)) = parts.filter(|((a, b), _)| acts(*a) && acts(*b)) {
+            return Err(Violation::BothGoOn { one, other, at: now });
+        }
+        if let Some(&(member, _)) = stops.filter(|(member, _)| acts(*member)) {
+            return Err(Violation::HungActs { member, at: now });
+        }
+        let left = (0..members.len()).filter(|at| acts(*at)).count();
+        match parts.is_some() || stops.is_some() {
+            true if left + 1 < members.len() => Err(Violation::TooFew { left, at: now }),
+            _ => Ok(()),
+        }
+    }
+
     /// Judges the present moment, in which something of one member may have changed.
     pub(super) fn look(
         &mut self,
@@ -47,6 +96,7 @@ impl Judge {
         now: u64,
     ) -> Result<(), Violation> {
         self.note(changed, &members[changed])?;
+        self.judge_trouble(members, now)?;
         let acts = |at: usize| still[at] <= now && members[at].acts(now);
         if !acts(changed) {
             return Ok(());
@@ -135,20 +185,23 @@ impl Judge {
 
 /// Who owns what since when, who is to get it, and who takes part.
 fn hash(plan: &Plan) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hash = 0_u64;
+    // Nobody chooses what goes in: a quick one is good enough.
+    let mut add =
+        |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for (_, held) in plan.ownerships() {
-        hasher.write_u64(held.owner.0);
-        hasher.write_u64(held.epoch.0);
-        hasher.write_u64(held.standby.map_or(0, |standby| standby.0));
+        add(held.owner.0);
+        add(held.epoch.0);
+        add(held.standby.map_or(0, |standby| standby.0));
         if let Phase::Moving { to, since } = held.phase {
-            hasher.write_u64(to.0 ^ since << 8);
+            add(to.0 ^ since << 8);
         }
     }
     for member in plan.members() {
-        hasher.write_u64(member.info.id.0 ^ member.info.incarnation << 8);
-        hasher.write_u8(member.status as u8);
+        add(member.info.id.0 ^ member.info.incarnation << 8);
+        add(member.status as u64);
     }
-    hasher.finish()
+    hash
 }
 
 /// Epochs of the later plan are at least the earlier one's, and higher where the owner is another.

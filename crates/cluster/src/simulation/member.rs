@@ -1,6 +1,7 @@
 //! Owns one member of the simulation: the group, the lease and the duties of its threads, without the threads.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use proto::MemberId;
@@ -10,9 +11,11 @@ use xmpp::Shard;
 use super::world::{Outbox, Word};
 use crate::ask::Ask;
 use crate::clock::BootTime;
+use crate::control::reach::{Reach, others};
 use crate::hash::HashKey;
 use crate::lease::renewal::Renewal;
-use crate::lease::{Heartbeat, Terms};
+use crate::lease::vitals::Vitals;
+use crate::lease::{Grant, Heartbeat, Terms};
 use crate::plan::{
     Bootstrap, ClusterUuid, Entry, FEATURE_LEVEL, MemberInfo, MoveId, Ownership, Phase, Plan,
     Status,
@@ -30,13 +33,18 @@ pub(super) struct Member {
     rate: i64,
     /// When its clock said 0, before true time began.
     offset: u64,
-    elections: (usize, usize),
+    elections: Range<usize>,
+    terms: Terms,
+    /// What it says of how long its lease may last.
+    lease: Duration,
     _disk: TempDir,
 }
 
 /// What runs.
 pub(super) struct Process {
     pub(super) group: Group,
+    ttl: Duration,
+    lease: Duration,
     pub(super) incarnation: u64,
     /// What another member has told, where Raft does not speak to this one.
     observed: Plan,
@@ -46,6 +54,10 @@ pub(super) struct Process {
     let_go: BTreeSet<(Shard, u64)>,
     /// The plan that was looked at for moves.
     looked_at: u64,
+    reach: Reach,
+    /// Who was said hello to in this round, and who has answered.
+    greeted: Vec<MemberId>,
+    answered: BTreeSet<MemberId>,
 }
 
 /// A member's place in the world's list, as an id.
@@ -58,35 +70,43 @@ pub(super) fn index(id: MemberId) -> usize {
     usize::try_from(id.0).unwrap() - 1
 }
 
-fn info(id: MemberId, incarnation: u64) -> MemberInfo {
-    MemberInfo { incarnation, ..MemberInfo::new(id, format!("m{id}")) }
+fn info(id: MemberId, incarnation: u64, lease: Duration) -> MemberInfo {
+    MemberInfo { incarnation, lease, ..MemberInfo::new(id, format!("m{id}")) }
 }
 
-/// The plan with which a cluster of so many begins.
-fn first_plan(count: usize) -> Plan {
+/// The plan with which members begin whose leases last as long as they say.
+fn first_plan(leases: &[Duration]) -> Plan {
+    let first = |(at, lease): (usize, &Duration)| info(id(at), 1, *lease);
     let mut plan = Plan::new();
     let bootstrap = Bootstrap {
         cluster: ClusterUuid(1),
         generation: 1,
         hash_key: HashKey::new([1; 16]),
         feature_level: FEATURE_LEVEL,
-        members: (0..count).map(|index| info(id(index), 1)).collect(),
+        members: leases.iter().enumerate().map(first).collect(),
     };
     plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
     plan
 }
 
 impl Member {
-    pub(super) fn new(at: usize, count: usize, rate: i64, offset: u64) -> Self {
+    /// The one at a place among members whose leases last for `ttls`, and who say that it is `leases`.
+    pub(super) fn new(
+        at: usize,
+        ttls: &[Duration],
+        leases: &[Duration],
+        rate: i64,
+        offset: u64,
+    ) -> Self {
         // In memory where that is to be had: nothing here is about the disk.
         let memory = std::path::Path::new("/dev/shm");
         let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let disk = TempDir::new_in(place).unwrap();
         let mut log = RaftLog::open(disk.path(), id(at)).unwrap();
-        let voters: Vec<MemberId> = (0..count).map(id).collect();
-        log.initialize(&voters, first_plan(count).encode()).unwrap();
+        let voters: Vec<MemberId> = (0..ttls.len()).map(id).collect();
+        log.initialize(&voters, first_plan(leases).encode()).unwrap();
         // Raft's own dice cannot be loaded: each member gets a time of its own to wait.
-        let elections = (8 + at, 9 + at);
+        let elections = 8 + at..9 + at;
         let mut member = Self {
             id: id(at),
             process: None,
@@ -94,6 +114,8 @@ impl Member {
             rate,
             offset,
             elections,
+            terms: Terms { ttl: ttls[at], ..Terms::default() },
+            lease: leases[at],
             _disk: disk,
         };
         member.start();
@@ -111,16 +133,21 @@ impl Member {
         let known = log.identity().incarnation;
         let first = !log.is_initialized() || log.last_position() <= 1 && known == 1;
         let incarnation = if first { known } else { log.renew().unwrap().incarnation };
-        let group = Group::with_elections(log, Terms::default(), self.elections).unwrap();
-        let renewal = Renewal::new(Terms::default());
+        let group = Group::with_elections(log, self.terms, self.elections.clone()).unwrap();
+        let renewal = Renewal::new(self.terms);
         self.process = Some(Process {
             group,
+            ttl: self.terms.ttl,
+            lease: self.lease,
             incarnation,
             observed: Plan::new(),
             renewal,
             lease_end: BootTime(0),
             let_go: BTreeSet::new(),
             looked_at: 0,
+            reach: Reach::default(),
+            greeted: Vec::new(),
+            answered: BTreeSet::new(),
         });
     }
 
@@ -152,8 +179,11 @@ impl Process {
                 drop(self.group.heartbeat(heartbeat, answer, local));
             }
             Word::Grant(grant) => {
+                let grant = Grant { ttl: grant.ttl.min(self.ttl), ..grant };
                 self.lease_end = self.renewal.granted(grant, self.plan().index());
             }
+            Word::Hello => outbox.push(from, Word::Answer),
+            Word::Answer => drop(self.answered.insert(id(from))),
             Word::Ask(ask) => self.group.ask(ask, Box::new(drop)),
             Word::Watch => {
                 let plan = Box::new(self.plan().clone());
@@ -175,13 +205,28 @@ impl Process {
         }
     }
 
+    /// Says hello to everybody, and notes who has answered the last time.
+    pub(super) fn greet(&mut self, me: MemberId, outbox: &Outbox) {
+        let greeted = std::mem::take(&mut self.greeted).into_iter();
+        self.reach.note(greeted.map(|other| (other, self.answered.contains(&other))));
+        self.answered.clear();
+        self.greeted = others(self.plan(), me).collect();
+        self.greeted.iter().for_each(|other| outbox.push(index(*other), Word::Hello));
+    }
+
+    /// How it is, with an arbiter that has done nothing for so long.
+    pub(super) fn vitals(&self, lag: Duration) -> Vitals {
+        Vitals { lag, unreached: self.reach.unreached(self.ttl), weight: 100 }
+    }
+
     /// Asks for the lease.
-    pub(super) fn beat(&mut self, me: MemberId, local: BootTime, outbox: &Outbox) {
+    pub(super) fn beat(&mut self, me: MemberId, vitals: Vitals, local: BootTime, outbox: &Outbox) {
         let heartbeat = Heartbeat {
             member: me,
             incarnation: self.incarnation,
             sent: local,
             applied: self.plan().index(),
+            vitals,
         };
         let answer = outbox.answer(index(me));
         if let Some((leader, heartbeat, _)) = self.group.heartbeat(heartbeat, answer, local) {
@@ -220,19 +265,24 @@ impl Process {
     }
 
     /// Comes up, and comes back when it was expelled, as [`crate::control::membership`] does.
-    pub(super) fn see_to_membership(&mut self, me: MemberId, outbox: &Outbox) {
+    pub(super) fn see_to_membership(&mut self, me: MemberId, waits: bool, outbox: &Outbox) {
+        let parted = waits && self.reach.missing(self.plan(), me).is_some();
         let known = self.plan().member(me).map(|it| (it.status, it.info.incarnation));
-        let own = self.incarnation;
+        let (own, lease) = (self.incarnation, self.lease);
         let ask = match known {
             Some((Status::Expelled, incarnation)) => {
                 if incarnation >= own {
                     self.incarnation = self.group.renew().unwrap();
                 }
-                Ask::Join(info(me, self.incarnation))
+                if parted {
+                    return;
+                }
+                Ask::Join(info(me, self.incarnation, lease))
             }
-            None => Ask::Join(info(me, own)),
-            Some((Status::Joining, _)) => Ask::Up(info(me, own)),
-            Some((_, incarnation)) if incarnation < own => Ask::Up(info(me, own)),
+            None if parted => return,
+            None => Ask::Join(info(me, own, lease)),
+            Some((Status::Joining, _)) => Ask::Up(info(me, own, lease)),
+            Some((_, incarnation)) if incarnation < own => Ask::Up(info(me, own, lease)),
             Some(_) => return,
         };
         self.say(ask, outbox);

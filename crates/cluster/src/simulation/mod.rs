@@ -8,7 +8,7 @@
 //! | `member` | one member: what its threads do in a running server |
 //! | `judge` | what must hold at every moment, and in the end |
 //!
-//! `ROOKERY_SEEDS=200` tries more than a change has to wait for; `ROOKERY_SEED=7` only that one.
+//! `ROOKERY_SEEDS=2000` tries more than a change has to wait for; `ROOKERY_SEED=7` only that one.
 
 mod judge;
 mod member;
@@ -28,42 +28,98 @@ enum Mutant {
     GrantWithoutAsking,
     /// A new leader does not wait for the leases that another has granted.
     NoLeaderWait,
+    /// A leader does not listen to who reaches whom.
+    NobodyParts,
+    /// A leader expels one of two that do not reach each other while its lease lasts.
+    PartsAtOnce,
+    /// A member that was parted from another comes in again before it reaches it.
+    ComesInAtOnce,
+    /// Members do not say that their leases may last for longer than others grant.
+    LeasesUnsaid,
+    /// A member whose arbiter hangs asks for its lease.
+    BeatsWhileHung,
 }
 
-/// As many runs as one waits for with every change: each size of a cluster at least once.
-const SEEDS: u64 = 5;
+/// What happens to members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// All that can.
+    Everything,
+    /// Two of them do not reach each other for long.
+    Severed,
+    /// An arbiter of one does nothing for long.
+    Hung,
+}
+
+/// As many runs as one waits for with every change.
+const SEEDS: u64 = 200;
+
+/// The same, where one thing happens: each size of a cluster, and each part of the two in it.
+const SEEDS_OF_ONE: u64 = 15;
 
 /// In so many each known fault shows.
 const MUTANT_SEEDS: u64 = 100;
 
-fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), Violation> {
-    World::new(seed, mutant).run()
+fn run(seed: u64, mutant: Option<Mutant>, trouble: Trouble) -> Result<(), Violation> {
+    World::new(seed, mutant, trouble).run()
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn no_two_members_act_for_one_shard_whatever_happens_to_members_and_network() {
+/// Plays as many histories as are asked for, or this many.
+fn all_hold(trouble: Trouble, count: u64) {
     let seeds = match number("ROOKERY_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("ROOKERY_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("ROOKERY_SEEDS").unwrap_or(count),
     };
     let mut failed = String::new();
     for seed in seeds {
-        if let Err(violation) = run(seed, None) {
+        if let Err(violation) = run(seed, None, trouble) {
             writeln!(failed, "ROOKERY_SEED={seed}: {violation}").unwrap();
         }
     }
     assert!(failed.is_empty(), "{failed}");
 }
 
+/// Whether a fault of the rules is seen as what it is.
+fn is_seen(mutant: Mutant, trouble: Trouble, is_it: impl Fn(&Violation) -> bool) {
+    let seen = |seed: &u64| run(*seed, Some(mutant), trouble).is_err_and(|it| is_it(&it));
+    let seen = (0..MUTANT_SEEDS).find(seen);
+    assert!(seen.is_some(), "{mutant:?} was not seen in {MUTANT_SEEDS} runs");
+}
+
+#[test]
+fn no_two_members_act_for_one_shard_whatever_happens_to_members_and_network() {
+    all_hold(Trouble::Everything, SEEDS);
+}
+
+#[test]
+fn of_two_members_that_do_not_reach_each_other_one_stops_until_they_do() {
+    all_hold(Trouble::Severed, SEEDS_OF_ONE);
+}
+
+#[test]
+fn a_member_with_an_arbiter_that_hangs_stops_until_it_goes_on() {
+    all_hold(Trouble::Hung, SEEDS_OF_ONE);
+}
+
 #[test]
 fn each_known_fault_of_the_rules_is_seen() {
-    for mutant in [Mutant::LeaseFromArrival, Mutant::GrantWithoutAsking, Mutant::NoLeaderWait] {
-        let seen = (0..MUTANT_SEEDS)
-            .find(|seed| matches!(run(*seed, Some(mutant)), Err(Violation::TwoAct { .. })));
-        assert!(seen.is_some(), "{mutant:?} was not seen in {MUTANT_SEEDS} runs");
+    let two_act = |it: &Violation| matches!(it, Violation::TwoAct { .. });
+    for mutant in [
+        Mutant::LeaseFromArrival,
+        Mutant::GrantWithoutAsking,
+        Mutant::NoLeaderWait,
+        Mutant::LeasesUnsaid,
+    ] {
+        is_seen(mutant, Trouble::Everything, two_act);
     }
+    is_seen(Mutant::PartsAtOnce, Trouble::Severed, two_act);
+    let go_on = |it: &Violation| matches!(it, Violation::BothGoOn { .. });
+    is_seen(Mutant::NobodyParts, Trouble::Severed, go_on);
+    is_seen(Mutant::ComesInAtOnce, Trouble::Severed, go_on);
+    let hung_acts = |it: &Violation| matches!(it, Violation::HungActs { .. });
+    is_seen(Mutant::BeatsWhileHung, Trouble::Hung, hung_acts);
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::MemberId;
 
-use super::Mutant;
 use super::judge::{Judge, Violation};
 use super::member::{BEAT, Member, id};
+use super::{Mutant, Trouble};
 use crate::ask::Ask;
+use crate::control::reach::PACE;
+use crate::lease::vitals::Vitals;
 use crate::lease::{Grant, Heartbeat, Terms};
 use crate::plan::Plan;
 use crate::raft::group::TICK;
@@ -18,16 +20,25 @@ use crate::raft::transport::Answer;
 
 const MS: u64 = 1_000_000;
 
-/// Faults happen until then; everything has come to rest by the end.
-const CALM: u64 = 16_000 * MS;
-const RESTED: u64 = 30_000 * MS;
-const END: u64 = 32_000 * MS;
+/// Faults of all kinds happen until then: many short histories show more than few long ones.
+const CALM: u64 = 9_000 * MS;
+
+/// The same where there is one that lasts.
+const CALM_OF_ONE: u64 = 16_000 * MS;
+
+/// After so long everything has come to rest: the shards of moves that were called off, too. It is the end when nothing
+/// happens for [`REST`] after that.
+const SETTLING: u64 = 14_000 * MS;
+const REST: u64 = 2_000 * MS;
 
 /// What one member says to another.
 pub(super) enum Word {
     Raft(Bytes),
     Heartbeat(Heartbeat),
     Grant(Grant),
+    /// Whoever hears it answers.
+    Hello,
+    Answer,
     Ask(Ask),
     /// Asks for the plan; the answer says who leads, too.
     Watch,
@@ -58,6 +69,7 @@ enum Event {
     /// A thread of a process has something to do; of which of the member's lives.
     Tick(usize, u64),
     Beat(usize, u64),
+    Greet(usize, u64),
     Word {
         from: usize,
         to: usize,
@@ -77,6 +89,8 @@ enum Fault {
     StandStill(usize, u64),
     /// Words from one to the other are lost, or are not any more.
     Cut(usize, usize, bool),
+    /// An arbiter does nothing any more, from now or no longer.
+    Hang(usize, bool),
     Loss(u64),
 }
 
@@ -95,13 +109,17 @@ pub(super) struct World {
     loss: u64,
     outboxes: Vec<Outbox>,
     mutant: Option<Mutant>,
+    /// Since when an arbiter of each member has done nothing.
+    hung: Vec<Option<u64>>,
     /// When each leader heard each member, for a mutant.
     heard: Vec<Vec<u64>>,
     judge: Judge,
+    /// Faults happen until then.
+    calm: u64,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
+    pub(super) fn new(seed: u64, mutant: Option<Mutant>, trouble: Trouble) -> Self {
         let count = [3, 3, 3, 4, 7][usize::try_from(seed % 5).unwrap()];
         let mut world = Self {
             now: 0,
@@ -115,16 +133,30 @@ impl World {
             loss: 0,
             outboxes: (0..count).map(|_| Outbox::default()).collect(),
             mutant,
+            hung: vec![None; count],
             heard: vec![vec![0; count]; count],
             judge: Judge::default(),
+            calm: if trouble == Trouble::Everything { CALM } else { CALM_OF_ONE },
+        };
+        // In some, every other member has a longer lease than the others grant.
+        let differ = trouble == Trouble::Everything && seed % 4 == 3;
+        let differ = differ || mutant == Some(Mutant::LeasesUnsaid);
+        let ttl = |at| if differ && at % 2 == 1 { 3 } else { 1 };
+        let ttls: Vec<_> = (0..count).map(|at| Duration::from_secs(ttl(at))).collect();
+        let leases = match mutant {
+            Some(Mutant::LeasesUnsaid) => vec![Duration::ZERO; count],
+            _ => ttls.clone(),
         };
         for at in 0..count {
             let rate = i64::try_from(world.below(20_000)).unwrap() - 10_000;
             let offset = world.below(1_000_000) * MS;
-            world.members.push(Member::new(at, count, rate, offset));
+            world.members.push(Member::new(at, &ttls, &leases, rate, offset));
             world.begin(at);
         }
-        world.plan_faults(count);
+        match trouble {
+            Trouble::Everything => world.plan_faults(count),
+            Trouble::Severed | Trouble::Hung => world.plan_one(trouble),
+        }
         world
     }
 
@@ -132,10 +164,10 @@ impl World {
     pub(super) fn run(mut self) -> Result<(), Violation> {
         while let Some(((at, _), event)) = self.events.pop_first() {
             self.now = at;
-            if self.now >= END {
+            if self.now >= self.calm + SETTLING + REST {
                 break;
             }
-            if self.now >= RESTED {
+            if self.now >= self.calm + SETTLING {
                 self.judge.rested(&self.members)?;
             }
             let Some(actor) = self.happen(event) else { continue };
@@ -147,10 +179,13 @@ impl World {
     /// Says whose state may have changed.
     fn happen(&mut self, event: Event) -> Option<usize> {
         let at = match &event {
-            Event::Tick(at, life) | Event::Beat(at, life) if *life != self.lives[*at] => {
+            Event::Tick(at, life) | Event::Beat(at, life) | Event::Greet(at, life)
+                if *life != self.lives[*at] =>
+            {
                 return None;
             }
-            Event::Tick(at, _) | Event::Beat(at, _) | Event::Word { to: at, .. } => *at,
+            Event::Tick(at, _) | Event::Beat(at, _) | Event::Greet(at, _) => *at,
+            Event::Word { to: at, .. } => *at,
             Event::Lost { from: at, .. } => *at,
             Event::Fault(_) => {
                 let Event::Fault(fault) = event else { return None };
@@ -167,6 +202,7 @@ impl World {
         let me = self.members[at].id;
         let outbox = self.outboxes[at].clone();
         let other = self.another(at);
+        let lag = self.hung[at].map_or(0, |since| self.now - since);
         let (held, process) = (self.members[at].acts(self.now), self.members[at].process.as_mut()?);
         match event {
             Event::Tick(_, life) => {
@@ -174,14 +210,23 @@ impl World {
                 process.watch(other, &outbox);
                 // A member without a lease looks why.
                 if !held {
-                    process.see_to_membership(me, &outbox);
+                    let waits = self.mutant != Some(Mutant::ComesInAtOnce);
+                    process.see_to_membership(me, waits, &outbox);
                 }
                 self.schedule(self.now + nanos(TICK), Event::Tick(at, life));
                 self.expel_as_a_mutant(at);
             }
             Event::Beat(_, life) => {
-                process.beat(me, local, &outbox);
+                let vitals = process.vitals(Duration::from_nanos(lag));
+                let stops = vitals.must_stop(process.plan(), me);
+                if !stops || self.mutant == Some(Mutant::BeatsWhileHung) {
+                    process.beat(me, vitals, local, &outbox);
+                }
                 self.schedule(self.now + nanos(BEAT), Event::Beat(at, life));
+            }
+            Event::Greet(_, life) => {
+                process.greet(me, &outbox);
+                self.schedule(self.now + nanos(PACE), Event::Greet(at, life));
             }
             Event::Word { from, word, .. } => {
                 let word = self.mutate(at, from, word);
@@ -242,6 +287,10 @@ impl World {
                 self.loss = loss;
                 None
             }
+            Fault::Hang(at, hangs) => {
+                self.hung[at] = hangs.then_some(self.now);
+                None
+            }
         }
     }
 
@@ -251,18 +300,34 @@ impl World {
         let (tick, beat) = (self.below(50 * MS), self.below(200 * MS));
         self.schedule(self.now + tick, Event::Tick(at, life));
         self.schedule(self.now + beat, Event::Beat(at, life));
+        self.schedule(self.now + beat, Event::Greet(at, life));
     }
 
-    /// Faults of all kinds, some at the same time; at [`CALM`] all are over.
+    /// Two members that do not reach each other for long, or an arbiter that hangs; nothing else happens.
+    fn plan_one(&mut self, trouble: Trouble) {
+        let at = usize::try_from(self.below(self.members.len() as u64)).unwrap();
+        let other = self.another(at);
+        let from = 4_000 * MS + self.below(1_000 * MS);
+        if trouble == Trouble::Severed {
+            self.cut_between(from, self.calm, &[(at, other), (other, at)]);
+            self.judge.must_part((at, other), from..self.calm);
+        } else {
+            self.schedule(from, Event::Fault(Fault::Hang(at, true)));
+            self.schedule(self.calm, Event::Fault(Fault::Hang(at, false)));
+            self.judge.must_stop(at, from..self.calm);
+        }
+    }
+
+    /// Faults of all kinds, some at the same time; at [`Self::calm`] all are over.
     fn plan_faults(&mut self, count: usize) {
         let places = count as u64;
         let mut now = 2_000 * MS + self.below(2_500 * MS);
-        while now < CALM {
+        while now < self.calm {
             let at = usize::try_from(self.below(places)).unwrap();
             let other = self.another(at);
-            let until = (now + self.below(4_000 * MS)).min(CALM);
+            let until = (now + self.below(4_000 * MS)).min(self.calm);
             match self.below(7) {
-                6 => self.flap(now, until, (at, other)),
+                6 => self.flap(now, until, at, other),
                 0 => {
                     self.schedule(now, Event::Fault(Fault::Die(at)));
                     self.schedule(until, Event::Fault(Fault::Start(at)));
@@ -289,12 +354,12 @@ impl World {
             now += self.below(2_500 * MS);
         }
         for at in 0..count {
-            self.schedule(CALM, Event::Fault(Fault::Start(at)));
+            self.schedule(self.calm, Event::Fault(Fault::Start(at)));
         }
     }
 
     /// A way that comes and goes, sometimes in one direction alone.
-    fn flap(&mut self, from: u64, until: u64, (one, other): (usize, usize)) {
+    fn flap(&mut self, from: u64, until: u64, one: usize, other: usize) {
         let mut now = from;
         while now < until {
             let end = (now + self.below(400 * MS)).min(until);
@@ -336,6 +401,19 @@ impl World {
         match (self.mutant, word) {
             (Some(Mutant::LeaseFromArrival), Word::Grant(grant)) => {
                 Word::Grant(Grant { sent: self.members[at].clock(self.now), ..grant })
+            }
+            (Some(Mutant::NobodyParts), Word::Heartbeat(heartbeat)) => {
+                let vitals = Vitals { unreached: Vec::new(), ..heartbeat.vitals };
+                Word::Heartbeat(Heartbeat { vitals, ..heartbeat })
+            }
+            (Some(Mutant::PartsAtOnce), Word::Heartbeat(heartbeat)) => {
+                let process = self.members[at].process.as_mut();
+                let leads = process.filter(|process| process.group.leads().is_some());
+                let gone = heartbeat.vitals.unreached.iter().max();
+                if let Some((process, gone)) = leads.zip(gone) {
+                    process.group.expel(*gone);
+                }
+                Word::Heartbeat(heartbeat)
             }
             (Some(mutant), Word::Heartbeat(heartbeat)) => {
                 self.heard[at][from] = self.now;

@@ -22,6 +22,8 @@ use entity::command::{Command, Runs};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{BareJid, StanzaCondition, StanzaError};
 
+use count::{Which, how_many, list, number};
+
 use super::commands::is_admin;
 use crate::Domain;
 
@@ -90,35 +92,35 @@ const COMMANDS: &[Command<Domain>] = &[
     alone(
         "http://jabber.org/protocol/admin#get-registered-users-num",
         "Get number of registered users",
-        count::registered,
+        |domain, run, _, cx| number(domain, run, Which::Registered, cx),
     ),
     alone(
         "http://jabber.org/protocol/admin#get-disabled-users-num",
         "Get number of disabled users",
-        count::disabled,
+        |domain, run, _, cx| number(domain, run, Which::Disabled, cx),
     ),
     alone(
         "http://jabber.org/protocol/admin#get-online-users-num",
         "Get number of online users",
-        count::online,
+        |domain, run, _, cx| number(domain, run, Which::Online, cx),
     ),
     with(
         "http://jabber.org/protocol/admin#get-registered-users-list",
         "Get list of registered users",
-        count::how_many,
-        count::list_registered,
+        how_many,
+        |domain, run, form, cx| list(domain, run, (Which::Registered, form), cx),
     ),
     with(
         "http://jabber.org/protocol/admin#get-disabled-users-list",
         "Get list of disabled users",
-        count::how_many,
-        count::list_disabled,
+        how_many,
+        |domain, run, form, cx| list(domain, run, (Which::Disabled, form), cx),
     ),
     with(
         "http://jabber.org/protocol/admin#get-online-users-list",
         "Get list of online users",
-        count::how_many,
-        count::list_online,
+        how_many,
+        |domain, run, form, cx| list(domain, run, (Which::Online, form), cx),
     ),
     with(
         "http://jabber.org/protocol/admin#announce",
@@ -156,24 +158,24 @@ const COMMANDS: &[Command<Domain>] = &[
     alone(
         "http://jabber.org/protocol/admin#get-active-users-num",
         "Get number of active users",
-        count::active,
+        |domain, run, _, cx| number(domain, run, Which::Active, cx),
     ),
     alone(
         "http://jabber.org/protocol/admin#get-idle-users-num",
         "Get number of idle users",
-        count::idle,
+        |domain, run, _, cx| number(domain, run, Which::Idle, cx),
     ),
     with(
         "http://jabber.org/protocol/admin#get-active-users",
         "Get list of active users",
-        count::how_many,
-        count::list_active,
+        how_many,
+        |domain, run, form, cx| list(domain, run, (Which::Active, form), cx),
     ),
     with(
         "http://jabber.org/protocol/admin#get-idle-users",
         "Get list of idle users",
-        count::how_many,
-        count::list_idle,
+        how_many,
+        |domain, run, form, cx| list(domain, run, (Which::Idle, form), cx),
     ),
 ];
 

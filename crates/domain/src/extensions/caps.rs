@@ -25,7 +25,7 @@ pub const EXTENSION: Extension<Domain> = Extension {
 const NODE: &str = "urn:rookery";
 
 /// What every stream is offered because of what the server can do (RFC 6120 §4.3.2); it changes only with
-/// the configuration.
+/// the configuration. Where components answer in the server's place, what it can do changes with them, so there is no hash.
 #[must_use]
 pub fn stream_features(shared: &Shared) -> Features {
     Features {
@@ -35,7 +35,7 @@ pub fn stream_features(shared: &Shared) -> Features {
         carbons: true,
         roster_versioning: true,
         pre_approval: true,
-        caps: Some(caps(shared)),
+        caps: (!shared.powers.delegates()).then(|| caps(shared)),
         ..Features::default()
     }
 }

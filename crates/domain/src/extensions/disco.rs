@@ -4,6 +4,7 @@
 use entity::extension::Handle;
 use entity::{Answer, Context, Discovered, Request, command};
 use xmpp::disco::Info;
+use xmpp::privilege::Level;
 use xmpp::{Element, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, caps, contact, outage};
@@ -38,11 +39,14 @@ fn info(
     cx: &mut Context<'_, Domain>,
 ) -> Result<Answer, StanzaError> {
     let node = request.payload.attr("node");
-    let info = match cx.shared.service(&domain.jid) {
+    let mut info = match cx.shared.service(&domain.jid) {
         Some(service) => of_service(service),
         None => of_server(cx.shared),
     };
     let is_server = cx.shared.service(&domain.jid).is_none();
+    if is_server {
+        cx.shared.powers.nest(Level::Server, cx.hosts.disclosed(), &mut info);
+    }
     match node {
         None => Ok(Answer::Result(info.to_element(None))),
         Some(node) if is_server && caps::is_node(node, &info) => {

@@ -73,7 +73,7 @@ fn credentials(
     Ok(Answer::Result(Element::new("credentials", ns::EXTERNAL_SERVICES).with_children(list)))
 }
 
-/// Who asks, if he has his account here: a relay costs its owner.
+/// Who asks, if they have their account here: a relay costs its owner.
 fn own(domain: &Domain, request: &Request, shared: &Shared) -> Result<BareJid, StanzaError> {
     if shared.external.is_empty() || shared.service(&domain.jid).is_some() {
         return Err(StanzaCondition::ServiceUnavailable.into());

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::receipt::Settle;
 use proto::snapshot::NOBODY;
-use proto::{Body, CopyId, CopyWord, Envelope, MemberId, Receipt, Route};
+use proto::{Body, CopyId, CopyUpdate, Envelope, MemberId, Receipt, Route};
 use router::Router;
 use xmpp::Epoch;
 
 use crate::context::Context;
 use crate::entity::Entity;
-use crate::host::Desk;
+use crate::host::ArbiterContext;
 use crate::mirror::Mirror;
 
 /// A copy is begun anew after so many changes.
@@ -61,8 +61,8 @@ impl Former {
     }
 
     /// With a way to tell them.
-    pub(super) fn of<'a>(&'a self, desk: &'a Desk) -> Formers<'a> {
-        Formers { members: &self.members, desk }
+    pub(super) fn of<'a>(&'a self, arbiter: &'a ArbiterContext) -> Formers<'a> {
+        Formers { members: &self.members, arbiter }
     }
 }
 
@@ -70,7 +70,7 @@ impl Former {
 #[derive(Clone, Copy)]
 pub(super) struct Formers<'a> {
     members: &'a Arc<Mutex<Vec<MemberId>>>,
-    desk: &'a Desk,
+    arbiter: &'a ArbiterContext,
 }
 
 impl Formers<'_> {
@@ -87,7 +87,7 @@ impl Formers<'_> {
             return None;
         }
         let (members, back) = (Mutex::new(members), Arc::clone(self.members));
-        let (router, route) = (self.desk.router().clone(), route.clone());
+        let (router, route) = (self.arbiter.router().clone(), route.clone());
         Some(Receipt::new(0, Arc::new(Tell { members, back, router, route, epoch })))
     }
 }
@@ -110,9 +110,9 @@ impl Settle for Tell {
         }
         let forget = |member| {
             let to = Route::Copy(CopyId { member, of: Box::new(self.route.clone()) });
-            Envelope::new(to, Body::Copy(CopyWord::Forget), NOBODY, self.epoch)
+            Envelope::new(to, Body::Copy(CopyUpdate::Forget), NOBODY, self.epoch)
         };
-        // A word of control is never refused.
+        // A control envelope is never refused.
         drop(self.router.post(members.into_iter().map(forget).collect()));
     }
 }
@@ -121,12 +121,19 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The second copy of an entity, as its actor sees it.
+pub(super) struct SecondCopy<'a> {
+    pub(super) route: &'a Route,
+    /// What the keeper was told.
+    pub(super) copied: &'a mut Option<Copied>,
+    /// Who is to keep it; none where nobody is there.
+    pub(super) keeper: Option<Keeper>,
+    pub(super) former: Formers<'a>,
+}
+
 /// Asks the entity what its copy must learn, and tells the keeper.
-pub(super) fn after_turn<E: Entity>(
-    entity: &mut E,
-    cx: &mut Context<'_, E>,
-    (route, copied, keeper, former): (&Route, &mut Option<Copied>, Option<Keeper>, Formers<'_>),
-) {
+pub(super) fn after_turn<E: Entity>(entity: &mut E, cx: &mut Context<'_, E>, copy: SecondCopy<'_>) {
+    let SecondCopy { route, copied, keeper, former } = copy;
     let known = copied.as_ref().filter(|known| Some(known.at) == keeper);
     let anew = keeper.is_some() && known.is_none_or(Copied::must_begin_anew);
     let mirror = entity.mirror(anew, cx);
@@ -144,18 +151,18 @@ pub(super) fn after_turn<E: Entity>(
             former.keep(before.map(|before| before.member));
             let confirms = former.receipt(route, keeper.member, cx.fence.epoch);
             also_for(confirms, cx, |cx| {
-                tell(route, keeper.member, CopyWord::Whole(state), cx);
+                tell(route, keeper.member, CopyUpdate::Whole(state), cx);
             });
         }
         (Mirror::Change(change), Some(known)) if !anew => {
             (known.changes, known.bytes) = (known.changes + 1, known.bytes + change.len());
-            tell(route, keeper.member, CopyWord::Change(change), cx);
+            tell(route, keeper.member, CopyUpdate::Change(change), cx);
         }
         (Mirror::Change(_), _) => debug_assert!(false, "a change of what is not known was given"),
         (Mirror::Nothing, _) => {
             copied.take();
             forget(route, before, cx);
-            if let Some(receipt) = former.receipt(route, former.desk.member(), cx.fence.epoch) {
+            if let Some(receipt) = former.receipt(route, former.arbiter.member(), cx.fence.epoch) {
                 receipt.release();
             }
         }
@@ -178,11 +185,11 @@ fn also_for<E: Entity>(
 
 fn forget<E: Entity>(route: &Route, keeper: Option<Keeper>, cx: &mut Context<'_, E>) {
     if let Some(keeper) = keeper {
-        tell(route, keeper.member, CopyWord::Forget, cx);
+        tell(route, keeper.member, CopyUpdate::Forget, cx);
     }
 }
 
-fn tell<E: Entity>(route: &Route, member: MemberId, word: CopyWord, cx: &mut Context<'_, E>) {
+fn tell<E: Entity>(route: &Route, member: MemberId, update: CopyUpdate, cx: &mut Context<'_, E>) {
     let to = Route::Copy(CopyId { member, of: Box::new(route.clone()) });
-    cx.tell(to, Body::Copy(word));
+    cx.tell(to, Body::Copy(update));
 }

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use proto::Body;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 
 /// The environment variable. Nothing reads it in what is released.
 const FAULT: &str = "ROOKERY_FAULT";
@@ -15,7 +15,7 @@ pub(super) fn is_due(body: &Body) -> bool {
     if !cfg!(debug_assertions) {
         return false;
     }
-    let (Body::Stanza(stanza) | Body::User(UserWord::Outbound { stanza, .. })) = body else {
+    let (Body::Stanza(stanza) | Body::User(UserEvent::Outbound { stanza, .. })) = body else {
         return false;
     };
     let text = TEXT.get_or_init(|| std::env::var(FAULT).ok()).as_deref();

@@ -19,7 +19,7 @@ use actix::{
 use bytes::Bytes;
 use cluster::HashKey;
 use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
-use proto::{MemberId, Receipt};
+use proto::{MemberId, Now, Receipt};
 use tokio::sync::oneshot;
 use xmpp::{BareJid, Shard};
 
@@ -34,10 +34,12 @@ pub(crate) const DROWSY: &str = "ROOKERY_DROWSY";
 
 /// What an entity goes on from, beside its rows.
 #[derive(Default)]
-pub(crate) struct Packed {
+pub(crate) struct ActorState {
     /// None: rows and timers are all.
     pub(crate) state: Option<Bytes>,
     pub(crate) timers: Vec<TimerSnapshot>,
+    /// When, by the clock of another member, both were so: see [`EntitySnapshot::handed_over`].
+    pub(crate) handed_over: Option<u64>,
     /// Its former owner is gone: copies, newest first.
     pub(crate) copies: Vec<Copy>,
     /// And what others have with it.
@@ -65,7 +67,7 @@ pub(crate) enum Act {
     Announce(Arc<HashMap<Shard, MemberId>>, HashKey),
 }
 
-/// A word from the host, to be answered.
+/// From the host, to be answered.
 pub(crate) struct Order {
     pub(crate) act: Act,
     pub(crate) reply: oneshot::Sender<Standing>,
@@ -105,11 +107,11 @@ impl<E: Entity> EntityActor<E> {
 
     /// Puts the entity to sleep where the server is drowsy and nothing is under way.
     pub(super) fn doze(&mut self, ctx: &mut ActixContext<Self>) {
-        if !self.desk.is_drowsy() || self.closing || self.frozen || !self.is_quiet() {
+        if !self.arbiter.is_drowsy() || self.closing || self.frozen || !self.is_quiet() {
             return;
         }
         let Some(entity) = &self.entity else { return };
-        let now = self.desk.now();
+        let now = self.arbiter.now();
         let state = entity.snapshot(now);
         if !entity.is_settled() || (state.is_none() && !entity.may_sleep()) {
             return;
@@ -128,7 +130,7 @@ impl<E: Entity> EntityActor<E> {
             ctx.run_later(after, |actor, ctx| actor.rise(ctx))
         });
         self.asleep = Some(alarm);
-        self.packed = Some(Packed { state, timers, ..Packed::default() });
+        self.packed = Some(ActorState { state, timers, ..ActorState::default() });
         if let Some(mut entity) = self.entity.take() {
             entity.rest();
         }
@@ -146,22 +148,28 @@ impl<E: Entity> EntityActor<E> {
         let (sender, receiver) = oneshot::channel();
         let done = move |result, _| drop(sender.send(result));
         let done: Option<Done> = Some(Box::new(done));
-        self.desk.writer().push(Commit { batch, receipt: None, done, span: None });
+        self.arbiter.writer().push(Commit { batch, receipt: None, done, span: None });
         ctx.spawn(receiver.into_actor(self).map(|_, actor, ctx| actor.load(ctx)));
     }
 
     /// What a loaded entity was packed with is given back to it.
     pub(super) fn unpack(&mut self, ctx: &mut ActixContext<Self>) -> Result<(), SnapshotError> {
         let Some(packed) = self.packed.take() else { return Ok(()) };
-        let Packed { state, timers, copies, claims, former, restored } = packed;
+        let ActorState { state, timers, handed_over, copies, claims, former, restored } = packed;
         self.former.keep(former);
+        let now = self.arbiter.now();
+        // What another member has measured ends when it would have there, however wrong the clock is.
+        let now = Now { unix_micros: handed_over.unwrap_or(now.unix_micros), ..now };
         if let Some(state) = state {
-            self.continue_from(move |entity, cx| entity.restore(&state, cx), ctx)?;
+            let restore = move |entity: &mut E, cx: &mut Context<'_, E>| {
+                cx.now = now;
+                entity.restore(&state, cx)
+            };
+            self.continue_from(restore, ctx)?;
         }
         if !copies.is_empty() || !claims.is_empty() {
             self.continue_from(move |entity, cx| entity.take_over(copies, claims, cx), ctx)?;
         }
-        let now = self.desk.now();
         for TimerSnapshot { name, number, due } in timers {
             let Some(name) = E::TIMERS.iter().find(|known| **known == name) else {
                 tracing::error!(route = E::NAME, "the timer {name} is not known any more");
@@ -195,10 +203,10 @@ impl<E: Entity> EntityActor<E> {
         receipt: Option<Receipt>,
         ctx: &mut ActixContext<Self>,
     ) {
-        let cause = Cause { receipt, ..Cause::own(self.desk.next_origin(self.fence)) };
+        let cause = Cause { receipt, ..Cause::own(self.arbiter.next_origin(self.fence)) };
         let mut out = Vec::new();
         if !self.turn(turn, cause, &mut out, ctx) {
-            self.desk.count_panic();
+            self.arbiter.count_panic();
         }
         self.let_out(out);
     }
@@ -215,7 +223,8 @@ impl<E: Entity> EntityActor<E> {
 
     fn announce(
         &mut self,
-        (taken, key): (Arc<HashMap<Shard, MemberId>>, HashKey),
+        taken: Arc<HashMap<Shard, MemberId>>,
+        key: HashKey,
         ctx: &mut ActixContext<Self>,
     ) {
         if self.entity.is_none() || self.frozen {
@@ -226,7 +235,7 @@ impl<E: Entity> EntityActor<E> {
     }
 
     fn timers_as_data(&self) -> Vec<TimerSnapshot> {
-        let now = self.desk.now();
+        let now = self.arbiter.now();
         let data = |alarm: &super::Alarm| TimerSnapshot {
             name: alarm.timer.0.to_owned(),
             number: alarm.timer.1,
@@ -236,16 +245,20 @@ impl<E: Entity> EntityActor<E> {
     }
 
     fn as_data(&self) -> Option<EntitySnapshot> {
-        let (state, timers) = match (&self.entity, &self.packed) {
-            (Some(entity), _) => (entity.snapshot(self.desk.now()), self.timers_as_data()),
-            (None, Some(packed)) => (packed.state.clone(), packed.timers.clone()),
+        let now = self.arbiter.now();
+        let (state, timers, by) = match (&self.entity, &self.packed) {
+            (Some(entity), _) => (entity.snapshot(now), self.timers_as_data(), None),
+            (None, Some(packed)) => {
+                (packed.state.clone(), packed.timers.clone(), packed.handed_over)
+            }
             (None, None) => return None,
         };
         if state.is_none() && timers.is_empty() {
             return None;
         }
         let state = state.unwrap_or_default();
-        Some(EntitySnapshot { route: self.route.clone(), state, timers })
+        let handed_over = by.or(Some(now.unix_micros));
+        Some(EntitySnapshot { route: self.route.clone(), state, timers, handed_over })
     }
 
     fn freeze(&mut self, ctx: &mut ActixContext<Self>) -> Option<EntitySnapshot> {
@@ -258,7 +271,7 @@ impl<E: Entity> EntityActor<E> {
 
     fn thaw(&mut self, ctx: &mut ActixContext<Self>) {
         self.frozen = false;
-        let now = self.desk.now().elapsed;
+        let now = self.arbiter.now().elapsed;
         for alarm in std::mem::take(&mut self.timers) {
             self.set(alarm.timer, alarm.due.saturating_sub(now), ctx);
         }
@@ -287,7 +300,7 @@ impl<E: Entity> Handler<Order> for EntityActor<E> {
                 None
             }
             Act::Announce(taken, key) => {
-                self.announce((taken, key), ctx);
+                self.announce(taken, key, ctx);
                 None
             }
             Act::Thaw => {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use proto::{CopyWord, MemberId, Route};
+use proto::{CopyUpdate, MemberId, Route};
 use xmpp::Epoch;
 
 use crate::mirror::Copy;
@@ -26,22 +26,22 @@ pub(super) struct Told {
 
 impl Copies {
     /// Takes what an owner of this epoch says. A former owner is not heard.
-    pub(super) fn take(&mut self, of: Route, epoch: Epoch, word: CopyWord) {
+    pub(super) fn take(&mut self, of: Route, epoch: Epoch, update: CopyUpdate) {
         let known = self.kept.get_mut(&of).filter(|known| known.epoch <= epoch);
-        match (word, known) {
-            (CopyWord::Whole(whole), known) => {
+        match (update, known) {
+            (CopyUpdate::Whole(whole), known) => {
                 if known.is_some() || !self.kept.contains_key(&of) {
                     self.kept
                         .insert(of, Copy { epoch, whole, changes: Vec::new(), of_socket: false });
                 }
             }
-            (CopyWord::Change(change), Some(known)) if known.epoch == epoch => {
+            (CopyUpdate::Change(change), Some(known)) if known.epoch == epoch => {
                 known.changes.push(change);
             }
-            (CopyWord::Forget, Some(_)) => drop(self.kept.remove(&of)),
+            (CopyUpdate::Forget, Some(_)) => drop(self.kept.remove(&of)),
             // What the change belongs to was never here: a whole one comes.
-            (CopyWord::Change(_) | CopyWord::Forget, _) => {}
-            (CopyWord::Kept { .. } | CopyWord::Claim(_), _) => {}
+            (CopyUpdate::Change(_) | CopyUpdate::Forget, _) => {}
+            (CopyUpdate::Kept { .. } | CopyUpdate::Claim(_), _) => {}
         }
     }
 
@@ -69,15 +69,15 @@ impl Copies {
 
 impl Told {
     /// Takes what somebody says to a new owner.
-    pub(super) fn take(&mut self, word: CopyWord) {
-        match word {
-            CopyWord::Kept { epoch, whole, changes, by } => {
+    pub(super) fn take(&mut self, update: CopyUpdate) {
+        match update {
+            CopyUpdate::Kept { epoch, whole, changes, by } => {
                 let older = |it: &Copy| it.epoch < epoch;
                 self.insert(Copy { epoch, whole, changes, of_socket: by.is_none() }, older);
                 self.by.extend(by);
             }
-            CopyWord::Claim(what) => self.claims.push(what),
-            CopyWord::Whole(_) | CopyWord::Change(_) | CopyWord::Forget => {}
+            CopyUpdate::Claim(what) => self.claims.push(what),
+            CopyUpdate::Whole(_) | CopyUpdate::Change(_) | CopyUpdate::Forget => {}
         }
     }
 
@@ -111,27 +111,28 @@ mod tests {
     #[test]
     fn a_copy_is_the_last_whole_and_what_changed_since() {
         let mut copies = Copies::default();
-        copies.take(route("a"), Epoch(1), CopyWord::Change(bytes("lost")));
+        copies.take(route("a"), Epoch(1), CopyUpdate::Change(bytes("lost")));
         for whole in ["1", "2"] {
-            copies.take(route("a"), Epoch(1), CopyWord::Whole(bytes(whole)));
-            copies.take(route("a"), Epoch(1), CopyWord::Change(bytes("x")));
+            copies.take(route("a"), Epoch(1), CopyUpdate::Whole(bytes(whole)));
+            copies.take(route("a"), Epoch(1), CopyUpdate::Change(bytes("x")));
         }
         let changes = vec![bytes("x")];
         let copy = Copy { epoch: Epoch(1), whole: bytes("2"), changes, of_socket: false };
         assert_eq!(copies.get(&route("a")), Some(&copy));
-        copies.take(route("a"), Epoch(1), CopyWord::Forget);
+        copies.take(route("a"), Epoch(1), CopyUpdate::Forget);
         assert_eq!(copies.len(), 0);
     }
 
     #[test]
     fn a_former_owner_is_not_heard() {
         let mut copies = Copies::default();
-        copies.take(route("a"), Epoch(2), CopyWord::Whole(bytes("new")));
-        for word in [CopyWord::Whole(bytes("old")), CopyWord::Change(bytes("x")), CopyWord::Forget]
+        copies.take(route("a"), Epoch(2), CopyUpdate::Whole(bytes("new")));
+        for update in
+            [CopyUpdate::Whole(bytes("old")), CopyUpdate::Change(bytes("x")), CopyUpdate::Forget]
         {
-            copies.take(route("a"), Epoch(1), word);
+            copies.take(route("a"), Epoch(1), update);
         }
-        copies.take(route("a"), Epoch(3), CopyWord::Change(bytes("of a whole that is lost")));
+        copies.take(route("a"), Epoch(3), CopyUpdate::Change(bytes("of a whole that is lost")));
         let (whole, changes) = (bytes("new"), Vec::new());
         let copy = Copy { epoch: Epoch(2), whole, changes, of_socket: false };
         assert_eq!(copies.get(&route("a")), Some(&copy));
@@ -142,7 +143,7 @@ mod tests {
         let mut told = Told::default();
         for epoch in [1, 3, 2, 3] {
             let (whole, changes, by) = (Bytes::new(), vec![], None);
-            told.take(CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by });
+            told.take(CopyUpdate::Kept { epoch: Epoch(epoch), whole, changes, by });
         }
         let epochs: Vec<u64> = told.copies.iter().map(|copy| copy.epoch.0).collect();
         assert_eq!(epochs, [3, 3, 2, 1]);

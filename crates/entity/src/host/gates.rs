@@ -5,13 +5,13 @@
 //! expelled, or it is another process of the same member. A plan that somebody has skipped does no harm: what is not
 //! clearly handed over counts as taken.
 //!
-//! Bound: [`Gates::STANZAS`] and [`Gates::BYTES`] of an arbiter wait; full: stanzas are refused, words of control are
+//! Bound: [`Gates::STANZAS`] and [`Gates::BYTES`] of an arbiter wait; full: stanzas are refused, control envelopes are
 //! taken.
 
 use std::collections::{HashMap, VecDeque};
 
 use cluster::Plan;
-use cluster::plan::{Member, Status};
+use cluster::plan::{Member, Ownership, Status};
 use proto::{Announced, Body, Envelope, MemberId};
 use xmpp::{Epoch, Shard};
 
@@ -138,23 +138,25 @@ pub(super) fn taken(before: Option<&Plan>, now: &Plan) -> HashMap<Shard, MemberI
         let Some(before) = before.filter(|plan| plan.is_bootstrapped()) else { return true };
         let Some((owner, epoch)) = before.owner(*shard) else { return true };
         (owner, epoch) != (held.owner, held.epoch)
-            && !is_handed_over((before, owner, epoch), now, (held.owner, held.epoch))
+            && !is_handed_over(before, owner, epoch, now, held)
     });
     taken.map(|(shard, held)| (shard, held.owner)).collect()
 }
 
 /// Whether the owner before must have let go: it is the same process still, and nothing else happened.
 fn is_handed_over(
-    (before, owner, epoch): (&Plan, MemberId, Epoch),
+    before: &Plan,
+    owner: MemberId,
+    epoch: Epoch,
     now: &Plan,
-    (next, raised): (MemberId, Epoch),
+    held: &Ownership,
 ) -> bool {
     let process = |plan: &Plan| {
         let member = plan.member(owner).filter(|member| member.status != Status::Expelled)?;
         Some(member.info.incarnation)
     };
-    owner != next
-        && raised == epoch.next()
+    owner != held.owner
+        && held.epoch == epoch.next()
         && process(now).is_some()
         && process(now) == process(before)
 }

@@ -9,7 +9,7 @@
 //! **Freezing** has two steps. First whatever comes from outside the part is held back, while what sessions
 //! and their users say to each other still passes, until no turn is under way. Then every entity stops:
 //! no timer rings, no effect leaves. What is held back waits, at most [`WAITING_STANZAS`] or
-//! [`WAITING_BYTES`]; full: stanzas are refused with `resource-constraint`, words of control are taken.
+//! [`WAITING_BYTES`]; full: stanzas are refused with `resource-constraint`, control envelopes are taken.
 //!
 //! **Taking in.** Whoever takes a part in freezes it first, starts its entities, and thaws it: none of them
 //! says anything before all are there.
@@ -25,12 +25,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proto::snapshot::EntitySnapshot;
-use proto::{Body, CopyWord, Envelope, MemberId, Route};
+use proto::{Body, CopyUpdate, Envelope, MemberId, Route};
 use tokio::sync::oneshot;
 use xmpp::{Epoch, Fence, Shard};
 
 use super::{Host, Mailbox};
-use crate::actor::{Act, Order, Packed, Standing};
+use crate::actor::{Act, ActorState, Order, Standing};
 use crate::refuse::Fault;
 use crate::writer::{Commit, Done};
 
@@ -238,7 +238,7 @@ impl Host {
         let batch = store::Batch { fence, writes: Vec::new() };
         let (sender, answer) = oneshot::channel();
         let done: Done = Box::new(move |result, _| drop(sender.send(result)));
-        self.desk.writer().push(Commit { batch, receipt: None, done: Some(done), span: None });
+        self.arbiter.writer().push(Commit { batch, receipt: None, done: Some(done), span: None });
         matches!(answer.await, Ok(Ok(())))
     }
 
@@ -274,7 +274,7 @@ impl Host {
         let copies = &mut self.takeover.borrow_mut().copies;
         for EntitySnapshot { route, state, .. } in snapshots {
             if has_copy(&route) && !state.is_empty() {
-                copies.take(route, epoch, CopyWord::Whole(state));
+                copies.take(route, epoch, CopyUpdate::Whole(state));
             }
         }
     }
@@ -297,7 +297,7 @@ impl Host {
         fence: Fence,
         by: Option<MemberId>,
     ) -> Result<(), StartError> {
-        let EntitySnapshot { route, state, timers } = snapshot;
+        let EntitySnapshot { route, state, timers, handed_over } = snapshot;
         let former: Vec<MemberId> = by.filter(|_| has_copy(&route)).into_iter().collect();
         if self.table.borrow().has(&route) {
             return Err(StartError::Here);
@@ -305,7 +305,8 @@ impl Host {
         let (restored, done) = oneshot::channel();
         let state = Some(state).filter(|state| !state.is_empty());
         let restored = Some(restored);
-        let packed = Packed { state, timers, former, restored, ..Packed::default() };
+        let packed =
+            ActorState { state, timers, handed_over, former, restored, ..ActorState::default() };
         self.plant(&route, fence, Some(packed)).ok_or(StartError::NoKind)?;
         done.await.ok().filter(|done| *done).map(|_| ()).ok_or(StartError::Unreadable)
     }
@@ -329,7 +330,7 @@ impl Host {
         }
         drop(holds);
         for envelope in full {
-            self.desk.refuse(envelope, Fault::Mailbox);
+            self.arbiter.refuse(envelope, Fault::Mailbox);
         }
         pass
     }

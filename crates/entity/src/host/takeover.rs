@@ -15,7 +15,7 @@ use std::time::Duration;
 use cluster::Plan;
 use cluster::plan::Ownership;
 use futures_util::future::join_all;
-use proto::{Announced, Body, CopyId, CopyWord, Envelope, MemberId, Route};
+use proto::{Announced, Body, CopyId, CopyUpdate, Envelope, MemberId, Route};
 use tokio::sync::oneshot;
 use xmpp::{BareJid, Epoch, Origin, Shard};
 
@@ -23,7 +23,7 @@ use super::Host;
 use super::copies::{Copies, Told};
 use super::gates::{Gates, Passage, taken, to_tell};
 use super::handoff::Part;
-use crate::actor::{Act, Order, Packed};
+use crate::actor::{Act, ActorState, Order};
 use crate::refuse::Fault;
 
 /// So many are told in a row before others have their turn.
@@ -53,14 +53,14 @@ pub(super) struct Takeover {
 impl Host {
     /// Looks at the plan where there is another one. Cheap enough to be asked before each delivery.
     pub(super) fn keep_up(&self) {
-        if !self.linked.get() || self.desk.router.plan_index() == self.seen.get() {
+        if !self.linked.get() || self.arbiter.router.plan_index() == self.seen.get() {
             return;
         }
-        let now = self.desk.router.plan();
+        let now = self.arbiter.router.plan();
         self.seen.set(now.index());
         let before = self.takeover.borrow_mut().plan.replace(Arc::clone(&now));
-        self.desk.follow(Arc::clone(&now));
-        let me = self.desk.router.member();
+        self.arbiter.follow(Arc::clone(&now));
+        let me = self.arbiter.router.member();
         if before.as_deref().is_some_and(|before| is_another(before, &now, me)) {
             // What was given to a former self has been given to somebody else since.
             self.takeover.borrow_mut().copies = Copies::default();
@@ -109,11 +109,11 @@ impl Host {
     /// What was to be told a keeper has found no way or no room on it: it is told all, a little later, and whoever waits
     /// goes on waiting until it has that.
     pub(super) fn note_lost_copy(&self, envelope: &mut Envelope) {
-        let (Route::Copy(id), Body::Copy(word)) = (&envelope.to, &envelope.body) else { return };
-        if !matches!(word, CopyWord::Whole(_) | CopyWord::Change(_)) {
+        let (Route::Copy(id), Body::Copy(update)) = (&envelope.to, &envelope.body) else { return };
+        if !matches!(update, CopyUpdate::Whole(_) | CopyUpdate::Change(_)) {
             return;
         }
-        let (host, of, receipt) = (self.desk.host(), id.of.clone(), envelope.receipt.take());
+        let (host, of, receipt) = (self.arbiter.host(), id.of.clone(), envelope.receipt.take());
         actix_rt::spawn(async move {
             tokio::time::sleep(PAUSE).await;
             let entry = |host: Rc<Self>| Some(Rc::clone(&host.table.borrow().get(&of)?.mailbox));
@@ -134,7 +134,7 @@ impl Host {
             return run;
         }
         let Some(key) = route.key() else { return run };
-        let shard = self.desk.router.bucket(key).shard();
+        let shard = self.arbiter.router.bucket(key).shard();
         let (mut pass, mut full) = (Vec::new(), Vec::new());
         let mut takeover = self.takeover.borrow_mut();
         for envelope in run {
@@ -147,7 +147,7 @@ impl Host {
         }
         drop(takeover);
         for envelope in full {
-            self.desk.refuse(envelope, Fault::Mailbox);
+            self.arbiter.refuse(envelope, Fault::Mailbox);
         }
         pass
     }
@@ -155,17 +155,17 @@ impl Host {
     /// Takes what is said about a copy: kept for its owner, or told to a new one.
     pub(super) fn take_copies(&self, id: &CopyId, run: Vec<Envelope>) {
         let Some(key) = id.of.key() else { return };
-        let shard = self.desk.router.bucket(key).shard();
+        let shard = self.arbiter.router.bucket(key).shard();
         let mut takeover = self.takeover.borrow_mut();
         for envelope in run {
-            let Body::Copy(word) = envelope.body else { continue };
-            match word {
-                CopyWord::Kept { .. } | CopyWord::Claim(_) => {
+            let Body::Copy(update) = envelope.body else { continue };
+            match update {
+                CopyUpdate::Kept { .. } | CopyUpdate::Claim(_) => {
                     if takeover.gates.is_shut(shard) {
-                        takeover.told.entry((*id.of).clone()).or_default().take(word);
+                        takeover.told.entry((*id.of).clone()).or_default().take(update);
                     }
                 }
-                word => takeover.copies.take((*id.of).clone(), envelope.epoch, word),
+                update => takeover.copies.take((*id.of).clone(), envelope.epoch, update),
             }
             if let Some(receipt) = envelope.receipt {
                 receipt.release();
@@ -180,9 +180,9 @@ impl Host {
     }
 
     /// A thread of a member has said all it holds.
-    pub(super) fn hear_announced(&self, word: Announced) {
+    pub(super) fn hear_announced(&self, announced: Announced) {
         self.keep_up();
-        self.takeover.borrow_mut().gates.hear(word);
+        self.takeover.borrow_mut().gates.hear(announced);
         self.open_ready();
     }
 
@@ -195,7 +195,7 @@ impl Host {
     }
 
     fn open_ready(&self) {
-        let Some(host) = self.desk.host() else { return };
+        let Some(host) = self.arbiter.host() else { return };
         let mut takeover = self.takeover.borrow_mut();
         let Some(plan) = takeover.plan.clone() else { return };
         let shards = takeover.gates.ready(&plan);
@@ -221,13 +221,13 @@ impl Host {
     async fn go_on_from(&self, told: HashMap<Route, Told>) {
         let mut all = Vec::new();
         for (route, Told { copies, claims, by: former }) in told {
-            let fence = route.key().and_then(|key| self.desk.router.fence(key));
+            let fence = route.key().and_then(|key| self.arbiter.router.fence(key));
             let Some(fence) = fence.filter(|_| !self.table.borrow().has(&route)) else {
                 continue;
             };
             let (restored, done) = oneshot::channel();
             let restored = Some(restored);
-            let packed = Packed { copies, claims, former, restored, ..Packed::default() };
+            let packed = ActorState { copies, claims, former, restored, ..ActorState::default() };
             if self.plant(&route, fence, Some(packed)).is_some() {
                 all.push(done);
             }
@@ -259,7 +259,7 @@ impl Host {
 
     /// Tells new owners what is held here, where there is something new to tell.
     pub(super) fn speak(&self) {
-        let Some(host) = self.desk.host() else { return };
+        let Some(host) = self.arbiter.host() else { return };
         if std::mem::replace(&mut self.takeover.borrow_mut().speaking, true) {
             return;
         }
@@ -277,7 +277,7 @@ impl Host {
         let now = takeover.plan.clone()?;
         let is_new = takeover.said.as_ref().is_none_or(|said| said.index() < now.index());
         // The ways follow the plan a little later.
-        let is_linked = self.desk.router.linked_plan_index() >= now.index();
+        let is_linked = self.arbiter.router.linked_plan_index() >= now.index();
         (is_new && is_linked).then(|| (takeover.said.clone(), now))
     }
 
@@ -304,7 +304,7 @@ impl Host {
         now: &Plan,
         owner: &dyn Fn(&BareJid) -> Option<MemberId>,
     ) {
-        let me = self.desk.router.member();
+        let me = self.arbiter.router.member();
         let owner = |route: &Route| route.key().and_then(owner).filter(|owner| *owner != me);
         let routes: Vec<Route> = self
             .takeover
@@ -321,18 +321,18 @@ impl Host {
             }
             let Some(copy) = self.takeover.borrow().copies.get(&route).cloned() else { continue };
             let (epoch, whole, changes) = (copy.epoch, copy.whole, copy.changes);
-            self.say(member, route, CopyWord::Kept { epoch, whole, changes, by: Some(me) });
+            self.say(member, route, CopyUpdate::Kept { epoch, whole, changes, by: Some(me) });
         }
     }
 
     async fn say_sockets(&self, now: &Plan, owner: &dyn Fn(&BareJid) -> Option<MemberId>) {
         for (place, edge) in router::local::edges().into_iter().enumerate() {
-            let words = edge.announce(owner);
-            let to = words.iter().find_map(|word| match &word.to {
+            let envelopes = edge.announce(owner);
+            let to = envelopes.iter().find_map(|it| match &it.to {
                 Route::Copy(copy) => Some(copy.member),
                 _ => None,
             });
-            router::local::route(words);
+            router::local::route(envelopes);
             if let Some(member) = to.filter(|_| place.is_multiple_of(STEP)) {
                 self.has_way(member, now).await;
             }
@@ -344,19 +344,19 @@ impl Host {
         self.order(Part::Whole, act).await;
     }
 
-    fn say(&self, member: MemberId, of: Route, word: CopyWord) {
+    fn say(&self, member: MemberId, of: Route, update: CopyUpdate) {
         let Some(key) = of.key() else { return };
-        let shard = self.desk.router.bucket(key).shard();
+        let shard = self.arbiter.router.bucket(key).shard();
         let origin = Origin::Shard { shard, epoch: Epoch::default(), counter: 0 };
         let to = Route::Copy(CopyId { member, of: Box::new(of) });
-        router::local::route(vec![Envelope::new(to, Body::Copy(word), origin, Epoch::default())]);
+        router::local::route(vec![Envelope::new(to, Body::Copy(update), origin, Epoch::default())]);
     }
 
     /// Waits until there is a way to a member with room on it; false if there will be none.
     async fn has_way(&self, member: MemberId, now: &Plan) -> bool {
-        let is_linked = self.desk.router.links().is_some();
+        let is_linked = self.arbiter.router.links().is_some();
         while is_linked && router::local::is_busy_with_copies(member) != Some(false) {
-            if self.desk.router.plan_index() > now.index() && self.is_out(member) {
+            if self.arbiter.router.plan_index() > now.index() && self.is_out(member) {
                 return false;
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -365,7 +365,7 @@ impl Host {
     }
 
     fn is_out(&self, member: MemberId) -> bool {
-        let plan = self.desk.router.plan();
+        let plan = self.arbiter.router.plan();
         plan.member(member).is_none_or(|it| it.status == cluster::plan::Status::Expelled)
     }
 

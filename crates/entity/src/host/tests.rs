@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::{HashKey, Lease, Plan, PlanHandle};
-use proto::session::{EdgeWord, Gone, UserWord};
+use proto::session::{ConnectionEvent, Gone, UserEvent};
 use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
 use proto::{ArbiterId, ConnectionId, Ledger, MemberId, Receipt, SessionId};
 use router::{Inbox, local};
@@ -80,7 +80,7 @@ impl Entity for Counter {
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
             "tell" => {
                 let to = Route::User(envelope.to.key().unwrap().clone());
-                cx.tell(to, Body::User(UserWord::AccountChanged));
+                cx.tell(to, Body::User(UserEvent::AccountChanged));
             }
             _ => {}
         }
@@ -158,6 +158,7 @@ impl Counter {
 
 /// A host on this thread.
 struct Stage {
+    store: Arc<Memory>,
     host: Rc<Host>,
     heard: Arc<Heard>,
     router: Router,
@@ -200,8 +201,9 @@ impl Stage {
         let spawn = Spawn::<Counter> { shared: Arc::clone(&heard), is_for };
         let store = Arc::new(Memory::new());
         let starters: Vec<Box<dyn Start>> = vec![Box::new(spawn)];
-        let host = Host::with(router.clone(), store, Arc::default(), starters, drowsy);
-        (Self { host, heard, router }, receiver)
+        let host =
+            Host::with(router.clone(), Arc::clone(&store) as _, Arc::default(), starters, drowsy);
+        (Self { store, host, heard, router }, receiver)
     }
 
     fn send(&self, to: Route, body: Body, receipt: Option<Receipt>) {
@@ -257,7 +259,7 @@ fn message(words: &str) -> Body {
 
 fn lost() -> Body {
     let connection = ConnectionId { member: MemberId(1), arbiter: ArbiterId(0), number: 1 };
-    Body::Edge(connection, EdgeWord::Gone(Gone::Lost))
+    Body::FromConnection(connection, ConnectionEvent::Gone(Gone::Lost))
 }
 
 #[test]
@@ -288,6 +290,21 @@ fn an_entity_knows_the_last_row_of_its_archive_before_it_writes_the_next() {
     });
 }
 
+// Whoever acts without knowing its archive may do again what is done.
+#[test]
+fn an_entity_waits_for_an_archive_that_cannot_be_asked() {
+    Stage::play(true, |stage| async move {
+        stage.says("romeo", "append");
+        stage.hears("appended: true").await;
+        let (doing, cause) = ("looked", "it does not answer".into());
+        stage.store.refuse_lists(Some(store::Error::Engine { doing, cause }));
+        stage.says("romeo", "append");
+        assert_eq!(stage.hears_now().await, ["romeo loaded with 0", "romeo goes on from 1"]);
+        stage.store.refuse_lists(None);
+        assert!(stage.hears("romeo has").await.contains(&"romeo has Some(1)".to_owned()));
+    });
+}
+
 #[test]
 fn an_entity_does_not_sleep_while_somebody_holds_its_receipts() {
     Stage::play(true, |stage| async move {
@@ -309,6 +326,35 @@ fn an_awake_host_loads_an_entity_once() {
         stage.says("romeo", "two");
         let heard = stage.hears("two").await;
         assert_eq!(heard, ["romeo loaded with 0", "romeo 1: one", "romeo 2: two"]);
+    });
+}
+
+#[test]
+fn what_comes_twice_from_another_member_is_acted_on_once_and_counted() {
+    Stage::play(false, |stage| async move {
+        let origin = Origin::Client { session: 7, seq: 1, part: 0 };
+        let sent = || Envelope {
+            crossed: true,
+            ..Envelope::new(user("romeo"), message("once"), origin, Epoch(1))
+        };
+        local::route(vec![sent(), sent()]);
+        stage.says("romeo", "then");
+        let heard = stage.hears("then").await;
+        assert_eq!(heard, ["romeo loaded with 0", "romeo 1: once", "romeo 2: then"]);
+        assert_eq!(stage.host.arbiter.figures.repeats.get(), 1);
+    });
+}
+
+#[test]
+fn an_entity_takes_all_that_comes_before_its_first_turn() {
+    Stage::play(false, |stage| async move {
+        // Each by itself, and nothing runs in between.
+        let words: Vec<String> = (1..=100).map(|number| format!("word {number}")).collect();
+        words.iter().for_each(|word| stage.says("romeo", word));
+        let heard = stage.hears("word 100").await;
+        let mut expected = vec!["romeo loaded with 0".to_owned()];
+        expected.extend((1..).zip(&words).map(|(count, word)| format!("romeo {count}: {word}")));
+        assert_eq!(heard, expected);
     });
 }
 
@@ -398,7 +444,8 @@ fn entities_that_are_taken_in_say_nothing_before_all_are_there() {
         stage.host.freeze(Part::Whole, PATIENCE).await.unwrap();
         for name in ["romeo", "juliet"] {
             let timers = vec![TimerSnapshot { name: "ring".into(), number: 3, due: 0 }];
-            let snapshot = EntitySnapshot { route: user(name), state: vec![5].into(), timers };
+            let (route, state) = (user(name), vec![5].into());
+            let snapshot = EntitySnapshot { route, state, timers, handed_over: None };
             stage.host.start(snapshot, stage.fence(name)).await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -410,6 +457,25 @@ fn entities_that_are_taken_in_say_nothing_before_all_are_there() {
             heard.extend(stage.hears("juliet 5: rings").await);
         }
         assert_eq!(heard.len(), 2);
+    });
+}
+
+#[test]
+fn what_is_handed_over_is_due_by_the_clock_of_whoever_had_it() {
+    const HOUR: u64 = 3_600_000_000;
+    Stage::play(false, |stage| async move {
+        let here = stage.host.arbiter.now().unix_micros;
+        // To one it is ten milliseconds, by a clock that is an hour ahead; to the other half an hour, by one that is behind.
+        let members = [("juliet", here - HOUR, HOUR / 2), ("romeo", here + HOUR, 10_000)];
+        for (name, there, rest) in members {
+            let timers = vec![TimerSnapshot { name: "ring".into(), number: 3, due: there + rest }];
+            let (route, state) = (user(name), vec![5].into());
+            let snapshot = EntitySnapshot { route, state, timers, handed_over: Some(there) };
+            stage.host.start(snapshot, stage.fence(name)).await.unwrap();
+        }
+        let mut heard = stage.hears("romeo 5: rings").await;
+        heard.extend(stage.hears_now().await);
+        assert!(!heard.iter().any(|heard| heard.contains("juliet 5: rings")), "{heard:?}");
     });
 }
 
@@ -474,7 +540,7 @@ fn what_waits_for_a_frozen_part_is_bounded_but_for_words_of_control() {
             stage.says("romeo", "hi");
         }
         stage.send(session("romeo", 7), lost(), None);
-        let refused = stage.host.desk.figures.refused.get();
+        let refused = stage.host.arbiter.figures.refused.get();
         assert_eq!(refused, 5);
         assert_eq!(stage.host.release(part).len(), handoff::WAITING_STANZAS + 1);
     });
@@ -488,6 +554,7 @@ fn a_snapshot_that_cannot_be_read_starts_nothing() {
             route: user("romeo"),
             state: vec![state].into(),
             timers: timers.clone(),
+            handed_over: None,
         };
         let fence = stage.fence("romeo");
         let start = |state| stage.host.start(snapshot(state), fence);

@@ -97,7 +97,13 @@ where
     let (mut sender, connection) = within(CONNECT, http1::handshake(io)).await?;
     // What goes wrong with it, the answer says.
     drop(actix_rt::spawn(connection));
-    sender.send_request(request).await.map_err(|error| error.to_string())
+    // What is being sent has a patience of its own, for each chunk.
+    let sends = request.method() == hyper::Method::PUT;
+    let answer = sender.send_request(request);
+    match sends {
+        true => answer.await.map_err(|error| error.to_string()),
+        false => within(PATIENCE, answer).await,
+    }
 }
 
 async fn within<T, E: std::fmt::Display>(

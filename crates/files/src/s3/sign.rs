@@ -1,6 +1,7 @@
 //! Owns the signature of requests to S3-compatible stores: AWS Signature Version 4, in the header. Pure.
 
-use hmac::{Hmac, Mac as _};
+use auth::Hash;
+use data_encoding::HEXLOWER;
 use hyper::header::HeaderName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
@@ -58,12 +59,13 @@ impl Request<'_> {
         let query = self.query();
         let Self { method, path, payload, .. } = self;
         let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}");
-        let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+        let canonical = HEXLOWER.encode(&Sha256::digest(canonical));
+        let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{canonical}");
         let mut key = format!("AWS4{}", credentials.secret).into_bytes();
         for part in [day, &credentials.region, "s3", "aws4_request"] {
             key = hmac(&key, part);
         }
-        let signature = hex(&hmac(&key, &text));
+        let signature = HEXLOWER.encode(&hmac(&key, &text));
         let access = &credentials.access_key;
         let authorization = format!(
             "{ALGORITHM} Credential={access}/{scope},SignedHeaders={names},Signature={signature}"
@@ -87,12 +89,7 @@ impl Request<'_> {
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.chain_update(text).finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hash::Sha256.hmac(key, &[text.as_bytes()])
 }
 
 #[cfg(test)]
@@ -120,7 +117,7 @@ mod tests {
     // The examples of the documentation of Amazon S3, "Signature Calculations for the Authorization Header".
     #[test]
     fn signatures_are_those_of_the_documented_examples() {
-        let empty = hex(&Sha256::digest(""));
+        let empty = HEXLOWER.encode(&Sha256::digest(""));
         let get = Request {
             method: "GET",
             host: "examplebucket.s3.amazonaws.com",

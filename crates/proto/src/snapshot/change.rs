@@ -16,8 +16,10 @@ pub const WINDOWS: usize = 64;
 /// The identity of a stanza that may come again; none for one of which nobody would know.
 #[must_use]
 pub fn identity(stanza: &Stanza, origin: Origin) -> Option<Origin> {
-    let is_known = !matches!(stanza.kind(), Kind::Presence(_)) && origin != NOBODY;
-    is_known.then_some(origin)
+    // Of presence only what a room has numbered: of other presence there are too many senders.
+    let is_numbered = matches!(origin, Origin::Client { session: 0, .. });
+    let is_known = is_numbered || !matches!(stanza.kind(), Kind::Presence(_));
+    (is_known && origin != NOBODY).then_some(origin)
 }
 
 /// Where a stanza that cannot come again has its identity.
@@ -27,9 +29,9 @@ impl SessionSnapshot {
     /// Takes a change. One of another term begins anew: it has all that there is, but for what the connection was
     /// given.
     pub fn absorb(&mut self, change: Self) {
-        let Self { edge, resumption, stream, entry, term, .. } = change;
+        let Self { connection, resumption, stream, entry, term, .. } = change;
         let (begins, is_first) = (self.term != term, self.term.is_none());
-        (self.edge, self.resumption, self.term) = (edge, resumption, term);
+        (self.connection, self.resumption, self.term) = (connection, resumption, term);
         if entry.is_some() {
             self.entry = entry;
         }
@@ -181,7 +183,7 @@ mod tests {
         SessionSnapshot {
             uid: 1,
             jid: FullJid::parse("a@x/r").unwrap(),
-            edge: None,
+            connection: None,
             resumption: None,
             stream: Some(stream),
             entry: None,

@@ -50,10 +50,11 @@ impl TryFrom<pb::EntitySnapshot> for EntitySnapshot {
     type Error = SnapshotError;
 
     fn try_from(message: pb::EntitySnapshot) -> Read<Self> {
-        let pb::EntitySnapshot { address, state, timers } = message;
+        let pb::EntitySnapshot { address, state, timers, handed_over } = message;
         let route = route(address.ok_or(SnapshotError("address"))?)?;
         let timer = |pb::Timer { name, number, due }| TimerSnapshot { name, number, due };
-        Ok(Self { route, state, timers: timers.into_iter().map(timer).collect() })
+        let timers = timers.into_iter().map(timer).collect();
+        Ok(Self { route, state, timers, handed_over })
     }
 }
 
@@ -83,14 +84,14 @@ impl TryFrom<pb::SessionSnapshot> for SessionSnapshot {
 
     fn try_from(message: pb::SessionSnapshot) -> Read<Self> {
         let stream: Option<StreamSnapshot> = message.stream.map(TryInto::try_into).transpose()?;
-        let edge = message.edge.map(TryInto::try_into).transpose()?;
-        if edge.is_none() && stream.as_ref().is_some_and(|stream| stream.resuming.is_some()) {
-            return Err(SnapshotError("edge"));
+        let connection = message.connection.map(TryInto::try_into).transpose()?;
+        if connection.is_none() && stream.as_ref().is_some_and(|stream| stream.resuming.is_some()) {
+            return Err(SnapshotError("connection"));
         }
         Ok(Self {
             uid: message.uid,
             jid: FullJid::parse(&message.jid).map_err(|_| SnapshotError("address"))?,
-            edge,
+            connection,
             resumption: message.resumption.map(TryInto::try_into).transpose()?,
             stream,
             entry: message.entry.map(TryInto::try_into).transpose()?,
@@ -117,11 +118,11 @@ fn secret(bytes: &[u8]) -> Read<[u8; 16]> {
     bytes.try_into().map_err(|_| SnapshotError("secret"))
 }
 
-impl TryFrom<pb::Edge> for ConnectionId {
+impl TryFrom<pb::Connection> for ConnectionId {
     type Error = SnapshotError;
 
-    fn try_from(pb::Edge { member, arbiter, number }: pb::Edge) -> Read<Self> {
-        let arbiter = u16::try_from(arbiter).map_err(|_| SnapshotError("edge"))?;
+    fn try_from(pb::Connection { member, arbiter, number }: pb::Connection) -> Read<Self> {
+        let arbiter = u16::try_from(arbiter).map_err(|_| SnapshotError("connection"))?;
         Ok(Self { member: MemberId(member), arbiter: ArbiterId(arbiter), number })
     }
 }
@@ -236,6 +237,7 @@ impl TryFrom<pb::Entry> for EntrySnapshot {
             priority: message.priority.try_into().map_err(|_| SnapshotError("priority"))?,
             interested: message.interested,
             directed: message.directed.iter().map(jid).collect::<Result<_, _>>()?,
+            inside: message.inside.iter().map(jid).collect::<Result<_, _>>()?,
             attached: message.attached,
             takes_since: message.takes_since,
             slots: message.slots.into_iter().map(Into::into).collect(),

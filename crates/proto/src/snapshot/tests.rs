@@ -60,7 +60,7 @@ fn slot() -> impl Strategy<Value = SlotSnapshot> {
         .prop_map(|(name, value)| SlotSnapshot { name, value: value.into() })
 }
 
-fn edge() -> impl Strategy<Value = ConnectionId> {
+fn connection() -> impl Strategy<Value = ConnectionId> {
     (any::<u64>(), any::<u16>(), any::<u64>()).prop_map(|(member, arbiter, number)| ConnectionId {
         member: MemberId(member),
         arbiter: ArbiterId(arbiter),
@@ -126,6 +126,7 @@ fn entry() -> impl Strategy<Value = EntrySnapshot> {
                 directed: (0..directed)
                     .map(|i| Jid::parse(&format!("c{i}@y/é")).unwrap())
                     .collect(),
+                inside: (1..directed).map(|i| Jid::parse(&format!("c{i}@y/é")).unwrap()).collect(),
                 attached,
                 takes_since,
                 slots,
@@ -138,11 +139,11 @@ fn entry() -> impl Strategy<Value = EntrySnapshot> {
 fn session() -> impl Strategy<Value = SessionSnapshot> {
     let term = option::of(any::<(u64, u64)>());
     let parts = (option::of(stream()), option::of(entry()), term);
-    (any::<u64>(), option::of(edge()), option::of(resumption()), parts).prop_map(
-        |(uid, edge, resumption, (stream, entry, term))| SessionSnapshot {
+    (any::<u64>(), option::of(connection()), option::of(resumption()), parts).prop_map(
+        |(uid, connection, resumption, (stream, entry, term))| SessionSnapshot {
             uid,
             jid: FullJid::parse("a@x.org/balcony ☃").unwrap(),
-            edge,
+            connection,
             resumption,
             stream,
             entry,
@@ -194,7 +195,11 @@ fn plain() -> SessionSnapshot {
     SessionSnapshot {
         uid: 7,
         jid: FullJid::parse("romeo@montague.example/orchard-1f").unwrap(),
-        edge: Some(ConnectionId { member: MemberId(1 << 60), arbiter: ArbiterId(3), number: 9 }),
+        connection: Some(ConnectionId {
+            member: MemberId(1 << 60),
+            arbiter: ArbiterId(3),
+            number: 9,
+        }),
         resumption: Some(Resumption {
             secret: *b"0123456789abcdef",
             max: Duration::from_secs(600),
@@ -207,6 +212,7 @@ fn plain() -> SessionSnapshot {
             priority: -3,
             attached: true,
             directed: vec![Jid::parse("room@conference.x.org/n").unwrap()],
+            inside: vec![Jid::parse("room@conference.x.org/n").unwrap()],
             ..EntrySnapshot::default()
         }),
         term: Some(Term { epoch: Epoch(1 << 32), since: 9_000_000 }),
@@ -220,9 +226,10 @@ fn a_stub_says_who_is_there_and_whom_it_told_in_about_200_bytes() {
     assert!(bytes.len() <= 200, "{} bytes", bytes.len());
     let read = SessionSnapshot::decode(&bytes).unwrap();
     let entry = read.entry.unwrap();
-    assert!(read.stream.is_none() && entry.presence.is_none() && entry.directed.len() == 1);
+    assert!(read.stream.is_none() && entry.presence.is_none());
+    assert_eq!((entry.directed.len(), entry.inside.len()), (1, 1));
     assert!(entry.available && entry.attached && entry.priority == -3);
-    assert_eq!((read.edge, read.resumption), (plain().edge, plain().resumption));
+    assert_eq!((read.connection, read.resumption), (plain().connection, plain().resumption));
 }
 
 #[test]
@@ -230,11 +237,13 @@ fn an_entity_reads_back_with_its_timers() {
     let timers = vec![TimerSnapshot { name: "expire".into(), number: 2, due: 9 }];
     let id = SessionId { account: account(), uid: 7 };
     for route in [Route::User(account()), Route::Session(id), Route::Room(account())] {
-        let entity = EntitySnapshot { route, state: "s".into(), timers: timers.clone() };
+        let (state, timers) = ("s".into(), timers.clone());
+        let entity = EntitySnapshot { route, state, timers, handed_over: Some(7) };
         assert_eq!(EntitySnapshot::decode(&entity.encode().unwrap()), Ok(entity));
     }
     let domain = Route::Domain(BareJid::parse("x.org").unwrap());
-    assert_eq!(EntitySnapshot { route: domain, state: "".into(), timers }.encode(), None);
+    let entity = EntitySnapshot { route: domain, state: "".into(), timers, handed_over: None };
+    assert_eq!(entity.encode(), None);
 }
 
 #[test]
@@ -266,10 +275,10 @@ fn what_contradicts_itself_is_refused() {
     assert_eq!(SessionSnapshot::decode(&session.encode()), Err(SnapshotError("count")));
     assert_eq!(wrong(|it| it.entry.as_mut().unwrap().available = false), "presence");
     let resuming_nobody = |it: &mut SessionSnapshot| {
-        it.edge = None;
+        it.connection = None;
         it.stream.as_mut().unwrap().resuming = Some(3);
     };
-    assert_eq!(wrong(resuming_nobody), "edge");
+    assert_eq!(wrong(resuming_nobody), "connection");
     let twice = UserSnapshot { sessions: vec![plain(), plain()], ..UserSnapshot::default() };
     assert_eq!(UserSnapshot::decode(&twice.encode()), Err(SnapshotError("sessions")));
 }

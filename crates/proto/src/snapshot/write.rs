@@ -25,7 +25,7 @@ pub(super) fn address(route: &Route) -> Option<pb::entity_snapshot::Address> {
         | Route::Domain(_)
         | Route::Remote(_)
         | Route::Component(_)
-        | Route::Line(_)
+        | Route::Stream(_)
         | Route::Connection(_)
         | Route::Copy(_)
         | Route::Member(_) => None,
@@ -59,7 +59,7 @@ impl From<&SessionSnapshot> for pb::SessionSnapshot {
         Self {
             uid: session.uid,
             jid: session.jid.to_string(),
-            edge: session.edge.map(Into::into),
+            connection: session.connection.map(Into::into),
             resumption: session.resumption.map(Into::into),
             stream: session.stream.as_ref().map(Into::into),
             entry: session.entry.as_ref().map(Into::into),
@@ -81,7 +81,7 @@ impl From<&SessionState> for pb::SessionState {
     }
 }
 
-impl From<ConnectionId> for pb::Edge {
+impl From<ConnectionId> for pb::Connection {
     fn from(ConnectionId { member, arbiter, number }: ConnectionId) -> Self {
         Self { member: member.0, arbiter: arbiter.0.into(), number }
     }
@@ -156,7 +156,8 @@ impl From<&Window> for pb::Window {
     fn from(window: &Window) -> Self {
         let (cause, shard) = window.key.cause;
         let (part, sender) = (window.key.part.into(), window.key.sender);
-        Self { cause, shard, part, sender, last: window.last, bits: window.bits.to_vec() }
+        let numbers = &window.numbers;
+        Self { cause, shard, part, sender, last: numbers.last, bits: numbers.bits.to_vec() }
     }
 }
 
@@ -168,6 +169,7 @@ impl From<&EntrySnapshot> for pb::Entry {
             priority: entry.priority.into(),
             interested: entry.interested,
             directed: entry.directed.iter().map(ToString::to_string).collect(),
+            inside: entry.inside.iter().map(ToString::to_string).collect(),
             attached: entry.attached,
             takes_since: entry.takes_since,
             slots: entry.slots.iter().map(Into::into).collect(),

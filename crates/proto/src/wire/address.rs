@@ -10,7 +10,7 @@ use super::pb::{self, ClientOrigin, ShardOrigin};
 use crate::envelope::Target;
 use crate::member::{ArbiterId, MemberId};
 use crate::route::{
-    ConnectionId, CopyId, LineId, RemoteId, Route, ServiceId, ServiceKind, SessionId,
+    ConnectionId, CopyId, RemoteId, Route, ServiceId, ServiceKind, SessionId, StreamId,
 };
 
 pub(super) fn encode_route(route: &Route) -> To {
@@ -23,7 +23,7 @@ pub(super) fn encode_route(route: &Route) -> To {
         Route::Domain(jid) => To::Domain(encode_text(jid.as_str())),
         Route::Remote(id) => To::Remote(encode_text(id.domain.as_str())),
         Route::Component(jid) => To::Component(encode_text(jid.as_str())),
-        Route::Line(line) => To::Line(encode_line(line)),
+        Route::Stream(stream) => To::Stream(encode_stream(stream)),
         Route::Connection(connection) => To::Connection(encode_connection(*connection)),
         Route::Copy(copy) => To::Copy(encode_copy(copy)),
         Route::Member(member) => To::Member(member.0),
@@ -38,9 +38,9 @@ pub(super) fn encode_lane(route: &Route) -> u32 {
     }
 }
 
-fn encode_line(line: &LineId) -> pb::Line {
-    let LineId { domain, member, number } = line;
-    pb::Line { domain: encode_text(domain.as_str()), member: member.0, number: *number }
+fn encode_stream(stream: &StreamId) -> pb::StreamId {
+    let StreamId { domain, member, number } = stream;
+    pb::StreamId { domain: encode_text(domain.as_str()), member: member.0, number: *number }
 }
 
 fn encode_copy(CopyId { member, of }: &CopyId) -> pb::Copy {
@@ -84,9 +84,9 @@ pub(super) fn decode_route(to: To, lane: u32, near: Option<&Jid>) -> Result<Rout
             Route::Remote(RemoteId { domain: decode_bare(&jid)?, lane })
         }
         To::Component(jid) => Route::Component(decode_bare(&jid)?),
-        To::Line(pb::Line { domain, member, number }) => {
+        To::Stream(pb::StreamId { domain, member, number }) => {
             let (domain, member) = (decode_bare(&domain)?, MemberId(member));
-            Route::Line(Box::new(LineId { domain, member, number }))
+            Route::Stream(Box::new(StreamId { domain, member, number }))
         }
         To::Connection(connection) => Route::Connection(decode_connection(&connection)?),
         To::Copy(copy) => Route::Copy(decode_copy(copy)?),
@@ -106,6 +106,7 @@ fn encode_service(ServiceId { service, kind, by }: &ServiceId) -> pb::Service {
     let kind = match kind {
         ServiceKind::Upload => pb::ServiceKind::Upload,
         ServiceKind::Proxy => pb::ServiceKind::Proxy,
+        ServiceKind::Rooms => pb::ServiceKind::Rooms,
     };
     let (service, by) = (encode_text(service.as_str()), encode_text(by.as_str()));
     pb::Service { service, kind: kind.into(), by }
@@ -115,6 +116,7 @@ fn decode_service(message: &pb::Service) -> Result<ServiceId, WireError> {
     let kind = match message.kind() {
         pb::ServiceKind::Upload => ServiceKind::Upload,
         pb::ServiceKind::Proxy => ServiceKind::Proxy,
+        pb::ServiceKind::Rooms => ServiceKind::Rooms,
         pb::ServiceKind::Unknown => return Err(WireError::Invalid("kind of a service")),
     };
     Ok(ServiceId { service: decode_bare(&message.service)?, kind, by: decode_bare(&message.by)? })

@@ -3,45 +3,45 @@
 use xmpp::Epoch;
 
 use super::address::{decode_bare, encode_text};
-use super::pb::copy_word::Word;
+use super::pb::copy_update::Kind;
 use super::{WireError, pb};
-use crate::envelope::{Announced, CopyWord, Lines};
+use crate::envelope::{Announced, CopyUpdate, HeldStreams};
 use crate::member::{ArbiterId, MemberId};
 
-pub(super) fn encode(word: &CopyWord) -> pb::CopyWord {
-    let word = match word {
-        CopyWord::Whole(state) => Word::Whole(state.clone()),
-        CopyWord::Change(change) => Word::Change(change.clone()),
-        CopyWord::Forget => Word::Forget(pb::Forget {}),
-        CopyWord::Kept { epoch, whole, changes, by } => Word::Kept(pb::KeptCopy {
+pub(super) fn encode(update: &CopyUpdate) -> pb::CopyUpdate {
+    let kind = match update {
+        CopyUpdate::Whole(state) => Kind::Whole(state.clone()),
+        CopyUpdate::Change(change) => Kind::Change(change.clone()),
+        CopyUpdate::Forget => Kind::Forget(pb::Forget {}),
+        CopyUpdate::Kept { epoch, whole, changes, by } => Kind::Kept(pb::KeptCopy {
             epoch: epoch.0,
             whole: whole.clone(),
             changes: changes.clone(),
             by: by.map(|by| by.0),
         }),
-        CopyWord::Claim(what) => Word::Claim(what.clone()),
+        CopyUpdate::Claim(what) => Kind::Claim(what.clone()),
     };
-    pb::CopyWord { word: Some(word) }
+    pb::CopyUpdate { kind: Some(kind) }
 }
 
-pub(super) fn decode(message: pb::CopyWord) -> Result<CopyWord, WireError> {
-    Ok(match message.word.ok_or(WireError::Missing("word about a copy"))? {
-        Word::Whole(state) => CopyWord::Whole(state),
-        Word::Change(change) => CopyWord::Change(change),
-        Word::Forget(pb::Forget {}) => CopyWord::Forget,
-        Word::Kept(pb::KeptCopy { epoch, whole, changes, by }) => {
-            CopyWord::Kept { epoch: Epoch(epoch), whole, changes, by: by.map(MemberId) }
+pub(super) fn decode(message: pb::CopyUpdate) -> Result<CopyUpdate, WireError> {
+    Ok(match message.kind.ok_or(WireError::Missing("update of a copy"))? {
+        Kind::Whole(state) => CopyUpdate::Whole(state),
+        Kind::Change(change) => CopyUpdate::Change(change),
+        Kind::Forget(pb::Forget {}) => CopyUpdate::Forget,
+        Kind::Kept(pb::KeptCopy { epoch, whole, changes, by }) => {
+            CopyUpdate::Kept { epoch: Epoch(epoch), whole, changes, by: by.map(MemberId) }
         }
-        Word::Claim(what) => CopyWord::Claim(what),
+        Kind::Claim(what) => CopyUpdate::Claim(what),
     })
 }
 
-pub(super) fn encode_announced(word: Announced) -> pb::Announced {
+pub(super) fn encode_announced(announced: Announced) -> pb::Announced {
     pb::Announced {
-        by: word.by.0,
-        plan: word.plan,
-        arbiter: word.arbiter.0.into(),
-        arbiters: word.arbiters.into(),
+        by: announced.by.0,
+        plan: announced.plan,
+        arbiter: announced.arbiter.0.into(),
+        arbiters: announced.arbiters.into(),
     }
 }
 
@@ -55,13 +55,15 @@ pub(super) fn decode_announced(message: &pb::Announced) -> Result<Announced, Wir
     })
 }
 
-pub(super) fn encode_lines(Lines { member, numbers, local, spare }: &Lines) -> pb::Lines {
+pub(super) fn encode_held_streams(
+    HeldStreams { member, numbers, local, spare }: &HeldStreams,
+) -> pb::HeldStreams {
     let local = local.as_ref().map(|local| encode_text(local.as_str()));
-    pb::Lines { member: member.0, numbers: numbers.clone(), local, spare: spare.clone() }
+    pb::HeldStreams { member: member.0, numbers: numbers.clone(), local, spare: spare.clone() }
 }
 
-pub(super) fn decode_lines(word: pb::Lines) -> Result<Lines, WireError> {
-    let pb::Lines { member, numbers, local, spare } = word;
+pub(super) fn decode_held_streams(held: pb::HeldStreams) -> Result<HeldStreams, WireError> {
+    let pb::HeldStreams { member, numbers, local, spare } = held;
     let local = local.as_deref().map(decode_bare).transpose()?;
-    Ok(Lines { member: MemberId(member), numbers, local, spare })
+    Ok(HeldStreams { member: MemberId(member), numbers, local, spare })
 }

@@ -3,6 +3,7 @@
 
 use entity::extension::Handle;
 use entity::{Answer, Context, Discovered, Request};
+use nodes::Asker;
 use xmpp::{BareJid, Element, StanzaCondition, StanzaError, ns};
 
 use crate::people::Known;
@@ -31,9 +32,8 @@ fn info(
 ) -> Result<Answer, StanzaError> {
     let people = Known { config: cx.shared, hosts: cx.hosts };
     if let Some(node) = request.payload.attr("node") {
-        let who = asker(request)?;
-        let now = cx.now.unix_micros;
-        return Ok(Answer::Result(service.collection.info(node, (&who, now), &people)?));
+        let asker = Asker { who: &asker(request)?, now: cx.now.unix_micros, people: &people };
+        return Ok(Answer::Result(service.collection.info(node, asker)?));
     }
     let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
     let identity = word("identity")
@@ -51,9 +51,10 @@ fn items(
     cx: &mut Context<'_, Service>,
 ) -> Result<Answer, StanzaError> {
     let people = Known { config: cx.shared, hosts: cx.hosts };
-    let (who, now, query) = (asker(request)?, cx.now.unix_micros, &request.payload);
+    let asker = Asker { who: &asker(request)?, now: cx.now.unix_micros, people: &people };
+    let query = &request.payload;
     Ok(Answer::Result(match query.attr("node") {
-        Some(node) => service.collection.item_names(node, query, (&who, now, &people))?,
-        None => service.collection.node_names(query, (&who, now), &people)?,
+        Some(node) => service.collection.item_names(node, query, asker)?,
+        None => service.collection.node_names(query, asker)?,
     }))
 }

@@ -38,6 +38,6 @@ fn answer(
         collection.act(ty, &request.payload, turn)
     };
     let outcome = service.act(&from, cx, act)?;
-    service.finish((outcome, Some(request.stanza.clone())), cx);
+    service.finish(outcome, Some(request.stanza.clone()), cx);
     Ok(Answer::Later)
 }

@@ -12,9 +12,10 @@ use crate::affiliation::Affiliation;
 use crate::affiliations::Entry;
 use crate::enter::Knock;
 use crate::occupant::Occupant;
+use crate::rules::Standing;
 
 /// Versions of the lists.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0463",
     title: "MUC Affiliations Versioning",
     version: "0.2.0",
@@ -25,6 +26,20 @@ pub const EXTENSION: Extension<Room> = Extension {
 /// The version that a client knows; none: it wants everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Since(Option<String>);
+
+/// Two versions of the lists, of which one became the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Versions {
+    pub(crate) since: String,
+    pub(crate) until: String,
+}
+
+impl Versions {
+    /// Nothing has changed.
+    pub(crate) fn same(version: String) -> Self {
+        Self { since: version.clone(), until: version }
+    }
+}
 
 /// Most items of one message; what is more is told in further ones (§5.2.1).
 pub(crate) const ITEMS_MOST: usize = 1_000;
@@ -46,13 +61,13 @@ pub(crate) fn name(room: &Room, version: u64) -> String {
     format!("{born:x}-{version}")
 }
 
-/// Tells a newcomer what he has missed, before anything else (§5.2.1); what his own presence says of it.
+/// Tells a newcomer what they have missed, before anything else (§5.2.1); what their own presence says of it.
 pub(crate) fn welcome(
     room: &Room,
     occupant: &Occupant,
-    knock: &Knock,
+    knock: &Knock<'_>,
     cx: &mut Context<'_, Room>,
-) -> Option<(String, String)> {
+) -> Option<Versions> {
     let Since(since) = knock.versions.as_ref()?;
     let standing = room.standing_inside(occupant);
     let to = Jid::from(knock.session.clone());
@@ -62,30 +77,27 @@ pub(crate) fn welcome(
     }
     let until = version(room);
     if since.as_deref() == Some(until.as_str()) {
-        return Some((until.clone(), until));
+        return Some(Versions::same(until));
     }
     let known = since.as_deref().and_then(|since| number(room, since));
     let changed = known.and_then(|known| room.affiliations.since(known));
-    let (since, mut list) = match changed {
+    let (since, all) = match changed {
         Some(changed) => (since.clone(), changed),
         None => (None, everything(room)),
     };
-    let visible = |(_, entry): &(&BareJid, &Entry)| {
-        let list = if entry.affiliation == Affiliation::None {
-            Affiliation::Member
-        } else {
-            entry.affiliation
-        };
-        may_list(room, standing, list)
+    let known = known.filter(|_| since.is_some());
+    let told = |(jid, entry): (_, &Entry)| {
+        let affiliation = told(room, standing, entry, known)?;
+        Some(Item { jid, affiliation, version: entry.version })
     };
-    list.retain(visible);
-    // What has changed is nothing that he may see: there is no empty difference.
+    let mut list: Vec<Item<'_>> = all.into_iter().filter_map(told).collect();
+    // What has changed is nothing that they may see: there is no empty difference.
     if since.is_some() && list.is_empty() {
-        return Some((until.clone(), until));
+        return Some(Versions::same(until));
     }
     // A client that has heard only the first ones asks from there on.
-    list.sort_by_key(|(_, entry)| entry.version);
-    let versions = list.chunks(ITEMS_MOST).map(|part| part.last().map_or(0, |it| it.1.version));
+    list.sort_by_key(|it| it.version);
+    let versions = list.chunks(ITEMS_MOST).map(|part| part.last().map_or(0, |it| it.version));
     let last = list.len().div_ceil(ITEMS_MOST).max(1) - 1;
     let versions: Vec<String> = versions.map(|number| name(room, number)).collect();
     let mut since = since;
@@ -96,13 +108,13 @@ pub(crate) fn welcome(
             .with_attr_opt("since", since.as_deref())
             .with_attr("until", &next);
         let x = Element::new("x", ns::MUC_USER).with_child(mav);
-        let x = x.with_children(items.map(|it| item(*it)));
+        let x = x.with_children(items.map(Item::to_element));
         // News, not a conversation.
         let hint = Element::new("no-store", ns::HINTS);
         cx.send(Stanza::build(head(room, to.clone(), MessageType::Normal), &[x, hint]));
         since = Some(next);
     }
-    Some((until.clone(), until))
+    Some(Versions::same(until))
 }
 
 fn everything(room: &Room) -> Vec<(&BareJid, &Entry)> {
@@ -115,10 +127,34 @@ fn number(room: &Room, version: &str) -> Option<u64> {
     version.strip_prefix(&born)?.strip_prefix('-')?.parse().ok()
 }
 
-fn item((jid, entry): (&BareJid, &Entry)) -> Element {
-    Element::new("item", ns::MUC_USER)
-        .with_attr("affiliation", entry.affiliation.as_str())
-        .with_attr("jid", jid.as_str())
+/// Somebody, as what they are told.
+struct Item<'a> {
+    jid: &'a BareJid,
+    affiliation: Affiliation,
+    /// The version of the list that this made.
+    version: u64,
+}
+
+/// As what a newcomer is told of somebody, if at all. Who is on a list now that they may not see, or on none, is none to
+/// them, where they may have known them from one of those that they may see (§5.2.1, as it would have been told at the time).
+fn told(room: &Room, standing: Standing, entry: &Entry, since: Option<u64>) -> Option<Affiliation> {
+    let is_listed = entry.affiliation != Affiliation::None;
+    if is_listed && may_list(room, standing, entry.affiliation) {
+        return Some(entry.affiliation);
+    }
+    let knows_bans = may_list(room, standing, Affiliation::Outcast);
+    let was_known = since.is_some_and(|since| entry.off > since || knows_bans);
+    let is_gone = entry.affiliation < Affiliation::Member;
+    (is_gone && was_known && may_list(room, standing, Affiliation::Member))
+        .then_some(Affiliation::None)
+}
+
+impl Item<'_> {
+    fn to_element(&self) -> Element {
+        Element::new("item", ns::MUC_USER)
+            .with_attr("affiliation", self.affiliation.as_str())
+            .with_attr("jid", self.jid.as_str())
+    }
 }
 
 /// §5.2.3

@@ -6,8 +6,9 @@
 
 use archive::{Collector, Query, Step, answer};
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
-use store::{ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
+use store::{ArchivePage, ArchiveQuery, ArchiveRow, Write};
 use xmpp::{
     Element, Features, Head, IqType, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError,
     kept, ns,
@@ -15,13 +16,14 @@ use xmpp::{
 
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
-use crate::extensions::{stanza_id_of, store_error};
+use crate::extensions::stanza_id_of;
 use crate::iq::reply;
 use crate::room::Phase;
 use crate::rules::Standing;
+use crate::speaker::Speaker;
 
 /// The archive of a room.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0313",
     title: "Message Archive Management",
     version: "1.1.3",
@@ -36,7 +38,7 @@ pub const EXTENSION: Extension<Room> = Extension {
 };
 
 /// Words looked for in texts, where the configuration lets clients; discovery says so then.
-pub const SEARCH: Extension<Room> = Extension {
+pub(crate) const SEARCH: Extension<Room> = Extension {
     number: "0431",
     title: "Full Text Search in MAM",
     version: "0.2.0",
@@ -45,8 +47,8 @@ pub const SEARCH: Extension<Room> = Extension {
 
 /// Appends a row, and tells under which id (XEP-0359). It is written before the message is reflected.
 fn keep(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> Verdict {
-    let speaker = passage.session.and_then(|number| room.occupants.get(number));
-    let Some(peer) = speaker.map(|speaker| speaker.who.clone()) else { return Verdict::Pass };
+    let speaker = Speaker::of_passage(room, passage);
+    let Some(peer) = speaker.map(|speaker| speaker.who().clone()) else { return Verdict::Pass };
     if !room.settings.archived || !tells_something(&passage.stanza) {
         return Verdict::Pass;
     }
@@ -58,7 +60,7 @@ fn keep(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> V
     Verdict::Pass
 }
 
-/// Conversation, not state (§6.1.2): hints of the sender are heeded (XEP-0334 §4), but where he takes back what was
+/// Conversation, not state (§6.1.2): hints of the sender are heeded (XEP-0334 §4), but where they take back what was
 /// kept, since whoever catches up must hear of it (XEP-0424 §5).
 fn tells_something(stanza: &Stanza) -> bool {
     if stanza.find("retract", ns::RETRACT).is_some() {
@@ -87,7 +89,7 @@ fn form(
 }
 
 /// Who may read: who may enter (§6.1.2). A query brings no password, so that where one is needed, only who is
-/// inside has shown that he knows it; those who rule the room need not.
+/// inside, or hears the room without being there, has shown that they know it; those who rule the room need not.
 ///
 /// # Errors
 /// `service-unavailable` where nothing is kept: what was kept before is not shown; `item-not-found` in a room that
@@ -106,7 +108,8 @@ fn check(room: &Room, request: &Request) -> Result<Standing, StanzaError> {
         settings if settings.members_only => Affiliation::Member,
         _ => Affiliation::None,
     };
-    match standing.role > Role::None || standing.affiliation >= least {
+    let hears = room.subscribers.find(from.bare_str()).is_some();
+    match hears || standing.role > Role::None || standing.affiliation >= least {
         true => Ok(standing),
         false => Err(StanzaCondition::Forbidden.into()),
     }
@@ -136,7 +139,7 @@ fn query(
     by_publisher(room, &mut query, sees)?;
     let collector = Collector::new(query);
     let rows = collector.query().rows.clone();
-    ask(room, (request.stanza.clone(), sees), collector, rows, cx);
+    ask(room, request.stanza.clone(), sees, collector, rows, cx);
     Ok(Answer::Later)
 }
 
@@ -157,7 +160,8 @@ fn by_publisher(room: &Room, query: &mut Query, sees: bool) -> Result<(), Stanza
 /// Asks the store for a page, or for as many as the collector needs.
 fn ask(
     room: &Room,
-    (request, sees): (Stanza, bool),
+    request: Stanza,
+    sees: bool,
     mut collector: Collector,
     rows: ArchiveQuery,
     cx: &mut Context<'_, Room>,
@@ -168,8 +172,8 @@ fn ask(
         move |room, cx, page| {
             let page = page.map_err(|error| store_error(&error));
             match page.and_then(|page| collector.take(page)) {
-                Ok(Step::Ask(rows)) => ask(room, (request, sees), collector, rows, cx),
-                Ok(Step::Done(page)) => show(room, (&request, sees), &collector, &page, cx),
+                Ok(Step::Ask(rows)) => ask(room, request, sees, collector, rows, cx),
+                Ok(Step::Done(page)) => show(room, &request, sees, &collector, &page, cx),
                 Err(error) => reply(room, &request, Err(error), cx),
             }
         },
@@ -179,7 +183,8 @@ fn ask(
 /// The results, then the answer.
 fn show(
     room: &Room,
-    (request, sees): (&Stanza, bool),
+    request: &Stanza,
+    sees: bool,
     collector: &Collector,
     page: &ArchivePage,
     cx: &mut Context<'_, Room>,
@@ -219,32 +224,14 @@ fn metadata(
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     check(room, request)?;
-    let stanza = request.stanza.clone();
-    end_of(room, Slice::First, cx, move |room, cx, first| {
-        end_of(room, Slice::Last, cx, move |room, cx, last| {
-            let ends = first.and_then(|first| Ok((first, last?)));
-            let answer = ends.map(|(first, last)| {
-                let ends = first.as_ref().zip(last.as_ref());
-                Some(answer::metadata(ends, &room.shared.config.ids))
-            });
-            reply(room, &stanza, answer.map_err(|error| store_error(&error)), cx);
-        });
-    });
-    Ok(Answer::Later)
-}
-
-/// The first or the last row of the archive.
-fn end_of(
-    room: &Room,
-    slice: Slice,
-    cx: &mut Context<'_, Room>,
-    then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<Option<ArchiveRow>, store::Error>)
-    + 'static,
-) {
-    let owner = room.jid.clone();
-    let query = ArchiveQuery { slice, limit: 1, ..ArchiveQuery::default() };
+    let (stanza, owner) = (request.stanza.clone(), room.jid.clone());
     cx.read(
-        move |store, fence| store.query(fence, owner, query),
-        move |room, cx, page| then(room, cx, page.map(|mut page| page.rows.pop())),
+        move |store, fence| archive::page::ends(store, fence, &owner),
+        move |room, cx, ends| {
+            let ids = &room.shared.config.ids;
+            let answer = ends.map(|ends| Some(answer::metadata(ends.as_ref(), ids)));
+            reply(room, &stanza, answer.map_err(|error| store_error(&error)), cx);
+        },
     );
+    Ok(Answer::Later)
 }

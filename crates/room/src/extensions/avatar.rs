@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use entity::Extension;
 use sha1::{Digest, Sha1};
 use store::Write;
@@ -10,7 +11,7 @@ use xmpp::{Element, ns};
 use crate::{Room, birth};
 
 /// Pictures of rooms.
-pub const EXTENSION: Extension<Room> =
+pub(crate) const EXTENSION: Extension<Room> =
     Extension { number: "0486", title: "MUC Avatars", version: "0.1.0", ..Extension::NONE };
 
 /// Most pictures of a card.
@@ -24,9 +25,7 @@ pub(super) fn hashes(card: &Element) -> Vec<String> {
         let compact: String = text.split_whitespace().collect();
         STANDARD.decode(compact).ok()
     });
-    let hash = |bytes: Vec<u8>| {
-        Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
+    let hash = |bytes: Vec<u8>| HEXLOWER.encode(&Sha1::digest(bytes));
     pictures.take(PICTURES_MOST).map(hash).collect()
 }
 

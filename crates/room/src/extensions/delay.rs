@@ -8,7 +8,7 @@ use crate::Room;
 use crate::affiliation::Affiliation;
 
 /// Notes of a delay.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0203",
     title: "Delayed Delivery",
     version: "2.0",
@@ -17,7 +17,7 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
-/// Newcomers are told a message's time by the room (XEP-0045 §7.2.13): nobody backdates what he says.
+/// Newcomers are told a message's time by the room (XEP-0045 §7.2.13): nobody backdates what they say.
 fn inbound(room: &mut Room, passage: &mut Passage, _: &mut Context<'_, Room>) -> Verdict {
     let speaker = passage.session.and_then(|number| room.occupants.get(number));
     let is_owner = speaker.is_some_and(|it| room.affiliation_of(&it.who) == Affiliation::Owner);

@@ -68,6 +68,7 @@ fn about(room: &Room, asker: Standing) -> Element {
     let registers = register::works_for(room, asker.affiliation);
     let works = |feature: &&str| match *feature {
         feature if OF_ARCHIVE.contains(&feature) => room.settings.archived,
+        ns::MUCSUB => room.settings.subscriptions,
         feature => registers || !register::FEATURES.contains(&feature),
     };
     let own = EXTENSIONS.features().into_iter().filter(works);

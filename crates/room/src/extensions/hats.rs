@@ -1,19 +1,19 @@
 //! XEP-0317 Hats, version 0.3.1: commands by which admins make hats and say who wears them.
 
 use entity::command::{Command, Outcome, Run};
+use entity::refuse::store_error;
 use entity::{Context, Extension};
 use xmpp::forms::{Field, FieldType, Form, FormKind, Table};
 use xmpp::{Element, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
-use crate::extensions::store_error;
 use crate::hats::{Change, Hat};
 use crate::iq::reply;
 use crate::presence::{self, News};
 
 /// Hats.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0317",
     title: "Hats",
     version: "0.3.1",
@@ -99,6 +99,7 @@ pub(crate) fn strip(stanza: &Stanza) -> Stanza {
 
 /// What a client compares to see whether it knows the hats (§2).
 pub(super) fn hash(room: &Room) -> Option<String> {
+    use data_encoding::HEXLOWER;
     use sha1::Digest;
     if room.hats.all().is_empty() {
         return None;
@@ -106,7 +107,7 @@ pub(super) fn hash(room: &Room) -> Option<String> {
     let mut uris: Vec<&str> = room.hats.all().iter().map(|hat| hat.uri.as_str()).collect();
     uris.sort_unstable();
     let digest = sha1::Sha1::digest(uris.join("\n"));
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(HEXLOWER.encode(&digest))
 }
 
 fn description(_: &Room) -> Form {

@@ -5,27 +5,28 @@
 //! 2. `slow_mode` refuses before anything is kept;
 //! 3. `occupant_id` marks the message before `archive` keeps it.
 
-pub mod affiliation_versions;
-pub mod archive;
-pub mod avatar;
-pub mod delay;
-pub mod disco;
-pub mod hats;
-pub mod moderation;
-pub mod muc;
-pub mod occupant_id;
-pub mod ping;
-pub mod register;
-pub mod retraction;
-pub mod self_ping;
-pub mod slow_mode;
-pub mod stanza_id;
-pub mod vcard;
+pub(crate) mod affiliation_versions;
+pub(crate) mod archive;
+pub(crate) mod avatar;
+pub(crate) mod delay;
+pub(crate) mod disco;
+pub(crate) mod hats;
+pub(crate) mod moderation;
+pub(crate) mod muc;
+pub(crate) mod occupant_id;
+pub(crate) mod ping;
+pub(crate) mod register;
+pub(crate) mod retraction;
+pub(crate) mod self_ping;
+pub(crate) mod slow_mode;
+pub(crate) mod stanza_id;
+pub(crate) mod subscriptions;
+pub(crate) mod vcard;
 
 use bytes::Bytes;
 use entity::{Commanded, Extension, Extensions};
 use store::ArchiveId;
-use xmpp::{BareJid, Element, Stanza, StanzaCondition, StanzaError};
+use xmpp::{BareJid, Element, Stanza};
 
 use crate::Room;
 
@@ -57,6 +58,7 @@ const LIST: &[Extension<Room>] = &[
     self_ping::EXTENSION,
     vcard::EXTENSION,
     avatar::EXTENSION,
+    subscriptions::EXTENSION,
 ];
 
 /// A stanza of an occupant without what only the room may say.
@@ -77,13 +79,4 @@ pub(crate) fn marks(room: &Room, who: &BareJid) -> Bytes {
 /// The id that the room's archive gives to a message (XEP-0359).
 pub(crate) fn stanza_id_of(room: &Room, id: ArchiveId) -> Element {
     xmpp::stanza_id::element(&room.shared.config.ids.write(id), &room.jid)
-}
-
-/// What an asker is told when the store refused to keep or to read something.
-pub(crate) fn store_error(error: &store::Error) -> StanzaError {
-    tracing::warn!(%error, "a room's rows were not kept or read");
-    match error {
-        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
-        _ => StanzaCondition::InternalServerError.into(),
-    }
 }

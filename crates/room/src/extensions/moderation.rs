@@ -1,6 +1,7 @@
 //! XEP-0425 Moderated Message Retraction, version 0.3.0: a moderator takes back what somebody else has said.
 
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Request};
 use store::{ArchiveRow, Write};
 use xmpp::{
@@ -10,12 +11,12 @@ use xmpp::{
 
 use crate::Room;
 use crate::affiliation::Role;
-use crate::extensions::{marks, retraction, stanza_id_of, store_error};
+use crate::extensions::{marks, retraction, stanza_id_of};
 use crate::iq::reply;
 use crate::presence;
 
 /// Retraction by moderators.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0425",
     title: "Moderated Message Retraction",
     version: "0.3.0",
@@ -56,7 +57,7 @@ fn moderate(
     retraction::find(room, id, cx, move |room, cx, row| {
         let row = row.map_err(|error| store_error(&error));
         match row.and_then(|row| row.ok_or_else(|| StanzaCondition::ItemNotFound.into())) {
-            Ok(row) => keep(room, (row, reason), (stanza, from), cx),
+            Ok(row) => keep(room, row, reason, stanza, &from, cx),
             Err(error) => {
                 reply(room, &stanza, Err(error), cx);
                 go_on(room, cx);
@@ -74,12 +75,14 @@ fn go_on(room: &mut Room, cx: &mut Context<'_, Room>) {
 /// The tombstone and the word to all are kept together; then everybody hears it (§3.1, §4).
 fn keep(
     room: &mut Room,
-    (row, reason): (ArchiveRow, Option<Element>),
-    (request, from): (Stanza, Jid),
+    row: ArchiveRow,
+    reason: Option<Element>,
+    request: Stanza,
+    from: &Jid,
     cx: &mut Context<'_, Room>,
 ) {
     let id = row.id;
-    let actor = room.occupants.of_session(&from).map(|actor| actor.jid.clone());
+    let actor = room.occupants.of_session(from).map(|actor| actor.jid.clone());
     let mut moderated = Element::new("moderated", ns::MODERATE)
         .with_attr_opt("by", actor.as_ref().map(|actor| actor.as_str()));
     if let Ok(mark) = Element::parse(&marks(room, &from.bare())) {

@@ -9,7 +9,7 @@ use crate::extensions::clean;
 use crate::{Room, admin, owner};
 
 /// Multi-user chat.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0045",
     title: "Multi-User Chat",
     version: "1.35.5",

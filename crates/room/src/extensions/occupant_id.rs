@@ -1,15 +1,16 @@
 //! XEP-0421 Occupant identifiers for semi-anonymous MUCs, version 1.0.1: an id that stays with somebody over
-//! nicks and visits, made of the room's secret and his address, which it does not tell.
+//! nicks and visits, made of the room's secret and the address, which it does not tell.
 
+use auth::Hash;
+use data_encoding::HEXLOWER;
 use entity::{Context, Extension, Passage, Verdict};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use xmpp::{BareJid, Element, Stanza, ns};
 
 use crate::Room;
+use crate::speaker::Speaker;
 
 /// Ids of occupants.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0421",
     title: "Occupant identifiers for semi-anonymous MUCs",
     version: "1.0.1",
@@ -20,9 +21,8 @@ pub const EXTENSION: Extension<Room> = Extension {
 
 /// §3.2
 fn mark(room: &mut Room, passage: &mut Passage, _: &mut Context<'_, Room>) -> Verdict {
-    let speaker = passage.session.and_then(|number| room.occupants.get(number));
-    if let Some(speaker) = speaker {
-        passage.stanza = passage.stanza.with_child_bytes(&speaker.marks);
+    if let Some(speaker) = Speaker::of_passage(room, passage) {
+        passage.stanza = passage.stanza.with_child_bytes(&speaker.marks(room));
     }
     Verdict::Pass
 }
@@ -34,11 +34,8 @@ pub(crate) fn strip(stanza: &Stanza) -> Stanza {
 
 /// §4.1: HMAC of the bare address under the room's secret.
 pub(crate) fn element(secret: &[u8; 32], who: &BareJid) -> Element {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-    mac.update(who.as_str().as_bytes());
-    let digest = mac.finalize().into_bytes();
-    let id: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-    Element::new("occupant-id", ns::OCCUPANT_ID).with_attr("id", id)
+    let digest = Hash::Sha256.hmac(secret, &[who.as_str().as_bytes()]);
+    Element::new("occupant-id", ns::OCCUPANT_ID).with_attr("id", HEXLOWER.encode(&digest[..20]))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use xmpp::{IqType, StanzaError, ns};
 use crate::Room;
 
 /// Pings to a room.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0199",
     title: "XMPP Ping",
     version: "2.0.1",

@@ -1,5 +1,5 @@
 //! XEP-0077 In-Band Registration, version 2.4: people register a nick with a room and become members of it
-//! (XEP-0045 §7.10). Where that lets somebody do what he may not do yet, admins are asked (§9.9).
+//! (XEP-0045 §7.10). Where that lets somebody do what they may not do yet, admins are asked (§9.9).
 
 use std::collections::VecDeque;
 
@@ -18,10 +18,11 @@ use crate::deeds::{self, Deed};
 use crate::iq::reply;
 use crate::room::Phase;
 use crate::snapshot::{self, pb};
+use crate::tell::{self, Audience, tell};
 use crate::{Room, admin, voice};
 
 /// Registration with a room.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0077",
     title: "In-Band Registration",
     version: "2.4",
@@ -40,7 +41,7 @@ const NICK: &str = "muc#register_roomnick";
 /// Most registrations that wait for an admin; the oldest is given up.
 const WAITING_MOST: usize = 100;
 
-/// Who waits for an admin, with the nick that he wants; oldest first.
+/// Who waits for an admin, with the nick that they want; oldest first.
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<pb::Registration>);
 
@@ -58,7 +59,7 @@ impl Slot for Waiting {
     }
 }
 
-/// Somebody waits for an admin; what he wanted before, he does not want any more.
+/// Somebody waits for an admin; what they wanted before, they do not want any more.
 pub(crate) fn waits(room: &mut Room, registration: pb::Registration) {
     let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
     waiting.retain(|known| known.who != registration.who);
@@ -68,7 +69,7 @@ pub(crate) fn waits(room: &mut Room, registration: pb::Registration) {
     waiting.push_back(registration);
 }
 
-/// He does not wait any more.
+/// They do not wait any more.
 pub(crate) fn decided(room: &mut Room, registration: &pb::Registration) {
     let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
     waiting.retain(|known| known != registration);
@@ -107,9 +108,9 @@ fn set(
     }
     let standing = room.affiliation_of(&who);
     if request.payload.child("remove", ns::REGISTER).is_some() {
-        // Who is more than a member loses his nick alone.
+        // Who is more than a member loses their nick alone.
         let to = if standing == Affiliation::Member { Affiliation::None } else { standing };
-        register(room, (who, to, Box::default()), request.stanza.clone(), cx);
+        register(room, who, to, Box::default(), request.stanza.clone(), cx);
         return Ok(Answer::Later);
     }
     let Some(form) = Form::submitted(&request.payload, ns::MUC_REGISTER)? else {
@@ -118,11 +119,11 @@ fn set(
     let nick = form.text(NICK)?.filter(|nick| !nick.is_empty());
     let nick = admin::reserve(room, &who, nick.ok_or(StanzaCondition::BadRequest)?)?;
     if standing == Affiliation::None && gains(room, request) {
-        wait(room, (who, nick), cx);
+        wait(room, &who, nick, cx);
         return Ok(Answer::Done);
     }
     let to = standing.max(Affiliation::Member);
-    register(room, (who, to, nick), request.stanza.clone(), cx);
+    register(room, who, to, nick, request.stanza.clone(), cx);
     Ok(Answer::Later)
 }
 
@@ -132,7 +133,7 @@ pub(super) fn works_for(room: &Room, asker: Affiliation) -> bool {
 }
 
 /// Whether being a member gives more to who asks, who is none, than a nick: a way into the room (§7.2.5, §7.2.6),
-/// or a voice in it (§5.1), which a moderator may have taken from him.
+/// or a voice in it (§5.1), which a moderator may have taken from them.
 fn gains(room: &Room, request: &Request) -> bool {
     let from = request.stanza.head().from.as_ref();
     let role = from.map_or(Role::None, |from| room.standing_of(from).role);
@@ -161,7 +162,9 @@ fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> 
 
 fn register(
     room: &mut Room,
-    (who, to, nick): (BareJid, Affiliation, Box<str>),
+    who: BareJid,
+    to: Affiliation,
+    nick: Box<str>,
     stanza: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
@@ -172,9 +175,10 @@ fn register(
 }
 
 /// §9.9
-fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, Room>) {
+fn wait(room: &mut Room, who: &BareJid, nick: Box<str>, cx: &mut Context<'_, Room>) {
     let registration = pb::Registration { who: who.to_string(), nick: nick.into() };
-    voice::ask(room, &question(&registration), |_, it| it >= Affiliation::Admin, cx);
+    let admins = voice::deciders(room, |_, it| it >= Affiliation::Admin);
+    tell(room, voice::asked(room, &question(&registration)), Audience::Listed(admins), cx);
     deeds::act(room, Deed::Registers(registration));
 }
 
@@ -182,7 +186,8 @@ fn wait(room: &mut Room, (who, nick): (BareJid, Box<str>), cx: &mut Context<'_, 
 pub(crate) fn remind(room: &Room, admin: &FullJid, cx: &mut Context<'_, Room>) {
     let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else { return };
     for registration in waiting {
-        voice::ask_one(room, &question(registration), admin, cx);
+        let form = voice::asked(room, &question(registration));
+        tell::also(room, form.with_to(admin.clone().into()), cx);
     }
 }
 
@@ -199,7 +204,7 @@ fn question(pb::Registration { who, nick }: &pb::Registration) -> Form {
         )
 }
 
-/// An admin decides. Several may want one nick: his form says whose request it answers, unless there is but one.
+/// An admin decides. Several may want one nick: their form says whose request it answers, unless there is but one.
 ///
 /// # Errors
 /// `forbidden` from who is no admin, `item-not-found` where nobody waits, `bad-request` where several do and none of

@@ -2,13 +2,14 @@
 //! tombstone stands in its place.
 
 use entity::{Context, Extension, Passage, Verdict};
+use proto::Now;
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
-use xmpp::{BareJid, Element, Stanza, datetime, kept, ns};
+use xmpp::{Element, Stanza, datetime, kept, ns};
 
 use crate::{Room, subject};
 
 /// Retraction of messages.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0424",
     title: "Message Retraction",
     version: "0.4.2",
@@ -33,23 +34,16 @@ pub(crate) fn retracted(room: &Room, stanza: &Stanza) -> Option<ArchiveId> {
     retract.attr("id").and_then(|id| room.shared.config.ids.read(id))
 }
 
-/// A message of `who` was reflected: if it takes back one of his own, that one is buried (§4, §5).
-pub(crate) fn heard(room: &Room, who: BareJid, stanza: &Stanza, cx: &mut Context<'_, Room>) {
-    let Some(id) = retracted(room, stanza) else { return };
-    let by = stanza.head().id.clone();
-    find(room, id, cx, move |room, cx, row| {
-        let Ok(Some(row)) = row else { return };
-        if row.peer != who || is_tombstone(&row) {
-            return;
-        }
-        let retracted = Element::new("retracted", ns::RETRACT)
-            .with_attr_opt("id", by.as_deref())
-            .with_attr("stamp", datetime::format_seconds(cx.now.unix_micros));
-        let stone = tombstone(&row, retracted);
-        let writes = bury(room, id, stone);
-        cx.commit(writes);
-        forget(room, id);
-    });
+/// What must be kept with a retraction, so that whoever goes on with the room finds both or neither: a tombstone in the
+/// place of the message that it takes back (§4, §5). Nothing of one that was taken back before.
+pub(crate) fn burial(room: &Room, row: &ArchiveRow, retraction: &Stanza, now: Now) -> Vec<Write> {
+    if is_tombstone(row) {
+        return Vec::new();
+    }
+    let retracted = Element::new("retracted", ns::RETRACT)
+        .with_attr_opt("id", retraction.head().id.as_deref())
+        .with_attr("stamp", datetime::format_seconds(now.unix_micros));
+    bury(room, row.id, tombstone(row, retracted))
 }
 
 /// What must be kept of it that a message was taken back.
@@ -59,7 +53,7 @@ pub(super) fn bury(room: &Room, id: ArchiveId, stone: Option<ArchiveRow>) -> Vec
 }
 
 /// It is not shown any more.
-pub(super) fn forget(room: &mut Room, id: ArchiveId) {
+pub(crate) fn forget(room: &mut Room, id: ArchiveId) {
     room.history.remove(id);
     subject::taken_back(room, id);
 }

@@ -9,7 +9,7 @@ use crate::Room;
 use crate::occupant::Occupant;
 
 /// Pings to oneself.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0410",
     title: "MUC Self-Ping (Schrödinger's Chat)",
     version: "1.1.0",
@@ -17,7 +17,7 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
-/// §3.3: whether an occupant pings his own nick. Who is not inside was told `not-acceptable` before.
+/// §3.3: whether an occupant pings their own nick. Who is not inside was told `not-acceptable` before.
 pub(crate) fn is_one(asker: &Occupant, nick: &str, payload: &Child<'_>) -> bool {
     asker.nick() == nick && payload.name == "ping" && payload.ns == ns::PING
 }

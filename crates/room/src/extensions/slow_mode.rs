@@ -10,9 +10,10 @@ use xmpp::{BareJid, ErrorType, Features, StanzaCondition, StanzaError};
 use crate::Room;
 use crate::affiliation::Affiliation;
 use crate::snapshot::{self, pb};
+use crate::speaker::Speaker;
 
 /// Slow mode.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0500",
     title: "MUC Slow Mode",
     version: "0.1.1",
@@ -21,7 +22,7 @@ pub const EXTENSION: Extension<Room> = Extension {
     ..Extension::NONE
 };
 
-/// When each has spoken last, whatever his nick (§8), in microseconds since 1970-01-01 UTC.
+/// When each has spoken last, whatever their nick (§8), in microseconds since 1970-01-01 UTC.
 #[derive(Default)]
 struct Spoke(HashMap<BareJid, u64>);
 
@@ -47,8 +48,8 @@ const REMEMBERED: usize = 1_000;
 /// §6: messages with a body count; admins and owners need not wait.
 fn wait(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> Verdict {
     let seconds = room.settings.slow_seconds;
-    let speaker = passage.session.and_then(|number| room.occupants.get(number));
-    let Some(who) = speaker.map(|speaker| speaker.who.clone()) else { return Verdict::Pass };
+    let speaker = Speaker::of_passage(room, passage);
+    let Some(who) = speaker.map(|speaker| speaker.who().clone()) else { return Verdict::Pass };
     let counts = passage.stanza.features().any(Features::BODY);
     if seconds == 0 || !counts || room.affiliation_of(&who) >= Affiliation::Admin {
         return Verdict::Pass;

@@ -7,7 +7,7 @@ use xmpp::{BareJid, Stanza, ns, stanza_id};
 use crate::Room;
 
 /// Stanza ids of a room.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0359",
     title: "Unique and Stable Stanza IDs",
     version: "0.7.0",

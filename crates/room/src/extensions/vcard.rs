@@ -1,18 +1,19 @@
 //! XEP-0054 vcard-temp, version 1.3.0: the card of a room, which its owners write and everybody may read.
 
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Request};
 use store::{Key, Kind, Write};
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::affiliation::Affiliation;
-use crate::extensions::{avatar, store_error};
+use crate::extensions::avatar;
 use crate::iq::reply;
 use crate::presence;
 
 /// The vCard of a room.
-pub const EXTENSION: Extension<Room> = Extension {
+pub(crate) const EXTENSION: Extension<Room> = Extension {
     number: "0054",
     title: "vcard-temp",
     version: "1.3.0",
@@ -25,7 +26,7 @@ pub const EXTENSION: Extension<Room> = Extension {
 };
 
 /// The largest card.
-pub const MAX_BYTES: usize = 128 << 10;
+pub(crate) const MAX_BYTES: usize = 128 << 10;
 
 /// §3.1
 fn get(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use entity::Entity;
 
 use super::stage::Stage;
-use crate::{Config, Rates};
+use crate::{Config, Pace, Rates};
 
 const ARCHIVE_OFF: &str = "<field var='muc#roomconfig_enablearchiving'><value>0</value></field>";
 
@@ -91,7 +91,11 @@ fn who_waits_for_an_admin_waits_over_a_sleep() {
 #[test]
 fn nobody_speaks_sooner_or_more_because_the_room_slept() {
     let slow = "<field var='muc#roomconfig_slow_mode_duration'><value>30</value></field>";
-    let rates = Rates { enabled: true, occupant: (1, 3), room: (1, 9) };
+    let rates = Rates {
+        enabled: true,
+        occupant: Pace { per_second: 1, burst: 3 },
+        room: Pace { per_second: 1, burst: 9 },
+    };
     let mut stage = Stage::absent(Config { rates, ..Config::default() });
     stage.made(slow);
     stage.trial.drowsy = true;
@@ -138,11 +142,11 @@ fn what_no_archive_brings_back_goes_along_and_the_order_goes_on() {
     stage.made(ARCHIVE_OFF);
     assert!(!stage.trial.entity.settings.archived);
     says(&mut stage, "crone@x.org/desktop", "by the pricking");
-    let last = stage.trial.entity.last_id;
+    let last = stage.trial.entity.last_id.get();
     stage.trial.nap();
+    assert_eq!(stage.trial.entity.last_id.get(), last);
     let said = stage.gets("<presence xmlns='jabber:client' from='hag@x.org/pda' to='coven@chat.x.org/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
     assert!(said.contains(&"hag@x.org/pda: by the pricking".to_owned()), "{said:?}");
-    assert_eq!(stage.trial.entity.last_id, last);
 }
 
 #[test]

@@ -136,13 +136,13 @@ impl Stage {
     }
 }
 
-fn request(who: &str, ty: &str, payload: &str) -> String {
+pub(super) fn request(who: &str, ty: &str, payload: &str) -> String {
     format!(
         "<iq xmlns='jabber:client' type='{ty}' id='q' from='{who}' to='coven@chat.x.org'>{payload}</iq>"
     )
 }
 
-fn stanza(xml: &str) -> Stanza {
+pub(super) fn stanza(xml: &str) -> Stanza {
     kept::read(xml.as_bytes()).unwrap_or_else(|| panic!("not canonical: {xml}"))
 }
 

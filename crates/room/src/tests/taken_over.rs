@@ -3,19 +3,20 @@
 use entity::{Copy, Entity, Mirror};
 use prost::Message;
 use proto::{Body, Envelope, Route};
+use store::{ArchiveQuery, Store};
 use xmpp::{Epoch, Jid, Origin, Stanza, kept};
 
 use super::stage::{self, Stage};
 use crate::affiliation::Role;
-use crate::mirror;
 use crate::snapshot::pb;
+use crate::{Config, Rates, mirror, past};
 
 /// What the second copy of a room has.
 #[derive(Default)]
-struct Standby(Option<Copy>);
+pub(super) struct Standby(pub(super) Option<Copy>);
 
 impl Standby {
-    fn learns(&mut self, stage: &mut Stage) {
+    pub(super) fn learns(&mut self, stage: &mut Stage) {
         let anew = self.0.is_none();
         let mut news = None;
         stage.trial.act(|room, cx| news = Some(room.mirror(anew, cx)));
@@ -33,7 +34,11 @@ impl Standby {
 }
 
 /// The owner dies: the room at the new one, and what it sends at once.
-fn heir(stage: &Stage, copy: Option<Copy>, claims: Vec<bytes::Bytes>) -> (Stage, Vec<Envelope>) {
+pub(super) fn heir(
+    stage: &Stage,
+    copy: Option<Copy>,
+    claims: Vec<bytes::Bytes>,
+) -> (Stage, Vec<Envelope>) {
     let mut heir = stage.again();
     let copies = copy.into_iter().collect();
     let sent = heir.trial.act(|room, cx| room.take_over(copies, claims, cx).unwrap());
@@ -98,6 +103,7 @@ fn whoever_was_inside_is_inside_as_he_was_and_nobody_is_told() {
     stage
         .gets("<presence xmlns='jabber:client' from='hag@x.org/pda' to='coven@chat.x.org/witch'/>");
     stage.gets("<presence xmlns='jabber:client' type='unavailable' from='owl@x.org/tree' to='coven@chat.x.org/owl'/>");
+    stage.trial.settle(Route::Room(stage::room()));
     standby.learns(&mut stage);
     let before = state(&stage);
     let (heir, sent) = heir(&stage, standby.0, Vec::new());
@@ -109,6 +115,25 @@ fn whoever_was_inside_is_inside_as_he_was_and_nobody_is_told() {
     assert_eq!((witch.role, witch.sessions.len()), (Role::Moderator, 2));
     assert!(room.occupants.of_nick("owl").is_none());
     assert_eq!(room.shared.occupants(&room.jid), 3);
+}
+
+// Whoever went on without it would leave for ever unsaid what the former owner had not told all.
+#[test]
+fn a_new_owner_waits_for_a_past_that_cannot_be_read() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let first = heard(&says(&mut stage, "crone@x.org/desktop", "a"));
+    standby.learns(&mut stage);
+    let (doing, cause) = ("looked", "it does not answer".into());
+    stage.memory.refuse_lists(Some(store::Error::Engine { doing, cause }));
+    let (mut heir, sent) = heir(&stage, standby.0, Vec::new());
+    assert!(sent.is_empty() && says(&mut heir, "crone@x.org/desktop", "b").is_empty());
+    assert!(!heir.trial.entity.is_settled(), "it does not move meanwhile");
+    heir.memory.refuse_lists(None);
+    let sent = heard(&heir.trial.advance(past::PAUSE));
+    assert_eq!(sent[..1], first);
+    assert_eq!(sent[1..].iter().map(|(_, body, _)| &body[..]).collect::<Vec<_>>(), ["b"]);
 }
 
 #[test]
@@ -124,18 +149,87 @@ fn messages_that_may_not_have_reached_all_are_sent_again_as_the_same_and_no_othe
         (says(&mut stage, "hag@x.org/pda", "a"), says(&mut stage, "hag@x.org/pda", "b"));
     standby.learns(&mut stage);
     let expected = [heard(&first), heard(&second)].concat();
-    let last = stage.trial.entity.last_id;
+    let last = stage.trial.entity.last_id.get();
     let (mut heir, sent) = heir(&stage, standby.0.take(), Vec::new());
     let mut again = heard(&sent);
     again.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
     assert_eq!(again, expected);
     assert!(sent.iter().all(|envelope| envelope.again && envelope.crossed));
     let new = heard(&says(&mut heir, "crone@x.org/desktop", "c"));
-    assert!(heir.trial.entity.last_id > last);
+    assert!(heir.trial.entity.last_id.get() > last);
     assert!(
         new.iter()
             .all(|(_, body, origin)| body == "c" && expected.iter().all(|it| it.2 != *origin))
     );
+}
+
+// More than one page of the archive.
+#[test]
+fn however_much_may_not_have_reached_all_is_sent_again() {
+    let rates = Rates { enabled: false, ..Config::default().rates };
+    let mut stage = Stage::with(Config { rates, ..Config::default() });
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let under_way: Vec<_> = (0..1_005)
+        .flat_map(|number| says(&mut stage, "crone@x.org/desktop", &number.to_string()))
+        .collect();
+    standby.learns(&mut stage);
+    let (_, sent) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(heard(&sent), heard(&under_way));
+}
+
+// Whoever has entered since never had it, and would take it for new.
+#[test]
+fn what_was_said_before_the_owner_loaded_the_room_is_not_sent_again() {
+    let mut stage = Stage::persistent();
+    release(says(&mut stage, "crone@x.org/desktop", "long ago"));
+    stage.restart();
+    stage.enters("hag@x.org/pda", "hag");
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let (_, sent) = heir(&stage, standby.0, Vec::new());
+    assert!(heard(&sent).is_empty(), "{sent:?}");
+}
+
+/// The texts of its archive.
+fn archived(stage: &Stage) -> Vec<Option<String>> {
+    let query = ArchiveQuery { limit: 9, ..ArchiveQuery::default() };
+    let page = stage.memory.query(stage::fence(), stage::room(), query);
+    let rows = stage::block_on(page).unwrap().rows.into_iter();
+    rows.map(|row| Some(kept::read(&row.stanza)?.child("body", "")?.text())).collect()
+}
+
+// XEP-0424 §5: the tombstone is kept with the word that asks for it. The owner dies between that and whatever follows.
+#[test]
+fn what_was_taken_back_is_not_readable_when_the_owner_dies_at_once() {
+    let mut stage = Stage::persistent();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    release(says(&mut stage, "crone@x.org/desktop", "secret"));
+    standby.learns(&mut stage);
+    assert_eq!(archived(&stage), [Some("secret".to_owned())]);
+    let room = &stage.trial.entity;
+    let id = room.shared.config.ids.write(room.last_id.get());
+    stage.trial.hold_writes();
+    stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' id='r' from='crone@x.org/desktop' to='coven@chat.x.org'><retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"));
+    stage.trial.hold_answers();
+    drop(stage.trial.let_writes_go());
+    let (heir, _) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(archived(&heir), [None, None], "a tombstone, and what made it one");
+    assert!(heir.trial.entity.history.is_empty());
+}
+
+// XEP-0424 §5: an archive that cannot be read says so to whoever takes something back; nobody hears of it.
+#[test]
+fn a_retraction_is_refused_where_the_store_keeps_no_tombstone() {
+    let mut stage = Stage::persistent();
+    release(says(&mut stage, "crone@x.org/desktop", "secret"));
+    let room = &stage.trial.entity;
+    let id = room.shared.config.ids.write(room.last_id.get());
+    stage.memory.refuse_writes(Some(store::Error::Full("the disk")));
+    let said = stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' id='r' from='crone@x.org/desktop' to='coven@chat.x.org'><retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"));
+    assert_eq!(said, ["crone@x.org/desktop: message error wait resource-constraint"]);
+    assert_eq!(stage.trial.entity.history.len(), 1);
 }
 
 #[test]
@@ -158,7 +252,7 @@ fn what_is_sent_once_more_to_the_room_was_heard_already() {
 
 #[test]
 fn a_message_of_no_archive_is_in_the_copy_until_it_has_reached_all() {
-    let mut stage = Stage::absent(crate::Config::default());
+    let mut stage = Stage::absent(Config::default());
     stage.made("<field var='muc#roomconfig_enablearchiving'><value>0</value></field>");
     let mut standby = Standby::default();
     standby.learns(&mut stage);
@@ -203,7 +297,7 @@ fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently_if_he_may() {
 // What is neither in rows nor somebody's coming or going (`crate::deeds`).
 #[test]
 fn invitations_requests_voices_and_registrations_go_on_at_the_new_owner() {
-    let mut stage = Stage::absent(crate::Config::default());
+    let mut stage = Stage::absent(Config::default());
     let yes = |var: &str| format!("<field var='muc#roomconfig_{var}'><value>1</value></field>");
     stage.made(&[yes("persistentroom"), yes("membersonly"), yes("moderatedroom")].concat());
     let list =

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::links::Links;
 use super::pb::{Frame, Hello, Reply};
-use super::peer::Peer;
+use super::peer::{Lane, Peer};
 
 /// How long an opening, and a frame that is to go out, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -115,10 +115,7 @@ async fn once(links: &Links, peer: &Peer, to: &Address, number: usize) -> Cut {
     }
 }
 
-/// Serves a connection that a peer has opened, until it breaks or a later one takes its place.
-///
-/// # Errors
-/// Why it ended.
+/// Serves a connection that a peer has opened, until it breaks or a later one takes its place; says why.
 pub(crate) async fn serve(
     links: &Links,
     mut frames: mpsc::Receiver<Frame>,
@@ -131,15 +128,22 @@ pub(crate) async fn serve(
         return cut("nobody that this member knows");
     };
     let Some(lane) = peer.lanes.get(number) else { return cut("there is no such lane") };
-    let connection = links.next_connection();
-    lane.connection.store(connection, std::sync::atomic::Ordering::Release);
-    let is_latest = || {
-        !peer.is_over() && lane.connection.load(std::sync::atomic::Ordering::Acquire) == connection
-    };
-    let welcome = lane.into().connected();
+    let (connection, welcome) = lane.connected();
     if replies.send(welcome).await.is_err() {
         return cut("it broke at once");
     }
+    let over = serve_connection(links, (&peer, lane, connection), frames, replies).await;
+    // It may have been woken for what another connection is to say.
+    lane.into_wake.notify_one();
+    over
+}
+
+async fn serve_connection(
+    links: &Links,
+    (peer, lane, connection): (&Peer, &Lane, u64),
+    mut frames: mpsc::Receiver<Frame>,
+    replies: mpsc::Sender<Reply>,
+) -> Cut {
     loop {
         let waits = lane.into().is_waiting();
         let taken = tokio::select! {
@@ -148,23 +152,23 @@ pub(crate) async fn serve(
                 sleep(GATHER).await;
                 Ok(())
             }
-            () = sleep(PLAN_PATIENCE), if waits => links.take_without_plan(lane),
+            () = sleep(PLAN_PATIENCE), if waits => links.take_without_plan(lane, connection),
             frame = frames.recv() => match frame {
-                Some(_) if !is_latest() => return cut("a later connection took its place"),
-                Some(frame) => links.take(lane, frame),
+                Some(_) if peer.is_over() => return cut("the peer's process is gone"),
+                Some(frame) => links.take(lane, connection, frame),
                 None => return cut("the peer closed it"),
             },
         };
         if let Err(error) = taken {
             return Cut(error.to_string());
         }
-        if !is_latest() {
-            return cut("a later connection took its place");
-        }
         if !links.lease().holds() && links.lease().until_valid().await.is_err() {
             return cut("the lease is over");
         }
-        let reply = lane.into().reply();
+        let reply = match lane.receiver_of(connection) {
+            Ok(mut receiver) => receiver.reply(),
+            Err(error) => return Cut(error.to_string()),
+        };
         if let Some(reply) = reply
             && !matches!(timeout(PATIENCE, replies.send(reply)).await, Ok(Ok(())))
         {

@@ -12,9 +12,15 @@ pub(super) struct Confirms {
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
+/// A receipt that was released, or dropped.
+pub(super) struct Settled {
+    pub(super) number: u64,
+    pub(super) is_faulty: bool,
+}
+
 #[derive(Default)]
 struct State {
-    settled: Vec<(u64, bool)>,
+    settled: Vec<Settled>,
     withdrawn: HashSet<u64>,
 }
 
@@ -23,8 +29,8 @@ impl Confirms {
         Arc::new(Self { state: Mutex::default(), wake: Box::new(wake) })
     }
 
-    /// The receipts that were settled, by number, and whether by a fault.
-    pub(super) fn drain(&self) -> Vec<(u64, bool)> {
+    /// Takes the receipts that were settled, in that order.
+    pub(super) fn drain(&self) -> Vec<Settled> {
         std::mem::take(&mut self.lock().settled)
     }
 
@@ -39,13 +45,13 @@ impl Confirms {
 }
 
 impl Settle for Confirms {
-    fn settle(&self, number: u64, faulty: bool) {
+    fn settle(&self, number: u64, is_faulty: bool) {
         let mut state = self.lock();
         if state.withdrawn.remove(&number) {
             return;
         }
         let first = state.settled.is_empty();
-        state.settled.push((number, faulty));
+        state.settled.push(Settled { number, is_faulty });
         drop(state);
         if first {
             (self.wake)();

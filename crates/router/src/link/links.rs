@@ -18,7 +18,7 @@ use super::outputs::Outputs;
 use super::pb::{Frame, Hello, Outcome, Reply};
 use super::peer::{Lane, Peer};
 use super::receiver::{Arrival, LaneError, Receiver};
-use super::sender::{Departure, Fate, Why};
+use super::sender::{Departure, Fate, Returned, Why};
 use crate::inbox::Post;
 use crate::local::Refusal;
 use crate::router::{Place, Router};
@@ -34,7 +34,6 @@ pub struct Links {
     pub(crate) barrier: Barrier,
     pub(crate) outputs: Arc<Outputs>,
     ways: AtomicU32,
-    connections: AtomicU64,
     plan_index: AtomicU64,
     started: Instant,
     figures: LinkFigures,
@@ -48,6 +47,10 @@ pub struct LinkFigures {
     pub sent: AtomicU64,
     /// Envelopes that came, each once.
     pub received: AtomicU64,
+    /// Of those sent, the ones that many are to get who live on the other member.
+    pub sent_to_many: AtomicU64,
+    /// The same of those received.
+    pub received_for_many: AtomicU64,
     /// Envelopes that a lane had no room for.
     pub refused: AtomicU64,
     /// Envelopes that came back because their shard had moved, or their member was gone.
@@ -60,7 +63,8 @@ impl Links {
     pub fn start(
         router: &Router,
         carrier: impl Carrier,
-        (plan, runtime): (PlanHandle, Handle),
+        plan: PlanHandle,
+        runtime: Handle,
     ) -> Arc<Self> {
         let links = Arc::new(Self {
             router: router.clone(),
@@ -71,7 +75,6 @@ impl Links {
             barrier: Barrier::new(),
             outputs: Outputs::new(),
             ways: AtomicU32::new(1),
-            connections: AtomicU64::new(1),
             plan_index: AtomicU64::new(0),
             started: now_instant(),
             figures: LinkFigures::default(),
@@ -100,6 +103,13 @@ impl Links {
     pub fn kept(&self) -> Vec<(MemberId, usize)> {
         let kept = |peer: &Peer| peer.lanes.iter().map(|lane| lane.out().kept()).sum();
         self.peers().values().map(|peer| (peer.member, kept(peer))).collect()
+    }
+
+    /// The least that any lane may send at once, in bytes, for metrics; none where no lane has a connection.
+    pub fn least_credit(&self) -> Option<u64> {
+        let least =
+            |peer: &Arc<Peer>| peer.lanes.iter().filter_map(|lane| lane.out().credit()).min();
+        self.peers().values().filter_map(least).min()
     }
 
     /// Ends every link. What is under way is dropped, which its senders take as a fault.
@@ -140,10 +150,6 @@ impl Links {
         self.plan_index.load(Ordering::Acquire)
     }
 
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Ordering::Relaxed)
-    }
-
     pub(crate) fn now(&self) -> Duration {
         now_instant() - self.started
     }
@@ -182,11 +188,18 @@ impl Links {
         departures: Vec<Departure>,
     ) -> Vec<(Departure, Why)> {
         self.figures.sent.fetch_add(departures.len() as u64, Ordering::Relaxed);
-        let back = peer.push(lane, departures, self.now());
+        let for_many = departures.iter().filter(|it| !it.envelope.targets.is_empty()).count();
+        self.figures.sent_to_many.fetch_add(for_many as u64, Ordering::Relaxed);
+        let now = self.now();
+        // One that may not act just now has not let anything out for as long as nobody knows.
+        let lease = self.lease();
+        let held_for = if lease.holds() { lease.held_for() } else { Duration::ZERO };
+        let acts_since = now.saturating_sub(held_for);
+        let back = peer.push(lane, departures, now, acts_since);
         self.figures.refused.fetch_add(back.len() as u64, Ordering::Relaxed);
         if back
             .iter()
-            .any(|(it, why)| *why == Why::Full && matches!(it.envelope.body, Body::Home(_)))
+            .any(|(it, why)| *why == Why::Full && matches!(it.envelope.body, Body::ToConnection(_)))
         {
             // Its sockets are as good as gone: whoever speaks to them must not go on as if they heard.
             self.router.tell_all(|| Post::Gone(peer.member));
@@ -194,17 +207,17 @@ impl Links {
         back
     }
 
-    /// Takes a frame of a peer.
-    pub(crate) fn take(&self, lane: &Lane, frame: Frame) -> Result<(), LaneError> {
-        let mut receiver = lane.into();
+    /// Takes a frame of a peer, from the connection of this number.
+    pub(crate) fn take(&self, lane: &Lane, connection: u64, frame: Frame) -> Result<(), LaneError> {
+        let mut receiver = lane.receiver_of(connection)?;
         let arrivals = receiver.take(frame, self.plan_index())?;
         self.deliver(&mut receiver, arrivals);
         Ok(())
     }
 
     /// Takes what waits for a plan that does not come.
-    pub(crate) fn take_without_plan(&self, lane: &Lane) -> Result<(), LaneError> {
-        let mut receiver = lane.into();
+    pub(crate) fn take_without_plan(&self, lane: &Lane, connection: u64) -> Result<(), LaneError> {
+        let mut receiver = lane.receiver_of(connection)?;
         let arrivals = receiver.wait_no_longer()?;
         self.deliver(&mut receiver, arrivals);
         Ok(())
@@ -217,18 +230,11 @@ impl Links {
         let index = self.plan_index();
         for arrival in arrivals {
             if !arrival.envelope.targets.is_empty() {
+                self.figures.received_for_many.fetch_add(1, Ordering::Relaxed);
                 self.deliver_to_all(receiver, arrival, &mut batches);
                 continue;
             }
-            if let Body::Announced(word) = arrival.envelope.body {
-                self.hand_out(&mut batches);
-                self.router.tell_all(|| Post::Announced(word));
-                continue;
-            }
-            if let (Route::Member(_), Body::Newcomer(domain)) =
-                (&arrival.envelope.to, &arrival.envelope.body)
-            {
-                self.router.tell_all(|| Post::Newcomer(domain.clone()));
+            if self.hear_as_member(&arrival.envelope, &mut batches) {
                 continue;
             }
             let (place, _) = self.router.locate(&arrival.envelope.to);
@@ -249,6 +255,29 @@ impl Links {
             put(&mut batches, arbiter, arrival.envelope);
         }
         self.hand_out(&mut batches);
+    }
+
+    /// Hears what is said to the member and not to somebody who lives here; whether it was such a word.
+    fn hear_as_member(
+        &self,
+        envelope: &Envelope,
+        batches: &mut Vec<(ArbiterId, Vec<Envelope>)>,
+    ) -> bool {
+        match (&envelope.to, &envelope.body) {
+            (_, Body::Announced(word)) => {
+                // Behind all that came before it.
+                self.hand_out(batches);
+                self.router.tell_all(|| Post::Announced(*word));
+            }
+            (Route::Member(_), Body::ComponentConnected(domain)) => {
+                self.router.tell_all(|| Post::ComponentConnected(domain.clone()));
+            }
+            (Route::Member(_), Body::Disclosed(answer)) => {
+                self.router.hosts().disclosed().learn(answer);
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn hand_out(&self, batches: &mut Vec<(ArbiterId, Vec<Envelope>)>) {
@@ -314,7 +343,7 @@ impl Links {
                     freed |= self.leave(&it);
                     drop(it);
                 }
-                Fate::Moved(it, plan) => again.push((it, plan)),
+                Fate::Moved(returned) => again.push(returned),
                 Fate::Full(it) => {
                     freed |= self.leave(&it);
                     refused.push((it, Refusal::Full));
@@ -345,13 +374,12 @@ impl Links {
         freed.count() > 0
     }
 
-    /// Gives envelopes back to the arbiters that sent them, which find them another way by a plan that is at
-    /// least this old.
-    fn bring_back(&self, departures: Vec<(Departure, u64)>) {
-        self.figures.rerouted.fetch_add(departures.len() as u64, Ordering::Relaxed);
-        let mut batches: HashMap<ArbiterId, Vec<(Departure, u64)>> = HashMap::new();
-        for (departure, plan) in departures {
-            batches.entry(departure.from).or_default().push((departure, plan));
+    /// Gives envelopes back to the arbiters that sent them, which find them another way.
+    fn bring_back(&self, returned: Vec<Returned>) {
+        self.figures.rerouted.fetch_add(returned.len() as u64, Ordering::Relaxed);
+        let mut batches: HashMap<ArbiterId, Vec<Returned>> = HashMap::new();
+        for returned in returned {
+            batches.entry(returned.departure.from).or_default().push(returned);
         }
         for (arbiter, batch) in batches {
             self.router.tell(arbiter, Post::Again(batch));
@@ -419,11 +447,11 @@ impl Links {
     fn bury(&self, peer: &Peer) {
         tracing::info!(member = %peer.member, "a peer is gone, incarnation {}", peer.incarnation);
         self.router.tell_all(|| Post::Gone(peer.member));
-        let mut left = peer.end();
-        for departure in &mut left {
+        let again = |mut departure: Departure| {
             departure.envelope.again = true;
-        }
-        self.bring_back(left.into_iter().map(|departure| (departure, 0)).collect());
+            Returned { departure, plan_index: 0 }
+        };
+        self.bring_back(peer.end().into_iter().map(again).collect());
     }
 
     /// Nothing that this member had under way to a peer is said any more.

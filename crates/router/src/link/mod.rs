@@ -21,11 +21,15 @@
 pub(crate) mod barrier;
 pub mod carrier;
 mod confirms;
+#[cfg(test)]
+mod full;
 pub mod grpc;
 pub mod links;
 pub mod outputs;
 pub(crate) mod peer;
 pub mod receiver;
+#[cfg(test)]
+mod reopened;
 pub mod sender;
 #[cfg(test)]
 mod simulation;
@@ -72,7 +76,7 @@ pub(crate) fn lane_of(
         (Some(from), Some(_), _) => u64::from(sender(from).number()),
         (None, Some(bucket), _) => u64::from(bucket.number()),
         (_, None, Route::Connection(connection)) => connection.number,
-        (_, None, Route::Line(line)) => line.number,
+        (_, None, Route::Stream(stream)) => stream.number,
         (_, None, _) => return COPIES,
     };
     usize::try_from(number % COPIES as u64).unwrap_or(0)

@@ -1,18 +1,19 @@
 //! Owns the lanes to and from one process of a peer, as all threads of this member share them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proto::session::HomeWord;
+use proto::session::ConnectionCommand;
 use proto::{Body, ConnectionId, MemberId, Route};
 use tokio::sync::Notify;
 use xmpp::{StreamCondition, StreamError};
 
 use super::LANES;
 use super::barrier::Way;
-use super::receiver::Receiver;
+use super::pb::Reply;
+use super::receiver::{LaneError, Receiver};
 use super::sender::{Departure, Sender, Why};
 
 /// One process of a peer.
@@ -36,8 +37,6 @@ pub(crate) struct Lane {
     into: Mutex<Receiver>,
     /// There may be something to answer.
     pub(crate) into_wake: Arc<Notify>,
-    /// Which connection the receiving half listens to: the latest.
-    pub(crate) connection: AtomicU64,
 }
 
 impl Peer {
@@ -65,16 +64,18 @@ impl Peer {
         self.lanes.iter().flat_map(|lane| lane.out().give_up()).collect()
     }
 
-    /// Puts envelopes on a lane; gives back what it does not take.
+    /// Puts envelopes on a lane; gives back what it does not take. This member has had its lease since `acts_since`.
     pub(crate) fn push(
         &self,
         lane: usize,
         departures: Vec<Departure>,
         now: Duration,
+        acts_since: Duration,
     ) -> Vec<(Departure, Why)> {
         let Some(lane) = self.lanes.get(lane) else { return Vec::new() };
         let mut back = Vec::new();
         let mut out = lane.out();
+        out.excuse(acts_since);
         for departure in departures {
             if let Err((departure, why)) = out.push(self.unless_cut(departure), now) {
                 self.cut_off(&departure, why);
@@ -93,7 +94,7 @@ impl Peer {
         let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         if !cut.is_empty() && cut.remove(&connection) {
             let error = StreamError::from(StreamCondition::ResourceConstraint);
-            departure.envelope.body = Body::Home(HomeWord::Close(Some(error)));
+            departure.envelope.body = Body::ToConnection(ConnectionCommand::Close(Some(error)));
         }
         departure
     }
@@ -115,7 +116,6 @@ impl Lane {
             out_wake: Notify::new(),
             into: Mutex::new(Receiver::new(move || wake.notify_one())),
             into_wake,
-            connection: AtomicU64::new(0),
         }
     }
 
@@ -125,5 +125,27 @@ impl Lane {
 
     pub(crate) fn into(&self) -> MutexGuard<'_, Receiver> {
         self.into.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new connection that the peer has opened: its number, and what it is told first.
+    pub(crate) fn connected(&self) -> (u64, Reply) {
+        let mut receiver = self.into();
+        let welcome = receiver.connected();
+        (receiver.connection(), welcome)
+    }
+
+    /// The receiving half for the connection of this number.
+    ///
+    /// # Errors
+    /// [`LaneError::Superseded`]: the peer has opened a later one.
+    pub(crate) fn receiver_of(
+        &self,
+        connection: u64,
+    ) -> Result<MutexGuard<'_, Receiver>, LaneError> {
+        let receiver = self.into();
+        match receiver.connection() == connection {
+            true => Ok(receiver),
+            false => Err(LaneError::Superseded),
+        }
     }
 }

@@ -12,7 +12,7 @@ use proto::wire::{self, Crossing, pb as envelope_pb};
 use proto::{Envelope, Receipt};
 use xmpp::Bucket;
 
-use super::confirms::Confirms;
+use super::confirms::{Confirms, Settled};
 use super::pb::{Frame, Notice, Outcome, Reply};
 
 /// Bytes that the sender may have on the way.
@@ -38,6 +38,9 @@ pub enum LaneError {
     /// It sent more than it may.
     #[error("more was sent than there is credit for")]
     Overdrawn,
+    /// It has opened another connection for the lane since.
+    #[error("a later connection took its place")]
+    Superseded,
 }
 
 /// The receiving half of a lane.
@@ -46,17 +49,26 @@ pub struct Receiver {
     taken: u64,
     /// Bytes up to there, as the sender counts.
     end: u64,
-    /// Frames from the future, and the last number in them.
+    /// Frames whose plan is not here yet, in order.
     waiting: VecDeque<Frame>,
     confirms: Arc<Confirms>,
     /// Buckets of which something was turned away as moved: all that follows is, until it comes anew.
     turned: HashSet<Bucket>,
     notices: VecDeque<Notice>,
     next_notice: u64,
+    /// Counts connections: the number of the present one.
+    connection: u64,
     /// The last notice that the present connection was given.
     said: u64,
-    /// Ack and credit as the present connection was told last.
-    told: Option<(u64, u64)>,
+    /// What the present connection was told last.
+    told: Option<Standing>,
+}
+
+/// How far the sender has come, and how far it may go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    ack: u64,
+    credit: u64,
 }
 
 impl Receiver {
@@ -70,6 +82,7 @@ impl Receiver {
             turned: HashSet::new(),
             notices: VecDeque::new(),
             next_notice: 1,
+            connection: 0,
             said: 0,
             told: None,
         }
@@ -79,9 +92,16 @@ impl Receiver {
     /// again too.
     pub fn connected(&mut self) -> Reply {
         self.waiting.clear();
+        self.connection += 1;
         self.said = 0;
         self.told = None;
         self.reply().unwrap_or_default()
+    }
+
+    /// The number of the present connection. What another one says is not heard, and it is told nothing: what was said to
+    /// it would count as said.
+    pub fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// Takes a frame; gives what is to be delivered now.
@@ -201,19 +221,20 @@ impl Receiver {
 
     /// What the sender must hear now; none if there is nothing new.
     pub fn reply(&mut self) -> Option<Reply> {
-        for (number, faulty) in self.confirms.drain() {
-            let outcome = if faulty { Outcome::Faulty } else { Outcome::Confirmed };
+        for Settled { number, is_faulty } in self.confirms.drain() {
+            let outcome = if is_faulty { Outcome::Faulty } else { Outcome::Confirmed };
             self.note(number, outcome, 0);
         }
         let said = self.said;
         let news = self.notices.iter().filter(|notice| notice.number > said).copied();
         let notices: Vec<Notice> = news.collect();
-        let standing = (self.taken, self.end + WINDOW);
+        let standing = Standing { ack: self.taken, credit: self.end + WINDOW };
         if notices.is_empty() && self.told == Some(standing) {
             return None;
         }
         self.said = self.next_notice - 1;
         self.told = Some(standing);
-        Some(Reply { ack: standing.0, credit: standing.1, notices })
+        let Standing { ack, credit } = standing;
+        Some(Reply { ack, credit, notices })
     }
 }

@@ -4,15 +4,15 @@
 //! An envelope is kept until the peer has taken it, and where somebody waits for an acknowledgement, until the
 //! peer has confirmed that what it caused is safe. After a cut, what was not taken is sent again, in order.
 //!
-//! Bounds: [`MOST_ENVELOPES`] and [`MOST_BYTES`] kept for stanzas, as much again for words of control. Full, or
-//! stuck for [`PATIENCE`]: stanzas come back to be refused. Words of control come back only beyond their reserve.
+//! Bounds: [`MOST_ENVELOPES`] and [`MOST_BYTES`] kept for stanzas, as much again for control envelopes. Full, or
+//! stuck for [`PATIENCE`]: stanzas come back to be refused. Control envelopes come back only beyond their reserve.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use proto::session::{EdgeWord, HomeWord, UserWord};
+use proto::session::{ConnectionCommand, ConnectionEvent, UserEvent};
 use proto::wire::{self, Crossing};
-use proto::{ArbiterId, Body, CopyWord, Envelope};
+use proto::{ArbiterId, Body, CopyUpdate, Envelope};
 
 use super::outputs::Sent;
 use super::pb::{Frame, Notice, Outcome, Reply};
@@ -21,7 +21,7 @@ use super::pb::{Frame, Notice, Outcome, Reply};
 pub const MOST_ENVELOPES: usize = 16_384;
 /// Most bytes of them.
 pub const MOST_BYTES: u64 = 8 << 20;
-/// Words of control have this many times as much.
+/// Control envelopes have this many times as much.
 const RESERVE: u32 = 2;
 /// A lane that has got nothing out for so long takes no more stanzas. A member that is gone is known to be gone before.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +45,15 @@ pub struct Departure {
     pub sent: Option<Sent>,
 }
 
+/// An envelope that comes back to whoever sent it, to find another way.
+#[derive(Debug)]
+pub struct Returned {
+    /// The envelope.
+    pub departure: Departure,
+    /// It goes by a plan of at least this index.
+    pub plan_index: u64,
+}
+
 /// What became of an envelope that is kept no longer.
 #[derive(Debug)]
 pub enum Fate {
@@ -52,8 +61,8 @@ pub enum Fate {
     Done(Departure),
     /// What it caused is not safe: its receipt must be dropped.
     Faulty(Departure),
-    /// It is for somebody else now, as this plan says.
-    Moved(Departure, u64),
+    /// It is for somebody else now.
+    Moved(Returned),
     /// The peer had no room.
     Full(Departure),
     /// The peer could not read it.
@@ -64,6 +73,25 @@ struct Slot {
     departure: Departure,
     /// Where its bytes end in the count of all that this lane ever sent.
     end: u64,
+}
+
+/// What a lane keeps, against its bounds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    envelopes: usize,
+    bytes: u64,
+}
+
+impl Kept {
+    fn add(&mut self, bytes: u64) {
+        self.envelopes += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, bytes: u64) {
+        self.envelopes = self.envelopes.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
 }
 
 /// The sending half of a lane.
@@ -79,8 +107,8 @@ pub struct Sender {
     credit: u64,
     /// Where the bytes of the last slot end.
     end: u64,
-    /// Envelopes and bytes kept now.
-    kept: (usize, u64),
+    kept: Kept,
+    /// The last notice that was heard, and of them the last that the present connection was told of.
     heard: u64,
     told: u64,
     /// Since when something waits that cannot go.
@@ -115,7 +143,7 @@ impl Sender {
             sent: None,
             credit: 0,
             end: 0,
-            kept: (0, 0),
+            kept: Kept::default(),
             heard: 0,
             told: 0,
             waiting_since: None,
@@ -134,12 +162,13 @@ impl Sender {
         }
         let bytes = weight(&departure.envelope);
         let refusable = departure.envelope.may_be_refused();
-        let must = matches!(departure.envelope.body, Body::Edge(_, EdgeWord::Gone(_)));
+        let must =
+            matches!(departure.envelope.body, Body::FromConnection(_, ConnectionEvent::Gone(_)));
         if !must && (!self.has_room(refusable) || (refusable && self.is_stuck(now))) {
             return Err((departure, Why::Full));
         }
         self.end += bytes;
-        self.kept = (self.kept.0 + 1, self.kept.1 + bytes);
+        self.kept.add(bytes);
         self.slots.push_back(Slot { departure, end: self.end });
         self.waiting_since.get_or_insert(now);
         Ok(())
@@ -147,7 +176,13 @@ impl Sender {
 
     fn has_room(&self, refusable: bool) -> bool {
         let times = if refusable { 1 } else { RESERVE };
-        self.kept.0 < MOST_ENVELOPES * times as usize && self.kept.1 < MOST_BYTES * u64::from(times)
+        self.kept.envelopes < MOST_ENVELOPES * times as usize
+            && self.kept.bytes < MOST_BYTES * u64::from(times)
+    }
+
+    /// What was before this time was nobody's waiting: this member might send nothing.
+    pub fn excuse(&mut self, before: Duration) {
+        self.waiting_since = self.waiting_since.map(|since| since.max(before));
     }
 
     /// Whether nothing has got out for so long that stanzas are refused.
@@ -157,12 +192,17 @@ impl Sender {
 
     /// Whether half of what is kept at most is there: whoever can wait should.
     pub fn is_half_full(&self) -> bool {
-        self.kept.0 >= MOST_ENVELOPES / 2 || self.kept.1 >= MOST_BYTES / 2
+        self.kept.envelopes >= MOST_ENVELOPES / 2 || self.kept.bytes >= MOST_BYTES / 2
     }
 
     /// How many envelopes are kept.
     pub fn kept(&self) -> usize {
-        self.kept.0
+        self.kept.envelopes
+    }
+
+    /// Bytes that may go now beyond all that is kept; none while there is no connection.
+    pub fn credit(&self) -> Option<u64> {
+        self.sent.map(|_| self.credit.saturating_sub(self.end))
     }
 
     /// A connection is there, and this is the peer's first reply on it: what it does not have is sent again.
@@ -238,7 +278,7 @@ impl Sender {
     /// Everything that is not resolved, in order, for another way. The peer's process is gone.
     pub fn give_up(&mut self) -> Vec<Departure> {
         self.over = true;
-        (self.kept, self.sent) = ((0, 0), None);
+        (self.kept, self.sent) = (Kept::default(), None);
         let taken = std::mem::take(&mut self.unconfirmed).into_values();
         taken.chain(self.slots.drain(..).map(|slot| slot.departure)).collect()
     }
@@ -275,10 +315,10 @@ impl Sender {
 
     fn resolve(&mut self, notice: &Notice) -> Option<Fate> {
         let departure = self.unconfirmed.remove(&notice.envelope)?;
-        self.count_out(&departure);
+        self.kept.remove(weight(&departure.envelope));
         Some(match notice.outcome() {
             Outcome::Confirmed => Fate::Done(departure),
-            Outcome::Moved => Fate::Moved(departure, notice.plan_index),
+            Outcome::Moved => Fate::Moved(Returned { departure, plan_index: notice.plan_index }),
             Outcome::Full => Fate::Full(departure),
             Outcome::Broken => Fate::Broken(departure),
             Outcome::Faulty | Outcome::Unspecified => Fate::Faulty(departure),
@@ -286,13 +326,8 @@ impl Sender {
     }
 
     fn done(&mut self, departure: Departure) -> Fate {
-        self.count_out(&departure);
+        self.kept.remove(weight(&departure.envelope));
         Fate::Done(departure)
-    }
-
-    fn count_out(&mut self, departure: &Departure) {
-        let bytes = weight(&departure.envelope);
-        self.kept = (self.kept.0.saturating_sub(1), self.kept.1.saturating_sub(bytes));
     }
 
     /// The last number that was given.
@@ -305,22 +340,43 @@ impl Sender {
 fn weight(envelope: &Envelope) -> u64 {
     let content = match &envelope.body {
         Body::Stanza(stanza)
-        | Body::Edge(_, EdgeWord::Stanza(stanza) | EdgeWord::Answered(Some(stanza)))
-        | Body::Home(HomeWord::Stanza(stanza))
-        | Body::User(UserWord::Outbound { stanza, .. } | UserWord::Stored { stanza, .. }) => {
+        | Body::FromConnection(
+            _,
+            ConnectionEvent::Stanza(stanza) | ConnectionEvent::Answered(Some(stanza)),
+        )
+        | Body::ToConnection(ConnectionCommand::Stanza(stanza))
+        | Body::User(UserEvent::Outbound { stanza, .. } | UserEvent::Stored { stanza, .. }) => {
             stanza.len()
         }
-        Body::Copy(CopyWord::Whole(bytes) | CopyWord::Change(bytes) | CopyWord::Claim(bytes)) => {
-            bytes.len()
-        }
-        Body::Copy(CopyWord::Kept { whole, changes, .. }) => {
+        Body::Copy(
+            CopyUpdate::Whole(bytes) | CopyUpdate::Change(bytes) | CopyUpdate::Claim(bytes),
+        ) => bytes.len(),
+        Body::Copy(CopyUpdate::Kept { whole, changes, .. }) => {
             whole.len() + changes.iter().map(bytes::Bytes::len).sum::<usize>()
         }
-        Body::User(UserWord::Ended { unacknowledged, .. }) => {
+        Body::User(UserEvent::Ended { unacknowledged, .. }) => {
             unacknowledged.iter().map(xmpp::Stanza::len).sum()
         }
         _ => 0,
     };
     let targets: usize = envelope.targets.iter().map(|target| target.jid.as_str().len() + 8).sum();
     (content + targets) as u64 + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_not_stuck_because_this_member_might_not_send() {
+        let waiting_since = Some(Duration::from_secs(1));
+        let mut sender = Sender { waiting_since, ..Sender::new() };
+        let now = Duration::from_secs(30);
+        assert!(sender.is_stuck(now));
+        sender.excuse(now);
+        assert!(!sender.is_stuck(now));
+        sender.excuse(Duration::ZERO);
+        assert!(!sender.is_stuck(now + PATIENCE - Duration::from_nanos(1)));
+        assert!(sender.is_stuck(now + PATIENCE));
+    }
 }

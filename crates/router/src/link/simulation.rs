@@ -16,7 +16,7 @@ use xmpp::{BareJid, Bucket, Epoch, Head, Jid, Kind, MessageType, Origin, Stanza}
 use super::barrier::{Barrier, Way};
 use super::pb::{Frame, Outcome, Reply};
 use super::receiver::{Arrival, Receiver};
-use super::sender::{Departure, Fate, Sender};
+use super::sender::{Departure, Fate, Returned, Sender};
 use crate::held::{Held, Waiting};
 
 mod mover;
@@ -404,13 +404,13 @@ impl World {
                     self.is_durable(it.envelope.origin);
                     it.envelope.receipt.unwrap().release();
                 }
-                Fate::Moved(it, plan) => {
+                Fate::Moved(Returned { departure: it, plan_index }) => {
                     let bucket = it.crossing.bucket.unwrap();
                     self.barrier.leave(bucket);
                     earlier.push(Waiting {
                         envelope: it.envelope,
                         bucket,
-                        plan,
+                        plan: plan_index,
                         returned: Some(it.order),
                         sent: None,
                     });

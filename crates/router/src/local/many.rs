@@ -1,7 +1,7 @@
 //! Owns envelopes that many are to get: who lives here gets a copy each, and each other member gets one envelope for
 //! all who live there.
 //!
-//! The copy of somebody for whom the way is not free waits by itself, as if it had been sent to him alone; so does
+//! The copy of somebody for whom the way is not free waits by itself, as if it had been sent to them alone; so does
 //! every copy of an envelope that comes back. A member takes an envelope for many as a whole or not at all, and
 //! confirms it when every copy is safe, whether or not somebody waits for that: until then nothing for any of its
 //! recipients goes another way.
@@ -44,7 +44,7 @@ impl Local {
                 continue;
             };
             match self.way_to_all(&to, links) {
-                Some((peer, bucket)) => join(&mut groups, (peer, bucket), target),
+                Some((peer, bucket)) => join(&mut groups, peer, bucket, target),
                 None => self.send_linked(envelope.copy_for(target, to), links, stay),
             }
         }
@@ -122,7 +122,7 @@ impl Local {
     }
 }
 
-fn join(groups: &mut Vec<Group>, (peer, bucket): (Arc<Peer>, Bucket), target: Target) {
+fn join(groups: &mut Vec<Group>, peer: Arc<Peer>, bucket: Bucket, target: Target) {
     let same = |it: &&mut Group| Arc::ptr_eq(&it.peer, &peer) && it.targets.len() < TARGETS;
     match groups.iter_mut().find(same) {
         Some(group) => group.targets.push(target),

@@ -25,7 +25,7 @@ impl Local {
             (Post::Refused(envelope, refusal), _) => self.refuse_each(envelope, refusal),
             (Post::Gone(member), _) => self.host.member_gone(member),
             (Post::Announced(word), _) => self.host.announced(word),
-            (Post::Newcomer(domain), _) => self.host.newcomer(&domain),
+            (Post::ComponentConnected(domain), _) => self.host.component_connected(&domain),
             (Post::Look, Some(links)) => {
                 self.retry(&links);
                 self.host.plan_changed();

@@ -1,7 +1,7 @@
 //! By which arbiter goes what other threads send.
 
-use cluster::plan::{Assignment, Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, MoveId};
-use cluster::{ClusterUuid, HashKey};
+use cluster::HashKey;
+use cluster::plan::{Assignment, Entry, MemberInfo, MoveId};
 use tokio::sync::watch;
 use xmpp::{Head, Kind, MessageType, Stanza};
 
@@ -10,16 +10,8 @@ use super::*;
 const MEMBERS: [MemberId; 2] = [MemberId(1), MemberId(2)];
 
 fn plan() -> Plan {
-    let mut plan = Plan::new();
-    let bootstrap = Bootstrap {
-        cluster: ClusterUuid(7),
-        generation: 1,
-        hash_key: HashKey::new([7; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: MEMBERS.map(|id| MemberInfo::new(id, format!("member{}", id.0))).to_vec(),
-    };
-    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
-    plan
+    let members = MEMBERS.map(|id| MemberInfo::new(id, format!("member{}", id.0)));
+    Plan::shared_by(HashKey::new([7; 16]), members)
 }
 
 fn message(to: &BareJid) -> Envelope {

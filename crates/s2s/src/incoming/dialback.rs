@@ -5,8 +5,10 @@
 
 use xmpp::{BareJid, Element, StanzaCondition, StreamCondition};
 
-use super::{Effect, Incoming, Question, Verdict};
-use crate::words::{self, Saying, Step};
+use super::{Effect, Incoming, KEYS_OF_STRANGER, Question, Verdict};
+use crate::dialback::Claim;
+use crate::pairs::PairId;
+use crate::words::{self, DialbackElement, Step};
 
 impl Incoming {
     pub(super) fn dialback(&mut self, name: &str, element: &Element, effects: &mut Vec<Effect>) {
@@ -20,45 +22,47 @@ impl Incoming {
         if element.attr("type").is_some() {
             return self.refuse(StreamCondition::PolicyViolation, effects);
         }
-        let key = element.text();
+        let (pair, key) = (PairId { local: to, remote: from }, element.text());
         match (name, element.attr("id")) {
-            ("result", _) => self.result(from, to, key, effects),
-            (_, Some(id)) => self.verify((&from, &to), id, &key, effects),
+            ("result", _) => self.result(pair, key.trim(), effects),
+            (_, Some(id)) => self.verify(&pair, id, &key, effects),
             (_, None) => self.refuse(StreamCondition::BadFormat, effects),
         }
     }
 
-    /// Somebody wants to send in the name of `remote` (§2.2.1).
-    fn result(&mut self, remote: BareJid, local: BareJid, key: String, effects: &mut Vec<Effect>) {
-        match self.judge(&remote, &local) {
-            Ok(true) => {
-                self.say_result((&local, &remote), &Saying::Valid, effects);
-                self.prove(remote.clone(), effects);
-                self.offer((local, remote), effects);
+    /// Somebody wants to send in the name of the other domain (§2.2.1).
+    fn result(&mut self, pair: PairId, key: &str, effects: &mut Vec<Effect>) {
+        match self.judge(&pair) {
+            Ok(true) => self.accept(pair, effects),
+            // The first one is still being looked at; its answer answers both.
+            Ok(false) if self.asked.contains_key(&pair) => {}
+            Ok(false) if !self.is_proved() && self.asked.len() >= KEYS_OF_STRANGER => {
+                self.reject(&pair, StanzaCondition::ResourceConstraint, effects);
             }
             Ok(false) => {
-                let pair = (local, remote);
-                if self.asked.contains_key(&pair) {
-                    // The first one is still being looked at; its answer answers both.
-                    return;
-                }
-                self.asked.insert(pair.clone(), key.trim().to_owned());
-                let (local, remote) = pair;
-                let id = self.id.clone();
-                let key = key.trim().to_owned();
-                effects.push(Effect::Verify(Question { local, remote, id, key }));
+                let (id, key) = (self.id.clone(), key.to_owned());
+                self.asked.insert(pair.clone(), key.clone());
+                effects.push(Effect::Verify(Question { pair, id, key }));
             }
-            Err(condition) => {
-                self.say_result((&local, &remote), &Saying::Error(condition), effects);
-                self.count_failure(effects);
-            }
+            Err(condition) => self.reject(&pair, condition, effects),
         }
     }
 
     /// Whether the certificate is proof enough; an error where nothing would be.
-    fn judge(&self, remote: &BareJid, local: &BareJid) -> Result<bool, StanzaCondition> {
+    fn judge(&self, pair: &PairId) -> Result<bool, StanzaCondition> {
         let peer = self.peer.as_ref().ok_or(StanzaCondition::PolicyViolation)?;
-        self.common.judge(peer, (remote, local), self.proved.len() + self.asked.len())
+        self.common.judge(peer, pair, self.proved.len() + self.asked.len())
+    }
+
+    fn accept(&mut self, pair: PairId, effects: &mut Vec<Effect>) {
+        say_result(&pair, &DialbackElement::Valid, effects);
+        self.prove(pair.remote.clone(), effects);
+        self.offer(pair, effects);
+    }
+
+    fn reject(&mut self, pair: &PairId, why: StanzaCondition, effects: &mut Vec<Effect>) {
+        say_result(pair, &DialbackElement::Error(why), effects);
+        self.count_failure(effects);
     }
 
     /// The server of a domain has been asked (§2.2.1, step 4). What nobody waits for is dropped.
@@ -68,64 +72,45 @@ impl Incoming {
         verdict: &Verdict,
         effects: &mut Vec<Effect>,
     ) {
-        let pair = (question.local.clone(), question.remote.clone());
-        let is_asked = self.id == question.id && self.asked.get(&pair) == Some(&question.key);
+        let Question { pair, id, key } = question;
+        let is_asked = self.id == *id && self.asked.get(pair) == Some(key);
         if !is_asked || self.phase == super::Phase::Closed {
             return;
         }
-        self.asked.remove(&pair);
-        let (local, remote) = pair;
+        self.asked.remove(pair);
         match verdict {
-            Verdict::Valid => {
-                self.say_result((&local, &remote), &Saying::Valid, effects);
-                self.prove(remote.clone(), effects);
-                self.offer((local, remote), effects);
-            }
+            Verdict::Valid => self.accept(pair.clone(), effects),
             Verdict::Invalid => {
-                self.say_result((&local, &remote), &Saying::Invalid, effects);
+                say_result(pair, &DialbackElement::Invalid, effects);
                 if !self.is_proved() {
                     return self.refuse(StreamCondition::NotAuthorized, effects);
                 }
                 self.count_failure(effects);
             }
-            Verdict::Error(condition) => {
-                self.say_result((&local, &remote), &Saying::Error(*condition), effects);
-                self.count_failure(effects);
-            }
+            Verdict::Error(condition) => self.reject(pair, *condition, effects),
         }
     }
 
     /// Another server asks whether a key is ours (§2.2.2).
-    fn verify(
-        &mut self,
-        (remote, local): (&BareJid, &BareJid),
-        id: &str,
-        key: &str,
-        effects: &mut Vec<Effect>,
-    ) {
-        let saying = if self.peer.is_none() {
-            Saying::Error(StanzaCondition::PolicyViolation)
+    fn verify(&mut self, pair: &PairId, id: &str, key: &str, effects: &mut Vec<Effect>) {
+        let PairId { local, remote } = pair;
+        let claim = Claim { receiving: remote.as_str(), originating: local.as_str(), id };
+        let element = if self.peer.is_none() {
+            DialbackElement::Error(StanzaCondition::PolicyViolation)
         } else if !(self.common.is_ours)(local) {
-            Saying::Error(StanzaCondition::ItemNotFound)
-        } else if self.common.keys.is_valid((remote.as_str(), local.as_str(), id), key) {
-            Saying::Valid
+            DialbackElement::Error(StanzaCondition::ItemNotFound)
+        } else if self.common.keys.is_valid(claim, key) {
+            DialbackElement::Valid
         } else {
-            Saying::Invalid
+            DialbackElement::Invalid
         };
-        let pair = (local.as_str(), remote.as_str());
-        effects.push(Effect::Write(words::dialback(Step::Verify, pair, Some(id), &saying)));
-        if saying != Saying::Valid {
+        effects.push(Effect::Write(words::dialback(Step::Verify(id), pair, &element)));
+        if element != DialbackElement::Valid {
             self.count_failure(effects);
         }
     }
+}
 
-    fn say_result(
-        &self,
-        (local, remote): (&BareJid, &BareJid),
-        saying: &Saying<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let pair = (local.as_str(), remote.as_str());
-        effects.push(Effect::Write(words::dialback(Step::Result, pair, None, saying)));
-    }
+fn say_result(pair: &PairId, element: &DialbackElement<'_>, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Write(words::dialback(Step::Result, pair, element)));
 }

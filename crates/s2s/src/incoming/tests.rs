@@ -4,6 +4,7 @@ use stream::{Limits, Parser};
 
 use super::*;
 use crate::config::Dane;
+use crate::dialback::Claim;
 
 const US: [&str; 2] = ["us.example", "rooms.us.example"];
 
@@ -140,6 +141,8 @@ fn headers_that_say_what_cannot_be_are_refused() {
     assert_eq!(open(" from='a@b'", to, version), Some(StreamCondition::InvalidFrom));
     assert_eq!(open(" from='x.bad.example'", to, version), Some(StreamCondition::PolicyViolation));
     assert_eq!(open(from, to, ""), Some(StreamCondition::UnsupportedVersion));
+    assert_eq!(open(from, to, " version='01.00'"), None);
+    assert_eq!(open(from, to, " version='0.9'"), Some(StreamCondition::UnsupportedVersion));
 }
 
 #[test]
@@ -170,18 +173,32 @@ fn whoever_is_proved_speaks_for_no_other_domain_and_reaches_none_but_ours() {
     let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
     play.authenticate("them.example");
     play.hear(&message("a@them.example", "b@third.example"));
-    assert!(matches!(
-        &play.effects[..],
-        [Effect::Refuse(_, StanzaCondition::RemoteServerNotFound)]
-    ));
+    assert_eq!(play.ended_with(), Some(StreamCondition::HostUnknown));
     for from in ["a@us.example", "a@third.example", "a@sub.them.example"] {
         let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
         play.authenticate("them.example");
         play.hear(&message(from, "b@us.example"));
         assert_eq!(play.ended_with(), Some(StreamCondition::InvalidFrom), "{from}");
     }
-    play.hear("<message to='b@us.example'/>");
-    assert_eq!(play.ended_with(), Some(StreamCondition::ImproperAddressing));
+    for addresses in [
+        "to='b@us.example'",
+        "from='a@them.example'",
+        "from='' to='b@us.example'",
+        "from='@' to='b@us.example'",
+        "from='a@them.example' to='@'",
+    ] {
+        for stanza in ["message", "iq type='get' id='1'"] {
+            let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+            play.authenticate("them.example");
+            play.hear(&format!("<{stanza} {addresses}/>"));
+            let ended = play.ended_with();
+            assert_eq!(ended, Some(StreamCondition::ImproperAddressing), "{stanza} {addresses}");
+        }
+    }
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.authenticate("them.example");
+    play.hear("<iq type='odd' id='1' from='a@them.example' to='b@us.example'/>");
+    assert!(matches!(&play.effects[..], [Effect::Refuse(_, StanzaCondition::BadRequest)]));
 }
 
 #[test]
@@ -236,7 +253,7 @@ fn verdicts_that_nobody_waits_for_prove_nothing() {
     let wrong = [
         Question { id: "id1".to_owned(), ..question.clone() },
         Question { key: "other".to_owned(), ..question.clone() },
-        Question { remote: bare("third.example"), ..question },
+        Question { pair: PairId { remote: bare("third.example"), ..question.pair }, ..question },
     ];
     for question in wrong {
         play.effects.clear();
@@ -274,7 +291,8 @@ fn each_further_domain_on_a_stream_is_proved_by_itself() {
 #[test]
 fn the_keys_of_our_own_streams_are_known_and_no_others() {
     let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
-    let key = Keys::new(b"secret").key("them.example", "us.example", "their-id");
+    let claim = Claim { receiving: "them.example", originating: "us.example", id: "their-id" };
+    let key = Keys::new(b"secret").key(claim);
     let verify = |key: &str, id: &str, to: &str| {
         format!("<db:verify from='them.example' to='{to}' id='{id}'>{key}</db:verify>")
     };
@@ -287,6 +305,26 @@ fn the_keys_of_our_own_streams_are_known_and_no_others() {
     play.hear(&verify(&key, "their-id", "nobody.example"));
     assert!(play.said().contains("item-not-found"), "{}", play.said());
     assert!(!play.machine.is_proved(), "whoever asks has proved nothing");
+}
+
+#[test]
+fn whoever_has_proved_nothing_has_few_keys_looked_at() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    let claim =
+        |number| format!("<db:result from='d{number}.example' to='us.example'>k</db:result>");
+    for number in 0..KEYS_OF_STRANGER {
+        play.hear(&claim(number));
+        assert!(matches!(play.effects[..], [Effect::Verify(_)]), "{number}: {:?}", play.effects);
+    }
+    play.hear(&claim(0));
+    assert_eq!(play.effects, [], "it is being looked at");
+    for _ in 1..FAILURES_MAX {
+        play.hear(&claim(99));
+        assert!(play.said().contains("resource-constraint"), "{:?}", play.effects);
+        assert_eq!(play.ended_with(), None);
+    }
+    play.hear(&claim(99));
+    assert_eq!(play.ended_with(), Some(StreamCondition::PolicyViolation));
 }
 
 #[test]
@@ -304,8 +342,12 @@ fn guessing_ends_the_stream() {
 #[test]
 fn what_is_handled_is_told_to_whoever_has_proved_who_it_is() {
     let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    assert!(!play.said().contains("<sm "), "features follow: {}", play.said());
     play.hear("<enable xmlns='urn:xmpp:sm:3'/>");
-    assert_eq!(play.ended_with(), Some(StreamCondition::UnsupportedStanzaType));
+    assert!(play.said().contains("<failed") && play.said().contains("<unexpected-request"));
+    assert!(play.ended_with().is_none() && !play.effects.contains(&Effect::Count));
+    let clear = Play::secured(Policy::Dialback, "them.example", &[]);
+    assert!(clear.said().contains("<sm "), "no features follow: {}", clear.said());
     let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
     play.authenticate("them.example");
     play.hear("<r xmlns='urn:xmpp:sm:3'/>");
@@ -316,6 +358,9 @@ fn what_is_handled_is_told_to_whoever_has_proved_who_it_is() {
     play.hear("<r xmlns='urn:xmpp:sm:3'/>");
     assert_eq!(play.effects, [Effect::Acknowledge]);
     assert_eq!(handled((1 << 32) + 5), b"<a xmlns='urn:xmpp:sm:3' h='5'/>");
+    play.hear("<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>");
+    let said = play.said();
+    assert!(said.contains("<failed") && said.contains("<feature-not-implemented"), "{said}");
 }
 
 #[test]
@@ -326,6 +371,54 @@ fn a_closed_stream_is_closed_back() {
     assert_eq!(play.effects.last(), Some(&Effect::Close(None)));
     play.hear("<more/>");
     assert_eq!(play.effects, []);
+}
+
+#[test]
+fn who_counts_and_ends_its_stream_hears_of_all_before_ours_ends() {
+    let mut play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    play.authenticate("them.example");
+    play.hear("<enable xmlns='urn:xmpp:sm:3'/>");
+    play.hear("</stream:stream>");
+    assert_eq!(play.effects, [Effect::Ended]);
+    play.effects.clear();
+    play.machine.close(None, &mut play.effects);
+    assert_eq!(play.said(), "</stream:stream>");
+}
+
+#[test]
+fn what_is_wrong_of_one_domain_does_not_end_a_stream_that_is_proved_for_another() {
+    let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
+    play.hear("<db:result from='them.example' to='us.example'>key</db:result>");
+    play.answer(&Verdict::Valid);
+    let tries = [
+        "<db:result from='them.example' to='nobody.example'>key</db:result>",
+        "<db:verify from='them.example' to='us.example' id='x'>guess</db:verify>",
+        "<db:verify from='them.example' to='nobody.example' id='x'>guess</db:verify>",
+    ];
+    for text in tries.iter().cycle().take(20) {
+        play.hear(text);
+        assert_eq!(play.ended_with(), None, "{text}");
+    }
+    for (number, verdict) in
+        [Verdict::Invalid, Verdict::Error(StanzaCondition::RemoteServerTimeout)]
+            .iter()
+            .cycle()
+            .take(20)
+            .enumerate()
+    {
+        play.hear(&format!("<db:result from='d{number}.example' to='us.example'>k</db:result>"));
+        play.answer(verdict);
+        assert_eq!(play.ended_with(), None, "{verdict:?}");
+    }
+    play.hear(&message("a@them.example", "b@us.example"));
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
+}
+
+#[test]
+fn what_is_taken_is_said_under_tls() {
+    let play = Play::secured(Policy::Secure, "them.example", &["them.example"]);
+    let limits = "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes></limits>";
+    assert!(play.said().contains(limits), "{}", play.said());
 }
 
 fn ways(play: &Play) -> Vec<(String, String)> {

@@ -3,8 +3,8 @@
 use stream::{Limits, Parser};
 
 use super::*;
-use crate::config::Rules;
-use crate::dialback::Keys;
+use crate::config::{Dane, Rules};
+use crate::dialback::{Claim, Keys};
 
 struct Play {
     machine: Outgoing,
@@ -27,7 +27,7 @@ fn plan_by(rules: Rules, purpose: Purpose) -> Plan {
     let is_ours = |jid: &BareJid| jid.as_str().ends_with("us.example");
     let common = Common { is_ours: Box::new(is_ours), rules, keys: Keys::new(b"secret") };
     let (local, remote) = (bare("us.example"), bare("them.example"));
-    Plan { local, remote, purpose, common: Arc::new(common) }
+    Plan { pair: PairId { local, remote }, purpose, common: Arc::new(common) }
 }
 
 impl Play {
@@ -91,7 +91,8 @@ impl Play {
 fn question() -> Question {
     let bare = |text| BareJid::parse(text).unwrap();
     let (local, remote) = (bare("us.example"), bare("them.example"));
-    Question { local, remote, id: "their-stream".to_owned(), key: "their-key".to_owned() }
+    let pair = PairId { local, remote };
+    Question { pair, id: "their-stream".to_owned(), key: "their-key".to_owned() }
 }
 
 #[test]
@@ -100,8 +101,49 @@ fn a_server_without_tls_is_not_spoken_with() {
     assert!(play.said().contains("from='us.example' to='them.example' version='1.0'"));
     play.open("id1");
     play.hear(NOTHING);
-    assert_eq!(play.failure(), Some(&Failure::NoTls));
-    assert!(!play.said().contains("db:result"));
+    // The word may have been taken out on the way (RFC 7590 §3.1).
+    assert_eq!(play.said(), "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    play.hear("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    assert_eq!(play.effects, [Effect::StartTls]);
+    let refusals = [
+        "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        "<stream:error><unsupported-stanza-type xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+        "</stream:stream>",
+    ];
+    for refusal in refusals {
+        let mut play = Play::begin(plan(Policy::Dialback, Purpose::Deliver));
+        play.open("id1");
+        play.hear(NOTHING);
+        play.hear(refusal);
+        assert_eq!(play.failure(), Some(&Failure::NoTls), "{refusal}");
+        assert!(!play.said().contains("db:result"));
+    }
+}
+
+#[test]
+fn who_does_not_want_a_stream_is_not_asked_again_soon_and_who_has_ended_one_is() {
+    let error = |condition: &str| {
+        format!(
+            "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+        )
+    };
+    let fails = |condition, is_open: bool| {
+        let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+        if is_open {
+            play.hear(EXTERNAL_OFFERED);
+            play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+            play.parser.reset();
+            play.open("id3");
+            play.hear(NOTHING);
+        }
+        play.hear(&error(condition));
+        play.failure().unwrap().clone()
+    };
+    assert!(matches!(fails("policy-violation", false), Failure::Refused(_)));
+    assert!(matches!(fails("not-authorized", false), Failure::Refused(_)));
+    assert!(matches!(fails("host-unknown", false), Failure::NotFound(_)));
+    assert!(matches!(fails("system-shutdown", false), Failure::Stream(_)));
+    assert!(matches!(fails("policy-violation", true), Failure::Stream(_)));
 }
 
 #[test]
@@ -135,7 +177,8 @@ fn our_certificate_proves_who_we_are_and_acknowledgements_are_asked_for() {
 
 #[test]
 fn without_external_a_key_proves_it_and_so_it_does_where_external_fails() {
-    let key = Keys::new(b"secret").key("them.example", "us.example", "id2");
+    let claim = Claim { receiving: "them.example", originating: "us.example", id: "id2" };
+    let key = Keys::new(b"secret").key(claim);
     let result = format!("<db:result from='us.example' to='them.example'>{key}</db:result>");
     let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
     play.hear(NOTHING);
@@ -210,11 +253,15 @@ fn nobody_sends_stanzas_on_a_stream_of_ours() {
 
 #[test]
 fn the_reason_of_an_end_is_kept() {
-    let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
-    play.hear(
-        "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-    );
-    assert_eq!(play.failure(), Some(&Failure::Stream("host-unknown".to_owned())));
+    let unknown = Failure::NotFound("its server does not know it: host-unknown".to_owned());
+    let shutdown = Failure::Stream("system-shutdown".to_owned());
+    for (condition, failure) in [("host-unknown", unknown), ("system-shutdown", shutdown)] {
+        let mut play = Play::secured(plan(Policy::Dialback, Purpose::Deliver), &[]);
+        play.hear(&format!(
+            "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+        ));
+        assert_eq!(play.failure(), Some(&failure));
+    }
 }
 
 #[test]
@@ -224,6 +271,8 @@ fn a_header_of_somebody_else_is_refused() {
         "<stream:stream xmlns='jabber:server' xmlns:stream='{}' from='third.example' id='i' version='1.0'>",
         ns::STREAM
     ));
+    assert_eq!(play.effects, [], "why may follow");
+    play.hear(NOTHING);
     assert_eq!(play.failure(), Some(&Failure::Protocol("invalid-from")));
 }
 
@@ -257,11 +306,12 @@ fn a_proved_server_that_offers_it_may_send_on_our_stream_from_its_domain_to_ours
     let mut play = let_in(play);
     play.hear(FROM_THEM);
     assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
-    play.hear("<iq type='get' id='1' from='a@them.example' to='@'/>");
+    play.hear("<iq type='get' from='a@them.example' to='b@us.example'/>");
     assert!(matches!(&play.effects[..], [Effect::Refuse(..)]));
     for (stanza, failure) in [
         ("<message from='a@other.example' to='b@us.example'/>", "invalid-from"),
         ("<message to='b@us.example'/>", "improper-addressing"),
+        ("<iq type='get' id='1' from='a@them.example' to='@'/>", "improper-addressing"),
         ("<message from='a@them.example' to='b@other.example'/>", "improper-addressing"),
     ] {
         let play = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
@@ -303,7 +353,8 @@ fn another_pair_sends_on_the_same_stream_where_the_other_end_says_so() {
     assert!(play.machine.takes_more());
     let pair = |remote| PairId { local: bare("rooms.us.example"), remote: bare(remote) };
     let asked = String::from_utf8(play.machine.ask_for(pair("them.example"))).unwrap();
-    let key = Keys::new(b"secret").key("them.example", "rooms.us.example", "id3");
+    let claim = Claim { receiving: "them.example", originating: "rooms.us.example", id: "id3" };
+    let key = Keys::new(b"secret").key(claim);
     assert_eq!(
         asked,
         format!("<db:result from='rooms.us.example' to='them.example'>{key}</db:result>")
@@ -365,4 +416,49 @@ fn another_domain_of_a_server_that_answers_on_our_stream_is_let_in_by_its_certif
     let mut play = begin();
     play.hear(&ask("rooms.them.example", "x@us.example"));
     assert_eq!(play.failure(), Some(&Failure::Protocol("improper-addressing")));
+}
+
+#[test]
+fn who_does_not_know_the_domain_says_so_under_whatever_name() {
+    for from in ["", "host.example"] {
+        let mut play = Play::begin(plan(Policy::Dialback, Purpose::Deliver));
+        play.hear(&format!(
+            "<stream:stream xmlns='jabber:server' xmlns:stream='{}' from='{from}' id='i' version='1.0'>\
+             <stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            ns::STREAM
+        ));
+        let said = play.failure().map(ToString::to_string).unwrap_or_default();
+        assert!(said.contains("host-unknown"), "{from:?}: {said}");
+    }
+}
+
+#[test]
+fn a_server_may_say_where_the_domain_is_instead_until_it_has_let_us_in() {
+    let moved = "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>\
+                 other.example:5299</see-other-host></stream:error>";
+    let mut play = Play::begin(plan(Policy::Secure, Purpose::Deliver));
+    play.open("id1");
+    play.hear(moved);
+    assert_eq!(play.failure(), Some(&Failure::Moved("other.example:5299".to_owned())));
+    let mut play = let_in(both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]));
+    play.hear(moved);
+    assert!(matches!(play.failure(), Some(Failure::Stream(_))), "{:?}", play.effects);
+}
+
+#[test]
+fn the_last_features_say_how_much_is_taken() {
+    let limits = |bytes| {
+        format!(
+            "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+             <mechanism>EXTERNAL</mechanism></mechanisms><limits xmlns='urn:xmpp:stream-limits:0'>\
+             <max-bytes>{bytes}</max-bytes></limits></stream:features>"
+        )
+    };
+    let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    play.hear(&limits(10_000));
+    play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    play.parser.reset();
+    play.open("id3");
+    play.hear(&limits(500_000));
+    assert_eq!(play.machine.max_bytes(), Some(500_000));
 }

@@ -21,7 +21,7 @@ use super::ResolveError;
 const ALIASES_MAX: usize = 8;
 
 /// Asks and checks.
-pub(super) struct Prover {
+pub(super) struct Validator {
     names: TokioResolver,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Found {
     pub(super) secure: bool,
 }
 
-impl Prover {
+impl Validator {
     pub(super) fn new(
         mut builder: ResolverBuilder<TokioRuntimeProvider>,
         anchor: Option<&Path>,

@@ -31,7 +31,8 @@ impl Trust {
     /// Whether a chain is that of a server of a domain, by what DNSSEC proves; none where that says nothing.
     pub(crate) fn sealed(
         &self,
-        (chain, now): (&[CertificateDer<'_>], UnixTime),
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
         domain: &str,
         delegation: &Delegation,
     ) -> Option<Result<(), String>> {

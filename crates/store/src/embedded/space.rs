@@ -84,8 +84,11 @@ impl Space {
     }
 }
 
-/// How many bytes an ordinary user may still write.
-pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+/// How many bytes an ordinary user may still write where a directory is.
+///
+/// # Errors
+/// The system cannot say.
+pub fn free_bytes(dir: &Path) -> io::Result<u64> {
     let stat = nix::sys::statvfs::statvfs(dir)?;
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }

@@ -41,7 +41,7 @@ pub(super) fn expire(
     for (mut from, to) in [(begin.clone(), END), (Vec::new(), &begin[..])] {
         while removed < limit && from.as_slice() < to {
             let most = ROWS_AT_ONCE.min(limit - removed);
-            let found = shared.read(None, |tables| older(tables, (from, to), before, most))?;
+            let found = shared.read(None, |tables| older(tables, from, to, before, most))?;
             removed += found.rows.len();
             from = found.next;
             ask(shared, jobs, Work::Remove(None, found.rows))?;
@@ -59,7 +59,8 @@ pub(super) fn expire(
 
 fn older(
     tables: &Tables,
-    (mut from, to): (Vec<u8>, &[u8]),
+    mut from: Vec<u8>,
+    to: &[u8],
     before: u64,
     most: usize,
 ) -> Result<Found, Error> {

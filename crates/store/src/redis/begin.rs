@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
@@ -11,7 +12,7 @@ use super::link::{Fault, Link, call, checked, command, connect, text};
 use super::map::Map;
 use super::names::{CLUSTER, MARKER, MARKER_TAG};
 use super::shared::Shared;
-use super::{engine, levels};
+use super::{bootstrap, engine, levels};
 use crate::Error;
 
 /// How long a cluster that elects a primary, or a server that still loads, is waited for.
@@ -63,7 +64,18 @@ async fn attempt(config: &Config, endpoints: &Endpoints) -> Result<(Map, String)
     let address = address.ok_or_else(|| Fault::Later("a slot has no server".to_owned()))?;
     let mut connection = connect(endpoints, &address).await?;
     let marker = mark(&mut connection, config.cluster.as_deref()).await?;
+    if config.generation.is_some() {
+        let mut say = Pipeline::new();
+        say.add_command(bootstrap::keep_alive());
+        call(&mut connection, &say).await?;
+    }
     Ok((map, marker))
+}
+
+/// The data are another cluster's.
+pub(super) fn foreign() -> Fault {
+    let what = "its data belong to another cluster; a member needs the data directory that it had";
+    Fault::Refused(what.to_owned())
 }
 
 /// Connects to a primary and judges it.
@@ -74,12 +86,12 @@ pub(super) async fn open(
 ) -> Result<Link, Fault> {
     let mut link = Link::open(endpoints, address).await?;
     never_evicts(&mut link.write).await?;
-    levels::check(&mut link, config.durability).await?;
+    levels::check(&mut link.write, config.durability).await?;
     Ok(link)
 }
 
 /// A server that throws keys away when its memory is full is no store.
-async fn never_evicts(connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+pub(super) async fn never_evicts(connection: &mut MultiplexedConnection) -> Result<(), Fault> {
     let mut ask = Pipeline::new();
     ask.add_command(command("INFO", &["memory"]));
     let told = text(call(connection, &ask).await?.pop().unwrap_or_default())?;
@@ -105,15 +117,12 @@ async fn mark(
         ask.add_command(command("GET", &[CLUSTER]));
         let whose = text(call(connection, &ask).await?.pop().unwrap_or_default())?;
         if whose != cluster {
-            return Err(Fault::Refused(
-                "its data belong to another cluster; a member needs the data directory that it had"
-                    .to_owned(),
-            ));
+            return Err(foreign());
         }
     }
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Fault::Refused(error.to_string()))?;
-    let new: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let new = HEXLOWER.encode(&bytes);
     let mut ask = Pipeline::new();
     ask.add_command(command("SET", &[MARKER, &new, "NX"]));
     ask.add_command(command("GET", &[MARKER]));

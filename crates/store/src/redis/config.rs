@@ -25,6 +25,8 @@ pub struct Config {
     pub plaintext: bool,
     /// By what the cluster is known whose addresses are kept; another one's data are refused.
     pub cluster: Option<String>,
+    /// The generation of the cluster in which this process acts; in a later one nothing is served to it.
+    pub generation: Option<u32>,
     /// How long a write that no server has seen yet waits for one, and how long a read does.
     pub patience: Duration,
 }
@@ -69,6 +71,7 @@ impl Config {
             ca: None,
             plaintext: false,
             cluster: None,
+            generation: None,
             patience: Duration::from_secs(15),
         }
     }

@@ -39,6 +39,11 @@ pub(crate) fn is_there() -> bool {
 }
 
 impl Server {
+    /// Starts a server, if there is one to test with.
+    pub(crate) fn there(options: &str) -> Option<Self> {
+        is_there().then(|| Self::start(options))
+    }
+
     /// Starts a server with these options, such as `--appendonly yes`.
     pub(crate) fn start(options: &str) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);

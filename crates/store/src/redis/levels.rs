@@ -1,11 +1,12 @@
 //! Owns what makes a write count as kept: which servers can promise a level, what follows the writes in their
 //! pipeline, and what the answers mean.
 
+use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 use xmpp::Bucket;
 
 use super::config::Durability;
-use super::link::{Fault, Link, call, checked, command, text};
+use super::link::{Fault, Link, call, checked, command, text, version_of};
 use super::names;
 
 /// How long one WAIT lasts.
@@ -19,13 +20,19 @@ const HAS_WAITAOF: (u32, u32) = (7, 2);
 ///
 /// # Errors
 /// It cannot, and what to do about it.
-pub(super) async fn check(link: &mut Link, level: Durability) -> Result<(), Fault> {
+pub(super) async fn check(
+    connection: &mut MultiplexedConnection,
+    level: Durability,
+) -> Result<(), Fault> {
     if level != Durability::Fsync {
         return Ok(());
     }
     let mut ask = Pipeline::new();
+    ask.add_command(command("INFO", &["server"]));
     ask.add_command(command("CONFIG", &["GET", "append*"]));
-    let told = call(&mut link.write, &ask).await?.pop().unwrap_or_default();
+    let mut answers = call(connection, &ask).await?;
+    let told = answers.pop().unwrap_or_default();
+    let version = version_of(&text(answers.pop().unwrap_or_default())?);
     let told = checked(told).map_err(|fault| {
         Fault::Refused(format!("durability \"fsync\" cannot be seen to hold: {fault}"))
     })?;
@@ -36,10 +43,16 @@ pub(super) async fn check(link: &mut Link, level: Durability) -> Result<(), Faul
             "durability \"fsync\" needs appendonly yes in the server's configuration".to_owned(),
         ));
     }
-    if link.version < HAS_WAITAOF && !is("appendfsync", "always") {
-        let (major, minor) = link.version;
+    // WAITAOF tells what the disk has where it is written to at all.
+    let is_written = match version < HAS_WAITAOF {
+        true => is("appendfsync", "always"),
+        false => !is("appendfsync", "no"),
+    };
+    if !is_written {
+        let (major, minor) = version;
+        let hint = if version < HAS_WAITAOF { " (or Redis 7.2)" } else { " or everysec" };
         return Err(Fault::Refused(format!(
-            "durability \"fsync\" needs appendfsync always with Redis {major}.{minor} (or Redis 7.2)"
+            "durability \"fsync\" needs appendfsync always with Redis {major}.{minor}{hint}"
         )));
     }
     Ok(())

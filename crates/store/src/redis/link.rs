@@ -71,16 +71,23 @@ impl Link {
         if field("role") != "master" {
             return Err(Fault::Moved);
         }
-        let mut version = field("redis_version").split('.').map(|part| part.parse().unwrap_or(0));
         Ok(Self {
             scripts: load_scripts(&mut write).await?,
             read: connect(endpoints, address).await?,
             write,
             history: format!("{} {}", field("run_id"), field("master_replid")),
-            version: (version.next().unwrap_or(0), version.next().unwrap_or(0)),
+            version: version_of(&told),
             replicas: field("connected_slaves").parse().unwrap_or(0),
         })
     }
+}
+
+/// The version of a server by what it tells of itself, such as (7, 0).
+pub(super) fn version_of(told: &str) -> (u32, u32) {
+    let version = told.lines().find_map(|line| line.strip_prefix("redis_version:"));
+    let mut parts = version.unwrap_or_default().trim().split('.');
+    let mut next = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+    (next(), next())
 }
 
 /// Loads the scripts into a server.

@@ -14,6 +14,8 @@
 //! | `{tag}:beat` | text | what a group writes last, so that WAIT has something to wait for |
 //! | `{meta}:store` | text | by what the data set is known |
 //! | `{meta}:cluster` | text | by what the cluster is known whose data they are |
+//! | `{meta}:bootstrap` | hash | `mark`: generation, cluster, who began it; `key`: the key of its buckets |
+//! | `{meta}:alive` | text | there as long as members act |
 //!
 //! An id is its eight bytes, big-endian; members of zsets have score 0 and stand in the order of bytes. A bare
 //! address contains no slash.
@@ -29,6 +31,12 @@ pub(super) const MARKER: &str = "{meta}:store";
 
 /// To whose addresses the buckets belong.
 pub(super) const CLUSTER: &str = "{meta}:cluster";
+
+/// What is remembered of the cluster.
+pub(super) const BOOTSTRAP: &str = "{meta}:bootstrap";
+
+/// There as long as members of the cluster act.
+pub(super) const ALIVE: &str = "{meta}:alive";
 
 /// The hash tag of [`MARKER`].
 pub(super) const MARKER_TAG: &[u8] = b"meta";

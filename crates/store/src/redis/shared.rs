@@ -12,6 +12,7 @@ use xmpp::{Bucket, Epoch, Fence};
 
 use super::config::{Address, Config, Endpoints};
 use super::engine;
+use super::fitness::Fitness;
 use super::map::Map;
 use crate::{Error, MAX_WAITING_BYTES};
 
@@ -32,8 +33,14 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// The data set is not the one that was opened.
     pub(super) is_other: AtomicBool,
+    /// The cluster has begun anew without this process.
+    pub(super) is_left_behind: AtomicBool,
+    /// What is wrong with servers.
+    pub(super) fitness: Fitness,
     /// When any server answered last.
     heard: Mutex<Instant>,
+    /// No server had answered for long when that was looked at last.
+    is_silent: AtomicBool,
     /// The bucket at which the next [`crate::Store::expire`] goes on.
     pub(super) expire_from: AtomicU16,
 }
@@ -50,6 +57,8 @@ pub(super) struct Claim {
 const ITEMS_MAX: usize = 200_000;
 /// Where no server has answered for so long, nobody is served. They are asked every five seconds.
 const SILENT: Duration = Duration::from_secs(8);
+/// What is said to a process of an earlier generation.
+const LEFT_BEHIND: &str = "the cluster has begun anew without this member";
 /// A claim that is so old has reached every replica that has reached anything.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -67,7 +76,10 @@ impl Shared {
             items: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             is_other: AtomicBool::new(false),
+            is_left_behind: AtomicBool::new(false),
+            fitness: Fitness::default(),
             heard: Mutex::new(Instant::now()),
+            is_silent: AtomicBool::new(false),
             expire_from: AtomicU16::new(0),
         }
     }
@@ -80,12 +92,33 @@ impl Shared {
         if self.is_other.load(Ordering::Acquire) {
             return Err(emptied());
         }
+        if self.is_left_behind.load(Ordering::Acquire) {
+            return Err(engine("looked whose its data are", LEFT_BEHIND));
+        }
         Ok(())
     }
 
     /// A server has answered.
     pub(super) fn hear(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.is_silent.store(false, Ordering::Release);
+    }
+
+    /// Looks whether any server has answered of late.
+    pub(super) fn note_silence(&self) {
+        self.is_silent.store(self.silence() >= SILENT, Ordering::Release);
+    }
+
+    fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Whether what is to be kept is, as far as is known.
+    pub(super) fn can_keep(&self) -> bool {
+        let is_gone = [&self.is_other, &self.is_left_behind, &self.is_silent]
+            .iter()
+            .any(|it| it.load(Ordering::Acquire));
+        !is_gone && !self.fitness.refuses()
     }
 
     /// Why nothing is served.
@@ -93,8 +126,15 @@ impl Shared {
         if self.is_other.load(Ordering::Acquire) {
             return Some("the data in Redis were emptied or exchanged");
         }
-        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        (heard.elapsed() >= SILENT).then_some("no server of Redis answers")
+        if self.is_left_behind.load(Ordering::Acquire) {
+            return Some(LEFT_BEHIND);
+        }
+        if self.fitness.is_lost() {
+            return Some(
+                "a Redis server does not promise any more what it did; the log says which and why",
+            );
+        }
+        (self.silence() >= SILENT).then_some("no server of Redis answers")
     }
 
     /// Makes room for what is to wait.
@@ -130,6 +170,7 @@ impl Shared {
 
     /// From now on this server has that bucket.
     pub(super) fn set_map(&self, map: Map) {
+        self.fitness.forget_others(map.primaries());
         *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
         self.changed.send_replace(());
     }

@@ -1,5 +1,6 @@
 //! The contract on a server and on a cluster, and what only Redis can do. Each test starts servers of its own.
 
+mod bootstrap;
 mod failures;
 mod moving;
 mod ways;
@@ -64,10 +65,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn the_store_on_a_redis_server_keeps_the_contract() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("--appendonly yes --appendfsync always");
+    let Some(server) = Server::there("--appendonly yes --appendfsync always") else { return };
     contract::check(&mut || {
         server.cli(&["FLUSHALL"]);
         Arc::new(open(&server.url(), Durability::Fsync))
@@ -88,10 +86,7 @@ fn the_store_on_a_redis_cluster_keeps_the_contract() {
 
 #[test]
 fn of_two_writers_the_one_with_the_older_epoch_is_refused_from_the_claim_on() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let [old, new] = [(); 2].map(|()| open(&server.url(), Durability::Async));
     block_on(old.claim(fence(&juliet(), 1))).expect("is claimed");
     let mut kept = Vec::new();
@@ -119,10 +114,7 @@ fn of_two_writers_the_one_with_the_older_epoch_is_refused_from_the_claim_on() {
 
 #[test]
 fn a_message_that_comes_again_under_another_id_is_kept_once() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let store = open(&server.url(), Durability::Async);
     put(&store, 1, 1).expect("is kept");
     let mut again = archive_row(2, &romeo());
@@ -141,10 +133,7 @@ fn a_message_that_comes_again_under_another_id_is_kept_once() {
 
 #[test]
 fn more_than_one_group_holds_is_kept_in_order_and_expires_and_is_erased() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let store = open(&server.url(), Durability::Async);
     let rows: Vec<_> = (1..=5_000).map(|number| begin(&store, 1, number)).collect();
     for row in rows {

@@ -61,6 +61,9 @@ impl Writer {
             if matches!(fault, Fault::Moved) {
                 // It may have become a replica.
                 lane.link = None;
+                if !self.shared.map().is_cluster {
+                    self.shared.fitness.set_refusing(address, Some(fault.to_string()));
+                }
             }
             self.map.is_wanted = true;
         }
@@ -98,7 +101,12 @@ impl Writer {
                 return undone.add(item);
             }
             Verdict::Done(count) => Ok(count),
-            Verdict::Refused(error) => Err(error),
+            Verdict::Refused(error) => {
+                if matches!(error, Error::Full(_)) {
+                    self.shared.fitness.set_refusing(address, Some(error.to_string()));
+                }
+                Err(error)
+            }
             Verdict::Fenced(current) => {
                 if self.shared.claimed(bucket).is_some_and(|claim| claim.epoch.0 < current) {
                     self.shared.unclaim(bucket);

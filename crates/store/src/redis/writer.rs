@@ -12,6 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use xmpp::Bucket;
 
+use super::awake::Awake;
 use super::config::Address;
 use super::lane::{Lane, take_stale, unreachable};
 use super::link::{Fault, Link};
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     next_map: Option<Map>,
     pub(super) map: Asking,
     pub(super) watched: Option<Instant>,
+    awake: Awake,
     closing: Option<(oneshot::Sender<()>, Instant)>,
 }
 
@@ -86,6 +88,7 @@ impl Writer {
             next_map: None,
             map: Asking::default(),
             watched: Some(Instant::now()),
+            awake: Awake::since(Instant::now()),
             closing: None,
         }
     }
@@ -188,6 +191,10 @@ impl Writer {
     /// Starts whatever can be started.
     fn advance(&mut self) {
         let now = Instant::now();
+        if self.awake.look(now) {
+            // Nor was any server silent meanwhile.
+            self.shared.hear();
+        }
         self.try_map();
         let addresses: Vec<Address> = self.lanes.keys().cloned().collect();
         for address in addresses {
@@ -309,9 +316,10 @@ impl Writer {
     /// Refuses what no server has seen for too long; everything, where it was told to close long ago.
     fn refuse_stale(&mut self, now: Instant) {
         let patience = self.shared.config.patience;
-        let mut stale = take_stale(&mut self.stray, patience, now);
-        for lane in self.lanes.values_mut() {
-            stale.extend(lane.take_stale(patience, now));
+        let mut stale = Vec::new();
+        if self.awake.is_for(patience, now) {
+            stale.extend(take_stale(&mut self.stray, patience, now));
+            self.lanes.values_mut().for_each(|lane| stale.extend(lane.take_stale(patience, now)));
         }
         if self.closing.as_ref().is_some_and(|(_, since)| now.duration_since(*since) > patience) {
             tracing::error!("the store on Redis was closed with writes that nobody confirmed");

@@ -7,9 +7,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use sha1::{Digest as _, Sha1};
 
-use super::{Body, XMPP_NS, farewell, wrap};
+use super::{Body, XMPP_NS, terminate, wrap};
 use crate::Event;
 
 /// The version of BOSH that is spoken here.
@@ -125,7 +126,7 @@ impl Session {
     pub fn take(&mut self, body: Body, ticket: u64, now: Duration, acts: &mut Vec<Act>) {
         if self.is_over {
             let end = self.end.take();
-            let end = end.unwrap_or_else(|| farewell(Some("item-not-found"), b""));
+            let end = end.unwrap_or_else(|| terminate(Some("item-not-found"), b""));
             return acts.push(Act::Answer(ticket, end));
         }
         let rid = body.rid;
@@ -174,7 +175,7 @@ impl Session {
         }
         self.is_over = true;
         self.quiet_since = now;
-        let end = farewell(condition, content);
+        let end = terminate(condition, content);
         match self.held.pop_front() {
             Some(oldest) => acts.push(Act::Answer(oldest.ticket, end)),
             None => self.end = Some(end),
@@ -223,7 +224,7 @@ impl Session {
         match self.answered.iter().find(|(known, _)| *known == rid) {
             Some((_, response)) => acts.push(Act::Answer(ticket, response.clone())),
             None => {
-                acts.push(Act::Answer(ticket, farewell(Some("item-not-found"), b"")));
+                acts.push(Act::Answer(ticket, terminate(Some("item-not-found"), b"")));
                 self.fail("item-not-found", acts);
             }
         }
@@ -322,7 +323,7 @@ impl Session {
         self.is_over = true;
         let held = self.held.drain(..).map(|held| held.ticket);
         let early = std::mem::take(&mut self.early).into_values().map(|(_, ticket)| ticket);
-        let end = farewell(Some(condition), b"");
+        let end = terminate(Some(condition), b"");
         acts.extend(held.chain(early).map(|ticket| Act::Answer(ticket, end.clone())));
     }
 
@@ -340,5 +341,5 @@ fn recoverable() -> Vec<u8> {
 }
 
 fn hash(key: &str) -> String {
-    Sha1::digest(key).iter().map(|octet| format!("{octet:02x}")).collect()
+    HEXLOWER.encode(&Sha1::digest(key))
 }

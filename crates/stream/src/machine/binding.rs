@@ -16,8 +16,8 @@ impl Machine {
         if self.phase != Phase::Attaching {
             return;
         }
-        if self.is_profiled() {
-            return self.bound_as_wished(jid, effects);
+        if self.is_sasl2() {
+            return self.bound_inline(jid, effects);
         }
         let jid = Element::new("jid", ns::BIND).with_text(jid.as_str());
         let bind = Element::new("bind", ns::BIND).with_child(jid);
@@ -37,8 +37,8 @@ impl Machine {
         if self.phase != Phase::Attaching {
             return;
         }
-        if self.is_profiled() {
-            return self.bind_refused_as_wished(error, effects);
+        if self.is_sasl2() {
+            return self.inline_bind_refused(error, effects);
         }
         self.phase = Phase::Binding;
         let head = answer_head(IqType::Error, iq_id);
@@ -52,8 +52,8 @@ impl Machine {
         if self.phase != Phase::Attaching {
             return;
         }
-        if self.is_profiled() {
-            return self.resumed_as_wished(jid, answer, effects);
+        if self.is_sasl2() {
+            return self.resumed_inline(jid, answer, effects);
         }
         self.write_element(&answer, effects);
         self.phase = Phase::Open;
@@ -72,9 +72,9 @@ impl Machine {
             return;
         }
         let failed = sm::failed(condition, h);
-        if let Some(wish) = &mut self.wish {
-            wish.note(failed);
-            return self.bind_as_wished(effects);
+        if let Some(inline) = &mut self.inline {
+            inline.note(failed);
+            return self.bind_inline(effects);
         }
         self.phase = Phase::Binding;
         self.write_element(&failed, effects);

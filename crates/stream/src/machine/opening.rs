@@ -1,7 +1,6 @@
 //! The opening of a stream: judging the client's header, and answering it (RFC 6120 §4.3, §4.7).
 
-use std::fmt::Write;
-
+use data_encoding::HEXLOWER;
 use xmpp::{BareJid, Jid, StreamCondition, StreamError};
 
 use super::{Effect, Machine, Phase, Response};
@@ -60,7 +59,7 @@ impl Machine {
         // Where the wanted host is none of ours, one of ours stands for it (RFC 6120 §4.9.1.3).
         let from = domain.or_else(|| self.config.domains.first()).cloned();
         // No connection has more than `STREAMS_MAX` streams: TLS and SASL succeed once each.
-        let id = stream_id(&self.seeds.pop_front().unwrap_or_default());
+        let id = HEXLOWER.encode(&self.seeds.pop_front().unwrap_or_default());
         let from = from.as_ref().map_or("", |domain| domain.as_str());
         self.write_header(&Response { from, to, id: &id, version }, effects);
     }
@@ -82,7 +81,7 @@ impl Machine {
             (Some(account), _) if account.domainpart() != domain.domainpart() => {
                 Err(StreamCondition::NotAuthorized.into())
             }
-            // Nor does he speak in anybody else's name (RFC 6120 §4.9.3.9).
+            // Nor do they speak in anybody else's name (RFC 6120 §4.9.3.9).
             (Some(account), _) if is_other(account) => Err(StreamCondition::InvalidFrom.into()),
             (_, Some(host)) => Err(StreamError::see_other_host(host)),
             _ => Ok(domain),
@@ -122,12 +121,4 @@ fn version(text: &str) -> Option<Version> {
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u32::MAX))
-}
-
-fn stream_id(seed: &[u8]) -> String {
-    seed.iter().fold(String::new(), |mut id, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(id, "{byte:02x}");
-        id
-    })
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use xmpp::{BareJid, Element, IqType, Kind, Stanza, StreamCondition, StreamError, ns};
 
-use super::profile::SASL2;
+use super::sasl2::SASL2;
 use super::{Effect, Machine, Phase};
 use crate::features::{SaslOffer, StartTls};
 
@@ -54,8 +54,8 @@ impl Machine {
             }
             SaslOutcome::Continue { data, task } => self.ask_task(data, task, effects),
             SaslOutcome::TaskData(data) => self.tell_task(data, effects),
-            SaslOutcome::Success { data, account } if self.is_profiled() => {
-                return self.recognise(data, account, effects);
+            SaslOutcome::Success { data, account } if self.is_sasl2() => {
+                return self.authenticated(data, account, effects);
             }
             SaslOutcome::Success { data, account } => return self.succeed(data, account, effects),
             SaslOutcome::Failure { condition, text } => self.fail(condition, text, effects),
@@ -67,7 +67,7 @@ impl Machine {
     pub(super) fn sign_in(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         match element.ns() {
             ns::TLS => self.start_tls(element, effects),
-            ns::SASL if !self.is_profiled() => self.sasl(element, effects),
+            ns::SASL if !self.is_sasl2() => self.sasl(element, effects),
             SASL2 => self.extensible(element, effects),
             // Whatever else there is, nobody may use it yet (RFC 6120 §4.9.3.12).
             _ => self.refuse(StreamCondition::NotAuthorized, effects),
@@ -157,7 +157,7 @@ impl Machine {
     }
 
     fn sasl_ns(&self) -> &'static str {
-        if self.is_profiled() { SASL2 } else { ns::SASL }
+        if self.is_sasl2() { SASL2 } else { ns::SASL }
     }
 
     pub(super) fn fail(
@@ -173,7 +173,7 @@ impl Machine {
             .with_child(Element::new(condition, ns::SASL))
             .with_children(text);
         self.write_element(&failure, effects);
-        self.wish = None;
+        self.inline = None;
         self.phase = Phase::SignIn;
         self.count_failure(effects);
     }

@@ -1,7 +1,7 @@
 //! Tests of the machine: whole negotiations in literal XML, read by the parser, and what comes of them.
 
 mod binding;
-mod profile;
+mod sasl2;
 mod signin;
 
 use std::fmt::Write as _;

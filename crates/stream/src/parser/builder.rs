@@ -99,7 +99,7 @@ impl Builder {
             self.canonical.truncate(start);
             return None;
         };
-        let (head, fault) = head::read(&plain.words, self.lang.as_ref());
+        let (head, fault) = head::read(&plain.attributes, self.lang.as_ref());
         self.start = start;
         self.stanza_closed(Unbound { head, fault, children: plain.children });
         Some(plain.eaten)
@@ -256,7 +256,7 @@ impl Builder {
         if !["message", "presence", "iq"].contains(&tag.name.as_str()) {
             return Err(fault(StreamCondition::UnsupportedStanzaType, "no stanza"));
         }
-        let (head, fault) = head::read(&tag.words(), self.lang.as_ref());
+        let (head, fault) = head::read(&tag.attributes(), self.lang.as_ref());
         let children = xmpp::stanza::Index::new();
         self.current = Some(Current::Stanza(Box::new(Unbound { head, fault, children })));
         self.push_frame(tag, self.start, false);

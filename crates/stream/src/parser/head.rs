@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xmpp::{Head, IqType, Jid, Kind, MessageType, PresenceType, StanzaCondition};
 
 /// What the opening tag of a stanza says, as it was written.
-pub(super) struct Words<'a> {
+pub(super) struct Attributes<'a> {
     pub(super) name: &'a str,
     pub(super) to: Option<&'a str>,
     pub(super) from: Option<&'a str>,
@@ -17,15 +17,18 @@ pub(super) struct Words<'a> {
 
 /// Reads the head. Where a part of it is at fault, that part is left out, an unknown type is replaced by
 /// one that may be answered, and the condition says what was wrong.
-pub(super) fn read(words: &Words<'_>, lang: Option<&Arc<str>>) -> (Head, Option<StanzaCondition>) {
+pub(super) fn read(
+    attributes: &Attributes<'_>,
+    lang: Option<&Arc<str>>,
+) -> (Head, Option<StanzaCondition>) {
     let mut fault = None;
-    let to = address(words.to, &mut fault);
-    let from = address(words.from, &mut fault);
-    let id = words.id.map(Arc::from);
-    let lang = words.lang.map(Arc::from).or_else(|| lang.cloned());
-    let kind = Kind::parse(words.name, words.ty).unwrap_or_else(|_| {
+    let to = address(attributes.to, &mut fault);
+    let from = address(attributes.from, &mut fault);
+    let id = attributes.id.map(Arc::from);
+    let lang = attributes.lang.map(Arc::from).or_else(|| lang.cloned());
+    let kind = Kind::parse(attributes.name, attributes.ty).unwrap_or_else(|_| {
         fault = Some(StanzaCondition::BadRequest);
-        answerable(words.name)
+        answerable(attributes.name)
     });
     if id.is_none() && matches!(kind, Kind::Iq(_)) {
         fault = Some(StanzaCondition::BadRequest);

@@ -13,13 +13,13 @@ use smallvec::SmallVec;
 use xmpp::stanza::Index;
 use xmpp::{element, ns, writer};
 
-use super::head::Words;
+use super::head::Attributes;
 use super::name;
 use crate::Limits;
 
 /// A stanza that was read. Its canonical content stands at the end of the output.
 pub(super) struct Plain<'a> {
-    pub(super) words: Words<'a>,
+    pub(super) attributes: Attributes<'a>,
     pub(super) children: Index,
     /// How much of the input it took.
     pub(super) eaten: usize,
@@ -40,14 +40,14 @@ pub(super) fn read<'a>(
     if tag.ns != content || limits.depth == 0 {
         return None;
     }
-    let words = tag.words()?;
+    let attributes = tag.attributes()?;
     let mut children = Index::new();
     if !tag.is_empty {
         let mut open = Open { frames: SmallVec::new(), content, base, children };
         reader.content(tag.name, &mut open, out)?;
         children = open.children;
     }
-    Some(Plain { words, children, eaten: reader.at })
+    Some(Plain { attributes, children, eaten: reader.at })
 }
 
 struct Reader<'a, 'l> {
@@ -274,10 +274,10 @@ impl<'a> Tag<'a> {
     }
 
     /// As a stanza's.
-    fn words(&self) -> Option<Words<'a>> {
+    fn attributes(&self) -> Option<Attributes<'a>> {
         let value = |name| self.attributes.iter().find(|(known, _)| *known == name);
         let value = |name| value(name).map(|(_, value)| *value);
-        ["message", "presence", "iq"].contains(&self.name).then(|| Words {
+        ["message", "presence", "iq"].contains(&self.name).then(|| Attributes {
             name: self.name,
             to: value("to"),
             from: value("from"),

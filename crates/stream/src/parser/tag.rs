@@ -5,7 +5,7 @@ use rxml::{NcName, RawQName};
 use xmpp::{StreamCondition, StreamError};
 
 use super::fault::{fault, too_much};
-use super::head::Words;
+use super::head::Attributes;
 use super::name;
 use super::scope::{NameId, Scope};
 use crate::Limits;
@@ -105,8 +105,8 @@ impl Tag {
     }
 
     /// What it says as the tag of a stanza.
-    pub(super) fn words(&self) -> Words<'_> {
-        Words {
+    pub(super) fn attributes(&self) -> Attributes<'_> {
+        Attributes {
             name: self.name.as_str(),
             to: self.value("to"),
             from: self.value("from"),

@@ -188,7 +188,7 @@ impl Shell {
             Effect::Sasl { .. }
             | Effect::SaslResponse(_)
             | Effect::SaslTask(_)
-            | Effect::Recognise
+            | Effect::Authenticated
             | Effect::Register(_)
             | Effect::Bind { .. }
             | Effect::Resume { .. } => {
@@ -228,7 +228,7 @@ impl Shell {
                 let error = xmpp::StanzaCondition::Conflict.into();
                 self.machine.bind_refused(&error, iq_id, effects);
             }
-            Some(Effect::Recognise) => self.machine.settled(effects),
+            Some(Effect::Authenticated) => self.machine.continue_after_login(effects),
             Some(Effect::Register(request)) => {
                 self.machine.registered(&request.result(None), effects);
             }

@@ -1,7 +1,7 @@
 //! Binding on trial (RFC 6120 §7).
 
 use proto::Body;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 
 use crate::config::Accounts;
 use crate::stage::{ROMEO, Stage, put_account};
@@ -62,8 +62,8 @@ fn too_many_sessions_are_refused_unless_one_of_them_only_waits() {
     stage.bind("second");
     assert_eq!(stage.wish(Some("third")), ["refused: wait resource-constraint"]);
     stage.bind("second");
-    let word = UserWord::Attached { session: first, attached: false, unacknowledged: Vec::new() };
-    stage.hears(Body::User(word));
+    let event = UserEvent::Attached { session: first, attached: false, unacknowledged: Vec::new() };
+    stage.hears(Body::User(event));
     let said = stage.wish(Some("third"));
     assert_eq!(said, ["gone ends: resource-constraint", &format!("start {ROMEO}/third")]);
 }
@@ -72,10 +72,10 @@ fn too_many_sessions_are_refused_unless_one_of_them_only_waits() {
 fn an_account_that_is_removed_ends_its_sessions() {
     let mut stage = Stage::new();
     stage.bind("r");
-    stage.hears(Body::User(UserWord::AccountChanged));
+    stage.hears(Body::User(UserEvent::AccountChanged));
     assert!(!stage.trial.closed);
     put_account(&stage.memory, None);
-    let said = stage.hears(Body::User(UserWord::AccountChanged));
+    let said = stage.hears(Body::User(UserEvent::AccountChanged));
     assert_eq!(said, ["gone ends: not-authorized"]);
     assert!(stage.trial.closed);
 }

@@ -16,17 +16,19 @@ use std::time::Duration;
 use archive::{Collector, Query, Step, answer};
 use bytes::Bytes;
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Passage, Request, Slot, SlotKind, Verdict};
-use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice, Write};
+use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
 use xmpp::{
     Features, Head, IqType, Jid, Kind, MessageType, StanzaCondition, StanzaError, ns, stanza_id,
 };
 
 use crate::User;
-use crate::extensions::{again, deliver, hints, preferences, reply, store_error};
+use crate::extensions::twins::{self, Twins};
+use crate::extensions::{again, deliver, hints, preferences, reply};
 
 /// The archive of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0313",
     title: "Message Archive Management",
     version: "1.1.3",
@@ -38,12 +40,12 @@ pub const EXTENSION: Extension<User> = Extension {
     ],
     outbound: Some(outbound),
     inbound: Some(inbound),
-    slots: &[SlotKind::of::<Archive>()],
+    slots: &[SlotKind::of::<Archive>(), SlotKind::of::<Twins>()],
     ..Extension::NONE
 };
 
 /// Words looked for in texts, where the configuration lets clients; discovery says so then.
-pub const SEARCH: Extension<User> = Extension {
+pub(crate) const SEARCH: Extension<User> = Extension {
     number: "0431",
     title: "Full Text Search in MAM",
     version: "0.2.0",
@@ -83,7 +85,17 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
         return Verdict::Pass;
     };
     strip(passage, &from);
-    match keep(user, passage, &from, cx) {
+    let kept = match twins::row_of(user, &passage.stanza, cx) {
+        Some(id) => Ok(Some(id)),
+        None => {
+            let kept = keep(user, passage, &from, cx);
+            if let Ok(Some(id)) = kept {
+                twins::note(user, &passage.stanza, id, cx);
+            }
+            kept
+        }
+    };
+    match kept {
         Ok(Some(id)) => {
             let id = cx.shared.ids.write(id);
             passage.stanza = stanza_id::with_id(&passage.stanza, &id, &user.jid);
@@ -224,34 +236,17 @@ fn metadata(
 ) -> Result<Answer, StanzaError> {
     let request = again(request);
     behind_writes(user, cx, move |user, cx| {
-        end_of(user, Slice::First, cx, move |user, cx, first| {
-            end_of(user, Slice::Last, cx, move |user, cx, last| {
-                let ends = first.and_then(|first| Ok((first, last?)));
-                let answer = ends.map(|(first, last)| {
-                    let ends = first.as_ref().zip(last.as_ref());
-                    Some(answer::metadata(ends, &cx.shared.ids))
-                });
+        let owner = user.jid.clone();
+        cx.read(
+            move |store, fence| archive::page::ends(store, fence, &owner),
+            move |user, cx, ends| {
+                let ids = &cx.shared.ids;
+                let answer = ends.map(|ends| Some(answer::metadata(ends.as_ref(), ids)));
                 reply(user, &request, answer.map_err(|error| store_error(&error)), cx);
-            });
-        });
+            },
+        );
     });
     Ok(Answer::Later)
-}
-
-/// The first or the last row of the archive.
-fn end_of(
-    user: &User,
-    slice: Slice,
-    cx: &mut Context<'_, User>,
-    then: impl FnOnce(&mut User, &mut Context<'_, User>, Result<Option<ArchiveRow>, store::Error>)
-    + 'static,
-) {
-    let owner = user.jid.clone();
-    let query = ArchiveQuery { slice, limit: 1, ..ArchiveQuery::default() };
-    cx.read(
-        move |store, fence| store.query(fence, owner, query),
-        move |user, cx, page| then(user, cx, page.map(|mut page| page.rows.pop())),
-    );
 }
 
 /// No write is on its way to the store for longer.

@@ -5,19 +5,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use entity::refuse::store_error;
 use entity::{Context, Extension, LoadError, Passage, Slot, SlotKind, Verdict};
 use nodes::collection::{Source, keys, payloads};
-use nodes::{Outcome, access};
+use nodes::{Asker, Outcome, access};
 use sha1::{Digest, Sha1};
 use store::{Key, Kind, Write, get_all};
 use xmpp::{BareJid, Element, Kind as StanzaKind, PresenceType, StanzaError, ns};
 
 use crate::User;
-use crate::extensions::store_error;
 use crate::pep;
 
 /// The conversion, which its owner sees nothing of.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0398",
     title: "User Avatar to vCard-Based Avatars Conversion",
     version: "1.0.0",
@@ -28,11 +29,11 @@ pub const EXTENSION: Extension<User> = Extension {
 };
 
 /// Avatars as items.
-pub const PUBLISHED: Extension<User> =
+pub(crate) const PUBLISHED: Extension<User> =
     Extension { number: "0084", title: "User Avatar", version: "1.1.4", ..Extension::NONE };
 
 /// Avatars in cards, their hash in presence.
-pub const IN_CARD: Extension<User> =
+pub(crate) const IN_CARD: Extension<User> =
     Extension { number: "0153", title: "vCard-Based Avatars", version: "1.1.1", ..Extension::NONE };
 
 /// A node that is made for the photo of a card is as public as the card is.
@@ -152,14 +153,14 @@ fn set_hash(user: &mut User, hash: Option<&str>, cx: &mut Context<'_, User>) {
     });
 }
 
-/// The rows that show the avatar to somebody: data, then metadata; none where there is none, or he may not read it (§7).
-fn rows(user: &User, who: (&BareJid, u64)) -> Option<[Source; 2]> {
+/// The rows that show the avatar to somebody: data, then metadata; none where there is none, or they may not read it (§7).
+fn rows(user: &User, who: &BareJid, now: u64) -> Option<[Source; 2]> {
     let Hash(hash) = user.slots.get::<Hash>()?;
     let collection = pep::collection(user)?;
-    let people = pep::people(user);
+    let asker = Asker { who, now, people: &pep::people(user) };
     let of = |name: &str, id: Option<&str>| {
         let node = collection.get(name)?;
-        access::read(node, who, &people).ok()?;
+        access::read(node, asker).ok()?;
         let head = match id {
             Some(id) => node.item(id),
             None => node.items.last(),
@@ -172,11 +173,12 @@ fn rows(user: &User, who: (&BareJid, u64)) -> Option<[Source; 2]> {
 /// §3.1: the card as somebody sees it, with the published avatar as its photo. `card`: as it is kept, if it is.
 pub(crate) fn show_in_card(
     user: &User,
-    (card, who): (Option<Element>, &BareJid),
+    card: Option<Element>,
+    who: &BareJid,
     cx: &mut Context<'_, User>,
     then: impl FnOnce(&mut User, &mut Context<'_, User>, Option<Element>) + 'static,
 ) {
-    let Some(sources) = rows(user, (who, cx.now.unix_micros)) else {
+    let Some(sources) = rows(user, who, cx.now.unix_micros) else {
         // Who may not read the avatar sees none that it has replaced.
         let hidden = user.slots.get::<Hash>().is_some() && *who != user.jid;
         let card = if hidden { card.map(|card| without_photo(Some(&card))) } else { card };
@@ -227,7 +229,7 @@ impl Photo {
         let text = |name| photo.child(name, ns::VCARD).map(Element::text).unwrap_or_default();
         let data: String = text("BINVAL").split_ascii_whitespace().collect();
         let image = STANDARD.decode(&data).ok().filter(|image| !image.is_empty())?;
-        let id = Sha1::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = HEXLOWER.encode(&Sha1::digest(&image));
         Some(Self { id, ty: text("TYPE"), bytes: image.len(), data })
     }
 
@@ -241,7 +243,8 @@ impl Photo {
 /// of no photos.
 pub(crate) fn follow_card(
     user: &mut User,
-    (before, card): (Option<&Element>, &Element),
+    before: Option<&Element>,
+    card: &Element,
     cx: &mut Context<'_, User>,
 ) {
     match (Photo::of(card), before.and_then(Photo::of)) {
@@ -269,7 +272,7 @@ fn publish_photo(user: &mut User, photo: Photo, cx: &mut Context<'_, User>) {
         both.held.extend(second.held);
         Ok(both)
     });
-    hold(user, (outcome, Some(&id)), cx);
+    hold(user, outcome, Some(&id), cx);
 }
 
 /// Says that there is no avatar (XEP-0084 §3.5).
@@ -279,13 +282,14 @@ fn take_back(user: &mut User, cx: &mut Context<'_, User>) {
         let none = Element::new("metadata", ns::AVATAR_METADATA);
         pep::publish(collection, (ns::AVATAR_METADATA, "none", none), PUBLIC, turn)
     });
-    hold(user, (outcome, None), cx);
+    hold(user, outcome, None, cx);
 }
 
 /// What a card says holds from now on, if it could be published.
 fn hold(
     user: &mut User,
-    (outcome, hash): (Result<Outcome, StanzaError>, Option<&str>),
+    outcome: Result<Outcome, StanzaError>,
+    hash: Option<&str>,
     cx: &mut Context<'_, User>,
 ) {
     match outcome {

@@ -5,20 +5,20 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use entity::Verdict;
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
+use xmpp::room_event::{self, Told};
 use xmpp::{
     BareJid, Element, Features, Head, IqType, Jid, Kind as StanzaKind, MessageType, PresenceType,
     Stanza, StanzaCondition, StanzaError, ns,
 };
 
 use crate::User;
-use crate::extensions::{
-    again, deliver, is_subscriber, reply, reporting, store_error, subscribers,
-};
+use crate::extensions::{again, deliver, is_subscriber, reply, reporting, subscribers};
 
 /// Blocking for an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0191",
     title: "Blocking Command",
     version: "1.3",
@@ -68,7 +68,7 @@ impl Slot for WantsPushes {
 
 /// Whether stanzas from and to an address are blocked: by its full, its bare or its domain's address
 /// (§6). Never between resources of the account (note 1).
-pub fn is_blocked(user: &User, jid: &Jid) -> bool {
+pub(crate) fn is_blocked(user: &User, jid: &Jid) -> bool {
     let Some(Blocklist(blocked)) = user.slots.get().filter(|list: &&Blocklist| !list.0.is_empty())
     else {
         return false;
@@ -240,32 +240,56 @@ fn names_domain(named: &Jid, jid: &Jid) -> bool {
 fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
     let head = passage.stanza.head();
     if !head.from.as_ref().is_some_and(|from| is_blocked(user, from)) {
-        return Verdict::Pass;
+        return check_occupant(user, &passage.stanza, cx);
     }
     cx.shared.figures.drops.of("blocked").add_one();
     match head.kind {
         StanzaKind::Message(MessageType::Error | MessageType::Groupchat)
         | StanzaKind::Presence(_)
         | StanzaKind::Iq(IqType::Result | IqType::Error) => Verdict::Stop,
-        StanzaKind::Message(_) if passage.stanza.features().any(Features::MUC_USER) => {
-            Verdict::Stop
-        }
+        StanzaKind::Message(_) if passage.stanza.features().any(OF_ROOMS) => Verdict::Stop,
         StanzaKind::Message(_) | StanzaKind::Iq(_) => {
             Verdict::Refuse(StanzaCondition::ServiceUnavailable.into())
         }
     }
 }
 
+/// Marks of what a room passes on to those who are inside, and tells those who are not (MUC/Sub).
+const OF_ROOMS: Features = Features::MUC_USER.with(Features::PUBSUB_EVENT);
+
+/// Somebody in a room may be blocked by their address there, also for whoever is not inside.
+fn check_occupant(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> Verdict {
+    let has_list = user.slots.get().is_some_and(|Blocklist(blocked)| !blocked.is_empty());
+    let Told::Message(said) = (if has_list { room_event::read(stanza) } else { Told::Nothing })
+    else {
+        return Verdict::Pass;
+    };
+    match said.head().from.as_ref().is_some_and(|from| is_blocked(user, from)) {
+        true => {
+            cx.shared.figures.drops.of("blocked").add_one();
+            Verdict::Stop
+        }
+        false => Verdict::Pass,
+    }
+}
+
 /// Nothing goes to a blocked address (§3.3, example 9).
 fn outbound(user: &mut User, passage: &mut Passage, _: &mut Context<'_, User>) -> Verdict {
-    let to = passage.stanza.head().to.as_ref();
+    may_send(user, &passage.stanza).map_or_else(Verdict::Refuse, |()| Verdict::Pass)
+}
+
+/// Whether the account may send a stanza, whoever does it in its name.
+///
+/// # Errors
+/// It is for a blocked address.
+pub(super) fn may_send(user: &User, stanza: &Stanza) -> Result<(), StanzaError> {
+    let to = stanza.head().to.as_ref();
     if !to.is_some_and(|to| is_blocked(user, to)) {
-        return Verdict::Pass;
+        return Ok(());
     }
-    let error = StanzaError::from(StanzaCondition::NotAcceptable)
-        .with_type(xmpp::ErrorType::Cancel)
-        .with_detail(Element::new("blocked", ns::BLOCKING_ERRORS));
-    Verdict::Refuse(error)
+    let error = StanzaError::from(StanzaCondition::NotAcceptable);
+    let blocked = Element::new("blocked", ns::BLOCKING_ERRORS);
+    Err(error.with_type(xmpp::ErrorType::Cancel).with_detail(blocked))
 }
 
 /// Tells every session that asked for the list (§3.3).

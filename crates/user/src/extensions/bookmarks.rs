@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use entity::refuse::store_error;
 use entity::{Context, Extension};
 use nodes::Outcome;
 use nodes::collection::{Source, keys, payloads};
@@ -11,11 +12,10 @@ use store::{Key, Kind, Write, get_all};
 use xmpp::{BareJid, Element, IqType, StanzaError, ns};
 
 use crate::User;
-use crate::extensions::store_error;
 use crate::pep;
 
 /// Bookmarks, an item each.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0402",
     title: "PEP Native Bookmarks",
     version: "1.2.0",
@@ -24,7 +24,7 @@ pub const EXTENSION: Extension<User> = Extension {
 };
 
 /// Bookmarks, all in one element.
-pub const OLD: Extension<User> =
+pub(crate) const OLD: Extension<User> =
     Extension { number: "0048", title: "Bookmarks", version: "1.2", ..Extension::NONE };
 
 /// How the old node is made, which has one item.
@@ -60,7 +60,7 @@ pub(crate) fn changed(user: &mut User, verb: &Element, cx: &mut Context<'_, User
     match (verb.attr("node"), published) {
         (Some(ns::BOOKMARKS), _) => collate(user, Origin::Items, cx),
         (Some(ns::BOOKMARKS_OLD), Some(storage)) => {
-            spread(user, (storage.clone(), Origin::OldNode), cx);
+            spread(user, storage.clone(), Origin::OldNode, cx);
         }
         _ => {}
     }
@@ -69,7 +69,8 @@ pub(crate) fn changed(user: &mut User, verb: &Element, cx: &mut Context<'_, User
 /// §5.3.2: a list written in an old place becomes items; those that stay as they are stay untouched.
 pub(crate) fn spread(
     user: &mut User,
-    (storage, origin): (Element, Origin),
+    storage: Element,
+    origin: Origin,
     cx: &mut Context<'_, User>,
 ) {
     if !storage.is("storage", ns::BOOKMARKS_OLD) {
@@ -84,7 +85,7 @@ pub(crate) fn spread(
             Ok(rows) => {
                 let payloads = payloads(&sources, rows);
                 let before = ids.into_iter().zip(payloads).filter_map(read).collect();
-                apply(user, (&storage, before), cx);
+                apply(user, &storage, before, cx);
                 collate(user, origin, cx);
             }
             Err(error) => drop(store_error(&error)),
@@ -107,7 +108,8 @@ fn read((id, payload): (String, Option<Bytes>)) -> Option<(String, Element)> {
 /// Publishes and retracts what makes the difference, in one batch.
 fn apply(
     user: &mut User,
-    (storage, before): (&Element, Vec<(String, Element)>),
+    storage: &Element,
+    before: Vec<(String, Element)>,
     cx: &mut Context<'_, User>,
 ) {
     let mut wanted: Vec<(BareJid, &Element)> = Vec::new();
@@ -213,7 +215,7 @@ fn collate(user: &mut User, origin: Origin, cx: &mut Context<'_, User>) {
             let rooms = items.iter().map(|(id, item)| classic(id, item));
             let storage = Element::new("storage", ns::BOOKMARKS_OLD).with_children(rooms);
             if origin != Origin::Private {
-                write_private(user, (&storage, private.as_deref()), cx);
+                write_private(user, &storage, private.as_deref(), cx);
             }
             if origin != Origin::OldNode {
                 write_old_node(user, storage, cx);
@@ -224,7 +226,8 @@ fn collate(user: &mut User, origin: Origin, cx: &mut Context<'_, User>) {
 
 fn write_private(
     user: &User,
-    (storage, before): (&Element, Option<&[u8]>),
+    storage: &Element,
+    before: Option<&[u8]>,
     cx: &mut Context<'_, User>,
 ) {
     let kept = before.and_then(|bytes| Element::parse(bytes).ok());

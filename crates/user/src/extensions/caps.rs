@@ -7,7 +7,7 @@ use xmpp::ns;
 use crate::User;
 
 /// Capabilities of clients.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0115",
     title: "Entity Capabilities",
     version: "1.6.0",
@@ -16,7 +16,7 @@ pub const EXTENSION: Extension<User> = Extension {
 };
 
 /// The same with hashes that cannot be forged.
-pub const SECOND: Extension<User> = Extension {
+pub(crate) const SECOND: Extension<User> = Extension {
     number: "0390",
     title: "Entity Capabilities 2.0",
     version: "0.3.2",

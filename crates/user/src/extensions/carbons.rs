@@ -11,7 +11,7 @@ use crate::extensions::{archive, deliver};
 use crate::{User, inbound as delivery};
 
 /// Carbons of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0280",
     title: "Message Carbons",
     version: "1.0.1",

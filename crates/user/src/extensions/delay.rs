@@ -7,7 +7,7 @@ use xmpp::{Features, delay, ns};
 use crate::User;
 
 /// Notes of a delay at an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0203",
     title: "Delayed Delivery",
     version: "2.0",

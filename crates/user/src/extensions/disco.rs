@@ -2,6 +2,9 @@
 
 use entity::extension::Handle;
 use entity::{Answer, Context, Discovered, Request};
+use nodes::Asker;
+use xmpp::disco::{Identity, Info};
+use xmpp::privilege::Level;
 use xmpp::{BareJid, Element, StanzaCondition, StanzaError, ns};
 
 use crate::extensions::{EXTENSIONS, may_know};
@@ -19,9 +22,10 @@ fn info(
     cx: &mut Context<'_, User>,
 ) -> Result<Answer, StanzaError> {
     if let Some(node) = request.payload.attr("node") {
-        let (who, now) = (asker(user, request), cx.now.unix_micros);
+        let (who, people) = (asker(user, request), pep::people(user));
+        let asker = Asker { who: &who, now: cx.now.unix_micros, people: &people };
         let nodes = pep::collection(user).filter(|_| user.exists);
-        return match nodes.map(|nodes| nodes.info(node, (&who, now), &pep::people(user))) {
+        return match nodes.map(|nodes| nodes.info(node, asker)) {
             Some(Ok(info)) => Ok(Answer::Result(info)),
             Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
@@ -31,16 +35,20 @@ fn info(
     if !may_know(user, request) {
         return Err(StanzaCondition::ServiceUnavailable.into());
     }
-    let word = |name: &'static str| Element::new(name, ns::DISCO_INFO);
     let account = if user.guest { "anonymous" } else { "registered" };
-    let identities = [("account", account), ("pubsub", "pep")];
-    let identities = identities.map(|(category, ty)| {
-        word("identity").with_attr("category", category).with_attr("type", ty)
-    });
+    let identity = |(category, ty): (&str, &str)| Identity {
+        category: category.to_owned(),
+        ty: ty.to_owned(),
+        ..Identity::default()
+    };
     let search = cx.shared.archive_search.then_some(archive::fulltext::FEATURE);
-    let features = EXTENSIONS.features().into_iter().chain(search);
-    let features = features.map(|feature| word("feature").with_attr("var", feature));
-    Ok(Answer::Result(word("query").with_children(identities).with_children(features)))
+    let mut info = Info {
+        identities: [("account", account), ("pubsub", "pep")].map(identity).to_vec(),
+        features: EXTENSIONS.features().into_iter().chain(search).map(str::to_owned).collect(),
+        ..Info::default()
+    };
+    cx.shared.powers.nest(Level::Account, cx.hosts.disclosed(), &mut info);
+    Ok(Answer::Result(info.to_element(None)))
 }
 
 fn asker(user: &User, request: &Request) -> BareJid {
@@ -57,10 +65,10 @@ fn items(
 ) -> Result<Answer, StanzaError> {
     let query = Element::new("query", ns::DISCO_ITEMS);
     let (who, people) = (asker(user, request), pep::people(user));
-    let now = cx.now.unix_micros;
+    let asker = Asker { who: &who, now: cx.now.unix_micros, people: &people };
     let nodes = pep::collection(user).filter(|_| user.exists);
     if let Some(node) = request.payload.attr("node") {
-        return match nodes.map(|it| it.item_names(node, &request.payload, (&who, now, &people))) {
+        return match nodes.map(|it| it.item_names(node, &request.payload, asker)) {
             Some(Ok(names)) => Ok(Answer::Result(names)),
             Some(Err(error)) if may_know(user, request) => Err(error),
             None if may_know(user, request) => Err(StanzaCondition::ItemNotFound.into()),
@@ -70,6 +78,6 @@ fn items(
     let item = |jid: &str| Element::new("item", ns::DISCO_ITEMS).with_attr("jid", jid);
     let known = user.sessions.available().filter(|_| may_know(user, request));
     let resources = known.map(|entry| item(entry.jid.as_str()));
-    let nodes = nodes.into_iter().flat_map(|nodes| nodes.readable((&who, now), &people));
+    let nodes = nodes.into_iter().flat_map(|nodes| nodes.readable(asker));
     Ok(Answer::Result(query.with_children(resources).with_children(nodes)))
 }

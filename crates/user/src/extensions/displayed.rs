@@ -8,7 +8,7 @@ use crate::User;
 use crate::pep;
 
 /// The node, and help in writing to it.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0490",
     title: "Message Displayed Synchronization",
     version: "1.0.1",

@@ -1,5 +1,5 @@
 //! XEP-0175 Best Practices for Use of SASL ANONYMOUS, version 1.2: what somebody who has no account may do. A guest is
-//! there as long as a session of his, speaks with people and rooms of this server, and leaves nothing behind.
+//! there as long as a session of theirs, speaks with people and rooms of this server, and leaves nothing behind.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::User;
 use crate::config::{Config, Reach};
 
 /// Bounds of what guests may do.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0175",
     title: "Best Practices for Use of SASL ANONYMOUS",
     version: "1.2",
@@ -21,7 +21,7 @@ pub const EXTENSION: Extension<User> = Extension {
 };
 
 /// How far guests of a domain reach; none where there are none.
-pub type Guests = Arc<[(BareJid, Reach)]>;
+pub(crate) type Guests = Arc<[(BareJid, Reach)]>;
 
 /// Whether an address without an account may be a guest's.
 pub(crate) fn may_be(jid: &BareJid, config: &Config) -> bool {
@@ -53,11 +53,14 @@ fn outbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) 
     if may && !asks_for_more(stanza) { Verdict::Pass } else { refused() }
 }
 
-/// Words of subscription, and registration with whomever (XEP-0045 §7.10, XEP-0077): they last longer than a guest.
+/// Words of subscription, also to rooms (MUC/Sub), and registration with whomever (XEP-0045 §7.10, XEP-0077): they last
+/// longer than a guest.
 fn asks_for_more(stanza: &Stanza) -> bool {
     match stanza.head().kind {
         Kind::Presence(ty) => is_word(ty),
-        Kind::Iq(IqType::Set) => stanza.payload().is_some_and(|it| it.ns == ns::REGISTER),
+        Kind::Iq(IqType::Set) => {
+            stanza.payload().is_some_and(|it| [ns::REGISTER, ns::MUCSUB].contains(&it.ns))
+        }
         _ => false,
     }
 }

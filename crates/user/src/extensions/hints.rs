@@ -2,12 +2,13 @@
 //! or copied to other clients. The one place that decides it.
 
 use entity::Extension;
+use xmpp::room_event::{self, Told};
 use xmpp::{Features, Kind, MessageType, Stanza, ns};
 
 use crate::User;
 
 /// Hints, honoured by the archive, carbons and offline messages.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0334",
     title: "Message Processing Hints",
     version: "1.0.0",
@@ -17,7 +18,7 @@ pub const EXTENSION: Extension<User> = Extension {
 
 /// Which way a message goes, seen from the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// From a client of the account.
     Sent,
     /// To the account.
@@ -33,7 +34,7 @@ const CONTENT: Features = Features::BODY
 
 /// Whether a message belongs into the account's archive (XEP-0313 §6.1.1): conversation, not state.
 /// Rooms keep their own; hints are heeded (XEP-0334 §4), but not in errors (§5).
-pub fn may_archive(stanza: &Stanza) -> bool {
+pub(crate) fn may_archive(stanza: &Stanza) -> bool {
     let all = stanza.features();
     let ty = match stanza.kind() {
         Kind::Message(ty) => ty,
@@ -51,18 +52,25 @@ pub fn may_archive(stanza: &Stanza) -> bool {
 }
 
 /// Whether a message may wait for a client of the account to come (XEP-0160 §3): `normal` and `chat`,
-/// if there is more in it than a chat state.
-pub fn may_keep_for_later(stanza: &Stanza) -> bool {
+/// if there is more in it than a chat state. What a room tells somebody who is not inside waits if it is something that
+/// was said there; the room has an archive of its own ([`may_archive`]).
+pub(crate) fn may_keep_for_later(stanza: &Stanza) -> bool {
     match stanza.kind() {
         Kind::Message(MessageType::Normal | MessageType::Chat) => {}
         _ => return false,
     }
-    !stanza.features().any(NEVER_KEPT) && !is_chat_state_alone(stanza)
+    let said = match room_event::read(stanza) {
+        Told::Nothing => return !stanza.features().any(NEVER_KEPT) && !is_chat_state_alone(stanza),
+        Told::Message(said) => said.features(),
+        Told::Other => return false,
+    };
+    let all = said.with(stanza.features());
+    !all.any(NEVER_KEPT) && said.any(Features::BODY.with(Features::ENCRYPTED))
 }
 
 /// Whether a message is eligible for carbons (XEP-0280 §6.1), and neither it nor a hint forbids it (§9,
 /// XEP-0334 §4.3).
-pub fn may_copy(stanza: &Stanza, way: Way) -> bool {
+pub(crate) fn may_copy(stanza: &Stanza, way: Way) -> bool {
     let Kind::Message(ty) = stanza.kind() else {
         return false;
     };
@@ -201,6 +209,34 @@ mod tests {
         for (ty, inner, kept) in cases {
             assert_eq!(may_keep_for_later(&message(ty, ROMEO, inner)), kept, "{ty:?} {inner}");
         }
+    }
+
+    #[test]
+    fn of_what_a_room_tells_outside_people_wait_for_what_was_said() {
+        let event = |node: &str, inner: &str| {
+            format!(
+                "<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:xmpp:mucsub:nodes:{node}'>\
+                 <item><message xmlns='jabber:client' from='{OCCUPANT}' type='groupchat'>{inner}</message></item>\
+                 </items></event>"
+            )
+        };
+        let told = |from: &str, node: &str, inner: &str| {
+            let stanza = message(Normal, from, "");
+            stanza.with_child_bytes(event(node, inner).as_bytes())
+        };
+        for (node, inner, kept) in [
+            ("messages", BODY, true),
+            ("messages", OMEMO, true),
+            ("messages", STATE, false),
+            ("messages", SECRET, false),
+            ("subject", BODY, false),
+            ("presence", "", false),
+        ] {
+            let stanza = told(ROOM, node, inner);
+            assert_eq!(may_keep_for_later(&stanza), kept, "{node} {inner}");
+            assert!(!may_archive(&stanza));
+        }
+        assert!(!may_keep_for_later(&told("other@muc.lit", "messages", BODY)));
     }
 
     #[test]

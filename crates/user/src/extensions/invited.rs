@@ -7,10 +7,10 @@ use xmpp::{BareJid, Stanza, ns};
 use crate::User;
 use crate::presence::subscribe::{said, show};
 use crate::roster::{self, keep, outbox, push};
-use crate::subscription::{self, Standing, Word};
+use crate::subscription::{self, Standing, SubscriptionType};
 
 /// Contacts that were invited.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0379",
     title: "Pre-Authenticated Roster Subscription",
     version: "0.3.3",
@@ -56,26 +56,27 @@ pub(crate) fn check(
 /// §3.5: the request is granted, and answered by one.
 fn welcome(user: &mut User, contact: &BareJid, cx: &mut Context<'_, User>) {
     let before = user.roster.standing(contact);
-    let granted = subscription::inbound(Standing { approved: true, ..before }, Word::Subscribe);
-    let asked = subscription::outbound(granted.after, Word::Subscribe);
+    let granted =
+        subscription::inbound(Standing { approved: true, ..before }, SubscriptionType::Subscribe);
+    let asked = subscription::outbound(granted.after, SubscriptionType::Subscribe);
     let after = Standing { approved: before.approved, ..asked.after };
     if !user.roster.contains(contact) && roster::check_room(user, cx).is_err() {
         tracing::info!(jid = %user.jid, "an invited contact finds no room in a roster");
         return;
     }
     let asks = !after.state.is_to();
-    let words = [(Word::Subscribed, true), (Word::Subscribe, asks)];
-    let words = words.into_iter().filter(|(_, on)| *on);
-    let words: Vec<Stanza> = words.map(|(word, _)| said(user, contact, word)).collect();
+    let types = [(SubscriptionType::Subscribed, true), (SubscriptionType::Subscribe, asks)];
+    let types = types.into_iter().filter(|(_, on)| *on);
+    let stanzas: Vec<Stanza> = types.map(|(ty, _)| said(user, contact, ty)).collect();
     let mut edit = user.roster.stand(&user.jid, contact, (after, None), cx.now);
-    for word in &words {
-        user.roster.tell(&mut edit, &user.jid, word);
+    for stanza in &stanzas {
+        user.roster.tell(&mut edit, &user.jid, stanza);
     }
     let contact = contact.clone();
     keep(user, edit, cx, move |user, kept, cx| {
         let Ok(change) = kept else { return cx.fail() };
-        for word in words {
-            outbox::send(user, word, cx);
+        for stanza in stanzas {
+            outbox::send(user, stanza, cx);
         }
         if let Some(change) = change {
             push(user, &change, cx);

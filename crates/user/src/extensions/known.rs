@@ -6,11 +6,11 @@ use entity::Extension;
 use crate::User;
 
 /// XEP-0172 User Nickname: on a node of its own.
-pub const NICK: Extension<User> =
+pub(crate) const NICK: Extension<User> =
     Extension { number: "0172", title: "User Nickname", version: "1.1", ..Extension::NONE };
 
 /// XEP-0222 Persistent Storage of Public Data via PubSub: with preconditions of publishing.
-pub const PUBLIC: Extension<User> = Extension {
+pub(crate) const PUBLIC: Extension<User> = Extension {
     number: "0222",
     title: "Persistent Storage of Public Data via PubSub",
     version: "1.0",
@@ -18,7 +18,7 @@ pub const PUBLIC: Extension<User> = Extension {
 };
 
 /// XEP-0223 Persistent Storage of Private Data via PubSub: with preconditions of publishing.
-pub const PRIVATE: Extension<User> = Extension {
+pub(crate) const PRIVATE: Extension<User> = Extension {
     number: "0223",
     title: "Persistent Storage of Private Data via PubSub",
     version: "1.1.1",
@@ -26,9 +26,9 @@ pub const PRIVATE: Extension<User> = Extension {
 };
 
 /// XEP-0292 vCard4 Over XMPP: on the node `urn:xmpp:vcard4`.
-pub const VCARD4: Extension<User> =
+pub(crate) const VCARD4: Extension<User> =
     Extension { number: "0292", title: "vCard4 Over XMPP", version: "0.12.0", ..Extension::NONE };
 
 /// XEP-0384 OMEMO Encryption: device lists and bundles, which everybody may read, many items to a node.
-pub const OMEMO: Extension<User> =
+pub(crate) const OMEMO: Extension<User> =
     Extension { number: "0384", title: "OMEMO Encryption", version: "0.9.1", ..Extension::NONE };

@@ -8,38 +8,39 @@
 //! 4. `archive` stands before `carbons`, so that a copy carries the archive's id (XEP-0313 §3.5);
 //! 5. `push` stands last: it tells of what is delivered.
 
-pub mod archive;
-pub mod avatar;
-pub mod blocking;
-pub mod bookmarks;
-pub mod caps;
-pub mod carbons;
-pub mod delay;
-pub mod disco;
-pub mod displayed;
-pub mod guests;
-pub mod hints;
-pub mod invited;
-pub mod known;
+pub(crate) mod archive;
+pub(crate) mod avatar;
+pub(crate) mod blocking;
+pub(crate) mod bookmarks;
+pub(crate) mod caps;
+pub(crate) mod carbons;
+pub(crate) mod delay;
+pub(crate) mod disco;
+pub(crate) mod displayed;
+pub(crate) mod guests;
+pub(crate) mod hints;
+pub(crate) mod invited;
+pub(crate) mod known;
 pub mod last;
-pub mod notices;
-pub mod pep;
-pub mod ping;
-pub mod preferences;
-pub mod private;
-pub mod privilege;
-pub mod push;
-pub mod registration;
-pub mod reporting;
-pub mod stanza_id;
+pub(crate) mod notices;
+pub(crate) mod pep;
+pub(crate) mod ping;
+pub(crate) mod preferences;
+pub(crate) mod private;
+pub(crate) mod privilege;
+pub(crate) mod push;
+pub(crate) mod registration;
+pub(crate) mod reporting;
+pub(crate) mod stanza_id;
 #[cfg(test)]
 mod tests;
-pub mod vcard;
+mod twins;
+pub(crate) mod vcard;
 
 use entity::{Context, Extension, Extensions, Request};
 use proto::{Body, Route};
 use store::{Kind, Row};
-use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaError};
 
 use crate::{User, offline, roster};
 
@@ -130,15 +131,6 @@ pub(crate) fn reply(
     match request.session {
         Some(session) => deliver(user, session, answer, cx),
         None => cx.send(answer),
-    }
-}
-
-/// What an asker is told when the store refused to keep or to read something.
-pub(crate) fn store_error(error: &store::Error) -> StanzaError {
-    tracing::warn!(%error, "an account's rows were not kept or read");
-    match error {
-        store::Error::Full(_) => StanzaCondition::ResourceConstraint.into(),
-        _ => StanzaCondition::InternalServerError.into(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::deliver;
 use crate::User;
 
 /// What the domain tells.
-pub const TOLD: Extension<User> = Extension {
+pub(crate) const TOLD: Extension<User> = Extension {
     number: "0133",
     title: "Service Administration",
     version: "1.3.1",
@@ -60,7 +60,7 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
     }
     let Some(accounts) = cx.shared.registration.invitations.clone() else { return };
     let domain = user.jid.domain();
-    if let Some(notices) = accounts.board.lately(&domain, cx.now.unix_micros) {
+    if let Some(notices) = accounts.notice_cache.lately(&domain, cx.now.unix_micros) {
         return tell(user, session, notices, cx);
     }
     cx.read(
@@ -72,7 +72,7 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
             let Ok(Ok(notices)) = read else {
                 return tracing::warn!(jid = %user.jid, "what the domain tells cannot be read");
             };
-            accounts.board.learn(domain, cx.now.unix_micros, notices.clone());
+            accounts.notice_cache.learn(domain, cx.now.unix_micros, notices.clone());
             tell(user, session, notices, cx);
         },
     );

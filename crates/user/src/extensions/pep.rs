@@ -10,7 +10,7 @@ use crate::User;
 use crate::pep::{self, interest};
 
 /// Personal eventing.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0163",
     title: "Personal Eventing Protocol",
     version: "1.2.2",
@@ -25,12 +25,17 @@ pub const EXTENSION: Extension<User> = Extension {
     outbound: Some(outbound),
     inbound: Some(inbound),
     session: Some(session),
-    slots: &[pep::SLOT, SlotKind::of::<interest::Wants>(), SlotKind::of::<interest::Interests>()],
+    slots: &[
+        pep::SLOT,
+        SlotKind::of::<interest::Wants>(),
+        SlotKind::of::<interest::Interests>(),
+        SlotKind::of::<interest::Lost>(),
+    ],
     ..Extension::NONE
 };
 
 /// The requests of publish-subscribe, which an account answers like any service.
-pub const PUBSUB: Extension<User> = Extension {
+pub(crate) const PUBSUB: Extension<User> = Extension {
     number: "0060",
     title: "Publish-Subscribe",
     version: "1.30.0",

@@ -8,7 +8,7 @@ use crate::User;
 use crate::extensions::may_know;
 
 /// Pings to an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0199",
     title: "XMPP Ping",
     version: "2.0.1",

@@ -3,16 +3,17 @@
 
 use bytes::Bytes;
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, LoadError, Request, Slot, SlotKind};
 use store::{Key, Kind, Write};
 use xmpp::{Element, IqType, Jid, StanzaCondition, StanzaError, ns};
 
 use crate::User;
 use crate::config::{ArchiveDefault, Config};
-use crate::extensions::{again, reply, store_error, take_setting};
+use crate::extensions::{again, reply, take_setting};
 
 /// Archiving preferences of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0441",
     title: "Message Archive Management Preferences",
     version: "0.2.0",
@@ -50,7 +51,7 @@ impl Slot for Preferences {
 
 /// Whether messages to and from this address are archived (§2.1, §2.3). An address in both lists is
 /// never archived.
-pub fn wants(user: &User, peer: &Jid, config: &Config) -> bool {
+pub(crate) fn wants(user: &User, peer: &Jid, config: &Config) -> bool {
     let preferences = user.slots.get::<Preferences>();
     let names = |list: &[Jid]| {
         list.iter().any(|jid| jid == peer || jid.is_bare() && jid.as_str() == peer.bare_str())

@@ -1,16 +1,17 @@
 //! XEP-0049 Private XML Storage, version 1.2: elements that a client keeps with its account.
 
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Request};
 use store::{Key, Kind, Row, Write};
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::User;
 use crate::config::Accounts;
-use crate::extensions::{again, bookmarks, reply, store_error};
+use crate::extensions::{again, bookmarks, reply};
 
 /// Private XML of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0049",
     title: "Private XML Storage",
     version: "1.2",
@@ -85,7 +86,7 @@ fn keep(request: Request, puts: Vec<(Key, Vec<u8>)>, cx: &mut Context<'_, User>)
     cx.commit_then(writes, move |user, cx, result| {
         let storage = request.payload.child("storage", ns::BOOKMARKS_OLD).cloned();
         if let Some(storage) = storage.filter(|_| result.is_ok()) {
-            bookmarks::spread(user, (storage, bookmarks::Origin::Private), cx);
+            bookmarks::spread(user, storage, bookmarks::Origin::Private, cx);
         }
         reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
     });

@@ -1,8 +1,8 @@
-//! XEP-0356: Privileged Entity, version 0.4.1. What components may do with an account: read and change its roster, ask
+//! XEP-0356 Privileged Entity, version 0.4.1. What components may do with an account: read and change its roster, ask
 //! others in its name, and hear who is there.
 //!
 //! One that connects later is told who is here then (§8 rule 1): by every account that has a session, a few at a time
-//! (`entity/src/host/newcomers.rs`). What contacts show is told also while the account has none (§7.4); but for such an
+//! (`entity/src/host/connected.rs`). What contacts show is told also while the account has none (§7.4); but for such an
 //! account nobody is asked when a component comes, since that would be every roster that is kept.
 
 use entity::extension::SessionEvent;
@@ -13,6 +13,7 @@ use xmpp::{
     ns,
 };
 
+use super::blocking;
 use crate::roster::Push;
 use crate::{User, iq};
 
@@ -20,7 +21,7 @@ use crate::{User, iq};
 const PURPOSE: &str = "privileged";
 
 /// Sessions that come and go are shown.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0356",
     title: "Privileged Entity",
     version: "0.4.1",
@@ -40,7 +41,7 @@ pub(crate) fn request(
         return Some(stanza);
     };
     if stanza.find("privileged_iq", ns::PRIVILEGE).is_some() {
-        match unwrapped(user, privileges, (ty, &stanza), cx) {
+        match unwrapped(user, privileges, ty, &stanza, cx) {
             Ok(inner) if inner.head().to.as_ref().is_some_and(|to| *to == *user.jid) => {
                 iq::answer_owner(user, inner, cx);
             }
@@ -59,11 +60,31 @@ pub(crate) fn request(
     None
 }
 
+/// Takes a message that a component sends in the account's name (§5.3), as the gate hands it on; gives back all else.
+pub(crate) fn message(user: &User, stanza: Stanza, cx: &mut Context<'_, User>) -> Option<Stanza> {
+    let sender = stanza.head().from.as_ref().and_then(|from| cx.shared.powers.of(from));
+    let may = sender.is_some_and(|it| it.message) && matches!(stanza.kind(), Kind::Message(_));
+    let wrapper = may.then(|| stanza.child("privilege", ns::PRIVILEGE)).flatten();
+    let Some(wrapper) = wrapper else { return Some(stanza) };
+    let message = forward::inner(&wrapper).and_then(forward::read);
+    let message = message.filter(|it| it.head().from.as_ref().is_some_and(|it| *it == *user.jid));
+    // Nobody manages an account that is not there (§5.1); nor does a component what the account may not (§9 rule 4).
+    let message = message.filter(|_| user.exists);
+    let message = message.ok_or_else(|| StanzaError::from(StanzaCondition::Forbidden));
+    match message.and_then(|it| blocking::may_send(user, &it).map(|()| it)) {
+        Ok(message) => cx.send(message),
+        // It was sent to the server.
+        Err(error) => cx.send_error(&stanza.with_to(user.jid.domain().into()), error),
+    }
+    None
+}
+
 /// The request within a request (§6.3), as if the account had made it. Who asked stands, sealed, in its id.
 fn unwrapped(
     user: &User,
     privileges: &Privileges,
-    (ty, outer): (IqType, &Stanza),
+    ty: IqType,
+    outer: &Stanza,
     cx: &Context<'_, User>,
 ) -> Result<Stanza, StanzaError> {
     let forbidden = || StanzaError::from(StanzaCondition::Forbidden);
@@ -81,11 +102,12 @@ fn unwrapped(
     let (Some(id), Some(outer)) = (&head.id, &outer.head().id) else { return Err(bad()) };
     let words = [privileges.domain.as_str(), &**outer, to.as_str(), &**id];
     let id = cx.shared.powers.seal.close(PURPOSE, &words);
-    Ok(request.with_head(|head| {
+    let request = request.with_head(|head| {
         head.id = Some(id.into());
         head.from = Some(user.jid.clone().into());
         head.to = Some(to);
-    }))
+    });
+    blocking::may_send(user, &request).map(|()| request)
 }
 
 /// Hands the answer to a request that a component has made in the account's name to that component (§6.3).
@@ -139,7 +161,7 @@ fn session(user: &mut User, session: u64, event: SessionEvent, cx: &mut Context<
 
 /// A component that may see it has another stream: it hears of every session that is available (§8 rule 1). Contacts of
 /// other servers are asked again; what they answer is shown as always.
-pub(crate) fn newcomer(user: &User, domain: &BareJid, cx: &mut Context<'_, User>) {
+pub(crate) fn component_connected(user: &User, domain: &BareJid, cx: &mut Context<'_, User>) {
     let powers = cx.shared.powers.clone();
     let may = powers.of(&domain.clone().into()).map_or(Presence::None, |it| it.presence);
     if may == Presence::None {
@@ -148,7 +170,7 @@ pub(crate) fn newcomer(user: &User, domain: &BareJid, cx: &mut Context<'_, User>
     let available = user.sessions.available().filter_map(|entry| entry.presence.clone());
     let available: Vec<Stanza> = available.collect();
     if may == Presence::Roster && !available.is_empty() {
-        crate::presence::ask_elsewhere(user, cx);
+        crate::presence::probe::ask_elsewhere(user, cx);
     }
     for presence in available {
         cx.send(presence.with_to(domain.clone().into()));

@@ -1,25 +1,28 @@
 //! XEP-0357 Push Notifications, version 0.4.1: services that a client named are told when there is something for
 //! it while it has no connection. What they are told is how much; who and what only where the operator says so.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use entity::extension::{SessionEvent, Who};
+use entity::refuse::store_error;
 use entity::{
     Answer, Context, Extension, Iq, LoadError, Passage, Request, Slot, SlotKind, Verdict,
 };
 use store::{Key, Kind, Write};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
+use xmpp::room_event::{self, Told};
 use xmpp::{
     Element, ErrorType, Features, Head, IqType, Jid, Kind as StanzaKind, MessageType, Stanza,
     StanzaCondition, StanzaError, ns,
 };
 
-use crate::extensions::{again, reply, store_error};
+use crate::extensions::{again, reply};
 use crate::{User, inbound as delivery};
 
 /// Push notifications.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0357",
     title: "Push Notifications",
     version: "0.4.1",
@@ -267,6 +270,7 @@ fn tell(
     if !is_worth(stanza) {
         return;
     }
+    let stanza = &*said(stanza);
     let from = user.jid.clone();
     let services = user.slots.get_or_make(Services::default);
     for service in services.list.iter_mut().filter(|service| whom(service)) {
@@ -280,8 +284,17 @@ fn tell(
     services.open.drain(..surplus);
 }
 
+/// What is told of: of what a room tells somebody who is not inside (MUC/Sub), what was said there.
+fn said(stanza: &Stanza) -> Cow<'_, Stanza> {
+    match room_event::read(stanza) {
+        Told::Message(said) => Cow::Owned(*said),
+        Told::Nothing | Told::Other => Cow::Borrowed(stanza),
+    }
+}
+
 /// Whether a person would want to be told.
 pub(crate) fn is_worth(stanza: &Stanza) -> bool {
+    let stanza = &*said(stanza);
     const CONTENT: Features =
         Features::BODY.with(Features::ENCRYPTED).with(Features::CALL).with(Features::INVITATION);
     let ty = match stanza.kind() {

@@ -2,9 +2,10 @@
 //! more (§3.2). What is sent to the server is meant for the account all the same. Who registers before log-in
 //! does not come here.
 
-use accounts::form::{self, Wish};
+use accounts::form::{self, RegistrationRequest};
 use auth::{Account, Credentials};
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Passage, Request, Verdict};
 use store::{Key, Kind, Write};
 use xmpp::{
@@ -12,11 +13,11 @@ use xmpp::{
     StreamError, ns,
 };
 
-use crate::extensions::{again, reply, store_error};
+use crate::extensions::{again, reply};
 use crate::{User, bind, iq, leaving};
 
 /// Registration of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0077",
     title: "In-Band Registration",
     version: "2.4",
@@ -59,16 +60,16 @@ fn set(
         Err(error.with_text(text))
     };
     let policy = &cx.shared.registration.policy;
-    let (username, password) = match Wish::read(&request.payload)? {
-        Wish::Cancel => return Ok(Answer::Done),
-        Wish::Remove if !policy.cancel => {
+    let (username, password) = match RegistrationRequest::read(&request.payload)? {
+        RegistrationRequest::Cancel => return Ok(Answer::Done),
+        RegistrationRequest::Remove if !policy.cancel => {
             return not_allowed("accounts are not removed over XMPP here");
         }
-        Wish::Remove => {
+        RegistrationRequest::Remove => {
             leaving::begin(user, Some(again(request)), cx);
             return Ok(Answer::Later);
         }
-        Wish::Set { username, password } => (username, password),
+        RegistrationRequest::Set { username, password } => (username, password),
     };
     if !policy.change_password {
         return not_allowed("passwords are not changed over XMPP here");
@@ -97,7 +98,7 @@ fn set(
     Ok(Answer::Later)
 }
 
-/// Whoever had the former password has no session any more; who changed it keeps his.
+/// Whoever had the former password has no session any more; who changed it keeps theirs.
 fn keep(user: &User, request: Request, credentials: Credentials, cx: &mut Context<'_, User>) {
     let key = Key::new(user.jid.clone(), Kind::Account, "");
     let row = Account::new(credentials).encode();

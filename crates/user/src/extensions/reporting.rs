@@ -7,7 +7,7 @@ use xmpp::{Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, Stanz
 use crate::User;
 
 /// Reports of spam and abuse.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0377",
     title: "Blocking Command Reports",
     version: "0.4.1",

@@ -7,7 +7,7 @@ use xmpp::{Features, ns, stanza_id};
 use crate::User;
 
 /// Stanza ids of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0359",
     title: "Unique and Stable Stanza IDs",
     version: "0.7.0",

@@ -1,15 +1,16 @@
 //! XEP-0054 vcard-temp, version 1.3.0: the account's card, which everybody may read.
 
 use entity::extension::Who;
+use entity::refuse::store_error;
 use entity::{Answer, Context, Extension, Iq, Request};
 use store::{Key, Kind, Write};
 use xmpp::{Element, IqType, StanzaCondition, StanzaError, ns};
 
 use crate::User;
-use crate::extensions::{again, avatar, reply, store_error};
+use crate::extensions::{again, avatar, reply};
 
 /// The vCard of an account.
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "0054",
     title: "vcard-temp",
     version: "1.3.0",
@@ -46,7 +47,7 @@ fn get(
 fn show(user: &User, request: Request, card: Option<Element>, cx: &mut Context<'_, User>) {
     let from = request.stanza.head().from.as_ref();
     let who = from.map_or_else(|| user.jid.clone(), |from| from.bare());
-    avatar::show_in_card(user, (card, &who), cx, move |user, cx, card| {
+    avatar::show_in_card(user, card, &who, cx, move |user, cx, card| {
         let absent = match request.session {
             Some(_) => StanzaCondition::ItemNotFound,
             None => StanzaCondition::ServiceUnavailable,
@@ -71,7 +72,7 @@ fn set(
         move |user, cx, before| match before {
             Ok(before) => {
                 let before = before.and_then(|it| Element::parse(&it).ok());
-                replace(user, (request, before), cx);
+                replace(user, request, before, cx);
             }
             Err(error) => reply(user, &request, Err(store_error(&error)), cx),
         },
@@ -80,7 +81,7 @@ fn set(
 }
 
 /// In place of the card before, if there was one.
-fn replace(user: &User, (request, before): (Request, Option<Element>), cx: &mut Context<'_, User>) {
+fn replace(user: &User, request: Request, before: Option<Element>, cx: &mut Context<'_, User>) {
     let card = &request.payload;
     let write = match card.children().next() {
         Some(_) => Write::Put(key(user), card.to_bytes().into()),
@@ -88,7 +89,7 @@ fn replace(user: &User, (request, before): (Request, Option<Element>), cx: &mut 
     };
     cx.commit_then(vec![write], move |user, cx, result| {
         if result.is_ok() {
-            avatar::follow_card(user, (before.as_ref(), &request.payload), cx);
+            avatar::follow_card(user, before.as_ref(), &request.payload, cx);
         }
         reply(user, &request, result.map(|()| None).map_err(|error| store_error(&error)), cx);
     });

@@ -4,16 +4,19 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use entity::Context;
-use proto::session::UserWord;
+use entity::{Context, Timer};
+use proto::session::UserEvent;
 use proto::snapshot::DrainSnapshot;
 use proto::{Body, Route};
 use store::{Kind, Row, Write};
-use xmpp::{Stanza, kept};
+use xmpp::{Origin, Stanza};
 
-use super::{Offline, is_from_blocked, key};
+use super::{Offline, is_from_blocked, key, refused, row};
 use crate::extensions::hints::may_keep_for_later;
 use crate::{User, inbound};
+
+/// Rings when the store is to be read again that could not be read.
+pub(crate) const AGAIN: Timer = Timer("stored messages", 0);
 
 /// Most stored messages on their way to a client that has not acknowledged them.
 pub(super) const WINDOW: usize = 50;
@@ -34,11 +37,27 @@ pub(super) struct Drain {
     missed: bool,
     /// Nothing is stored behind what was handed on: new messages may go straight to the session.
     caught_up: bool,
+    /// How often in a row the store could not be read.
+    failures: u32,
+}
+
+impl Drain {
+    fn new(session: u64) -> Self {
+        Self {
+            session,
+            after: None,
+            under_way: VecDeque::new(),
+            reading: false,
+            missed: false,
+            caught_up: false,
+            failures: 0,
+        }
+    }
 }
 
 /// A session begins to take messages (§2 rule 5). Where another one gets the stored ones already, this one
 /// gets none.
-pub fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
+pub(crate) fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
     if let Some(entry) = user.sessions.get_mut(session) {
         entry.takes_since = Some(cx.now.unix_micros);
     }
@@ -46,14 +65,7 @@ pub fn deliver(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
     if offline.drain.is_some() || (offline.meter.count == 0 && offline.in_flight == 0) {
         return;
     }
-    offline.drain = Some(Drain {
-        session,
-        after: None,
-        under_way: VecDeque::new(),
-        reading: false,
-        missed: false,
-        caught_up: false,
-    });
+    offline.drain = Some(Drain::new(session));
     go_on(user, cx);
 }
 
@@ -116,14 +128,14 @@ pub(crate) fn drain_of(user: &User, session: u64) -> Option<DrainSnapshot> {
 /// Goes on with what was on its way to a session.
 pub(crate) fn go_on_with(
     user: &mut User,
-    (session, drain): (u64, DrainSnapshot),
+    session: u64,
+    drain: DrainSnapshot,
     cx: &mut Context<'_, User>,
 ) {
     let DrainSnapshot { after, under_way, caught_up } = drain;
     let size = |size| usize::try_from(size).unwrap_or(usize::MAX);
     let under_way = under_way.into_iter().map(|(id, bytes)| (id, size(bytes))).collect();
-    let (reading, missed) = (false, false);
-    user.offline.drain = Some(Drain { session, after, under_way, reading, missed, caught_up });
+    user.offline.drain = Some(Drain { after, under_way, caught_up, ..Drain::new(session) });
     go_on(user, cx);
 }
 
@@ -133,7 +145,7 @@ fn has_changed(user: &mut User, session: u64) {
 }
 
 /// Reads on where there is something to read and room for it.
-pub(super) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
+pub(crate) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
     let Some(drain) = &mut user.offline.drain else { return };
     drain.missed = drain.reading;
     let room = WINDOW.saturating_sub(drain.under_way.len());
@@ -147,13 +159,13 @@ pub(super) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
     cx.read(
         move |store, fence| store.scan(fence, owner, Kind::Offline, after, room),
         move |user, cx, rows| match rows {
-            Ok(rows) => hand_on(user, session, (rows, room), cx),
+            Ok(rows) => hand_on(user, session, rows, room, cx),
             Err(error) => {
-                // They stay stored, and come when a session begins to take messages again.
                 tracing::warn!(jid = %user.jid, %error, "stored messages cannot be read");
-                if of_session(&mut user.offline, session).is_some() {
-                    user.offline.drain = None;
-                }
+                let Some(drain) = of_session(&mut user.offline, session) else { return };
+                // They stay stored, and what comes meanwhile is stored behind them.
+                cx.set_timer(AGAIN, refused::pause(drain.failures));
+                (drain.reading, drain.failures) = (false, drain.failures + 1);
             }
         },
     );
@@ -162,7 +174,8 @@ pub(super) fn go_on(user: &mut User, cx: &mut Context<'_, User>) {
 fn hand_on(
     user: &mut User,
     session: u64,
-    (rows, asked): (Vec<Row>, usize),
+    rows: Vec<Row>,
+    asked: usize,
     cx: &mut Context<'_, User>,
 ) {
     let mut all = rows.len() < asked;
@@ -172,21 +185,27 @@ fn hand_on(
     let (Some(drain), Some(route)) = (of_session(&mut user.offline, session), route) else {
         return;
     };
-    drain.reading = false;
+    (drain.reading, drain.failures) = (false, 0);
     let missed = std::mem::take(&mut drain.missed);
     let mut bytes: usize = drain.under_way.iter().map(|(_, size)| size).sum();
     let mut dropped = Vec::new();
-    for Read { id, size, stanza } in rows {
+    for Read { id, size, message } in rows {
         if bytes > 0 && bytes + size > WINDOW_BYTES {
             all = false;
             break;
         }
         drain.after = Some(id);
-        match stanza {
-            Ok(stanza) => {
+        match message {
+            Ok((stanza, cause)) => {
                 bytes += size;
                 drain.under_way.push_back((id, size));
-                cx.tell(route.clone(), Body::User(UserWord::Stored { mark: id, stanza }));
+                let body = Body::User(UserEvent::Stored { mark: id, stanza });
+                match cause {
+                    Some(cause) => {
+                        cx.caused_by(cause, cx.receipt(), |cx| cx.tell(route.clone(), body));
+                    }
+                    None => cx.tell(route.clone(), body),
+                }
             }
             Err(why) => {
                 cx.shared.figures.drops.of(why).add_one();
@@ -211,20 +230,20 @@ fn hand_on(
 struct Read {
     id: u64,
     size: usize,
-    stanza: Result<Stanza, &'static str>,
+    message: Result<(Stanza, Option<Origin>), &'static str>,
 }
 
 fn read(user: &User, row: &Row) -> Option<Read> {
     let id = row.item[..].try_into().ok().map(u64::from_be_bytes)?;
-    let stanza = match kept::read(&row.value) {
-        Some(stanza) if is_from_blocked(user, &stanza) => Err("blocked"),
-        Some(stanza) => Ok(stanza),
+    let message = match row::read(&row.value) {
+        Some((stanza, _)) if is_from_blocked(user, &stanza) => Err("blocked"),
+        Some(message) => Ok(message),
         None => {
             tracing::error!(jid = %user.jid, "a stored message is unreadable");
             Err("unreadable")
         }
     };
-    Some(Read { id, size: row.value.len(), stanza })
+    Some(Read { id, size: row.value.len(), message })
 }
 
 fn drop_rows(user: &mut User, rows: &[(u64, usize)], cx: &mut Context<'_, User>) {

@@ -79,9 +79,13 @@ pub(super) fn hold(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) 
     refused.waiting.push(stanza.detached());
     if !refused.ringing {
         refused.ringing = true;
-        let wait = FIRST * 2_u32.saturating_pow(refused.failures.min(16));
-        cx.set_timer(AGAIN, wait.min(LONGEST));
+        cx.set_timer(AGAIN, pause(refused.failures));
     }
+}
+
+/// How long to wait until a store is asked again that has failed so often before.
+pub(super) fn pause(failures: u32) -> Duration {
+    (FIRST * 2_u32.saturating_pow(failures.min(16))).min(LONGEST)
 }
 
 /// A message that was acknowledged is lost.
@@ -97,6 +101,6 @@ pub(crate) fn try_again(user: &mut User, cx: &mut Context<'_, User>) {
     (refused.bytes, refused.ringing) = (0, false);
     refused.failures += 1;
     for stanza in waiting {
-        store(user, Entry { stanza, writes: Vec::new(), taken: true }, cx);
+        store(user, Entry { stanza, writes: Vec::new(), cause: None, taken: true }, cx);
     }
 }

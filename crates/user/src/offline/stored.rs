@@ -1,9 +1,10 @@
 //! Owns messages that come from elsewhere as if they had been stored here (XEP-0227 §4.5).
 
 use store::{ArchiveId, Key, Kind, Write};
-use xmpp::{BareJid, Jid, Stanza, delay, kept};
+use xmpp::{BareJid, Jid, Stanza, delay};
 
 use super::meter::Meter;
+use super::row;
 
 /// What an account has in store, as it is read.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ impl Stored {
                 stanza.with_child(&delay::element(Some(&server), at).with_text("Offline Storage"))
             }
         };
-        let value = kept::write(&stanza);
+        let value = row::write(&stanza, None);
         let id = ArchiveId::next(self.meter.last, now);
         self.meter.add(id, value.len());
         self.any = true;

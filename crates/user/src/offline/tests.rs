@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use proto::session::UserWord;
-use proto::{Body, Ledger};
+use proto::session::UserEvent;
+use proto::{Body, Ledger, Route};
 use store::Error;
-use xmpp::{Jid, delay};
+use xmpp::{Jid, Origin, delay};
 
 use super::drain::WINDOW;
 use super::is_fleeting;
@@ -35,7 +35,7 @@ fn messages(said: &[String]) -> Vec<&str> {
 }
 
 fn taken(session: u64) -> Body {
-    Body::User(UserWord::Taken { session, mark: u64::MAX })
+    Body::User(UserEvent::Taken { session, mark: u64::MAX })
 }
 
 fn late(said: &[String]) -> Vec<&str> {
@@ -82,18 +82,36 @@ fn a_stored_message_waits_for_a_session_that_takes_messages() {
     let said = stage.says(negative, "<presence><priority>-1</priority></presence>");
     assert!(late(&said).is_empty());
     let session = stage.bind("r");
-    let word = UserWord::Outbound { session, stanza: stanza("<presence from='romeo@x.org/r'/>") };
-    let sent = stage.trial.receive(proto::Route::User(crate::stage::romeo()), Body::User(word));
+    let event = UserEvent::Outbound { session, stanza: stanza("<presence from='romeo@x.org/r'/>") };
+    let sent = stage.trial.receive(Route::User(crate::stage::romeo()), Body::User(event));
     let stored: Vec<_> = sent
         .into_iter()
         .filter_map(|envelope| match envelope.body {
-            Body::User(UserWord::Stored { stanza, .. }) => Some(stanza),
+            Body::User(UserEvent::Stored { stanza, .. }) => Some(stanza),
             _ => None,
         })
         .collect();
     assert_eq!(stored.iter().map(crate::stage::short).collect::<Vec<_>>(), ["one", "two"]);
     let note = delay::of(&stored[0], &server()).unwrap();
     assert_eq!(note.unix_micros.unsigned_abs(), came);
+}
+
+#[test]
+fn a_stored_message_is_known_by_what_has_caused_it() {
+    let mut stage = Stage::new();
+    let causes = [3, 4].map(|seq| Origin::Client { session: 9, seq, part: 1 });
+    let to = || Route::User(crate::stage::romeo());
+    for cause in causes {
+        stage.trial.receive_as(to(), Body::Stanza(stanza(&chat("one"))), cause);
+    }
+    stage.restart();
+    let session = stage.bind("r");
+    let stanza = stanza("<presence from='romeo@x.org/r'/>");
+    let event = UserEvent::Outbound { session, stanza };
+    let sent = stage.trial.receive(to(), Body::User(event));
+    let stored = |it: &&proto::Envelope| matches!(it.body, Body::User(UserEvent::Stored { .. }));
+    let known: Vec<_> = sent.iter().filter(stored).map(|it| it.origin).collect();
+    assert_eq!(known, causes);
 }
 
 #[test]
@@ -269,6 +287,37 @@ fn what_is_stored_while_the_store_is_read_goes_out_too() {
     assert_eq!(late(&stage.told(sent)), ["one", "two"]);
     stage.hears(taken(session));
     assert_eq!(stage.gets(&chat("three")), ["r: three"]);
+}
+
+// Also where the store cannot be read for a while nothing passes what is stored.
+#[test]
+fn what_cannot_be_read_is_read_again_and_nothing_passes_it() {
+    let mut stage = Stage::new();
+    stage.gets(&chat("one"));
+    let session = stage.bind("r");
+    stage.memory.refuse_lists(Some(Error::Closed));
+    assert!(late(&stage.says(session, "<presence/>")).is_empty());
+    assert!(stage.trial.advance(FIRST).is_empty(), "it cannot be read yet");
+    stage.memory.refuse_lists(None);
+    assert!(stage.trial.advance(FIRST).is_empty(), "it waits longer each time");
+    let sent = stage.trial.advance(FIRST);
+    assert_eq!(late(&stage.told(sent)), ["one"]);
+    stage.memory.refuse_lists(Some(Error::Closed));
+    stage.hears(taken(session));
+    assert_eq!(stage.gets(&chat("two")), ["r: two"]);
+}
+
+#[test]
+fn what_comes_while_the_store_cannot_be_read_is_stored_behind() {
+    let mut stage = Stage::new();
+    stage.gets(&chat("one"));
+    let session = stage.bind("r");
+    stage.memory.refuse_lists(Some(Error::Closed));
+    stage.says(session, "<presence/>");
+    assert!(stage.gets(&chat("two")).is_empty());
+    stage.memory.refuse_lists(None);
+    let sent = stage.trial.advance(LONGEST);
+    assert_eq!(late(&stage.told(sent)), ["one", "two"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What own clients send, on trial (RFC 6120 §10.3).
 
 use proto::Body;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use xmpp::Jid;
 
 use crate::stage::{Stage, stanza};
@@ -70,7 +70,7 @@ fn a_session_without_a_resource_ends_and_only_its_messages_go_their_way() {
     stage.bind("r");
     let mut late = |xml: &str| {
         let stanza = stanza(xml).with_from(Jid::parse("romeo@x.org/r").unwrap());
-        stage.hears(Body::User(UserWord::Outbound { session, stanza }))
+        stage.hears(Body::User(UserEvent::Outbound { session, stanza }))
     };
     let ends = "gone ends: internal-server-error";
     let message = "<message to='a@y.org'><body>hi</body></message>";

@@ -13,7 +13,7 @@ use xmpp::{Stanza, ns};
 
 /// What a presence says of its sender's capabilities.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caps {
+pub(crate) struct Caps {
     /// The hash function; empty in the legacy format (XEP-0115 §13), which nothing can verify.
     pub algorithm: String,
     /// The hash, in Base64.
@@ -23,7 +23,7 @@ pub struct Caps {
 }
 
 /// The nodes that a client wants events of.
-pub type Nodes = Arc<[Box<str>]>;
+pub(crate) type Nodes = Arc<[Box<str>]>;
 
 /// Longer words in a presence are not looked at.
 const WORD_BYTES: usize = 1_024;
@@ -40,7 +40,7 @@ const SUFFIX: &str = "+notify";
 impl Caps {
     /// Reads them; those of XEP-0390 count first, where a function is known.
     #[must_use]
-    pub fn of(presence: &Stanza) -> Option<Self> {
+    pub(crate) fn of(presence: &Stanza) -> Option<Self> {
         let caps = Self::second(presence).or_else(|| Self::first(presence))?;
         let words = [&caps.algorithm, &caps.hash, &caps.node];
         Some(caps.clone()).filter(|_| words.iter().all(|word| word.len() <= WORD_BYTES))
@@ -75,7 +75,7 @@ impl Caps {
 
     /// Whether an answer is the one that the hash was made from (XEP-0115 §5.4, XEP-0390 §4.4).
     #[must_use]
-    pub fn verify(&self, info: &Info) -> bool {
+    pub(crate) fn verify(&self, info: &Info) -> bool {
         let input = match self.is_second() {
             true => info.caps2(),
             false => info.caps().map(String::into_bytes),
@@ -98,7 +98,7 @@ impl Caps {
 
 /// The nodes that an answer asks for (XEP-0060 §9.2).
 #[must_use]
-pub fn wanted(info: &Info) -> Nodes {
+pub(crate) fn wanted(info: &Info) -> Nodes {
     let node = |feature: &String| {
         let node = feature.strip_suffix(SUFFIX)?;
         Some(Box::from(node)).filter(|_| node.len() <= WORD_BYTES)
@@ -119,13 +119,13 @@ struct Remembered {
 impl Cache {
     /// What a hash stands for, if that is known.
     #[must_use]
-    pub fn get(&self, caps: &Caps) -> Option<Nodes> {
+    pub(crate) fn get(&self, caps: &Caps) -> Option<Nodes> {
         let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.nodes.get(&caps.key()).cloned()
     }
 
     /// Remembers a hash that was verified.
-    pub fn put(&self, caps: &Caps, nodes: Nodes) {
+    pub(crate) fn put(&self, caps: &Caps, nodes: Nodes) {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = caps.key();
         if table.nodes.insert(key.clone(), nodes).is_none() {

@@ -1,18 +1,21 @@
 //! Owns who has asked for which nodes by capabilities (XEP-0060 §9.2): contacts' resources that the account has seen
 //! the presence of, and its own sessions. What a hash stands for is asked of who sent it.
 
+mod record;
+
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use entity::{Context, Slot};
+use entity::Context;
 use nodes::config::AccessModel;
 use xmpp::disco::Info;
 use xmpp::{BareJid, Element, FullJid, Head, IqType, Jid, Kind, PresenceType, Stanza, ns};
 
+use super::arrival::Arrival;
 use super::caps::{Caps, Nodes, wanted};
 use super::{Whom, collection, greet};
 use crate::User;
 use crate::extensions::deliver;
+use crate::presence::probe;
 use crate::sessions::SessionEntry;
 
 /// Most resources of contacts that are remembered.
@@ -32,6 +35,8 @@ pub(crate) struct Wants {
     nodes: Option<Nodes>,
     /// Only what was published after this is news for it, in microseconds since 1970-01-01 UTC.
     after: u64,
+    /// Of a contact. Not kept: who comes anew just when the account moves is not seen to.
+    arrival: Arrival,
 }
 
 /// What contacts' resources want, and what was asked.
@@ -39,6 +44,15 @@ pub(crate) struct Wants {
 pub(crate) struct Interests {
     contacts: BTreeMap<FullJid, Wants>,
     asked: Vec<Asked>,
+}
+
+/// What contacts want was known to a former owner of the account alone, which is gone. They show themselves again only
+/// when they change; so they are asked, once, when there is something to tell: not by all accounts of a member that dies.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// Since when, in microseconds since 1970-01-01 UTC: what was published before, they have been told.
+    since: u64,
+    asked: bool,
 }
 
 #[derive(Debug)]
@@ -79,11 +93,31 @@ impl Wants {
     }
 }
 
+/// A session goes on here whose former owner is gone.
+pub(crate) fn lose(user: &mut User, now: u64) {
+    if user.slots.get::<Interests>().is_none() {
+        user.slots.get_or_make(|| Lost { since: now, asked: false });
+    }
+}
+
+/// There is something to tell: contacts of which it is not known any more what they want are asked to show themselves.
+pub(super) fn ask_again(user: &mut User, cx: &mut Context<'_, User>) {
+    let is_due = user.slots.get::<Lost>().is_some_and(|lost| !lost.asked);
+    let session = user.sessions.available().next().map(|entry| entry.jid.clone());
+    if let (true, Some(session)) = (is_due, session) {
+        user.slots.get_or_make(|| Lost { since: 0, asked: true }).asked = true;
+        probe::ask(user, &session, cx);
+    }
+}
+
 /// Presence of a contact has come (XEP-0163 §4.3.3).
 pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>) {
     let Head { kind: Kind::Presence(ty), from: Some(from), to, .. } = presence.head() else {
         return;
     };
+    if *ty == PresenceType::Probe {
+        return probed(user, from, cx);
+    }
     let Some(contact) = from.to_full() else {
         if *ty == PresenceType::Unavailable
             && let Some(table) = table(user)
@@ -94,7 +128,7 @@ pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>
     };
     // Rooms may stand in a roster as well; whose presence is shared has a subscription.
     let item = user.roster.get(&from.bare());
-    let is_contact = item.is_some_and(|item| item.from_subscribed() || item.to_subscribed());
+    let is_contact = item.is_some_and(|item| item.is_subscriber() || item.is_subscribed_to());
     let shows = *ty == PresenceType::Available && is_contact;
     let caps = Caps::of(presence).filter(|_| shows);
     match (ty, caps) {
@@ -102,7 +136,8 @@ pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>
             // One answers a probe of a newcomer of ours, and has seen what there was.
             let answers = to.as_ref().is_some_and(|to| !to.is_bare());
             let after = if answers { since(user) } else { 0 };
-            note_contact(user, contact, (caps, after), cx);
+            let after = user.slots.get::<Lost>().map_or(after, |lost| after.max(lost.since));
+            note_contact(user, contact, caps, after, cx);
         }
         (PresenceType::Available | PresenceType::Unavailable | PresenceType::Error, _) => {
             if let Some(table) = table(user) {
@@ -110,6 +145,23 @@ pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>
             }
         }
         _ => {}
+    }
+}
+
+/// Somebody asks for the account's presence: a client of a contact has come.
+fn probed(user: &mut User, from: &Jid, cx: &mut Context<'_, User>) {
+    let Some(table) = table(user) else { return };
+    let now = cx.now.unix_micros;
+    let is_meant = |jid: &FullJid| match from.is_bare() {
+        true => jid.bare_str() == from.as_str(),
+        false => **jid == *from,
+    };
+    let meant = table.contacts.iter_mut().filter(|(jid, _)| is_meant(jid));
+    let come: Vec<(FullJid, Wants)> = meant
+        .filter_map(|(jid, wants)| wants.arrival.asks(now).then(|| (jid.clone(), wants.clone())))
+        .collect();
+    for (contact, wants) in come {
+        greet(user, Whom::Contact(contact), wants.new_ones(None), wants.after, cx);
     }
 }
 
@@ -126,26 +178,32 @@ fn since(user: &User) -> u64 {
 fn note_contact(
     user: &mut User,
     contact: FullJid,
-    (caps, after): (Caps, u64),
+    caps: Caps,
+    after: u64,
     cx: &mut Context<'_, User>,
 ) {
-    let table = user.slots.get_or_make(Interests::default);
-    let before = table.contacts.get(&contact).cloned();
-    if before.as_ref().is_some_and(|before| before.caps == caps) {
-        return;
-    }
+    let (table, now) = (user.slots.get_or_make(Interests::default), cx.now.unix_micros);
+    let mut before = table.contacts.get(&contact).cloned();
+    let mut arrival = before.as_ref().map_or_else(|| Arrival::at(now), |it| it.arrival);
     if before.is_none() && table.contacts.len() >= CONTACTS_MOST {
         return;
     }
-    let nodes = cx.shared.caps.get(&caps);
-    let wants = Wants { caps: caps.clone(), nodes, after };
+    let same = before.as_ref().filter(|it| it.caps == caps).and_then(|it| it.nodes.clone());
+    // One that has not answered is asked again, and has heard nothing yet.
+    let unanswered = before.as_ref().filter(|it| it.nodes.is_none());
+    let after = unanswered.map_or(after, |it| it.after.min(after));
+    if before.is_some() && arrival.shows(now) {
+        before = None;
+    }
+    let nodes = same.or_else(|| cx.shared.caps.get(&caps));
+    let wants = Wants { caps: caps.clone(), nodes, after, arrival };
     let new = wants.new_ones(before.as_ref());
     let known = wants.nodes.is_some();
     table.contacts.insert(contact.clone(), wants);
     match known {
-        true => greet(user, Whom::Contact(contact), (new, after), cx),
+        true => greet(user, Whom::Contact(contact), new, after, cx),
         false => {
-            if let Some(question) = question(user, (contact.into(), caps), cx) {
+            if let Some(question) = question(user, contact.into(), caps, cx) {
                 cx.send(question);
             }
         }
@@ -164,7 +222,7 @@ pub(super) fn greet_subscriber(user: &User, contact: &BareJid, cx: &mut Context<
     let table = user.slots.get::<Interests>().into_iter().flat_map(|it| &it.contacts);
     for (jid, wants) in table.filter(|(jid, _)| jid.bare_str() == contact.as_str()) {
         let names = wants.new_ones(None).into_iter().filter(is_new).collect();
-        greet(user, Whom::Contact(jid.clone()), (names, 0), cx);
+        greet(user, Whom::Contact(jid.clone()), names, 0, cx);
     }
 }
 
@@ -185,12 +243,13 @@ pub(crate) fn see_own(
     let Some(entry) = user.sessions.get_mut(session) else { return };
     entry.slots.clear::<Wants>();
     let Some(caps) = caps else { return };
-    let wants = Wants { caps: caps.clone(), nodes: cx.shared.caps.get(&caps), after: 0 };
+    let nodes = cx.shared.caps.get(&caps);
+    let wants = Wants { caps: caps.clone(), nodes, after: 0, arrival: Arrival::default() };
     let (new, known) = (wants.new_ones(before.as_ref()), wants.nodes.is_some());
     entry.slots.get_or_make(|| wants);
     if known && available {
-        greet(user, Whom::Session(session), (new, 0), cx);
-    } else if !known && let Some(question) = question(user, (jid.into(), caps), cx) {
+        greet(user, Whom::Session(session), new, 0, cx);
+    } else if !known && let Some(question) = question(user, jid.into(), caps, cx) {
         deliver(user, session, question, cx);
     }
 }
@@ -199,20 +258,18 @@ pub(crate) fn see_own(
 pub(crate) fn welcome(user: &User, session: u64, cx: &mut Context<'_, User>) {
     let wants = user.sessions.get(session).and_then(|entry| entry.slots.get::<Wants>());
     if let Some(new) = wants.map(|wants| wants.new_ones(None)) {
-        greet(user, Whom::Session(session), (new, 0), cx);
+        greet(user, Whom::Session(session), new, 0, cx);
     }
 }
 
 /// Asks what a hash stands for, unless somebody is being asked just now.
-fn question(
-    user: &mut User,
-    (whom, caps): (Jid, Caps),
-    cx: &mut Context<'_, User>,
-) -> Option<Stanza> {
+fn question(user: &mut User, whom: Jid, caps: Caps, cx: &mut Context<'_, User>) -> Option<Stanza> {
     let now = cx.now.unix_micros;
     let table = user.slots.get_or_make(Interests::default);
-    let waits =
-        |it: &Asked| it.caps == caps && it.at + PATIENCE > now && !caps.algorithm.is_empty();
+    let waits = |it: &Asked| {
+        let is_same = it.caps == caps && (!caps.algorithm.is_empty() || it.whom == whom);
+        is_same && it.at + PATIENCE > now
+    };
     if table.asked.iter().any(waits) {
         return None;
     }
@@ -249,14 +306,15 @@ pub(crate) fn answered(user: &mut User, answer: &Stanza, cx: &mut Context<'_, Us
     if verified {
         cx.shared.caps.put(&caps, nodes.clone());
     }
-    apply(user, (&caps, &nodes), (!verified).then_some(&whom), cx);
+    apply(user, &caps, &nodes, (!verified).then_some(&whom), cx);
     true
 }
 
 /// What a hash stands for becomes known; `only`: of one alone.
 fn apply(
     user: &mut User,
-    (caps, nodes): (&Caps, &Nodes),
+    caps: &Caps,
+    nodes: &Nodes,
     only: Option<&Jid>,
     cx: &mut Context<'_, User>,
 ) {
@@ -275,7 +333,8 @@ fn apply(
     let sessions: Vec<u64> = user.sessions.iter().filter(has).map(|entry| entry.id.uid).collect();
     for session in sessions {
         let Some(entry) = user.sessions.get_mut(session) else { continue };
-        let wants = Wants { caps: caps.clone(), nodes: Some(nodes.clone()), after: 0 };
+        let nodes = Some(nodes.clone());
+        let wants = Wants { caps: caps.clone(), nodes, after: 0, arrival: Arrival::default() };
         entry.slots.clear::<Wants>();
         entry.slots.get_or_make(|| wants.clone());
         if entry.is_available() {
@@ -283,77 +342,6 @@ fn apply(
         }
     }
     for (whom, wants) in due {
-        greet(user, whom, (wants.new_ones(None), wants.after), cx);
-    }
-}
-
-/// Between fields, between records, between nodes: characters that no XML has.
-const FIELD: char = '\u{1}';
-const RECORD: char = '\u{2}';
-const NODE: char = '\u{3}';
-
-impl Wants {
-    fn fields(&self) -> String {
-        let nodes = self.nodes.as_ref().map(|nodes| nodes.join(&NODE.to_string()));
-        let known = if nodes.is_some() { "known" } else { "" };
-        let nodes = nodes.unwrap_or_default();
-        let Caps { algorithm, hash, node } = &self.caps;
-        [algorithm, hash, node, &self.after.to_string(), known, &nodes].join(&FIELD.to_string())
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let [algorithm, hash, node, after, known, nodes] = fields(text)?;
-        let nodes = nodes.split(NODE).filter(|node| !node.is_empty()).map(Box::from);
-        let nodes = (known == "known").then(|| nodes.collect());
-        let caps = Caps { algorithm: algorithm.into(), hash: hash.into(), node: node.into() };
-        Some(Self { caps, nodes, after: after.parse().ok()? })
-    }
-}
-
-fn fields<const N: usize>(text: &str) -> Option<[&str; N]> {
-    text.splitn(N, FIELD).collect::<Vec<_>>().try_into().ok()
-}
-
-impl Slot for Wants {
-    const NAME: &'static str = "wants";
-
-    fn encode(&self) -> Option<Bytes> {
-        Some(self.fields().into())
-    }
-
-    fn decode(value: &[u8]) -> Option<Self> {
-        Self::read(str::from_utf8(value).ok()?)
-    }
-}
-
-impl Slot for Interests {
-    const NAME: &'static str = "interests";
-
-    fn encode(&self) -> Option<Bytes> {
-        let contacts = self.contacts.iter().map(|(jid, it)| format!("{jid}{FIELD}{}", it.fields()));
-        let asked = self.asked.iter().map(|it| {
-            let Caps { algorithm, hash, node } = &it.caps;
-            let fields = ["", &it.id, it.whom.as_str(), &it.at.to_string(), algorithm, hash, node];
-            fields.join(&FIELD.to_string())
-        });
-        let records: Vec<String> = contacts.chain(asked).collect();
-        (!records.is_empty()).then(|| records.join(&RECORD.to_string()).into())
-    }
-
-    fn decode(value: &[u8]) -> Option<Self> {
-        let mut table = Self::default();
-        for record in str::from_utf8(value).ok()?.split(RECORD) {
-            let (jid, rest) = record.split_once(FIELD)?;
-            if jid.is_empty() {
-                let [id, whom, at, algorithm, hash, node] = fields(rest)?;
-                let caps =
-                    Caps { algorithm: algorithm.into(), hash: hash.into(), node: node.into() };
-                let whom = Jid::parse(whom).ok()?;
-                table.asked.push(Asked { id: id.into(), whom, caps, at: at.parse().ok()? });
-            } else {
-                table.contacts.insert(FullJid::parse(jid).ok()?, Wants::read(rest)?);
-            }
-        }
-        Some(table)
+        greet(user, whom, wants.new_ones(None), wants.after, cx);
     }
 }

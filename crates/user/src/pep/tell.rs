@@ -4,7 +4,7 @@
 use entity::Context;
 use nodes::collection::{keys, payloads};
 use nodes::config::{SendLast, UpTo};
-use nodes::{Collection, Head, Node, Notice, access, notice};
+use nodes::{Asker, Collection, Head, Node, Notice, access, notice};
 use store::get_all;
 use xmpp::{FullJid, Jid, Stanza};
 
@@ -34,11 +34,11 @@ pub(super) fn tell(user: &User, notice: Notice, cx: &mut Context<'_, User>) {
             deliver(user, entry.id.uid, stanza.clone().with_to(entry.jid.clone().into()), cx);
         }
         let contacts = interest::contacts(user, node).map(|jid| Jid::from(jid.clone()));
-        to.extend(contacts.filter(|jid| may_get(user, gate, (jid, cx.now.unix_micros))));
+        to.extend(contacts.filter(|jid| may_get(user, gate, jid, cx.now.unix_micros)));
     }
     for jid in listeners {
         if jid.bare_str() == user.jid.as_str() {
-            tell_own(user, (&stanza, &jid), &told, cx);
+            tell_own(user, &stanza, &jid, &told, cx);
             continue;
         }
         // Of whom presence is known, those resources get it that asked for it (§4.3.2 rule 3).
@@ -50,13 +50,13 @@ pub(super) fn tell(user: &User, notice: Notice, cx: &mut Context<'_, User>) {
     cx.send_to_all(stanza, to);
 }
 
-fn may_get(user: &User, gate: &Node, (jid, now): (&Jid, u64)) -> bool {
-    access::read(gate, (&jid.bare(), now), &people(user)).is_ok()
-        && !blocking::is_blocked(user, jid)
+fn may_get(user: &User, gate: &Node, jid: &Jid, now: u64) -> bool {
+    let asker = Asker { who: &jid.bare(), now, people: &people(user) };
+    access::read(gate, asker).is_ok() && !blocking::is_blocked(user, jid)
 }
 
 /// To a session of the account, or to all of them.
-fn tell_own(user: &User, (stanza, jid): (&Stanza, &Jid), told: &[u64], cx: &mut Context<'_, User>) {
+fn tell_own(user: &User, stanza: &Stanza, jid: &Jid, told: &[u64], cx: &mut Context<'_, User>) {
     let is_meant = |resource: &str| jid.resourcepart().is_none_or(|it| it == resource);
     for entry in user.sessions.available().filter(|entry| is_meant(entry.jid.resource())) {
         if !told.contains(&entry.id.uid) {
@@ -65,11 +65,12 @@ fn tell_own(user: &User, (stanza, jid): (&Stanza, &Jid), told: &[u64], cx: &mut 
     }
 }
 
-/// Sends the last items of these nodes, as far as he may read them and they were published after this time.
+/// Sends the last items of these nodes, as far as they may read them and they were published after this time.
 pub(crate) fn greet(
     user: &User,
     whom: Whom,
-    (names, after): (Vec<String>, u64),
+    names: Vec<String>,
+    after: u64,
     cx: &mut Context<'_, User>,
 ) {
     let Some(collection) = collection(user) else { return };
@@ -79,7 +80,7 @@ pub(crate) fn greet(
         .filter_map(|name| {
             let node = collection.get(&name)?;
             let head = last(node, now).filter(|head| head.published > after)?;
-            is_due(user, node, (&whom, now)).then_some((name, head.number))
+            is_due(user, node, &whom, now).then_some((name, head.number))
         })
         .collect();
     if wanted.is_empty() {
@@ -117,13 +118,13 @@ fn last(node: &Node, now: u64) -> Option<&Head> {
     Some(head).filter(|_| !over)
 }
 
-fn is_due(user: &User, node: &Node, (whom, now): (&Whom, u64)) -> bool {
+fn is_due(user: &User, node: &Node, whom: &Whom, now: u64) -> bool {
     let by_presence = node.config.send_last == SendLast::OnSubAndPresence;
     node.config.deliver_notifications
         && match whom {
             Whom::Session(_) => by_presence,
-            Whom::Contact(jid) => by_presence && may_get(user, node, (jid, now)),
-            Whom::Subscriber(jid) => may_get(user, node, (jid, now)),
+            Whom::Contact(jid) => by_presence && may_get(user, node, jid, now),
+            Whom::Subscriber(jid) => may_get(user, node, jid, now),
         }
 }
 

@@ -10,6 +10,7 @@ use xmpp::{BareJid, Element, delay, ns, writer};
 
 use super::{ARCHIVE, OWN, PIE, PRIVACY, SCRAM};
 use crate::extensions::preferences;
+use crate::offline::stanza_in;
 use crate::roster;
 
 /// Rows that are read together.
@@ -179,7 +180,7 @@ async fn offline(source: &Source, sink: &mut impl Sink) -> Result<(), ExportErro
     let mut after = None;
     loop {
         let rows = page(source, Kind::Offline, after).await?;
-        rows.iter().for_each(|row| out.extend_from_slice(&row.value));
+        rows.iter().for_each(|row| out.extend_from_slice(stanza_in(&row.value)));
         give(sink, &mut out).await?;
         if rows.len() < PAGE {
             break;

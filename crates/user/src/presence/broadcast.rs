@@ -72,7 +72,7 @@ pub(super) fn unavailable(
 }
 
 /// The session is over without a word: the server says it (§4.5.2). The session stays in the table.
-pub fn session_ended(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
+pub(crate) fn session_ended(user: &mut User, session: u64, cx: &mut Context<'_, User>) {
     let Some(entry) = user.sessions.get(session) else { return };
     let gone = made(PresenceType::Unavailable, entry.jid.clone().into(), None);
     withdraw(user, session, &gone, cx);
@@ -86,6 +86,7 @@ fn withdraw(user: &mut User, session: u64, stanza: &Stanza, cx: &mut Context<'_,
     entry.priority = 0;
     entry.takes_since = None;
     let directed = std::mem::take(&mut entry.directed);
+    entry.inside.clear();
     if was_available {
         show_subscribers(user, stanza, cx);
         for entry in user.sessions.available() {

@@ -17,13 +17,15 @@ use crate::sessions::SessionEntry;
 pub(super) fn send(
     user: &mut User,
     session: u64,
-    (stanza, to): (Stanza, Jid),
+    stanza: Stanza,
+    to: Jid,
     cx: &mut Context<'_, User>,
 ) {
     let is_subscriber = may_see(user, &to.bare());
     let Some(entry) = user.sessions.get_mut(session) else { return };
     if stanza.kind() == Kind::Presence(PresenceType::Unavailable) {
         entry.directed.retain(|before| *before != to);
+        entry.inside.retain(|room| room.bare_str() != to.bare_str());
         return cx.send(stanza);
     }
     // A subscriber hears of the end of the session as all others do (rule 1).
@@ -57,22 +59,49 @@ pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
     let renamed = renamed(stanza, from);
     for entry in user.sessions.iter_mut() {
         if resource.is_none_or(|resource| resource == entry.jid.resource()) {
-            match (&renamed, entry.directed.iter().position(|jid| jid == from)) {
-                (Some(now), Some(at)) => entry.directed[at] = now.clone(),
-                _ => entry.directed.retain(|jid| !gone(jid)),
+            for known in [&mut entry.directed, &mut entry.inside] {
+                match (&renamed, known.iter().position(|jid| jid == from)) {
+                    (Some(now), Some(at)) => known[at] = now.clone(),
+                    _ => known.retain(|jid| !gone(jid)),
+                }
             }
         }
     }
 }
 
-/// The occupant's address from now on, where a room says that his nick has changed (XEP-0045 §7.6).
+/// Remembers that a room has let a session in, if this says so (XEP-0045 §7.2.2): of itself a room tells nobody else.
+pub(super) fn entered(user: &mut User, stanza: &Stanza, from: &Jid) {
+    let is_of_room = stanza.features().any(Features::MUC_USER);
+    let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
+    let Some(resource) = resource.filter(|_| is_of_room && says(stanza, "110")) else { return };
+    let Some(entry) = user.sessions.iter_mut().find(|it| it.jid.resource() == resource) else {
+        return;
+    };
+    let is_room = |jid: &Jid| jid.bare_str() == from.bare_str();
+    if entry.directed.iter().any(is_room) {
+        entry.inside.retain(|jid| !is_room(jid));
+        entry.inside.push(from.clone());
+    }
+}
+
+/// Whether a presence of a room has this status code.
+fn says(stanza: &Stanza, code: &str) -> bool {
+    // Most have none of the kind.
+    let mark = format!("code='{code}'");
+    if memchr::memmem::find(stanza.inner(), mark.as_bytes()).is_none() {
+        return false;
+    }
+    let Some(x) = stanza.child("x", ns::MUC_USER) else { return false };
+    let mut codes = x.children().filter(|it| it.is("status", ns::MUC_USER));
+    codes.any(|it| it.attr("code") == Some(code))
+}
+
+/// The occupant's address from now on, where a room says that their nick has changed (XEP-0045 §7.6).
 fn renamed(stanza: &Stanza, from: &Jid) -> Option<Jid> {
-    if !stanza.features().any(Features::MUC_USER) {
+    if !stanza.features().any(Features::MUC_USER) || !says(stanza, "303") {
         return None;
     }
     let x = stanza.child("x", ns::MUC_USER)?;
-    let mut codes = x.children().filter(|it| it.is("status", ns::MUC_USER));
-    codes.find(|it| it.attr("code") == Some("303"))?;
     let nick = x.child("item", ns::MUC_USER)?.attr("nick")?;
     Jid::from_parts(from.localpart(), from.domainpart(), Some(nick)).ok()
 }
@@ -80,7 +109,7 @@ fn renamed(stanza: &Stanza, from: &Jid) -> Option<Jid> {
 /// Says to rooms that have new owners which sessions are inside: the presence by which each would enter.
 pub(crate) fn claim(user: &User, taken: &Taken<'_>, cx: &mut Context<'_, User>) {
     for entry in user.sessions.iter() {
-        for to in entry.directed.iter().filter(|to| to.resourcepart().is_some()) {
+        for to in &entry.inside {
             let Some(owner) = taken.owner(&to.bare()) else { continue };
             let route = Route::of(to, cx.hosts);
             if matches!(route, Route::Room(_)) {

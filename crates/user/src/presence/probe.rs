@@ -7,13 +7,13 @@ use super::{directed, is_blocked, made, may_see};
 use crate::User;
 use crate::extensions::last;
 use crate::sessions::SessionEntry;
-use crate::subscription::Word;
+use crate::subscription::SubscriptionType;
 
 /// Asks every contact whose presence the account may see (§4.3.1). A remote contact is asked in the name of
 /// the bare address; one of this cluster in the name of the new resource, so that the answer comes to that
 /// one alone.
-pub(super) fn ask(user: &User, newcomer: &FullJid, cx: &mut Context<'_, User>) {
-    let contacts = user.roster.iter().filter(|(_, item)| item.to_subscribed());
+pub(crate) fn ask(user: &User, newcomer: &FullJid, cx: &mut Context<'_, User>) {
+    let contacts = user.roster.iter().filter(|(_, item)| item.is_subscribed_to());
     for (contact, _) in contacts.filter(|(contact, _)| !is_blocked(user, contact)) {
         let here = cx.hosts.serves(contact.domainpart());
         let from = if here { newcomer.clone().into() } else { Jid::from(user.jid.clone()) };
@@ -23,7 +23,7 @@ pub(super) fn ask(user: &User, newcomer: &FullJid, cx: &mut Context<'_, User>) {
 
 /// Asks those of them that are of other servers once more, in the name of the account.
 pub(crate) fn ask_elsewhere(user: &User, cx: &mut Context<'_, User>) {
-    let contacts = user.roster.iter().filter(|(_, item)| item.to_subscribed());
+    let contacts = user.roster.iter().filter(|(_, item)| item.is_subscribed_to());
     let elsewhere = contacts.filter(|(it, _)| !cx.hosts.serves(it.domainpart()));
     let asked: Vec<BareJid> =
         elsewhere.filter(|(it, _)| !is_blocked(user, it)).map(|(it, _)| it.bare()).collect();
@@ -43,9 +43,9 @@ pub(super) fn answer(user: &User, probe: &Stanza, asker: &Jid, cx: &mut Context<
         (true, None) => answer_whole(user, probe, asker, cx),
         (true, Some(resource)) => {
             let entry = user.sessions.of_resource(resource);
-            answer_one(user, (probe, resource), entry.filter(|entry| entry.is_available()), cx);
+            answer_one(user, probe, resource, entry.filter(|entry| entry.is_available()), cx);
         }
-        (false, resource) => answer_stranger(user, (probe, resource), asker, cx),
+        (false, resource) => answer_stranger(user, probe, resource, asker, cx),
     }
 }
 
@@ -66,7 +66,8 @@ fn answer_whole(user: &User, probe: &Stanza, asker: &Jid, cx: &mut Context<'_, U
 /// A probe of one resource learns only whether that one is available (§4.3.2, last paragraph).
 fn answer_one(
     user: &User,
-    (probe, resource): (&Stanza, &str),
+    probe: &Stanza,
+    resource: &str,
     entry: Option<&SessionEntry>,
     cx: &mut Context<'_, User>,
 ) {
@@ -83,7 +84,8 @@ fn answer_one(
 /// account that does not exist. A pre-approval stays.
 fn answer_stranger(
     user: &User,
-    (probe, resource): (&Stanza, Option<&str>),
+    probe: &Stanza,
+    resource: Option<&str>,
     asker: &Jid,
     cx: &mut Context<'_, User>,
 ) {
@@ -95,7 +97,7 @@ fn answer_stranger(
         .map(|entry| Jid::from(entry.jid.clone()))
         .collect();
     if shown.is_empty() {
-        let no = Word::Unsubscribed.presence_type();
+        let no = SubscriptionType::Unsubscribed.presence_type();
         let answer = mirrored(probe, no, user.jid.clone().into());
         return cx.send(answer.with_to(asker.bare().into()));
     }

@@ -1,5 +1,5 @@
 //! Owns the presence by which subscriptions are made and ended (RFC 6121 §3): what is kept, routed,
-//! delivered, answered and pushed. What a word does to a state is [`crate::subscription`]'s.
+//! delivered, answered and pushed. What a subscription stanza does to a state is [`crate::subscription`]'s.
 
 use entity::Context;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use super::{is_blocked, made, pass_to_available, refuse};
 use crate::User;
 use crate::extensions::deliver;
 use crate::roster::{self, keep, outbox, push};
-use crate::subscription::{self, Sight, Standing, Word};
+use crate::subscription::{self, Sight, Standing, SubscriptionType};
 
-/// A word of one of the account's clients to a contact. It goes its way in the name of the bare address (§3,
+/// A subscription stanza of one of the account's clients to a contact. It goes its way in the name of the bare address (§3,
 /// implementation note) when what it changes is kept.
 pub(super) fn outbound(
     user: &mut User,
     (session, stanza, to): (u64, Stanza, Jid),
-    word: Word,
+    ty: SubscriptionType,
     cx: &mut Context<'_, User>,
 ) {
     let contact = to.bare();
@@ -25,16 +25,16 @@ pub(super) fn outbound(
         return refuse(user, session, &stanza, StanzaCondition::NotAllowed, cx);
     }
     let before = user.roster.standing(&contact);
-    let step = subscription::outbound(before, word);
+    let step = subscription::outbound(before, ty);
     if let Err(full) = check_item(user, &contact, step.after, cx) {
         return refuse(user, session, &stanza, full, cx);
     }
     let visible = available(user);
     let mut edit = user.roster.stand(&user.jid, &contact, (step.after, None), cx.now);
     let from = Jid::from(user.jid.clone());
-    let word = stanza.clone().with_from(from).with_to(contact.clone().into());
+    let routed = stanza.clone().with_from(from).with_to(contact.clone().into());
     if step.route {
-        user.roster.tell(&mut edit, &user.jid, &word);
+        user.roster.tell(&mut edit, &user.jid, &routed);
     }
     keep(user, edit, cx, move |user, kept, cx| {
         let change = match kept {
@@ -45,7 +45,7 @@ pub(super) fn outbound(
             hide(&contact, &visible, cx);
         }
         if step.route {
-            outbox::send(user, word, cx);
+            outbox::send(user, routed, cx);
         }
         if let Some(change) = change {
             push(user, &change, cx);
@@ -71,18 +71,19 @@ fn check_item(
     Ok(())
 }
 
-/// A word of a contact to the account (§3.1.3, §3.1.6, §3.2.3, §3.3.3).
+/// A subscription stanza of a contact to the account (§3.1.3, §3.1.6, §3.2.3, §3.3.3).
 pub(super) fn inbound(
     user: &mut User,
-    (stanza, contact): (Stanza, BareJid),
-    word: Word,
+    stanza: Stanza,
+    contact: BareJid,
+    ty: SubscriptionType,
     cx: &mut Context<'_, User>,
 ) {
-    if contact == user.jid || is_for_absent_resource(user, &stanza, word) {
+    if contact == user.jid || is_for_absent_resource(user, &stanza, ty) {
         return;
     }
     let before = user.roster.standing(&contact);
-    let step = subscription::inbound(before, word);
+    let step = subscription::inbound(before, ty);
     let begins_to_wait = step.after.state.is_pending_in() && !before.state.is_pending_in();
     let most = cx.shared.accounts.subscription_requests;
     if begins_to_wait && user.roster.requests().count() >= most {
@@ -100,7 +101,7 @@ pub(super) fn inbound(
         // What was not kept has not happened: the contact's home says it again.
         let Ok(change) = kept else { return cx.fail() };
         if step.deliver {
-            hand_over(user, &stanza, word, cx);
+            hand_over(user, &stanza, ty, cx);
         }
         if let Some(change) = change {
             push(user, &change, cx);
@@ -125,15 +126,15 @@ fn too_many_requests() -> StanzaError {
 
 /// Answers and cancellations to a resource that is not there are ignored; a request to any resource is one
 /// to the account (§8.5.3.2.2, §3.1.3).
-fn is_for_absent_resource(user: &User, stanza: &Stanza, word: Word) -> bool {
+fn is_for_absent_resource(user: &User, stanza: &Stanza, ty: SubscriptionType) -> bool {
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     let absent = resource.is_some_and(|resource| user.sessions.of_resource(resource).is_none());
-    absent && word != Word::Subscribe
+    absent && ty != SubscriptionType::Subscribe
 }
 
 /// Requests go to available resources, the rest to interested ones (§3.1.1, §3.1.6, §3.2.3, §3.3.3).
-fn hand_over(user: &User, stanza: &Stanza, word: Word, cx: &mut Context<'_, User>) {
-    if word == Word::Subscribe {
+fn hand_over(user: &User, stanza: &Stanza, ty: SubscriptionType, cx: &mut Context<'_, User>) {
+    if ty == SubscriptionType::Subscribe {
         return pass_to_available(user, stanza, cx);
     }
     for entry in user.sessions.iter().filter(|entry| entry.interested) {
@@ -157,25 +158,25 @@ pub(super) fn ask_again(user: &User, cx: &mut Context<'_, User>) {
     for (contact, _) in user.roster.iter().filter(|(_, item)| item.ask) {
         if !is_blocked(user, contact) {
             let id = format!("ask-{:016x}", cx.random_u64());
-            say(user, contact, Word::Subscribe, Some(id.into()), cx);
+            say(user, contact, SubscriptionType::Subscribe, Some(id.into()), cx);
         }
     }
 }
 
-/// Says a word to a contact in the account's name.
+/// Sends a subscription stanza to a contact in the account's name.
 pub(crate) fn say(
     user: &User,
     contact: &BareJid,
-    word: Word,
+    ty: SubscriptionType,
     id: Option<Arc<str>>,
     cx: &mut Context<'_, User>,
 ) {
-    cx.send(said(user, contact, word).with_head(|head| head.id = id));
+    cx.send(said(user, contact, ty).with_head(|head| head.id = id));
 }
 
-/// A word to a contact in the account's name.
-pub(crate) fn said(user: &User, contact: &BareJid, word: Word) -> Stanza {
-    made(word.presence_type(), user.jid.clone().into(), Some(contact.clone().into()))
+/// A subscription stanza to a contact in the account's name.
+pub(crate) fn said(user: &User, contact: &BareJid, ty: SubscriptionType) -> Stanza {
+    made(ty.presence_type(), user.jid.clone().into(), Some(contact.clone().into()))
 }
 
 /// The resources that are available now. Taken before an edit, since one may go before it is kept, and

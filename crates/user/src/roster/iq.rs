@@ -9,19 +9,19 @@ use super::{Item, keep, outbox, push};
 use crate::User;
 use crate::extensions::{again, deliver, reply};
 use crate::presence::subscribe;
-use crate::subscription::Word;
+use crate::subscription::SubscriptionType;
 
 /// The most bytes of a name (§2.3.3): those of a part of an address.
-pub const NAME_BYTES_MAX: usize = 1023;
+pub(crate) const NAME_BYTES_MAX: usize = 1023;
 
 /// The most bytes of a group's name (§2.3.3).
-pub const GROUP_BYTES_MAX: usize = 1023;
+pub(crate) const GROUP_BYTES_MAX: usize = 1023;
 
 /// The most groups of an item.
-pub const GROUPS_MAX: usize = 64;
+pub(crate) const GROUPS_MAX: usize = 64;
 
 /// RFC 6121 §2: the roster. Only the account's own sessions see and change it (security warning).
-pub const EXTENSION: Extension<User> = Extension {
+pub(crate) const EXTENSION: Extension<User> = Extension {
     number: "6121",
     title: "XMPP: Instant Messaging and Presence",
     version: "2011-03",
@@ -129,11 +129,12 @@ fn remove(
     };
     let visible = subscribe::available(user);
     let mut edit = user.roster.remove(&user.jid, contact, cx.now);
-    let said = |word| subscribe::said(user, contact, word);
-    let unsubscribe = (item.to_subscribed() || item.ask).then(|| said(Word::Unsubscribe));
-    let unsubscribed = item.from_subscribed().then(|| said(Word::Unsubscribed));
-    for word in unsubscribe.iter().chain(&unsubscribed) {
-        user.roster.tell(&mut edit, &user.jid, word);
+    let said = |ty| subscribe::said(user, contact, ty);
+    let unsubscribe =
+        (item.is_subscribed_to() || item.ask).then(|| said(SubscriptionType::Unsubscribe));
+    let unsubscribed = item.is_subscriber().then(|| said(SubscriptionType::Unsubscribed));
+    for stanza in unsubscribe.iter().chain(&unsubscribed) {
+        user.roster.tell(&mut edit, &user.jid, stanza);
     }
     let (request, contact) = (again(request), contact.clone());
     keep(user, edit, cx, move |user, kept, cx| {
@@ -143,12 +144,12 @@ fn remove(
         if let Some(change) = change {
             push(user, &change, cx);
         }
-        if let Some(word) = unsubscribe {
-            outbox::send(user, word, cx);
+        if let Some(stanza) = unsubscribe {
+            outbox::send(user, stanza, cx);
         }
-        if let Some(word) = unsubscribed {
+        if let Some(stanza) = unsubscribed {
             subscribe::hide(&contact, &visible, cx);
-            outbox::send(user, word, cx);
+            outbox::send(user, stanza, cx);
         }
     });
     Ok(())

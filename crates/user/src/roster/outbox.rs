@@ -1,13 +1,13 @@
-//! Owns words of subscription on their way to contacts: each is kept beside the roster until the contact's
+//! Owns subscription stanzas on their way to contacts: each is kept beside the roster until the contact's
 //! home has confirmed it, so that the two sides cannot come to see a subscription differently because one of
 //! them fell (RFC 6121 §3.1.2, §3.1.5, §3.2.2, §3.3.2).
 //!
-//! A word is kept in the batch of the change that it tells of, and sent when that is durable. It carries a
-//! receipt of its own; released, the contact has kept what follows from the word, and its row goes.
+//! A stanza is kept in the batch of the change that it tells of, and sent when that is durable. It carries a
+//! receipt of its own; released, the contact has kept what follows from it, and its row goes.
 //! Dropped, or with the account loaded again before, it is sent once more: the state tables make a repeated
-//! word harmless.
+//! stanza harmless.
 //!
-//! Bound: two words for each contact, one about either direction; a newer word takes the place of an older.
+//! Bound: two stanzas for each contact, one about either direction; a newer one takes the place of an older.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use xmpp::{BareJid, Kind as StanzaKind, Stanza, kept};
 
 use super::{Edit, Roster, row};
 use crate::User;
-use crate::subscription::Word;
+use crate::subscription::SubscriptionType;
 
-/// Rings when words that came back are to be sent again.
+/// Rings when stanzas that came back are to be sent again.
 pub(crate) const AGAIN: Timer = Timer("subscription words", 0);
 
 /// How long the first repetition waits; each further one twice as long, up to [`LONGEST`].
@@ -33,12 +33,12 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// What an account has said to its contacts and does not know to be kept by them.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    words: BTreeMap<Slot, Unconfirmed>,
-    /// How often words came back since the last one that was confirmed.
+    stanzas: BTreeMap<Slot, Unconfirmed>,
+    /// How often stanzas came back since the last one that was confirmed.
     failures: u32,
 }
 
-/// Whom a word is for, and which direction of the subscription it is about.
+/// Whom a subscription stanza is for, and which direction of the subscription it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
     contact: BareJid,
@@ -68,24 +68,24 @@ impl Outbox {
         };
         let contact = row::read_contact(row.item.get(1..)?)?;
         let stanza = kept::read(&row.value)?;
-        self.words.insert(Slot { contact, direction }, Unconfirmed { stanza, ledger: None });
+        self.stanzas.insert(Slot { contact, direction }, Unconfirmed { stanza, ledger: None });
         Some(true)
     }
 
-    /// Whether every word is known to have arrived.
+    /// Whether every stanza is known to have arrived.
     pub(crate) fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.stanzas.is_empty()
     }
 
-    /// Takes the words whose receipts have settled: rows to remove, and whether any came back.
+    /// Takes the stanzas whose receipts have settled: rows to remove, and whether any came back.
     fn settle(&mut self, owner: &BareJid) -> (Vec<Write>, bool) {
         let (mut writes, mut came_back) = (Vec::new(), false);
-        self.words.retain(|slot, word| {
-            let Some(standing) = word.ledger.as_ref().map(|ledger| ledger.standing()) else {
+        self.stanzas.retain(|slot, it| {
+            let Some(standing) = it.ledger.as_ref().map(|ledger| ledger.standing()) else {
                 return true;
             };
             if standing.faulty {
-                (word.ledger, came_back) = (None, true);
+                (it.ledger, came_back) = (None, true);
             } else if standing.handled > 0 {
                 writes.push(Write::Delete(slot.key(owner)));
             }
@@ -105,12 +105,12 @@ impl Outbox {
 }
 
 impl Slot {
-    /// None for a stanza that is no word to a contact.
+    /// None for anything but a subscription stanza to a contact.
     fn of(stanza: &Stanza) -> Option<Self> {
         let StanzaKind::Presence(ty) = stanza.kind() else { return None };
-        let direction = match Word::of(ty)? {
-            Word::Subscribe | Word::Unsubscribe => Direction::To,
-            Word::Subscribed | Word::Unsubscribed => Direction::From,
+        let direction = match SubscriptionType::of(ty)? {
+            SubscriptionType::Subscribe | SubscriptionType::Unsubscribe => Direction::To,
+            SubscriptionType::Subscribed | SubscriptionType::Unsubscribed => Direction::From,
         };
         Some(Self { contact: stanza.head().to.as_ref()?.bare(), direction })
     }
@@ -136,27 +136,27 @@ impl Direction {
 }
 
 impl Roster {
-    /// Keeps a word with the edit that it tells of. When the edit is durable, [`send`] follows.
-    pub(crate) fn tell(&mut self, edit: &mut Edit, owner: &BareJid, word: &Stanza) {
-        let Some(slot) = Slot::of(word) else { return };
-        edit.writes.push(Write::Put(slot.key(owner), kept::write(&row::without_excess(word))));
+    /// Keeps a stanza with the edit that it tells of. When the edit is durable, [`send`] follows.
+    pub(crate) fn tell(&mut self, edit: &mut Edit, owner: &BareJid, stanza: &Stanza) {
+        let Some(slot) = Slot::of(stanza) else { return };
+        edit.writes.push(Write::Put(slot.key(owner), kept::write(&row::without_excess(stanza))));
         // An older one is taken back by this one, whose row takes the place of its row.
-        self.outbox.words.remove(&slot);
+        self.outbox.stanzas.remove(&slot);
     }
 }
 
-/// Sends a word that has just been kept.
-pub(crate) fn send(user: &mut User, word: Stanza, cx: &mut Context<'_, User>) {
-    let Some(slot) = Slot::of(&word) else { return };
-    let ledger = post(word.clone(), cx);
-    let unconfirmed = Unconfirmed { stanza: row::without_excess(&word), ledger: Some(ledger) };
-    user.roster.outbox.words.insert(slot, unconfirmed);
+/// Sends a stanza that has just been kept.
+pub(crate) fn send(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User>) {
+    let Some(slot) = Slot::of(&stanza) else { return };
+    let ledger = post(stanza.clone(), cx);
+    let unconfirmed = Unconfirmed { stanza: row::without_excess(&stanza), ledger: Some(ledger) };
+    user.roster.outbox.stanzas.insert(slot, unconfirmed);
 }
 
 /// Sends what was not sent since the account was loaded, or came back.
 pub(crate) fn send_again(user: &mut User, cx: &mut Context<'_, User>) {
-    for word in user.roster.outbox.words.values_mut().filter(|word| word.ledger.is_none()) {
-        word.ledger = Some(post(word.stanza.clone(), cx));
+    for it in user.roster.outbox.stanzas.values_mut().filter(|it| it.ledger.is_none()) {
+        it.ledger = Some(post(it.stanza.clone(), cx));
     }
 }
 
@@ -164,22 +164,22 @@ pub(crate) fn send_again(user: &mut User, cx: &mut Context<'_, User>) {
 pub(crate) fn settle(user: &mut User, cx: &mut Context<'_, User>) {
     let (writes, came_back) = user.roster.outbox.settle(&user.jid);
     if !writes.is_empty() {
-        // Where a row stays, its word is sent once more when the account is loaded again.
+        // Where a row stays, its stanza is sent once more when the account is loaded again.
         cx.commit(writes);
     }
     if came_back {
         let wait = user.roster.outbox.next_wait();
         tracing::warn!(
             jid = %user.jid,
-            "a contact's home has not kept a subscription word; it is told again in {wait:?}"
+            "a contact's home has not kept a subscription stanza; it is told again in {wait:?}"
         );
         cx.set_timer(AGAIN, wait);
     }
 }
 
-fn post(word: Stanza, cx: &mut Context<'_, User>) -> Arc<Ledger> {
+fn post(stanza: Stanza, cx: &mut Context<'_, User>) -> Arc<Ledger> {
     let wake = cx.waker();
     let ledger = Ledger::new(0, move || wake());
-    cx.send_for(word, ledger.open());
+    cx.send_for(stanza, ledger.open());
     ledger
 }

@@ -21,8 +21,8 @@ const ATTRIBUTE_BYTES_MAX: usize = 1023;
 /// Format, flags, version, name, number of groups, groups. Texts follow their length in two bytes.
 pub(super) fn write_item(item: &Item) -> Bytes {
     let flags = [
-        (item.to_subscribed(), TO),
-        (item.from_subscribed(), FROM),
+        (item.is_subscribed_to(), TO),
+        (item.is_subscriber(), FROM),
         (item.ask, ASK),
         (item.approved, APPROVED),
     ];

@@ -1,4 +1,4 @@
-//! XEP-0352: Client State Indication, version 1.0.0. What may wait while nobody looks at a client, and
+//! XEP-0352 Client State Indication, version 1.0.0. What may wait while nobody looks at a client, and
 //! the stanzas that do. Pure.
 //!
 //! While a client is inactive, or while its session waits to be resumed, the last presence of each sender,

@@ -2,7 +2,7 @@
 //! on from it.
 //!
 //! Where the connection is on another member, that connection keeps it: it sees itself what the client is given and
-//! acknowledges, so that little more has to be said ([`HomeWord::Keep`]). The standby then has a stub. Otherwise the
+//! acknowledges, so that little more has to be said ([`ConnectionCommand::Keep`]). The standby then has a stub. Otherwise the
 //! standby has all of it, and the client hears of an h only when the standby knows it.
 
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::{Copy, Mirror};
-use proto::session::{HomeWord, UserWord};
+use proto::session::{ConnectionCommand, UserEvent};
 use proto::snapshot::{
     EntrySnapshot, SessionSnapshot, SessionState, SnapshotError, StreamSnapshot, Term,
 };
@@ -19,7 +19,7 @@ use xmpp::StreamCondition;
 
 use super::queue::Item;
 use super::snapshot::queued;
-use super::{Edge, Live, Turn, sm};
+use super::{Attachment, Live, Turn, sm};
 
 /// More stanzas than a connection reads before the first of them is confirmed.
 const UNHEARD: u64 = 4_096;
@@ -73,6 +73,11 @@ enum Place {
 }
 
 impl Copied {
+    /// Of a session that goes on from a snapshot, of which the user keeps this: it has no copy here yet.
+    pub(super) fn of(entry: EntrySnapshot) -> Self {
+        Self { entry: Some(entry), ..Self::default() }
+    }
+
     /// The user says what it keeps.
     pub(super) fn take_entry(&mut self, entry: Option<EntrySnapshot>) {
         (self.entry, self.entry_is_new) = (entry, true);
@@ -119,6 +124,11 @@ impl Copied {
         Some(safe)
     }
 
+    /// What the user keeps of the session.
+    pub(super) fn entry(&self) -> Option<EntrySnapshot> {
+        self.entry.clone()
+    }
+
     /// Since when it is where it is.
     pub(super) fn term(&self) -> Option<Term> {
         self.at.map(|(_, term)| term)
@@ -150,8 +160,8 @@ impl Live {
             self.hand_over(cx);
         }
         let mut copied = self.copied.take().unwrap_or_default();
-        let place = match self.edge {
-            Edge::Attached(connection) if connection.member != cx.member => {
+        let place = match self.attachment {
+            Attachment::Attached(connection) if connection.member != cx.member => {
                 Place::Connection(connection)
             }
             _ => Place::Standby,
@@ -171,7 +181,7 @@ impl Live {
         let mirror = match place {
             Place::Connection(connection) => {
                 if of_all || self.has_news(&copied, |item, waits| waits || item.mark.is_some()) {
-                    let change = self.for_connection(&copied, (begins, term), cx);
+                    let change = self.for_connection(&copied, begins, term, cx);
                     copied.tell_connection(connection, change, begins, cx);
                 }
                 let is_due = anew || copied.entry_is_new;
@@ -262,7 +272,8 @@ impl Live {
     fn for_connection(
         &self,
         copied: &Copied,
-        (begins, term): (bool, Term),
+        begins: bool,
+        term: Term,
         cx: &Turn<'_>,
     ) -> SessionSnapshot {
         let mut change = SessionSnapshot { term: Some(term), ..self.frame(cx.now) };
@@ -317,10 +328,10 @@ impl Live {
     ) -> Result<Self, SnapshotError> {
         let mut copies: Vec<_> = copies.into_iter().filter_map(|copy| read(copy).ok()).collect();
         copies.sort_by_key(|copy| {
-            (copy.term, copy.stream.as_ref().map(progress), copy.edge.is_some())
+            (copy.term, copy.stream.as_ref().map(progress), copy.connection.is_some())
         });
         let mut session = copies.pop().ok_or(SnapshotError("form"))?;
-        for connection in copies.iter().filter_map(|copy| copy.edge) {
+        for connection in copies.iter().filter_map(|copy| copy.connection) {
             // What its client has is not known by it: the client is to come again, and to say so.
             close(connection, StreamCondition::ResourceConstraint, cx);
         }
@@ -330,7 +341,7 @@ impl Live {
             item.at = cx.now.unix_micros;
         }
         let max = session.resumption.map(|resumption| resumption.max);
-        if session.edge.is_none() {
+        if session.connection.is_none() {
             // Whoever resumes it says what it has of all that.
             stream.handed = u32::try_from(stream.queue.len()).unwrap_or(u32::MAX);
             if let Some(resumption) = &mut session.resumption {
@@ -345,16 +356,16 @@ impl Live {
             // The client, or its connection, says again what it has not heard of, and nobody knows how far it had come.
             stream.again_until = stream.seq.saturating_add(UNHEARD);
         }
-        let attached = session.edge.is_some();
+        let attached = session.connection.is_some();
         let entry = EntrySnapshot { attached, ..session.entry.take().unwrap_or_default() };
-        let told = SessionSnapshot { entry: Some(entry.clone()), ..session.stub() };
+        session.entry = Some(entry.clone());
+        let told = SessionSnapshot { entry: Some(entry), ..session.stub() };
         let mut live = Self::restored(id, session, cx)?;
-        live.copied = Some(Box::new(Copied { entry: Some(entry), ..Copied::default() }));
         (live.is_followed, live.is_from_copy) = (attached, true);
         if is_stub {
             cx.set_timer(sm::EXPIRE, max.unwrap_or_default());
         }
-        live.tell_user(UserWord::Kept(Box::new(told)), cx);
+        live.tell_user(UserEvent::Kept(Box::new(told)), cx);
         live.hand_over(cx);
         live.ask((0, 0), cx);
         Ok(live)
@@ -362,8 +373,8 @@ impl Live {
 }
 
 fn close(connection: ConnectionId, why: StreamCondition, cx: &mut Turn<'_>) {
-    let word = HomeWord::Close(Some(why.into()));
-    cx.tell(Route::Connection(connection), Body::Home(word));
+    let command = ConnectionCommand::Close(Some(why.into()));
+    cx.tell(Route::Connection(connection), Body::ToConnection(command));
 }
 
 impl Copied {
@@ -393,9 +404,9 @@ impl Copied {
             (Some(cause), Some(own)) => Some(Receipt::both(cause, own)),
             (cause, own) => own.or(cause),
         };
-        let word = HomeWord::Keep(Box::new(change));
+        let command = ConnectionCommand::Keep(Box::new(change));
         cx.caused_by(cx.origin(), receipt, |cx| {
-            cx.tell(Route::Connection(connection), Body::Home(word));
+            cx.tell(Route::Connection(connection), Body::ToConnection(command));
         });
     }
 
@@ -466,7 +477,7 @@ fn at_nobody(session: SessionSnapshot, term: Term) -> SessionSnapshot {
         resumption.deadline = None;
         resumption
     });
-    SessionSnapshot { edge: None, term: Some(term), stream, resumption, ..session }
+    SessionSnapshot { connection: None, term: Some(term), stream, resumption, ..session }
 }
 
 fn read(copy: Copy) -> Result<SessionSnapshot, SnapshotError> {
@@ -477,6 +488,6 @@ fn read(copy: Copy) -> Result<SessionSnapshot, SnapshotError> {
     for change in &copy.changes {
         session.absorb(SessionSnapshot::decode(change)?);
     }
-    session.edge.take_if(|_| !copy.of_socket);
+    session.connection.take_if(|_| !copy.of_socket);
     Ok(session)
 }

@@ -10,7 +10,7 @@
 //! | [`keep`] | its second copy |
 //!
 //! A stanza is safe with a session as soon as the session has it: it reaches the client, or goes back to
-//! the user when the session ends ([`UserWord::Ended`]).
+//! the user when the session ends ([`UserEvent::Ended`]).
 
 mod csi;
 mod keep;
@@ -25,13 +25,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entity::{Context, Copy, Entity, Extensions, LoadError, Mirror, Timer};
 use meter::Share;
-use proto::session::{ClientState, EdgeWord, Gone, HomeWord, PLACED, UserWord};
+use proto::session::{ClientState, ConnectionCommand, ConnectionEvent, Gone, PLACED, UserEvent};
 use proto::snapshot::{NOBODY, SessionState, SnapshotError, WINDOWS, identity};
 use proto::{Body, ConnectionId, Envelope, Mark, MemberId, Now, Route, Seen, SessionId};
 use store::{Kind, Row};
 use xmpp::{FullJid, Kind as StanzaKind, Origin, Stanza, StreamCondition, StreamError, delay};
 
 use crate::config::Config;
+use crate::waiting::{Detached, Entered};
 use csi::Held;
 use keep::Copied;
 use queue::{Item, Limits, Queue};
@@ -53,7 +54,7 @@ pub struct Session {
 struct Live {
     id: SessionId,
     jid: FullJid,
-    edge: Edge,
+    attachment: Attachment,
     /// The connection takes no more for now.
     clogged: bool,
     /// The client's stanzas so far; the last one's place in [`Origin::Client`].
@@ -81,6 +82,8 @@ struct Live {
 struct Counted {
     detached: Share,
     unacknowledged: Share,
+    /// While it waits, for whoever looks after the server.
+    listed: Option<Entered>,
 }
 
 impl Counted {
@@ -88,13 +91,14 @@ impl Counted {
         Self {
             detached: Share::of(&cx.shared.figures.detached),
             unacknowledged: Share::of(&cx.shared.figures.unacknowledged),
+            listed: None,
         }
     }
 }
 
 /// Who holds the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Edge {
+enum Attachment {
     /// This connection.
     Attached(ConnectionId),
     /// Nobody; it waits to be resumed.
@@ -129,7 +133,7 @@ impl Entity for Session {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Turn<'_>) {
-        if let Body::User(UserWord::Start { connection, jid, iq_id }) = envelope.body {
+        if let Body::User(UserEvent::Start { connection, jid, iq_id }) = envelope.body {
             return self.start(connection, jid, iq_id, cx);
         }
         let Some(live) = &mut self.live else {
@@ -139,7 +143,7 @@ impl Entity for Session {
             return;
         };
         let done = live.receive(envelope.body, cx);
-        live.publish();
+        live.publish(cx);
         self.finish(done, cx);
     }
 
@@ -152,7 +156,7 @@ impl Entity for Session {
         };
         self.expired = live.expires(timer);
         let done = live.ring(timer, cx);
-        live.publish();
+        live.publish(cx);
         self.finish(done, cx);
     }
 
@@ -213,12 +217,13 @@ impl Session {
             return;
         }
         tracing::debug!(%jid, session = self.id.uid, "a session begins");
-        let word = HomeWord::Bound { session: self.id.clone(), jid: jid.clone(), iq_id };
-        cx.tell(Route::Connection(connection), Body::Home(word));
+        let command =
+            ConnectionCommand::Bound { session: self.id.clone(), jid: jid.clone(), iq_id };
+        cx.tell(Route::Connection(connection), Body::ToConnection(command));
         self.live = Some(Box::new(Live {
             id: self.id.clone(),
             jid,
-            edge: Edge::Attached(connection),
+            attachment: Attachment::Attached(connection),
             clogged: false,
             seq: 0,
             state: ClientState::Active,
@@ -253,23 +258,28 @@ impl Session {
         let mut unacknowledged = Vec::new();
         match body {
             Body::Stanza(stanza) => unacknowledged.push(stanza),
-            Body::Edge(connection, EdgeWord::Resume { secret, .. }) => {
+            Body::FromConnection(connection, ConnectionEvent::Resume { secret, .. }) => {
                 let h = self.expired.as_ref().and_then(|expired| expired.h_for(&secret));
                 let result = h.map_or("no_session", |_| "expired");
                 cx.shared.figures.resumes.of(result).add_one();
-                let word = HomeWord::ResumeFailed { h };
-                cx.tell(Route::Connection(connection), Body::Home(word));
+                let command = ConnectionCommand::ResumeFailed { h };
+                cx.tell(Route::Connection(connection), Body::ToConnection(command));
             }
             // A connection that was told of the end may have spoken before it heard.
-            Body::Edge(connection, word) if !self.over && !matches!(word, EdgeWord::Gone(_)) => {
+            Body::FromConnection(connection, event)
+                if !self.over && !matches!(event, ConnectionEvent::Gone(_)) =>
+            {
                 let error = StreamCondition::InternalServerError.into();
-                cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(Some(error))));
+                cx.tell(
+                    Route::Connection(connection),
+                    Body::ToConnection(ConnectionCommand::Close(Some(error))),
+                );
             }
             _ => {}
         }
         if !self.over || !unacknowledged.is_empty() {
-            let word = UserWord::Ended { session: self.id.uid, unacknowledged };
-            cx.tell(Route::User(self.id.account.clone()), Body::User(word));
+            let event = UserEvent::Ended { session: self.id.uid, unacknowledged };
+            cx.tell(Route::User(self.id.account.clone()), Body::User(event));
         }
         self.over = true;
         if self.expired.is_none() {
@@ -281,97 +291,116 @@ impl Session {
 impl Live {
     fn receive(&mut self, body: Body, cx: &mut Turn<'_>) -> Result<(), Ending> {
         match body {
-            Body::Stanza(stanza) => self.take(stanza, cx),
-            Body::Edge(connection, EdgeWord::Resume { secret, h }) => {
-                self.resume(connection, (&secret, h), cx)
+            Body::Stanza(stanza) => self.take_for_client(stanza, None, cx),
+            Body::FromConnection(connection, ConnectionEvent::Resume { secret, h }) => {
+                self.resume(connection, &secret, h, cx)
             }
-            Body::Edge(connection, word) if self.is_held_by(connection) => self.hear(word, cx),
+            Body::FromConnection(connection, event) if self.is_held_by(connection) => {
+                self.handle_event(event, cx)
+            }
             // Of a connection that has lost the session to another one; it may have missed that.
-            Body::Edge(connection, word) => {
+            Body::FromConnection(connection, event) => {
                 cx.shared.figures.drops.of("superseded").add_one();
-                if !matches!(word, EdgeWord::Gone(_)) {
+                if !matches!(event, ConnectionEvent::Gone(_)) {
                     let error = StreamCondition::Conflict.into();
-                    let word = HomeWord::Close(Some(error));
-                    cx.tell(Route::Connection(connection), Body::Home(word));
+                    let command = ConnectionCommand::Close(Some(error));
+                    cx.tell(Route::Connection(connection), Body::ToConnection(command));
                 }
                 Ok(())
             }
             Body::MemberGone(member) if self.is_at(member) => self.lose(cx),
             Body::MemberGone(_) => Ok(()),
-            Body::User(UserWord::Stored { mark, stanza }) => {
-                let (at, mark, origin) = (cx.now.unix_micros, Some(mark), None);
-                self.deliver(Item { stanza, at, mark, origin, again: false }, cx)
+            Body::User(UserEvent::Stored { mark, stanza }) => {
+                self.take_for_client(stanza, Some(mark), cx)
             }
-            Body::User(UserWord::Kept(session)) => {
+            Body::User(UserEvent::Kept(session)) => {
                 self.copied.get_or_insert_default().take_entry(session.entry);
                 Ok(())
             }
-            Body::User(UserWord::End(error)) => Err(Ending(Some(error))),
+            Body::User(UserEvent::End(error)) => Err(Ending(Some(error))),
             Body::Woken => self.settle(cx),
             Body::User(_)
-            | Body::Home(_)
+            | Body::ToConnection(_)
             | Body::Copy(_)
             | Body::Announced(_)
-            | Body::Lines(_)
-            | Body::Newcomer(_) => {
-                debug_assert!(false, "a word for somebody else came to a session");
+            | Body::HeldStreams(_)
+            | Body::ComponentConnected(_)
+            | Body::Disclosed(_) => {
+                debug_assert!(false, "an event for somebody else came to a session");
                 Ok(())
             }
         }
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, cx: &Turn<'_>) {
+        let is_listed = !matches!(self.attachment, Attachment::Attached(_));
+        if is_listed != self.counted.listed.is_some() {
+            let detached = self.sm.as_ref().filter(|_| is_listed).and_then(|sm| {
+                let (since, until) = sm.waits(cx.now)?;
+                Some(Detached { id: self.id.clone(), jid: self.jid.clone(), since, until })
+            });
+            self.counted.listed = detached.map(|detached| cx.shared.waiting.enter(detached));
+        }
         let waiting = self.sm.as_ref().map_or(0, |_| self.queue.unacknowledged());
         self.counted.unacknowledged.set(waiting);
-        self.counted.detached.set(usize::from(self.edge == Edge::Detached));
+        self.counted.detached.set(usize::from(self.attachment == Attachment::Detached));
     }
 
     fn is_held_by(&self, connection: ConnectionId) -> bool {
-        match self.edge {
-            Edge::Attached(by) | Edge::Resuming { connection: by, .. } => by == connection,
-            Edge::Detached => false,
+        match self.attachment {
+            Attachment::Attached(by) | Attachment::Resuming { connection: by, .. } => {
+                by == connection
+            }
+            Attachment::Detached => false,
         }
     }
 
     fn is_at(&self, member: MemberId) -> bool {
-        match self.edge {
-            Edge::Attached(by) | Edge::Resuming { connection: by, .. } => by.member == member,
-            Edge::Detached => false,
+        match self.attachment {
+            Attachment::Attached(by) | Attachment::Resuming { connection: by, .. } => {
+                by.member == member
+            }
+            Attachment::Detached => false,
         }
     }
 
     /// The member that has the socket is gone, or hears nothing any more: then the socket must not go on either.
     fn lose(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
-        if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
+        if let Attachment::Attached(connection) | Attachment::Resuming { connection, .. } =
+            self.attachment
+        {
             let error = StreamCondition::ResourceConstraint.into();
-            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(Some(error))));
+            cx.tell(
+                Route::Connection(connection),
+                Body::ToConnection(ConnectionCommand::Close(Some(error))),
+            );
         }
-        self.edge = Edge::Detached;
+        self.attachment = Attachment::Detached;
         self.detach(None, cx)
     }
 
-    fn hear(&mut self, word: EdgeWord, cx: &mut Turn<'_>) -> Result<(), Ending> {
-        match word {
-            EdgeWord::Stanza(stanza) => self.send(stanza, cx),
-            EdgeWord::Answered(answer) => {
+    fn handle_event(&mut self, event: ConnectionEvent, cx: &mut Turn<'_>) -> Result<(), Ending> {
+        match event {
+            ConnectionEvent::Stanza(stanza) => self.take_from_client(stanza, cx),
+            ConnectionEvent::Answered(answer) => {
                 self.count(cx);
-                return answer.map_or(Ok(()), |answer| self.take(answer, cx));
+                return answer.map_or(Ok(()), |answer| self.take_for_client(answer, None, cx));
             }
-            EdgeWord::Enable { resume, max } => return self.enable(resume, max, cx),
-            EdgeWord::Ack { h } => return self.acknowledge(h, cx),
-            EdgeWord::ClientState(state) => return self.turn_to(state, cx),
-            EdgeWord::Clogged => self.clogged = true,
-            EdgeWord::Drained => {
+            ConnectionEvent::Enable { resume, max } => return self.enable(resume, max, cx),
+            ConnectionEvent::Ack { h } => return self.acknowledge(h, cx),
+            ConnectionEvent::ClientState(state) => return self.turn_to(state, cx),
+            ConnectionEvent::Clogged => self.clogged = true,
+            ConnectionEvent::Drained => {
                 self.clogged = false;
                 self.hand_over(cx);
             }
-            EdgeWord::Gone(Gone::Closed) => {
-                self.edge = Edge::Detached;
+            ConnectionEvent::Gone(Gone::Closed) => {
+                self.attachment = Attachment::Detached;
                 return Err(Ending(None));
             }
-            EdgeWord::Gone(Gone::Lost) => return self.detach(None, cx),
-            EdgeWord::Bind { .. } | EdgeWord::Resume { .. } => {
-                debug_assert!(false, "a word for somebody else came to a session");
+            ConnectionEvent::Gone(Gone::Lost) => return self.detach(None, cx),
+            ConnectionEvent::Bind { .. } | ConnectionEvent::Resume { .. } => {
+                debug_assert!(false, "an event for somebody else came to a session");
             }
         }
         Ok(())
@@ -379,9 +408,9 @@ impl Live {
 
     /// A stanza of the client goes to its user, with its identity and, where the client counts, with the
     /// responsibility for it.
-    fn send(&mut self, stanza: Stanza, cx: &mut Turn<'_>) {
+    fn take_from_client(&mut self, stanza: Stanza, cx: &mut Turn<'_>) {
         self.count(cx);
-        self.tell_user(UserWord::Outbound { session: self.id.uid, stanza }, cx);
+        self.tell_user(UserEvent::Outbound { session: self.id.uid, stanza }, cx);
     }
 
     fn count(&mut self, cx: &mut Turn<'_>) {
@@ -396,18 +425,26 @@ impl Live {
         }
     }
 
-    /// A stanza for the client, unless it is one that comes again and the client has been given it, or will be.
-    fn take(&mut self, stanza: Stanza, cx: &mut Turn<'_>) -> Result<(), Ending> {
+    /// A stanza for the client, unless it is one that comes again and the client has been given it, or will be. One
+    /// that the user has in store, with this mark, may also come by itself: where its sender says it once more.
+    fn take_for_client(
+        &mut self,
+        stanza: Stanza,
+        mark: Option<u64>,
+        cx: &mut Turn<'_>,
+    ) -> Result<(), Ending> {
         let origin = identity(&stanza, cx.origin());
         if let Some(origin) = origin {
             let known = self.seen.see(Mark::of(origin, &stanza), cx.is_again(), WINDOWS);
-            if known && cx.is_again() {
+            if known && (cx.is_again() || mark.is_some()) {
                 cx.shared.figures.drops.of("given_before").add_one();
                 self.has_repeats = true;
+                let mark = mark.filter(|mark| !self.queue.mark_last(*mark));
+                self.taken(mark, cx);
                 return Ok(());
             }
         }
-        let (at, mark, again) = (cx.now.unix_micros, None, cx.is_again());
+        let (at, again) = (cx.now.unix_micros, cx.is_again());
         self.deliver(Item { stanza, at, mark, origin, again }, cx)
     }
 
@@ -433,7 +470,7 @@ impl Live {
 
     /// Nobody looks at the client, or nobody is there.
     fn is_quiet(&self) -> bool {
-        self.state == ClientState::Inactive || !matches!(self.edge, Edge::Attached(_))
+        self.state == ClientState::Inactive || !matches!(self.attachment, Attachment::Attached(_))
     }
 
     fn let_out(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
@@ -451,7 +488,7 @@ impl Live {
     }
 
     fn enqueue(&mut self, mut item: Item, cx: &mut Turn<'_>) -> Result<(), Ending> {
-        let taken = matches!(self.edge, Edge::Attached(_)) && !self.clogged;
+        let taken = matches!(self.attachment, Attachment::Attached(_)) && !self.clogged;
         if self.sm.is_some() || !taken {
             item.stanza = item.stanza.detached();
         }
@@ -469,7 +506,7 @@ impl Live {
 
     /// Gives the connection what it takes.
     fn hand_over(&mut self, cx: &mut Turn<'_>) {
-        let Edge::Attached(connection) = self.edge else { return };
+        let Attachment::Attached(connection) = self.attachment else { return };
         if self.clogged {
             return;
         }
@@ -479,17 +516,17 @@ impl Live {
             && let Some(item) = self.queue.hand()
         {
             (stanzas, bytes) = (stanzas + 1, bytes + item.stanza.len());
-            let word = HomeWord::Stanza(item.stanza.clone());
+            let command = ConnectionCommand::Stanza(item.stanza.clone());
             // By its origin the connection knows it again, if that becomes necessary.
             let (origin, receipt) = (item.origin.unwrap_or(NOBODY), cx.receipt());
             cx.caused_by(origin, receipt, |cx| {
-                cx.tell(Route::Connection(connection), Body::Home(word))
+                cx.tell(Route::Connection(connection), Body::ToConnection(command))
             });
         }
         if self.sm.is_some() {
             self.ask((stanzas, bytes), cx);
         } else if let Some(mark) = self.queue.forget_handed() {
-            self.tell_user(UserWord::Taken { session: self.id.uid, mark }, cx);
+            self.tell_user(UserEvent::Taken { session: self.id.uid, mark }, cx);
         }
     }
 
@@ -497,7 +534,7 @@ impl Live {
     fn turn_to(&mut self, state: ClientState, cx: &mut Turn<'_>) -> Result<(), Ending> {
         if self.state != state {
             self.state = state;
-            self.tell_user(UserWord::ClientState { session: self.id.uid, state }, cx);
+            self.tell_user(UserEvent::ClientState { session: self.id.uid, state }, cx);
         }
         match state {
             ClientState::Active => self.let_out(cx),
@@ -507,8 +544,13 @@ impl Live {
 
     fn end(mut self, ending: Ending, cx: &mut Turn<'_>) {
         self.forget_copy(cx);
-        if let Edge::Attached(connection) | Edge::Resuming { connection, .. } = self.edge {
-            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(ending.0)));
+        if let Attachment::Attached(connection) | Attachment::Resuming { connection, .. } =
+            self.attachment
+        {
+            cx.tell(
+                Route::Connection(connection),
+                Body::ToConnection(ConnectionCommand::Close(ending.0)),
+            );
         }
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is over");
         sm::cancel_timers(cx);
@@ -522,13 +564,13 @@ impl Live {
             _ => stanza,
         };
         let items = self.queue.into_items().filter(|item| item.mark.is_none());
-        let word =
-            UserWord::Ended { session: self.id.uid, unacknowledged: items.map(late).collect() };
-        cx.tell(Route::User(self.id.account), Body::User(word));
+        let event =
+            UserEvent::Ended { session: self.id.uid, unacknowledged: items.map(late).collect() };
+        cx.tell(Route::User(self.id.account), Body::User(event));
     }
 
-    fn tell_user(&self, word: UserWord, cx: &mut Turn<'_>) {
-        cx.tell(Route::User(self.id.account.clone()), Body::User(word));
+    fn tell_user(&self, event: UserEvent, cx: &mut Turn<'_>) {
+        cx.tell(Route::User(self.id.account.clone()), Body::User(event));
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Item {
     pub(super) stanza: Stanza,
     /// When it came: microseconds since 1970-01-01 UTC.
     pub(super) at: u64,
-    /// Its mark where the user has it in store too ([`proto::session::UserWord::Stored`]).
+    /// Its mark where the user has it in store too ([`proto::session::UserEvent::Stored`]).
     pub(super) mark: Option<u64>,
     /// Its identity, where it may come again.
     pub(super) origin: Option<Origin>,
@@ -80,6 +80,12 @@ impl Queue {
     pub(super) fn push(&mut self, item: Item) {
         self.bytes += item.cost();
         self.items.push_back(item);
+    }
+
+    /// The mark stands for another stored message too, which came behind all that wait: whether any of those has one.
+    pub(super) fn mark_last(&mut self, mark: u64) -> bool {
+        let last = self.items.iter_mut().rev().find_map(|item| item.mark.as_mut());
+        last.map(|last| *last = mark).is_some()
     }
 
     /// The next item that the connection has not been given; now it has.

@@ -1,10 +1,11 @@
-//! XEP-0198: Stream Management, version 1.6.3. Counting, resumption, and its end, as the session does
+//! XEP-0198 Stream Management, version 1.6.3. Counting, resumption, and its end, as the session does
 //! them. The elements themselves are the connection's business.
 //!
 //! h rises when receipts are released ([`proto::receipt`]), never when a stanza is merely read. A client
 //! that resumes while former stanzas of it are not safe yet waits for them, at most [`PATIENCE`], so
 //! that it does not send them twice; what is not safe then keeps its place in the count and in the
-//! archive's origins when the client sends it again.
+//! archive's origins when the client sends it again. And it waits, for as long as that takes, until the second
+//! copy knows as much as it is told: else the next h, of whoever goes on from that copy, might be lower.
 
 mod snapshot;
 
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entity::{Extension, Timer};
-use proto::session::{ClientState, HomeWord, UserWord};
-use proto::{Body, ConnectionId, Ledger, Receipt, ResumptionId, Route};
+use proto::receipt::Standing;
+use proto::session::{ClientState, ConnectionCommand, UserEvent};
+use proto::{Body, ConnectionId, Ledger, Now, Receipt, ResumptionId, Route};
 use subtle::ConstantTimeEq;
 use xmpp::{Element, StreamCondition, StreamError, ns};
 
 use super::queue::AckError;
-use super::{Edge, Ending, Live, Session, Turn, wrapped};
+use super::{Attachment, Ending, Live, Session, Turn, wrapped};
 use crate::extensions::push;
 
 pub(super) const EXTENSION: Extension<Session> =
@@ -37,9 +39,12 @@ pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// A resumption waits at most so long until the client's former stanzas are safe.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// And after that looks so often whether a standby knows what the client is to be told.
+const GLANCE: Duration = Duration::from_millis(250);
+
 pub(super) const EXPIRE: Timer = Timer("expire", 0);
 const LISTEN: Timer = Timer("listen", 0);
-const SETTLE: Timer = Timer("settle", 0);
+pub(super) const SETTLE: Timer = Timer("settle", 0);
 
 /// Ends what is left of a session that has expired.
 pub(super) const FORGET: Timer = Timer("forget", 0);
@@ -70,6 +75,13 @@ impl Management {
     /// The receipt of the client's next stanza.
     pub(super) fn open(&self) -> Receipt {
         self.ledger.open()
+    }
+
+    /// Since when and until when it waits, in seconds since 1970-01-01 UTC; none where it does not.
+    pub(super) fn waits(&self, now: Now) -> Option<(u64, u64)> {
+        let (deadline, whole) = (self.deadline?, self.resume?);
+        let until = now.unix_seconds() + deadline.saturating_sub(now.elapsed).as_secs();
+        Some((until.saturating_sub(whole.as_secs()), until))
     }
 
     /// Of the client's stanzas since it counts those that are handled.
@@ -106,13 +118,16 @@ fn ledger(handled: u64, cx: &Turn<'_>) -> Arc<Ledger> {
 impl Live {
     /// What will be left when this timer rings, if it is the one that ends the wait.
     pub(super) fn expires(&self, timer: Timer) -> Option<Expired> {
-        let sm = self.sm.as_ref().filter(|_| timer == EXPIRE && self.edge == Edge::Detached)?;
+        let sm = self
+            .sm
+            .as_ref()
+            .filter(|_| timer == EXPIRE && self.attachment == Attachment::Detached)?;
         Some(Expired { secret: sm.secret, h: wrapped(sm.ledger.standing().handled) })
     }
 
     pub(super) fn ring(&mut self, timer: Timer, cx: &mut Turn<'_>) -> Result<(), Ending> {
         match timer {
-            EXPIRE if self.edge == Edge::Detached => Err(Ending(None)),
+            EXPIRE if self.attachment == Attachment::Detached => Err(Ending(None)),
             SETTLE => self.finish_resuming(cx),
             LISTEN => self.listen(cx),
             _ => Ok(()),
@@ -127,7 +142,7 @@ impl Live {
         max: Option<Duration>,
         cx: &mut Turn<'_>,
     ) -> Result<(), Ending> {
-        let Edge::Attached(connection) = self.edge else { return Ok(()) };
+        let Attachment::Attached(connection) = self.attachment else { return Ok(()) };
         if self.sm.is_some() {
             let error = StreamError::from(StreamCondition::PolicyViolation);
             return Err(Ending(Some(error.with_text("stream management is enabled already"))));
@@ -137,7 +152,10 @@ impl Live {
         let mut secret = [0; 16];
         cx.random(&mut secret);
         let id = resume.map(|_| ResumptionId { uid: self.id.uid, secret }.to_string().into());
-        cx.tell(Route::Connection(connection), Body::Home(HomeWord::Enabled { id, max }));
+        cx.tell(
+            Route::Connection(connection),
+            Body::ToConnection(ConnectionCommand::Enabled { id, max }),
+        );
         self.sm = Some(Management {
             secret,
             resume,
@@ -165,16 +183,19 @@ impl Live {
         Ok(())
     }
 
-    fn taken(&self, mark: Option<u64>, cx: &mut Turn<'_>) {
+    /// The client has what the user has in store, up to this mark.
+    pub(super) fn taken(&self, mark: Option<u64>, cx: &mut Turn<'_>) {
         if let Some(mark) = mark {
-            self.tell_user(UserWord::Taken { session: self.id.uid, mark }, cx);
+            self.tell_user(UserEvent::Taken { session: self.id.uid, mark }, cx);
         }
     }
 
     /// Asks for an acknowledgement when the last question is answered and something has gone out since, or
     /// when much has. `given`: stanzas and bytes that the connection was given just now.
     pub(super) fn ask(&mut self, given: (usize, usize), cx: &mut Turn<'_>) {
-        let (Edge::Attached(connection), Some(sm)) = (self.edge, &mut self.sm) else { return };
+        let (Attachment::Attached(connection), Some(sm)) = (self.attachment, &mut self.sm) else {
+            return;
+        };
         sm.unasked = (sm.unasked.0 + given.0, sm.unasked.1 + given.1);
         let waiting = sm.unasked.0 > 0 && self.queue.unacknowledged() > 0;
         let much = sm.unasked.0 >= ASK_STANZAS || sm.unasked.1 >= ASK_BYTES;
@@ -183,7 +204,7 @@ impl Live {
         }
         sm.unasked = (0, 0);
         sm.asked = sm.asked.or(Some(cx.now.elapsed));
-        cx.tell(Route::Connection(connection), Body::Home(HomeWord::Nonza(R)));
+        cx.tell(Route::Connection(connection), Body::ToConnection(ConnectionCommand::Nonza(R)));
         if !sm.listening {
             sm.listening = true;
             cx.set_timer(LISTEN, SILENCE);
@@ -195,7 +216,9 @@ impl Live {
     fn listen(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
         let Some(sm) = &mut self.sm else { return Ok(()) };
         sm.listening = false;
-        let (Edge::Attached(_), Some(asked)) = (self.edge, sm.asked) else { return Ok(()) };
+        let (Attachment::Attached(_), Some(asked)) = (self.attachment, sm.asked) else {
+            return Ok(());
+        };
         let left = (asked + SILENCE).saturating_sub(cx.now.elapsed);
         if left.is_zero() {
             return self.detach(Some(StreamCondition::ConnectionTimeout.into()), cx);
@@ -211,10 +234,13 @@ impl Live {
         error: Option<StreamError>,
         cx: &mut Turn<'_>,
     ) -> Result<(), Ending> {
-        if let (Some(_), Edge::Attached(connection)) = (&error, self.edge) {
-            cx.tell(Route::Connection(connection), Body::Home(HomeWord::Close(error)));
+        if let (Some(_), Attachment::Attached(connection)) = (&error, self.attachment) {
+            cx.tell(
+                Route::Connection(connection),
+                Body::ToConnection(ConnectionCommand::Close(error)),
+            );
         }
-        self.edge = Edge::Detached;
+        self.attachment = Attachment::Detached;
         self.clogged = false;
         let Some(resume) = self.sm.as_ref().and_then(|sm| sm.resume) else {
             return Err(Ending(None));
@@ -228,7 +254,7 @@ impl Live {
         cx.set_timer(EXPIRE, resume);
         let unacknowledged = self.queue.handed().filter(|it| push::is_worth(it)).cloned().collect();
         let session = self.id.uid;
-        self.tell_user(UserWord::Attached { session, attached: false, unacknowledged }, cx);
+        self.tell_user(UserEvent::Attached { session, attached: false, unacknowledged }, cx);
         Ok(())
     }
 
@@ -241,37 +267,35 @@ impl Live {
             cx.shared.figures.receipt_faults.add_one();
             tracing::warn!(jid = %self.id.account, session = self.id.uid, "a receipt was dropped; the stream ends");
             self.start_again_from(standing.handled, cx);
-            return match self.edge {
-                Edge::Attached(_) => {
+            return match self.attachment {
+                Attachment::Attached(_) => {
                     self.detach(Some(StreamCondition::InternalServerError.into()), cx)
                 }
-                Edge::Resuming { .. } => self.finish_resuming(cx),
-                Edge::Detached => Ok(()),
+                Attachment::Resuming { .. } => self.finish_resuming(cx),
+                Attachment::Detached => Ok(()),
             };
         }
-        let open = sm.ledger.open_count();
+        let open = standing.open;
         let safe = self.safe_to_tell(standing.handled, cx);
-        match self.edge {
-            Edge::Attached(connection) => {
+        match self.attachment {
+            Attachment::Attached(connection) => {
                 if let Some(handled) = safe {
-                    let word = HomeWord::Handled { h: wrapped(handled), open };
-                    cx.tell(Route::Connection(connection), Body::Home(word));
+                    let command = ConnectionCommand::Handled { h: wrapped(handled), open };
+                    cx.tell(Route::Connection(connection), Body::ToConnection(command));
                 }
                 self.hand_over(cx);
                 Ok(())
             }
-            Edge::Resuming { .. } if self.is_settled() && !self.must_be_copied(cx) => {
-                self.finish_resuming(cx)
-            }
-            Edge::Resuming { .. } | Edge::Detached => Ok(()),
+            Attachment::Resuming { .. } if self.is_settled() => self.finish_resuming(cx),
+            Attachment::Resuming { .. } | Attachment::Detached => Ok(()),
         }
     }
 
     /// What the client may hear of: with a copy at the standby, what that knows.
     fn safe_to_tell(&mut self, handled: u64, cx: &Turn<'_>) -> Option<u64> {
         let Some(copied) = &mut self.copied else { return Some(handled) };
-        match self.edge {
-            Edge::Attached(connection) if connection.member != cx.member => {
+        match self.attachment {
+            Attachment::Attached(connection) if connection.member != cx.member => {
                 copied.owe_nothing();
                 Some(handled)
             }
@@ -303,7 +327,8 @@ impl Live {
     pub(super) fn resume(
         &mut self,
         connection: ConnectionId,
-        (secret, h): (&[u8; 16], u32),
+        secret: &[u8; 16],
+        h: u32,
         cx: &mut Turn<'_>,
     ) -> Result<(), Ending> {
         let proved = self
@@ -312,34 +337,48 @@ impl Live {
             .filter(|sm| sm.resume.is_some() && bool::from(sm.secret[..].ct_eq(&secret[..])));
         let Some(sm) = proved else {
             cx.shared.figures.resumes.of("wrong_secret").add_one();
-            let word = HomeWord::ResumeFailed { h: None };
-            cx.tell(Route::Connection(connection), Body::Home(word));
+            let command = ConnectionCommand::ResumeFailed { h: None };
+            cx.tell(Route::Connection(connection), Body::ToConnection(command));
             return Ok(());
         };
         if self.queue.is_stale(h) {
             // It asks for what is gone. The session goes on all the same: this has been on its way for long, if its client
             // has come by another connection since, and has heard more.
             cx.shared.figures.resumes.of("stale").add_one();
-            let word = HomeWord::ResumeFailed { h: Some(wrapped(sm.handled())) };
-            cx.tell(Route::Connection(connection), Body::Home(word));
+            let command = ConnectionCommand::ResumeFailed { h: Some(wrapped(sm.handled())) };
+            cx.tell(Route::Connection(connection), Body::ToConnection(command));
             return Ok(());
         }
-        let settled = self.is_settled() && !self.must_be_copied(cx);
-        if let Edge::Attached(other) | Edge::Resuming { connection: other, .. } = self.edge {
+        if let Attachment::Attached(other) | Attachment::Resuming { connection: other, .. } =
+            self.attachment
+        {
             self.supersede(other, cx);
         }
         cx.cancel_timer(EXPIRE);
         self.clogged = false;
-        self.edge = Edge::Resuming { connection, h };
-        if settled {
+        self.attachment = Attachment::Resuming { connection, h };
+        cx.set_timer(SETTLE, PATIENCE);
+        if self.is_settled() {
             return self.finish_resuming(cx);
         }
-        cx.set_timer(SETTLE, PATIENCE);
         Ok(())
     }
 
+    /// Whether what the client is to be told when it resumes outlives this member.
+    fn is_known_elsewhere(&mut self, cx: &Turn<'_>) -> bool {
+        let handled = self.sm.as_ref().map_or(0, Management::handled);
+        // Some of it may have become safe since somebody looked: then the standby is told at the end of this turn.
+        self.safe_to_tell(handled, cx);
+        self.copied.as_ref().is_none_or(|copied| copied.is_settled()) && !self.must_be_copied(cx)
+    }
+
     fn finish_resuming(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
-        let (Edge::Resuming { connection, h }, Some(sm)) = (self.edge, &mut self.sm) else {
+        if !self.is_known_elsewhere(cx) {
+            cx.set_timer(SETTLE, GLANCE);
+            return Ok(());
+        }
+        let (Attachment::Resuming { connection, h }, Some(sm)) = (self.attachment, &mut self.sm)
+        else {
             return Ok(());
         };
         cx.cancel_timer(SETTLE);
@@ -356,25 +395,25 @@ impl Live {
                 return Err(Ending(Some(too_high(h, sent))));
             }
         };
-        let (handled, open) = (sm.ledger.standing().handled, sm.ledger.open_count());
+        let Standing { handled, open, .. } = sm.ledger.standing();
         let previd = ResumptionId { uid: self.id.uid, secret: sm.secret }.to_string().into();
         (sm.asked, sm.unasked, sm.deadline) = (None, (0, 0), None);
         if open > 0 {
             self.start_again_from(handled, cx);
         }
-        let word = HomeWord::Resumed {
+        let command = ConnectionCommand::Resumed {
             session: self.id.clone(),
             jid: self.jid.clone(),
             h: wrapped(handled),
             previd,
         };
-        cx.tell(Route::Connection(connection), Body::Home(word));
+        cx.tell(Route::Connection(connection), Body::ToConnection(command));
         cx.shared.figures.resumes.of("ok").add_one();
         tracing::debug!(jid = %self.jid, session = self.id.uid, "a session is resumed");
-        self.edge = Edge::Attached(connection);
+        self.attachment = Attachment::Attached(connection);
         (self.is_followed, self.is_from_copy) = (true, false);
         let (session, unacknowledged) = (self.id.uid, Vec::new());
-        self.tell_user(UserWord::Attached { session, attached: true, unacknowledged }, cx);
+        self.tell_user(UserEvent::Attached { session, attached: true, unacknowledged }, cx);
         self.taken(mark, cx);
         self.queue.rewind();
         self.hand_over(cx);

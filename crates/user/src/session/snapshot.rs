@@ -4,14 +4,17 @@ use proto::snapshot::{QueuedStanza, SessionSnapshot, SnapshotError, StreamSnapsh
 use proto::{Now, SessionId};
 
 use super::csi::Held;
+use super::keep::Copied;
 use super::queue::{Item, Queue};
-use super::{Counted, Edge, Live, Management, Turn};
+use super::{Attachment, Counted, Live, Management, Turn};
 
 impl Live {
     /// What the session keeps. Stanzas of the client whose receipts are open are not counted.
     pub(super) fn snapshot(&self, now: Now) -> SessionSnapshot {
         let mut session = self.frame(now);
-        session.term = self.copied.as_ref().and_then(|copied| copied.term());
+        if let Some(copied) = &self.copied {
+            (session.term, session.entry) = (copied.term(), copied.entry());
+        }
         if let Some(stream) = &mut session.stream {
             stream.handed = u32::try_from(self.queue.unacknowledged()).unwrap_or(u32::MAX);
             stream.queue = self.queue.items().map(queued).collect();
@@ -23,10 +26,10 @@ impl Live {
 
     /// The counts and settings alone.
     pub(super) fn frame(&self, now: Now) -> SessionSnapshot {
-        let (edge, resuming) = match self.edge {
-            Edge::Attached(connection) => (Some(connection), None),
-            Edge::Resuming { connection, h } => (Some(connection), Some(h)),
-            Edge::Detached => (None, None),
+        let (connection, resuming) = match self.attachment {
+            Attachment::Attached(connection) => (Some(connection), None),
+            Attachment::Resuming { connection, h } => (Some(connection), Some(h)),
+            Attachment::Detached => (None, None),
         };
         let stream = StreamSnapshot {
             seq: self.sm.as_ref().map_or(self.seq, Management::handled_of_all),
@@ -41,7 +44,7 @@ impl Live {
         SessionSnapshot {
             uid: self.id.uid,
             jid: self.jid.clone(),
-            edge,
+            connection,
             resumption: self.sm.as_ref().and_then(|sm| sm.resumption(now)),
             stream: Some(stream),
             entry: None,
@@ -55,17 +58,17 @@ impl Live {
         snapshot: SessionSnapshot,
         cx: &mut Turn<'_>,
     ) -> Result<Self, SnapshotError> {
-        let SessionSnapshot { uid, jid, edge, resumption, stream, .. } = snapshot;
+        let SessionSnapshot { uid, jid, connection, resumption, stream, entry, .. } = snapshot;
         if uid != id.uid || jid.bare() != id.account {
             return Err(SnapshotError("address"));
         }
         let stream = stream.ok_or(SnapshotError("stream"))?;
         let items = |all: Vec<QueuedStanza>| all.into_iter().map(item).collect();
         let handed = usize::try_from(stream.handed).unwrap_or(usize::MAX);
-        let edge = match (edge, stream.resuming) {
-            (Some(connection), None) => Edge::Attached(connection),
-            (Some(connection), Some(h)) => Edge::Resuming { connection, h },
-            (None, _) => Edge::Detached,
+        let attachment = match (connection, stream.resuming) {
+            (Some(connection), None) => Attachment::Attached(connection),
+            (Some(connection), Some(h)) => Attachment::Resuming { connection, h },
+            (None, _) => Attachment::Detached,
         };
         let base = stream.counts.map(|counts| stream.seq.saturating_sub(counts.handled));
         let sm = stream.counts.zip(base);
@@ -73,7 +76,7 @@ impl Live {
         let mut live = Self {
             id: id.clone(),
             jid,
-            edge,
+            attachment,
             clogged: stream.clogged,
             seq: stream.seq,
             state: stream.state,
@@ -81,14 +84,15 @@ impl Live {
             queue: Queue::restored(items(stream.queue), handed, stream.acked),
             sm,
             counted: Counted::of(cx),
-            copied: None,
+            // Its first copy has it, whether or not the user has said a word before it must be gone on from.
+            copied: entry.map(|entry| Box::new(Copied::of(entry))),
             is_followed: false,
             is_from_copy: false,
             seen: stream.seen,
             again_until: stream.again_until,
             has_repeats: false,
         };
-        live.publish();
+        live.publish(cx);
         live.set_timers(cx);
         Ok(live)
     }

@@ -1,4 +1,4 @@
-//! A session on trial: its words, its client's state, stored messages.
+//! A session on trial: its commands, its client's state, stored messages.
 
 mod copies;
 mod management;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::trial::Trial;
-use proto::session::{ClientState, EdgeWord, Gone, HomeWord, UserWord};
+use proto::session::{ClientState, ConnectionCommand, ConnectionEvent, Gone, UserEvent};
 use proto::{ArbiterId, Body, ConnectionId, Envelope, Hosts, MemberId, Receipt, ResumptionId};
 use proto::{Route, SessionId};
 use store::memory::Memory;
@@ -20,7 +20,7 @@ use super::{Config, Session};
 const UID: u64 = 7;
 const STATE: &str = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
 
-/// A session on trial, and what it said last: each word in short.
+/// A session on trial, and what it said last: each envelope in short.
 struct Stage {
     trial: Trial<Session>,
     said: Vec<String>,
@@ -54,8 +54,8 @@ impl Stage {
     fn bound_with(config: Config) -> Self {
         let mut stage = Self::unstarted("a@x.org", config);
         let jid = FullJid::parse("a@x.org/r").unwrap();
-        let word = UserWord::Start { connection: connection(1), jid, iq_id: "b".into() };
-        stage.hears(Body::User(word));
+        let event = UserEvent::Start { connection: connection(1), jid, iq_id: "b".into() };
+        stage.hears(Body::User(event));
         assert_eq!(stage.said, ["1: bound a@x.org/r"]);
         stage
     }
@@ -67,7 +67,7 @@ impl Stage {
     /// Bound, and its client counts and may resume.
     fn managed_with(config: Config) -> Self {
         let mut stage = Self::bound_with(config);
-        stage.client(1, EdgeWord::Enable { resume: true, max: None });
+        stage.client(1, ConnectionEvent::Enable { resume: true, max: None });
         assert_eq!(stage.said, ["1: enabled, resumable"]);
         stage
     }
@@ -79,7 +79,7 @@ impl Stage {
     /// Managed, and its connection is lost.
     fn lost_with(config: Config) -> Self {
         let mut stage = Self::managed_with(config);
-        stage.client(1, EdgeWord::Gone(Gone::Lost));
+        stage.client(1, ConnectionEvent::Gone(Gone::Lost));
         assert_eq!(stage.said, ["user: detached"]);
         stage
     }
@@ -93,13 +93,13 @@ impl Stage {
         self.note(sent);
     }
 
-    fn client(&mut self, number: u64, word: EdgeWord) {
-        self.hears(Body::Edge(connection(number), word));
+    fn client(&mut self, number: u64, event: ConnectionEvent) {
+        self.hears(Body::FromConnection(connection(number), event));
     }
 
     fn resumes(&mut self, number: u64, h: u32) {
         let secret = self.id.expect("the session is resumable").secret;
-        self.client(number, EdgeWord::Resume { secret, h });
+        self.client(number, ConnectionEvent::Resume { secret, h });
     }
 
     fn gets(&mut self, stanza: Stanza) {
@@ -118,6 +118,13 @@ impl Stage {
         origin
     }
 
+    /// As a stored message that another client sent as its n-th.
+    fn gets_stored(&mut self, mark: u64, seq: u64) {
+        let origin = Origin::Client { session: UID + 1, seq, part: 0 };
+        let sent = self.trial.receive_as(self.to(), stored(mark), origin);
+        self.note(sent);
+    }
+
     fn waits(&mut self, time: Duration) {
         let sent = self.trial.advance(time);
         self.note(sent);
@@ -133,72 +140,72 @@ impl Stage {
     fn note(&mut self, sent: Vec<Envelope>) {
         self.said.clear();
         for Envelope { to, body, origin, receipt, again, .. } in sent {
-            let words = match (to, body) {
-                (Route::Connection(to), Body::Home(word)) => {
+            let text = match (to, body) {
+                (Route::Connection(to), Body::ToConnection(command)) => {
                     if let Some(receipt) = receipt {
                         receipt.release();
                     }
-                    format!("{}: {}", to.number, self.home(word))
+                    format!("{}: {}", to.number, self.command(command))
                 }
-                (Route::User(_), Body::User(UserWord::Outbound { stanza, .. })) => {
+                (Route::User(_), Body::User(UserEvent::Outbound { stanza, .. })) => {
                     self.receipts.extend(receipt);
                     self.origins.push(origin);
                     self.again = again;
                     format!("user: sent {}", short(&stanza))
                 }
-                (Route::User(_), Body::User(word)) => {
+                (Route::User(_), Body::User(event)) => {
                     if let Some(receipt) = receipt {
                         receipt.release();
                     }
-                    format!("user: {}", self.user(word))
+                    format!("user: {}", self.user(event))
                 }
                 (to, body) => panic!("unexpected {body:?} to {to:?}"),
             };
-            self.said.push(words);
+            self.said.push(text);
         }
     }
 
-    fn home(&mut self, word: HomeWord) -> String {
-        match word {
-            HomeWord::Bound { jid, .. } => format!("bound {jid}"),
-            HomeWord::Enabled { id, .. } => {
+    fn command(&mut self, command: ConnectionCommand) -> String {
+        match command {
+            ConnectionCommand::Bound { jid, .. } => format!("bound {jid}"),
+            ConnectionCommand::Enabled { id, .. } => {
                 self.id = id.and_then(|id| ResumptionId::parse(&id));
                 if self.id.is_some() { "enabled, resumable".into() } else { "enabled".into() }
             }
-            HomeWord::Resumed { h, previd, .. } => {
+            ConnectionCommand::Resumed { h, previd, .. } => {
                 assert_eq!(ResumptionId::parse(&previd), self.id);
                 format!("resumed {h}")
             }
-            HomeWord::ResumeFailed { h: None } => "not resumed".into(),
-            HomeWord::ResumeFailed { h: Some(h) } => format!("not resumed, {h} handled"),
-            HomeWord::Stanza(stanza) => short(&stanza),
-            HomeWord::Nonza(bytes) => {
+            ConnectionCommand::ResumeFailed { h: None } => "not resumed".into(),
+            ConnectionCommand::ResumeFailed { h: Some(h) } => format!("not resumed, {h} handled"),
+            ConnectionCommand::Stanza(stanza) => short(&stanza),
+            ConnectionCommand::Nonza(bytes) => {
                 assert_eq!(&bytes[..], b"<r xmlns='urn:xmpp:sm:3'/>");
                 "r".into()
             }
-            HomeWord::Handled { h, open } => format!("handled {h}, {open} open"),
-            HomeWord::Keep(session) => format!("keep {}", session.uid),
-            HomeWord::Close(None) => "close".into(),
-            HomeWord::Close(Some(error)) => {
+            ConnectionCommand::Handled { h, open } => format!("handled {h}, {open} open"),
+            ConnectionCommand::Keep(session) => format!("keep {}", session.uid),
+            ConnectionCommand::Close(None) => "close".into(),
+            ConnectionCommand::Close(Some(error)) => {
                 let detail = error.detail.map(|detail| format!(" {}", detail.name()));
                 format!("close {}{}", error.condition.name(), detail.unwrap_or_default())
             }
-            HomeWord::BindRefused { .. } => panic!("a session refuses no resource"),
+            ConnectionCommand::BindRefused { .. } => panic!("a session refuses no resource"),
         }
     }
 
-    fn user(&mut self, word: UserWord) -> String {
-        match word {
-            UserWord::Ended { unacknowledged, .. } => {
+    fn user(&mut self, event: UserEvent) -> String {
+        match event {
+            UserEvent::Ended { unacknowledged, .. } => {
                 let all: Vec<_> = unacknowledged.iter().map(short).collect();
                 self.given_back = unacknowledged;
                 format!("ended [{}]", all.join(" "))
             }
-            UserWord::Attached { attached: true, .. } => "attached".into(),
-            UserWord::Attached { attached: false, .. } => "detached".into(),
-            UserWord::ClientState { state, .. } => format!("{state:?}"),
-            UserWord::Taken { mark, .. } => format!("taken {mark}"),
-            UserWord::Kept(session) => {
+            UserEvent::Attached { attached: true, .. } => "attached".into(),
+            UserEvent::Attached { attached: false, .. } => "detached".into(),
+            UserEvent::ClientState { state, .. } => format!("{state:?}"),
+            UserEvent::Taken { mark, .. } => format!("taken {mark}"),
+            UserEvent::Kept(session) => {
                 let entry = session.entry.expect("it says what was kept");
                 let attached = if entry.attached { "attached" } else { "waits" };
                 format!("kept, priority {}, {attached}", entry.priority)
@@ -248,7 +255,7 @@ fn query() -> Stanza {
 #[test]
 fn stanzas_pass_both_ways() {
     let mut stage = Stage::bound();
-    stage.client(1, EdgeWord::Stanza(message("out")));
+    stage.client(1, ConnectionEvent::Stanza(message("out")));
     assert_eq!(stage.said, ["user: sent out"]);
     assert_eq!(stage.origins, [Origin::Client { session: UID, seq: 1, part: 0 }]);
     assert!(stage.receipts.is_empty());
@@ -260,7 +267,7 @@ fn stanzas_pass_both_ways() {
 fn without_management_a_lost_connection_ends_the_session() {
     for gone in [Gone::Lost, Gone::Closed] {
         let mut stage = Stage::bound();
-        stage.client(1, EdgeWord::Gone(gone));
+        stage.client(1, ConnectionEvent::Gone(gone));
         assert_eq!(stage.said, ["user: ended []"]);
         assert!(stage.trial.closed);
     }
@@ -269,18 +276,18 @@ fn without_management_a_lost_connection_ends_the_session() {
 #[test]
 fn a_clogged_connection_gets_the_rest_when_it_drains() {
     let mut stage = Stage::bound();
-    stage.client(1, EdgeWord::Clogged);
+    stage.client(1, ConnectionEvent::Clogged);
     stage.gets(message("one"));
     stage.gets(message("two"));
     assert!(stage.said.is_empty());
-    stage.client(1, EdgeWord::Drained);
+    stage.client(1, ConnectionEvent::Drained);
     assert_eq!(stage.said, ["1: one", "1: two"]);
 }
 
 #[test]
 fn a_reader_that_stays_clogged_loses_the_session_and_nothing_else() {
     let mut stage = Stage::bound_with(Config { queue_stanzas: 2, ..Config::default() });
-    stage.client(1, EdgeWord::Clogged);
+    stage.client(1, ConnectionEvent::Clogged);
     stage.gets(message("one"));
     stage.gets(message("two"));
     stage.gets(message("three"));
@@ -292,7 +299,7 @@ fn a_reader_that_stays_clogged_loses_the_session_and_nothing_else() {
 fn the_user_may_end_a_session() {
     let mut stage = Stage::managed();
     stage.gets(message("one"));
-    stage.hears(Body::User(UserWord::End(StreamCondition::Conflict.into())));
+    stage.hears(Body::User(UserEvent::End(StreamCondition::Conflict.into())));
     assert_eq!(stage.said, ["1: close conflict", "user: ended [one]"]);
     stage.gets(message("two"));
     assert_eq!(stage.said, ["user: ended [two]"]);
@@ -305,7 +312,7 @@ fn the_user_may_end_a_session() {
 #[test]
 fn a_session_that_was_lost_says_so() {
     let mut stage = Stage::unstarted("a@x.org", Config::default());
-    stage.client(1, EdgeWord::Stanza(message("one")));
+    stage.client(1, ConnectionEvent::Stanza(message("one")));
     assert_eq!(stage.said, ["1: close internal-server-error", "user: ended []"]);
     let mut stage = Stage::unstarted("a@x.org", Config::default());
     stage.gets(message("one"));
@@ -317,7 +324,7 @@ fn a_session_that_was_lost_says_so() {
 #[test]
 fn an_inactive_client_is_left_alone_until_something_matters() {
     let mut stage = Stage::managed();
-    stage.client(1, EdgeWord::ClientState(ClientState::Inactive));
+    stage.client(1, ConnectionEvent::ClientState(ClientState::Inactive));
     assert_eq!(stage.said, ["user: Inactive"]);
     for stanza in [typing(), presence(), presence()] {
         stage.gets(stanza);
@@ -326,7 +333,7 @@ fn an_inactive_client_is_left_alone_until_something_matters() {
     stage.gets(message("one"));
     assert_eq!(stage.said, ["1: messagechat", "1: r", "1: presence", "1: one"]);
     stage.gets(presence());
-    stage.client(1, EdgeWord::ClientState(ClientState::Active));
+    stage.client(1, ConnectionEvent::ClientState(ClientState::Active));
     assert_eq!(stage.said, ["user: Active", "1: presence"]);
     stage.gets(presence());
     assert_eq!(stage.said, ["1: presence"]);
@@ -346,7 +353,7 @@ fn presence_does_not_fill_the_queue_of_a_lost_client() {
 #[test]
 fn a_resumed_stream_begins_active() {
     let mut stage = Stage::managed();
-    stage.client(1, EdgeWord::ClientState(ClientState::Inactive));
+    stage.client(1, ConnectionEvent::ClientState(ClientState::Inactive));
     stage.gets(presence());
     stage.resumes(2, 0);
     let said = ["1: close conflict", "2: resumed 0", "user: attached", "user: Active"];
@@ -357,7 +364,23 @@ fn a_resumed_stream_begins_active() {
 // Stored messages.
 
 fn stored(mark: u64) -> Body {
-    Body::User(UserWord::Stored { mark, stanza: message("stored") })
+    Body::User(UserEvent::Stored { mark, stanza: message("stored") })
+}
+
+#[test]
+fn what_is_in_store_and_comes_by_itself_too_is_given_once() {
+    let mut stage = Stage::managed();
+    stage.gets_stored(5, 1);
+    assert_eq!(stage.said, ["1: stored", "1: r"]);
+    stage.gets_from(1, "stored", true);
+    assert!(stage.said.is_empty(), "its sender says it once more: {:?}", stage.said);
+    stage.gets_from(2, "two", false);
+    stage.gets_stored(6, 2);
+    assert!(stage.said.is_empty(), "it was stored once more: {:?}", stage.said);
+    stage.client(1, ConnectionEvent::Ack { h: 1 });
+    assert_eq!(stage.said[0], "user: taken 6", "not before what was stored before it");
+    stage.gets_stored(7, 2);
+    assert_eq!(stage.said, ["user: taken 7"]);
 }
 
 #[test]
@@ -366,18 +389,18 @@ fn a_stored_message_is_taken_when_the_client_has_acknowledged_it() {
     stage.hears(stored(5));
     stage.hears(stored(6));
     assert_eq!(stage.said, ["1: stored"]);
-    stage.client(1, EdgeWord::Ack { h: 1 });
+    stage.client(1, ConnectionEvent::Ack { h: 1 });
     assert_eq!(stage.said[0], "user: taken 5");
-    stage.client(1, EdgeWord::Gone(Gone::Closed));
+    stage.client(1, ConnectionEvent::Gone(Gone::Closed));
     assert_eq!(stage.said, ["user: ended []"]);
 }
 
 #[test]
 fn without_management_a_stored_message_is_taken_when_the_connection_has_it() {
     let mut stage = Stage::bound();
-    stage.client(1, EdgeWord::Clogged);
+    stage.client(1, ConnectionEvent::Clogged);
     stage.hears(stored(5));
     assert!(stage.said.is_empty());
-    stage.client(1, EdgeWord::Drained);
+    stage.client(1, ConnectionEvent::Drained);
     assert_eq!(stage.said, ["1: stored", "user: taken 5"]);
 }

@@ -18,7 +18,7 @@ fn session(uid: u64) -> SessionSnapshot {
     SessionSnapshot {
         uid,
         jid: FullJid::parse(&format!("romeo@x.org/r{uid}")).unwrap(),
-        edge: None,
+        connection: None,
         resumption: Some(Resumption {
             secret: [3; 16],
             max: Duration::from_secs(600),
@@ -88,7 +88,7 @@ fn sessions_that_wait_go_on_in_their_order_with_what_their_user_kept() {
 fn a_session_that_somebody_still_holds_waits_from_now_on() {
     let mut held = session(1);
     let member = MemberId(1);
-    held.edge = Some(ConnectionId { member, arbiter: ArbiterId(0), number: 1 });
+    held.connection = Some(ConnectionId { member, arbiter: ArbiterId(0), number: 1 });
     held.resumption.as_mut().unwrap().deadline = None;
     let stream = held.stream.as_mut().unwrap();
     (stream.clogged, stream.resuming) = (true, Some(3));

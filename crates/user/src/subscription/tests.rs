@@ -1,7 +1,7 @@
 //! The tables of RFC 6121 appendix A, row by row.
 
 use super::State::{Both, From, FromOut, None as Nobody, NoneIn, NoneOut, NoneOutIn, To, ToIn};
-use super::{Inbound, Outbound, Sight, Standing, State, Word, inbound, outbound};
+use super::{Inbound, Outbound, Sight, Standing, State, SubscriptionType, inbound, outbound};
 
 const ALL: [State; 9] = [Nobody, NoneOut, NoneIn, NoneOutIn, To, ToIn, From, FromOut, Both];
 
@@ -10,22 +10,22 @@ fn standing(state: State, approved: bool) -> Standing {
 }
 
 /// Rows of an outbound table: existing state, routed, new state.
-fn check_outbound(word: Word, rows: [(State, bool, State); 9]) {
+fn check_outbound(ty: SubscriptionType, rows: [(State, bool, State); 9]) {
     for (before, route, after) in rows {
-        let step = outbound(standing(before, false), word);
-        assert_eq!((step.route, step.after.state), (route, after), "{word:?} in {before:?}");
+        let step = outbound(standing(before, false), ty);
+        assert_eq!((step.route, step.after.state), (route, after), "{ty:?} in {before:?}");
     }
     assert_eq!(rows.map(|row| row.0), ALL, "each state has its row");
 }
 
 /// Rows of an inbound table: existing state, delivered, new state, automatic reply.
-fn check_inbound(word: Word, rows: [(State, bool, State, Option<Word>); 9]) {
+fn check_inbound(ty: SubscriptionType, rows: [(State, bool, State, Option<SubscriptionType>); 9]) {
     for (before, deliver, after, reply) in rows {
-        let step = inbound(standing(before, false), word);
+        let step = inbound(standing(before, false), ty);
         assert_eq!(
             (step.deliver, step.after, step.reply),
             (deliver, standing(after, false), reply),
-            "{word:?} in {before:?}"
+            "{ty:?} in {before:?}"
         );
     }
     assert_eq!(rows.map(|row| row.0), ALL, "each state has its row");
@@ -34,7 +34,7 @@ fn check_inbound(word: Word, rows: [(State, bool, State, Option<Word>); 9]) {
 #[test]
 fn table_2_outbound_subscribe() {
     check_outbound(
-        Word::Subscribe,
+        SubscriptionType::Subscribe,
         [
             (Nobody, true, NoneOut),
             (NoneOut, true, NoneOut),
@@ -52,7 +52,7 @@ fn table_2_outbound_subscribe() {
 #[test]
 fn table_3_outbound_unsubscribe() {
     check_outbound(
-        Word::Unsubscribe,
+        SubscriptionType::Unsubscribe,
         [
             (Nobody, true, Nobody),
             (NoneOut, true, Nobody),
@@ -70,7 +70,7 @@ fn table_3_outbound_unsubscribe() {
 #[test]
 fn table_4_outbound_subscribed() {
     check_outbound(
-        Word::Subscribed,
+        SubscriptionType::Subscribed,
         [
             (Nobody, false, Nobody),
             (NoneOut, false, NoneOut),
@@ -88,7 +88,7 @@ fn table_4_outbound_subscribed() {
 #[test]
 fn table_5_outbound_unsubscribed() {
     check_outbound(
-        Word::Unsubscribed,
+        SubscriptionType::Unsubscribed,
         [
             (Nobody, false, Nobody),
             (NoneOut, false, NoneOut),
@@ -105,9 +105,9 @@ fn table_5_outbound_unsubscribed() {
 
 #[test]
 fn table_6_inbound_subscribe() {
-    let yes = Some(Word::Subscribed);
+    let yes = Some(SubscriptionType::Subscribed);
     check_inbound(
-        Word::Subscribe,
+        SubscriptionType::Subscribe,
         [
             (Nobody, true, NoneIn, None),
             (NoneOut, true, NoneOutIn, None),
@@ -124,9 +124,9 @@ fn table_6_inbound_subscribe() {
 
 #[test]
 fn table_7_inbound_unsubscribe() {
-    let no = Some(Word::Unsubscribed);
+    let no = Some(SubscriptionType::Unsubscribed);
     check_inbound(
-        Word::Unsubscribe,
+        SubscriptionType::Unsubscribe,
         [
             (Nobody, false, Nobody, None),
             (NoneOut, false, NoneOut, None),
@@ -144,7 +144,7 @@ fn table_7_inbound_unsubscribe() {
 #[test]
 fn table_8_inbound_subscribed() {
     check_inbound(
-        Word::Subscribed,
+        SubscriptionType::Subscribed,
         [
             (Nobody, false, Nobody, None),
             (NoneOut, true, To, None),
@@ -162,7 +162,7 @@ fn table_8_inbound_subscribed() {
 #[test]
 fn table_9_inbound_unsubscribed() {
     check_inbound(
-        Word::Unsubscribed,
+        SubscriptionType::Unsubscribed,
         [
             (Nobody, false, Nobody, None),
             (NoneOut, true, Nobody, None),
@@ -180,7 +180,7 @@ fn table_9_inbound_unsubscribed() {
 #[test]
 fn a_yes_before_the_question_is_noted_and_not_routed() {
     for state in ALL {
-        let step = outbound(standing(state, false), Word::Subscribed);
+        let step = outbound(standing(state, false), SubscriptionType::Subscribed);
         let noted = matches!(state, Nobody | NoneOut | To);
         assert_eq!(step.after.approved, noted, "{state:?}");
         assert!(!(noted && step.route), "{state:?}");
@@ -191,11 +191,11 @@ fn a_yes_before_the_question_is_noted_and_not_routed() {
 fn a_pre_approved_question_is_answered_at_once_and_the_note_stays() {
     for (before, after) in [(Nobody, From), (NoneOut, FromOut), (To, Both)] {
         assert_eq!(
-            inbound(standing(before, true), Word::Subscribe),
+            inbound(standing(before, true), SubscriptionType::Subscribe),
             Inbound {
                 after: standing(after, true),
                 deliver: false,
-                reply: Some(Word::Subscribed),
+                reply: Some(SubscriptionType::Subscribed),
                 sight: Some(Sight::Shown),
             }
         );
@@ -205,33 +205,43 @@ fn a_pre_approved_question_is_answered_at_once_and_the_note_stays() {
 #[test]
 fn a_no_takes_the_pre_approval_back_in_every_state() {
     for state in ALL {
-        let step = outbound(standing(state, true), Word::Unsubscribed);
+        let step = outbound(standing(state, true), SubscriptionType::Unsubscribed);
         assert!(!step.after.approved, "{state:?}");
     }
     let silent = Outbound { after: standing(To, false), route: false, sight: None };
-    assert_eq!(outbound(standing(To, true), Word::Unsubscribed), silent);
+    assert_eq!(outbound(standing(To, true), SubscriptionType::Unsubscribed), silent);
 }
 
 #[test]
 fn words_of_the_contact_leave_the_pre_approval_alone() {
-    for word in [Word::Subscribe, Word::Unsubscribe, Word::Subscribed, Word::Unsubscribed] {
+    for ty in [
+        SubscriptionType::Subscribe,
+        SubscriptionType::Unsubscribe,
+        SubscriptionType::Subscribed,
+        SubscriptionType::Unsubscribed,
+    ] {
         for state in ALL {
-            assert!(inbound(standing(state, true), word).after.approved, "{word:?} in {state:?}");
+            assert!(inbound(standing(state, true), ty).after.approved, "{ty:?} in {state:?}");
         }
     }
 }
 
 #[test]
 fn the_contact_sees_the_account_exactly_while_it_is_subscribed() {
-    for word in [Word::Subscribe, Word::Unsubscribe, Word::Subscribed, Word::Unsubscribed] {
+    for ty in [
+        SubscriptionType::Subscribe,
+        SubscriptionType::Unsubscribe,
+        SubscriptionType::Subscribed,
+        SubscriptionType::Unsubscribed,
+    ] {
         for state in ALL {
-            let out = outbound(standing(state, false), word);
-            let back = inbound(standing(state, false), word);
+            let out = outbound(standing(state, false), ty);
+            let back = inbound(standing(state, false), ty);
             for (after, sight) in [(out.after.state, out.sight), (back.after.state, back.sight)] {
                 let lost = state.is_from() && !after.is_from();
                 let won = !state.is_from() && after.is_from();
-                assert_eq!(sight == Some(Sight::Hidden), lost, "{word:?} in {state:?}");
-                assert!(!won || sight == Some(Sight::Shown), "{word:?} in {state:?}");
+                assert_eq!(sight == Some(Sight::Hidden), lost, "{ty:?} in {state:?}");
+                assert!(!won || sight == Some(Sight::Shown), "{ty:?} in {state:?}");
             }
         }
     }

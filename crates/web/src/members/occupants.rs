@@ -10,26 +10,26 @@ use xmpp::BareJid;
 
 use super::pb::administration_client::AdministrationClient;
 use super::{Members, PATIENCE, pb};
-use crate::rooms::RoomLine;
+use crate::rooms::RoomRow;
 
 impl Members {
     /// Says of rooms, a page at most, which member acts for each, and how many that one counts.
-    pub(crate) async fn occupy(&self, lines: impl IntoIterator<Item = &mut RoomLine>) {
+    pub(crate) async fn occupy(&self, rows: impl IntoIterator<Item = &mut RoomRow>) {
         let plan = self.plan.latest();
-        let mut by_owner: BTreeMap<MemberId, Vec<&mut RoomLine>> = BTreeMap::new();
-        for line in lines {
-            let room = BareJid::parse(&line.jid).ok();
+        let mut by_owner: BTreeMap<MemberId, Vec<&mut RoomRow>> = BTreeMap::new();
+        for row in rows {
+            let room = BareJid::parse(&row.jid).ok();
             let shard = room.map(|room| plan.hash_key().bucket(&room).shard());
             if let Some((owner, _)) = shard.and_then(|shard| plan.owner(shard)) {
-                line.member = plan.member(owner).map(|member| member.info.name.clone());
-                by_owner.entry(owner).or_default().push(line);
+                row.member = plan.member(owner).map(|member| member.info.name.clone());
+                by_owner.entry(owner).or_default().push(row);
             }
         }
-        join_all(by_owner.into_iter().map(async |(owner, mut lines)| {
-            let jids = lines.iter().map(|line| line.jid.clone()).collect();
+        join_all(by_owner.into_iter().map(async |(owner, mut rows)| {
+            let jids = rows.iter().map(|row| row.jid.clone()).collect();
             let counts = self.count(owner, jids).await.unwrap_or_default();
-            for (line, count) in lines.iter_mut().zip(counts) {
-                line.occupants = usize::try_from(count).ok();
+            for (row, count) in rows.iter_mut().zip(counts) {
+                row.occupants = usize::try_from(count).ok();
             }
         }))
         .await;

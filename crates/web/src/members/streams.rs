@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::pb::administration_client::AdministrationClient;
 use super::{Members, PAGE, PATIENCE, pb};
-use crate::federation::{ComponentLine, InboundLine, OutboundLine, Streams};
+use crate::federation::{ComponentRow, InboundRow, OutboundRow, Streams};
 
 impl Members {
     /// The streams of all members.
@@ -26,11 +26,11 @@ impl Members {
                 all.silent.push(name);
                 continue;
             };
-            let named = |line| OutboundLine { member: name.clone(), ..line };
+            let named = |row| OutboundRow { member: name.clone(), ..row };
             all.outbound.extend(streams.outbound.into_iter().map(named));
-            let named = |line| InboundLine { member: name.clone(), ..line };
+            let named = |row| InboundRow { member: name.clone(), ..row };
             all.inbound.extend(streams.inbound.into_iter().map(named));
-            let named = |line| ComponentLine { member: name.clone(), ..line };
+            let named = |row| ComponentRow { member: name.clone(), ..row };
             all.components.extend(streams.components.into_iter().map(named));
         }
         all.outbound
@@ -97,34 +97,34 @@ pub(super) fn pages(streams: Streams) -> Vec<pb::Streams> {
     outbound.chain(inbound).chain(components).collect()
 }
 
-fn write_outbound(line: OutboundLine) -> pb::Outbound {
-    let OutboundLine { local, remote, state, address, reason, retry_seconds, .. } = line;
-    let (lane, waiting) = (line.lane.map(u32::from), line.waiting as u64);
+fn write_outbound(row: OutboundRow) -> pb::Outbound {
+    let OutboundRow { local, remote, state, address, reason, retry_seconds, .. } = row;
+    let (lane, waiting) = (row.lane.map(u32::from), row.waiting as u64);
     pb::Outbound { local, remote, state, address, waiting, reason, retry_seconds, lane }
 }
 
-fn read_outbound(line: pb::Outbound) -> OutboundLine {
-    let pb::Outbound { local, remote, state, address, reason, retry_seconds, .. } = line;
-    let (member, waiting) = (String::new(), count(line.waiting));
-    let lane = line.lane.and_then(|lane| u8::try_from(lane).ok());
-    OutboundLine { member, local, remote, lane, state, address, waiting, reason, retry_seconds }
+fn read_outbound(row: pb::Outbound) -> OutboundRow {
+    let pb::Outbound { local, remote, state, address, reason, retry_seconds, .. } = row;
+    let (member, waiting) = (String::new(), count(row.waiting));
+    let lane = row.lane.and_then(|lane| u8::try_from(lane).ok());
+    OutboundRow { member, local, remote, lane, state, address, waiting, reason, retry_seconds }
 }
 
-fn write_inbound(line: InboundLine) -> pb::Inbound {
-    pb::Inbound { address: line.address, domains: line.domains }
+fn write_inbound(row: InboundRow) -> pb::Inbound {
+    pb::Inbound { address: row.address, domains: row.domains }
 }
 
-fn read_inbound(pb::Inbound { address, domains }: pb::Inbound) -> InboundLine {
-    InboundLine { member: String::new(), address, domains }
+fn read_inbound(pb::Inbound { address, domains }: pb::Inbound) -> InboundRow {
+    InboundRow { member: String::new(), address, domains }
 }
 
-fn write_component(line: ComponentLine) -> pb::Component {
-    let ComponentLine { domain, address, waiting, .. } = line;
+fn write_component(row: ComponentRow) -> pb::Component {
+    let ComponentRow { domain, address, waiting, .. } = row;
     pb::Component { domain, address, waiting: waiting as u64 }
 }
 
-fn read_component(pb::Component { domain, address, waiting }: pb::Component) -> ComponentLine {
-    ComponentLine { member: String::new(), domain, address, waiting: count(waiting) }
+fn read_component(pb::Component { domain, address, waiting }: pb::Component) -> ComponentRow {
+    ComponentRow { member: String::new(), domain, address, waiting: count(waiting) }
 }
 
 fn count(count: u64) -> usize {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_a_member_has_is_read_as_it_was_written() {
-        let outbound = OutboundLine {
+        let outbound = OutboundRow {
             member: String::new(),
             local: "a".to_owned(),
             remote: "b".to_owned(),
@@ -148,12 +148,12 @@ mod tests {
             reason: Some("why".to_owned()),
             retry_seconds: Some(5),
         };
-        let inbound = InboundLine {
+        let inbound = InboundRow {
             member: String::new(),
             address: "x".to_owned(),
             domains: vec!["c".to_owned()],
         };
-        let component = ComponentLine {
+        let component = ComponentRow {
             member: String::new(),
             domain: "d".to_owned(),
             address: "y".to_owned(),

@@ -22,7 +22,7 @@ const CHOICES: [&str; 6] = ["25", "50", "75", "100", "150", "200"];
 
 /// Which accounts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     Registered,
     Disabled,
     Online,
@@ -56,97 +56,8 @@ pub(super) fn how_many(_: &Domain) -> Form {
         .with(after)
 }
 
-pub(super) fn registered(
-    domain: &mut Domain,
-    run: &Run,
-    _: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    number(domain, run, Which::Registered, cx)
-}
-
-pub(super) fn disabled(
-    domain: &mut Domain,
-    run: &Run,
-    _: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    number(domain, run, Which::Disabled, cx)
-}
-
-pub(super) fn online(
-    domain: &mut Domain,
-    run: &Run,
-    _: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    number(domain, run, Which::Online, cx)
-}
-
-pub(super) fn list_registered(
-    domain: &mut Domain,
-    run: &Run,
-    form: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    list(domain, run, (Which::Registered, form), cx)
-}
-
-pub(super) fn list_disabled(
-    domain: &mut Domain,
-    run: &Run,
-    form: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    list(domain, run, (Which::Disabled, form), cx)
-}
-
-pub(super) fn list_online(
-    domain: &mut Domain,
-    run: &Run,
-    form: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    list(domain, run, (Which::Online, form), cx)
-}
-
-pub(super) fn active(
-    domain: &mut Domain,
-    run: &Run,
-    _: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    number(domain, run, Which::Active, cx)
-}
-
-pub(super) fn list_active(
-    domain: &mut Domain,
-    run: &Run,
-    form: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    list(domain, run, (Which::Active, form), cx)
-}
-
-pub(super) fn idle(
-    domain: &mut Domain,
-    run: &Run,
-    _: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    number(domain, run, Which::Idle, cx)
-}
-
-pub(super) fn list_idle(
-    domain: &mut Domain,
-    run: &Run,
-    form: Option<&Form>,
-    cx: &mut Context<'_, Domain>,
-) -> Result<Outcome, StanzaError> {
-    list(domain, run, (Which::Idle, form), cx)
-}
-
-fn number(
+/// How many there are.
+pub(super) fn number(
     domain: &Domain,
     run: &Run,
     which: Which,
@@ -157,7 +68,7 @@ fn number(
         let (mut count, mut after) = (0, None);
         loop {
             let found =
-                find(&administration, &own, which, (after.take(), PAGE)).await.map_err(refused)?;
+                find(&administration, &own, which, after.take(), PAGE).await.map_err(refused)?;
             count += found.len();
             if found.len() < PAGE {
                 break;
@@ -170,7 +81,8 @@ fn number(
     })
 }
 
-fn list(
+/// Which there are.
+pub(super) fn list(
     domain: &Domain,
     run: &Run,
     (which, form): (Which, Option<&Form>),
@@ -185,7 +97,7 @@ fn list(
     let (administration, own) = (Arc::clone(administration(domain)?), domain.jid.clone());
     later(run, cx, async move {
         let most = most.clamp(1, LIST_MOST);
-        let found = find(&administration, &own, which, (after, most)).await.map_err(refused)?;
+        let found = find(&administration, &own, which, after, most).await.map_err(refused)?;
         let (_, var, label) = which.fields();
         let more = found.last().filter(|_| found.len() == most).map(ToString::to_string);
         let jids = found.iter().map(ToString::to_string);
@@ -200,7 +112,8 @@ async fn find(
     administration: &Administration,
     domain: &BareJid,
     which: Which,
-    (mut after, most): (Option<BareJid>, usize),
+    mut after: Option<BareJid>,
+    most: usize,
 ) -> Result<Vec<BareJid>, AccountError> {
     let is_own = |jid: &BareJid| jid.domainpart() == domain.as_str();
     if matches!(which, Which::Online | Which::Active | Which::Idle) {

@@ -13,12 +13,12 @@ use crate::Domain;
 use crate::extensions::commands::{administration, answer_later, later};
 
 pub(super) fn day(_: &Domain) -> Form {
-    asks("Setting the message of the day", "Say what everybody is told, once, when he comes.")
+    asks("Setting the message of the day", "Say what everybody is told, once, when they come.")
         .with(words("motd", "Message of the day"))
 }
 
 pub(super) fn welcome(_: &Domain) -> Form {
-    asks("Setting the welcome", "Say what whoever has registered is told when he comes first.")
+    asks("Setting the welcome", "Say what whoever has registered is told when they first come.")
         .with(words("welcome", "Welcome"))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn set_day(
 ) -> Result<Outcome, StanzaError> {
     let text = text(form, "motd")?;
     let notice = Notice { text, number: cx.now.unix_micros };
-    announce(domain, run, (Occasion::Day, Some(notice)), cx)
+    announce(domain, run, Occasion::Day, Some(notice), cx)
 }
 
 /// §4.25: first the words as they are, then as they shall be. Who has heard it does not hear it again.
@@ -71,7 +71,7 @@ pub(super) fn delete_day(
     _: Option<&Form>,
     cx: &mut Context<'_, Domain>,
 ) -> Result<Outcome, StanzaError> {
-    announce(domain, run, (Occasion::Day, None), cx)
+    announce(domain, run, Occasion::Day, None, cx)
 }
 
 /// §4.27
@@ -82,7 +82,7 @@ pub(super) fn set_welcome(
     cx: &mut Context<'_, Domain>,
 ) -> Result<Outcome, StanzaError> {
     let notice = Notice { text: text(form, "welcome")?, number: cx.now.unix_micros };
-    announce(domain, run, (Occasion::Welcome, Some(notice)), cx)
+    announce(domain, run, Occasion::Welcome, Some(notice), cx)
 }
 
 /// §4.28
@@ -92,13 +92,14 @@ pub(super) fn delete_welcome(
     _: Option<&Form>,
     cx: &mut Context<'_, Domain>,
 ) -> Result<Outcome, StanzaError> {
-    announce(domain, run, (Occasion::Welcome, None), cx)
+    announce(domain, run, Occasion::Welcome, None, cx)
 }
 
 fn announce(
     domain: &Domain,
     run: &Run,
-    (occasion, notice): (Occasion, Option<Notice>),
+    occasion: Occasion,
+    notice: Option<Notice>,
     cx: &mut Context<'_, Domain>,
 ) -> Result<Outcome, StanzaError> {
     let (administration, own) = (Arc::clone(administration(domain)?), domain.jid.clone());

@@ -1,7 +1,7 @@
 //! The takeover barrier: what counts as taken, who is told, when a gate opens.
 
-use cluster::plan::{Assignment, Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, MoveId, heirs};
-use cluster::{ClusterUuid, HashKey};
+use cluster::HashKey;
+use cluster::plan::{Assignment, Entry, MemberInfo, MoveId, heirs};
 use proto::{ArbiterId, Route};
 use xmpp::{BareJid, Head, Kind, MessageType, Origin, Stanza};
 
@@ -12,17 +12,8 @@ const B: MemberId = MemberId(2);
 const C: MemberId = MemberId(3);
 
 fn plan() -> Plan {
-    let info = |id: MemberId| MemberInfo::new(id, format!("member{}", id.0));
-    let bootstrap = Bootstrap {
-        cluster: ClusterUuid(7),
-        generation: 1,
-        hash_key: HashKey::new([7; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: [A, B, C].map(info).to_vec(),
-    };
-    let mut plan = Plan::new();
-    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
-    plan
+    let members = [A, B, C].map(|id| MemberInfo::new(id, format!("member{}", id.0)));
+    Plan::shared_by(HashKey::new([7; 16]), members)
 }
 
 fn with(plan: &Plan, entries: impl IntoIterator<Item = Entry>) -> Plan {

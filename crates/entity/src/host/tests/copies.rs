@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use cluster::ClusterUuid;
-use cluster::plan::{Bootstrap, Entry, FEATURE_LEVEL, MemberInfo};
-use proto::{CopyId, CopyWord};
+use cluster::plan::{Entry, MemberInfo};
+use proto::{CopyId, CopyUpdate};
 use tokio::sync::watch;
 
 use super::*;
@@ -13,7 +12,7 @@ const HERE: MemberId = MemberId(1);
 const STANDBY: MemberId = MemberId(2);
 const FORMER: MemberId = MemberId(3);
 
-/// A host whose words about copies for other members are caught.
+/// A host whose updates of copies for other members are caught.
 struct Ways {
     host: Rc<Host>,
     caught: RefCell<VecDeque<Envelope>>,
@@ -41,16 +40,9 @@ impl LocalHost for Ways {
 }
 
 fn plan() -> Plan {
-    let info = |id: MemberId| MemberInfo::new(id, format!("member{}", id.0));
-    let bootstrap = Bootstrap {
-        cluster: ClusterUuid(7),
-        generation: 1,
-        hash_key: HashKey::new([7; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: [HERE, STANDBY, FORMER].map(info).to_vec(),
-    };
-    let mut plan = Plan::new();
-    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
+    let members = [HERE, STANDBY, FORMER];
+    let members = members.map(|id| MemberInfo::new(id, format!("member{}", id.0)));
+    let mut plan = Plan::shared_by(HashKey::new([7; 16]), members);
     let own = plan.ownerships().filter(|(_, held)| held.owner == HERE);
     let standbys = own.map(|(shard, _)| (shard, Some(STANDBY))).collect();
     plan.apply(2, Entry::SetStandby(standbys)).unwrap();
@@ -108,28 +100,28 @@ impl World {
     }
 
     /// What a member has said to this one about a copy.
-    fn is_told(&self, word: CopyWord) {
+    fn is_told(&self, update: CopyUpdate) {
         let to = CopyId { member: HERE, of: Box::new(user(&self.name)) };
-        self.stage.send(Route::Copy(to), Body::Copy(word), None);
+        self.stage.send(Route::Copy(to), Body::Copy(update), None);
     }
 
-    /// The next word about a copy, with whom it is for.
-    async fn says(&self) -> (MemberId, CopyWord, Option<Receipt>) {
+    /// The next update of a copy, with whom it is for.
+    async fn says(&self) -> (MemberId, CopyUpdate, Option<Receipt>) {
         loop {
             let next = self.ways.caught.borrow_mut().pop_front();
             if let Some(envelope) = next {
-                let (Route::Copy(to), Body::Copy(word)) = (envelope.to, envelope.body) else {
+                let (Route::Copy(to), Body::Copy(update)) = (envelope.to, envelope.body) else {
                     panic!("only those are caught")
                 };
-                return (to.member, word, envelope.receipt);
+                return (to.member, update, envelope.receipt);
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
 
-fn whole_of(count: u8) -> CopyWord {
-    CopyWord::Whole(vec![count].into())
+fn whole_of(count: u8) -> CopyUpdate {
+    CopyUpdate::Whole(vec![count].into())
 }
 
 #[test]
@@ -137,15 +129,15 @@ fn whoever_kept_a_copy_for_a_new_owner_may_forget_it_when_there_is_another_one()
     World::play(|world| async move {
         let (epoch, whole_of_former) = (Epoch(1), vec![5].into());
         let by = Some(FORMER);
-        world.is_told(CopyWord::Kept { epoch, whole: whole_of_former, changes: vec![], by });
+        world.is_told(CopyUpdate::Kept { epoch, whole: whole_of_former, changes: vec![], by });
         world.all_have_spoken();
-        let (to, word, receipt) = world.says().await;
-        assert_eq!((to, word), (STANDBY, whole_of(5)));
+        let (to, update, receipt) = world.says().await;
+        assert_eq!((to, update), (STANDBY, whole_of(5)));
         world.stage.hears_now().await;
         assert!(world.ways.caught.borrow().is_empty(), "the former copy stays");
         receipt.expect("somebody waits").release();
-        let (to, word, _) = world.says().await;
-        assert_eq!((to, word), (FORMER, CopyWord::Forget));
+        let (to, update, _) = world.says().await;
+        assert_eq!((to, update), (FORMER, CopyUpdate::Forget));
     });
 }
 
@@ -156,13 +148,13 @@ fn whoever_keeps_a_copy_that_a_new_owner_is_told_keeps_it_still() {
         let host = &world.stage.host;
         host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
         for _ in 0..2 {
-            let (to, word, _) = world.says().await;
-            let CopyWord::Kept { by, .. } = word else { panic!("{word:?}") };
+            let (to, update, _) = world.says().await;
+            let CopyUpdate::Kept { by, .. } = update else { panic!("{update:?}") };
             assert_eq!((to, by), (STANDBY, Some(HERE)));
             host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
         }
         world.says().await;
-        world.is_told(CopyWord::Forget);
+        world.is_told(CopyUpdate::Forget);
         host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
         assert!(world.ways.caught.borrow().is_empty());
     });
@@ -175,19 +167,20 @@ fn what_is_handed_over_stays_where_it_was_until_there_is_another_copy() {
         world.stage.hears_now().await;
         let host = &world.stage.host;
         let route = session(&world.name, 7);
-        let handed = EntitySnapshot { route, state: vec![5].into(), timers: Vec::new() };
+        let (state, timers) = (vec![5].into(), Vec::new());
+        let handed = EntitySnapshot { route, state, timers, handed_over: None };
         host.keep_copies(vec![handed.clone()], Epoch(1));
         host.say_copies(&world.plan, &|_| Some(STANDBY)).await;
-        let (to, word, _) = world.says().await;
-        let CopyWord::Kept { whole, by, .. } = word else { panic!("{word:?}") };
+        let (to, update, _) = world.says().await;
+        let CopyUpdate::Kept { whole, by, .. } = update else { panic!("{update:?}") };
         assert_eq!((to, &whole[..], by), (STANDBY, &[5][..], Some(HERE)));
         let fence = world.stage.fence(&world.name);
         host.start_from(handed, fence, Some(FORMER)).await.unwrap();
-        let (to, word, receipt) = world.says().await;
-        assert_eq!((to, word), (STANDBY, whole_of(5)));
+        let (to, update, receipt) = world.says().await;
+        assert_eq!((to, update), (STANDBY, whole_of(5)));
         receipt.expect("somebody waits").release();
-        let (to, word, _) = world.says().await;
-        assert_eq!((to, word), (FORMER, CopyWord::Forget));
+        let (to, update, _) = world.says().await;
+        assert_eq!((to, update), (FORMER, CopyUpdate::Forget));
     });
 }
 
@@ -196,16 +189,16 @@ fn a_standby_keeps_its_copy_until_the_next_one_has_it() {
     World::play(|world| async move {
         world.all_have_spoken();
         world.stage.says(&world.name, "one");
-        let (to, word, _) = world.says().await;
-        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        let (to, update, _) = world.says().await;
+        assert_eq!((to, update), (STANDBY, whole_of(1)));
         world.becomes_standby(FORMER);
-        let (to, word, receipt) = world.says().await;
-        assert_eq!((to, word), (FORMER, whole_of(1)));
+        let (to, update, receipt) = world.says().await;
+        assert_eq!((to, update), (FORMER, whole_of(1)));
         world.stage.hears_now().await;
         assert!(world.ways.caught.borrow().is_empty(), "the copy before stays");
         receipt.expect("somebody waits").release();
-        let (to, word, _) = world.says().await;
-        assert_eq!((to, word), (STANDBY, CopyWord::Forget));
+        let (to, update, _) = world.says().await;
+        assert_eq!((to, update), (STANDBY, CopyUpdate::Forget));
     });
 }
 
@@ -219,8 +212,8 @@ fn whoever_waits_for_a_copy_that_found_no_way_waits_for_what_comes_in_its_place(
         assert!(!world.stage.host.goes_on_from_copies(shard));
         let ledger = Ledger::new(0, || {});
         world.stage.send(user(&world.name), message("one"), Some(ledger.open()));
-        let (to, word, receipt) = world.says().await;
-        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        let (to, update, receipt) = world.says().await;
+        assert_eq!((to, update), (STANDBY, whole_of(1)));
         let of = Box::new(user(&world.name));
         let origin = Origin::Client { session: 1, seq: 1, part: 0 };
         let lost = Envelope::new(
@@ -231,8 +224,8 @@ fn whoever_waits_for_a_copy_that_found_no_way_waits_for_what_comes_in_its_place(
         );
         let host = &*world.stage.host;
         LocalHost::refuse(host, lost.with_receipt(receipt), Refusal::NoOwner);
-        let (to, word, receipt) = world.says().await;
-        assert_eq!((to, word), (STANDBY, whole_of(1)));
+        let (to, update, receipt) = world.says().await;
+        assert_eq!((to, update), (STANDBY, whole_of(1)));
         assert_eq!(ledger.standing().handled, 0);
         receipt.expect("somebody waits").release();
         assert_eq!(ledger.standing().handled, 1);
@@ -248,7 +241,7 @@ fn a_shard_does_not_come_to_rest_before_what_lived_in_it_is_back_from_its_copies
         assert!(!host.is_empty(part));
         host.freeze(part, none).await.unwrap_err();
         let (epoch, whole, by) = (Epoch(1), vec![5].into(), Some(FORMER));
-        world.is_told(CopyWord::Kept { epoch, whole, changes: vec![], by });
+        world.is_told(CopyUpdate::Kept { epoch, whole, changes: vec![], by });
         world.all_have_spoken();
         host.freeze(part, PATIENCE).await.unwrap();
         assert_eq!(host.take_snapshots(part).len(), 1);

@@ -1,4 +1,4 @@
-//! Owns the simulation of somebody who sends while his own shard moves: two members send by turns to a third, over lanes
+//! Owns the simulation of somebody who sends while their own shard moves: two members send by turns to a third, over lanes
 //! that chance delays, repeats and cuts. What was sent from the one has been taken before the other sends anything, so
 //! that all arrives in order. Deterministic: a seed is a history.
 

@@ -6,10 +6,10 @@ use std::sync::mpsc as channel;
 use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
-use cluster::plan::{Assignment, Bootstrap, Entry, FEATURE_LEVEL, MemberInfo, MoveId};
-use cluster::{ClusterUuid, HashKey, Lease, Plan, PlanHandle};
+use cluster::plan::{Assignment, Entry, MemberInfo, MoveId};
+use cluster::{HashKey, Lease, Plan, PlanHandle};
 use futures_util::future::BoxFuture;
-use proto::{ArbiterId, Body, CopyId, CopyWord, Hosts, Ledger, MemberId};
+use proto::{ArbiterId, Body, CopyId, CopyUpdate, Hosts, Ledger, MemberId};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use xmpp::{BareJid, Epoch, Head, Jid, Kind, MessageType, Origin, Stanza};
@@ -79,16 +79,8 @@ struct World {
 }
 
 fn plan() -> Plan {
-    let mut plan = Plan::new();
-    let bootstrap = Bootstrap {
-        cluster: ClusterUuid(7),
-        generation: 1,
-        hash_key: HashKey::new([7; 16]),
-        feature_level: FEATURE_LEVEL,
-        members: MEMBERS.map(|id| MemberInfo::new(id, format!("member{}", id.0))).to_vec(),
-    };
-    plan.apply(1, Entry::Bootstrap(bootstrap)).unwrap();
-    plan
+    let members = MEMBERS.map(|id| MemberInfo::new(id, format!("member{}", id.0)));
+    Plan::shared_by(HashKey::new([7; 16]), members)
 }
 
 fn hosts() -> Hosts {
@@ -124,7 +116,7 @@ impl World {
             let handle = PlanHandle::new(receiver);
             let (inbox, waiting) = Inbox::new();
             let router = Router::new(member, handle.clone(), Lease::always(), hosts(), vec![inbox]);
-            let own = Links::start(&router, wires.clone(), (handle, shared.handle().clone()));
+            let own = Links::start(&router, wires.clone(), handle, shared.handle().clone());
             wires.1.lock().unwrap().insert(member, Arc::downgrade(&own));
             plans.push(sender);
             links.push(own);
@@ -220,6 +212,26 @@ fn each_member_is_sent_one_copy_and_everybody_hears_it_once_where_he_lives() {
     assert_eq!(world.sent(), 8);
 }
 
+// An envelope that has as many recipients as it may is full: who is left gets another one, in order behind it.
+#[test]
+fn more_recipients_than_an_envelope_holds_get_a_second_one() {
+    let world = World::new();
+    let people = people();
+    let there = people.iter().find(|jid| world.owner(jid) == MEMBERS[1]).unwrap().bare();
+    let crowd = |many: usize| -> Vec<Jid> {
+        (0..many).map(|number| Jid::parse(&format!("{there}/{number}")).unwrap()).collect()
+    };
+    for (many, sent) in [(TARGETS, 1), (TARGETS + 1, 1 + 2)] {
+        let (crowd, ledger) = (crowd(many), Ledger::new(0, || {}));
+        world.says("one", &crowd, Some(ledger.open()));
+        let heard = world.hears(many);
+        let heard: Vec<&str> = heard.iter().map(|it| it.1.as_str()).collect();
+        assert_eq!(heard, crowd.iter().map(Jid::as_str).collect::<Vec<_>>());
+        assert_eq!(world.sent(), sent);
+        world.until(|| ledger.standing().handled == 1);
+    }
+}
+
 // Where somebody has moved, the sender sends each copy by itself, in order, and nobody hears anything twice.
 #[test]
 fn a_copy_for_somebody_who_has_moved_is_turned_away_and_all_hear_all_in_order() {
@@ -311,7 +323,7 @@ fn a_copy_that_finds_no_way_goes_back_to_whoever_gives_it() {
     let nobody = MemberId(9);
     let to = Route::Copy(CopyId { member: nobody, of });
     let origin = Origin::Client { session: 1, seq: 1, part: 0 };
-    let body = Body::Copy(CopyWord::Change(bytes::Bytes::new()));
+    let body = Body::Copy(CopyUpdate::Change(bytes::Bytes::new()));
     let envelope = Envelope::new(to, body, origin, Epoch(1)).with_receipt(Some(ledger.open()));
     world.local.block_on(&world.runtime, async { route(vec![envelope]) });
     let heard = world.hears(1);

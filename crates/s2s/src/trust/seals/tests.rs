@@ -66,7 +66,7 @@ fn now() -> UnixTime {
 fn judge(trust: &Trust, chain: &[&Der], records: Vec<Tlsa>) -> Option<Result<(), String>> {
     let chain: Vec<Der> = chain.iter().map(|it| (*it).clone()).collect();
     let delegation = Delegation { hosts: vec!["mx.example".to_owned()], records };
-    trust.sealed((&chain, now()), "b.example", &delegation)
+    trust.sealed(&chain, now(), "b.example", &delegation)
 }
 
 #[test]

@@ -34,10 +34,7 @@ fn write_through(store: &Redis, from: u64, rows: u64, fault: &mut dyn FnMut()) -
 
 #[test]
 fn a_server_that_is_killed_loses_nothing_confirmed_and_what_nobody_knew_of_is_there_once() {
-    if !is_there() {
-        return;
-    }
-    let mut server = Server::start("--appendonly yes --appendfsync always");
+    let Some(mut server) = Server::there("--appendonly yes --appendfsync always") else { return };
     let store = open(&server.url(), Durability::Fsync);
     block_on(store.claim(fence(&juliet(), 1))).expect("is claimed");
     let mut next = 1;
@@ -98,10 +95,7 @@ fn the_death_of_a_primary_loses_nothing_confirmed_and_its_fence_holds_on_the_pro
 
 #[test]
 fn a_primary_that_lacks_what_was_written_of_late_gets_it_again_with_the_fence_first() {
-    if !is_there() {
-        return;
-    }
-    let mut server = Server::start("--appendonly yes --appendfsync always");
+    let Some(mut server) = Server::there("--appendonly yes --appendfsync always") else { return };
     let [store, stale] = [(); 2].map(|()| open(&server.url(), Durability::Async));
     block_on(stale.claim(fence(&juliet(), 2))).expect("is claimed");
     put(&stale, 2, 1).expect("is kept");
@@ -168,10 +162,7 @@ fn rows_key() -> String {
 
 #[test]
 fn data_that_were_emptied_are_noticed_and_never_served() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let store = open(&server.url(), Durability::Async);
     block_on(store.claim(fence(&juliet(), 1))).expect("is claimed");
     put(&store, 1, 1).expect("is kept");
@@ -191,10 +182,7 @@ fn data_that_were_emptied_are_noticed_and_never_served() {
 
 #[test]
 fn a_server_that_is_away_refuses_what_it_never_saw_and_the_store_closes_all_the_same() {
-    if !is_there() {
-        return;
-    }
-    let mut server = Server::start("");
+    let Some(mut server) = Server::there("") else { return };
     let config = Config {
         durability: Durability::Async,
         patience: Duration::from_secs(1),
@@ -217,10 +205,9 @@ fn a_server_that_is_away_refuses_what_it_never_saw_and_the_store_closes_all_the_
 
 #[test]
 fn a_server_without_memory_refuses_writes_and_lets_go_of_nothing() {
-    if !is_there() {
+    let Some(server) = Server::there("--maxmemory 8mb --maxmemory-policy noeviction") else {
         return;
-    }
-    let server = Server::start("--maxmemory 8mb --maxmemory-policy noeviction");
+    };
     let store = open(&server.url(), Durability::Async);
     let mut number = 0;
     let refused = loop {
@@ -236,4 +223,47 @@ fn a_server_without_memory_refuses_writes_and_lets_go_of_nothing() {
     assert!(matches!(refused, Error::Full(_)), "{refused}");
     let rows = block_on(store.load(fence(&juliet(), 1), juliet(), &[Kind::Private]));
     assert_eq!(rows.expect("is read").len() + 1, number);
+    assert!(!store.can_keep(), "whoever asks is told before the next write is refused");
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    until("it is seen that there is room", || store.can_keep());
+    put(&store, 1, 1).expect("is kept");
+}
+
+#[test]
+fn a_server_that_has_become_a_replica_is_known_to_refuse_writes_until_it_is_a_primary_again() {
+    let Some(server) = Server::there("") else { return };
+    let other = Server::start("");
+    let config = Config {
+        durability: Durability::Async,
+        patience: Duration::from_secs(1),
+        ..Config::new(&server.url())
+    };
+    let store = Redis::open(&config).expect("opens");
+    put(&store, 1, 1).expect("is kept");
+    assert!(store.can_keep());
+    // It keeps its data: nobody is there to replace them.
+    let port = other.port.to_string();
+    drop(other);
+    server.cli(&["REPLICAOF", "127.0.0.1", &port]);
+    until("that is seen", || !store.can_keep());
+    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    until("it takes writes", || store.can_keep());
+    put(&store, 1, 2).expect("is kept");
+}
+
+#[test]
+fn a_promise_that_is_taken_back_while_it_runs_is_a_fault_until_it_is_given_again() {
+    let Some(server) = Server::there("--appendonly yes --appendfsync always") else { return };
+    let store = open(&server.url(), Durability::Fsync);
+    put(&store, 1, 1).expect("is kept");
+    let set = |name, value| assert_eq!(server.cli(&["CONFIG", "SET", name, value]), "OK");
+    set("appendfsync", "no");
+    until("that is seen", || store.fault().is_some_and(|fault| fault.contains("promise")));
+    set("appendfsync", "always");
+    until("it is well", || store.fault().is_none());
+    set("maxmemory", "100mb");
+    set("maxmemory-policy", "allkeys-lru");
+    until("it is seen that it evicts", || store.fault().is_some());
+    set("maxmemory-policy", "noeviction");
+    until("it is well again", || store.fault().is_none());
 }

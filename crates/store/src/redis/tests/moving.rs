@@ -58,10 +58,7 @@ fn moved(
 
 #[test]
 fn everything_moves_there_and_back_and_what_is_there_already_is_passed_over() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let redis = open(&server.url(), Durability::Async);
     let (from, _dir) = embedded("from");
     fill(&from);
@@ -93,10 +90,7 @@ fn everything_moves_there_and_back_and_what_is_there_already_is_passed_over() {
 
 #[test]
 fn a_place_that_has_somebody_else_is_not_copied_to() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("");
+    let Some(server) = Server::there("") else { return };
     let redis = open(&server.url(), Durability::Async);
     let (from, _dir) = embedded("strange");
     fill(&from);

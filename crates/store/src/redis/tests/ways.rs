@@ -40,10 +40,7 @@ fn a_replica_is_not_written_to() {
 
 #[test]
 fn a_password_and_a_socket_are_used() {
-    if !is_there() {
-        return;
-    }
-    let server = Server::start("--requirepass pencil");
+    let Some(server) = Server::there("--requirepass pencil") else { return };
     let at = |url: &str| Config { durability: Durability::Async, ..Config::new(url) };
     let none = refusal(&at(&server.url()));
     assert!(none.contains("NOAUTH") || none.contains("uthentication"), "{none}");

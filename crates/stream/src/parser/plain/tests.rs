@@ -50,9 +50,12 @@ fn what_clients_send_is_plain() {
 fn the_opening_tag_is_handed_on_as_it_was_written() {
     let limits = Limits::AFTER_LOGIN;
     let input = b"<iq to='a@x' from='b' id='7' type='odd' xml:lang='de' lang='no'/>";
-    let words = read(input, ns::CLIENT, &limits, &mut Vec::new()).unwrap().words;
-    assert_eq!((words.name, words.to, words.from), ("iq", Some("a@x"), Some("b")));
-    assert_eq!((words.id, words.ty, words.lang), (Some("7"), Some("odd"), Some("de")));
+    let attributes = read(input, ns::CLIENT, &limits, &mut Vec::new()).unwrap().attributes;
+    assert_eq!((attributes.name, attributes.to, attributes.from), ("iq", Some("a@x"), Some("b")));
+    assert_eq!(
+        (attributes.id, attributes.ty, attributes.lang),
+        (Some("7"), Some("odd"), Some("de"))
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::trial::Trial;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use proto::{Body, Envelope, Hosts, Route, SessionId};
 use store::memory::Memory;
 use store::{Batch, Key, Kind, SharedStore, Write};
@@ -85,7 +85,7 @@ impl Account {
     pub(super) fn says(&mut self, session: u64, xml: &str) -> Vec<Sent> {
         let from = self.trial.entity.sessions.get(session).unwrap().jid.clone();
         let stanza = stanza(xml).with_from(from.into());
-        let body = Body::User(UserWord::Outbound { session, stanza });
+        let body = Body::User(UserEvent::Outbound { session, stanza });
         seen(self.trial.receive(Route::User(romeo()), body))
     }
 
@@ -96,7 +96,7 @@ impl Account {
 
     /// A session is over, and gives back what its client has not acknowledged.
     pub(super) fn end_with(&mut self, session: u64, unacknowledged: Vec<Stanza>) -> Vec<Sent> {
-        let body = Body::User(UserWord::Ended { session, unacknowledged });
+        let body = Body::User(UserEvent::Ended { session, unacknowledged });
         seen(self.trial.receive(Route::User(romeo()), body))
     }
 
@@ -124,9 +124,14 @@ impl Account {
 
     /// Makes somebody a subscriber of the account's presence, as the roster has it.
     pub(super) fn subscribe(&mut self, contact: &str) {
+        self.shares(contact, Subscription::From);
+    }
+
+    /// What the account and a contact may see of each other.
+    pub(super) fn shares(&mut self, contact: &str, subscription: Subscription) {
         let contact = BareJid::parse(contact).unwrap();
         let mut item = Item::default();
-        item.subscription = Subscription::From;
+        item.subscription = subscription;
         self.trial.act(|user, cx| {
             let edit = user.roster.put(&romeo(), &contact, item, cx.now);
             roster::keep(user, edit, cx, |_, kept, _| assert!(kept.is_ok()));

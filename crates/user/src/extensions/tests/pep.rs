@@ -5,6 +5,8 @@ use xmpp::{Element, ns};
 use super::{Account, Sent, condition, to};
 use crate::config::{Accounts, Config};
 use crate::pep::caps::{Cache, Caps};
+use crate::pep::interest;
+use crate::roster::Subscription;
 
 const CAPS: &str = "<c xmlns='http://jabber.org/protocol/caps' node='urn:c' ver='1'/>";
 const HER: &str = "juliet@capulet.lit/balcony";
@@ -107,6 +109,36 @@ fn who_answers_a_probe_is_told_of_what_is_new_since_the_account_listens() {
     assert_eq!(events(&publish(&mut account, "new")), [HER]);
     let window = "juliet@capulet.lit/window";
     assert_eq!(events(&probed(&mut account, window)), [window]);
+}
+
+#[test]
+fn when_a_former_owner_is_gone_contacts_are_asked_once_and_told_what_is_new() {
+    let mut account = account();
+    account.shares("juliet@capulet.lit", Subscription::Both);
+    publish(&mut account, "old");
+    account.trial.advance(std::time::Duration::from_secs(9));
+    account.trial.act(|user, cx| interest::lose(user, cx.now.unix_micros));
+    account.trial.advance(std::time::Duration::from_secs(9));
+    let probes = |sent: &[Sent]| {
+        let to = |sent: &Sent| sent.xml.attr("to").map(str::to_owned);
+        let probes = sent.iter().filter(|sent| sent.xml.attr("type") == Some("probe"));
+        probes.filter_map(to).collect::<Vec<_>>()
+    };
+    assert_eq!(probes(&publish(&mut account, "new")), ["juliet@capulet.lit"]);
+    assert_eq!(events(&arrives(&mut account, HER)), [HER]);
+    let later = publish(&mut account, "newer");
+    assert!(probes(&later).is_empty());
+    assert_eq!(events(&later), [HER]);
+}
+
+#[test]
+fn who_has_seen_all_before_a_former_owner_was_gone_is_told_nothing_twice() {
+    let mut account = account();
+    account.subscribe("juliet@capulet.lit");
+    publish(&mut account, "old");
+    account.trial.advance(std::time::Duration::from_secs(9));
+    account.trial.act(|user, cx| interest::lose(user, cx.now.unix_micros));
+    assert!(events(&arrives(&mut account, HER)).is_empty());
 }
 
 #[test]

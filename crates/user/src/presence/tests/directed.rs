@@ -61,6 +61,61 @@ fn whoever_says_goodbye_need_not_hear_one() {
     assert_eq!(stage.directed("chamber"), 0);
 }
 
+/// What a room says of an occupant.
+fn of_room(nick: &str, ty: &str, more: &str) -> String {
+    format!(
+        "<presence from='room@conference.example.com/{nick}' to='juliet@example.com/balcony'{ty}>\
+         <x xmlns='http://jabber.org/protocol/muc#user'>{more}</x></presence>"
+    )
+}
+
+// XEP-0045 §7.2.2, §7.6, §7.14
+#[test]
+fn a_session_is_inside_where_a_room_has_let_it_in_and_as_long_as_it_is_there() {
+    let at = |nick: &str| vec![format!("room@conference.example.com/{nick}")];
+    let mut stage = stage();
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    stage.hears(&of_room("other", "", "<item role='participant'/>"));
+    assert_eq!(stage.inside("balcony"), [""; 0], "nobody has let it in yet");
+    stage.hears(&of_room("assigned", "", "<status code='110'/><status code='210'/>"));
+    assert_eq!(stage.inside("balcony"), at("assigned"));
+    let renamed = "<item nick='k'/><status code='110'/><status code='303'/>";
+    stage.hears(&of_room("assigned", " type='unavailable'", renamed));
+    assert_eq!(stage.inside("balcony"), at("k"));
+    stage.hears(&of_room("k", " type='unavailable'", "<status code='110'/><status code='307'/>"));
+    assert_eq!(stage.inside("balcony"), [""; 0]);
+    stage.hears(&of_room("k", "", "<status code='110'/>"));
+    assert_eq!(stage.inside("balcony"), at("k"));
+    stage.sends("balcony", &format!("<presence to='{ROOM}' type='unavailable'/>"));
+    assert_eq!(stage.inside("balcony"), [""; 0], "it has left, whatever the room knows");
+    stage.hears(&of_room("k", "", "<status code='110'/>"));
+    assert_eq!(stage.inside("balcony"), [""; 0], "no room is entered by somebody else's word");
+}
+
+// XEP-0045 §7.14: also where the owner of the room does not know yet who has left.
+#[test]
+fn a_session_hears_a_room_of_its_server_until_it_has_left() {
+    let said = "<message from='room@conference.example.com/other' to='juliet@example.com/balcony' \
+                type='groupchat'><body>hi</body></message>";
+    let mut stage = stage();
+    assert_eq!(stage.hears(said).0.len(), 0, "it was never there");
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    assert_eq!(stage.hears(said).0.len(), 1);
+    stage.sends("balcony", &format!("<presence to='{ROOM}' type='unavailable'/>"));
+    assert_eq!(stage.hears(said).0.len(), 0, "it has left");
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    stage.hears(&of_room("j", " type='unavailable'", "<status code='110'/><status code='307'/>"));
+    assert_eq!(stage.hears(said).0.len(), 0, "it was removed");
+    let elsewhere = said.replace("conference.example.com", "rooms.example.net");
+    assert_eq!(
+        stage.hears(&elsewhere).0.len(),
+        1,
+        "of rooms elsewhere nobody else knows who is inside"
+    );
+}
+
 #[test]
 fn a_subscriber_is_told_once() {
     let mut stage = stage();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use entity::Entity;
 use entity::trial::Trial;
-use proto::session::UserWord;
+use proto::session::UserEvent;
 use proto::{Body, Envelope, Hosts, Receipt, Route, SessionId};
 use store::memory::Memory;
 use xmpp::{BareJid, Element, Head, Jid, Kind, Stanza, ns};
@@ -42,7 +42,8 @@ impl Stage {
     }
 
     fn load(memory: Arc<Memory>) -> Self {
-        let hosts = Hosts::new([juliet().domain()], []);
+        let hosts =
+            Hosts::new([juliet().domain()], [BareJid::parse("conference.example.com").unwrap()]);
         let config = Arc::new(Config::from(Accounts { roster_items: 8, ..Accounts::default() }));
         let mut trial = Trial::<User>::new(&route(), config, hosts, memory.clone()).unwrap();
         trial.entity.exists = true;
@@ -56,6 +57,11 @@ impl Stage {
 
     pub(crate) fn roster(&self) -> &Roster {
         &self.trial.entity.roster
+    }
+
+    pub(crate) fn inside(&self, resource: &str) -> Vec<String> {
+        let entry = self.trial.entity.sessions.of_resource(resource).unwrap();
+        entry.inside.iter().map(ToString::to_string).collect()
     }
 
     pub(crate) fn directed(&self, resource: &str) -> usize {
@@ -94,7 +100,7 @@ impl Stage {
         let session = self.uid(resource);
         let from = juliet().with_resource(resource).unwrap();
         let stanza = stanza(xml).with_from(from.into());
-        self.hear(Body::User(UserWord::Outbound { session, stanza }))
+        self.hear(Body::User(UserEvent::Outbound { session, stanza }))
     }
 
     /// Somebody else sends a stanza to the account.
@@ -105,7 +111,7 @@ impl Stage {
     /// A session ends without a word.
     pub(crate) fn ends(&mut self, resource: &str) -> Heard {
         let session = self.uid(resource);
-        self.hear(Body::User(UserWord::Ended { session, unacknowledged: Vec::new() }))
+        self.hear(Body::User(UserEvent::Ended { session, unacknowledged: Vec::new() }))
     }
 
     fn uid(&self, resource: &str) -> u64 {

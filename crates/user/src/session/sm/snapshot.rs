@@ -6,7 +6,7 @@ use proto::Now;
 use proto::snapshot::{Counts, Resumption, SessionState};
 
 use super::{EXPIRE, Expired, LISTEN, Management, PATIENCE, SETTLE, SILENCE, ledger};
-use crate::session::{Edge, Live, Turn};
+use crate::session::{Attachment, Live, Turn};
 
 impl Management {
     /// Whether all that the client sent is handled.
@@ -83,12 +83,12 @@ impl Live {
             .as_ref()
             .map(|sm| (sm.deadline, sm.asked.filter(|_| sm.listening)))
             .unwrap_or_default();
-        match self.edge {
-            Edge::Detached => {
+        match self.attachment {
+            Attachment::Detached => {
                 cx.set_timer(EXPIRE, deadline.map(|at| until(at, cx)).unwrap_or_default());
             }
-            Edge::Resuming { .. } => cx.set_timer(SETTLE, PATIENCE),
-            Edge::Attached(_) => {}
+            Attachment::Resuming { .. } => cx.set_timer(SETTLE, PATIENCE),
+            Attachment::Attached(_) => {}
         }
         if let Some(asked) = asked {
             cx.set_timer(LISTEN, until(asked + SILENCE, cx));

@@ -7,7 +7,7 @@ use proto::snapshot::{EntrySnapshot, NOBODY, SessionSnapshot, SessionState, Term
 use xmpp::Epoch;
 
 use super::*;
-use crate::session::sm::SILENCE;
+use crate::session::sm::{PATIENCE, SILENCE};
 
 const FAR: u64 = 100;
 
@@ -17,7 +17,7 @@ struct Kept {
     whole: Option<Bytes>,
     changes: Vec<Bytes>,
     /// What the connection was told.
-    words: Vec<SessionSnapshot>,
+    states: Vec<SessionSnapshot>,
 }
 
 impl Stage {
@@ -27,8 +27,8 @@ impl Stage {
         stage.trial.drowsy = false;
         let jid = FullJid::parse("a@x.org/r").unwrap();
         let connection = connection(number);
-        stage.hears(Body::User(UserWord::Start { connection, jid, iq_id: "b".into() }));
-        stage.client(number, EdgeWord::Enable { resume: true, max: None });
+        stage.hears(Body::User(UserEvent::Start { connection, jid, iq_id: "b".into() }));
+        stage.client(number, ConnectionEvent::Enable { resume: true, max: None });
         stage
     }
 
@@ -49,9 +49,9 @@ impl Stage {
         for envelope in sent {
             receipts.extend(envelope.receipt);
             match envelope.body {
-                Body::Home(HomeWord::Keep(session)) => kept.words.push(*session),
+                Body::ToConnection(ConnectionCommand::Keep(session)) => kept.states.push(*session),
                 // Of a connection that has lost the session.
-                Body::Home(HomeWord::Close(Some(_))) => {}
+                Body::ToConnection(ConnectionCommand::Close(Some(_))) => {}
                 body => panic!("unexpected {body:?}"),
             }
         }
@@ -98,10 +98,10 @@ fn copy_of(session: SessionSnapshot) -> Copy {
 fn entry() -> Body {
     let entry = EntrySnapshot { available: true, priority: 3, ..EntrySnapshot::default() };
     let jid = FullJid::parse("a@x.org/r").unwrap();
-    let (edge, resumption, stream, term) = Default::default();
+    let (connection, resumption, stream, term) = Default::default();
     let session =
-        SessionSnapshot { uid: UID, jid, edge, resumption, stream, entry: Some(entry), term };
-    Body::User(UserWord::Kept(Box::new(session)))
+        SessionSnapshot { uid: UID, jid, connection, resumption, stream, entry: Some(entry), term };
+    Body::User(UserEvent::Kept(Box::new(session)))
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_standby_learns_turn_by_turn_what_a_session_needs_to_be_resumed() {
     }
     stage.hears(entry());
     stage.mirrors(&mut kept);
-    stage.client(1, EdgeWord::Ack { h: 1 });
+    stage.client(1, ConnectionEvent::Ack { h: 1 });
     stage.mirrors(&mut kept);
     assert_eq!(kept.changes.len(), 5, "each turn is a change");
     let id = stage.id;
@@ -125,11 +125,29 @@ fn a_standby_learns_turn_by_turn_what_a_session_needs_to_be_resumed() {
     assert_eq!(stage.said, ["2: resumed 0", "user: attached", "2: three", "2: r"]);
 }
 
+// Else whoever goes on from that copy takes the session for one of somebody who is not there, and gives it nothing.
+#[test]
+fn the_first_copy_of_a_session_that_has_moved_has_what_its_user_keeps_of_it() {
+    for connection in [1, FAR] {
+        let mut stage = Stage::managed_by(connection);
+        stage.hears(entry());
+        stage.mirrors(&mut Kept::default());
+        stage.trial.nap();
+        let mut kept = Kept::default();
+        stage.mirrors(&mut kept);
+        let copy = match kept.states.pop() {
+            Some(state) => copy_of(SessionSnapshot { connection: None, ..state }),
+            None => kept.copy(),
+        };
+        assert_eq!(Stage::taking_over(vec![copy]).said, ["user: kept, priority 3, waits"]);
+    }
+}
+
 #[test]
 fn a_turn_that_changes_nothing_says_nothing() {
     let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
     stage.mirrors(&mut kept);
-    stage.client(1, EdgeWord::Ack { h: 0 });
+    stage.client(1, ConnectionEvent::Ack { h: 0 });
     stage.mirrors(&mut kept);
     assert!(kept.changes.is_empty());
 }
@@ -138,20 +156,20 @@ fn a_turn_that_changes_nothing_says_nothing() {
 fn a_connection_elsewhere_is_told_only_what_it_does_not_see() {
     let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
     stage.mirrors(&mut kept);
-    assert_eq!(kept.words.len(), 1, "where it begins");
+    assert_eq!(kept.states.len(), 1, "where it begins");
     stage.gets(message("seen"));
-    stage.client(FAR, EdgeWord::Ack { h: 1 });
+    stage.client(FAR, ConnectionEvent::Ack { h: 1 });
     stage.mirrors(&mut kept);
-    assert_eq!(kept.words.len(), 1, "it sees that itself");
-    stage.client(FAR, EdgeWord::Clogged);
+    assert_eq!(kept.states.len(), 1, "it sees that itself");
+    stage.client(FAR, ConnectionEvent::Clogged);
     stage.gets(message("waits"));
     stage.mirrors(&mut kept);
-    let stream = kept.words[1].stream.as_ref().unwrap();
-    assert_eq!((kept.words.len(), stream.queue.len()), (2, 1));
+    let stream = kept.states[1].stream.as_ref().unwrap();
+    assert_eq!((kept.states.len(), stream.queue.len()), (2, 1));
     stage.hears(entry());
     stage.mirrors(&mut kept);
-    assert_eq!((kept.words.len(), kept.words[2].entry.is_some()), (3, true));
-    assert!(kept.words[2].stream.as_ref().unwrap().queue.is_empty());
+    assert_eq!((kept.states.len(), kept.states[2].entry.is_some()), (3, true));
+    assert!(kept.states[2].stream.as_ref().unwrap().queue.is_empty());
     let SessionState::Live(stub) = SessionState::decode(&kept.whole.unwrap()).unwrap() else {
         panic!("it lives");
     };
@@ -162,7 +180,7 @@ fn a_connection_elsewhere_is_told_only_what_it_does_not_see() {
 fn the_client_hears_of_what_is_handled_when_the_standby_knows_it() {
     let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
     stage.mirrors(&mut kept);
-    stage.client(1, EdgeWord::Stanza(message("out")));
+    stage.client(1, ConnectionEvent::Stanza(message("out")));
     stage.settles();
     assert!(stage.said.is_empty(), "{:?}", stage.said);
     stage.mirrors(&mut kept);
@@ -193,7 +211,7 @@ fn what_the_client_has_or_will_get_is_not_given_once_more_when_it_comes_again() 
     for (number, given) in [(1, 1), (1, 0), (FAR, 1), (FAR, 0)] {
         let (mut stage, mut kept) = (Stage::managed_by(number), Kept::default());
         stage.mirrors(&mut kept);
-        let mut far = (number == FAR).then(|| kept.words.remove(0));
+        let mut far = (number == FAR).then(|| kept.states.remove(0));
         for (seq, text) in [(1, "one"), (2, "two")] {
             let origin = stage.gets_from(seq, text, false);
             stage.mirrors(&mut kept);
@@ -202,12 +220,12 @@ fn what_the_client_has_or_will_get_is_not_given_once_more_when_it_comes_again() 
             }
         }
         stage.settles();
-        stage.client(number, EdgeWord::Ack { h: given });
+        stage.client(number, ConnectionEvent::Ack { h: given });
         stage.mirrors(&mut kept);
         if let Some(copy) = &mut far {
             copy.acknowledged(given);
             // Its member has died as well.
-            copy.edge = None;
+            copy.connection = None;
         }
         let id = stage.id;
         let mut stage = Stage::taking_over(vec![far.map_or_else(|| kept.copy(), copy_of)]);
@@ -237,12 +255,12 @@ fn whoever_sends_once_more_waits_until_the_copy_knows_what_it_repeats() {
 fn what_a_client_says_after_a_death_is_marked_as_said_again() {
     let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
     stage.mirrors(&mut kept);
-    stage.client(1, EdgeWord::Stanza(message("out")));
+    stage.client(1, ConnectionEvent::Stanza(message("out")));
     let id = stage.id;
     let mut stage = Stage::taking_over(vec![kept.copy()]);
     stage.id = id;
     stage.resumes(2, 0);
-    stage.client(2, EdgeWord::Stanza(message("out")));
+    stage.client(2, ConnectionEvent::Stanza(message("out")));
     let origin = Origin::Client { session: UID, seq: 1, part: 0 };
     assert_eq!((&stage.origins[..], stage.again), (&[origin][..], true));
 }
@@ -254,19 +272,19 @@ fn what_a_client_says_that_does_not_count_keeps_its_place_when_it_comes_again() 
     stage.trial.drowsy = false;
     let jid = FullJid::parse("a@x.org/r").unwrap();
     let far = connection(FAR);
-    stage.hears(Body::User(UserWord::Start { connection: far, jid, iq_id: "b".into() }));
+    stage.hears(Body::User(UserEvent::Start { connection: far, jid, iq_id: "b".into() }));
     let mut kept = Kept::default();
     stage.mirrors(&mut kept);
-    let mut copy = kept.words.remove(0);
+    let mut copy = kept.states.remove(0);
     let placed = |seq| Origin::Client { session: 9, seq, part: PLACED };
-    let says = |text| Body::Edge(far, EdgeWord::Stanza(message(text)));
+    let says = |text| Body::FromConnection(far, ConnectionEvent::Stanza(message(text)));
     for (seq, text) in [(1, "one"), (2, "two")] {
         stage.trial.receive_as(stage.to(), says(text), placed(seq));
     }
     let answer = Origin::Client { session: UID, seq: 2, part: 0 };
     copy.given((&message("answer"), answer), 0);
     // The connection has said three.
-    (copy.edge, copy.stream.as_mut().unwrap().seq) = (Some(far), 3);
+    (copy.connection, copy.stream.as_mut().unwrap().seq) = (Some(far), 3);
     let mut stage = Stage::taking_over(vec![copy_of(copy)]);
     for (seq, text) in [(2, "two"), (3, "three")] {
         let sent = stage.trial.receive_again(stage.to(), says(text), placed(seq));
@@ -286,9 +304,9 @@ fn what_a_client_says_that_does_not_count_keeps_its_place_when_it_comes_again() 
 fn what_a_connection_announces_goes_on_where_it_was() {
     let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
     stage.mirrors(&mut kept);
-    let mut copy = kept.words.remove(0);
+    let mut copy = kept.states.remove(0);
     copy.given((&message("given"), NOBODY), 0);
-    copy.edge = Some(connection(FAR + 1));
+    copy.connection = Some(connection(FAR + 1));
     if let Some(stream) = &mut copy.stream {
         stream.queue.push(proto::snapshot::QueuedStanza {
             stanza: message("waits"),
@@ -299,10 +317,10 @@ fn what_a_connection_announces_goes_on_where_it_was() {
     }
     let mut stage = Stage::taking_over(vec![copy_of(copy)]);
     assert_eq!(stage.said, ["user: kept, priority 0, attached", "101: waits", "101: r"]);
-    stage.client(FAR + 1, EdgeWord::Stanza(message("out")));
+    stage.client(FAR + 1, ConnectionEvent::Stanza(message("out")));
     assert_eq!(stage.origins, [Origin::Client { session: UID, seq: 1, part: 0 }]);
     // Whatever comes of the connection's former name is late.
-    stage.client(FAR, EdgeWord::Stanza(message("late")));
+    stage.client(FAR, ConnectionEvent::Stanza(message("late")));
     assert_eq!(stage.said, ["100: close conflict"]);
 }
 
@@ -315,10 +333,10 @@ fn a_client_whose_owner_has_died_is_asked_anew_and_not_held_for_silent() {
     assert_eq!(stage.said[..2], ["100: one", "100: r"]);
     stage.hears(entry());
     stage.mirrors(&mut kept);
-    let [mut copy, news] = kept.words.try_into().unwrap();
+    let [mut copy, news] = kept.states.try_into().unwrap();
     copy.given((&message("one"), NOBODY), 0);
     copy.absorb(news);
-    copy.edge = Some(connection(FAR + 1));
+    copy.connection = Some(connection(FAR + 1));
     let answered = {
         let mut copy = copy.clone();
         copy.acknowledged(1);
@@ -339,10 +357,10 @@ fn of_two_copies_the_one_with_the_later_term_counts() {
     let (mut stage, mut kept) = (Stage::managed_by(FAR), Kept::default());
     stage.mirrors(&mut kept);
     let id = stage.id;
-    let copy = |since, text: &str, edge| {
-        let mut copy = kept.words[0].clone();
+    let copy = |since, text: &str, connection| {
+        let mut copy = kept.states[0].clone();
         copy.term = Some(Term { epoch: Epoch(1), since });
-        copy.edge = edge;
+        copy.connection = connection;
         copy.given((&message(text), NOBODY), 0);
         copy_of(copy)
     };
@@ -387,7 +405,7 @@ fn a_client_that_has_more_than_its_copy_knew_is_resumed_all_the_same() {
     stage.resumes(2, 2);
     assert_eq!(stage.said, ["2: resumed 0", "user: attached"]);
     stage.gets(message("three"));
-    stage.client(2, EdgeWord::Ack { h: 3 });
+    stage.client(2, ConnectionEvent::Ack { h: 3 });
     assert!(stage.said.is_empty(), "{:?}", stage.said);
 }
 
@@ -401,7 +419,7 @@ fn the_standby_keeps_all_it_has_until_the_connection_has_it() {
     let id = stage.id;
     stage.resumes(FAR, 0);
     let receipts = stage.tells_copies(&mut kept);
-    assert_eq!((kept.words.len(), receipts.len()), (1, 1));
+    assert_eq!((kept.states.len(), receipts.len()), (1, 1));
     let mut heir = Stage::taking_over(vec![kept.copied()]);
     heir.id = id;
     heir.resumes(2, 0);
@@ -421,8 +439,8 @@ fn a_connection_that_may_not_have_what_it_was_told_is_told_all_once_more() {
     stage.gets(message("one"));
     assert!(stage.tells_copies(&mut kept).is_empty() && kept.whole.is_none());
     stage.mirrors(&mut kept);
-    let stream = kept.words.pop().unwrap().stream.unwrap();
-    assert_eq!((kept.words.len(), stream.queue.len()), (1, 0), "it was given that");
+    let stream = kept.states.pop().unwrap().stream.unwrap();
+    assert_eq!((kept.states.len(), stream.queue.len()), (1, 0), "it was given that");
     assert!(kept.whole.is_some());
 }
 
@@ -446,6 +464,26 @@ fn a_client_that_comes_by_another_connection_is_answered_when_a_standby_has_all(
         let receipts = stage.tells_copies(&mut kept);
         assert_eq!(receipts.len(), usize::from(number != 1));
         receipts.into_iter().for_each(Receipt::release);
+    }
+}
+
+// What it was told before would be more than whoever takes over knew: it says its next stanzas under numbers that are taken.
+#[test]
+fn a_client_that_resumes_is_told_nothing_that_the_standby_does_not_know_however_long_that_takes() {
+    for is_seen in [true, false] {
+        let (mut stage, mut kept) = (Stage::managed_by(1), Kept::default());
+        stage.mirrors(&mut kept);
+        stage.client(1, ConnectionEvent::Stanza(message("out")));
+        stage.receipts.drain(..).for_each(Receipt::release);
+        if is_seen {
+            stage.settles();
+        }
+        stage.resumes(2, 0);
+        stage.waits(2 * PATIENCE);
+        assert_eq!(stage.said, [] as [&str; 0]);
+        stage.mirrors(&mut kept);
+        stage.settles();
+        assert_eq!(stage.said, ["2: resumed 1", "user: attached"]);
     }
 }
 
@@ -475,7 +513,7 @@ fn a_client_that_resumes_gets_all_when_another_standby_has_it() {
     stage.mirrors(&mut kept);
     // Before that is confirmed there is no standby any more, and then another one.
     stage.trial.has_standby = false;
-    stage.client(1, EdgeWord::Ack { h: 0 });
+    stage.client(1, ConnectionEvent::Ack { h: 0 });
     stage.settles();
     let mut other = Kept::default();
     stage.mirrors(&mut other);

@@ -143,6 +143,8 @@ struct World {
     /// What the account has acted on: the client's stanzas, by their place.
     acted: BTreeMap<u64, u64>,
     receipts: Vec<Receipt>,
+    /// It has not looked yet since receipts were released.
+    is_woken: bool,
 }
 
 fn member(index: usize) -> MemberId {

@@ -133,9 +133,9 @@ impl World {
         self.numbers += 1;
         let mut edge = Edge::new(member(at), self.numbers);
         self.client.said_h = self.client.h;
-        let word = EdgeWord::Resume { secret: self.secret, h: self.client.h };
-        edge.asks = Some(word.clone());
-        edge.up.push_back((word, false));
+        let event = ConnectionEvent::Resume { secret: self.secret, h: self.client.h };
+        edge.asks = Some(event.clone());
+        edge.up.push_back((event, false));
         self.edges.push(edge);
         self.client.at = Some(self.edges.len() - 1);
     }

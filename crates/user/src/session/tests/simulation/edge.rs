@@ -37,11 +37,11 @@ pub(super) enum Socket {
 pub(super) struct Edge {
     pub(super) id: ConnectionId,
     pub(super) socket: Socket,
-    pub(super) asks: Option<EdgeWord>,
+    pub(super) asks: Option<ConnectionEvent>,
     pub(super) bound: bool,
     pub(super) copy: Option<Box<SessionSnapshot>>,
     pub(super) orphan: Option<Box<SessionSnapshot>>,
-    unconfirmed: VecDeque<Option<EdgeWord>>,
+    unconfirmed: VecDeque<Option<ConnectionEvent>>,
     confirmed: u32,
     /// Of what is confirmed, what the client was told.
     told: u32,
@@ -49,18 +49,26 @@ pub(super) struct Edge {
     curious: bool,
     /// Written by the client, and not read yet.
     pub(super) unread: VecDeque<Up>,
-    pub(super) up: VecDeque<(EdgeWord, bool)>,
+    pub(super) up: VecDeque<(ConnectionEvent, bool)>,
     pub(super) down: VecDeque<Down>,
     /// On its way from the session, with the turn that has sent it.
-    pub(super) words: VecDeque<(u64, Envelope)>,
+    pub(super) inbox: VecDeque<(u64, Envelope)>,
 }
 
 /// As `c2s` begins a copy.
 fn begun(counts: Option<Counts>, seq: u64) -> Box<SessionSnapshot> {
     let stream = StreamSnapshot { counts, seq, ..StreamSnapshot::default() };
-    let (edge, resumption, entry, term) = Default::default();
+    let (connection, resumption, entry, term) = Default::default();
     let jid = FullJid::parse("a@x.org/r").unwrap();
-    Box::new(SessionSnapshot { uid: UID, jid, edge, resumption, stream: Some(stream), entry, term })
+    Box::new(SessionSnapshot {
+        uid: UID,
+        jid,
+        connection,
+        resumption,
+        stream: Some(stream),
+        entry,
+        term,
+    })
 }
 
 impl Edge {
@@ -79,7 +87,7 @@ impl Edge {
             unread: VecDeque::new(),
             up: VecDeque::new(),
             down: VecDeque::new(),
-            words: VecDeque::new(),
+            inbox: VecDeque::new(),
         }
     }
 
@@ -88,9 +96,9 @@ impl Edge {
         let Some(next) = self.unread.pop_front().filter(|_| self.bound) else { return };
         match next {
             Up::Message(number) => {
-                let word = EdgeWord::Stanza(numbered(0, number));
-                self.unconfirmed.push_back(self.copy.as_ref().map(|_| word.clone()));
-                self.up.push_back((word, false));
+                let event = ConnectionEvent::Stanza(numbered(0, number));
+                self.unconfirmed.push_back(self.copy.as_ref().map(|_| event.clone()));
+                self.up.push_back((event, false));
             }
             Up::Ask => {
                 (self.curious, self.told) = (!self.unconfirmed.is_empty(), self.confirmed);
@@ -100,68 +108,69 @@ impl Edge {
                 if let Some(copy) = &mut self.copy {
                     copy.acknowledged(h);
                 }
-                self.up.push_back((EdgeWord::Ack { h }, false));
+                self.up.push_back((ConnectionEvent::Ack { h }, false));
             }
         }
     }
 
-    fn follow(&mut self, word: &HomeWord, cause: Origin, lacks_orphans: bool) {
+    fn follow(&mut self, command: &ConnectionCommand, cause: Origin, lacks_orphans: bool) {
         let copy = match (&mut self.copy, &mut self.orphan) {
             (Some(copy), _) => copy,
             _ if lacks_orphans => return,
             (None, Some(orphan)) => orphan,
             // The session was on this member until it moved, and has not heard that the client is gone.
-            (None, None) if !self.bound && matches!(word, HomeWord::Keep(_)) => {
+            (None, None) if !self.bound && matches!(command, ConnectionCommand::Keep(_)) => {
                 self.orphan.insert(begun(None, 0))
             }
             (None, None) => return,
         };
-        match word {
-            HomeWord::Stanza(stanza) => copy.given((stanza, cause), 0),
-            HomeWord::Handled { h, .. } => copy.handled(*h),
-            HomeWord::Keep(change) if !self.bound => {
+        match command {
+            ConnectionCommand::Stanza(stanza) => copy.given((stanza, cause), 0),
+            ConnectionCommand::Handled { h, .. } => copy.handled(*h),
+            ConnectionCommand::Keep(change) if !self.bound => {
                 copy.absorb((**change).clone());
-                copy.edge = None;
+                copy.connection = None;
             }
             _ => {}
         }
     }
 
-    /// Takes a word of the session. `far`: that is on another member.
+    /// Carries out a command of the session. `far`: that is on another member.
     pub(super) fn obey(
         &mut self,
-        word: HomeWord,
+        command: ConnectionCommand,
         cause: Origin,
-        (far, lacks_orphans): (bool, bool),
+        far: bool,
+        lacks_orphans: bool,
     ) {
-        self.follow(&word, cause, lacks_orphans);
-        match word {
-            HomeWord::Stanza(stanza) => {
+        self.follow(&command, cause, lacks_orphans);
+        match command {
+            ConnectionCommand::Stanza(stanza) => {
                 let (sender, number) = read(&stanza);
                 self.tell(Down::Message(sender, number));
             }
-            HomeWord::Nonza(_) => self.tell(Down::Ask),
-            HomeWord::Handled { h, .. } => self.confirm(h),
-            HomeWord::Resumed { h, .. } => {
+            ConnectionCommand::Nonza(_) => self.tell(Down::Ask),
+            ConnectionCommand::Handled { h, .. } => self.confirm(h),
+            ConnectionCommand::Resumed { h, .. } => {
                 self.asks = None;
                 let counts = Counts { handled: h.into(), ..Counts::default() };
                 let copy = far.then(|| begun(Some(counts), h.into()));
                 if self.socket == Socket::Closed {
                     self.orphan = copy;
-                    return self.up.push_back((EdgeWord::Gone(Gone::Lost), false));
+                    return self.up.push_back((ConnectionEvent::Gone(Gone::Lost), false));
                 }
                 (self.bound, self.confirmed, self.told, self.copy) = (true, h, h, copy);
                 self.tell(Down::Resumed(h));
             }
-            HomeWord::Keep(change) if self.bound => {
+            ConnectionCommand::Keep(change) if self.bound => {
                 self.copy.get_or_insert_with(|| begun(None, 0)).absorb(*change);
             }
-            HomeWord::Keep(_) => {}
-            HomeWord::Close(_) => {
+            ConnectionCommand::Keep(_) => {}
+            ConnectionCommand::Close(_) => {
                 (self.bound, self.asks, self.copy, self.orphan) = (false, None, None, None);
                 self.tell(Down::Close);
             }
-            HomeWord::ResumeFailed { .. } => {
+            ConnectionCommand::ResumeFailed { .. } => {
                 self.asks = None;
                 assert!(self.socket != Socket::Open, "the session is lost");
             }
@@ -189,7 +198,7 @@ impl Edge {
 
     fn as_data(&self, edge: Option<ConnectionId>) -> Option<SessionSnapshot> {
         let mut session = (**self.copy.as_ref()?).clone();
-        session.edge = edge;
+        session.connection = edge;
         Some(session)
     }
 
@@ -197,7 +206,7 @@ impl Edge {
     pub(super) fn lose(&mut self) {
         (self.socket, self.down, self.unread) = (Socket::Closed, VecDeque::new(), VecDeque::new());
         if self.bound {
-            self.up.push_back((EdgeWord::Gone(Gone::Lost), false));
+            self.up.push_back((ConnectionEvent::Gone(Gone::Lost), false));
             self.orphan = self.as_data(None).map(Box::new);
             (self.bound, self.copy) = (false, None);
         }
@@ -206,25 +215,25 @@ impl Edge {
     /// What it says to a new owner.
     pub(super) fn announce(&mut self, number: u64, lacks_saying: bool) -> Option<SessionSnapshot> {
         self.up.clear();
-        self.words.clear();
+        self.inbox.clear();
         if let Some(orphan) = &self.orphan {
             return Some((**orphan).clone());
         }
         self.id.number = number;
-        if let Some(word) = self.asks.clone().filter(|_| self.socket != Socket::Closed) {
-            self.up.push_back((word, false));
+        if let Some(event) = self.asks.clone().filter(|_| self.socket != Socket::Closed) {
+            self.up.push_back((event, false));
         }
         if !self.bound {
             return None;
         }
-        let unconfirmed: Option<Vec<EdgeWord>> = self.unconfirmed.iter().cloned().collect();
+        let unconfirmed: Option<Vec<ConnectionEvent>> = self.unconfirmed.iter().cloned().collect();
         let (Some(session), Some(unconfirmed)) = (self.as_data(Some(self.id)), unconfirmed) else {
             let copy = self.as_data(None);
             self.lose();
             return copy;
         };
         if !lacks_saying {
-            self.up.extend(unconfirmed.into_iter().map(|word| (word, true)));
+            self.up.extend(unconfirmed.into_iter().map(|event| (event, true)));
         }
         Some(session)
     }

@@ -9,7 +9,7 @@ impl World {
         for _ in 0..400 {
             self.step(false);
         }
-        while !self.to_standby.is_empty() || self.edges.iter().any(|edge| !edge.words.is_empty()) {
+        while !self.to_standby.is_empty() || self.edges.iter().any(|edge| !edge.inbox.is_empty()) {
             self.deliver_to_standby();
             self.deliver_to_edge();
             self.look();
@@ -47,7 +47,7 @@ impl World {
         if victim == self.owner {
             return self.take_over();
         }
-        for (_, envelope) in lost.into_iter().flat_map(|edge| edge.words) {
+        for (_, envelope) in lost.into_iter().flat_map(|edge| edge.inbox) {
             envelope.receipt.into_iter().for_each(Receipt::release);
         }
         if self.standby == Some(victim) {

@@ -2,6 +2,7 @@
 
 use super::edge::{Edge, Socket};
 use super::*;
+use crate::session::sm::SETTLE;
 
 impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
@@ -28,6 +29,7 @@ impl World {
             senders: (0..SENDERS).map(|_| Sender::default()).collect(),
             acted: BTreeMap::new(),
             receipts: Vec::new(),
+            is_woken: false,
         };
         world.trial.acts_as(member(0), Epoch(1));
         world.begin();
@@ -39,13 +41,14 @@ impl World {
     /// The client is bound, counts, and may resume.
     fn begin(&mut self) {
         let (connection, jid) = (self.edges[0].id, FullJid::parse("a@x.org/r").unwrap());
-        let start = UserWord::Start { connection, jid, iq_id: "b".into() };
-        let enable = Body::Edge(connection, EdgeWord::Enable { resume: true, max: None });
+        let start = UserEvent::Start { connection, jid, iq_id: "b".into() };
+        let enable =
+            Body::FromConnection(connection, ConnectionEvent::Enable { resume: true, max: None });
         for body in [Body::User(start), enable] {
             let envelope = Envelope::new(to_session(), body, self.trial.last_origin(), Epoch(1));
             let played = self.trial.play(None, true, |it, cx| it.receive(envelope, cx));
             for envelope in played.sent {
-                if let Body::Home(HomeWord::Enabled { id, .. }) = envelope.body {
+                if let Body::ToConnection(ConnectionCommand::Enabled { id, .. }) = envelope.body {
                     self.secret = ResumptionId::parse(&id.unwrap()).unwrap().secret;
                 }
             }
@@ -65,12 +68,12 @@ impl World {
                 it.socket,
                 it.copy.is_some(),
                 it.orphan.is_some(),
-                it.words.len(),
+                it.inbox.len(),
             )
         });
         let edges: Vec<_> = edges.filter(|it| it.1 || it.2 != Socket::Closed || it.4).collect();
         println!(
-            "{what}: owner {owner}, epoch {}, standby {standby:?}, alive {alive:?}, kept {kept:?}, to standby {}, edges (member, bound, socket, copy, orphan, words) {edges:?}",
+            "{what}: owner {owner}, epoch {}, standby {standby:?}, alive {alive:?}, kept {kept:?}, to standby {}, edges (member, bound, socket, copy, orphan, inbox) {edges:?}",
             self.epoch,
             self.to_standby.len()
         );
@@ -109,6 +112,7 @@ impl World {
             15 => self.client_asks(),
             16 => self.client_volunteers(),
             17 => self.account_settles(),
+            18 if self.chance.below(4) == 0 => self.patience_ends(),
             18 => self.edge_notices(),
             19 if goes_on && self.chance.below(8) == 0 => self.client_goes(),
             19 => self.client_comes(),
@@ -202,11 +206,11 @@ impl World {
     fn send(&mut self, envelope: Envelope) {
         let (to, body) = (envelope.to.clone(), envelope.body.clone());
         match (to, body) {
-            (Route::Connection(id), Body::Home(word)) => {
+            (Route::Connection(id), Body::ToConnection(command)) => {
                 let here = member(self.owner);
                 let lacks_orphans = self.lacks(Mutant::Orphans);
                 if self.lacks(Mutant::KeepingOn)
-                    && let (HomeWord::Keep(_), Some(standby)) = (&word, self.standby)
+                    && let (ConnectionCommand::Keep(_), Some(standby)) = (&command, self.standby)
                 {
                     self.kept[standby] = None;
                 }
@@ -215,12 +219,12 @@ impl World {
                     return envelope.receipt.into_iter().for_each(Receipt::release);
                 };
                 if id.member != here {
-                    return edge.words.push_back((self.turns, envelope));
+                    return edge.inbox.push_back((self.turns, envelope));
                 }
-                edge.obey(word, envelope.origin, (false, lacks_orphans));
+                edge.obey(command, envelope.origin, false, lacks_orphans);
                 envelope.receipt.into_iter().for_each(Receipt::release);
             }
-            (_, Body::User(UserWord::Outbound { stanza, .. })) => {
+            (_, Body::User(UserEvent::Outbound { stanza, .. })) => {
                 self.act(&stanza, envelope.origin, envelope.again);
                 self.receipts.extend(envelope.receipt);
             }
@@ -247,10 +251,22 @@ impl World {
         }
     }
 
-    /// Receipts were released.
+    /// Receipts were released: the session looks now, or behind what comes before its turn.
     pub(super) fn look(&mut self) {
-        while self.trial.is_woken() {
+        self.is_woken |= self.trial.is_woken();
+        while self.is_woken && self.chance.below(2) == 0 {
+            self.is_woken = false;
             self.hear(Body::Woken, None);
+            self.is_woken = self.trial.is_woken();
+        }
+    }
+
+    /// A client that resumes has waited long enough for what it said.
+    fn patience_ends(&mut self) {
+        if self.trial.timers().any(|timer| timer == SETTLE) {
+            let anew = self.is_anew();
+            let played = self.trial.play(None, anew, |it, cx| it.wake(SETTLE, cx));
+            self.perform(played);
         }
     }
 
@@ -276,10 +292,10 @@ impl World {
         let index = self.chance.below(self.edges.len());
         let edge = &mut self.edges[index];
         // What one turn says travels together.
-        let Some(turn) = edge.words.front().map(|(turn, _)| *turn) else { return };
-        while let Some((_, envelope)) = edge.words.pop_front_if(|(of, _)| *of == turn) {
-            if let Body::Home(word) = envelope.body {
-                edge.obey(word, envelope.origin, (true, lacks_orphans));
+        let Some(turn) = edge.inbox.front().map(|(turn, _)| *turn) else { return };
+        while let Some((_, envelope)) = edge.inbox.pop_front_if(|(of, _)| *of == turn) {
+            if let Body::ToConnection(command) = envelope.body {
+                edge.obey(command, envelope.origin, true, lacks_orphans);
             }
             envelope.receipt.into_iter().for_each(Receipt::release);
         }
@@ -288,10 +304,10 @@ impl World {
     fn deliver_from_edge(&mut self) {
         let index = self.chance.below(self.edges.len());
         let edge = &mut self.edges[index];
-        let Some((word, again)) = edge.up.pop_front() else { return };
+        let Some((event, again)) = edge.up.pop_front() else { return };
         let (id, origin) = (edge.id, Origin::Client { session: 9, seq: 0, part: 0 });
         let again = again && !self.lacks(Mutant::Again);
-        self.hear(Body::Edge(id, word), Some((origin, again, None)));
+        self.hear(Body::FromConnection(id, event), Some((origin, again, None)));
     }
 
     fn edge_reads(&mut self) {
@@ -319,7 +335,7 @@ impl World {
             // A client acknowledges oftener than one connection of many has its turn.
             (0..self.edges.len() * 8).for_each(|_| self.deliver_from_edge());
             let senders = self.senders.iter().all(|it| it.waiting.is_empty());
-            let edges = self.edges.iter().all(|it| it.up.is_empty() && it.words.is_empty());
+            let edges = self.edges.iter().all(|it| it.up.is_empty() && it.inbox.is_empty());
             let client = self.client.resumed && self.client.unacknowledged.is_empty();
             let down = self.client.at.is_some_and(|at| self.edges[at].down.is_empty());
             let all = self.to_standby.is_empty() && self.unacknowledged() == 0;

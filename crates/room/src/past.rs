@@ -1,0 +1,106 @@
+//! Owns what a room reads of its archive before it says anything: what newcomers are shown, where ids go on, and what a
+//! former owner may not have told all.
+
+use std::time::Duration;
+
+use entity::{Context, Timer};
+use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
+
+use crate::history::History;
+use crate::mirror;
+use crate::room::Room;
+
+/// Rows of one page of what a former owner may have left unfinished.
+const PAGE: usize = 1_000;
+/// Most rows that are read back for it: more than can be under way, by the bounds of the links that carry it.
+const UNFINISHED_MOST: usize = 20_000;
+
+/// Rings when an archive is to be read that could not be read.
+pub(crate) const AGAIN: Timer = Timer("past", 0);
+/// An archive that fails is read so often: without it, what was said last would be missing for some for ever.
+const TRIES: u32 = 10;
+/// Between two tries.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads the end of the archive. Who comes meanwhile waits.
+pub(crate) fn read(room: &mut Room, cx: &mut Context<'_, Room>) {
+    room.queue.block();
+    let least = if room.fan_outs.has_inherited() { PAGE } else { 1 };
+    let limit = room.shared.config.history.max(least);
+    page(room, Slice::Last, limit, Vec::new(), cx);
+}
+
+/// A page before `later`, which were read already.
+fn page(
+    room: &Room,
+    slice: Slice,
+    limit: usize,
+    later: Vec<ArchiveRow>,
+    cx: &mut Context<'_, Room>,
+) {
+    let owner = room.jid.clone();
+    let query = ArchiveQuery { slice, limit, ..ArchiveQuery::default() };
+    cx.read(
+        move |store, fence| store.query(fence, owner, query),
+        move |room, cx, page| go_on(room, page, limit, later, cx),
+    );
+}
+
+fn go_on(
+    room: &mut Room,
+    answer: Result<ArchivePage, store::Error>,
+    limit: usize,
+    later: Vec<ArchiveRow>,
+    cx: &mut Context<'_, Room>,
+) {
+    let rows = match answer {
+        Ok(ArchivePage { mut rows, complete, .. }) => {
+            rows.extend(later);
+            match rows.first().filter(|_| !complete).map(|row| row.id) {
+                Some(first) if reaches_on(room, first, rows.len()) => {
+                    return page(room, Slice::Before(first), limit, rows, cx);
+                }
+                _ => rows,
+            }
+        }
+        Err(error) if room.past_failures + 1 < TRIES => {
+            tracing::warn!(jid = %room.jid, %error, "a room's history cannot be read now");
+            room.past_failures += 1;
+            return cx.set_timer(AGAIN, PAUSE);
+        }
+        // It goes on without: what is said from now on is kept or refused.
+        Err(error) => {
+            tracing::error!(jid = %room.jid, %error, "a room's history cannot be read");
+            later
+        }
+    };
+    end(room, &rows, cx);
+    room.queue.unblock();
+    room.drain(cx);
+}
+
+/// Whether rows before this one may not have reached all.
+fn reaches_on(room: &Room, first: ArchiveId, read: usize) -> bool {
+    let Some(finished) = room.fan_outs.inherits_from() else { return false };
+    if first <= finished {
+        return false;
+    }
+    let goes_on = finished > ArchiveId(0) && read < UNFINISHED_MOST;
+    if !goes_on {
+        tracing::warn!(jid = %room.jid, "but for the last {read}, messages are not sent again");
+    }
+    goes_on
+}
+
+fn end(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
+    rows.last().into_iter().for_each(|row| room.go_on_behind(row.id));
+    let last = room.last_id.get();
+    if room.history.is_empty() {
+        let old = rows.len().saturating_sub(room.shared.config.history);
+        room.history = History::of_archive(&rows[old..], &room.jid);
+    }
+    match room.fan_outs.has_inherited() {
+        true => mirror::finish(room, rows, cx),
+        false => room.fan_outs.start_after(last),
+    }
+}

@@ -1,0 +1,183 @@
+//! What is said in a room: what of it goes on as it is, is kept, is shown to newcomers, and what is refused.
+
+use proto::{Body, Envelope};
+use xmpp::{Element, Stanza, ns};
+
+use super::stage::Stage;
+use crate::Config;
+
+const CRONE: &str = "crone@x.org/desktop";
+
+fn groupchat(who: &str, content: &str) -> String {
+    format!(
+        "<message xmlns='jabber:client' type='groupchat' id='m' from='{who}' to='coven@chat.x.org'>{content}</message>"
+    )
+}
+
+/// What a client is sent.
+fn to(sent: Vec<Envelope>, who: &str) -> Vec<Stanza> {
+    let stanza = |envelope: Envelope| match envelope.body {
+        Body::Stanza(stanza) => Some(stanza),
+        _ => None,
+    };
+    let is_his = |it: &Stanza| it.head().to.as_ref().is_some_and(|to| to.as_str() == who);
+    sent.into_iter().filter_map(stanza).filter(is_his).collect()
+}
+
+/// What a newcomer is sent.
+fn shown(stage: &mut Stage, who: &str) -> Vec<Stanza> {
+    let knock = format!(
+        "<presence xmlns='jabber:client' from='{who}' to='coven@chat.x.org/new'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    );
+    to(stage.sent(&knock), who)
+}
+
+/// The name of the last message in the archive.
+fn last_name(stage: &Stage) -> String {
+    let room = &stage.trial.entity;
+    room.shared.config.ids.write(room.last_id.get())
+}
+
+// §16.5.3 allowpm
+#[test]
+fn private_messages_go_to_whoever_the_owner_lets_send_some() {
+    for (who, moderator, participant, visitor) in [
+        ("anyone", true, true, true),
+        ("participants", true, true, false),
+        ("moderators", true, false, false),
+        ("none", false, false, false),
+    ] {
+        let mut stage = Stage::absent(Config::default());
+        let allow = format!("<field var='muc#roomconfig_allowpm'><value>{who}</value></field>");
+        stage.made(&allow);
+        stage.enters("hag@x.org/pda", "hag");
+        stage.enters("bat@x.org/cave", "bat");
+        stage.asks(CRONE, "set", "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='bat' role='visitor'/></query>");
+        let mut passes = |from: &str, to: &str| {
+            let said = stage.gets(&format!("<message xmlns='jabber:client' type='chat' id='p' from='{from}' to='coven@chat.x.org/{to}'><body>psst</body></message>"));
+            let refused = said == [format!("{from}: message error auth forbidden")];
+            assert!(refused || said[0].ends_with(": psst"), "{said:?}");
+            !refused
+        };
+        let passed =
+            [passes(CRONE, "hag"), passes("hag@x.org/pda", "bat"), passes("bat@x.org/cave", "hag")];
+        assert_eq!(passed, [moderator, participant, visitor], "{who}");
+    }
+}
+
+// §8.1: with a body or a thread it is a message like any other.
+#[test]
+fn a_subject_beside_a_body_or_a_thread_is_no_new_subject() {
+    let mut stage = Stage::new();
+    stage.enters("hag@x.org/pda", "hag");
+    for beside in ["<thread>t</thread>", "<body>hi</body>"] {
+        let said =
+            stage.gets(&groupchat("hag@x.org/pda", &format!("<subject>Fire</subject>{beside}")));
+        assert_eq!(said.len(), 2, "{beside}: {said:?}");
+        assert!(stage.trial.entity.subject.is_none(), "{beside}");
+    }
+}
+
+// RFC 6121 §5.2.3
+#[test]
+fn the_language_of_a_message_stays_with_it() {
+    let mut stage = Stage::new();
+    let said = groupchat(CRONE, "<body>Hallo</body>").replace(" id='m'", " id='m' xml:lang='de'");
+    let langs = |all: Vec<Stanza>| {
+        let with_body = all.into_iter().filter(|it| it.child("body", "").is_some());
+        with_body.map(|it| it.head().lang.as_deref().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let de = [Some("de".to_owned())];
+    assert_eq!(langs(to(stage.sent(&said), CRONE)), de);
+    assert_eq!(langs(shown(&mut stage, "hag@x.org/pda")), de);
+}
+
+// XEP-0184 §5.3: whether receipts are of use in a room is not the room's to say; they are nothing to keep.
+#[test]
+fn receipts_go_through_a_room_as_they_are() {
+    let mut stage = Stage::new();
+    for word in
+        ["<request xmlns='urn:xmpp:receipts'/>", "<received xmlns='urn:xmpp:receipts' id='m'/>"]
+    {
+        let [heard] = &to(stage.sent(&groupchat(CRONE, word)), CRONE)[..] else { panic!("{word}") };
+        let expected = Element::parse(word.as_bytes()).unwrap();
+        assert_eq!(heard.child(expected.name(), "urn:xmpp:receipts"), Some(expected));
+        assert!(heard.child("stanza-id", ns::STANZA_ID).is_none(), "it is in no archive");
+    }
+    assert!(stage.trial.entity.history.is_empty());
+}
+
+// XEP-0425 §4
+#[test]
+fn newcomers_are_spared_what_a_moderator_took_back() {
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    stage.gets(&groupchat("hag@x.org/pda", "<body>DM me</body>"));
+    let moderate = format!(
+        "<moderate xmlns='urn:xmpp:message-moderate:1' id='{}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>",
+        last_name(&stage)
+    );
+    let said = stage.asks(CRONE, "set", &moderate);
+    assert!(said.contains(&format!("{CRONE}: iq result")), "{said:?}");
+    let bodies = |all: Vec<Stanza>| all.iter().filter(|it| it.child("body", "").is_some()).count();
+    assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
+    stage.restart();
+    assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
+}
+
+// XEP-0424 §5: the subject of a moment before is another one, and stays.
+#[test]
+fn a_retraction_waits_for_what_was_said_before_it() {
+    let mut stage = Stage::persistent();
+    stage.gets(&groupchat(CRONE, "<subject>Fire</subject>"));
+    let name = last_name(&stage);
+    stage.trial.hold_writes();
+    stage.gets(&groupchat(CRONE, "<subject>Burn</subject>"));
+    let retract = format!("<retract xmlns='urn:xmpp:message-retract:1' id='{name}'/>");
+    stage.gets(&groupchat(CRONE, &retract));
+    stage.trial.let_writes_go();
+    assert!(stage.trial.entity.queue.is_idle());
+    stage.restart();
+    let subject = stage.trial.entity.subject.as_ref().and_then(|it| it.child("subject", ""));
+    assert_eq!(subject.map(|it| it.text()).as_deref(), Some("Burn"));
+}
+
+// XEP-0313 §4.1.5, §5
+#[test]
+fn the_archive_tells_its_ends_and_its_form_and_pages_by_id() {
+    let mut stage = Stage::persistent();
+    let names: Vec<String> = (0..3)
+        .map(|number| {
+            stage.gets(&groupchat(CRONE, &format!("<body>{number}</body>")));
+            last_name(&stage)
+        })
+        .collect();
+    let mam = |name: &'static str, answer: &Element| answer.child(name, ns::MAM).unwrap().clone();
+    let ends = mam("metadata", &stage.answer(CRONE, "get", "<metadata xmlns='urn:xmpp:mam:2'/>"));
+    for (end, name) in [("start", &names[0]), ("end", &names[2])] {
+        assert_eq!(ends.child(end, ns::MAM).unwrap().attr("id"), Some(name.as_str()));
+    }
+    let form = mam("query", &stage.answer(CRONE, "get", "<query xmlns='urn:xmpp:mam:2'/>"));
+    let form = form.child("x", ns::DATA_FORMS).unwrap().clone();
+    let vars: Vec<_> = form.children().filter_map(|field| field.attr("var")).collect();
+    for var in ["with", "start", "end", "before-id", "after-id", "ids"] {
+        assert!(vars.contains(&var), "{vars:?}");
+    }
+    let mut found = |query: String| {
+        let said = to(stage.sent(&format!("<iq xmlns='jabber:client' type='set' id='q' from='{CRONE}' to='coven@chat.x.org'><query xmlns='urn:xmpp:mam:2'>{query}</query></iq>")), CRONE);
+        let results = said.iter().filter_map(|it| it.child("result", ns::MAM));
+        let ids = results.filter_map(|it| it.attr("id").map(str::to_owned));
+        ids.collect::<Vec<_>>()
+    };
+    let field = |var: &str, id: &str| {
+        format!(
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='{var}'><value>{id}</value></field></x>"
+        )
+    };
+    let set = |inner: String| format!("<set xmlns='http://jabber.org/protocol/rsm'>{inner}</set>");
+    assert_eq!(found(field("after-id", &names[0])), names[1..]);
+    assert_eq!(found(field("before-id", &names[2])), names[..2]);
+    assert_eq!(found(set(format!("<after>{}</after>", names[1]))), names[2..]);
+    assert_eq!(found(set("<max>1</max><before/>".to_owned())), names[2..]);
+    assert_eq!(found(set(format!("<max>1</max><before>{}</before>", names[2]))), names[1..2]);
+}

@@ -1,0 +1,49 @@
+//! Members that do not do everything: two that have the accounts, and one that has the clients.
+
+use super::quarters::{Quarters, status, until, until_acts};
+use crate::commands::get;
+use crate::redis::{fixture, redis};
+use crate::stage::{Stage, play_among};
+
+#[test]
+fn clients_of_a_member_that_is_only_an_edge_log_in_talk_and_resume() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (_redis, store) = redis();
+    let quarters = Quarters::of(3, 3);
+    let start =
+        |number, roles: &str| quarters.start(number, &format!("roles = [{roles}]\n{store}"));
+    let home = "'home', 'voter'";
+    let starting = [start(1, home), start(2, home), start(3, "'edge'")];
+    let stages: Vec<Stage> = starting.map(|stage| stage.join().unwrap()).into();
+    stages.iter().for_each(until_acts);
+    let owns = |name: &str| {
+        let members = status(&stages[2]).members;
+        members.iter().find(|row| row.name == name).map_or(0, |row| row.shards)
+    };
+    until("shares", || [owns("m1"), owns("m2"), owns("m3")] == [2048, 2048, 0]);
+    for home in &stages[..2] {
+        assert_eq!([home.c2s, home.c2s_tls, home.https].map(|address| address.port()), [0; 3]);
+        assert_eq!(get(home, "/.well-known/host-meta").0, 404);
+        assert_eq!(get(home, "/healthz/ready").0, 200);
+    }
+    assert_eq!(get(&stages[2], "/.well-known/host-meta").0, 200);
+    play_among(
+        &stages[2..],
+        "
+        romeo/phone   connects
+        juliet/garden connects
+        romeo/phone   sends    <enable xmlns='urn:xmpp:sm:3' resume='true'/>
+        romeo/phone   receives <enabled xmlns='urn:xmpp:sm:3' id='{$id}' resume='true'/>
+        romeo/phone   sends    <message to='{juliet/garden}' type='chat' id='1'><body>hi</body></message>
+        juliet/garden receives <message from='{romeo/phone}' id='1'><body>hi</body>…</message>
+        romeo/phone   vanishes
+        juliet/garden sends    <message to='{romeo/phone}' type='chat' id='2'><body>ho</body></message>
+        romeo/phone   logs in
+        romeo/phone   sends    <resume xmlns='urn:xmpp:sm:3' previd='{$id}' h='0'/>
+        romeo/phone   receives <resumed xmlns='urn:xmpp:sm:3' previd='{$id}' h='1'/>
+        romeo/phone   receives <message from='{juliet/garden}' id='2'><body>ho</body>…</message>
+        ",
+    );
+}

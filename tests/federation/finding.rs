@@ -1,0 +1,129 @@
+//! Where another server is found, and what is tried next where it is not there (RFC 6120 §3.2, RFC 2782, XEP-0368).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+use super::land::{Authority, Client, Place, add, condition, free, hears, hears_body, log_in};
+use super::zone::Zone;
+use crate::stage::Stage;
+
+/// Domains of one server, each of which is found in another way.
+const DOMAINS: [&str; 9] = [
+    "dead.example",
+    "mute.example",
+    "many.example",
+    "half.example",
+    "other.example",
+    "six.example",
+    "bare.example",
+    "failing.example",
+    "last.example",
+];
+
+pub(super) fn clear(domain: &str) -> String {
+    format!("_xmpp-server._tcp.{domain}")
+}
+
+pub(super) fn direct(domain: &str) -> String {
+    format!("_xmpps-server._tcp.{domain}")
+}
+
+/// An address of loopback that no other process of these tests has, so that the port of the standard is free there.
+fn own_loopback() -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 77, high, low.clamp(2, 250))
+}
+
+/// What DNS says of all domains: their server is at these ports of loopback, in the clear and with TLS from the first
+/// byte; the mute one answers nobody.
+fn zone(b: SocketAddr, b_tls: SocketAddr, mute: SocketAddr) -> Zone {
+    let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let dead = free().port();
+    let beyond = |last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
+    let bare = IpAddr::from(own_loopback());
+    Zone::new()
+        .has_address("mx.example", local)
+        .serves(&clear("dead.example"), (1, "mx.example", dead))
+        .serves(&clear("dead.example"), (2, "mx.example", b.port()))
+        .serves(&clear("mute.example"), (1, "mx.example", mute.port()))
+        .serves(&clear("mute.example"), (2, "mx.example", b.port()))
+        // Nobody listens at the others.
+        .serves(&clear("many.example"), (1, "many.mx.example", b.port()))
+        .has_address("many.mx.example", beyond(3))
+        .has_address("many.mx.example", local)
+        .has_address("many.mx.example", beyond(2))
+        .serves(&clear("half.example"), (1, "mx.example", b.port()))
+        .fails(&direct("half.example"))
+        .serves(&direct("other.example"), (1, "mx.example", b_tls.port()))
+        .fails(&clear("other.example"))
+        .serves(&clear("six.example"), (1, "six.mx.example", b.port()))
+        .has_address("six.mx.example", Ipv6Addr::LOCALHOST.into())
+        .has_address("bare.example", bare)
+        .has_address("failing.example", bare)
+        .fails(&clear("failing.example"))
+        .fails(&direct("failing.example"))
+        // One name leads nowhere, another one cannot be asked for.
+        .serves(&clear("last.example"), (1, "nowhere.mx.example", b.port()))
+        .serves(&clear("last.example"), (2, "failing.mx.example", b.port()))
+        .fails("failing.mx.example")
+        .serves(&direct("last.example"), (3, "mx.example", b_tls.port()))
+        .serves(&clear("off.example"), (0, "", 0))
+}
+
+/// `a.example`, which asks this name server, and Romeo there.
+pub(super) fn visitor(authority: &Authority, names: SocketAddr, extra: &str) -> (Stage, Client) {
+    let place =
+        Place { domains: &["a.example"], certified_by: authority, trusts: authority, s2s: free() };
+    let dns = format!(
+        "[dns]\nservers = ['{names}']\n[s2s]\nallow_private = true\nshare_streams = false\n{extra}"
+    );
+    let (stage, _) = place.start(&dns);
+    add(&stage, "romeo@a.example");
+    let romeo = log_in(&stage, "romeo@a.example");
+    (stage, romeo)
+}
+
+#[test]
+fn each_server_of_a_domain_is_tried_until_one_is_there() {
+    let authority = Authority::new();
+    let (b, b_tls) = (free(), free());
+    // It takes connections, and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let names = zone(b, b_tls, mute.local_addr().unwrap()).serve();
+    let place = Place { domains: &DOMAINS, certified_by: &authority, trusts: &authority, s2s: b };
+    let (port, bare) = (b.port(), own_loopback());
+    // Not every machine has IPv6.
+    let has_six = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let six = if has_six { format!("'[::1]:{port}', ") } else { String::new() };
+    let (there, _) = place
+        .start(&format!("[listen]\ns2s = ['{b}', {six}'{bare}:5269']\ns2s_tls = ['{b_tls}']\n"));
+    let (here, mut romeo) = visitor(&authority, names, "negotiation_seconds = 15\n");
+    for domain in DOMAINS.into_iter().filter(|it| has_six || *it != "six.example") {
+        let jid = format!("juliet@{domain}");
+        add(&there, &jid);
+        let mut juliet = log_in(&there, &jid);
+        romeo.send(format!("<message to='{jid}' type='chat'><body>to {domain}</body></message>"));
+        hears_body(&mut juliet, &format!("to {domain}"));
+    }
+    romeo.send("<message to='juliet@off.example' id='off'><body>hi</body></message>");
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("off"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-not-found"), "{error:?}");
+    let list = here.run(&["s2s", "list"]).unwrap();
+    assert!(list.contains("says in DNS that it has no server"), "{list}");
+    let line = |domain: &str| list.lines().find(|line| line.contains(domain)).unwrap();
+    assert!(!has_six || line("six.example").contains(&format!("[::1]:{port}")), "{list}");
+    assert!(line("other.example").contains(&b_tls.to_string()), "{list}");
+    assert!(line("bare.example").contains(&format!("{bare}:5269")), "{list}");
+}
+
+#[test]
+fn a_name_server_that_says_nothing_holds_up_nobody_for_ever() {
+    let authority = Authority::new();
+    let mute = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let patience = "negotiation_seconds = 3\nwait_seconds = 4\n";
+    let (here, mut romeo) = visitor(&authority, mute.local_addr().unwrap(), patience);
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+    let list = here.run(&["s2s", "list"]).unwrap();
+    assert!(list.contains("it did not answer in time"), "{list}");
+}
