@@ -282,6 +282,19 @@ fn nobody_votes_before_it_has_the_log() {
 }
 
 #[test]
+fn votes_are_given_by_odd_numbers_to_who_is_ready() {
+    let mut members = candidates(8);
+    members[3..].iter_mut().for_each(|member| member.caught_up = false);
+    let learners: Vec<u64> = (2..=7).collect();
+    assert_eq!(settled(conf(&[1], &learners), &members).voters, conf(&[1, 2, 3], &[]).voters);
+    members[3].caught_up = true;
+    assert_eq!(settled(conf(&[1], &learners), &members).voters, conf(&[1, 2, 3], &[]).voters);
+    members[5].caught_up = true;
+    let grown = settled(conf(&[1, 2, 3], &[4, 5, 6, 7]), &members);
+    assert_eq!(grown.voters, conf(&[1, 2, 3, 4, 6], &[]).voters);
+}
+
+#[test]
 fn a_dead_voter_is_replaced_where_there_is_a_spare_and_kept_where_there_is_none() {
     let mut members = candidates(3);
     members[2].dead = true;

@@ -67,12 +67,11 @@ pub(crate) fn next(me: MemberId, conf: &Conf, members: &[Candidate]) -> Option<C
         voters.remove(&gone);
         voters.insert(next);
     }
-    // All at once: two voters are no better than one.
-    if voters.len() + ready.len() >= want {
-        while voters.len() < want {
-            let Some(next) = take_best(&mut ready, &voters, members) else { break };
-            voters.insert(next);
-        }
+    // By odd numbers: two voters are no better than one. Five need not be ready at once to be better than one.
+    let more = want.saturating_sub(voters.len()).min(ready.len());
+    let even = (voters.len() + more).is_multiple_of(2);
+    for _ in 0..more.saturating_sub(usize::from(even)) {
+        voters.extend(take_best(&mut ready, &voters, members));
     }
     let dead = voters.iter().filter(|id| is_dead(id)).count();
     let needed = want.saturating_sub(voters.len()) + dead.max(spares(members.len()));

@@ -230,10 +230,11 @@ impl Group {
     fn note_progress(&mut self, now: BootTime) {
         let last = self.node.raft.raft_log.last_index();
         let progress = |id: u64| self.node.raft.prs().get(id);
-        let near = |id: u64| {
-            progress(id)
-                .is_some_and(|p| p.state == ProgressState::Replicate && p.matched + LAG > last)
+        // Also one to which raft feels its way: it goes on to do so until there is something new to tell.
+        let has_all = |p: &Progress| {
+            p.state != ProgressState::Snapshot && p.matched > 0 && p.matched + LAG > last
         };
+        let near = |id: u64| progress(id).is_some_and(has_all);
         let near: BTreeSet<_> = self.conf_state.learners.iter().filter(|id| near(**id)).collect();
         self.duties.caught_up.retain(|id, _| near.contains(&id.0));
         for id in near {
