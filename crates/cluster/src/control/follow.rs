@@ -46,7 +46,7 @@ pub(crate) async fn run(net: Net) {
     }
 }
 
-/// Whom to follow: the leader, or else another each time.
+/// Whom to follow: the leader, or else another each time. Who has no part in Raft refuses.
 fn guide(net: &Net, number: usize) -> Option<MemberId> {
     let (plan, me) = (net.plan(), net.me().id);
     let takes_part = |status| matches!(status, Status::Up | Status::Draining);

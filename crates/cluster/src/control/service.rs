@@ -170,7 +170,11 @@ impl Control for Service {
             news: self.net.shared.news.subscribe(),
             index: None,
             pace: interval(NEWS_PACE),
+            silent: 0,
         };
+        if !watcher.hears() {
+            return Err(late());
+        }
         let stream = unfold(watcher, |mut watcher| async move {
             let news = watcher.next().await?;
             Some((Ok(news), watcher))
@@ -235,9 +239,19 @@ struct Watcher {
     /// Up to where it was told; none: it needs the whole.
     index: Option<u64>,
     pace: tokio::time::Interval,
+    /// For how many paces Raft has said nothing here.
+    silent: u32,
 }
 
+/// Longer than any election, in paces.
+const MAX_SILENT: u32 = 2;
+
 impl Watcher {
+    /// Whether this member gets the plan by Raft: one that follows another itself has no news, and may follow in a ring.
+    fn hears(&self) -> bool {
+        self.net.shared.standing.borrow().follows
+    }
+
     async fn next(&mut self) -> Option<wire::PlanNews> {
         let leader = self.net.leader().map_or(0, |id| id.0);
         let Some(index) = self.index else {
@@ -261,7 +275,13 @@ impl Watcher {
                 vec![]
             }
             Some(Err(broadcast::error::RecvError::Closed)) => return None,
-            None => vec![],
+            None => {
+                self.silent = if self.hears() { 0 } else { self.silent + 1 };
+                if self.silent > MAX_SILENT {
+                    return None;
+                }
+                vec![]
+            }
         };
         Some(wire::PlanNews { leader, plan: Bytes::new(), changes })
     }

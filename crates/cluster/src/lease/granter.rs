@@ -23,6 +23,8 @@ pub(crate) struct Granter<R> {
     /// Which incarnation of each member was heard when. One that was never heard counts from when it was seen
     /// in the plan.
     heard: BTreeMap<MemberId, (u64, BootTime)>,
+    /// The change of its own shards that a member has not had yet, and since when it is awaited.
+    behind: BTreeMap<MemberId, (u64, BootTime)>,
     /// Which incarnations are never answered again, because their expulsion was proposed.
     expelling: BTreeMap<MemberId, u64>,
     /// Which of them have said that they stopped.
@@ -44,6 +46,10 @@ const READ_PACE: Duration = Duration::from_millis(50);
 /// A question that is not answered by then was lost on the way.
 const READ_PATIENCE: Duration = Duration::from_millis(200);
 
+/// A member that has not had a change of its own shards for so long is not answered any more. It acts for nobody
+/// without, however well it asks, and comes back when the plan reaches it.
+const BEHIND: Duration = Duration::from_secs(10);
+
 impl<R> Granter<R> {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
@@ -53,6 +59,7 @@ impl<R> Granter<R> {
             read: None,
             reads: 0,
             heard: BTreeMap::new(),
+            behind: BTreeMap::new(),
             expelling: BTreeMap::new(),
             left: BTreeMap::new(),
             looked: None,
@@ -86,8 +93,20 @@ impl<R> Granter<R> {
             return Err(answer_to);
         }
         self.heard.insert(heartbeat.member, (heartbeat.incarnation, now));
+        self.note_behind(&heartbeat, plan, now);
         self.asking.insert(heartbeat.member, (heartbeat, answer_to));
         Ok(())
+    }
+
+    fn note_behind(&mut self, heartbeat: &Heartbeat, plan: &Plan, now: BootTime) {
+        let (id, applied) = (heartbeat.member, heartbeat.applied);
+        if self.behind.get(&id).is_some_and(|(awaited, _)| applied >= *awaited) {
+            self.behind.remove(&id);
+        }
+        let changed = plan.member(id).map_or(0, |member| member.shards_changed);
+        if applied < changed {
+            self.behind.entry(id).or_insert((changed, now));
+        }
     }
 
     /// The number of the question to put to the voters now, if there is one to put.
@@ -137,6 +156,7 @@ impl<R> Granter<R> {
     /// before may have granted as much.
     pub(crate) fn silent(&mut self, plan: &Plan, now: BootTime) -> Vec<(MemberId, u64)> {
         self.forgive_stillness(now);
+        self.refuse_behind(plan, now);
         let ended = |since: BootTime, lease: Duration| {
             let longest = Terms { ttl: self.terms.ttl.max(lease), ..self.terms };
             now.since(since) > longest.silence()
@@ -164,6 +184,17 @@ impl<R> Granter<R> {
         let before = self.looked.replace(now);
         if before.is_some_and(|before| now.since(before) > self.terms.ttl / 2) {
             self.heard.values_mut().for_each(|(_, heard)| *heard = now);
+            self.behind.values_mut().for_each(|(_, since)| *since = now);
+        }
+    }
+
+    /// Whoever is behind for too long is silent from now on: a lease that it may just have got ends first.
+    fn refuse_behind(&mut self, plan: &Plan, now: BootTime) {
+        let late = self.behind.extract_if(.., |_, (_, since)| now.since(*since) > BEHIND);
+        let late: Vec<MemberId> = late.map(|(id, _)| id).collect();
+        for member in late.into_iter().filter_map(|id| plan.member(id)) {
+            tracing::warn!(member = %member.info.id, "has not had its part of the plan for too long");
+            self.refuse(member.info.id, member.info.incarnation);
         }
     }
 

@@ -123,6 +123,30 @@ fn a_member_is_expelled_after_a_silence_and_not_answered_from_then_on() {
 }
 
 #[test]
+fn a_member_that_the_plan_does_not_reach_is_expelled_though_it_asks() {
+    let (mut granter, plan) = (leading(), plan());
+    let asks = |applied, now| Heartbeat { applied, ..heartbeat(MEMBER, ms(now)) };
+    for now in (0..30_000).step_by(200) {
+        granter.heartbeat(heartbeat(LEADER, ms(now)), "a", &plan, ms(now)).unwrap();
+        // Late now and then, as anybody may be.
+        let applied = if now % 9_000 == 0 { 3 } else { 2 };
+        granter.heartbeat(asks(applied, now), "b", &plan, ms(now)).unwrap();
+        assert_eq!(granter.silent(&plan, ms(now)), []);
+    }
+    let mut expelled = None;
+    for now in (30_000..50_000).step_by(200) {
+        granter.heartbeat(heartbeat(LEADER, ms(now)), "a", &plan, ms(now)).unwrap();
+        let refused = granter.heartbeat(asks(2, now), "b", &plan, ms(now)).is_err();
+        if !granter.silent(&plan, ms(now)).is_empty() {
+            assert!(refused, "a lease that it may just have got ends first");
+            expelled.get_or_insert(now);
+        }
+    }
+    // It was up to date at 27 s and late from 27.2 s on.
+    assert_eq!(expelled, Some(38_600));
+}
+
+#[test]
 fn a_member_that_was_never_heard_has_as_long_as_one_that_was() {
     let (mut granter, plan) = (leading(), plan());
     granter.heartbeat(heartbeat(LEADER, ms(5000)), "a", &plan, ms(5000)).unwrap();
