@@ -144,7 +144,7 @@ pub(crate) fn has_room(user: &User, stanza: &Stanza, cx: &Context<'_, User>) -> 
     !user.offline.meter.is_full_for(size, 1, &cx.shared.accounts)
 }
 
-/// Rows that are looked through for a message that a former owner may have stored.
+/// Messages that are looked through for one that a former owner may have stored.
 const LOOKED_AT: usize = 256;
 
 /// A former owner has archived a message under this id and may have stored it in the same batch: then it carries the
@@ -156,8 +156,10 @@ pub(crate) fn store_unless_stored(
     cx: &mut Context<'_, User>,
 ) {
     let (owner, by) = (user.jid.clone(), user.jid.clone());
+    // It was archived first: what is stored before that is another.
+    let behind = key(user, id.0).item;
     cx.read(
-        move |store, fence| store.scan(fence, owner, RowKind::Offline, None, LOOKED_AT),
+        move |store, fence| store.scan(fence, owner, RowKind::Offline, Some(behind), LOOKED_AT),
         move |user, cx, rows: Result<Vec<Row>, _>| {
             let id = cx.shared.ids.write(id);
             let is_it = |row: &Row| {

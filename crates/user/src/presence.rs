@@ -16,6 +16,7 @@ pub(crate) mod subscribe;
 pub(crate) mod tests;
 
 use entity::Context;
+use proto::Route;
 use xmpp::{BareJid, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, StanzaError};
 
 use crate::User;
@@ -116,9 +117,12 @@ fn pass_to_available(user: &User, stanza: &Stanza, cx: &mut Context<'_, User>) {
 /// Errors are never answered. One that came back to a resource is delivered there. One to the account
 /// itself is delivered only where a subscription request went out and waits (§3.1.2); others answer what
 /// the server asked by itself, such as probes to domains that are down.
-fn error(user: &User, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, User>) {
+fn error(user: &mut User, stanza: &Stanza, from: &Jid, cx: &mut Context<'_, User>) {
     if privilege::is_unseen(from, cx) {
         return;
+    }
+    if matches!(Route::of(from, cx.hosts), Route::Room(_)) {
+        directed::refused(user, stanza, from);
     }
     let to_resource = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
     if to_resource {

@@ -105,6 +105,12 @@ impl Sessions {
         self.entries.iter().find(|entry| entry.jid.resource() == resource)
     }
 
+    /// By resource.
+    pub(crate) fn of_resource_mut(&mut self, resource: &str) -> Option<&mut SessionEntry> {
+        let found = self.entries.iter_mut().find(|entry| entry.jid.resource() == resource);
+        found.map(SessionEntry::changing)
+    }
+
     /// Adds a session.
     pub(crate) fn insert(&mut self, entry: SessionEntry) {
         // Most accounts have one: room for more would be most of what they hold.

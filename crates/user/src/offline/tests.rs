@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use proto::session::UserEvent;
 use proto::{Body, Ledger, Route};
-use store::Error;
-use xmpp::{Jid, Origin, delay};
+use store::{ArchiveId, Error};
+use xmpp::{Jid, Origin, delay, stanza_id};
 
 use super::drain::WINDOW;
-use super::is_fleeting;
 use super::refused::{FIRST, LONGEST, TRIES};
+use super::{Entry, is_fleeting, store_unless_stored};
 use crate::config::Accounts;
 use crate::extensions::hints::may_keep_for_later;
 use crate::stage::{Stage, stanza};
@@ -289,13 +289,44 @@ fn what_is_stored_while_the_store_is_read_goes_out_too() {
     assert_eq!(stage.gets(&chat("three")), ["r: three"]);
 }
 
-// Also where the store cannot be read for a while nothing passes what is stored.
 #[test]
-fn what_cannot_be_read_is_read_again_and_nothing_passes_it() {
+fn what_a_former_owner_has_stored_is_not_stored_again_however_much_waits() {
+    let mut stage = Stage::new();
+    (0..300).for_each(|number| assert!(stage.gets(&chat(&number.to_string())).is_empty()));
+    let stores = |stage: &mut Stage, unless: Option<ArchiveId>| {
+        let mut stored = ArchiveId(0);
+        stage.trial.act(|user, cx| {
+            let id = unless.unwrap_or_else(|| user.next_id(cx.now));
+            let stanza =
+                stanza_id::with_id(&stanza(&chat("last")), &cx.shared.ids.write(id), &user.jid);
+            let entry = Entry { stanza, writes: Vec::new(), cause: None, taken: false };
+            match unless {
+                Some(id) => store_unless_stored(user, id, entry, cx),
+                None => super::store(user, entry, cx),
+            }
+            stored = id;
+        });
+        (stored, stage.trial.entity.offline.meter.count)
+    };
+    let (id, _) = stores(&mut stage, None);
+    assert_eq!(stores(&mut stage, Some(id)).1, 301);
+    let other = ArchiveId(id.0 - 1);
+    assert_eq!(stores(&mut stage, Some(other)).1, 302, "this one it has not stored");
+}
+
+/// A message waits, and the store cannot be read just when a session is to have it.
+fn unreadable() -> (Stage, u64) {
     let mut stage = Stage::new();
     stage.gets(&chat("one"));
     let session = stage.bind("r");
     stage.memory.refuse_lists(Some(Error::Closed));
+    (stage, session)
+}
+
+// Also where the store cannot be read for a while nothing passes what is stored.
+#[test]
+fn what_cannot_be_read_is_read_again_and_nothing_passes_it() {
+    let (mut stage, session) = unreadable();
     assert!(late(&stage.says(session, "<presence/>")).is_empty());
     assert!(stage.trial.advance(FIRST).is_empty(), "it cannot be read yet");
     stage.memory.refuse_lists(None);
@@ -309,10 +340,7 @@ fn what_cannot_be_read_is_read_again_and_nothing_passes_it() {
 
 #[test]
 fn what_comes_while_the_store_cannot_be_read_is_stored_behind() {
-    let mut stage = Stage::new();
-    stage.gets(&chat("one"));
-    let session = stage.bind("r");
-    stage.memory.refuse_lists(Some(Error::Closed));
+    let (mut stage, session) = unreadable();
     stage.says(session, "<presence/>");
     assert!(stage.gets(&chat("two")).is_empty());
     stage.memory.refuse_lists(None);

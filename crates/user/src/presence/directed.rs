@@ -74,13 +74,24 @@ pub(super) fn entered(user: &mut User, stanza: &Stanza, from: &Jid) {
     let is_of_room = stanza.features().any(Features::MUC_USER);
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     let Some(resource) = resource.filter(|_| is_of_room && says(stanza, "110")) else { return };
-    let Some(entry) = user.sessions.iter_mut().find(|it| it.jid.resource() == resource) else {
-        return;
-    };
+    let Some(entry) = user.sessions.of_resource_mut(resource) else { return };
     let is_room = |jid: &Jid| jid.bare_str() == from.bare_str();
     if entry.directed.iter().any(is_room) {
-        entry.inside.retain(|jid| !is_room(jid));
-        entry.inside.push(from.clone());
+        // Under the nick that the room says, which may be another than was asked for: they leave under this one.
+        for known in [&mut entry.directed, &mut entry.inside] {
+            known.retain(|jid| !is_room(jid));
+            known.push(from.clone());
+        }
+    }
+}
+
+/// A room of ours has not let a session in under this nick: it need not be told of the session's end.
+pub(super) fn refused(user: &mut User, stanza: &Stanza, from: &Jid) {
+    let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
+    let Some(entry) = resource.and_then(|it| user.sessions.of_resource_mut(it)) else { return };
+    // Whoever is inside under it is told that for another reason.
+    if !entry.inside.contains(from) {
+        entry.directed.retain(|jid| jid != from);
     }
 }
 

@@ -92,6 +92,27 @@ fn a_session_is_inside_where_a_room_has_let_it_in_and_as_long_as_it_is_there() {
     assert_eq!(stage.inside("balcony"), [""; 0], "no room is entered by somebody else's word");
 }
 
+// XEP-0045 §7.2.8
+#[test]
+fn a_nick_that_a_room_of_its_server_refuses_is_not_remembered() {
+    let refused = |nick: &str| {
+        format!(
+            "<presence from='room@conference.example.com/{nick}' to='juliet@example.com/balcony' type='error'>\
+             <error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+        )
+    };
+    let mut stage = stage();
+    stage.sends("balcony", "<presence to='room@conference.example.com/j'/>");
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    stage.sends("balcony", "<presence to='room@conference.example.com/taken'/>");
+    assert_eq!(stage.directed("balcony"), 2);
+    stage.hears(&refused("taken"));
+    assert_eq!(stage.directed("balcony"), 1);
+    stage.hears(&refused("j"));
+    assert_eq!(stage.directed("balcony"), 1, "it is inside under this one");
+    assert_eq!(stage.inside("balcony"), ["room@conference.example.com/j"]);
+}
+
 // XEP-0045 §7.14: also where the owner of the room does not know yet who has left.
 #[test]
 fn a_session_hears_a_room_of_its_server_until_it_has_left() {
@@ -108,6 +129,11 @@ fn a_session_hears_a_room_of_its_server_until_it_has_left() {
     stage.hears(&of_room("j", "", "<status code='110'/>"));
     stage.hears(&of_room("j", " type='unavailable'", "<status code='110'/><status code='307'/>"));
     assert_eq!(stage.hears(said).0.len(), 0, "it was removed");
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    stage.hears(&of_room("assigned", "", "<status code='110'/><status code='210'/>"));
+    assert_eq!(stage.directed("balcony"), 1, "it has asked for another nick");
+    stage.hears(&of_room("assigned", " type='unavailable'", "<status code='110'/>"));
+    assert_eq!(stage.hears(said).0.len(), 0, "it was removed under the nick that it was given");
     let elsewhere = said.replace("conference.example.com", "rooms.example.net");
     assert_eq!(
         stage.hears(&elsewhere).0.len(),
