@@ -1,7 +1,6 @@
 """Owns servers that other people wrote, Prosody and ejabberd, and the authority that signs everybody's certificates."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cases import Skip
+from cases import Skip, find_tool
 from names import with_services
 from server import PASSWORD, free_port
 
@@ -98,13 +97,20 @@ class Foreign:
         self._temporary.cleanup()
 
 
+def have_peers():
+    """Debian's Prosody and ejabberd are installed if they are not there; where they cannot be had, the case is left out."""
+    path, error = find_tool("peers")
+    if not path:
+        assert "ROOKERY_REQUIRE_PEERS" not in os.environ, error
+        raise Skip(f"prosody and ejabberd cannot be had: {error}")
+
+
 class Prosody(Foreign):
     # More modules than every case has.
     more = ""
 
     def start(self):
-        if not shutil.which("prosody"):
-            raise Skip("no prosody")
+        have_peers()
         data = self.dir / "data"
         data.mkdir(exist_ok=True)
         self.config = self.dir / "prosody.cfg.lua"
@@ -155,9 +161,7 @@ class ProsodyBothWays(Prosody):
 
 class Ejabberd(Foreign):
     def start(self):
-        beams = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
-        if not shutil.which("erl") or not beams:
-            raise Skip("no ejabberd")
+        have_peers()
         pem = self.dir / "own.pem"
         pem.write_text(self.crt.read_text() + self.key.read_text())
         (self.dir / "inetrc").write_text(
