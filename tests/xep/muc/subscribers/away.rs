@@ -36,10 +36,11 @@ fn what_was_said_waits_and_nothing_else_does() {
     play(&format!(
         "
         {}
+        {}{}
+        {}
         {}
         {}{}
         {}
-        {}{}
         hag/pda       connects
         hag/pda       receives {}
         hag/pda       receives {}
@@ -48,13 +49,15 @@ fn what_was_said_waits_and_nothing_else_does() {
         hag/pda       receives <iq type='result' id='q'><fin xmlns='{mam}' complete='true'>…</fin></iq>
         everyone is quiet
     ",
-        heard(&["messages", "subject", "presence"]),
-        hag_leaves(),
+        a_phone_that_is_away(&["messages", "subject", "presence"]),
         says("crone/desktop", "1"),
         hears("crone/desktop", "first", "1"),
+        told(1, ""),
         state(),
         says("crone/desktop", "2"),
         hears("crone/desktop", "first", "2"),
+        // What is told of is kept.
+        told(2, ""),
         late("1"),
         late("2"),
     ));
@@ -67,7 +70,7 @@ fn told(count: u32, more: &str) -> String {
     )
 }
 
-fn a_phone_that_is_away() -> String {
+fn a_phone_that_is_away(nodes: &[&str]) -> String {
     format!(
         "
         app/server    connects
@@ -77,7 +80,7 @@ fn a_phone_that_is_away() -> String {
         hag/pda       receives <iq type='result' id='e1'/>
         {}
         ",
-        heard(&["messages", "subject"]),
+        heard(nodes),
         hag_leaves(),
     )
 }
@@ -94,7 +97,7 @@ fn a_service_for_push_notifications_is_told_of_what_is_said_in_a_room() {
         {}
         everyone is quiet
     ",
-        a_phone_that_is_away(),
+        a_phone_that_is_away(&["messages", "subject"]),
         says("crone/desktop", "1"),
         hears("crone/desktop", "first", "1"),
         told(1, ""),
@@ -118,7 +121,7 @@ fn where_the_operator_lets_it_a_service_is_told_who_has_said_what() {
         {}
         everyone is quiet
     ",
-            a_phone_that_is_away(),
+            a_phone_that_is_away(&["messages", "subject"]),
             says("crone/desktop", "1"),
             hears("crone/desktop", "first", "1"),
             told(1, who),
