@@ -24,6 +24,8 @@ pub struct Config {
     pub occupants: usize,
     /// Most sessions of one occupant (XEP-0045 §7.2.8).
     pub sessions_per_occupant: usize,
+    /// Most bytes of what a client says in its presence, which the room keeps (XEP-0045 §14.6).
+    pub presence_bytes: usize,
     /// Most affiliations of a room.
     pub affiliations: usize,
     /// Most people who hear a room without being inside (MUC/Sub).
@@ -86,6 +88,7 @@ impl Default for Config {
             rooms_per_account: 100,
             occupants: 10_000,
             sessions_per_occupant: 20,
+            presence_bytes: 16 << 10,
             affiliations: 100_000,
             subscribers: 10_000,
             history: 100,

@@ -13,6 +13,7 @@
 //! | [`nick_change`] | another nick (§7.6), another availability (§7.7) |
 //! | [`exit`] | leaving, and being removed (§7.14, §8.2, §9.1, §11) |
 //! | [`presence`] | what is told of an occupant to whom |
+//! | [`reveal`] | what those are told who see real addresses from now on |
 //! | [`tell`] | how it is told: under numbers of the room's own, and once more by a new owner |
 //! | [`refuse`] | how a room says no |
 //! | [`speak`] | messages to all (§7.4), kept before they are reflected |
@@ -39,7 +40,7 @@
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
 //! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`subscribers`], [`nick`],
-//! [`rules`], [`settings`], [`form`], [`rate`], [`birth`], [`hats`].
+//! [`rules`], [`settings`], [`form`], [`links`], [`rate`], [`birth`], [`hats`].
 
 mod admin;
 mod affiliate;
@@ -62,6 +63,7 @@ mod heard;
 mod history;
 mod invite;
 mod iq;
+mod links;
 mod mirror;
 mod nick;
 mod nick_change;
@@ -73,6 +75,7 @@ mod private;
 mod queue;
 mod rate;
 mod refuse;
+mod reveal;
 mod room;
 mod rules;
 pub mod settings;

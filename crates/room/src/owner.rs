@@ -12,7 +12,7 @@ use crate::nick_change;
 use crate::presence;
 use crate::room::{Phase, Room};
 use crate::settings::{Settings, codes_of_change};
-use crate::{birth, create, destroy, directory, form, subscribe};
+use crate::{birth, create, destroy, directory, form, reveal, subscribe};
 
 const ADMINS: &str = "muc#roomconfig_roomadmins";
 const OWNERS: &str = "muc#roomconfig_roomowners";
@@ -211,6 +211,9 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
         give_voice_to_all(room, cx);
     }
     presence::show_and_hide(room, before.broadcast, cx);
+    if room.settings.addresses_shown && !before.addresses_shown {
+        reveal::to_all(room, cx);
+    }
     if room.settings.nicks_locked && !before.nicks_locked {
         let registered = room.occupants.iter().filter_map(|occupant| {
             let entry = room.affiliations.get(&occupant.who)?;

@@ -292,6 +292,10 @@ impl Room {
                     refuse_for_good(self, &stanza, stone, cx);
                 }
             }
+            // §17.2 rule 3; who wants to come in hears the same, and makes no room (§10.1.1).
+            Phase::Locked if self.is_hidden_from(&from) && !is_entry(&stanza) => {
+                self.act_absent(stanza, cx);
+            }
             Phase::Locked | Phase::Open => self.act_here(stanza, &from, cx),
             Phase::Asking(_) | Phase::Ending => {
                 debug_assert!(false, "a room that is not there acts on a stanza");
@@ -403,6 +407,14 @@ impl Room {
         self.affiliations.of(who)
     }
 
+    /// Whether somebody is not to know that there is a room: it waits for its configuration.
+    #[must_use]
+    pub(crate) fn is_hidden_from(&self, who: &Jid) -> bool {
+        matches!(self.phase, Phase::Locked)
+            && self.affiliation_of(&who.bare()) < Affiliation::Owner
+            && self.occupants.of_session(who).is_none()
+    }
+
     /// Whether `who` has an owner's rights here without being listed: an administrator of the service, or the service.
     #[must_use]
     pub(crate) fn is_served_by(&self, who: &BareJid) -> bool {
@@ -467,6 +479,10 @@ impl Drop for Room {
             self.shared.count(&self.jid, 0);
         }
     }
+}
+
+fn is_entry(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Presence(PresenceType::Available) && enter::is_knock(stanza)
 }
 
 fn is_unavailable(stanza: &Stanza) -> bool {
