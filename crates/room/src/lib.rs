@@ -9,6 +9,7 @@
 //! | [`room`] | the Room entity: its phases, and which stanza goes to which file |
 //! | [`queue`] | what waits, so that a room has one order of events |
 //! | [`create`] | from the first knock to a room that waits for its configuration (§10.1) |
+//! | [`order`] | rooms that the service itself makes |
 //! | [`enter`] | entering, and once more (§7.2) |
 //! | [`nick_change`] | another nick (§7.6), another availability (§7.7) |
 //! | [`exit`] | leaving, and being removed (§7.14, §8.2, §9.1, §11) |
@@ -28,6 +29,7 @@
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
 //! | `voices` | who keeps or lacks voice over visits (§5.1) |
 //! | [`iq`] | requests to the room, and between occupants (§17.4) |
+//! | [`asked`] | who waits for what a room answers to its service |
 //! | [`admin`] | lists of people, seen and changed (§8, §9, §10) |
 //! | [`affiliate`] | affiliations given and taken, with all that follows |
 //! | [`owner`] | configuration (§10.1.3, §10.2) |
@@ -46,6 +48,7 @@ mod admin;
 mod affiliate;
 mod affiliation;
 mod affiliations;
+mod asked;
 mod birth;
 mod config;
 mod create;
@@ -68,6 +71,7 @@ mod mirror;
 mod nick;
 mod nick_change;
 mod occupant;
+mod order;
 mod owner;
 mod past;
 mod presence;
@@ -93,6 +97,7 @@ mod voices;
 
 pub use affiliation::{Affiliation, Role};
 pub use affiliations::Affiliations;
+pub use asked::Hears;
 pub use birth::Birth;
 pub use config::{Config, Create, Pace, Rates, Shared};
 pub use directory::Directory;

@@ -27,7 +27,7 @@ use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::subscribers::Subscribers;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
-use crate::{mirror, nick_change, past, private, snapshot, speak, voice};
+use crate::{mirror, nick_change, order, past, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
 pub struct Room {
@@ -285,7 +285,7 @@ impl Room {
             Phase::Absent => self.act_absent(stanza, cx),
             Phase::Destroyed(stone) => {
                 let may_again = stone.owners.contains(&from.bare());
-                if may_again || self.shared.is_admin(&from.bare()) {
+                if may_again || self.is_served_by(&from.bare()) {
                     return self.act_absent(stanza, cx);
                 }
                 if !is_unavailable(&stanza) {
@@ -311,6 +311,9 @@ impl Room {
             Kind::Presence(PresenceType::Available) => exit::not_inside(self, &stanza, cx),
             Kind::Presence(_) => {}
             Kind::Message(_) => refuse(self, &stanza, StanzaCondition::ItemNotFound, cx),
+            Kind::Iq(ty) if ty.is_request() && order::is_one(&stanza, &self.jid) => {
+                order::obey(self, stanza, cx);
+            }
             Kind::Iq(ty) if ty.is_request() => {
                 // Whoever believes to be inside must hear that they are not (XEP-0410 §3.2).
                 let to_occupant = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
