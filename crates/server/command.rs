@@ -48,7 +48,7 @@ enum Command {
     /// Add, list and change accounts, also while no server runs
     #[command(subcommand)]
     Account(account::Command),
-    /// List, show and destroy rooms
+    /// Make, list, show, change and destroy rooms, and say who is what to them
     #[command(subcommand)]
     Room(room::Command),
     /// List and end sessions

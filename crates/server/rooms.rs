@@ -1,15 +1,19 @@
-//! Owns what operators and the process itself do with rooms: listing, showing, destroying, stopping.
+//! Owns what operators and the process itself do with rooms: listing, showing, asking, destroying, stopping.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use entity::Entity;
+use futures_util::future::BoxFuture;
 use proto::{Body, Route};
 use room::{Affiliation, Room};
 use router::Router;
 use store::{Kind, SharedStore};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use web::rooms::{Later, RoomDetail, RoomRow, Rooms};
-use xmpp::{BareJid, Jid, Stanza};
+use xmpp::{BareJid, Element, IqType, Jid, Stanza};
 
 use crate::config::Config;
 use crate::foundation::Foundation;
@@ -20,7 +24,12 @@ pub(crate) struct Held {
     store: SharedStore,
     router: Router,
     pub(crate) shared: Arc<room::Shared>,
+    /// How many questions it has put to rooms.
+    asked: Arc<AtomicU64>,
 }
+
+/// A room answers in a turn or two, or it is on its way elsewhere.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Held {
     /// Rooms of this member, which are yet to be entered.
@@ -31,7 +40,8 @@ impl Held {
     ) -> anyhow::Result<Self> {
         let settings = room::Config { ids: foundation.archive_ids(), ..config.room()? };
         let (store, router) = (Arc::clone(&foundation.store), router.clone());
-        Ok(Self { store, router, shared: Arc::new(room::Shared::new(settings)) })
+        let shared = Arc::new(room::Shared::new(settings));
+        Ok(Self { store, router, shared, asked: Arc::default() })
     }
 
     /// A room as it is kept; none where there is none.
@@ -112,6 +122,32 @@ impl Rooms for Held {
         let order = room::directory::order_to_destroy(room, reason);
         // Refused only by a room with a full mailbox; the operator sees it in the next listing.
         tell(order, &self.router);
+    }
+
+    fn ask(
+        &self,
+        room: &BareJid,
+        set: bool,
+        payload: &Element,
+    ) -> BoxFuture<'static, Option<Element>> {
+        let id = format!("order-{}", self.asked.fetch_add(1, Ordering::Relaxed));
+        let ty = if set { IqType::Set } else { IqType::Get };
+        let order = room::directory::order(room, ty, &id, payload);
+        let (shared, router) = (Arc::clone(&self.shared), self.router.clone());
+        Box::pin(async move {
+            let (tells, answer) = oneshot::channel();
+            // Whoever does not wait any more needs no answer.
+            let hears = Box::new(move |answer| drop(tells.send(answer)));
+            if !shared.await_answer(&id, hears) {
+                return None;
+            }
+            tell(order, &router);
+            let answer = timeout(PATIENCE, answer).await;
+            shared.give_up(&id);
+            let mut bytes = Vec::new();
+            answer.ok()?.ok()?.write(&mut bytes);
+            Element::parse(&bytes).ok()
+        })
     }
 }
 

@@ -159,6 +159,13 @@ fn rooms_and_who_is_inside_are_seen_from_any_member() {
     assert_eq!(seen, rooms(&trio.stages[1]));
     let shown = trio.stages[2].run(&["room", "show", "room0@conference.localhost"]).unwrap();
     assert!(shown.contains("occupants       3"), "{shown}");
+    // Each is asked on the member that acts for it.
+    for number in 0..ROOMS {
+        let room = format!("room{number}@conference.localhost");
+        let inside = trio.stages[0].run(&["room", "occupants", &room]).unwrap();
+        assert_eq!(inside.lines().count(), 3, "{inside}");
+        assert!(inside.starts_with("moderator    owner     page0@localhost/"), "{inside}");
+    }
 }
 
 #[test]

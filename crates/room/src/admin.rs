@@ -15,7 +15,7 @@ use crate::occupant::Occupant;
 use crate::presence::{self, News};
 use crate::room::{Phase, Room};
 use crate::rules::{self, Standing};
-use crate::voices;
+use crate::{reveal, voices};
 
 /// Most items of one answer; where there are more, it says so, and the rest is asked for by pages (XEP-0059).
 const PAGE_MOST: u32 = 1_000;
@@ -97,10 +97,11 @@ pub(crate) fn may_list(room: &Room, asker: Standing, list: Affiliation) -> bool 
 /// Whether the room shows the lists of its people to this one (§5.2.1, §9.5): only where addresses are no
 /// secret.
 fn members_see(room: &Room, asker: Standing) -> bool {
-    let roles = room.settings.member_list;
+    let readers = room.settings.member_list;
     let outside = asker.role == Role::None && asker.affiliation >= Affiliation::Member;
-    let shown = room.settings.addresses_shown && (roles.has(asker.role) || outside);
-    shown || (asker.role == Role::Moderator && roles.moderator)
+    let is_one = readers.has(asker.role, asker.affiliation) || outside;
+    let shown = room.settings.addresses_shown && is_one;
+    shown || (asker.role == Role::Moderator && readers.roles.moderator)
 }
 
 fn role_list(
@@ -336,10 +337,12 @@ pub(crate) fn give_role(
     reason: Option<&str>,
     cx: &mut Context<'_, Room>,
 ) {
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let (who, saw) = (occupant.who.clone(), room.shows_addresses_to(occupant));
     let Some(before) = room.occupants.set_role(number, to) else { return };
-    let Some(who) = room.occupants.get(number).map(|it| it.who.clone()) else { return };
     voices::given(room, &who, to);
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { actor, reason, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, before, cx);
+    reveal::to_one(room, number, saw, cx);
 }

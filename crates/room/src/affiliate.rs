@@ -19,7 +19,7 @@ use crate::presence::{self, News, status};
 use crate::room::{Phase, Room};
 use crate::rules::Standing;
 use crate::tell::{Audience, tell};
-use crate::{events, invite, nick_change, subscribe, voices};
+use crate::{events, invite, nick_change, reveal, subscribe, voices};
 
 /// Somebody gets another affiliation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,12 +196,14 @@ fn turn_into(
     cx: &mut Context<'_, Room>,
 ) {
     let (now, moderated) = (room.affiliation_of(&change.who), room.settings.moderated);
-    let Some(role) = room.occupants.get(number).map(|it| it.role) else { return };
+    let Some(occupant) = room.occupants.get(number) else { return };
+    let (role, saw) = (occupant.role, room.shows_addresses_to(occupant));
     room.occupants.set_role(number, before.role_after(now, role, moderated));
     let Some(occupant) = room.occupants.get(number) else { return };
     let (reason, versions) = (change.reason.as_deref(), Some(versions.clone()));
     let news = News { actor, reason, versions, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, role, cx);
+    reveal::to_one(room, number, saw, cx);
 }
 
 /// Everybody of a banned domain has to go (§9.2).

@@ -7,6 +7,7 @@ use std::time::Duration;
 use archive::Ids;
 use xmpp::BareJid;
 
+use crate::asked::{Asked, Hears};
 use crate::settings::Settings;
 
 /// Settings of the operator. Never changed while rooms live.
@@ -24,6 +25,8 @@ pub struct Config {
     pub occupants: usize,
     /// Most sessions of one occupant (XEP-0045 §7.2.8).
     pub sessions_per_occupant: usize,
+    /// Most bytes of what a client says in its presence, which the room keeps (XEP-0045 §14.6).
+    pub presence_bytes: usize,
     /// Most affiliations of a room.
     pub affiliations: usize,
     /// Most people who hear a room without being inside (MUC/Sub).
@@ -86,6 +89,7 @@ impl Default for Config {
             rooms_per_account: 100,
             occupants: 10_000,
             sessions_per_occupant: 20,
+            presence_bytes: 16 << 10,
             affiliations: 100_000,
             subscribers: 10_000,
             history: 100,
@@ -109,6 +113,8 @@ impl Default for Config {
 pub struct Shared {
     /// Settings.
     pub config: Config,
+    /// Who waits for answers of rooms of this member.
+    pub(crate) asked: Asked,
     occupants: Mutex<HashMap<BareJid, usize>>,
 }
 
@@ -116,7 +122,7 @@ impl Shared {
     /// With these settings.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, occupants: Mutex::default() }
+        Self { config, asked: Asked::default(), occupants: Mutex::default() }
     }
 
     /// Notes how many occupants a room has.
@@ -138,6 +144,17 @@ impl Shared {
     pub fn occupied(&self) -> (Vec<BareJid>, usize) {
         let table = self.occupants.lock().unwrap_or_else(PoisonError::into_inner);
         (table.keys().cloned().collect(), table.values().sum())
+    }
+
+    /// Somebody is about to send a room of this member a request with this id, in the name of its service
+    /// ([`crate::directory::order`]), and hears the answer; false where too many wait.
+    pub fn await_answer(&self, id: &str, hears: Hears) -> bool {
+        self.asked.wait(id, hears)
+    }
+
+    /// They do not wait any more.
+    pub fn give_up(&self, id: &str) {
+        self.asked.give_up(id);
     }
 
     /// Whether somebody administers the service.

@@ -141,38 +141,12 @@ fn take_knock(room: &mut Room, cx: &mut Context<'_, Room>) -> Option<Stanza> {
 /// Nothing is left of an earlier room of this name; then the rows of this one.
 fn make(room: &mut Room, cx: &mut Context<'_, Room>) {
     let Some(knock) = take_knock(room, cx) else { return };
-    let owner = room.jid.clone();
-    cx.read(
-        move |store, fence| store.erase(fence, owner),
-        move |room, cx, erased| match erased {
-            Ok(()) => write(room, knock, cx),
-            Err(error) => failed(room, &knock, &error, cx),
-        },
-    );
-}
-
-fn write(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
     let Some(creator) = knock.head().from.as_ref().map(Jid::bare) else { return };
-    let mut secret = [0; 32];
-    cx.random(&mut secret);
-    let birth = Birth { creator: creator.clone(), at: cx.now.unix_micros, secret, locked: true };
-    let mut affiliations = Affiliations::default();
     let entry = Entry { affiliation: Affiliation::Owner, ..Entry::default() };
-    let mut plan = affiliations.plan(&room.jid, vec![(creator, entry)]);
-    let mut writes = std::mem::take(&mut plan.writes);
-    affiliations.apply(&room.jid, plan);
-    let config = &room.shared.config;
-    let history = config.history.min(config.defaults.history);
-    let slow_seconds = config.defaults.slow_seconds.min(form::SLOW_MOST);
-    let settings = Settings { history, slow_seconds, ..config.defaults.clone() };
-    writes.push(birth::put(&room.jid, birth::BIRTH, birth.to_bytes()));
-    writes.push(birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings)));
-    cx.commit_then(writes, move |room, cx, result| match result {
+    let people = vec![(creator.clone(), entry)];
+    let new = New { creator, people, settings: usual(room), locked: true };
+    anew(room, new, cx, move |room, cx, made| match made {
         Ok(()) => {
-            room.birth = Some(birth);
-            room.fan_outs.start_after(room.last_id.get());
-            room.settings = settings;
-            room.affiliations = affiliations;
             room.phase = Phase::Locked;
             enter::knock(room, &knock, &[201], cx);
             await_configuration(room, cx);
@@ -180,6 +154,70 @@ fn write(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
             room.drain(cx);
         }
         Err(error) => failed(room, &knock, &error, cx),
+    });
+}
+
+/// What a new room is like before its owner says otherwise.
+pub(crate) fn usual(room: &Room) -> Settings {
+    let config = &room.shared.config;
+    let history = config.history.min(config.defaults.history);
+    let slow_seconds = config.defaults.slow_seconds.min(form::SLOW_MOST);
+    Settings { history, slow_seconds, ..config.defaults.clone() }
+}
+
+/// A room that is to be.
+pub(crate) struct New {
+    /// Who makes it.
+    pub(crate) creator: BareJid,
+    /// Who is what to it; somebody is an owner.
+    pub(crate) people: Vec<(BareJid, Entry)>,
+    /// What it is like.
+    pub(crate) settings: Settings,
+    /// It waits for its first configuration.
+    pub(crate) locked: bool,
+}
+
+/// Keeps a new room, of which nothing is left of an earlier one; `then` opens it, or says why there is none.
+pub(crate) fn anew(
+    room: &Room,
+    new: New,
+    cx: &mut Context<'_, Room>,
+    then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<(), store::Error>) + 'static,
+) {
+    let owner = room.jid.clone();
+    cx.read(
+        move |store, fence| store.erase(fence, owner),
+        move |room, cx, erased| match erased {
+            Ok(()) => write(room, new, cx, then),
+            Err(error) => then(room, cx, Err(error)),
+        },
+    );
+}
+
+fn write(
+    room: &Room,
+    new: New,
+    cx: &mut Context<'_, Room>,
+    then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<(), store::Error>) + 'static,
+) {
+    let New { creator, people, settings, locked } = new;
+    let mut secret = [0; 32];
+    cx.random(&mut secret);
+    let birth = Birth { creator, at: cx.now.unix_micros, secret, locked };
+    let mut affiliations = Affiliations::default();
+    let mut plan = affiliations.plan(&room.jid, people);
+    let mut writes = std::mem::take(&mut plan.writes);
+    affiliations.apply(&room.jid, plan);
+    writes.push(birth::put(&room.jid, birth::BIRTH, birth.to_bytes()));
+    writes.push(birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings)));
+    cx.commit_then(writes, move |room, cx, result| {
+        if result.is_ok() {
+            room.birth = Some(birth);
+            room.fan_outs.start_after(room.last_id.get());
+            room.settings = settings;
+            room.affiliations = affiliations;
+        }
+        then(room, cx, result);
     });
 }
 

@@ -117,14 +117,21 @@ pub fn order_to_destroy(room: &BareJid, reason: Option<&str>) -> Stanza {
     if let Some(reason) = reason {
         destroy.push(Element::new("reason", xmpp::ns::MUC_OWNER).with_text(reason));
     }
+    let query = Element::new("query", xmpp::ns::MUC_OWNER).with_child(destroy);
+    order(room, xmpp::IqType::Set, "destroy", &query)
+}
+
+/// A request to a room in the name of the service, which has an owner's rights.
+#[must_use]
+pub fn order(room: &BareJid, ty: xmpp::IqType, id: &str, payload: &Element) -> Stanza {
     let head = Head {
-        kind: Kind::Iq(xmpp::IqType::Set),
-        id: Some("destroy".into()),
+        kind: Kind::Iq(ty),
+        id: Some(id.into()),
         from: Some(room.domain().into()),
         to: Some(room.clone().into()),
         lang: None,
     };
-    Stanza::build(head, &[Element::new("query", xmpp::ns::MUC_OWNER).with_child(destroy)])
+    Stanza::build(head, std::slice::from_ref(payload))
 }
 
 impl Entity for Directory {

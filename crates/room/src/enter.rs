@@ -50,7 +50,8 @@ impl<'a> Knock<'a> {
     /// Reads a presence that wants in.
     ///
     /// # Errors
-    /// `jid-malformed` without a nick, or with one that cannot be used.
+    /// `jid-malformed` without a nick, or with one that cannot be used; `policy-violation` where it says more than the
+    /// room keeps (§14.6).
     pub(crate) fn read(room: &Room, stanza: &'a Stanza) -> Result<Self, StanzaError> {
         let Head { from, to, .. } = stanza.head();
         let session = from.as_ref().and_then(Jid::to_full);
@@ -59,6 +60,10 @@ impl<'a> Knock<'a> {
             return Err(StanzaCondition::JidMalformed.into());
         };
         let wanted = occupant_jid(&room.jid, nick, room.shared.config.nick_chars)?;
+        if stanza.inner().len() > room.shared.config.presence_bytes {
+            let error = StanzaError::from(StanzaCondition::PolicyViolation);
+            return Err(error.with_text("the presence is too large"));
+        }
         let x = stanza.child("x", ns::MUC).unwrap_or_else(|| Element::new("x", ns::MUC));
         Ok(Self {
             stanza,
@@ -211,10 +216,7 @@ fn come_in(
     welcome(room, number, knock, codes, cx);
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News::of(room, occupant);
-    presence::tell_others(room, occupant, &news, cx);
-    for other in occupant.sessions.iter().filter(|other| other.jid != knock.session) {
-        presence::tell_self(room, occupant, &other.jid, &news, cx);
-    }
+    presence::tell_all_but(room, occupant, &knock.session, &news, cx);
 }
 
 fn add(room: &mut Room, jid: FullJid, session: Session, cx: &Context<'_, Room>) -> u64 {

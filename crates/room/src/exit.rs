@@ -204,8 +204,8 @@ pub(crate) fn send_unavailable(
         lang: None,
     };
     let mut bytes = match room.birth {
-        Some(_) => extensions::marks(room, &to.bare()).to_vec(),
-        None => Vec::new(),
+        Some(_) if !room.is_hidden_from(to) => extensions::marks(room, &to.bare()).to_vec(),
+        _ => Vec::new(),
     };
     for element in content {
         element.write(&mut bytes, "");

@@ -6,7 +6,8 @@ use xmpp::forms::{Choice, Field, FieldType, Form, FormKind};
 use xmpp::{Element, StanzaCondition, StanzaError, ns};
 
 use crate::affiliation::Role;
-use crate::settings::{PrivateMessages, Roles, Settings};
+use crate::links;
+use crate::settings::{PrivateMessages, Readers, Roles, Settings};
 
 /// The fields whose meaning is this server's own.
 const REGISTRATION: &str = "rookery#roomconfig_registration";
@@ -15,6 +16,9 @@ const NICKS_LOCKED: &str = "rookery#roomconfig_nickslocked";
 const ARCHIVED: &str = "muc#roomconfig_enablearchiving";
 const SLOW: &str = "muc#roomconfig_slow_mode_duration";
 const SUBSCRIPTIONS: &str = "muc#roomconfig_allow_subscription";
+/// What is shown as `muc#roominfo_logs` and `muc#roominfo_ldapgroup` has no registered name here.
+const LOGS: &str = "rookery#roomconfig_logs";
+const LDAP_GROUP: &str = "rookery#roomconfig_ldapgroup";
 
 /// The longest time between two messages, in seconds: a day.
 pub(crate) const SLOW_MOST: u32 = 86_400;
@@ -28,7 +32,8 @@ pub(crate) fn form(kind: FormKind, settings: &Settings) -> Form {
     let form = Form::new(kind, ns::MUC_CONFIG);
     let form = texts(form, settings);
     let form = entrance(form, settings);
-    conversation(form, settings)
+    let form = conversation(form, settings);
+    elsewhere(form, settings)
 }
 
 fn texts(form: Form, settings: &Settings) -> Form {
@@ -73,7 +78,7 @@ fn entrance(form: Form, settings: &Settings) -> Form {
             "Members may invite others where only members may enter",
             settings.allow_invites,
         ))
-        .with(roles("getmemberlist", "Who may see the list of members", settings.member_list))
+        .with(readers(settings.member_list))
         .with(
             Field::boolean(REGISTRATION, settings.registration)
                 .with_label("People may register a nick and become members"),
@@ -120,6 +125,15 @@ fn conversation(form: Form, settings: &Settings) -> Form {
         )
 }
 
+fn elsewhere(form: Form, settings: &Settings) -> Form {
+    let own = |var, label: &str, value: &str| {
+        Field::new(FieldType::TextSingle, var).with_label(label).with_value(value)
+    };
+    form.with(text("pubsub", "URI of a pubsub node that belongs to the room", &settings.pubsub))
+        .with(own(LOGS, "URL of the public log", &settings.logs))
+        .with(own(LDAP_GROUP, "LDAP group of the room", &settings.ldap_group))
+}
+
 /// The settings after an answer; what it does not name stays. `history`: the most that the service allows.
 ///
 /// # Errors
@@ -133,6 +147,7 @@ pub(crate) fn read(
     read_texts(form, &mut now)?;
     read_entrance(form, &mut now)?;
     read_conversation(form, &mut now)?;
+    read_elsewhere(form, &mut now)?;
     now.history = now.history.min(history);
     Ok(now)
 }
@@ -176,7 +191,7 @@ fn read_entrance(form: &Form, now: &mut Settings) -> Result<(), StanzaError> {
     };
     set(&mut now.addresses_shown, form.choice(&var("whois"), shown)?);
     set(&mut now.allow_invites, form.boolean(&var("allowinvites"))?);
-    set(&mut now.member_list, read_roles(form, "getmemberlist")?);
+    set(&mut now.member_list, read_readers(form)?);
     set(&mut now.registration, form.boolean(REGISTRATION)?);
     set(&mut now.nicks_locked, form.boolean(NICKS_LOCKED)?);
     set(&mut now.subscriptions, form.boolean(SUBSCRIPTIONS)?);
@@ -198,6 +213,23 @@ fn read_conversation(form: &Form, now: &mut Settings) -> Result<(), StanzaError>
     set(&mut now.history, history.map(|it| usize::try_from(it).unwrap_or(usize::MAX)));
     let slow = form.number(SLOW)?;
     set(&mut now.slow_seconds, slow.map(|it| u32::try_from(it).unwrap_or(u32::MAX).min(SLOW_MOST)));
+    Ok(())
+}
+
+fn read_elsewhere(form: &Form, now: &mut Settings) -> Result<(), StanzaError> {
+    let node = var("pubsub");
+    let fields: [(&str, &mut String, fn(&str) -> bool); 3] = [
+        (&node, &mut now.pubsub, links::is_node),
+        (LOGS, &mut now.logs, links::is_page),
+        (LDAP_GROUP, &mut now.ldap_group, links::is_group),
+    ];
+    for (name, place, is_one) in fields {
+        let Some(text) = form.text(name)? else { continue };
+        if !text.is_empty() && !is_one(text) {
+            return Err(not_acceptable(&format!("{name} is not of the kind that is asked for")));
+        }
+        *place = bounded(text.to_owned())?;
+    }
     Ok(())
 }
 
@@ -228,6 +260,13 @@ fn read_roles(form: &Form, name: &str) -> Result<Option<Roles>, StanzaError> {
         roles.push(role.ok_or_else(|| not_acceptable("a role that nobody knows"))?);
     }
     Ok(Some(roles.into_iter().collect()))
+}
+
+fn read_readers(form: &Form) -> Result<Option<Readers>, StanzaError> {
+    let Some(values) = form.values(&var("getmemberlist")) else { return Ok(None) };
+    let named = values.iter().map(String::as_str).filter(|value| !value.is_empty());
+    let readers = Readers::read(named);
+    readers.map(Some).ok_or_else(|| not_acceptable("a role or affiliation that nobody knows"))
 }
 
 fn is_blank(form: &Form, name: &str) -> bool {
@@ -267,6 +306,12 @@ fn roles(name: &str, label: &str, set: Roles) -> Field {
     options.into_iter().fold(field, |field, role| field.with_option(role.as_str(), role.as_str()))
 }
 
+fn readers(set: Readers) -> Field {
+    let field = list("getmemberlist", "Who may see the list of members", FieldType::ListMulti);
+    let options = Readers::VALUES.into_iter();
+    options.fold(field.with_values(set.values()), |field, value| field.with_option(value, value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,11 +335,14 @@ mod tests {
             logged: true,
             archived: false,
             broadcast: [Role::Moderator].into_iter().collect(),
-            member_list: Roles { moderator: false, participant: false, visitor: false },
+            member_list: Readers { member: true, ..Roles::from_iter([Role::Moderator]).into() },
             registration: false,
             nicks_locked: true,
             slow_seconds: 9,
             subscriptions: false,
+            pubsub: "xmpp:pubsub.x.org?;node=coven".into(),
+            logs: "https://x.org/logs/coven".into(),
+            ldap_group: "cn=witches,dc=x,dc=org".into(),
         }
     }
 
@@ -308,7 +356,9 @@ mod tests {
 
     #[test]
     fn every_setting_is_kept() {
-        for settings in [all(), Settings::default()] {
+        let nobody = Readers::from(Roles::from_iter([]));
+        let secret = Settings { member_list: nobody, ..all() };
+        for settings in [all(), secret, Settings::default()] {
             assert_eq!(from_bytes(&to_bytes(&settings)), Some(settings));
         }
     }
@@ -332,6 +382,7 @@ mod tests {
             "muc#roomconfig_persistentroom",
             "muc#roomconfig_presencebroadcast",
             "muc#roomconfig_publicroom",
+            "muc#roomconfig_pubsub",
             "muc#roomconfig_roomdesc",
             "muc#roomconfig_roomname",
             "muc#roomconfig_roomsecret",
@@ -353,7 +404,7 @@ mod tests {
 
     #[test]
     fn values_that_make_no_sense_are_not_acceptable() {
-        let cases: [&[(&str, &str)]; 7] = [
+        let cases: [&[(&str, &str)]; 11] = [
             &[("muc#roomconfig_passwordprotectedroom", "1")],
             &[("muc#roomconfig_passwordprotectedroom", "1"), ("muc#roomconfig_roomsecret", "")],
             &[("muc#roomconfig_maxusers", "0")],
@@ -361,6 +412,10 @@ mod tests {
             &[("muc#roomconfig_allowpm", "dogs")],
             &[("muc#roomconfig_membersonly", "perhaps")],
             &[("muc#roomconfig_presencebroadcast", "king")],
+            &[("muc#roomconfig_getmemberlist", "outcast")],
+            &[("muc#roomconfig_pubsub", "the-coven-node")],
+            &[("rookery#roomconfig_logs", "file:///etc/passwd")],
+            &[("rookery#roomconfig_ldapgroup", "witches")],
         ];
         for fields in cases {
             let error = read(&submitted(fields), &Settings::default(), 50).unwrap_err();

@@ -10,6 +10,7 @@ use entity::{Answer, Context, Request, Slot, SlotKind};
 use prost::Message;
 use xmpp::{Element, Head, IqType, Jid, Kind, Origin, Stanza, StanzaCondition, StanzaError, ns};
 
+use crate::asked;
 use crate::deeds::{self, Deed};
 use crate::extensions::{EXTENSIONS, self_ping};
 use crate::mirror;
@@ -69,8 +70,8 @@ pub(crate) fn reply(
     match answer {
         Ok(payload) => {
             let result = stanza.result(payload.as_ref());
-            // What the service itself asks needs no answer.
-            let Some(to) = result.head().to.clone().filter(|to| !to.is_domain()) else { return };
+            let Some(result) = asked::take(room, result) else { return };
+            let Some(to) = result.head().to.clone() else { return };
             match (to.to_full(), payload, stanza.kind()) {
                 // Something is another than before.
                 (Some(client), None, Kind::Iq(IqType::Set)) => {

@@ -9,10 +9,12 @@
 //! | [`room`] | the Room entity: its phases, and which stanza goes to which file |
 //! | [`queue`] | what waits, so that a room has one order of events |
 //! | [`create`] | from the first knock to a room that waits for its configuration (§10.1) |
+//! | [`order`] | rooms that the service itself makes |
 //! | [`enter`] | entering, and once more (§7.2) |
 //! | [`nick_change`] | another nick (§7.6), another availability (§7.7) |
 //! | [`exit`] | leaving, and being removed (§7.14, §8.2, §9.1, §11) |
 //! | [`presence`] | what is told of an occupant to whom |
+//! | [`reveal`] | what those are told who see real addresses from now on |
 //! | [`tell`] | how it is told: under numbers of the room's own, and once more by a new owner |
 //! | [`refuse`] | how a room says no |
 //! | [`speak`] | messages to all (§7.4), kept before they are reflected |
@@ -27,6 +29,7 @@
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
 //! | `voices` | who keeps or lacks voice over visits (§5.1) |
 //! | [`iq`] | requests to the room, and between occupants (§17.4) |
+//! | [`asked`] | who waits for what a room answers to its service |
 //! | [`admin`] | lists of people, seen and changed (§8, §9, §10) |
 //! | [`affiliate`] | affiliations given and taken, with all that follows |
 //! | [`owner`] | configuration (§10.1.3, §10.2) |
@@ -39,12 +42,13 @@
 //! | [`extensions`] | the ordered list of extensions, one file each |
 //!
 //! Values and rules, without any effect: [`affiliation`], [`affiliations`], [`occupant`], [`subscribers`], [`nick`],
-//! [`rules`], [`settings`], [`form`], [`rate`], [`birth`], [`hats`].
+//! [`rules`], [`settings`], [`form`], [`links`], [`rate`], [`birth`], [`hats`].
 
 mod admin;
 mod affiliate;
 mod affiliation;
 mod affiliations;
+mod asked;
 mod birth;
 mod config;
 mod create;
@@ -62,10 +66,12 @@ mod heard;
 mod history;
 mod invite;
 mod iq;
+mod links;
 mod mirror;
 mod nick;
 mod nick_change;
 mod occupant;
+mod order;
 mod owner;
 mod past;
 mod presence;
@@ -73,6 +79,7 @@ mod private;
 mod queue;
 mod rate;
 mod refuse;
+mod reveal;
 mod room;
 mod rules;
 pub mod settings;
@@ -90,6 +97,7 @@ mod voices;
 
 pub use affiliation::{Affiliation, Role};
 pub use affiliations::Affiliations;
+pub use asked::Hears;
 pub use birth::Birth;
 pub use config::{Config, Create, Pace, Rates, Shared};
 pub use directory::Directory;

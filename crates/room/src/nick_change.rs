@@ -41,7 +41,7 @@ pub(crate) fn presence(room: &mut Room, number: u64, stanza: Stanza, cx: &mut Co
     if !is_knock {
         presence::tell_all(room, occupant, &news, occupant.role, cx);
     } else if changed {
-        presence::tell_others(room, occupant, &news, cx);
+        presence::tell_all_but(room, occupant, &knock.session, &news, cx);
     }
 }
 
@@ -100,7 +100,7 @@ fn change(
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { id: knock.stanza.head().id.clone(), ..News::of(room, occupant) };
     match is_knock {
-        true => presence::tell_others(room, occupant, &news, cx),
+        true => presence::tell_all_but(room, occupant, &knock.session, &news, cx),
         false => presence::tell_all(room, occupant, &news, occupant.role, cx),
     }
 }

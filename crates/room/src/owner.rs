@@ -12,10 +12,10 @@ use crate::nick_change;
 use crate::presence;
 use crate::room::{Phase, Room};
 use crate::settings::{Settings, codes_of_change};
-use crate::{birth, create, destroy, directory, form, subscribe};
+use crate::{birth, create, destroy, directory, form, reveal, subscribe};
 
-const ADMINS: &str = "muc#roomconfig_roomadmins";
-const OWNERS: &str = "muc#roomconfig_roomowners";
+pub(crate) const ADMINS: &str = "muc#roomconfig_roomadmins";
+pub(crate) const OWNERS: &str = "muc#roomconfig_roomowners";
 
 /// The form (§10.1.3, §10.2).
 pub(crate) fn get(
@@ -24,20 +24,25 @@ pub(crate) fn get(
     _: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     check_owner(room, request)?;
+    let form = form(room, &room.settings);
+    Ok(Answer::Result(Element::new("query", ns::MUC_OWNER).with_child(form.to_element())))
+}
+
+/// The same with settings that hold, or would.
+pub(crate) fn form(room: &Room, settings: &Settings) -> Form {
     let name = room.jid.localpart().unwrap_or_default();
     let people = |affiliation| {
         let list = room.affiliations.of_affiliation(affiliation);
         list.map(|(jid, _)| jid.to_string()).take(LISTED_MOST).collect::<Vec<_>>()
     };
-    let form = form::form(FormKind::Form, &room.settings)
+    form::form(FormKind::Form, settings)
         .with_title(format!("Configuration of {name}"), "Choose how the room works.")
         .with(jids(ADMINS, "Admins", people(Affiliation::Admin)))
-        .with(jids(OWNERS, "Owners", people(Affiliation::Owner)));
-    Ok(Answer::Result(Element::new("query", ns::MUC_OWNER).with_child(form.to_element())))
+        .with(jids(OWNERS, "Owners", people(Affiliation::Owner)))
 }
 
 /// Where there are more admins or owners, the form does not change them.
-const LISTED_MOST: usize = 200;
+pub(crate) const LISTED_MOST: usize = 200;
 
 fn jids(var: &str, label: &str, list: Vec<String>) -> Field {
     Field::new(FieldType::JidMulti, var).with_label(label).with_values(list)
@@ -211,6 +216,9 @@ fn follow(room: &mut Room, before: &Settings, cx: &mut Context<'_, Room>) {
         give_voice_to_all(room, cx);
     }
     presence::show_and_hide(room, before.broadcast, cx);
+    if room.settings.addresses_shown && !before.addresses_shown {
+        reveal::to_all(room, cx);
+    }
     if room.settings.nicks_locked && !before.nicks_locked {
         let registered = room.occupants.iter().filter_map(|occupant| {
             let entry = room.affiliations.get(&occupant.who)?;

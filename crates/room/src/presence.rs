@@ -253,6 +253,20 @@ pub(crate) fn tell_others(
     written.send_to_others(room, occupant.number, cx);
 }
 
+/// Tells everybody but one client of the occupant, who was told otherwise.
+pub(crate) fn tell_all_but(
+    room: &Room,
+    occupant: &Occupant,
+    client: &FullJid,
+    news: &News<'_>,
+    cx: &mut Context<'_, Room>,
+) {
+    tell_others(room, occupant, news, cx);
+    for other in occupant.sessions.iter().filter(|other| other.jid != *client) {
+        tell_self(room, occupant, &other.jid, news, cx);
+    }
+}
+
 /// Tells one session of its own occupant.
 pub(crate) fn tell_self(
     room: &Room,
@@ -285,23 +299,22 @@ pub(crate) fn tell_of_others(
     let (view, to) = (view_of(room, newcomer), Jid::from(session.clone()));
     for other in room.occupants.iter().filter(|other| other.number != newcomer.number) {
         if room.settings.broadcast.has(other.role) {
-            let head = Head {
-                kind: Kind::Presence(PresenceType::Available),
-                id: None,
-                from: Some(other.jid.clone().into()),
-                to: Some(to.clone()),
-                lang: other.shown().and_then(|session| session.lang.clone()),
-            };
-            tell::also(room, Stanza::new(head, as_he_is(room, other, view)), cx);
+            tell::also(room, as_he_is(room, other, view).with_to(to.clone()), cx);
         }
     }
 }
 
+/// What there is to tell of an occupant to who may know his address; to nobody yet.
+pub(crate) fn with_address(room: &Room, occupant: &Occupant) -> Stanza {
+    as_he_is(room, occupant, View::Shown)
+}
+
 /// What there is to tell of an occupant as he is: written anew when something about him is another than it was, since
 /// everybody who comes is told the same.
-fn as_he_is(room: &Room, occupant: &Occupant, view: View) -> Bytes {
+fn as_he_is(room: &Room, occupant: &Occupant, view: View) -> Stanza {
     let news = News::of(room, occupant);
     let mut written = Written::new(room, occupant, &news);
+    let head = written.head();
     let now = Looks {
         role: news.role,
         affiliation: news.affiliation,
@@ -311,10 +324,11 @@ fn as_he_is(room: &Room, occupant: &Occupant, view: View) -> Bytes {
     };
     let mut known = occupant.written.0.borrow_mut();
     let known = &mut known[usize::from(view == View::Shown)];
-    match known {
+    let content = match known {
         Some((looks, bytes)) if *looks == now => bytes.clone(),
         _ => known.insert((now, written.content(view))).1.clone(),
-    }
+    };
+    Stanza::new(head, content)
 }
 
 fn view_of(room: &Room, occupant: &Occupant) -> View {

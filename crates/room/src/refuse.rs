@@ -5,6 +5,7 @@ use entity::Context;
 use xmpp::{Element, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
+use crate::asked;
 use crate::birth::Tombstone;
 use crate::tell::{Audience, tell};
 
@@ -79,7 +80,7 @@ fn answer(
         }
         _ => {
             content.push(error);
-            cx.send(Stanza::build(head, &content));
+            asked::take(room, Stanza::build(head, &content)).into_iter().for_each(|it| cx.send(it));
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::subscribers::Subscribers;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
-use crate::{mirror, nick_change, past, private, snapshot, speak, voice};
+use crate::{mirror, nick_change, order, past, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
 pub struct Room {
@@ -285,12 +285,16 @@ impl Room {
             Phase::Absent => self.act_absent(stanza, cx),
             Phase::Destroyed(stone) => {
                 let may_again = stone.owners.contains(&from.bare());
-                if may_again || self.shared.is_admin(&from.bare()) {
+                if may_again || self.is_served_by(&from.bare()) {
                     return self.act_absent(stanza, cx);
                 }
                 if !is_unavailable(&stanza) {
                     refuse_for_good(self, &stanza, stone, cx);
                 }
+            }
+            // §17.2 rule 3; who wants to come in hears the same, and makes no room (§10.1.1).
+            Phase::Locked if self.is_hidden_from(&from) && !is_entry(&stanza) => {
+                self.act_absent(stanza, cx);
             }
             Phase::Locked | Phase::Open => self.act_here(stanza, &from, cx),
             Phase::Asking(_) | Phase::Ending => {
@@ -307,6 +311,9 @@ impl Room {
             Kind::Presence(PresenceType::Available) => exit::not_inside(self, &stanza, cx),
             Kind::Presence(_) => {}
             Kind::Message(_) => refuse(self, &stanza, StanzaCondition::ItemNotFound, cx),
+            Kind::Iq(ty) if ty.is_request() && order::is_one(&stanza, &self.jid) => {
+                order::obey(self, stanza, cx);
+            }
             Kind::Iq(ty) if ty.is_request() => {
                 // Whoever believes to be inside must hear that they are not (XEP-0410 §3.2).
                 let to_occupant = stanza.head().to.as_ref().is_some_and(|to| !to.is_bare());
@@ -403,6 +410,14 @@ impl Room {
         self.affiliations.of(who)
     }
 
+    /// Whether somebody is not to know that there is a room: it waits for its configuration.
+    #[must_use]
+    pub(crate) fn is_hidden_from(&self, who: &Jid) -> bool {
+        matches!(self.phase, Phase::Locked)
+            && self.affiliation_of(&who.bare()) < Affiliation::Owner
+            && self.occupants.of_session(who).is_none()
+    }
+
     /// Whether `who` has an owner's rights here without being listed: an administrator of the service, or the service.
     #[must_use]
     pub(crate) fn is_served_by(&self, who: &BareJid) -> bool {
@@ -467,6 +482,10 @@ impl Drop for Room {
             self.shared.count(&self.jid, 0);
         }
     }
+}
+
+fn is_entry(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Presence(PresenceType::Available) && enter::is_knock(stanza)
 }
 
 fn is_unavailable(stanza: &Stanza) -> bool {

@@ -1,7 +1,7 @@
 //! Owns the settings of one room as values, and what a change of them means to those who are in it (XEP-0045
 //! §10.2). Pure. The form that shows them is [`crate::form`].
 
-use crate::affiliation::Role;
+use crate::affiliation::{Affiliation, Role};
 
 /// What the owner of a room may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Settings {
     /// Whose presence is shown to others.
     pub broadcast: Roles,
     /// Who may see the list of members, where real addresses are shown.
-    pub member_list: Roles,
+    pub member_list: Readers,
     /// People may register a nick and become members.
     pub registration: bool,
     /// Who has registered a nick must use it.
@@ -50,6 +50,12 @@ pub struct Settings {
     pub slow_seconds: u32,
     /// Whoever may enter may hear the room without being inside (MUC/Sub).
     pub subscriptions: bool,
+    /// The URI of a pubsub node that belongs to the room; empty: none.
+    pub pubsub: String,
+    /// Where the public log is read, a URL; empty: not said.
+    pub logs: String,
+    /// The LDAP group that the room is for, a distinguished name; empty: none.
+    pub ldap_group: String,
 }
 
 /// A set of roles.
@@ -61,6 +67,19 @@ pub struct Roles {
     pub participant: bool,
     /// Visitors are.
     pub visitor: bool,
+}
+
+/// Who may see the list of members (`muc#roomconfig_getmemberlist`): whoever has one of these roles or affiliations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// Of those who are inside.
+    pub roles: Roles,
+    /// Owners are among them; they see it anyway.
+    pub owner: bool,
+    /// Admins are, who see the list of members anyway.
+    pub admin: bool,
+    /// Members are.
+    pub member: bool,
 }
 
 /// Who may send private messages (`muc#roomconfig_allowpm`).
@@ -96,11 +115,14 @@ impl Default for Settings {
             logged: false,
             archived: true,
             broadcast: Roles::ALL,
-            member_list: Roles::ALL,
+            member_list: Roles::ALL.into(),
             registration: true,
             nicks_locked: false,
             slow_seconds: 0,
             subscriptions: true,
+            pubsub: String::new(),
+            logs: String::new(),
+            ldap_group: String::new(),
         }
     }
 }
@@ -123,6 +145,47 @@ impl Roles {
     /// The roles in the set.
     pub fn iter(self) -> impl Iterator<Item = Role> {
         Role::ALL.into_iter().filter(move |role| self.has(*role))
+    }
+}
+
+impl From<Roles> for Readers {
+    fn from(roles: Roles) -> Self {
+        Self { roles, owner: false, admin: false, member: false }
+    }
+}
+
+impl Readers {
+    /// The values of the field, in the order of the options.
+    pub(crate) const VALUES: [&'static str; 6] =
+        ["moderator", "participant", "visitor", "owner", "admin", "member"];
+
+    /// Whether somebody is among them.
+    #[must_use]
+    pub fn has(self, role: Role, affiliation: Affiliation) -> bool {
+        let named = match affiliation {
+            Affiliation::Owner => self.owner,
+            Affiliation::Admin => self.admin,
+            Affiliation::Member => self.member,
+            Affiliation::None | Affiliation::Outcast => false,
+        };
+        named || self.roles.has(role)
+    }
+
+    /// Those that hold.
+    pub(crate) fn values(self) -> impl Iterator<Item = &'static str> {
+        let Roles { moderator, participant, visitor } = self.roles;
+        let all = [moderator, participant, visitor, self.owner, self.admin, self.member];
+        Self::VALUES.into_iter().zip(all).filter(|(_, is)| *is).map(|(value, _)| value)
+    }
+
+    /// As a field names them; none for a value that nobody knows.
+    pub(crate) fn read<'a>(values: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let named: Vec<&str> = values.collect();
+        let is_known = named.iter().all(|value| Self::VALUES.contains(value));
+        let [moderator, participant, visitor, owner, admin, member] =
+            Self::VALUES.map(|value| named.contains(&value));
+        let roles = Roles { moderator, participant, visitor };
+        is_known.then_some(Self { roles, owner, admin, member })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::fan_out;
 use crate::mirror::write_origin;
 use crate::occupant::Occupant;
 use crate::presence;
+use crate::reveal;
 use crate::room::Room;
 use crate::snapshot::{self, pb};
 
@@ -111,6 +112,9 @@ pub(crate) fn again(
     newcomers: &Newcomers,
     cx: &mut Context<'_, Room>,
 ) {
+    if let Some(To::Revealed(whom)) = said.to {
+        return reveal::again(room, said.id, whom, cx);
+    }
     let Some(stanza) = kept::read(&said.stanza) else { return };
     let id = ArchiveId(said.id);
     let recipients = match &said.to {
@@ -137,6 +141,8 @@ pub(crate) fn again(
         Some(To::Listed(pb::Listed { jids })) => {
             jids.iter().filter_map(|jid| snapshot::jid(jid)).collect()
         }
+        // Told above.
+        Some(To::Revealed(_)) => return,
     };
     room.fan_outs.say(|| said);
     let (origin, receipt) = room.fan_outs.begin(id, None, &cx.waker());

@@ -3,6 +3,7 @@
 mod asleep;
 mod discovered;
 mod heard;
+mod ordered;
 mod people;
 mod said;
 mod stage;

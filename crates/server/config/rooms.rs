@@ -25,6 +25,8 @@ pub struct Rooms {
     pub occupants: usize,
     /// Most clients of one occupant. Default 20.
     pub sessions_per_occupant: usize,
+    /// Most bytes of what a client says in its presence. Default 16 KiB.
+    pub presence_bytes: usize,
     /// Most members, admins, owners and banned people of a room together. Default 100,000.
     pub affiliations: usize,
     /// Most people who hear a room without being inside. Default 10,000.
@@ -180,7 +182,7 @@ impl Defaults {
             history: self.historylength,
             private_messages: self.allowpm.setting(),
             broadcast: Role::set(&self.presencebroadcast),
-            member_list: Role::set(&self.getmemberlist),
+            member_list: Role::set(&self.getmemberlist).into(),
             occupants: Some(self.maxusers).filter(|most| *most > 0),
             registration: self.registration,
             nicks_locked: self.nickslocked,
@@ -215,6 +217,7 @@ impl Default for Rooms {
             rooms_per_account: room.rooms_per_account,
             occupants: room.occupants,
             sessions_per_occupant: room.sessions_per_occupant,
+            presence_bytes: room.presence_bytes,
             affiliations: room.affiliations,
             subscribers: room.subscribers,
             history: room.history,
@@ -266,6 +269,7 @@ impl Config {
             rooms_per_account: rooms.rooms_per_account,
             occupants: rooms.occupants,
             sessions_per_occupant: rooms.sessions_per_occupant,
+            presence_bytes: rooms.presence_bytes,
             affiliations: rooms.affiliations,
             subscribers: rooms.subscribers,
             history: rooms.history,

@@ -82,9 +82,10 @@ fn a_word_that_is_no_level_is_not_taken_for_a_part_of_the_program() {
 
 #[test]
 fn what_is_said_of_rooms_reaches_them() {
-    let text = "[room]\nsessions_per_occupant = 3\nstanzas_per_second_of_all = 5\nstanzas_burst_of_all = 6\n";
+    let text = "[room]\nsessions_per_occupant = 3\npresence_bytes = 4\nstanzas_per_second_of_all = 5\nstanzas_burst_of_all = 6\n";
     let rooms = parsed(&format!("{text}[room.defaults]\nmaxusers = 7")).unwrap().room().unwrap();
     let said = (rooms.sessions_per_occupant, rooms.rates.room, rooms.defaults.occupants);
+    assert_eq!(rooms.presence_bytes, 4);
     assert_eq!(said, (3, room::Pace { per_second: 5, burst: 6 }, Some(7)));
     assert!(error("[room.defaults]\nallowpm = 'dogs'").contains("`anyone`, `participants`"));
     assert!(error("[room.defaults]\npresencebroadcast = ['king']").contains("`moderator`"));

@@ -1,6 +1,7 @@
 //! Owns what is true of all members together, for whoever asks one of them: their sessions, their streams with other
 //! servers, who is in their rooms. Each knows its own; the others are asked over gRPC (`proto/administration.proto`).
 
+mod asking;
 mod occupants;
 mod streams;
 
@@ -212,6 +213,14 @@ impl Administration for Service {
             |jid: &String| BareJid::parse(jid).map_or(0, |room| self.rooms.occupants(&room)) as u64;
         let occupants = request.into_inner().jids.iter().map(count).collect();
         Ok(Response::new(pb::Occupancy { occupants }))
+    }
+
+    async fn ask(
+        &self,
+        request: Request<pb::Question>,
+    ) -> Result<Response<pb::Answer>, tonic::Status> {
+        let stanza = asking::answer(&*self.rooms, request.into_inner()).await;
+        Ok(Response::new(pb::Answer { stanza }))
     }
 }
 

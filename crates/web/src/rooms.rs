@@ -1,11 +1,16 @@
 //! Owns the administration of rooms over HTTP: the words. What is done is known to who holds the rooms.
 
+mod ask;
+pub mod orders;
+pub mod people;
+
 use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::{HttpResponse, web};
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use xmpp::BareJid;
+use xmpp::{BareJid, Element};
 
 use crate::administration::{PAGE, Problem};
 use crate::serve::Shared;
@@ -77,6 +82,15 @@ pub trait Rooms: Send + Sync {
 
     /// Orders a room to end, telling its occupants why.
     fn destroy(&self, room: &BareJid, reason: Option<&str>);
+
+    /// Asks a room that this member acts for in the name of its service, which has an owner's rights: the answer, a result
+    /// or an error; none where it does not come in time. `set`: the request is of that type, otherwise of type get.
+    fn ask(
+        &self,
+        room: &BareJid,
+        set: bool,
+        payload: &Element,
+    ) -> BoxFuture<'static, Option<Element>>;
 }
 
 #[derive(Deserialize)]
@@ -94,7 +108,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v1/rooms", web::get().to(list))
         .route("/api/v1/rooms/{jid}", web::get().to(show))
-        .route("/api/v1/rooms/{jid}", web::delete().to(destroy));
+        .route("/api/v1/rooms/{jid}", web::delete().to(destroy))
+        .configure(orders::routes)
+        .configure(people::routes);
 }
 
 async fn list(shared: web::Data<Shared>, page: web::Query<Page>) -> HttpResponse {

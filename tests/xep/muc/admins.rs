@@ -77,6 +77,7 @@ fn nobody_bans_himself_or_those_above_and_all_or_nothing_happens() {
         crone/desktop receives <iq type='result' id='2'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         {}
         hag/pda       receives <iq type='error' id='3'>…{{error cancel not-allowed}}</iq>
         {}
@@ -211,6 +212,7 @@ fn moderators_are_made_and_unmade_by_admins() {
         crone/desktop receives <iq type='result' id='1'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item><status code='110'/></x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         {}
         crone/desktop receives <iq type='result' id='2'><query xmlns='{ADMIN}'><item nick='first' role='moderator' affiliation='owner'/><item nick='hag' role='moderator' affiliation='none' jid='{{hag/pda}}'/></query></iq>
         {}

@@ -135,7 +135,7 @@ fn nodes_of_a_room_are_known_or_not() {
         hag/pda connects
         {}
         hag/pda sends    <iq type='get' id='1' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/disco#info' node='http://jabber.org/protocol/muc#traffic'/></iq>
-        hag/pda receives <iq type='error' id='1'>{{error cancel feature-not-implemented}}</iq>
+        hag/pda receives <iq type='error' id='1'>{{error cancel service-unavailable}}</iq>
         hag/pda sends    <iq type='get' id='2' to='{{room coven}}'><query xmlns='http://jabber.org/protocol/disco#info' node='nowhere'/></iq>
         hag/pda receives <iq type='error' id='2'>{{error cancel item-not-found}}</iq>
         hag/pda sends    <iq type='get' id='3' to='{{room coven}}'><query xmlns='urn:example:unknown'/></iq>

@@ -13,6 +13,7 @@ mod leaving;
 mod moderation;
 mod moderators;
 mod occupant_id;
+mod operators;
 mod owners;
 mod registering;
 mod retraction;

@@ -66,6 +66,8 @@ fn who_is_no_moderator_changes_nobody_and_nobody_is_changed_from_below() {
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item><status code='110'/></x></presence>
         wicca/laptop  receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item role='moderator'>…</item></x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/wicca'>…</presence>
         {}
         hag/pda       receives <iq type='error' id='3'>…{{error cancel not-allowed}}</iq>
         {}
@@ -123,6 +125,64 @@ fn voice_is_given_and_taken_and_listed() {
     ));
 }
 
+// §8, item 1: whoever becomes a moderator, by role or by affiliation, is shown addresses, of those too who are there.
+#[test]
+fn a_new_moderator_is_shown_the_addresses_of_all_who_are_there() {
+    let affiliation = |id: &str, affiliation: &str| {
+        format!(
+            "crone/desktop sends <iq type='set' id='{id}' to='{{room coven}}'><query xmlns='{ADMIN}'><item jid='{{wicca}}' affiliation='{affiliation}'/></query></iq>"
+        )
+    };
+    let of = |who: &str, nick: &str, item: &str| {
+        format!(
+            "{who} receives <presence from='{{room coven}}/{nick}'>…<x xmlns='{USER}'><item {item}>…</item>…</x></presence>"
+        )
+    };
+    play(&format!(
+        "
+        {}
+        {}
+        crone/desktop receives <iq type='result' id='1'/>
+        {}
+        {}
+        {}
+        {}
+        {}
+        # Who is one already is shown nothing again, nor who is one no more.
+        {}
+        crone/desktop receives <iq type='result' id='2'/>
+        {}
+        {}
+        {}
+        {}
+        crone/desktop receives <iq type='result' id='3'/>
+        {}
+        {}
+        {}
+        {}
+        {}
+        everyone is quiet
+    ",
+        room_of_three(),
+        role("crone/desktop", "1", "hag", "moderator"),
+        of("crone/desktop", "hag", "role='moderator' jid='{hag/pda}'"),
+        of("hag/pda", "hag", "role='moderator'"),
+        of("wicca/laptop", "hag", "role='moderator' jid='{none}'"),
+        of("hag/pda", "first", "role='moderator' jid='{crone/desktop}'"),
+        of("hag/pda", "wicca", "role='participant' jid='{wicca/laptop}'"),
+        role("crone/desktop", "2", "hag", "participant"),
+        of("crone/desktop", "hag", "role='participant'"),
+        of("hag/pda", "hag", "role='participant'"),
+        of("wicca/laptop", "hag", "role='participant'"),
+        affiliation("3", "admin"),
+        of("crone/desktop", "wicca", "affiliation='admin'"),
+        of("hag/pda", "wicca", "affiliation='admin' jid='{none}'"),
+        of("wicca/laptop", "wicca", "affiliation='admin' role='moderator'"),
+        of("wicca/laptop", "first", "jid='{crone/desktop}'"),
+        of("wicca/laptop", "hag", "jid='{hag/pda}'"),
+    ));
+}
+
 // §7.13, §8.6
 #[test]
 fn a_visitor_asks_for_voice_and_a_moderator_grants_it() {
@@ -172,6 +232,8 @@ fn nobody_takes_voice_from_an_admin() {
         crone/desktop receives <iq type='result' id='a'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…</presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…</presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/wicca'>…<x xmlns='{USER}'><item jid='{{wicca/laptop}}'>…</item>…</x></presence>
         wicca/laptop  receives <presence from='{{room coven}}/hag'>…</presence>
         {}{}
         {}{}
@@ -196,6 +258,14 @@ fn moderators_are_no_matter_of_moderators() {
         };
         ["crone/desktop", "hag/pda", "wicca/laptop"].map(line).concat()
     };
+    // Whoever has become one is shown the others.
+    let shown = |who: &str, others: [&str; 2]| {
+        others
+            .map(|nick| {
+                format!("{who} receives <presence from='{{room coven}}/{nick}'>…</presence>\n")
+            })
+            .concat()
+    };
     play(&format!(
         "
         {}
@@ -213,10 +283,10 @@ fn moderators_are_no_matter_of_moderators() {
     ",
         room_of_three(),
         role("crone/desktop", "1", "hag", "moderator"),
-        seen("hag"),
+        seen("hag") + &shown("hag/pda", ["first", "wicca"]),
         role("hag/pda", "2", "wicca", "moderator"),
         role("crone/desktop", "3", "wicca", "moderator"),
-        seen("wicca"),
+        seen("wicca") + &shown("wicca/laptop", ["first", "hag"]),
         role("hag/pda", "4", "wicca", "participant"),
     ));
 }

@@ -81,7 +81,10 @@ fn changes_that_matter_to_privacy_have_codes_of_their_own() {
         configured("crone/desktop", "coven", &[("muc#roomconfig_enablelogging", "0")]),
         told(&[171]),
         configured("crone/desktop", "coven", &[("muc#roomconfig_whois", "anyone")]),
-        told(&[172]),
+        told(&[172])
+            + &format!(
+                "hag/pda receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item role='moderator' jid='{{crone/desktop}}'/></x></presence>"
+            ),
         configured("crone/desktop", "coven", &[("muc#roomconfig_whois", "moderators")]),
         told(&[173]),
         configured("crone/desktop", "coven", &[("muc#roomconfig_roomname", "New")]),
@@ -118,6 +121,7 @@ fn the_form_makes_and_unmakes_admins() {
         crone/desktop hears    <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
                                <iq type='result' id='a'/>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         crone/desktop sends    <iq type='set' id='b' to='{{room coven}}'><query xmlns='{OWNER}'><x xmlns='jabber:x:data' type='submit'>
                                <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_roomadmins'/></x></query></iq>
         crone/desktop hears    <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='member' role='participant'>…</item>…</x></presence>
@@ -153,6 +157,7 @@ fn the_form_makes_and_unmakes_owners() {
         crone/desktop hears    {}
                                <iq type='result' id='1'/>
         hag/pda       receives {}
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         {}
         crone/desktop hears    {}
                                <iq type='result' id='2'/>
@@ -183,6 +188,7 @@ fn owners_are_made_and_the_last_one_stays() {
         crone/desktop receives <iq type='result' id='3'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='owner' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='owner' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         hag/pda       sends    <iq type='get' id='4' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='owner'/></query></iq>
         hag/pda       receives <iq type='result' id='4'><query xmlns='{ADMIN}'><item affiliation='owner' jid='{{crone}}'/><item affiliation='owner' jid='{{hag}}'/></query></iq>
         {}
@@ -211,6 +217,7 @@ fn admins_are_made_and_unmade_by_owners() {
         crone/desktop receives <iq type='result' id='1'/>
         crone/desktop receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         {}
         hag/pda       receives <iq type='error' id='2'>…{{error auth forbidden}}</iq>
         crone/desktop sends    <iq type='get' id='3' to='{{room coven}}'><query xmlns='{ADMIN}'><item affiliation='admin'/></query></iq>
@@ -292,6 +299,7 @@ fn the_lists_of_owners_and_admins_are_for_owners_alone() {
         {}
         crone/desktop finds    <iq type='result' id='1'/>
         hag/pda       receives <presence from='{{room coven}}/hag'>…<x xmlns='{USER}'><item affiliation='admin' role='moderator'>…</item>…</x></presence>
+        hag/pda       receives <presence from='{{room coven}}/first'>…<x xmlns='{USER}'><item jid='{{crone/desktop}}'>…</item>…</x></presence>
         {}
         {}
         {}

@@ -10,7 +10,7 @@ const SERVICE: &str = "conference.localhost";
 const LIST: &str = "urn:rookery:rooms:0#list";
 const DESTROY: &str = "urn:rookery:rooms:0#destroy";
 
-fn client(stage: &Stage, name: &str) -> Client {
+pub(super) fn client(stage: &Stage, name: &str) -> Client {
     let mut client = Client::log_in(&Login {
         address: stage.c2s,
         domain: "localhost",
@@ -21,7 +21,8 @@ fn client(stage: &Stage, name: &str) -> Client {
     client
 }
 
-fn makes(client: &mut Client, room: &str, fields: &[(&str, &str)]) {
+/// Makes a room, and stays inside as its maker.
+pub(super) fn makes(client: &mut Client, room: &str, fields: &[(&str, &str)]) {
     let fields: String = fields
         .iter()
         .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))

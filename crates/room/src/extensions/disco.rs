@@ -10,7 +10,6 @@ use xmpp::{Element, Jid, StanzaCondition, StanzaError, ns};
 use crate::Room;
 use crate::affiliation::{Affiliation, Role};
 use crate::extensions::{EXTENSIONS, hats, register};
-use crate::room::Phase;
 use crate::rules::Standing;
 
 impl Discovered for Room {
@@ -40,14 +39,11 @@ fn info(
 ) -> Result<Answer, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     let standing = room.standing_of(from);
-    if matches!(room.phase, Phase::Locked) && standing.affiliation < Affiliation::Owner {
-        return Err(StanzaCondition::ItemNotFound.into());
-    }
     match request.payload.attr("node") {
         None => Ok(Answer::Result(about(room, standing))),
         Some(NICK_NODE) => Ok(Answer::Result(own_nick(room, from))),
         // §18.1.1: nothing is discarded.
-        Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::FeatureNotImplemented.into()),
+        Some(ns::MUC_TRAFFIC) => Err(StanzaCondition::ServiceUnavailable.into()),
         Some(node) => {
             let command = command::info(&EXTENSIONS, room, node, from);
             command.unwrap_or_else(|| Err(StanzaCondition::ItemNotFound.into())).map(Answer::Result)
@@ -119,6 +115,18 @@ fn form(room: &Room, role: Role) -> Form {
     }
     if !settings.lang.is_empty() {
         form = form.with(text("muc#roominfo_lang", settings.lang.clone()));
+    }
+    // Of a log that is not announced nobody is warned (§7.2.12).
+    let logs = if settings.logged { settings.logs.as_str() } else { "" };
+    for (var, value) in [
+        ("muc#roominfo_logs", logs),
+        ("muc#roominfo_ldapgroup", &settings.ldap_group),
+        ("muc#roominfo_pubsub", &settings.pubsub),
+        ("muc#roomconfig_pubsub", &settings.pubsub),
+    ] {
+        if !value.is_empty() {
+            form = form.with(text(var, value.to_owned()));
+        }
     }
     if let Some(hash) = hats::hash(room) {
         form = form.with(text("hats#hash", hash));

@@ -193,3 +193,33 @@ fn the_form_says_which_numbers_slow_mode_takes() {
     let range = validate.child("range", ns::VALIDATE).unwrap();
     assert_eq!((range.attr("min"), range.attr("max")), (Some("0"), Some("86400")));
 }
+
+// §16.5.3, §16.5.4
+#[test]
+fn what_belongs_to_a_room_elsewhere_is_told_and_a_log_where_it_is_announced() {
+    let fields = [
+        ("muc#roomconfig_pubsub", "xmpp:pubsub.x.org?;node=coven"),
+        ("rookery#roomconfig_logs", "https://x.org/logs"),
+        ("rookery#roomconfig_ldapgroup", "cn=witches,dc=x"),
+    ];
+    for logged in ["0", "1"] {
+        let mut stage = Stage::absent(crate::Config::default());
+        let log = [("muc#roomconfig_enablelogging", logged)];
+        let all = fields
+            .iter()
+            .chain(&log)
+            .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"));
+        stage.made(&all.collect::<String>());
+        let query = about(&mut stage, "hag@x.org/pda");
+        let said = |var: &str| field(&query, &format!("muc#{var}"));
+        assert_eq!(said("roominfo_pubsub").as_deref(), Some(fields[0].1));
+        assert_eq!(said("roomconfig_pubsub").as_deref(), Some(fields[0].1));
+        assert_eq!(said("roominfo_ldapgroup").as_deref(), Some(fields[2].1));
+        assert_eq!(said("roominfo_logs").as_deref(), (logged == "1").then_some(fields[1].1));
+    }
+    let mut stage = Stage::new();
+    let query = about(&mut stage, "hag@x.org/pda");
+    for var in ["pubsub", "logs", "ldapgroup"] {
+        assert_eq!(field(&query, &format!("muc#roominfo_{var}")), None, "{var}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Who comes in, under which nick, and as what (XEP-0045 §7.2, §7.10, §8, §9, §10.1).
 
 use proto::Body;
+use xmpp::ns;
 
 use super::stage::Stage;
 use crate::Config;
@@ -91,13 +92,102 @@ fn an_occupant_has_no_more_clients_than_configured() {
     stage.enters("hag@x.org/2", "hag");
 }
 
-// §10.1.1, §17.2 rule 3: to all but its maker a room that waits for its configuration is not there.
+// §14.6: what a room keeps of each client has a bound, whether they come in, are inside or want to make it.
 #[test]
-fn before_a_locked_room_strangers_learn_nothing() {
+fn a_presence_that_says_too_much_is_not_kept() {
+    let config = || Config { presence_bytes: 200, ..Config::default() };
+    let showing = |to: &str, status: &str| {
+        knock("hag@x.org/pda", to).replace("<x ", &format!("<status>{status}</status><x "))
+    };
+    let long = "x".repeat(200);
+    let refused = ["hag@x.org/pda: presence error modify policy-violation"];
+    let mut stage = Stage::with(config());
+    assert_eq!(stage.gets(&showing("hag", &long)), refused);
+    assert!(role_of(&stage, "hag").is_none());
+    stage.gets(&showing("hag", "here"));
+    for nick in ["hag", "witch"] {
+        let again = showing(nick, &long).replace("<x xmlns='http://jabber.org/protocol/muc'/>", "");
+        assert_eq!(stage.gets(&again), refused, "{nick}");
+    }
+    let hag = stage.trial.entity.occupants.of_nick("hag").unwrap();
+    assert_eq!(hag.sessions[0].presence, "<status>here</status>");
+    assert_eq!(Stage::absent(config()).gets(&showing("hag", &long)), refused);
+}
+
+// §7.2.8, §17.3 rule 3: who has lost track shows himself anew to all, his other clients among them.
+#[test]
+fn ones_own_other_clients_hear_what_one_of_them_shows_when_it_asks_for_everything_again() {
+    let mut stage = Stage::new();
+    stage.enters("hag@x.org/pda", "hag");
+    stage.enters("hag@x.org/laptop", "hag");
+    let away = |nick: &str| knock("hag@x.org/laptop", nick).replace("<x ", "<show>away</show><x ");
+    let said = stage.gets(&away("hag"));
+    assert_eq!(said.iter().filter(|line| *line == "hag@x.org/pda: presence").count(), 1);
+    let said = stage.gets(&away("hag"));
+    assert!(!said.contains(&"hag@x.org/pda: presence".to_owned()), "nothing new: {said:?}");
+    let said = stage.gets(&away("witch"));
+    assert!(said.contains(&"hag@x.org/pda: presence".to_owned()), "{said:?}");
+}
+
+/// What is sent, as text without the addresses that say to whom.
+fn words(sent: Vec<proto::Envelope>) -> Vec<String> {
+    let word = |envelope: proto::Envelope| {
+        let Body::Stanza(stanza) = envelope.body else { return String::new() };
+        let mut bytes = Vec::new();
+        stanza.write(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    };
+    sent.into_iter().map(word).collect()
+}
+
+fn locked() -> Stage {
     let mut stage = Stage::absent(Config::default());
     stage.gets(&knock(CRONE, "first"));
     stage.gets("<message xmlns='jabber:client' from='chat.x.org' to='coven@chat.x.org'><created xmlns='urn:rookery:rooms:0'/></message>");
     assert!(matches!(stage.trial.entity.phase, Phase::Locked));
+    stage
+}
+
+// §17.2 rule 3: whatever a stranger sends, but to come in, is answered as if there were nothing.
+#[test]
+fn a_locked_room_is_told_from_none_by_no_answer() {
+    let stanza = |name: &str, attrs: &str, nick: &str, content: &str| {
+        format!(
+            "<{name} xmlns='jabber:client' id='q' from='hag@x.org/pda' to='coven@chat.x.org{nick}'{attrs}>{content}</{name}>"
+        )
+    };
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    let items = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+    let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    let body = "<body>hi</body>";
+    for sent in [
+        stanza("message", " type='groupchat'", "", body),
+        stanza("message", " type='chat'", "/first", body),
+        stanza("message", " type='groupchat'", "/first", body),
+        stanza("message", "", "", body),
+        stanza("message", " type='error'", "", "<error/>"),
+        stanza("iq", " type='get'", "", items),
+        stanza("iq", " type='get'", "", info),
+        stanza("iq", " type='get'", "/first", info),
+        stanza("iq", " type='get'", "", ping),
+        stanza("iq", " type='get'", "/first", ping),
+        stanza("iq", " type='get'", "", "<vCard xmlns='vcard-temp'/>"),
+        stanza("iq", " type='set'", "", "<vCard xmlns='vcard-temp'/>"),
+        stanza("iq", " type='get'", "", "<query xmlns='urn:example:unknown'/>"),
+        stanza("iq", " type='set'", "", "<subscribe xmlns='urn:xmpp:mucsub:0' nick='hag'/>"),
+        stanza("presence", "", "/hag", ""),
+        stanza("presence", " type='subscribe'", "", ""),
+        stanza("presence", " type='unavailable'", "/hag", ""),
+    ] {
+        let nowhere = words(Stage::absent(Config::default()).sent(&sent));
+        assert_eq!(words(locked().sent(&sent)), nowhere, "{sent}");
+    }
+}
+
+// §10.1.1, §17.2 rule 3: to all but its maker a room that waits for its configuration is not there.
+#[test]
+fn before_a_locked_room_strangers_learn_nothing() {
+    let mut stage = locked();
     let refused = ["hag@x.org/pda: iq error cancel item-not-found"];
     for (ty, request) in [
         ("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>"),
@@ -260,6 +350,47 @@ fn a_member_who_is_outside_reads_the_list_where_addresses_are_no_secret() {
         set(&mut stage, "<item affiliation='member' jid='hag@x.org'/>");
         let said = list(&mut stage, "hag@x.org/pda", "member");
         assert_eq!(said, [format!("hag@x.org/pda: {answer}")]);
+    }
+}
+
+// §16.5.3, `getmemberlist`: roles, and affiliations.
+#[test]
+fn whoever_is_named_by_role_or_affiliation_reads_the_list() {
+    for (value, member, stranger) in [
+        ("moderator", false, false),
+        ("member", true, false),
+        ("visitor", true, true),
+        ("admin", false, false),
+    ] {
+        let mut stage =
+            room_with(&[("whois", "anyone"), ("moderatedroom", "1"), ("getmemberlist", value)]);
+        set(&mut stage, "<item affiliation='member' jid='hag@x.org'/>");
+        for (who, nick) in [("hag@x.org/pda", "hag"), ("owl@x.org/tree", "owl")] {
+            stage.enters(who, nick);
+            set(&mut stage, &format!("<item nick='{nick}' role='visitor'/>"));
+        }
+        for (who, may) in [("hag@x.org/pda", member), ("owl@x.org/tree", stranger)] {
+            let said = list(&mut stage, who, "member");
+            let answer = if may { "iq result" } else { "iq error auth forbidden" };
+            assert_eq!(said, [format!("{who}: {answer}")], "{value}");
+        }
+    }
+}
+
+// §9.2, §9.5, §10.5: a list that is not whole says so also to who has not asked for pages (XEP-0059 §2.6).
+#[test]
+fn a_list_that_is_cut_says_how_long_it_is() {
+    let mut stage = Stage::new();
+    let member = |name: &str| format!("<item affiliation='member' jid='{name}@x.org'/>");
+    let all: String = (0..1_000).map(|it| member(&format!("m{it}"))).collect();
+    for (more, count) in [(all, None), (member("one"), Some("1001".to_owned()))] {
+        set(&mut stage, &more);
+        let asked = format!("<query xmlns='{ADMIN}'><item affiliation='member'/></query>");
+        let answer = stage.answer(CRONE, "get", &asked);
+        let query = answer.child("query", ADMIN).unwrap();
+        assert_eq!(query.children().filter(|it| it.name() == "item").count(), 1_000);
+        let set = query.child("set", ns::RSM);
+        assert_eq!(set.map(|set| set.child("count", ns::RSM).unwrap().text()), count);
     }
 }
 

@@ -355,3 +355,44 @@ fn who_has_heard_the_welcome_of_a_new_owner_is_told_the_discussion_as_the_same_b
     let (_, told) = Scene { stage: second, standby }.heir(&[(HAG, "hag")]);
     assert_eq!(to(HAG, &told), due);
 }
+
+// §8, item 1: whoever has become a moderator when the owner dies is told of all others again.
+#[test]
+fn who_sees_addresses_since_is_told_them_by_a_new_owner_too() {
+    let of_bat = |said: &[Said]| -> Vec<Said> {
+        let is_it = |it: &&Said| it.2.contains("from='coven@chat.x.org/bat'");
+        to(HAG, said).iter().filter(is_it).cloned().collect()
+    };
+    let whois = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_whois'><value>anyone</value></field></x></query>";
+    let promotion = "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='hag' role='moderator'/></query>";
+    for (change, told_bat) in [(promotion, false), (whois, true)] {
+        let mut scene = Scene::begin();
+        let mut enter = [scene.enters(HAG, "hag"), scene.enters(BAT, "bat")];
+        scene.settles(&mut enter.iter_mut().collect::<Vec<_>>());
+        let change = scene.act(&request(CRONE, "set", change));
+        let due = of_bat(&change.said());
+        assert_eq!(due.len(), 1);
+        assert!(due[0].2.contains("jid='bat@x.org/cave'"), "{due:?}");
+        let of_others = |said: &[Said]| {
+            to(BAT, said)
+                .iter()
+                .filter(|it| it.2.contains("/first'") && it.2.contains(" jid="))
+                .count()
+        };
+        assert_eq!(of_others(&change.said()), usize::from(told_bat));
+        let (_, told) = scene.heir(&[]);
+        let told_again = of_bat(&told);
+        assert_eq!(told_again.len(), 1, "{told:?}");
+        assert_eq!(told_again[0].2, due[0].2);
+        assert_ne!(told_again[0].1, due[0].1, "as something new");
+        assert_eq!(of_others(&told), usize::from(told_bat));
+    }
+    // Who has heard it all is not told again.
+    let mut scene = Scene::begin();
+    let mut enter = [scene.enters(HAG, "hag"), scene.enters(BAT, "bat")];
+    let mut change = scene.act(&request(CRONE, "set", promotion));
+    let mut acts: Vec<&mut Act> = enter.iter_mut().collect();
+    acts.push(&mut change);
+    scene.settles(&mut acts);
+    assert_eq!(scene.heir(&[]).1, []);
+}

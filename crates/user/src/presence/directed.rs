@@ -28,8 +28,10 @@ pub(super) fn send(
         entry.inside.retain(|room| room.bare_str() != to.bare_str());
         return cx.send(stanza);
     }
-    // A subscriber hears of the end of the session as all others do (rule 1).
-    let promised = (is_subscriber && entry.is_available())
+    // A subscriber hears of the end of the session as all others do (rule 1); but of a room of ours it is known by this alone
+    // whether the session is inside.
+    let hears_as_all = is_subscriber && !matches!(Route::of(&to, cx.hosts), Route::Room(_));
+    let promised = (hears_as_all && entry.is_available())
         || note(entry, to, cx.shared.accounts.directed_presence);
     if !promised {
         let full = StanzaError::from(StanzaCondition::ResourceConstraint);

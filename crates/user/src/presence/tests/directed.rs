@@ -142,6 +142,21 @@ fn a_session_hears_a_room_of_its_server_until_it_has_left() {
     );
 }
 
+// XEP-0045 §7.14: also a room that subscribes, as imported ones may, is known to have the session inside.
+#[test]
+fn a_room_of_its_server_that_is_a_subscriber_is_remembered_as_any_other() {
+    let said = "<message from='room@conference.example.com/other' to='juliet@example.com/balcony' \
+                type='groupchat'><body>hi</body></message>";
+    let mut stage = stage();
+    stage.stands("room@conference.example.com", State::From);
+    stage.sends("balcony", "<presence/>");
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    assert_eq!(stage.directed("balcony"), 1);
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    assert_eq!(stage.inside("balcony"), [ROOM]);
+    assert_eq!(stage.hears(said).0.len(), 1);
+}
+
 #[test]
 fn a_subscriber_is_told_once() {
     let mut stage = stage();
