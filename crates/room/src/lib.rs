@@ -26,6 +26,8 @@
 //! | [`invite`] | mediated invitations (§7.8.2) |
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
 //! | `voices` | who keeps or lacks voice over visits (§5.1) |
+//! | `registrations` | who waits for an admin to register (§9.9) |
+//! | `keep` | changes that are rows first |
 //! | [`iq`] | requests to the room, and between occupants (§17.4) |
 //! | [`admin`] | lists of people, seen and changed (§8, §9, §10) |
 //! | [`affiliate`] | affiliations given and taken, with all that follows |
@@ -62,6 +64,7 @@ mod heard;
 mod history;
 mod invite;
 mod iq;
+mod keep;
 mod mirror;
 mod nick;
 mod nick_change;
@@ -73,6 +76,7 @@ mod private;
 mod queue;
 mod rate;
 mod refuse;
+mod registrations;
 mod room;
 mod rules;
 pub mod settings;
