@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entity::{Context, Entity, LoadError, Timer, answer};
-use proto::{Body, Envelope, Route};
+use proto::{Body, Envelope, Now, Route};
 use store::{Kind as RowKind, Row};
 use xmpp::{BareJid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 
@@ -53,7 +53,7 @@ impl Entity for Domain {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

@@ -481,7 +481,8 @@ impl<E: Entity> Handler<Passivate> for EntityActor<E> {
 
     fn handle(&mut self, _: Passivate, ctx: &mut Self::Context) {
         let idle = self.permits.is_empty() && self.pending == 0 && self.timers.is_empty();
-        if idle && !self.frozen && self.entity.as_ref().is_some_and(E::may_sleep) {
+        let now = self.arbiter.now();
+        if idle && !self.frozen && self.entity.as_ref().is_some_and(|it| it.may_sleep(now)) {
             self.closing = true;
             self.end_if_closing(ctx);
         }

@@ -49,8 +49,9 @@ pub trait Entity: Sized + Unpin + 'static {
     /// Acts on a timer that it set.
     fn wake(&mut self, timer: Timer, cx: &mut Context<'_, Self>);
 
-    /// Whether nothing would be lost if the entity were dropped now and loaded again later.
-    fn may_sleep(&self) -> bool;
+    /// Whether nothing would be lost if the entity were dropped now and loaded again later, out of its rows alone: then it
+    /// is dropped when nobody has needed it for a while, whatever it has in its snapshot.
+    fn may_sleep(&self, now: Now) -> bool;
 
     /// It is put to sleep, and will wake here: what others count of it stays as it is.
     fn rest(&mut self) {}

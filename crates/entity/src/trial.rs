@@ -292,13 +292,15 @@ impl<E: Entity> Trial<E> {
         }
     }
 
-    /// Puts the entity to sleep, unless it must stay, and loads it again.
+    /// Puts the entity to sleep, unless it must stay, and loads it again: where nothing would be lost, out of its rows
+    /// alone, as when nobody has needed it for a while.
     ///
     /// # Panics
     /// When it cannot read what it wrote.
     pub fn nap(&mut self) {
-        let snapshot = self.entity.snapshot(self.now);
-        if self.closed || (snapshot.is_none() && !self.entity.may_sleep()) {
+        let may_end = self.timers.is_empty() && self.entity.may_sleep(self.now);
+        let snapshot = if may_end { None } else { self.entity.snapshot(self.now) };
+        if self.closed || (snapshot.is_none() && !self.entity.may_sleep(self.now)) {
             return;
         }
         let rows = rows::<E>(&self.runtime, &self.store, &self.route, self.fence);

@@ -11,7 +11,7 @@ use cluster::{HashKey, Lease, Plan, PlanHandle};
 use entity::Figures;
 use entity::host::{Host, Spawn, Start};
 use entity::{Context, Entity, LoadError, Timer};
-use proto::{ArbiterId, Body, Envelope, Hosts, MemberId, Route};
+use proto::{ArbiterId, Body, Envelope, Hosts, MemberId, Now, Route};
 use router::{Inbox, Router};
 use store::{Kind, Memory, Row};
 use tokio::sync::mpsc;
@@ -52,7 +52,7 @@ impl Entity for Patient {
         panic!("a patient had taken poison");
     }
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }
@@ -83,7 +83,7 @@ impl Entity for Watcher {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

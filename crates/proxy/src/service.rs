@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::{Answer, Context, Entity, LoadError, Request, Timer, answer};
-use proto::{Envelope, Route, ServiceId};
+use proto::{Envelope, Now, Route, ServiceId};
 use store::{Kind as RowKind, Row};
 use xmpp::{BareJid, Element, ErrorType, Jid, StanzaCondition, StanzaError, ns};
 
@@ -55,7 +55,7 @@ impl Entity for Proxy {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

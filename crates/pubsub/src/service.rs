@@ -7,7 +7,7 @@ use entity::refuse::store_error;
 use entity::{Context, Entity, LoadError, Timer, answer};
 use nodes::collection::{KINDS, Unreadable};
 use nodes::{Collection, Outcome, Place, Turn};
-use proto::{Body, Envelope, Route};
+use proto::{Body, Envelope, Now, Route};
 use store::{Kind as RowKind, Row};
 use xmpp::{
     BareJid, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition, StanzaError, ns,
@@ -61,7 +61,7 @@ impl Entity for Service {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

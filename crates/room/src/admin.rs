@@ -155,15 +155,35 @@ pub(crate) fn set(
     let actor = own.as_ref().and_then(|own| room.occupants.of_session(own));
     let actor = actor.map(|actor| actor.nick().to_owned());
     let stanza = request.stanza.clone();
-    if affiliations.is_empty() {
+    let mut voices = voices_of(room, &roles, &affiliations)?;
+    let also = std::mem::take(&mut voices.writes);
+    if affiliations.is_empty() && also.is_empty() {
         change_roles(room, &roles, actor.as_deref(), &stanza, cx);
         return Ok(Answer::Later);
     }
-    affiliate::change(room, affiliations, actor.clone(), cx, move |room, cx, done| match done {
-        Ok(()) => change_roles(room, &roles, actor.as_deref(), &stanza, cx),
+    let by = actor.clone();
+    affiliate::change(room, affiliations, also, by, cx, move |room, cx, done| match done {
+        Ok(()) => {
+            room.voices.apply(voices);
+            change_roles(room, &roles, actor.as_deref(), &stanza, cx);
+        }
         Err(error) => reply(room, &stanza, Err(error), cx),
     });
     Ok(Answer::Later)
+}
+
+/// What is remembered of roles that are given, beside affiliations that are changed.
+fn voices_of(
+    room: &Room,
+    roles: &[RoleChange],
+    affiliations: &[Change],
+) -> Result<voices::Plan, StanzaError> {
+    let given = roles.iter().filter_map(|change| {
+        let who = &room.occupants.get(change.number)?.who;
+        let then = affiliations.iter().find(|it| it.who == *who).map(|it| it.to);
+        Some((who, then.unwrap_or_else(|| room.affiliation_of(who)), change.to))
+    });
+    voices::given(room, given)
 }
 
 /// Who asks; nobody changes a room that waits for its configuration but by configuring it.
@@ -338,9 +358,8 @@ pub(crate) fn give_role(
     cx: &mut Context<'_, Room>,
 ) {
     let Some(occupant) = room.occupants.get(number) else { return };
-    let (who, saw) = (occupant.who.clone(), room.shows_addresses_to(occupant));
+    let saw = room.shows_addresses_to(occupant);
     let Some(before) = room.occupants.set_role(number, to) else { return };
-    voices::given(room, &who, to);
     let Some(occupant) = room.occupants.get(number) else { return };
     let news = News { actor, reason, ..News::of(room, occupant) };
     presence::tell_all(room, occupant, &news, before, cx);

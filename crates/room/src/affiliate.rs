@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use entity::Context;
+use store::Write;
 use xmpp::room_event::{News as Told, Node};
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
@@ -11,12 +12,13 @@ use xmpp::{
 
 use crate::admin::may_list;
 use crate::affiliation::{Affiliation, Role};
-use crate::affiliations::Entry;
+use crate::affiliations::{self, Entry};
 use crate::exit::{self, Removal};
 use crate::extensions::affiliation_versions::{Versions, name};
+use crate::keep::go_on;
 use crate::occupant::Occupant;
 use crate::presence::{self, News, status};
-use crate::room::{Phase, Room};
+use crate::room::Room;
 use crate::rules::Standing;
 use crate::tell::{Audience, tell};
 use crate::{events, invite, nick_change, reveal, subscribe, voices};
@@ -40,36 +42,89 @@ pub(crate) struct Change {
 /// Whoever changes more at once lets nobody be told: nobody is to write to strangers by it.
 const COURTESIES_MOST: usize = 20;
 
-/// Makes all changes, or none. While the store keeps them, the room waits. `actor`: the nick of who did it.
+/// Changes that may be made, and are not kept yet.
+pub(crate) struct Plan {
+    /// What must be kept first.
+    pub(crate) writes: Vec<Write>,
+    changes: Vec<Change>,
+    list: affiliations::Plan,
+    /// Who does not hear the room any more.
+    lost: Vec<BareJid>,
+    /// Whose role on entering is the usual one from then on.
+    voices: voices::Plan,
+}
+
+impl Plan {
+    /// The changes.
+    pub(crate) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+}
+
+/// What becomes of the room by these changes.
+///
+/// # Errors
+/// `resource-constraint` where the room would have too many affiliations.
+pub(crate) fn plan(
+    room: &Room,
+    changes: Vec<Change>,
+    cx: &Context<'_, Room>,
+) -> Result<Plan, StanzaError> {
+    check_size(room, &changes)?;
+    let entries = changes.iter().map(|change| (change.who.clone(), entry(room, change))).collect();
+    let mut list = room.affiliations.plan(&room.jid, entries);
+    let mut writes = std::mem::take(&mut list.writes);
+    let lost = subscribe::lost_by(room, &changes, cx);
+    writes.extend(subscribe::rows(room, &lost));
+    let mut voices = voices::affiliated(room, &changes);
+    writes.append(&mut voices.writes);
+    Ok(Plan { writes, changes, list, lost, voices })
+}
+
+/// The plan is kept: everything that follows from it, `then` before those inside are told. `actor`: the nick of who
+/// did it.
+pub(crate) fn apply(
+    room: &mut Room,
+    plan: Plan,
+    actor: Option<&str>,
+    cx: &mut Context<'_, Room>,
+    then: impl FnOnce(&mut Room, &mut Context<'_, Room>),
+) {
+    let Plan { changes, list, lost, voices, .. } = plan;
+    let before: Vec<Affiliation> =
+        changes.iter().map(|change| room.affiliation_of(&change.who)).collect();
+    let version = room.affiliations.version();
+    let forgotten = room.affiliations.apply(&room.jid, list);
+    if !forgotten.is_empty() {
+        cx.commit(forgotten);
+    }
+    room.voices.apply(voices);
+    subscribe::end(room, &lost, cx);
+    then(room, cx);
+    follow_all(room, &changes, &before, actor, version, cx);
+}
+
+/// Makes all changes, or none, and keeps what else belongs to them. While the store keeps them, the room waits. `actor`:
+/// the nick of who did it.
 pub(crate) fn change(
     room: &mut Room,
     changes: Vec<Change>,
+    also: Vec<Write>,
     actor: Option<String>,
     cx: &mut Context<'_, Room>,
     then: impl FnOnce(&mut Room, &mut Context<'_, Room>, Result<(), StanzaError>) + 'static,
 ) {
-    if let Err(error) = check_size(room, &changes) {
-        return then(room, cx, Err(error));
-    }
-    let entries = changes.iter().map(|change| (change.who.clone(), entry(room, change))).collect();
-    let mut plan = room.affiliations.plan(&room.jid, entries);
+    let mut plan = match plan(room, changes, cx) {
+        Ok(plan) => plan,
+        Err(error) => return then(room, cx, Err(error)),
+    };
     let mut writes = std::mem::take(&mut plan.writes);
-    let lost = subscribe::lost_by(room, &changes, cx);
-    writes.extend(subscribe::rows(room, &lost));
+    writes.extend(also);
     room.queue.block();
     cx.commit_then(writes, move |room, cx, result| {
         match result {
             Ok(()) => {
-                let before: Vec<Affiliation> =
-                    changes.iter().map(|change| room.affiliation_of(&change.who)).collect();
-                let version = room.affiliations.version();
-                let forgotten = room.affiliations.apply(&room.jid, plan);
-                if !forgotten.is_empty() {
-                    cx.commit(forgotten);
-                }
-                subscribe::end(room, &lost, cx);
-                then(room, cx, Ok(()));
-                follow_all(room, &changes, &before, actor.as_deref(), version, cx);
+                apply(room, plan, actor.as_deref(), cx, |room, cx| then(room, cx, Ok(())));
                 exit::end_if_empty(room, cx);
             }
             Err(error) => {
@@ -77,11 +132,7 @@ pub(crate) fn change(
                 then(room, cx, Err(StanzaCondition::InternalServerError.into()));
             }
         }
-        // A room that has ended by it goes on by itself.
-        if !matches!(room.phase, Phase::Ending) {
-            room.queue.unblock();
-            room.drain(cx);
-        }
+        go_on(room, cx);
     });
 }
 
@@ -141,9 +192,6 @@ fn follow(
     versions: &Versions,
     cx: &mut Context<'_, Room>,
 ) -> bool {
-    if before != change.to {
-        voices::affiliated(room, &change.who);
-    }
     let now = room.affiliation_of(&change.who);
     if before != now || change.who.localpart().is_none() {
         tell_outside(room, change, before, versions, cx);

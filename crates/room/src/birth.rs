@@ -1,6 +1,8 @@
 //! Owns the certificate of a room: who made it, when, its secret, and whether it was configured; and the
 //! tombstone of one that was destroyed. Plain data, with the rows that keep them.
 
+use std::time::Duration;
+
 use auth::Hash;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -43,9 +45,6 @@ pub(crate) const SUBJECT: &str = "subject";
 pub(crate) const AVATAR: &str = "avatar";
 pub(crate) const TOMBSTONE: &str = "tombstone";
 
-/// After so long the name is free again.
-const TOMBSTONE_MICROS: u64 = 30 * 24 * 3_600 * 1_000_000;
-
 /// A write of one of the rows.
 pub(crate) fn put(room: &BareJid, item: &'static str, value: impl Into<Bytes>) -> Write {
     Write::Put(Key::new(room.clone(), Kind::Room, item), value.into())
@@ -60,6 +59,22 @@ pub(crate) fn delete(room: &BareJid, item: &'static str) -> Write {
 pub(crate) fn find<'a>(rows: &'a [Row], item: &str) -> Option<&'a Bytes> {
     let is = |row: &&Row| row.kind == Kind::Room && row.item == item.as_bytes();
     rows.iter().find(is).map(|row| &row.value)
+}
+
+/// The rows of this name that are of one person each, with whose they are.
+pub(crate) fn of_people<'a>(
+    rows: &'a [Row],
+    name: &str,
+) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    rows.iter().filter(|row| row.kind == Kind::Room).filter_map(move |row| {
+        let whose = str::from_utf8(&row.item).ok()?.strip_prefix(name)?.strip_prefix('/')?;
+        Some((whose, &*row.value))
+    })
+}
+
+/// The key of such a row.
+pub(crate) fn key_of(room: &BareJid, name: &str, who: &BareJid) -> Key {
+    Key::new(room.clone(), Kind::Room, format!("{name}/{who}"))
 }
 
 impl Birth {
@@ -92,6 +107,11 @@ impl Birth {
 }
 
 impl Tombstone {
+    /// What is kept of it.
+    pub(crate) fn put(&self, room: &BareJid) -> Write {
+        put(room, TOMBSTONE, self.to_bytes())
+    }
+
     pub(crate) fn to_bytes(&self) -> Bytes {
         let owner = |jid: &BareJid| Element::new("owner", NS).with_attr("jid", jid.as_str());
         let mut row = Element::new("destroyed", NS)
@@ -115,9 +135,10 @@ impl Tombstone {
         })
     }
 
-    /// Whether the name is still taken.
-    pub(crate) fn stands(&self, unix_micros: u64) -> bool {
-        unix_micros < self.at.saturating_add(TOMBSTONE_MICROS)
+    /// Whether the name is still taken, where that lasts so long.
+    pub(crate) fn stands(&self, lasts: Duration, unix_micros: u64) -> bool {
+        let lasts = u64::try_from(lasts.as_micros()).unwrap_or(u64::MAX);
+        unix_micros < self.at.saturating_add(lasts)
     }
 }
 
@@ -139,7 +160,9 @@ mod tests {
             owners: vec![creator],
         };
         assert_eq!(Tombstone::from_bytes(&stone.to_bytes()), Some(stone.clone()));
-        assert!(stone.stands(TOMBSTONE_MICROS) && !stone.stands(TOMBSTONE_MICROS + 5));
+        let second = Duration::from_secs(1);
+        assert!(stone.stands(second, 1_000_000) && !stone.stands(second, 1_000_005));
+        assert!(!stone.stands(Duration::ZERO, 5) && stone.stands(Duration::MAX, u64::MAX - 1));
         assert_eq!(Birth::from_bytes(b"<room/>"), None);
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub defaults: Settings,
     /// How long a room may wait for its first configuration.
     pub unconfigured: Duration,
+    /// How long nobody but its owners may make a room of the name of one that was destroyed (XEP-0045 §10.9).
+    pub tombstone: Duration,
     /// What one occupant, and what all of a room together, may send.
     pub rates: Rates,
 }
@@ -99,6 +101,7 @@ impl Default for Config {
             nick_chars: 64,
             defaults: Settings::default(),
             unconfigured: Duration::from_secs(600),
+            tombstone: Duration::from_secs(30 * 86_400),
             rates: Rates {
                 enabled: true,
                 occupant: Pace { per_second: 10, burst: 100 },

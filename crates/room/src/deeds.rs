@@ -1,14 +1,13 @@
 //! Owns what happens in a room that is neither in its rows nor somebody's coming or going, each kind of it one
 //! [`Deed`]: it is done here, told to the second copy, and done again by whoever goes on from that.
 //!
-//! Of what a room knows beside, nothing needs to be told: budgets (`rate`) and who has spoken when (`slow_mode`)
-//! protect others from too much, and who takes over begins with whole ones; a request for voice (XEP-0045 §7.13)
-//! is a form that says all that is needed; the time until a room must be configured begins anew (`create`).
+//! Of what a room knows beside, nothing needs to be told: budgets (`rate`) protect others from too much, and who takes
+//! over begins with whole ones; the time until a room must be configured begins anew (`create`).
 
-use crate::extensions::register;
+use crate::extensions::slow_mode;
 use crate::room::Room;
 use crate::snapshot::pb;
-use crate::{invite, iq, private, voices};
+use crate::{invite, iq, private};
 
 /// Something that is done.
 pub(crate) type Deed = pb::deed::What;
@@ -40,10 +39,7 @@ pub(crate) fn again(room: &mut Room, deed: Deed) {
         Deed::Answered(id) => iq::answered(room, &id),
         Deed::Invited(invitation) => invite::invited(room, invitation),
         Deed::Settled(invitation) => invite::settled(room, &invitation),
-        Deed::Registers(registration) => register::waits(room, registration),
-        Deed::Decided(registration) => register::decided(room, &registration),
-        Deed::Voice(voice) => voices::set(room, voice),
-        Deed::Usual(who) => voices::unset(room, &who),
         Deed::Private(message) => private::went(room, message),
+        Deed::Spoke(speaker) => slow_mode::spoke(room, speaker),
     }
 }

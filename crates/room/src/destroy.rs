@@ -8,6 +8,7 @@ use xmpp::{Element, Head, Jid, Kind, PresenceType, Stanza, StanzaCondition, ns};
 use crate::birth::{self, NS, Tombstone};
 use crate::exit::send_unavailable;
 use crate::iq::reply;
+use crate::keep::keep;
 use crate::presence::status;
 use crate::room::{Phase, Room};
 use crate::{affiliation::Affiliation, directory, events, subscribe};
@@ -44,14 +45,14 @@ impl Farewell {
     }
 }
 
-/// An owner destroys the room. The request is answered when nothing is left.
+/// An owner destroys the room. When it is kept that it is none any more, those who are inside are told; the request is
+/// answered when nothing is left. Where it is not kept, the room goes on.
 pub(crate) fn destroy(
     room: &mut Room,
     farewell: &Farewell,
     request: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
-    dismiss_all(room, farewell, cx);
     let owners = room.affiliations.of_affiliation(Affiliation::Owner);
     let stone = Tombstone {
         venue: farewell.venue.as_ref().map(ToString::to_string),
@@ -60,7 +61,14 @@ pub(crate) fn destroy(
         owners: owners.map(|(jid, _)| jid.clone()).take(100).collect(),
     };
     let stays = room.settings.persistent && matches!(room.phase, Phase::Open);
-    end(room, stays.then_some(stone), Some(request), cx);
+    let (stone, farewell) = (Some(stone).filter(|_| stays), farewell.clone());
+    // Without this row nobody loads a room, whatever else is not erased yet.
+    let mut writes = vec![birth::delete(&room.jid, birth::BIRTH)];
+    writes.extend(stone.as_ref().map(|it| it.put(&room.jid)));
+    keep(room, writes, request.clone(), cx, move |room, cx| {
+        dismiss_all(room, &farewell, cx);
+        end(room, stone, Some(request), cx);
+    });
 }
 
 /// The maker of a room has left before it was one (§10.1.3, last paragraph).
@@ -127,8 +135,7 @@ fn bury(
     erased: Result<(), store::Error>,
     cx: &mut Context<'_, Room>,
 ) {
-    let writes = stone.iter().map(|it| birth::put(&room.jid, birth::TOMBSTONE, it.to_bytes()));
-    let writes = writes.collect();
+    let writes = stone.iter().map(|it| it.put(&room.jid)).collect();
     cx.commit_then(writes, move |room, cx, kept| {
         let done = erased.and(kept);
         if let Err(error) = &done {

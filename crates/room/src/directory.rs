@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entity::{Context, Entity, LoadError, Timer, answer};
-use proto::{Body, Envelope, Route};
+use proto::{Body, Envelope, Now, Route};
 use store::{Key, Kind as RowKind, Row, Write};
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition,
@@ -184,7 +184,7 @@ impl Entity for Directory {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

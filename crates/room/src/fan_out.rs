@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use entity::context::Waker;
@@ -46,6 +47,8 @@ struct State {
     news: bool,
     /// Behind `finished`, what no archive has, oldest first.
     said: Untold<pb::Said>,
+    /// What waits until the copy has that.
+    copying: Vec<Receipt>,
     /// What presence and requests were dealt with, oldest first.
     acted: Untold<pb::Origin>,
     /// Those of a former owner.
@@ -259,6 +262,23 @@ impl FanOuts {
         self.0.borrow_mut().known = causes;
     }
 
+    /// What is said in this turn must be in the copy before it is done: whether it is. None: nobody has one.
+    pub(crate) fn copy(&self, waker: Waker) -> Option<Copied> {
+        let mut state = self.0.borrow_mut();
+        if !state.watched {
+            return None;
+        }
+        let is_so = Arc::<AtomicBool>::default();
+        let copying = Copying(Arc::clone(&is_so), waker);
+        state.copying.push(Receipt::new(0, Arc::new(copying)));
+        Some(Copied(is_so))
+    }
+
+    /// What waits until the copy has learned what it is told now.
+    pub(crate) fn take_copying(&self) -> Vec<Receipt> {
+        std::mem::take(&mut self.0.borrow_mut().copying)
+    }
+
     /// Whether a former owner has acted on a message with this cause.
     pub(crate) fn has_known(&self, cause: Origin) -> bool {
         self.0.borrow_mut().known.remove(&cause)
@@ -280,5 +300,26 @@ impl Settle for Both {
             Some(cause) => cause.release(),
             None => {}
         }
+    }
+}
+
+/// Whether the second copy has what a turn has said.
+#[derive(Debug)]
+pub(crate) struct Copied(Arc<AtomicBool>);
+
+impl Copied {
+    /// Whether it is so.
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Makes it so, and wakes the room. A copy that is lost holds up nobody: there is none then.
+struct Copying(Arc<AtomicBool>, Waker);
+
+impl Settle for Copying {
+    fn settle(&self, _: u64, _: bool) {
+        self.0.store(true, Ordering::Release);
+        (self.1)();
     }
 }

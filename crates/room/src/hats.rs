@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use store::{Key, Kind, Row, Write};
+use store::{Row, Write};
 use xmpp::{BareJid, Element, StanzaCondition, StanzaError, ns};
 
 use crate::birth;
@@ -117,10 +117,8 @@ impl Hats {
         let list = Element::parse(list).ok()?;
         let hats = list.children().map(Hat::of_element).collect::<Option<_>>()?;
         let mut all = Self { hats, worn: BTreeMap::new() };
-        for row in rows.iter().filter(|row| row.kind == Kind::Room) {
-            let whose = str::from_utf8(&row.item).ok().and_then(|it| it.strip_prefix(ROW));
-            let Some(who) = whose.and_then(|it| it.strip_prefix('/')) else { continue };
-            let uris = str::from_utf8(&row.value).ok()?.lines().map(str::to_owned).collect();
+        for (who, row) in birth::of_people(rows, ROW) {
+            let uris = str::from_utf8(row).ok()?.lines().map(str::to_owned).collect();
             all.dress(&BareJid::parse(who).ok()?, uris);
         }
         Some(all)
@@ -168,7 +166,7 @@ impl Hats {
             writes.push(birth::put(room, ROW, list.to_bytes()));
         }
         for who in heads.iter().filter(|who| self.uris(who) != hats.uris(who)) {
-            let key = Key::new(room.clone(), Kind::Room, format!("{ROW}/{who}"));
+            let key = birth::key_of(room, ROW, who);
             writes.push(match hats.uris(who) {
                 [] => Write::Delete(key),
                 uris => Write::Put(key, uris.join("\n").into()),

@@ -11,7 +11,7 @@ use entity::{
     Answer, Context, Discovered, Entity, Extension, Extensions, Iq, LoadError, Request, Timer,
     answer,
 };
-use proto::{Body, Envelope, Route, ServiceId};
+use proto::{Body, Envelope, Now, Route, ServiceId};
 use store::{Key, Kind as RowKind, Row, Write};
 use xmpp::{
     BareJid, Element, Head, IqType, Kind, Stanza, StanzaCondition, StanzaError, forward, ns, rsm,
@@ -66,7 +66,7 @@ impl Entity for Heard {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

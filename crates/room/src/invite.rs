@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use entity::{Context, Slot, SlotKind};
 use prost::Message;
+use proto::Now;
 use xmpp::{
     BareJid, Element, Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, ns,
 };
@@ -14,7 +15,7 @@ use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::deeds::{self, Deed};
 use crate::refuse::refuse;
-use crate::room::{Phase, Room};
+use crate::room::{Phase, Room, is_recent};
 use crate::snapshot::{self, pb};
 
 /// Most invitations of one message.
@@ -57,6 +58,13 @@ pub(crate) fn invited(room: &mut Room, invitation: pb::Invitation) {
         open.pop_front();
     }
     open.push_back(invitation);
+}
+
+/// Whether somebody was invited of late and has not answered.
+pub(crate) fn may_decline(room: &Room, now: Now) -> bool {
+    // The newest is the last.
+    let newest = room.slots.get::<Open>().and_then(|Open(open)| open.back());
+    newest.is_some_and(|invitation| is_recent(invitation.at, now))
 }
 
 /// They cannot decline any more.
@@ -165,7 +173,7 @@ fn invite(room: &mut Room, stanza: &Stanza, invitees: Vec<Invitee>, cx: &mut Con
     if !room.settings.members_only || members.is_empty() {
         return send_all(room, &stanza, &invitees, cx);
     }
-    affiliate::change(room, members, None, cx, move |room, cx, done| match done {
+    affiliate::change(room, members, Vec::new(), None, cx, move |room, cx, done| match done {
         Ok(()) => send_all(room, &stanza, &invitees, cx),
         Err(error) => refuse(room, &stanza, error, cx),
     });
@@ -189,7 +197,8 @@ fn send_all(room: &mut Room, stanza: &Stanza, invitees: &[Invitee], cx: &mut Con
         send(room, onward, stanza.head().id.clone(), jid.clone(), cx);
         let (who, by) = (jid.bare().to_string(), from.to_string());
         let shown = inviter.to_string();
-        deeds::act(room, Deed::Invited(pb::Invitation { who, by, shown }));
+        let at = cx.now.unix_micros;
+        deeds::act(room, Deed::Invited(pb::Invitation { who, by, shown, at }));
     }
 }
 

@@ -28,6 +28,8 @@
 //! | [`invite`] | mediated invitations (§7.8.2) |
 //! | [`voice`] | requests for voice (§7.13, §8.6) |
 //! | `voices` | who keeps or lacks voice over visits (§5.1) |
+//! | `registrations` | who waits for an admin to register (§9.9) |
+//! | `keep` | changes that are rows first |
 //! | [`iq`] | requests to the room, and between occupants (§17.4) |
 //! | [`asked`] | who waits for what a room answers to its service |
 //! | [`admin`] | lists of people, seen and changed (§8, §9, §10) |
@@ -66,6 +68,7 @@ mod heard;
 mod history;
 mod invite;
 mod iq;
+mod keep;
 mod links;
 mod mirror;
 mod nick;
@@ -79,6 +82,7 @@ mod private;
 mod queue;
 mod rate;
 mod refuse;
+mod registrations;
 mod reveal;
 mod room;
 mod rules;

@@ -19,8 +19,8 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use entity::{Context, Copy, Mirror};
 use prost::Message;
-use proto::Now;
 use proto::snapshot::SnapshotError;
+use proto::{Now, Receipt};
 use store::{ArchiveId, ArchiveRow};
 use xmpp::{Origin, kept};
 
@@ -49,7 +49,7 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     let acted = room.fan_outs.tell_acted(anew);
     let has_news = room.fan_outs.take_news();
     let deeds = room.deeds.take();
-    if !is_worth_a_copy(room) {
+    if !is_worth_a_copy(room, now) {
         return Mirror::Nothing;
     }
     if anew {
@@ -83,10 +83,20 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     Mirror::Change(change.encode_to_vec().into())
 }
 
+/// What the room does not do before the copy has learned this waits for it.
+pub(crate) fn wait_for_it(room: &Room, cx: &mut Context<'_, Room>) {
+    for waits in room.fan_outs.take_copying() {
+        let both = match cx.receipt() {
+            Some(cause) => Receipt::both(cause, waits),
+            None => waits,
+        };
+        cx.set_cause(cx.origin(), Some(both));
+    }
+}
+
 /// Also an empty room may have something to remember.
-fn is_worth_a_copy(room: &Room) -> bool {
-    let is_there = matches!(room.phase, Phase::Locked | Phase::Open);
-    is_there && (!room.is_empty() || !room.slots.snapshot().is_empty())
+fn is_worth_a_copy(room: &Room, now: Now) -> bool {
+    room.is_there() && (!room.is_empty() || room.remembers(now))
 }
 
 /// The former owner is gone: the room goes on from the newest copy of it, and from what others have with it.
@@ -96,7 +106,10 @@ pub(crate) fn take_over(
     claims: &[Bytes],
     cx: &mut Context<'_, Room>,
 ) -> Result<(), SnapshotError> {
-    if !matches!(room.phase, Phase::Locked | Phase::Open) {
+    if !room.is_there() {
+        // It was ended, and whoever claims to be inside has not heard it.
+        let claims = claims.iter().filter_map(|claim| kept::read(claim));
+        claims.for_each(|claim| exit::not_inside(room, &claim, cx));
         return Ok(());
     }
     let mut finished = ArchiveId(0);

@@ -2,12 +2,13 @@
 
 use entity::{Answer, Context, Request};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{BareJid, Element, Jid, StanzaCondition, StanzaError, ns};
+use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::exit::{self, Removal};
 use crate::iq::reply;
+use crate::keep::go_on;
 use crate::nick_change;
 use crate::presence;
 use crate::room::{Phase, Room};
@@ -64,19 +65,8 @@ pub(crate) fn set(
         return Ok(cancel(room, request, cx));
     };
     let settings = form::read(&answer, &room.settings, room.shared.config.history)?;
-    let changes = people_of(room, &answer)?;
-    if changes.is_empty() {
-        configure(room, settings, request.stanza.clone(), cx);
-        return Ok(Answer::Later);
-    }
-    let own = request.stanza.head().from.as_ref();
-    let actor = own.and_then(|own| room.occupants.of_session(own));
-    let actor = actor.map(|actor| actor.nick().to_owned());
-    let stanza = request.stanza.clone();
-    affiliate::change(room, changes, actor, cx, move |room, cx, done| match done {
-        Ok(()) => configure(room, settings, stanza, cx),
-        Err(error) => reply(room, &stanza, Err(error), cx),
-    });
+    let people = affiliate::plan(room, people_of(room, &answer)?, cx)?;
+    configure(room, settings, people, request.stanza.clone(), cx);
     Ok(Answer::Later)
 }
 
@@ -152,31 +142,28 @@ fn add(changes: &mut Vec<Change>, who: &BareJid, to: Affiliation) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the settings; then they hold, and everybody whom they concern is told.
+/// Keeps settings and people, all of it or nothing; then they hold, and everybody whom they concern is told.
 fn configure(
     room: &mut Room,
     settings: Settings,
-    request: xmpp::Stanza,
+    mut people: affiliate::Plan,
+    request: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
-    let was_locked = matches!(room.phase, Phase::Locked);
-    let mut writes = vec![birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings))];
+    let lost = subscribe::lost_with(room, &settings, people.changes());
+    let mut writes = std::mem::take(&mut people.writes);
+    writes.push(birth::put(&room.jid, birth::SETTINGS, form::to_bytes(&settings)));
     writes.extend(create::unlocking(room));
-    let lost = subscribe::lost_with(room, &settings);
     writes.extend(subscribe::rows(room, &lost));
+    let from = request.head().from.as_ref();
+    let actor = from.and_then(|from| room.occupants.of_session(from));
+    let actor = actor.map(|actor| actor.nick().to_owned());
     room.queue.block();
     cx.commit_then(writes, move |room, cx, result| {
         match result {
             Ok(()) => {
-                create::unlock(room, cx);
-                let before = std::mem::replace(&mut room.settings, settings);
-                directory::list(room, cx);
-                reply(room, &request, Ok(None), cx);
-                if !was_locked {
-                    tell(room, &before, cx);
-                }
-                subscribe::end(room, &lost, cx);
-                follow(room, &before, cx);
+                affiliate::apply(room, people, actor.as_deref(), cx, |_, _| {});
+                configured(room, settings, &lost, &request, cx);
             }
             Err(error) => {
                 tracing::warn!(jid = %room.jid, %error, "a room's settings were not kept");
@@ -184,11 +171,28 @@ fn configure(
                 reply(room, &request, Err(error), cx);
             }
         }
-        if !matches!(room.phase, Phase::Ending) {
-            room.queue.unblock();
-            room.drain(cx);
-        }
+        go_on(room, cx);
     });
+}
+
+/// It is kept. `lost`: who does not hear the room any more.
+fn configured(
+    room: &mut Room,
+    settings: Settings,
+    lost: &[BareJid],
+    request: &Stanza,
+    cx: &mut Context<'_, Room>,
+) {
+    let was_locked = matches!(room.phase, Phase::Locked);
+    create::unlock(room, cx);
+    let before = std::mem::replace(&mut room.settings, settings);
+    directory::list(room, cx);
+    reply(room, request, Ok(None), cx);
+    if !was_locked {
+        tell(room, &before, cx);
+    }
+    subscribe::end(room, lost, cx);
+    follow(room, &before, cx);
 }
 
 /// §10.2.1

@@ -12,6 +12,7 @@ use store::ArchiveId;
 use xmpp::{Kind, MessageType, Origin, Stanza, ns};
 
 use crate::Room;
+use crate::fan_out::Copied;
 
 /// Most stanzas that wait in a room.
 pub(crate) const MOST: usize = 2_048;
@@ -42,8 +43,8 @@ pub(crate) struct Kept {
     /// As everybody gets it.
     pub(crate) stanza: Stanza,
     pub(crate) result: Result<(), store::Error>,
-    /// The archive has it.
-    pub(crate) is_archived: bool,
+    /// Where no archive has it: whether the second copy of the room does.
+    pub(crate) copied: Option<Copied>,
     /// The message that it takes back, where a tombstone was kept with it.
     pub(crate) buried: Option<ArchiveId>,
 }
@@ -121,7 +122,8 @@ impl Queue {
 
     /// The next message whose turn it is to be heard: the order is that of the archive.
     pub(crate) fn next_kept(&mut self) -> Option<Kept> {
-        let kept = self.appends.front_mut()?.kept.take()?;
+        let is_due = |kept: &mut Kept| kept.copied.as_ref().is_none_or(Copied::is_so);
+        let kept = self.appends.front_mut()?.kept.take_if(is_due)?;
         self.appends.pop_front();
         Some(kept)
     }
@@ -154,7 +156,7 @@ mod tests {
         let groupchat = Kind::Message(MessageType::Groupchat);
         let (asked, stanza) = (waiting(groupchat), stanza(groupchat));
         let id = ArchiveId(id);
-        Kept { id, asked, stanza, result: Ok(()), is_archived: true, buried: None }
+        Kept { id, asked, stanza, result: Ok(()), copied: None, buried: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Timer};
 use proto::snapshot::SnapshotError;
-use proto::{Body, Envelope, Now, Route};
+use proto::{Body, Envelope, Now, Receipt, Route};
 use store::{ArchiveId, Kind as RowKind, Row};
 use xmpp::{BareJid, Head, Jid, Kind, MessageType, PresenceType, Stanza, StanzaCondition, kept};
 
@@ -16,6 +16,7 @@ use crate::affiliations::Affiliations;
 use crate::birth::{self, Birth, Tombstone};
 use crate::create::Asking;
 use crate::deeds::Deeds;
+use crate::extensions::slow_mode;
 use crate::fan_out::FanOuts;
 use crate::hats::Hats;
 use crate::history::History;
@@ -23,9 +24,11 @@ use crate::occupant::{Occupant, Occupants};
 use crate::queue::{Queue, Waiting};
 use crate::rate::{self, Bucket};
 use crate::refuse::{refuse, refuse_for_good};
+use crate::registrations::Registrations;
 use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::subscribers::Subscribers;
+use crate::voices::Voices;
 use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
 use crate::{mirror, nick_change, order, past, private, snapshot, speak, voice};
 
@@ -45,6 +48,10 @@ pub struct Room {
     pub(crate) subscribers: Subscribers,
     /// Who wears which hat (XEP-0317).
     pub(crate) hats: Hats,
+    /// Who has voice, or lacks it, unlike others.
+    pub(crate) voices: Voices,
+    /// Who waits for an admin to register.
+    pub(crate) registrations: Registrations,
     /// The subject as it is shown to newcomers.
     pub subject: Option<Stanza>,
     /// Who is in it.
@@ -116,6 +123,8 @@ impl Entity for Room {
             let subscribers = Subscribers::load(&rows);
             room.subscribers = subscribers.ok_or(LoadError { kind: RowKind::Subscriber })?;
             room.hats = Hats::load(&rows).ok_or(unreadable)?;
+            room.voices = Voices::load(&rows).ok_or(unreadable)?;
+            room.registrations = Registrations::load(&rows).ok_or(unreadable)?;
             room.subject = birth::find(&rows, birth::SUBJECT).and_then(|row| kept::read(row));
             let avatar = birth::find(&rows, birth::AVATAR).and_then(|row| str::from_utf8(row).ok());
             room.avatar =
@@ -129,7 +138,10 @@ impl Entity for Room {
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
         let stanza = match envelope.body {
             Body::Stanza(stanza) => stanza,
-            Body::Woken => return self.fan_outs.look(),
+            Body::Woken => {
+                self.fan_outs.look();
+                return speak::go_on(self, cx);
+            }
             _ => return debug_assert!(false, "a word for somebody else came to a room"),
         };
         if !self.opened {
@@ -143,7 +155,7 @@ impl Entity for Room {
             if let Err(refused) = self.queue.push(waiting) {
                 refuse(self, &refused.stanza, StanzaCondition::ResourceConstraint, cx);
                 // The answer holds a share of its own.
-                refused.receipt.into_iter().for_each(proto::Receipt::release);
+                refused.receipt.into_iter().for_each(Receipt::release);
             }
             return;
         }
@@ -161,8 +173,9 @@ impl Entity for Room {
         }
     }
 
-    fn may_sleep(&self) -> bool {
-        self.occupants.is_empty() && self.is_settled() && !self.fan_outs.is_under_way()
+    fn may_sleep(&self, now: Now) -> bool {
+        let is_idle = self.occupants.is_empty() && self.is_settled();
+        is_idle && !self.fan_outs.is_under_way() && !self.remembers(now)
     }
 
     fn rest(&mut self) {
@@ -182,7 +195,9 @@ impl Entity for Room {
     }
 
     fn mirror(&mut self, anew: bool, cx: &mut Context<'_, Self>) -> Mirror {
-        mirror::news(self, anew, cx.now)
+        let news = mirror::news(self, anew, cx.now);
+        mirror::wait_for_it(self, cx);
+        news
     }
 
     fn take_over(
@@ -208,6 +223,16 @@ impl Room {
         matches!(self.phase, Phase::Open | Phase::Locked)
     }
 
+    /// Whether it knows something that is in no rows and holds whoever is inside: that somebody may not speak yet, who has
+    /// invited whom, and where there is no archive, what was said.
+    pub(crate) fn remembers(&self, now: Now) -> bool {
+        let said = self.history.last().filter(|_| !self.settings.archived);
+        self.is_there()
+            && (said.is_some_and(|said| is_recent(said.0, now))
+                || invite::may_decline(self, now)
+                || slow_mode::makes_wait(self, now))
+    }
+
     /// A name that nobody uses.
     pub(crate) fn absent(jid: BareJid, shared: Arc<Shared>) -> Self {
         let rate = Bucket::full(shared.config.rates.room, Duration::ZERO);
@@ -219,6 +244,8 @@ impl Room {
             affiliations: Affiliations::default(),
             subscribers: Subscribers::default(),
             hats: Hats::default(),
+            voices: Voices::default(),
+            registrations: Registrations::default(),
             subject: None,
             avatar: Vec::new(),
             occupants: Occupants::default(),
@@ -247,7 +274,9 @@ impl Room {
     pub(crate) fn open(&mut self, cx: &mut Context<'_, Self>) {
         self.opened = true;
         match &self.phase {
-            Phase::Destroyed(stone) if !stone.stands(cx.now.unix_micros) => {
+            Phase::Destroyed(stone)
+                if !stone.stands(self.shared.config.tombstone, cx.now.unix_micros) =>
+            {
                 self.phase = Phase::Absent;
             }
             Phase::Locked if self.occupants.is_empty() => destroy::end(self, None, None, cx),
@@ -361,7 +390,7 @@ impl Room {
         let is_known = match stanza.kind() {
             Kind::Presence(ty) => matches!(ty, PresenceType::Available | PresenceType::Unavailable),
             Kind::Iq(ty) => ty.is_request(),
-            Kind::Message(_) => false,
+            Kind::Message(_) => voice::is_form(stanza),
         };
         is_known && self.fan_outs.has_acted(cx.origin())
     }
@@ -486,6 +515,14 @@ impl Drop for Room {
 
 fn is_entry(stanza: &Stanza) -> bool {
     stanza.kind() == Kind::Presence(PresenceType::Available) && enter::is_knock(stanza)
+}
+
+/// So long a room in which nobody is keeps what it has in no rows.
+const MEMORY: Duration = Duration::from_secs(86_400);
+
+/// Whether a time is so short ago that it is kept in mind what was then.
+pub(crate) fn is_recent(unix_micros: u64, now: Now) -> bool {
+    u128::from(now.unix_micros.saturating_sub(unix_micros)) < MEMORY.as_micros()
 }
 
 fn is_unavailable(stanza: &Stanza) -> bool {

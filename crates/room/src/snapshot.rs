@@ -19,7 +19,7 @@ use crate::presence::LastWritten;
 use crate::private::Sent;
 use crate::rate::Bucket;
 use crate::room::{Phase, Room};
-use crate::{invite, iq, voices};
+use crate::{invite, iq};
 
 /// The messages of `proto/room.proto`.
 #[expect(unreachable_pub, unnameable_types, reason = "generated code is public throughout")]
@@ -28,7 +28,7 @@ pub(crate) mod pb {
 }
 
 /// Slots of what is no extension.
-const OWN_SLOTS: &[SlotKind] = &[iq::SLOT, invite::SLOT, voices::SLOT];
+const OWN_SLOTS: &[SlotKind] = &[iq::SLOT, invite::SLOT];
 
 /// What a room knows beyond its rows; none: nothing, or nothing that lasts.
 pub(crate) fn of(room: &Room, now: Now) -> Option<Bytes> {

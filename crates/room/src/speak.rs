@@ -6,10 +6,11 @@ use entity::extension::Passage;
 use entity::refuse::store_error;
 use entity::{Context, Verdict};
 use store::{ArchiveId, ArchiveRow, Write};
-use xmpp::{ErrorType, Features, Stanza, StanzaCondition, StanzaError};
+use xmpp::{ErrorType, Features, Origin, Stanza, StanzaCondition, StanzaError};
 
 use crate::affiliation::Role;
 use crate::extensions::{EXTENSIONS, retraction};
+use crate::fan_out::Copied;
 use crate::queue::{Kept, Waiting};
 use crate::refuse::refuse;
 use crate::room::{Phase, Room};
@@ -158,29 +159,52 @@ fn keep(
     let is_archived = archived.is_some();
     let buried = taken_back.map(|row| row.id);
     let id = archived.unwrap_or_else(|| room.next_id(cx.now));
+    let cause = cx.origin();
     room.queue.append(id);
     cx.commit_then(writes, move |room, cx, result| {
         let asked = Waiting::of_turn(asked, cx);
-        room.queue.answered(Kept { id, asked, stanza, result, is_archived, buried });
-        while let Some(kept) = room.queue.next_kept() {
-            settle(room, kept, cx);
-        }
-        room.drain(cx);
+        let copied = match result.is_ok() && !is_archived {
+            true => copy(room, id, &stanza, cause, cx),
+            false => None,
+        };
+        room.queue.answered(Kept { id, asked, stanza, result, copied, buried });
+        go_on(room, cx);
     });
+}
+
+/// What no archive has the second copy must have before anybody hears it: a new owner that did not know it would tell it
+/// once more as something else when its sender's server says it again. Where there is one: when it has it. Who only
+/// says that he writes waits for nothing.
+fn copy(
+    room: &Room,
+    id: ArchiveId,
+    stanza: &Stanza,
+    cause: Origin,
+    cx: &Context<'_, Room>,
+) -> Option<Copied> {
+    const WORDS: Features = Features::BODY.with(Features::ENCRYPTED).with(Features::SUBJECT);
+    room.fan_outs.say(|| tell::message(id, stanza, cause));
+    let waits = cx.has_standby && stanza.features().any(WORDS);
+    if waits { room.fan_outs.copy(cx.waker()) } else { None }
+}
+
+/// Messages whose turn it is are heard; then comes what has waited behind them.
+pub(crate) fn go_on(room: &mut Room, cx: &mut Context<'_, Room>) {
+    while let Some(kept) = room.queue.next_kept() {
+        settle(room, kept, cx);
+    }
+    room.drain(cx);
 }
 
 /// The store has answered: everybody hears the message, or its sender hears why nobody does.
 fn settle(room: &mut Room, kept: Kept, cx: &mut Context<'_, Room>) {
-    let Kept { id, asked, stanza, result, is_archived, buried } = kept;
+    let Kept { id, asked, stanza, result, buried, .. } = kept;
     let Waiting { stanza: asked, origin, receipt } = asked;
     cx.set_cause(origin, receipt);
     if let Err(error) = result {
         tracing::warn!(jid = %room.jid, %error, "a message to a room was not kept");
         let error = StanzaError::from(StanzaCondition::ResourceConstraint);
         return refuse(room, &asked, error.with_text("the message could not be kept"), cx);
-    }
-    if !is_archived {
-        room.fan_outs.say(|| tell::message(id, &stanza, origin));
     }
     if let Some(buried) = buried {
         retraction::forget(room, buried);

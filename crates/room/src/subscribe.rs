@@ -2,7 +2,6 @@
 //! enter, under a nick that they might have there. Rows come first; what they are answered goes by way of who keeps the list
 //! of their rooms ([`crate::heard`]), so that they find the room in it.
 
-use entity::refuse::store_error;
 use entity::{Answer, Context, Request};
 use proto::{Body, Route, ServiceId, ServiceKind};
 use store::Write;
@@ -12,7 +11,7 @@ use xmpp::{BareJid, Element, ErrorType, Jid, Stanza, StanzaCondition, StanzaErro
 use crate::affiliate::Change;
 use crate::affiliation::{Affiliation, Role};
 use crate::directory::word;
-use crate::iq::reply;
+use crate::keep::keep;
 use crate::nick::occupant_jid;
 use crate::room::{Phase, Room};
 use crate::settings::Settings;
@@ -144,27 +143,6 @@ fn moderates(room: &Room, from: &Jid) -> bool {
     standing.role == Role::Moderator || standing.affiliation >= Affiliation::Admin
 }
 
-/// Rows first; the room waits meanwhile.
-fn keep(
-    room: &mut Room,
-    writes: Vec<Write>,
-    request: Stanza,
-    cx: &mut Context<'_, Room>,
-    then: impl FnOnce(&mut Room, &mut Context<'_, Room>) + 'static,
-) {
-    room.queue.block();
-    cx.commit_then(writes, move |room, cx, kept| {
-        match kept {
-            Ok(()) => then(room, cx),
-            Err(error) => reply(room, &request, Err(store_error(&error)), cx),
-        }
-        if !matches!(room.phase, Phase::Ending) {
-            room.queue.unblock();
-            room.drain(cx);
-        }
-    });
-}
-
 /// Tells who keeps the list of somebody's rooms. `answer`: what they have waited for.
 fn note(
     room: &Room,
@@ -226,11 +204,13 @@ pub(crate) fn lost_by(room: &Room, changes: &[Change], cx: &Context<'_, Room>) -
     changes.iter().flat_map(lost).collect()
 }
 
-/// Who does not hear the room any more when these settings hold.
-pub(crate) fn lost_with(room: &Room, settings: &Settings) -> Vec<BareJid> {
-    let stays = |who: &BareJid| {
-        settings.subscriptions && may_stay(room, who, room.affiliations.of(who), settings)
+/// Who does not hear the room any more when these settings hold, and these affiliations.
+pub(crate) fn lost_with(room: &Room, settings: &Settings, changes: &[Change]) -> Vec<BareJid> {
+    let own = |who: &BareJid| {
+        let change = changes.iter().find(|change| change.who == *who);
+        change.map_or_else(|| room.affiliations.of(who), |change| change.to)
     };
+    let stays = |who: &BareJid| settings.subscriptions && may_stay(room, who, own(who), settings);
     let all = room.subscribers.iter().map(|(who, _)| who);
     all.filter(|who| !stays(who)).cloned().collect()
 }

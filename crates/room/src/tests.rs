@@ -5,6 +5,7 @@ mod discovered;
 mod heard;
 mod ordered;
 mod people;
+mod remembered;
 mod said;
 mod stage;
 mod subscribed;
@@ -65,6 +66,70 @@ fn a_change_that_the_store_refuses_is_no_change() {
     let said = stage.asks("crone@x.org/desktop", "set", form);
     assert_eq!(said, ["crone@x.org/desktop: iq error cancel internal-server-error"]);
     assert_eq!(stage.trial.entity.settings.name, "");
+}
+
+// §10.2: also where the store goes away half way.
+#[test]
+fn a_form_is_kept_with_its_lists_of_people_or_not_at_all() {
+    let form = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_roomname'><value>New</value></field><field var='muc#roomconfig_roomadmins'><value>hag@x.org</value></field></x></query>";
+    for accepted in 0..2 {
+        let mut stage = Stage::new();
+        stage.memory.refuse_writes_after(accepted, Some(Error::Full("the disk")));
+        let said = stage.asks("crone@x.org/desktop", "set", form);
+        let room = &stage.trial.entity;
+        let admins = room.affiliations.count(Affiliation::Admin);
+        let is_done = said.contains(&"crone@x.org/desktop: iq result".to_owned());
+        assert_eq!(
+            (is_done, admins, &*room.settings.name),
+            match accepted {
+                0 => (false, 0, ""),
+                _ => (true, 1, "New"),
+            }
+        );
+    }
+}
+
+// §10.9: whoever is told that the room is none any more has not to come back for it.
+#[test]
+fn a_room_whose_end_is_not_kept_goes_on_with_everybody_inside() {
+    let destroy = "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy><reason>x</reason></destroy></query>";
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    stage.memory.refuse_writes(Some(Error::Full("the disk")));
+    let said = stage.asks("crone@x.org/desktop", "set", destroy);
+    assert_eq!(said, ["crone@x.org/desktop: iq error wait resource-constraint"]);
+    stage.memory.refuse_writes(None);
+    let hi = "<message xmlns='jabber:client' type='groupchat' from='hag@x.org/pda' to='coven@chat.x.org'><body>hi</body></message>";
+    assert_eq!(stage.gets(hi), ["crone@x.org/desktop: hi", "hag@x.org/pda: hi"]);
+    // It is kept, but what else there is is not erased: nobody brings the room back.
+    stage.memory.refuse_writes_after(1, Some(Error::Full("the disk")));
+    let said = stage.asks("crone@x.org/desktop", "set", destroy);
+    for who in ["crone@x.org/desktop", "hag@x.org/pda"] {
+        assert!(said.contains(&format!("{who}: presence unavailable")), "{said:?}");
+    }
+    let error = "crone@x.org/desktop: iq error cancel internal-server-error".to_owned();
+    assert!(said.contains(&error), "{said:?}");
+    stage.memory.refuse_writes(None);
+    stage.restart();
+    assert!(matches!(stage.trial.entity.phase, Phase::Destroyed(_)));
+}
+
+// §10.9
+#[test]
+fn the_name_of_a_destroyed_room_is_free_when_the_configuration_says_so() {
+    let day = std::time::Duration::from_secs(86_400);
+    let mut stage = Stage::absent(Config { tombstone: day, ..Config::default() });
+    stage.made("<field var='muc#roomconfig_persistentroom'><value>1</value></field>");
+    let destroy = "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>";
+    stage.asks("crone@x.org/desktop", "set", destroy);
+    let knock = "<presence xmlns='jabber:client' from='hag@x.org/pda' to='coven@chat.x.org/hag'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    let mut comes = |after: u64| {
+        stage.advances(after);
+        stage.restart();
+        stage.gets(knock)
+    };
+    assert_eq!(comes(86_399), ["hag@x.org/pda: presence error cancel gone"]);
+    assert_eq!(comes(1), ["chat.x.org: create"]);
 }
 
 // What is not announced is not answered, and is there again when the owner wants the archive back.

@@ -7,10 +7,12 @@ use xmpp::{Head, Jid, Kind, MessageType, Stanza, StanzaCondition, StanzaError, n
 
 use crate::affiliation::{Affiliation, Role};
 use crate::extensions::register;
+use crate::keep::keep;
 use crate::occupant::Occupant;
 use crate::refuse::refuse;
 use crate::room::Room;
-use crate::rules;
+use crate::tell::{Audience, tell};
+use crate::{admin, rules, voices};
 
 /// Whether a message brings a form.
 pub(crate) fn is_form(stanza: &Stanza) -> bool {
@@ -75,7 +77,8 @@ fn request(
         )
         .with(Field::boolean("muc#request_allow", false).with_label("Grant voice to this person?"));
     let moderators = deciders(room, |role, _| role == Role::Moderator);
-    cx.send_to_all(asked(room, &question), moderators);
+    tell(room, asked(room, &question), Audience::Listed(moderators), cx);
+    room.fan_outs.acted(cx.origin());
     Ok(())
 }
 
@@ -126,10 +129,17 @@ fn approve(
     let target =
         rules::Standing { affiliation: room.affiliation_of(&visitor.who), role: visitor.role };
     rules::change_role(actor, target, Role::Participant, false)?;
-    let number = visitor.number;
-    if target.role == Role::Visitor {
-        let nick = room.occupants.of_session(from).map(|actor| actor.nick().to_owned());
-        crate::admin::give_role(room, number, Role::Participant, nick.as_deref(), None, cx);
+    if target.role != Role::Visitor {
+        return Ok(());
     }
+    let (number, role) = (visitor.number, Role::Participant);
+    let mut voices = voices::given(room, [(&visitor.who, target.affiliation, role)])?;
+    let actor = room.occupants.of_session(from).map(|actor| actor.nick().to_owned());
+    let writes = std::mem::take(&mut voices.writes);
+    keep(room, writes, stanza.clone(), cx, move |room, cx| {
+        room.voices.apply(voices);
+        admin::give_role(room, number, role, actor.as_deref(), None, cx);
+        room.fan_outs.acted(cx.origin());
+    });
     Ok(())
 }

@@ -1,83 +1,105 @@
 //! Owns who was given voice, or lost it, in a moderated room: that lasts over visits, since such a room is of no use
-//! otherwise (XEP-0045 §5.1). It ends with an affiliation that says something else, and with the room's life in
-//! memory.
+//! otherwise (XEP-0045 §5.1), until an affiliation says something else. A row for each person whose role on entering is
+//! not the usual one; no more of them than a room may have affiliations.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use entity::{Slot, SlotKind};
-use prost::Message;
-use xmpp::BareJid;
+use store::{Row, Write};
+use xmpp::{BareJid, StanzaCondition, StanzaError};
 
+use crate::affiliate::Change;
 use crate::affiliation::{Affiliation, Role};
-use crate::deeds::{self, Deed};
+use crate::birth;
 use crate::room::Room;
-use crate::snapshot::{self, pb};
 
-/// So many are remembered.
-const REMEMBERED: usize = 1_000;
+/// With a slash and an address: the row of somebody, which has their role.
+const ROW: &str = "voice";
 
-/// Whose role is not the usual one, and whether they have voice.
+/// Whose role is not the usual one: participants and visitors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Voices(BTreeMap<BareJid, Role>);
+
+/// What becomes of them, not kept yet.
 #[derive(Debug, Default)]
-struct Voices(BTreeMap<BareJid, bool>);
+pub(crate) struct Plan {
+    /// What must be kept first.
+    pub(crate) writes: Vec<Write>,
+    changes: Vec<(BareJid, Option<Role>)>,
+}
 
-/// The slot of voices.
-pub(crate) const SLOT: SlotKind = SlotKind::of::<Voices>();
-
-impl Slot for Voices {
-    const NAME: &'static str = "voices";
-
-    fn encode(&self) -> Option<Bytes> {
-        let voice = |(who, has): (&BareJid, &bool)| pb::Voice { who: who.to_string(), has: *has };
-        let voices: Vec<pb::Voice> = self.0.iter().map(voice).collect();
-        (!voices.is_empty()).then(|| pb::Voices { voices }.encode_to_vec().into())
-    }
-
-    fn decode(value: &[u8]) -> Option<Self> {
-        let voice = |it: pb::Voice| Some((snapshot::bare(&it.who).ok()?, it.has));
-        let pb::Voices { voices } = pb::Voices::decode(value).ok()?;
-        voices.into_iter().map(voice).collect::<Option<_>>().map(Self)
+impl Plan {
+    /// From now on this role is somebody's; none: the usual one.
+    fn set(&mut self, room: &BareJid, who: &BareJid, role: Option<Role>) {
+        let key = birth::key_of(room, ROW, who);
+        self.writes.push(match role {
+            Some(role) => Write::Put(key, role.as_str().into()),
+            None => Write::Delete(key),
+        });
+        self.changes.push((who.clone(), role));
     }
 }
 
-/// Somebody is given a role.
-pub(crate) fn given(room: &mut Room, who: &BareJid, role: Role) {
-    let affiliation = room.affiliation_of(who);
-    if !room.settings.moderated || affiliation > Affiliation::Member {
-        return;
+impl Voices {
+    /// Those of a room that is loaded; none where a row cannot be read.
+    #[must_use]
+    pub(crate) fn load(rows: &[Row]) -> Option<Self> {
+        let voice = |(who, row): (&str, &[u8])| {
+            let role = Role::parse(str::from_utf8(row).ok()?)?;
+            let is_one = matches!(role, Role::Participant | Role::Visitor);
+            is_one.then_some((BareJid::parse(who).ok()?, role))
+        };
+        birth::of_people(rows, ROW).map(voice).collect::<Option<_>>().map(Self)
     }
-    let has = match role {
-        Role::Visitor => false,
-        Role::Participant => true,
+
+    /// The plan is kept.
+    pub(crate) fn apply(&mut self, plan: Plan) {
+        for (who, role) in plan.changes {
+            match role {
+                Some(role) => drop(self.0.insert(who, role)),
+                None => drop(self.0.remove(&who)),
+            }
+        }
+    }
+}
+
+/// People who have these affiliations are given these roles: what is remembered of it.
+///
+/// # Errors
+/// `resource-constraint` where it would be too much.
+pub(crate) fn given<'a>(
+    room: &Room,
+    roles: impl IntoIterator<Item = (&'a BareJid, Affiliation, Role)>,
+) -> Result<Plan, StanzaError> {
+    let (Voices(known), mut plan, mut more) = (&room.voices, Plan::default(), 0);
+    for (who, affiliation, role) in roles {
         // Being removed is for now, and who moderates does so for this visit.
-        Role::None | Role::Moderator => return,
-    };
-    match affiliation.role_on_entering(true) == role {
-        true => affiliated(room, who),
-        false => deeds::act(room, Deed::Voice(pb::Voice { who: who.to_string(), has })),
+        let lasts = matches!(role, Role::Participant | Role::Visitor);
+        if !lasts || !room.settings.moderated || affiliation > Affiliation::Member {
+            continue;
+        }
+        let before = known.get(who).copied();
+        let role = Some(role).filter(|role| *role != affiliation.role_on_entering(true));
+        if role != before {
+            more += usize::from(before.is_none());
+            plan.set(&room.jid, who, role);
+        }
     }
+    if more > 0 && known.len() + more > room.shared.config.affiliations {
+        let error = StanzaError::from(StanzaCondition::ResourceConstraint);
+        return Err(error.with_text("the room remembers too many who were given or denied voice"));
+    }
+    Ok(plan)
 }
 
-/// Somebody's affiliation is another one now, which says what they may do.
-pub(crate) fn affiliated(room: &mut Room, who: &BareJid) {
-    if room.slots.get::<Voices>().is_some_and(|Voices(voices)| voices.contains_key(who)) {
-        deeds::act(room, Deed::Usual(who.to_string()));
+/// These affiliations say what people may do from now on.
+pub(crate) fn affiliated(room: &Room, changes: &[Change]) -> Plan {
+    let mut plan = Plan::default();
+    for Change { who, to, .. } in changes {
+        if room.voices.0.contains_key(who) && room.affiliation_of(who) != *to {
+            plan.set(&room.jid, who, None);
+        }
     }
-}
-
-/// Somebody's role is not the usual one from now on.
-pub(crate) fn set(room: &mut Room, pb::Voice { who, has }: pb::Voice) {
-    let Ok(who) = snapshot::bare(&who) else { return };
-    let Voices(voices) = room.slots.get_or_make(Voices::default);
-    if voices.len() < REMEMBERED || voices.contains_key(&who) {
-        voices.insert(who, has);
-    }
-}
-
-/// Somebody's role is the usual one from now on.
-pub(crate) fn unset(room: &mut Room, who: &str) {
-    let Voices(voices) = room.slots.get_or_make(Voices::default);
-    voices.retain(|known, _| known.as_str() != who);
+    plan
 }
 
 /// The role of somebody who enters.
@@ -87,10 +109,5 @@ pub(crate) fn role_on_entering(room: &Room, who: &BareJid) -> Role {
     if !room.settings.moderated || usual == Role::None || affiliation > Affiliation::Member {
         return usual;
     }
-    let known = room.slots.get::<Voices>().and_then(|Voices(voices)| voices.get(who));
-    match known {
-        Some(true) => Role::Participant,
-        Some(false) => Role::Visitor,
-        None => usual,
-    }
+    room.voices.0.get(who).copied().unwrap_or(usual)
 }

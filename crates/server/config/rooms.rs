@@ -39,6 +39,8 @@ pub struct Rooms {
     pub defaults: Defaults,
     /// Seconds that a new room may wait for its configuration. Default 600.
     pub unconfigured_seconds: u64,
+    /// Days for which the name of a destroyed room is nobody's but its owners'; 0: it is free at once. Default 30.
+    pub tombstone_days: u32,
     /// Stanzas a second that one occupant may send to a room, on average.
     pub stanzas_per_second: u32,
     /// Stanzas that they may send at once above that.
@@ -224,6 +226,7 @@ impl Default for Rooms {
             nick_chars: room.nick_chars,
             defaults: Defaults::default(),
             unconfigured_seconds: room.unconfigured.as_secs(),
+            tombstone_days: 30,
             stanzas_per_second: occupant.per_second,
             stanzas_burst: occupant.burst,
             stanzas_per_second_of_all: all.per_second,
@@ -276,6 +279,7 @@ impl Config {
             nick_chars: rooms.nick_chars,
             defaults: rooms.defaults.settings(),
             unconfigured: Duration::from_secs(rooms.unconfigured_seconds),
+            tombstone: Duration::from_secs(u64::from(rooms.tombstone_days) * 86_400),
             rates,
             ..usual
         })

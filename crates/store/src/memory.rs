@@ -27,6 +27,8 @@ struct State {
     archive: BTreeMap<(BareJid, ArchiveId), ArchiveRow>,
     fences: HashMap<Bucket, Epoch>,
     refusal: Option<Error>,
+    /// So many writes are done before the first is refused.
+    accepted: usize,
     unreadable: Option<Error>,
     closed: bool,
 }
@@ -41,7 +43,13 @@ impl Memory {
     /// From now on every write is refused with this, as by a disk that is full or broken; with `None`
     /// writes are accepted again. For tests of what happens then.
     pub fn refuse_writes(&self, refusal: Option<Error>) {
-        self.lock().refusal = refusal;
+        self.refuse_writes_after(0, refusal);
+    }
+
+    /// The same after so many more.
+    pub fn refuse_writes_after(&self, accepted: usize, refusal: Option<Error>) {
+        let mut state = self.lock();
+        (state.accepted, state.refusal) = (accepted, refusal);
     }
 
     /// The same of every call that lists rows: scans and queries.
@@ -198,9 +206,12 @@ impl State {
         if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    fn writable(&self) -> Result<(), Error> {
+    fn writable(&mut self) -> Result<(), Error> {
         self.open()?;
-        self.refusal.clone().map_or(Ok(()), Err)
+        let Some(refusal) = &self.refusal else { return Ok(()) };
+        let Some(left) = self.accepted.checked_sub(1) else { return Err(refusal.clone()) };
+        self.accepted = left;
+        Ok(())
     }
 
     fn readable(&self) -> Result<(), Error> {

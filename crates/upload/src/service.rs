@@ -8,7 +8,7 @@ use entity::refuse::store_error;
 use entity::{Answer, Context, Entity, LoadError, Request, Timer, answer};
 use files::{FileId, SlotRow};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use proto::{Envelope, Route, ServiceId};
+use proto::{Envelope, Now, Route, ServiceId};
 use store::{Kind as RowKind, Row, Write};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StanzaError, datetime, ns};
 
@@ -49,7 +49,7 @@ impl Entity for Upload {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         true
     }
 }

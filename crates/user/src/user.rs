@@ -166,7 +166,7 @@ impl Entity for User {
         }
     }
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         self.sessions.is_empty() && self.offline.may_sleep() && self.roster.outbox.is_empty()
     }
 

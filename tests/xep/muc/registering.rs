@@ -1,7 +1,7 @@
 //! XEP-0077 In-Band Registration. With a room (XEP-0045 §7.10, §7.12, §9.9).
 
 use super::{configured, enters, made, made_with};
-use crate::stage::play;
+use crate::stage::{Stage, play, play_over_restarts};
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
 const NICK_NODE: &str =
@@ -127,6 +127,46 @@ fn a_registration_waits_for_an_admin_to_come() {
         register("hag/pda", "1", "third"),
         enters("crone/desktop", "coven", "first", &[]),
     ));
+}
+
+// XEP-0045 §9.9: nobody has to ask again because the server was started anew before an admin came.
+#[test]
+fn a_registration_waits_for_an_admin_over_a_restart_of_the_server() {
+    let mut stage = Stage::start("[store]\nengine = 'embedded'\n");
+    play_over_restarts(
+        &mut stage,
+        &format!(
+            "
+        crone/desktop connects
+        hag/pda       connects
+        {}
+        crone/desktop sends    <presence type='unavailable' to='{{room coven}}/first'/>
+        crone/desktop receives <presence type='unavailable'>…</presence>
+        {}
+        hag/pda       receives <iq type='result' id='1'/>
+        server        is stopped
+        crone/desktop vanishes
+        hag/pda       vanishes
+        server        starts again
+        crone/desktop connects
+        {}
+        {}
+        {}
+        crone/desktop receives <message><x xmlns='{USER}'><item affiliation='member' jid='{{hag}}'/>…</x>…</message>
+        everyone      is quiet
+    ",
+            made_with(
+                "crone/desktop",
+                "coven",
+                "first",
+                &[("muc#roomconfig_membersonly", "1"), ("muc#roomconfig_persistentroom", "1")]
+            ),
+            register("hag/pda", "1", "third"),
+            enters("crone/desktop", "coven", "first", &[]),
+            asked("third", "hag"),
+            approve("crone/desktop", "2", "third", ""),
+        ),
+    );
 }
 
 // XEP-0045 §7.10, §12: where nicks are locked, the room itself gives everybody their own.

@@ -101,7 +101,7 @@ impl Entity for Counter {
         cx.shared.say(format!("{} {}: rings {timer:?}", self.name, self.count));
     }
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         self.count == 0
     }
 

@@ -1,12 +1,8 @@
 //! XEP-0077 In-Band Registration, version 2.4: people register a nick with a room and become members of it
 //! (XEP-0045 §7.10). Where that lets somebody do what they may not do yet, admins are asked (§9.9).
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
 use entity::extension::Who;
-use entity::{Answer, Context, Extension, Iq, Request, Slot, SlotKind};
-use prost::Message;
+use entity::{Answer, Context, Extension, Iq, Request};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
 use xmpp::{
     BareJid, Element, ErrorType, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns,
@@ -14,10 +10,10 @@ use xmpp::{
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
-use crate::deeds::{self, Deed};
 use crate::iq::reply;
+use crate::keep::keep;
+use crate::registrations::{self, Registration};
 use crate::room::Phase;
-use crate::snapshot::{self, pb};
 use crate::tell::{self, Audience, tell};
 use crate::{Room, admin, voice};
 
@@ -31,49 +27,12 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
         Iq { ty: IqType::Get, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: get },
         Iq { ty: IqType::Set, name: "query", ns: ns::REGISTER, who: Who::Anybody, handle: set },
     ],
-    slots: &[SlotKind::of::<Waiting>()],
     ..Extension::NONE
 };
 
 /// Where it works ([`works_for`]).
 pub(super) const FEATURES: &[&str] = &[ns::REGISTER, ns::MUC_REGISTER];
 const NICK: &str = "muc#register_roomnick";
-/// Most registrations that wait for an admin; the oldest is given up.
-const WAITING_MOST: usize = 100;
-
-/// Who waits for an admin, with the nick that they want; oldest first.
-#[derive(Debug, Default)]
-struct Waiting(VecDeque<pb::Registration>);
-
-impl Slot for Waiting {
-    const NAME: &'static str = "register";
-
-    fn encode(&self) -> Option<Bytes> {
-        let registrations: Vec<pb::Registration> = self.0.iter().cloned().collect();
-        let is_some = !registrations.is_empty();
-        is_some.then(|| pb::Registrations { registrations }.encode_to_vec().into())
-    }
-
-    fn decode(value: &[u8]) -> Option<Self> {
-        pb::Registrations::decode(value).ok().map(|it| Self(it.registrations.into()))
-    }
-}
-
-/// Somebody waits for an admin; what they wanted before, they do not want any more.
-pub(crate) fn waits(room: &mut Room, registration: pb::Registration) {
-    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
-    waiting.retain(|known| known.who != registration.who);
-    if waiting.len() >= WAITING_MOST {
-        waiting.pop_front();
-    }
-    waiting.push_back(registration);
-}
-
-/// They do not wait any more.
-pub(crate) fn decided(room: &mut Room, registration: &pb::Registration) {
-    let Waiting(waiting) = room.slots.get_or_make(Waiting::default);
-    waiting.retain(|known| known != registration);
-}
 
 /// What is asked (§7.10).
 fn get(
@@ -119,8 +78,8 @@ fn set(
     let nick = form.text(NICK)?.filter(|nick| !nick.is_empty());
     let nick = admin::reserve(room, &who, nick.ok_or(StanzaCondition::BadRequest)?)?;
     if standing == Affiliation::None && gains(room, request) {
-        wait(room, &who, nick, cx);
-        return Ok(Answer::Done);
+        wait(room, who, nick, request.stanza.clone(), cx);
+        return Ok(Answer::Later);
     }
     let to = standing.max(Affiliation::Member);
     register(room, who, to, nick, request.stanza.clone(), cx);
@@ -168,36 +127,52 @@ fn register(
     stanza: Stanza,
     cx: &mut Context<'_, Room>,
 ) {
-    let change = Change { who, to, nick: Some(nick), reason: None, tells: false };
-    affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
+    // What they waited for they have, or do not want any more.
+    let waits = room.registrations.iter().any(|it| it.who == who);
+    let also = waits.then(|| registrations::delete(&room.jid, &who)).into_iter().collect();
+    let change = Change { who: who.clone(), to, nick: Some(nick), reason: None, tells: false };
+    affiliate::change(room, vec![change], also, None, cx, move |room, cx, done| {
+        if done.is_ok() {
+            room.registrations.remove(&who);
+        }
         reply(room, &stanza, done.map(|()| None), cx);
     });
 }
 
 /// §9.9
-fn wait(room: &mut Room, who: &BareJid, nick: Box<str>, cx: &mut Context<'_, Room>) {
-    let registration = pb::Registration { who: who.to_string(), nick: nick.into() };
-    let admins = voice::deciders(room, |_, it| it >= Affiliation::Admin);
-    tell(room, voice::asked(room, &question(&registration)), Audience::Listed(admins), cx);
-    deeds::act(room, Deed::Registers(registration));
+fn wait(room: &mut Room, who: BareJid, nick: Box<str>, stanza: Stanza, cx: &mut Context<'_, Room>) {
+    let number = room.next_id(cx.now).0;
+    let new = Registration { who, nick, number };
+    let writes = room.registrations.put(&room.jid, &new);
+    keep(room, writes, stanza.clone(), cx, move |room, cx| {
+        let admins = voice::deciders(room, |_, it| it >= Affiliation::Admin);
+        tell(room, voice::asked(room, &question(&new)), Audience::Listed(admins), cx);
+        room.registrations.add(new);
+        reply(room, &stanza, Ok(None), cx);
+    });
 }
 
 /// An admin who comes is asked what waits.
 pub(crate) fn remind(room: &Room, admin: &FullJid, cx: &mut Context<'_, Room>) {
-    let Some(Waiting(waiting)) = room.slots.get::<Waiting>() else { return };
-    for registration in waiting {
+    for registration in room.registrations.iter() {
         let form = voice::asked(room, &question(registration));
         tell::also(room, form.with_to(admin.clone().into()), cx);
     }
 }
 
-fn question(pb::Registration { who, nick }: &pb::Registration) -> Form {
+fn question(Registration { who, nick, .. }: &Registration) -> Form {
     Form::new(FormKind::Form, ns::MUC_REGISTER)
         .with_title("Registration request", "Tick the box to let this person become a member.")
         .with(
-            Field::new(FieldType::TextSingle, NICK).with_label("Desired nickname").with_value(nick),
+            Field::new(FieldType::TextSingle, NICK)
+                .with_label("Desired nickname")
+                .with_value(&**nick),
         )
-        .with(Field::new(FieldType::JidSingle, "muc#jid").with_label("User ID").with_value(who))
+        .with(
+            Field::new(FieldType::JidSingle, "muc#jid")
+                .with_label("User ID")
+                .with_value(who.as_str()),
+        )
         .with(
             Field::boolean("muc#register_allow", false)
                 .with_label("Allow this person to register with the room?"),
@@ -219,32 +194,47 @@ pub(crate) fn approve(
     if room.affiliation_of(&from) < Affiliation::Admin {
         return Err(StanzaCondition::Forbidden.into());
     }
-    let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?.to_owned();
+    let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?;
     let named = form.jid("muc#jid")?;
-    let waiting = room.slots.get::<Waiting>().into_iter().flat_map(|Waiting(waiting)| waiting);
-    let mut meant = waiting.filter(|it| {
-        it.nick == nick && named.as_ref().is_none_or(|named| named.bare_str() == it.who)
-    });
-    let registration = meant.next().cloned().ok_or(StanzaCondition::ItemNotFound)?;
-    if meant.next().is_some() {
-        return Err(StanzaCondition::BadRequest.into());
-    }
-    let who = snapshot::bare(&registration.who).map_err(|_| StanzaCondition::ItemNotFound)?;
-    deeds::act(room, Deed::Decided(registration));
-    if form.boolean("muc#register_allow")? != Some(true) {
-        return Ok(());
-    }
-    if room.affiliation_of(&who) == Affiliation::Outcast {
-        return Err(StanzaCondition::NotAllowed.into());
-    }
-    let nick = admin::reserve(room, &who, &nick)?;
-    let to = room.affiliation_of(&who).max(Affiliation::Member);
-    let change = Change { who, to, nick: Some(nick), reason: None, tells: true };
-    let stanza = stanza.clone();
-    affiliate::change(room, vec![change], None, cx, move |room, cx, done| {
-        if let Err(error) = done {
-            crate::refuse::refuse(room, &stanza, error, cx);
+    let is_meant = |it: &&Registration| {
+        let is_named = |named: &Jid| named.bare_str() == it.who.as_str();
+        *it.nick == *nick && named.as_ref().is_none_or(is_named)
+    };
+    let meant: Vec<&Registration> = room.registrations.iter().filter(is_meant).collect();
+    let who = match &meant[..] {
+        [] => return Err(StanzaCondition::ItemNotFound.into()),
+        [one] => one.who.clone(),
+        _ => return Err(StanzaCondition::BadRequest.into()),
+    };
+    let verdict = match form.boolean("muc#register_allow")? {
+        Some(true) => admission(room, &who, nick).map(Some),
+        _ => Ok(None),
+    };
+    let (change, verdict) = match verdict {
+        Ok(change) => (change, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    let decided = vec![registrations::delete(&room.jid, &who)];
+    let (changes, stanza) = (change.into_iter().collect(), stanza.clone());
+    affiliate::change(room, changes, decided, None, cx, move |room, cx, done| {
+        if done.is_ok() {
+            room.registrations.remove(&who);
+        }
+        match done.and(verdict) {
+            Ok(()) => room.fan_outs.acted(cx.origin()),
+            Err(error) => crate::refuse::refuse(room, &stanza, error, cx),
         }
     });
     Ok(())
+}
+
+/// What becomes of whoever is let in.
+fn admission(room: &Room, who: &BareJid, nick: &str) -> Result<Change, StanzaError> {
+    let now = room.affiliation_of(who);
+    if now == Affiliation::Outcast {
+        return Err(StanzaCondition::NotAllowed.into());
+    }
+    let nick = Some(admin::reserve(room, who, nick)?);
+    let to = now.max(Affiliation::Member);
+    Ok(Change { who: who.clone(), to, nick, reason: None, tells: true })
 }

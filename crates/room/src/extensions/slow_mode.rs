@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use entity::{Context, Extension, Passage, Slot, SlotKind, Verdict};
 use prost::Message;
+use proto::Now;
 use xmpp::{BareJid, ErrorType, Features, StanzaCondition, StanzaError};
 
 use crate::Room;
 use crate::affiliation::Affiliation;
+use crate::deeds::{self, Deed};
 use crate::snapshot::{self, pb};
 use crate::speaker::Speaker;
 
@@ -54,18 +56,38 @@ fn wait(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> V
     if seconds == 0 || !counts || room.affiliation_of(&who) >= Affiliation::Admin {
         return Verdict::Pass;
     }
-    let (now, pause) = (cx.now.unix_micros, u64::from(seconds) * 1_000_000);
-    // A clock that was set back makes nobody wait for longer.
-    let waits = |last: u64| (last..last.saturating_add(pause)).contains(&now);
-    let Spoke(spoke) = room.slots.get_or_make(Spoke::default);
-    if spoke.get(&who).is_some_and(|last| waits(*last)) {
+    let last = room.slots.get::<Spoke>().and_then(|Spoke(spoke)| spoke.get(&who).copied());
+    // What comes again was refused by nobody, if it is not known that it was said.
+    if !cx.is_again() && last.is_some_and(|last| waits(last, seconds, cx.now.unix_micros)) {
         let error = StanzaError::from(StanzaCondition::PolicyViolation).with_type(ErrorType::Wait);
         let text = format!("wait {seconds} seconds between messages in this room");
         return Verdict::Refuse(error.with_text(text));
     }
-    if spoke.len() >= REMEMBERED {
-        spoke.retain(|_, last| waits(*last));
-    }
-    spoke.insert(who, now);
+    let speaker = pb::Speaker { who: who.to_string(), at: cx.now.unix_micros };
+    deeds::act(room, Deed::Spoke(speaker));
     Verdict::Pass
+}
+
+/// Whether who has spoken then must wait still. A clock that was set back makes nobody wait for longer.
+fn waits(last: u64, seconds: u32, unix_micros: u64) -> bool {
+    let pause = u64::from(seconds) * 1_000_000;
+    (last..last.saturating_add(pause)).contains(&unix_micros)
+}
+
+/// Somebody has spoken.
+pub(crate) fn spoke(room: &mut Room, pb::Speaker { who, at }: pb::Speaker) {
+    let Ok(who) = snapshot::bare(&who) else { return };
+    let seconds = room.settings.slow_seconds;
+    let Spoke(spoke) = room.slots.get_or_make(Spoke::default);
+    if spoke.len() >= REMEMBERED {
+        spoke.retain(|_, last| waits(*last, seconds, at));
+    }
+    spoke.insert(who, at);
+}
+
+/// Whether somebody must wait before they speak again.
+pub(crate) fn makes_wait(room: &Room, now: Now) -> bool {
+    let spoke = room.slots.get::<Spoke>();
+    let mut all = spoke.into_iter().flat_map(|Spoke(spoke)| spoke.values());
+    all.any(|last| waits(*last, room.settings.slow_seconds, now.unix_micros))
 }

@@ -330,7 +330,7 @@ fn invitations_requests_voices_and_registrations_go_on_at_the_new_owner() {
     let asked = stage.sent(ask);
     standby.learns(&mut stage);
     let before = state(&stage);
-    assert_eq!(before.slots.len(), 4, "{:?}", before.slots);
+    assert_eq!(before.slots.len(), 2, "{:?}", before.slots);
     let (mut heir, _) = heir(&stage, standby.0, Vec::new());
     assert_eq!(state(&heir), before);
     assert!(heir.gets(&decline("earl"))[0].ends_with("message error cancel item-not-found"));
@@ -346,6 +346,95 @@ fn invitations_requests_voices_and_registrations_go_on_at_the_new_owner() {
     assert!(heir.gets(&answer).is_empty(), "once");
     heir.enters("bat@x.org/pda", "bat");
     assert_eq!(heir.trial.entity.occupants.of_nick("bat").unwrap().role, Role::Visitor);
+    assert_eq!(heir.trial.entity.registrations.iter().count(), 1);
+}
+
+// XEP-0500 §6: who has spoken waits at the new owner too; a message that was lost with the former one was not said.
+#[test]
+fn slow_mode_goes_on_at_the_new_owner() {
+    let mut stage = Stage::absent(Config::default());
+    stage.made("<field var='muc#roomconfig_slow_mode_duration'><value>30</value></field>");
+    stage.enters("hag@x.org/pda", "hag");
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    says(&mut stage, "hag@x.org/pda", "one");
+    standby.learns(&mut stage);
+    let (mut heir, _) = heir(&stage, standby.0, Vec::new());
+    assert_eq!(heard(&says(&mut heir, "hag@x.org/pda", "two")), []);
+    let again = |heir: &mut Stage| {
+        let body = Body::Stanza(message("hag@x.org/pda", "lost"));
+        let origin = Origin::Client { session: 5, seq: 5, part: 0 };
+        heir.trial.receive_again(Route::Room(stage::room()), body, origin)
+    };
+    assert_eq!(heard(&again(&mut heir)).len(), 2);
+    heir.advances(31);
+    assert_eq!(heard(&says(&mut heir, "hag@x.org/pda", "three")).len(), 2);
+}
+
+fn without_an_archive() -> Stage {
+    let mut stage = Stage::absent(Config::default());
+    stage.made("<field var='muc#roomconfig_enablearchiving'><value>0</value></field>");
+    stage
+}
+
+// Otherwise a new owner would say it once more as something else.
+#[test]
+fn a_message_of_no_archive_is_told_nobody_before_the_copy_has_it() {
+    let mut stage = without_an_archive();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    stage.trial.has_standby = true;
+    let route = || Route::Room(stage::room());
+    let turn = |stage: &mut Stage, text: &str| {
+        let body = Body::Stanza(message("crone@x.org/desktop", text));
+        let receive = |room: &mut crate::Room, cx: &mut entity::Context<'_, crate::Room>| {
+            let envelope = Envelope::new(route(), body, cx.origin(), Epoch(1));
+            room.receive(envelope, cx);
+        };
+        heard(&stage.trial.act(receive))
+    };
+    assert_eq!([turn(&mut stage, "one"), turn(&mut stage, "two")], [vec![], vec![]]);
+    stage.trial.settle(route());
+    let mut waits = Vec::new();
+    stage.trial.act(|room, cx| {
+        waits = room.fan_outs.take_copying();
+        drop(room.mirror(false, cx));
+    });
+    assert_eq!(waits.len(), 2);
+    waits.pop().unwrap().release();
+    assert_eq!(heard(&stage.trial.settle(route())), [], "the first one is not there yet");
+    waits.pop().unwrap().release();
+    let told = heard(&stage.trial.settle(route()));
+    assert_eq!(told.iter().map(|it| &*it.1).collect::<Vec<_>>(), ["one", "two"]);
+}
+
+// Whoever dies between that has told it some, or nobody: it is the same at the new owner, who knows it when it comes
+// again.
+#[test]
+fn a_message_of_no_archive_is_the_same_at_the_new_owner_and_known_when_it_comes_again() {
+    let mut stage = without_an_archive();
+    let mut standby = Standby::default();
+    standby.learns(&mut stage);
+    let sent = heard(&says(&mut stage, "crone@x.org/desktop", "hi"));
+    let cause = stage.trial.last_origin();
+    standby.learns(&mut stage);
+    let (mut heir, again) = heir(&stage, standby.0, Vec::new());
+    assert_eq!((sent.len(), heard(&again)), (1, sent));
+    let body = Body::Stanza(message("crone@x.org/desktop", "hi"));
+    let repeat = heir.trial.receive_again(Route::Room(stage::room()), body, cause);
+    assert_eq!(heard(&repeat), []);
+}
+
+// XEP-0045 §10.9: the owner has ended the room, and died before all had heard of it.
+#[test]
+fn who_says_that_he_is_inside_of_a_room_that_was_ended_is_told_that_he_is_not() {
+    let jid = |text: &str| Jid::parse(text).unwrap();
+    let stage = Stage::absent(Config::default());
+    let claim = mirror::claim(&jid("hag@x.org/pda"), &jid("coven@chat.x.org/hag"));
+    let (_, sent) = heir(&stage, None, vec![claim]);
+    let [Envelope { body: Body::Stanza(told), .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(told.head().to, Some(jid("hag@x.org/pda")));
+    assert_eq!(told.kind(), xmpp::Kind::Presence(xmpp::PresenceType::Unavailable));
 }
 
 // XEP-0045 §7.5: what was sent to one over the former owner comes back over the new one, and once.

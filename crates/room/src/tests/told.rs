@@ -177,6 +177,40 @@ fn a_client_stays_where_it_is_while_its_way_there_is_told_again() {
     }
 }
 
+// §7.13: who asks for voice is not asked about twice, and not forgotten.
+#[test]
+fn a_request_for_voice_is_told_again_as_the_same_and_not_made_again() {
+    let mut scene = Scene::begin();
+    let form = |fields: &str| {
+        format!(
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>{fields}</x>"
+        )
+    };
+    let message = |who: &str, fields: &str| {
+        let form = form(fields);
+        format!(
+            "<message xmlns='jabber:client' from='{who}' to='coven@chat.x.org'>{form}</message>"
+        )
+    };
+    let mut enters = scene.enters(HAG, "hag");
+    let mut mute = scene.sets("<item nick='hag' role='visitor'/>");
+    scene.settles(&mut [&mut enters, &mut mute]);
+    let role = "<field var='muc#role'><value>participant</value></field>";
+    let asks = scene.act(&message(HAG, role));
+    let allow = "<field var='muc#roomnick'><value>hag</value></field><field var='muc#request_allow'><value>1</value></field>";
+    let allows = scene.act(&message(CRONE, allow));
+    let mutes = scene.sets("<item nick='hag' role='visitor'/>");
+    assert_eq!(to(CRONE, &asks.said()).len(), 1);
+    let (mut heir, told) = scene.heir(&[]);
+    let due = [&asks, &allows, &mutes].map(|act| to(CRONE, &act.said())).concat();
+    assert_eq!(to(CRONE, &told), due);
+    for act in [&asks, &allows] {
+        assert_eq!(act.comes_again(&mut heir), []);
+    }
+    let hag = heir.trial.entity.occupants.of_nick("hag").unwrap();
+    assert_eq!(hag.role, crate::affiliation::Role::Visitor);
+}
+
 fn says(scene: &mut Scene, text: &str) -> Act {
     scene.act(&format!(
         "<message xmlns='jabber:client' type='groupchat' from='{CRONE}' to='coven@chat.x.org'><body>{text}</body></message>"

@@ -160,7 +160,7 @@ impl Entity for Session {
         self.finish(done, cx);
     }
 
-    fn may_sleep(&self) -> bool {
+    fn may_sleep(&self, _: Now) -> bool {
         self.live.is_none() && self.expired.is_none()
     }
 

@@ -137,7 +137,7 @@ impl Stage {
     }
 
     pub(crate) fn may_sleep(&self) -> bool {
-        self.trial.entity.may_sleep()
+        self.trial.entity.may_sleep(self.trial.now)
     }
 
     pub(crate) fn closed(&self) -> bool {

@@ -291,7 +291,7 @@ fn who_comes_too_late_learns_what_arrived_for_as_long_again() {
         stage.resumes(2, 0);
         assert_eq!(stage.said, ["2: not resumed, 2 handled"]);
     }
-    assert!(!stage.trial.closed && !stage.trial.entity.may_sleep());
+    assert!(!stage.trial.closed && !stage.trial.entity.may_sleep(stage.trial.now));
     stage.waits(resume);
     assert!(stage.said.is_empty() && stage.trial.closed);
 }
