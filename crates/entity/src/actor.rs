@@ -48,7 +48,7 @@ pub(crate) use rest::DROWSY;
 pub(crate) use rest::{Act, ActorState, Order, Standing};
 
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
-const MAX_PENDING: usize = 64;
+pub(crate) const MAX_PENDING: usize = 64;
 
 /// Envelopes for one entity, together.
 pub(crate) struct Batch(pub(crate) Vec<Envelope>);

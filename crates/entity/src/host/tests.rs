@@ -1,5 +1,6 @@
 //! A host without a network: entities asleep, frozen, given away and taken in.
 
+mod bounds;
 mod copies;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use proto::snapshot::{EntitySnapshot, SnapshotError, TimerSnapshot};
 use proto::{ArbiterId, ConnectionId, Ledger, MemberId, Receipt, SessionId};
 use router::{Inbox, local};
 use store::{ArchiveId, ArchiveRow, Key, Kind, Memory, Row, Write};
+use tokio::sync::watch;
 use xmpp::{BareJid, Epoch, Head, Kind as StanzaKind, MessageType, Shard, Stanza};
 
 use super::handoff::{Part, Patience, StartError};
@@ -33,15 +35,19 @@ struct Counter {
 }
 
 #[derive(Default)]
-struct Heard(std::sync::Mutex<Vec<String>>);
+struct Heard {
+    said: std::sync::Mutex<Vec<String>>,
+    /// Looks of so many turns are answered.
+    answered: watch::Sender<u8>,
+}
 
 impl Heard {
     fn say(&self, what: String) {
-        self.0.lock().unwrap().push(what);
+        self.said.lock().unwrap().push(what);
     }
 
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.said.lock().unwrap())
     }
 }
 
@@ -65,7 +71,7 @@ impl Entity for Counter {
     }
 
     fn receive(&mut self, envelope: Envelope, cx: &mut Context<'_, Self>) {
-        self.count += 1;
+        self.count = self.count.wrapping_add(1);
         let words = match envelope.body {
             Body::Stanza(stanza) => stanza.child("body", "").unwrap().text(),
             body => format!("{body:?}"),
@@ -76,6 +82,7 @@ impl Entity for Counter {
             "keep" => self.keep(cx),
             "append" => self.append(cx),
             "ask" => self.ask(cx),
+            "look" => self.look(cx),
             "hold" => self.receipts.extend(cx.receipt()),
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
             "tell" => {
@@ -152,6 +159,21 @@ impl Counter {
         cx.read(
             move |store, fence| store.load(fence, owner, &[]),
             move |_, cx, _| cx.shared.say(format!("read of {asked}")),
+        );
+    }
+
+    /// A read that the store answers when it is told to.
+    fn look(&self, cx: &mut Context<'_, Self>) {
+        let (asked, mut answered) = (self.count, cx.shared.answered.subscribe());
+        let answer = async move {
+            drop(answered.wait_for(|turns| *turns >= asked).await);
+            Ok(())
+        };
+        cx.read(
+            move |_, _| Box::pin(answer),
+            move |counter, cx, _: Result<(), _>| {
+                cx.shared.say(format!("{} saw {asked}", counter.name));
+            },
         );
     }
 }

@@ -142,3 +142,22 @@ fn what_waits_is_bounded_and_words_of_control_are_taken() {
     let word = Envelope { body: Body::Woken, ..message(3) };
     assert!(matches!(gates.pass(shard, word, false), Passage::Waits));
 }
+
+#[test]
+fn bytes_that_wait_are_bounded_and_counted_no_longer_when_the_gate_opens() {
+    let (mut gates, shard) = (Gates::default(), shard_of(&plan(), A));
+    let of = |bytes: usize| {
+        let envelope = message(1);
+        let Body::Stanza(stanza) = &envelope.body else { unreachable!() };
+        let stanza = Stanza::new(stanza.head().clone(), vec![b'x'; bytes]);
+        Envelope { body: Body::Stanza(stanza), ..envelope }
+    };
+    for _ in 0..2 {
+        gates.shut(shard, 1);
+        assert!(matches!(gates.pass(shard, of(Gates::BYTES - 1), false), Passage::Waits));
+        assert!(matches!(gates.pass(shard, of(2), false), Passage::Full(_)));
+        assert!(matches!(gates.pass(shard, of(1), false), Passage::Waits));
+        assert!(matches!(gates.pass(shard, of(1), false), Passage::Full(_)));
+        assert_eq!(gates.open(shard).len(), 2);
+    }
+}

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use cluster::plan::{Entry, MemberInfo};
 use proto::{CopyId, CopyUpdate};
-use tokio::sync::watch;
 
 use super::*;
 
@@ -12,10 +11,25 @@ const HERE: MemberId = MemberId(1);
 const STANDBY: MemberId = MemberId(2);
 const FORMER: MemberId = MemberId(3);
 
-/// A host whose updates of copies for other members are caught.
-struct Ways {
+/// A host whose updates of copies for other members are caught, and what it says to other servers.
+pub(super) struct Ways {
     host: Rc<Host>,
     caught: RefCell<VecDeque<Envelope>>,
+    pub(super) abroad: RefCell<Vec<Envelope>>,
+}
+
+impl Ways {
+    /// Makes the thread an arbiter with the stage's host.
+    pub(super) fn install(stage: &Stage, inbox: router::inbox::Receiver) -> Rc<Self> {
+        let (host, caught, abroad) =
+            (Rc::clone(&stage.host), Default::default(), Default::default());
+        let ways = Rc::new(Self { host, caught, abroad });
+        let host = Rc::clone(&ways) as Rc<dyn LocalHost>;
+        let (receive, flush) = local::install(ArbiterId(0), stage.router.clone(), host, inbox);
+        actix_rt::spawn(receive);
+        actix_rt::spawn(flush);
+        ways
+    }
 }
 
 impl LocalHost for Ways {
@@ -26,6 +40,7 @@ impl LocalHost for Ways {
     fn refuse(&self, envelope: Envelope, refusal: Refusal) {
         match &envelope.to {
             Route::Copy(_) => self.caught.borrow_mut().push_back(envelope),
+            Route::Remote(_) => self.abroad.borrow_mut().push(envelope),
             _ => LocalHost::refuse(&*self.host, envelope, refusal),
         }
     }
@@ -58,24 +73,20 @@ fn somebody_here(plan: &Plan) -> String {
     (0..).map(|number| format!("person{number}")).find(is_here).unwrap()
 }
 
-struct World {
-    stage: Stage,
-    ways: Rc<Ways>,
-    name: String,
+pub(super) struct World {
+    pub(super) stage: Stage,
+    pub(super) ways: Rc<Ways>,
+    pub(super) name: String,
     plan: Plan,
     plans: watch::Sender<Arc<Plan>>,
 }
 
 impl World {
-    fn play<F: Future<Output = ()>>(act: impl FnOnce(Self) -> F) {
+    pub(super) fn play<F: Future<Output = ()>>(act: impl FnOnce(Self) -> F) {
         let plan = plan();
         let (plans, handle) = PlanHandle::changing(plan.clone());
         Stage::play_with(handle, |stage, inbox| {
-            let ways = Rc::new(Ways { host: Rc::clone(&stage.host), caught: RefCell::default() });
-            let host = Rc::clone(&ways) as Rc<dyn LocalHost>;
-            let (receive, flush) = local::install(ArbiterId(0), stage.router.clone(), host, inbox);
-            actix_rt::spawn(receive);
-            actix_rt::spawn(flush);
+            let ways = Ways::install(&stage, inbox);
             stage.host.plan_changed();
             act(Self { stage, ways, name: somebody_here(&plan), plan, plans })
         });

@@ -21,7 +21,7 @@ impl Rows {
     }
 
     /// What outlives the primary.
-    fn is_safe(&self, row: Row) -> bool {
+    pub(super) fn is_safe(&self, row: Row) -> bool {
         self.all[..self.copied].contains(&row)
     }
 
@@ -96,12 +96,5 @@ impl World {
             self.rows[index].all.push(row);
         }
         receipt.into_iter().for_each(Receipt::release);
-    }
-
-    /// Nothing confirmed is lost, whatever becomes of the primary.
-    pub(super) fn is_durable(&self, origin: Origin) {
-        let Origin::Client { session, seq, .. } = origin else { panic!("a client's") };
-        let durable = self.rows.iter().any(|rows| rows.is_safe((session, seq)));
-        assert!(durable, "{origin:?} was confirmed and is nowhere");
     }
 }

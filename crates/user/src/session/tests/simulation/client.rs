@@ -42,7 +42,13 @@ impl World {
             Down::Message(sender, number) => {
                 let known = self.client.received.iter().filter(|it| it.0 == sender);
                 let last = known.map(|it| it.1).max().unwrap_or(0);
-                assert!(number > last, "{sender} said {number}, which comes behind {last}");
+                let about = || format!("{sender} said {number}, which comes behind {last}");
+                let wrong = if self.client.received.contains(&(sender, number)) {
+                    Wrong::Twice
+                } else {
+                    Wrong::Disordered
+                };
+                holds(number > last, wrong, about);
                 self.client.received.push((sender, number));
                 self.client.h = self.client.h.wrapping_add(1);
             }
@@ -61,12 +67,15 @@ impl World {
 
     fn client_is_told(&mut self, h: u32) {
         let Client { acknowledged, .. } = self.client;
-        assert!(h >= acknowledged, "it was told that {acknowledged} are safe, and now {h}");
+        let about = || format!("it was told that {acknowledged} are safe, and now {h}");
+        holds(h >= acknowledged, Wrong::Lost, about);
         while self.client.acknowledged < h {
             self.client.acknowledged += 1;
-            let number = self.client.unacknowledged.pop_front().expect("it has said that");
+            let number = self.client.unacknowledged.pop_front();
+            holds(number.is_some(), Wrong::Misplaced, || format!("it has not said {h}"));
             let place = u64::from(self.client.acknowledged);
-            assert_eq!(self.acted.get(&place), Some(&number), "it was told that {number} is safe");
+            let safe = self.acted.get(&place) == number.as_ref();
+            holds(safe, Wrong::Lost, || format!("it was told that {number:?} is safe"));
         }
     }
 

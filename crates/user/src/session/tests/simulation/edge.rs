@@ -172,7 +172,8 @@ impl Edge {
             }
             ConnectionCommand::ResumeFailed { .. } => {
                 self.asks = None;
-                assert!(self.socket != Socket::Open, "the session is lost");
+                let unheard = self.socket != Socket::Open;
+                holds(unheard, Wrong::Ended, || "it could not be resumed".to_owned());
             }
             other => panic!("unexpected {other:?}"),
         }

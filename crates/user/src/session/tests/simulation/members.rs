@@ -125,7 +125,8 @@ impl World {
         // Its own copy is the entity now.
         self.kept[self.owner] = None;
         let played = self.trial.play(None, false, |it, cx| {
-            it.take_over(copies, Vec::<Bytes>::new(), cx).expect("there is a copy");
+            let taken = it.take_over(copies, Vec::<Bytes>::new(), cx);
+            holds(taken.is_ok(), Wrong::Ended, || format!("there is no copy: {taken:?}"));
         });
         self.perform(played);
         for sender in &mut self.senders {
@@ -157,7 +158,9 @@ impl World {
         if able.is_empty() {
             return;
         }
-        let snapshot = self.trial.entity.snapshot(self.trial.now).unwrap();
+        let snapshot = self.trial.entity.snapshot(self.trial.now);
+        holds(snapshot.is_some(), Wrong::Ended, || "there is nothing to hand over".to_owned());
+        let Some(snapshot) = snapshot else { return };
         if !self.lacks(Mutant::KeepingHanded) {
             let (epoch, whole) = (Epoch(self.epoch), snapshot.clone());
             self.kept[self.owner] = Some(Copy { epoch, whole, changes: vec![], of_socket: false });

@@ -119,11 +119,8 @@ impl World {
             _ => {}
         }
         self.look();
-        assert_eq!(
-            self.confirmed.faults.load(Ordering::SeqCst),
-            0,
-            "somebody's receipt was dropped"
-        );
+        let dropped = self.confirmed.faults.load(Ordering::SeqCst);
+        holds(dropped == 0, Wrong::Unconfirmed, || format!("{dropped} receipts were dropped"));
     }
 
     fn somebody_writes(&mut self) {
@@ -238,7 +235,10 @@ impl World {
         let (_, number) = read(stanza);
         match self.acted.get(&seq) {
             Some(known) => {
-                assert_eq!((*known, again), (number, true), "place {seq} is taken by another one");
+                holds(*known == number, Wrong::Misplaced, || {
+                    format!("{number} is at {seq}, of {known}")
+                });
+                holds(again, Wrong::Twice, || format!("{number} was acted on"));
             }
             None => drop(self.acted.insert(seq, number)),
         }
@@ -273,7 +273,7 @@ impl World {
     pub(super) fn deliver_to_standby(&mut self) {
         let Some((mirror, receipt)) = self.to_standby.pop_front() else { return };
         let Some(standby) = self.standby else { return };
-        let epoch = Epoch(self.epoch);
+        let (epoch, forgets) = (Epoch(self.epoch), self.lacks(Mutant::KeepingOn));
         match (mirror, &mut self.kept[standby]) {
             (Mirror::Whole(whole), kept) => {
                 *kept = Some(Copy { epoch, whole, changes: vec![], of_socket: false })
@@ -281,7 +281,9 @@ impl World {
             (Mirror::Change(change), Some(kept)) if kept.epoch == epoch => {
                 kept.changes.push(change);
             }
-            (Mirror::Change(_), _) => panic!("a change of what is not there"),
+            // It has forgotten it.
+            (Mirror::Change(_), _) if forgets => {}
+            (Mirror::Change(_), _) => holds(false, Wrong::Baseless, String::new),
             (Mirror::Same | Mirror::Nothing, _) => {}
         }
         receipt.into_iter().for_each(Receipt::release);
@@ -346,24 +348,7 @@ impl World {
     }
 
     /// What the client was given and, as far as the session knows, does not have.
-    fn unacknowledged(&self) -> usize {
+    pub(super) fn unacknowledged(&self) -> usize {
         self.trial.entity.live.as_ref().map_or(0, |live| live.queue.unacknowledged())
-    }
-
-    fn judge(&self) {
-        assert!(self.client.resumed, "the client is not there in the end");
-        for (name, sender) in (1..).zip(&self.senders) {
-            let of = |it: &&(u64, u64)| it.0 == name;
-            let received: Vec<u64> =
-                self.client.received.iter().filter(of).map(|it| it.1).collect();
-            let all: Vec<u64> = (1..=sender.last).collect();
-            assert_eq!(received, all, "what {name} said");
-            let confirmed = self.confirmed.messages.lock().unwrap();
-            assert!(all.iter().all(|it| confirmed.contains(&(name, *it))), "{name} waits");
-        }
-        let said: Vec<u64> = self.acted.values().copied().collect();
-        assert_eq!(said, (1..=self.client.said).collect::<Vec<_>>(), "what the client said");
-        assert!(self.client.unacknowledged.is_empty(), "the client waits");
-        assert_eq!(self.unacknowledged(), 0, "nobody has asked the client what it has");
     }
 }
