@@ -14,7 +14,7 @@ use crate::Error;
 use crate::clock::BootTime;
 use crate::config::{Config, Mesh};
 use crate::control::common::Common;
-use crate::control::discovery::{Beginning, find};
+use crate::control::discovery::{self, Beginning, find};
 use crate::control::founding::Founding;
 use crate::control::net::{CallError, MAX_BYTES, Net, Shared};
 use crate::control::service::Service;
@@ -144,6 +144,7 @@ fn begin(
     }
     let transport = Box::new(Outgoing::new(net.clone()));
     let cluster = run(log, config, lines, transport, Some(net.clone()))?;
+    runtime.spawn(discovery::go_on(net.clone()));
     runtime.spawn(follow::run(net.clone()));
     runtime.spawn(moves::run(net.clone()));
     runtime.spawn(reach::run(net.clone()));
