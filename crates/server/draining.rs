@@ -1,19 +1,41 @@
 //! Owns the end of a member's part in a cluster while it still runs: its shards go to others, then its clients, a few
 //! at a time. By an operator's word (`rookery cluster drain`) or by SIGTERM; both the same.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use c2s::Gate;
 use cluster::plan::Status;
 use cluster::{Cluster, Plan};
 use proto::MemberId;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a member that is to end waits for others to take its shards.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// So long without a lease, and no leader will come that could give its shards to anybody: the others end as well.
 const ALONE: Duration = Duration::from_secs(10);
+
+/// Between attempts to listen for clients again, where somebody else has the port.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What keeps a member from listening for clients though it is to. A clone is the same.
+#[derive(Clone, Default)]
+pub(crate) struct Listening {
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Listening {
+    /// None where it listens, or is not to.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What keeps it from that now.
+    pub(crate) fn set(&self, fault: Option<String>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
 
 /// Whether nothing is left of a member that others were to take, nor anything that it keeps for the others.
 fn is_empty(plan: &Plan, member: MemberId) -> bool {
@@ -60,7 +82,7 @@ pub(crate) async fn give_shards_away(cluster: &Cluster) -> bool {
 
 /// Lets clients go, a few at a time over `over`, whenever an operator has drained this member; lets them come again when
 /// that is called off.
-pub(crate) async fn follow(cluster: &Cluster, gate: &Gate, over: Duration) {
+pub(crate) async fn follow(cluster: &Cluster, gate: &Gate, over: Duration, listening: &Listening) {
     let member = cluster.member_id();
     let drains =
         |plan: &Plan| plan.member(member).is_some_and(|own| own.status == Status::Draining);
@@ -82,11 +104,22 @@ pub(crate) async fn follow(cluster: &Cluster, gate: &Gate, over: Duration) {
         if called_off.await.is_none() {
             return;
         }
-        match gate.open_again() {
-            Ok(()) => tracing::info!("is not drained any more: clients may come again"),
-            Err(error) => tracing::error!(%error, "takes no clients before it is started again"),
+        let opening = open(|| Ok(gate.open_again()?), listening);
+        tokio::select! {
+            () = opening => tracing::info!("is not drained any more: clients may come again"),
+            // Or there is no other plan any more, which is looked at next.
+            _ = until(cluster, drains) => listening.set(None),
         }
     }
+}
+
+/// Tries to listen until it does; meanwhile `listening` says what keeps it from that.
+async fn open(mut listen: impl FnMut() -> anyhow::Result<()>, listening: &Listening) {
+    while let Err(error) = listen() {
+        listening.set(Some(format!("{error:#}")));
+        sleep(PAUSE).await;
+    }
+    listening.set(None);
 }
 
 /// Waits until the plan is so; none where there will be no other plan.
@@ -96,4 +129,25 @@ async fn until(cluster: &Cluster, so: impl Fn(&Plan) -> bool) -> Option<()> {
         plan.changed().await.ok()?;
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_member_listens_again_as_soon_as_it_can_and_says_why_it_cannot() {
+        let (listening, mut tried) = (Listening::default(), 0);
+        let mut heard = Vec::new();
+        let listen = || {
+            tried += 1;
+            heard.push(listening.fault());
+            anyhow::ensure!(tried > 3, "the port is taken");
+            Ok(())
+        };
+        open(listen, &listening).await;
+        let taken = || Some("the port is taken".to_owned());
+        assert_eq!(heard, [None, taken(), taken(), taken()]);
+        assert_eq!(listening.fault(), None);
+    }
 }

@@ -11,6 +11,7 @@ use store::measured::Figures;
 use web::Unmet;
 
 use crate::canary::Canaries;
+use crate::draining::Listening;
 use crate::foundation::Foundation;
 
 /// An arbiter that has done nothing for so long is busy beyond use; clients had better go elsewhere.
@@ -32,6 +33,7 @@ pub(crate) struct Signs {
     pub(crate) canaries: Arc<Canaries>,
     pub(crate) measured: Arc<Figures>,
     pub(crate) disk: Disk,
+    pub(crate) listening: Listening,
     /// Not held: it is taken down when nobody holds it.
     pub(crate) foundation: Weak<Foundation>,
 }
@@ -43,6 +45,7 @@ impl Signs {
         busy.into_iter()
             .chain(self.refusing())
             .chain(self.crowded())
+            .chain(self.listening.fault().map(|why| Unmet::new("listeners", why)))
             .chain(self.outside())
             .collect()
     }
@@ -141,12 +144,17 @@ mod tests {
         let measured = Arc::<Figures>::default();
         let canaries = Canaries::new(1, Arc::default());
         let disk = Disk { data_dir: PathBuf::from("/"), min_free_bytes: 0 };
-        let mut signs = Signs { canaries, measured, disk, foundation: Weak::new() };
+        let listening = Listening::default();
+        let mut signs = Signs { canaries, measured, disk, listening, foundation: Weak::new() };
         assert_eq!((signs.unready(), signs.dead()), (Vec::new(), Vec::new()));
         let unmet = signs.silent("arbiters", Duration::ZERO);
         signs.disk.min_free_bytes = u64::MAX;
         let crowded: Vec<_> = signs.unready().into_iter().map(|unmet| unmet.condition).collect();
         assert_eq!(crowded, ["disk"], "whichever engine the store is");
+        signs.disk.min_free_bytes = 0;
+        signs.listening.set(Some("somebody else has the port".to_owned()));
+        let deaf = Unmet::new("listeners", "somebody else has the port");
+        assert_eq!(signs.unready(), [deaf]);
         let reason = "arbiter 0 has done nothing for 0 s";
         assert!(unmet.is_none_or(|it| it.condition == "arbiters" && it.why == reason));
     }

@@ -30,7 +30,7 @@ use crate::canary::Canaries;
 use crate::certificates::load_tls;
 use crate::clients::Clients;
 use crate::config::Config;
-use crate::draining;
+use crate::draining::{self, Listening};
 use crate::extensions::domain_shared;
 use crate::federation::Watched;
 use crate::foundation::Foundation;
@@ -64,6 +64,7 @@ pub struct Server {
     rooms: Arc<room::Shared>,
     /// How long clients of a member that is drained are let go, a few at a time.
     lets_go_over: Duration,
+    listening: Listening,
 }
 
 /// What every arbiter's actors share; made once.
@@ -156,12 +157,14 @@ impl Server {
         let services = for_gate(&foundation, &sources, &shared, registrar);
         let store = &foundation.store;
         Waiting { arbiters: &handles, router: &router, store }.bring_back().await?;
-        let links = open_links(&foundation, &router, &handles);
+        let links = open_links(&foundation, &router, &handles, pressure);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let others = open_to_others(config, &foundation, &sources, &tls, pressure).await?;
         let components = open_to_components(config, &sources, pressure).await?;
         watched.watch(others.as_ref(), components.as_ref());
-        let [unready, dead] = checks(read_signs(&foundation, &router, shared.canaries, config));
+        let listens = Listening::default();
+        let signs = read_signs(&foundation, &router, shared.canaries, config, &listens);
+        let [unready, dead] = checks(signs);
         let services = web::Services {
             transfer: Transfer::new(&administration.accounts, foundation.archive_ids()),
             administration,
@@ -193,6 +196,7 @@ impl Server {
             tls,
             rooms,
             lets_go_over: config.cluster.lets_go_over(),
+            listening: listens,
         })
     }
 
@@ -254,7 +258,8 @@ impl Server {
 
     /// Lets clients go whenever an operator has drained this member, and come again when that is called off.
     pub async fn let_go_when_drained(&self) {
-        draining::follow(&self.foundation.cluster, &self.gate, self.lets_go_over).await;
+        let (cluster, over) = (&self.foundation.cluster, self.lets_go_over);
+        draining::follow(cluster, &self.gate, over, &self.listening).await;
     }
 
     /// Gives what lives here to other members, if there are any. Ends every stream in order, finishes what was
@@ -419,11 +424,13 @@ fn read_signs(
     router: &Router,
     canaries: Arc<Canaries>,
     config: &Config,
+    listening: &Listening,
 ) -> Arc<Signs> {
     let (measured, foundation) = (Arc::clone(&foundation.measured), Arc::downgrade(foundation));
     let disk =
         Disk { data_dir: config.data_dir.clone(), min_free_bytes: config.store.min_free_bytes };
-    let signs = Arc::new(Signs { canaries, measured, disk, foundation });
+    let listening = listening.clone();
+    let signs = Arc::new(Signs { canaries, measured, disk, listening, foundation });
     actix_rt::spawn(Arc::clone(&signs).watch(router.lease().clone()));
     signs
 }
@@ -464,13 +471,14 @@ fn open_links(
     foundation: &Foundation,
     router: &Router,
     arbiters: &[ArbiterHandle],
+    pressure: &Arc<Pressure>,
 ) -> Option<Arc<Links>> {
     let peers = foundation.cluster.peers()?;
     let carrier = Grpc::new(peers.clone());
     let plan = foundation.cluster.plan();
     let links = Links::start(router, carrier.clone(), plan, peers.runtime().clone());
     carrier.serve(&links);
-    foundation.take_part_in_moves(router, arbiters);
+    foundation.take_part_in_moves(router, arbiters, pressure);
     Some(links)
 }
 

@@ -1,6 +1,7 @@
 //! Owns what an arbiter holds back because others for the same bucket are under way elsewhere. Pure.
 //!
-//! Bound: [`Held::MOST`] envelopes. Full: stanzas come back to be refused; control envelopes are always taken.
+//! Bound: [`Held::MOST`] envelopes. Full: stanzas come back to be refused. Control envelopes are always taken, and so is
+//! what came back, of which nobody knows whether it was acted on; of that there is no more than lanes keep.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -31,7 +32,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Most envelopes of one arbiter.
+    /// Most envelopes of one arbiter, those that came back among them.
     pub(crate) const MOST: usize = 65_536;
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,7 +46,8 @@ impl Held {
 
     /// Behind all that waits; gives back what there is no room for.
     pub(crate) fn push(&mut self, waiting: Waiting) -> Option<Envelope> {
-        if self.waiting.len() >= Self::MOST && waiting.envelope.may_be_refused() {
+        let all = self.waiting.len() + self.returned.len();
+        if all >= Self::MOST && waiting.envelope.may_be_refused() {
             return Some(waiting.envelope);
         }
         self.keep(waiting);
@@ -69,8 +71,12 @@ impl Held {
         if waiting.returned.is_none() {
             return self.waiting.push_back(waiting);
         }
-        let later = |it: &Waiting| it.bucket == waiting.bucket && it.returned > waiting.returned;
-        let at = self.returned.iter().position(later).unwrap_or(self.returned.len());
+        let later = |it: &Waiting| it.returned > waiting.returned;
+        let own = |(_, it): &(usize, &Waiting)| it.bucket == waiting.bucket;
+        // Those of a bucket are in order, and most come back so.
+        let behind =
+            self.returned.iter().enumerate().rev().filter(own).take_while(|it| later(it.1));
+        let at = behind.last().map_or(self.returned.len(), |(at, _)| at);
         self.returned.insert(at, waiting);
     }
 
@@ -104,19 +110,35 @@ mod tests {
         Waiting { envelope, bucket: Bucket::of_hash(bucket), plan: 0, returned: None, sent: None }
     }
 
+    fn stanza() -> Waiting {
+        let kind = Kind::Message(MessageType::Chat);
+        let head = Head { kind, id: None, from: None, to: None, lang: None };
+        let mut stanza = waiting(1, 1);
+        stanza.envelope.body = Body::Stanza(Stanza::new(head, ""));
+        stanza
+    }
+
     #[test]
     fn when_full_a_stanza_comes_back_and_a_word_is_taken() {
         let mut held = Held::default();
-        let stanza = || {
-            let kind = Kind::Message(MessageType::Chat);
-            let head = Head { kind, id: None, from: None, to: None, lang: None };
-            let mut stanza = waiting(1, 1);
-            stanza.envelope.body = Body::Stanza(Stanza::new(head, ""));
-            stanza
-        };
         (0..Held::MOST).for_each(|_| assert!(held.push(stanza()).is_none()));
         assert!(held.push(stanza()).is_some_and(|back| back.may_be_refused()));
         assert!(held.push(waiting(1, 2)).is_none());
+    }
+
+    #[test]
+    fn what_came_back_counts_and_is_always_taken() {
+        let mut held = Held::default();
+        let back = |seq| Waiting { returned: Some(seq), ..stanza() };
+        held.take_back((0..Held::MOST as u64).map(back));
+        assert!(held.push(stanza()).is_some(), "there is no room behind it");
+        held.take_back([back(Held::MOST as u64)]);
+        let mut offered = 0;
+        held.retry(|_| {
+            offered += 1;
+            None
+        });
+        assert_eq!(offered, Held::MOST + 1);
     }
 
     fn seq(waiting: &Waiting) -> u64 {

@@ -1,4 +1,5 @@
-//! Owns how a member without a plan finds its cluster, or begins one with others that have none.
+//! Owns how a member without a plan finds its cluster, or begins one with others that have none; and how members that have
+//! one find each other again where they have come back elsewhere.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -36,7 +37,7 @@ const OTHERS_ACT: &str = "members use the store, or did so within the last minut
 /// How often it is looked whether another member has begun the cluster.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// After a refusal: an operator has to do something.
+/// After a refusal, where an operator has to do something; and between looks while somebody leads.
 const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// So many addresses of others are asked.
@@ -94,6 +95,19 @@ pub(crate) async fn find(
         if let Ok(plan) = timeout(pause, until_settled(net)).await {
             return Ok(Beginning::Founded(plan));
         }
+    }
+}
+
+/// Goes on looking, for ever: where most members come back elsewhere at once, their plans name nobody any more who could
+/// say so, and there is no leader. Whoever answers is known to be there from then on.
+pub(crate) async fn go_on(net: Net) {
+    let names = names(&net);
+    let mut standing = net.shared.standing.clone();
+    loop {
+        drop(greet_all(&net, names.as_ref()).await);
+        sleep(PAUSE).await;
+        let alone = standing.wait_for(|standing| standing.leader.is_none());
+        drop(timeout(LONG_PAUSE, alone).await);
     }
 }
 

@@ -167,6 +167,28 @@ fn three_members_begin_one_cluster_lose_one_take_over_and_have_it_back() {
 }
 
 #[test]
+fn members_that_all_come_back_elsewhere_are_one_cluster_again() {
+    let mut members = members(3, 3);
+    let clusters = start(&members);
+    let before = Plan::clone(clusters[0].plan().get());
+    drop(clusters);
+    let addresses = free_addresses(3);
+    let seeds: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    for (member, address) in members.iter_mut().zip(&addresses) {
+        assert!(before.members().all(|known| known.info.addr != address.to_string()));
+        member.config.addr = address.to_string();
+        let mesh = member.config.mesh.as_mut().unwrap();
+        (mesh.listen, mesh.seeds) = (*address, seeds.clone());
+    }
+    let clusters = start(&members);
+    until_all_act(&clusters);
+    let after = Plan::clone(clusters[0].plan().get());
+    assert_eq!((after.cluster(), after.generation()), (before.cluster(), before.generation()));
+    let at = |addr: &str| after.members().any(|member| member.info.addr == addr);
+    assert!(seeds.iter().all(|seed| at(seed)));
+}
+
+#[test]
 fn members_tell_each_other_what_their_clocks_say() {
     let clusters = start(&members(3, 3));
     let others = |cluster: &Cluster| {

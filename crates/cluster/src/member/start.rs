@@ -14,11 +14,12 @@ use crate::Error;
 use crate::clock::BootTime;
 use crate::config::{Config, Mesh};
 use crate::control::common::Common;
-use crate::control::discovery::{Beginning, find};
+use crate::control::discovery::{self, Beginning, find};
 use crate::control::founding::Founding;
 use crate::control::net::{CallError, MAX_BYTES, Net, Shared};
 use crate::control::service::Service;
 use crate::control::skew::Skews;
+use crate::control::staying::Staying;
 use crate::control::transport::Outgoing;
 use crate::control::{follow, membership, moves, reach};
 use crate::lease::handle::Lease;
@@ -116,6 +117,7 @@ fn open(log: &RaftLog, config: &Config, mesh: Mesh, lines: &Lines) -> Result<Net
         senses: Arc::clone(&lines.senses),
         common: Common::new(config.common.clone()),
         skews: Skews::default(),
+        staying: Staying::default(),
     });
     let service = ControlServer::new(Service { net: net.clone() })
         .max_decoding_message_size(MAX_BYTES)
@@ -144,6 +146,7 @@ fn begin(
     }
     let transport = Box::new(Outgoing::new(net.clone()));
     let cluster = run(log, config, lines, transport, Some(net.clone()))?;
+    runtime.spawn(discovery::go_on(net.clone()));
     runtime.spawn(follow::run(net.clone()));
     runtime.spawn(moves::run(net.clone()));
     runtime.spawn(reach::run(net.clone()));

@@ -23,10 +23,39 @@ pub(crate) struct Peer {
     pub(crate) way: Way,
     pub(crate) lanes: [Lane; LANES],
     /// Sockets of the peer that a word was lost for: they get no more but a close.
-    cut: Mutex<HashSet<ConnectionId>>,
+    cut: Mutex<Cut>,
     over: AtomicBool,
     /// Wakes whoever works for this peer when it is over.
     pub(crate) ended: Notify,
+}
+
+/// Sockets, of which those that were added first are forgotten where there are too many: most of them are never spoken to
+/// again, since their sessions hear that they are gone.
+#[derive(Debug, Default)]
+struct Cut {
+    latest: HashSet<ConnectionId>,
+    /// What was added before; as many at most.
+    earlier: HashSet<ConnectionId>,
+}
+
+/// Half of the most sockets that are known to have lost a word. Sessions hear of it within a turn: no more than speak in
+/// that time need be known.
+const HALF_OF_CUT: usize = 32_768;
+
+impl Cut {
+    fn add(&mut self, socket: ConnectionId) {
+        if self.latest.len() >= HALF_OF_CUT {
+            self.earlier = std::mem::take(&mut self.latest);
+        }
+        self.latest.insert(socket);
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, socket: &ConnectionId) -> bool {
+        // It may be in both.
+        let latest = self.latest.remove(socket);
+        self.earlier.remove(socket) || latest
+    }
 }
 
 /// One lane, both ways.
@@ -91,8 +120,7 @@ impl Peer {
     /// later for all there was. Its session was told, and says no more to it.
     fn unless_cut(&self, mut departure: Departure) -> Departure {
         let Route::Connection(connection) = departure.envelope.to else { return departure };
-        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        if !cut.is_empty() && cut.remove(&connection) {
+        if self.cut.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection) {
             let error = StreamError::from(StreamCondition::ResourceConstraint);
             departure.envelope.body = Body::ToConnection(ConnectionCommand::Close(Some(error)));
         }
@@ -102,7 +130,7 @@ impl Peer {
     /// A word for a socket that finds no room is lost, and the socket with it.
     fn cut_off(&self, departure: &Departure, why: Why) {
         if let (Route::Connection(connection), Why::Full) = (&departure.envelope.to, why) {
-            self.cut.lock().unwrap_or_else(PoisonError::into_inner).insert(*connection);
+            self.cut.lock().unwrap_or_else(PoisonError::into_inner).add(*connection);
         }
     }
 }
@@ -146,6 +174,27 @@ impl Lane {
         match receiver.connection() == connection {
             true => Ok(receiver),
             false => Err(LaneError::Superseded),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_sockets_that_lost_a_word_so_many_are_known_and_the_latest_always() {
+        let socket =
+            |number| ConnectionId { member: MemberId(2), arbiter: proto::ArbiterId(0), number };
+        let mut cut = Cut::default();
+        let many = 5 * HALF_OF_CUT as u64;
+        for number in 0..many {
+            cut.add(socket(number));
+            assert!(cut.latest.len() + cut.earlier.len() <= 2 * HALF_OF_CUT);
+        }
+        assert!(!cut.remove(&socket(0)), "the first ones are forgotten");
+        for number in many - HALF_OF_CUT as u64..many {
+            assert!(cut.remove(&socket(number)) && !cut.remove(&socket(number)), "once");
         }
     }
 }
