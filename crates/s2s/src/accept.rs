@@ -3,9 +3,11 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `doubts` | why somebody is not believed |
 //! | `proofs` | what is looked for before something is believed |
 //! | `questions` | how much is looked up at a time, and keys of dialback |
 
+mod doubts;
 mod proofs;
 mod questions;
 
@@ -39,7 +41,7 @@ use crate::proofs::Chain;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
 pub(crate) use questions::Questions;
-use socket::{Allowance, Permit, Rate};
+use socket::Permit;
 
 /// A server has this long to answer the end of its stream.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -53,8 +55,6 @@ pub(crate) struct Inbound {
     pub(crate) guests: Arc<Guests>,
     /// Before a domain is proved.
     pub(crate) patience: Duration,
-    /// Bytes and stanzas a second; none without limits.
-    pub(crate) rates: Option<Allowance>,
     /// Streams that one domain may have.
     pub(crate) of_one_domain: usize,
     pub(crate) inlet: Rc<Inlet>,
@@ -75,17 +75,18 @@ struct Visit {
     permit: Permit,
     inflow: Inflow,
     /// Keys that are being looked at.
-    asking: JoinSet<(Question, Verdict)>,
+    asking: JoinSet<(Question, Result<Verdict, Failure>)>,
     /// Where it comes from.
     address: IpAddr,
     began: Instant,
-    rate: Rate,
     /// What is written to it.
     outbox: Rc<Outbox>,
     /// The gate stops: until when the other end is waited for.
     leaves: Option<Instant>,
     /// The other end has ended its stream in order.
     has_ended: bool,
+    /// Why we have.
+    ended_for: Option<StreamError>,
 }
 
 /// How far a visit came.
@@ -134,7 +135,8 @@ async fn visit(
     let mut visit = Visit::new(inbound, None, address, permit);
     let Reached::StartTls(local) = visit.converse(&mut tcp).await? else { return Ok(()) };
     let io = timeout(visit.left(), encrypt(&visit.inbound, tcp, local.as_str(), start)).await;
-    let io = io.map_err(|_| Failure::Silent)??;
+    let io =
+        io.unwrap_or(Err(Failure::Silent)).inspect_err(|failure| visit.look_back(Some(failure)))?;
     visit.parser.reset();
     visit.chain = wire::chain(&io);
     let peer = visit.inbound.dialer.trust.now().judge(&visit.chain, UnixTime::now());
@@ -164,7 +166,6 @@ impl Visit {
         let ids = std::array::from_fn(|_| stream_id());
         let machine = Incoming::new(Arc::clone(&inbound.dialer.common), ids, peer);
         let parser = wire::parser();
-        let rate = Rate::new(inbound.rates);
         let guest = inbound.guests.enter(address);
         let inflow = Inflow::new(&inbound.inlet);
         let outbox = Rc::new(Outbox::new(&inbound.pairs, None, false));
@@ -179,10 +180,10 @@ impl Visit {
             asking: JoinSet::new(),
             address: address.ip(),
             began: Instant::now(),
-            rate,
             outbox,
             leaves: None,
             has_ended: false,
+            ended_for: None,
         }
     }
 
@@ -217,6 +218,7 @@ impl Visit {
         if !matches!(reached, Ok(Reached::StartTls(_))) {
             outbox.close_ways();
             timeout(CLOSING, writer.shutdown()).await.ok();
+            self.look_back(reached.as_ref().err());
         }
         reached
     }
@@ -229,16 +231,15 @@ impl Visit {
             let mut over = false;
             match came {
                 Came::Read(came, events) => {
-                    let count = events.len();
+                    if let Ok(Read::Some(bytes)) = &came {
+                        self.inflow.came(*bytes, &events);
+                    }
                     for event in events {
                         self.look_up(&event).await;
                         self.machine.handle(event, &mut effects);
                     }
                     match came {
-                        Ok(Read::Some(bytes)) => {
-                            let wait = self.rate.count(self.began.elapsed(), bytes, count);
-                            self.inflow.slow_down(wait);
-                        }
+                        Ok(Read::Some(_)) => {}
                         Ok(Read::End) => over = true,
                         Err(ReadError::Lost(error)) => {
                             return Err(wire::lost(&error));
@@ -246,7 +247,8 @@ impl Visit {
                         Err(ReadError::Xml(error)) => self.machine.close(Some(error), &mut effects),
                     }
                 }
-                Came::Verdict(question, verdict) => {
+                Came::Verdict(question, asked) => {
+                    let verdict = self.judge(&question, asked);
                     self.inbound.metrics.verified.of(word(&verdict)).add_one();
                     self.machine.verified(&question, &verdict, &mut effects);
                 }
@@ -293,7 +295,7 @@ impl Visit {
             let mut reading = pin!(wire::read(io, &mut self.parser, &mut events));
             tokio::select! {
                 came = &mut reading => Ok(came),
-                Some(Ok((question, verdict))) = self.asking.join_next() => Err(Came::Verdict(question, verdict)),
+                Some(Ok((question, asked))) = self.asking.join_next() => Err(Came::Verdict(question, asked)),
                 () = late => Err(Came::Late),
                 () = self.inflow.is_due(), if leaves.is_none() => Err(Came::Settled),
                 () = self.inflow.has_moved(), if leaves.is_some() => Err(Came::Settled),
@@ -334,16 +336,9 @@ impl Visit {
     /// Waits until the next read may be. Where that takes so long that the peer is better off at another member, it ends.
     async fn may_go_on(&self) -> Result<(), Failure> {
         let mut isolated = self.inbound.isolated.clone();
-        let may_read = async {
-            self.inflow.may_go_on().await?;
-            while self.outbox.is_clogged() {
-                self.outbox.gone.notified().await;
-            }
-            Ok(())
-        };
         tokio::select! {
             biased;
-            may = may_read => may,
+            may = self.inflow.may_go_on(&self.outbox) => may,
             _ = isolated.wait_for(|isolated| *isolated) => Err(Failure::Closed),
         }
     }
@@ -382,6 +377,7 @@ impl Visit {
                         return self.perform(last);
                     }
                 }
+                Effect::Doubt(domain, why) => self.doubt(&domain, &why),
                 Effect::Verify(question) => self.ask(question),
                 Effect::Stanza(stanza) => stanzas.push(self.inflow.envelope(stanza)),
                 Effect::Refuse(stanza, condition) => self.inflow.refuse(&stanza, condition),
@@ -403,11 +399,7 @@ impl Visit {
                     self.outbox.close_ways();
                 }
                 Effect::Close(error) => {
-                    if let Some(error) = &error {
-                        let peer = self.machine.claimed().map(tracing::field::display);
-                        let error = error.condition.name();
-                        tracing::info!(peer, error, "a stream of another server was ended");
-                    }
+                    self.ended_for = error;
                     reached = Some(Reached::End);
                 }
             }
@@ -464,7 +456,7 @@ async fn write<S: AsyncWrite + Unpin>(
 
 enum Came {
     Read(Result<Read, ReadError>, Vec<Event>),
-    Verdict(Question, Verdict),
+    Verdict(Question, Result<Verdict, Failure>),
     Late,
     Settled,
     Isolated,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
-use stream::Parser;
+use stream::{Limits, Parser};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::config::Policy;
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
 use crate::pairs::PairId;
@@ -41,7 +41,7 @@ enum Spoken {
 /// Opens streams.
 pub(crate) struct Dialer {
     pub(crate) common: Arc<Common>,
-    pub(crate) resolver: Resolver,
+    pub(crate) resolver: Arc<Resolver>,
     pub(crate) certificates: Certificates,
     pub(crate) trust: Arc<Trusted>,
     /// What domains have published.
@@ -57,7 +57,7 @@ pub(crate) struct Opened {
     pub(crate) machine: Outgoing,
     /// Whether the other end acknowledges.
     pub(crate) managed: bool,
-    /// What the other end has sent already.
+    /// What the other end has sent already; bounded by the machine.
     pub(crate) early: Vec<Effect>,
     /// How many stanzas of that came before it began to count.
     pub(crate) uncounted: usize,
@@ -95,19 +95,19 @@ impl Dialer {
         timeout(self.patience, self.attempt(plan)).await.unwrap_or(Err(Failure::Silent))
     }
 
-    /// Tries every server of a domain until one can be spoken with.
+    /// Tries every server of a domain until one can be spoken with. Where none can, the failure that says most of why.
     async fn attempt(&self, plan: Plan) -> Result<Spoken, Failure> {
         if plan.policy() == Policy::Off {
             return Err(Failure::Policy);
         }
-        let mut failure = Failure::Silent;
+        let mut failures = Failures::default();
         let targets = self.resolver.targets(plan.pair.remote.as_str(), &mut random).await?;
         let mut targets = targets.into_iter().peekable();
         while let Some(target) = targets.next() {
             let (addresses, seals) = match self.resolver.reach(&target).await {
                 Ok(reached) => reached,
                 Err(error) => {
-                    failure = error.into();
+                    failures.note(error.into());
                     continue;
                 }
             };
@@ -122,12 +122,12 @@ impl Dialer {
                 };
                 match spoken {
                     Ok(done) => return Ok(done),
-                    Err(final_one) if final_one.is_final() => return Err(final_one),
-                    Err(other) => failure = other,
+                    Err(verdict) if verdict.is_verdict() => return Err(verdict),
+                    Err(other) => failures.note(other),
                 }
             }
         }
-        Err(failure)
+        Err(failures.most_telling())
     }
 
     /// Goes where a server of the domain says that it is instead (RFC 6120 §4.9.3.19), as if DNS had said so: private
@@ -136,20 +136,19 @@ impl Dialer {
         for _ in 0..MOVES_MAX {
             let target = Target::named(&host).ok_or_else(|| Failure::Moved(host.clone()))?;
             let (addresses, seals) = self.resolver.reach(&target).await?;
-            let mut failure = Failure::Silent;
+            let (mut failures, mut next) = (Failures::default(), None);
             for address in addresses {
                 match self.speak(plan, &target, &seals, address).await {
                     Ok(done) => return Ok(done),
-                    Err(other) => failure = other,
-                }
-                if failure.is_final() || matches!(failure, Failure::Moved(_)) {
-                    break;
+                    Err(verdict) if verdict.is_verdict() => return Err(verdict),
+                    Err(Failure::Moved(to)) => {
+                        next = Some(to);
+                        break;
+                    }
+                    Err(other) => failures.note(other),
                 }
             }
-            host = match failure {
-                Failure::Moved(next) => next,
-                other => return Err(other),
-            };
+            host = next.ok_or_else(|| failures.most_telling())?;
         }
         Err(Failure::Moved(host))
     }
@@ -188,7 +187,6 @@ impl Dialer {
         };
         match negotiate(&mut io, &mut parser, &mut machine, effects).await? {
             Reached::Open { managed, early, uncounted } => {
-                parser.set_limits(stream::Limits::AFTER_LOGIN);
                 let opened =
                     Opened { io, parser, machine, managed, early, uncounted, peer, address };
                 Ok(Spoken::Opened(Box::new(opened)))
@@ -230,6 +228,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             match effect {
                 Effect::Write(bytes) => out.extend_from_slice(&bytes),
                 Effect::Restart => parser.reset(),
+                Effect::LetIn => parser.set_limits(Limits::AFTER_LOGIN),
                 Effect::StartTls => reached = Some(Ok(Reached::StartTls)),
                 Effect::Open { managed } => {
                     let uncounted = early.len();

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::guests::{Entry, Guests};
 use crate::pairs::{Pair, Pairs, Standing};
+use crate::past::Fault;
+use crate::resolve::Resolver;
 
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,30 @@ pub struct InboundRow {
     pub address: String,
     /// The domains that it has proved to speak for.
     pub domains: Vec<String>,
+    /// Of domains that it says it is from: why it is not believed, or not by its certificate.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Why a stream's other end is not believed to be a domain's server, or not by its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The domain.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+}
+
+/// Why another server could not be spoken with, or a stream of it was of no use or ended: the last time within an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// Whether the stream was to be ours, to the other server.
+    pub outbound: bool,
+    /// The other server's domain, as it says where it is not proved.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+    /// So long ago.
+    pub seconds: u64,
 }
 
 /// All streams of this member.
@@ -43,17 +69,20 @@ pub struct Streams {
     pub outbound: Vec<OutboundRow>,
     /// Of other servers.
     pub inbound: Vec<InboundRow>,
+    /// What has failed of late, the last first.
+    pub failures: Vec<FailureRow>,
 }
 
 /// What can be asked of the gate.
 pub struct Status {
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
+    resolver: Arc<Resolver>,
 }
 
 impl Status {
-    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>) -> Self {
-        Self { pairs, guests }
+    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>, resolver: Arc<Resolver>) -> Self {
+        Self { pairs, guests, resolver }
     }
 
     /// All streams, by name.
@@ -67,6 +96,7 @@ impl Status {
         let mut streams = Streams {
             outbound: self.pairs.all().iter().map(outbound).collect(),
             inbound: self.guests.list().into_iter().map(inbound).collect(),
+            failures: self.failures(now),
         };
         streams
             .outbound
@@ -75,11 +105,27 @@ impl Status {
         streams
     }
 
-    /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once. How many.
+    fn failures(&self, now: Duration) -> Vec<FailureRow> {
+        let row = |outbound: bool| {
+            move |Fault { domain, reason, at }: Fault| {
+                let seconds = now.saturating_sub(at).as_secs();
+                FailureRow { outbound, domain: domain.to_string(), reason, seconds }
+            }
+        };
+        let ours = self.pairs.faults().into_iter().map(row(true));
+        let theirs = self.guests.faults(now).into_iter().map(row(false));
+        let mut failures: Vec<_> = ours.chain(theirs).collect();
+        failures.sort_by(|a, b| (a.seconds, &a.domain).cmp(&(b.seconds, &b.domain)));
+        failures
+    }
+
+    /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once, to where DNS says by
+    /// then. How many.
     pub fn reset(&self, remote: Option<&str>) -> usize {
+        self.resolver.forget();
         let is_meant = |name: &str| remote.is_none_or(|remote| remote == name);
         let pairs = self.pairs.all().into_iter().filter(|pair| is_meant(pair.id.remote.as_str()));
-        pairs.map(|pair| pair.reset.notify_one()).count()
+        pairs.map(|pair| pair.begins_anew()).count()
     }
 
     /// Stanzas that wait for other servers.
@@ -117,7 +163,9 @@ fn outbound(pair: &Pair, lane: Option<u8>, now: Duration) -> OutboundRow {
     }
 }
 
-fn inbound(Entry { address, domains }: Entry) -> InboundRow {
+fn inbound(Entry { address, domains, doubts }: Entry) -> InboundRow {
     let domains = domains.iter().map(ToString::to_string).collect();
-    InboundRow { address: address.to_string(), domains }
+    let doubts = doubts.into_iter();
+    let doubts = doubts.map(|it| Doubt { domain: it.domain.to_string(), reason: it.why }).collect();
+    InboundRow { address: address.to_string(), domains, doubts }
 }
