@@ -188,7 +188,7 @@ fn a_domain_without_records_is_looked_at_where_it_is_tried() {
     let seal = s2s::tlsa::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] };
     let zone = Zone::new()
         .has_address("b.example", there.into())
-        .has_address("c.example", nowhere.into())
+        .has_address("d.example", nowhere.into())
         .seals("b.example", 5269, &seal);
     let a = operator(&authority, zone, &[]);
     let check = a.run(&["dns", "check", "b.example", "--json"]).unwrap();
@@ -203,7 +203,7 @@ fn a_domain_without_records_is_looked_at_where_it_is_tried() {
     assert_eq!(found["seals"][0]["name"], "_5269._tcp.b.example", "{check}");
 
     // A domain without records whom servers do not find; whether it has clients, its owners know.
-    let (check, fault) = a.say(&["dns", "check", "c.example"]);
+    let (check, fault) = a.say(&["dns", "check", "d.example"]);
     let at = |port, service| {
         format!("at {nowhere}:{port} (without a record of {service}, STARTTLS): cannot connect")
     };
@@ -251,7 +251,7 @@ fn what_is_published_of_our_domain_is_compared_with_where_we_listen_and_services
     let a = Stage::start(&format!(
         "[[domain]]\nname = 'a.example'\ncertificate = '{certificate}'\nkey = '{key}'\n\
          [listen]\ns2s = ['{s2s}']\nc2s = ['{c2s}']\n[dns]\nservers = ['{names}']\n\
-         [s2s]\nallow_private = true\nnegotiation_seconds = 3\nca_file = '{}'\n",
+         [s2s]\npolicy = 'secure'\nallow_private = true\nnegotiation_seconds = 3\nca_file = '{}'\n",
         authority.file().display()
     ));
     let (check, fault) = a.say(&["dns", "check", "a.example"]);

@@ -245,8 +245,8 @@ fn who_unregisters_is_let_go_by_the_gateway_and_by_those_behind_it() {
     for ty in ["unsubscribe", "unsubscribed", "unavailable"] {
         play.tells(Some(ty), GATEWAY, ROMEO);
     }
-    play.hears(Some("unavailable"), GATEWAY);
     play.has(GATEWAY, "none");
+    play.hears(Some("unavailable"), GATEWAY);
     play.told(Some("unavailable"), HERE, GATEWAY);
     // His client deletes it and all that it had brought.
     play.deletes(GATEWAY);

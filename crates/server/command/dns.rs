@@ -177,7 +177,8 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
     if own.is_some() {
         let tlsa = certificate.as_ref().and_then(Tlsa::of);
         found.publish = publish::records(config, domain, tlsa.as_ref());
-        found.remarks.extend(listeners::remarks(&config.listen, &found.services, &ends));
+        let listening = (&config.listen, config.s2s.is_on());
+        found.remarks.extend(listeners::remarks(listening, &found.services, &ends));
         places::look_beneath(&eyes, domain, &mut found).await;
         look_at_certificates(config, domain, &mut found)?;
     }
@@ -211,12 +212,13 @@ async fn look_from_outside(eyes: &Eyes<'_>, domain: &str, ends: &[End], found: &
 }
 
 /// Whether somebody must be there: where a record leads, and where those whom no record leads find whom they look for. A
-/// domain of others may have no clients, and one with a route is found by that.
+/// domain of others may have no clients, one with a route is found by that, and one of ours may speak with nobody.
 fn is_owed(config: &Config, domain: &str, shown: &Shown) -> bool {
     let is_ours = config.domain.iter().any(|ours| ours.name == domain);
     match shown.service {
         _ if !shown.fallback => true,
         "_xmpp-client" => is_ours && !config.listen.c2s.is_empty(),
+        _ if is_ours => config.s2s.is_on(),
         _ => !config.s2s.route.contains_key(domain),
     }
 }

@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 use super::ends::{End, Service};
 use crate::config::Listen;
 
-/// What is to be looked at, in words for people.
-pub(super) fn remarks(listen: &Listen, services: &[Service], ends: &[End]) -> Vec<String> {
+/// What is to be looked at, in words for people. `federates`: whether this server listens for others at all.
+pub(super) fn remarks(
+    (listen, federates): (&Listen, bool),
+    services: &[Service],
+    ends: &[End],
+) -> Vec<String> {
     let all = [
         ("_xmpp-client", "listen.c2s", &listen.c2s),
         ("_xmpps-client", "listen.c2s_tls", &listen.c2s_tls),
@@ -16,6 +20,9 @@ pub(super) fn remarks(listen: &Listen, services: &[Service], ends: &[End]) -> Ve
     ];
     let mut remarks = Vec::new();
     for (service, setting, addresses) in all {
+        if service.ends_with("server") && !federates {
+            continue;
+        }
         let ends: Vec<&End> = ends.iter().filter(|end| end.service == service).collect();
         let astray = ends.iter().filter(|end| !addresses.iter().any(|it| hears(*it, end)));
         remarks.extend(astray.map(|end| nobody_there(end, setting)));
@@ -82,7 +89,7 @@ mod tests {
             ("[::]:0", client(5299, "192.0.2.1")),
             ("[::]:5222", self::end("_xmpp-client", 5222, true, "")),
         ] {
-            assert_eq!(remarks(&listen(&[listens]), &[], &[end]), [""; 0], "{listens}");
+            assert_eq!(remarks((&listen(&[listens]), true), &[], &[end]), [""; 0], "{listens}");
         }
     }
 
@@ -91,17 +98,21 @@ mod tests {
         let client = |port, address| end("_xmpp-client", port, false, address);
         let astray = "leads to port 5299 of mx.example, where listen.c2s does not listen";
         let unknown = "listen.c2s has [::]:5222, but no record of _xmpp-client leads there";
-        let said = remarks(&listen(&["[::]:5222"]), &[], &[client(5299, "192.0.2.1")]);
+        let said = remarks((&listen(&["[::]:5222"]), true), &[], &[client(5299, "192.0.2.1")]);
         assert!(said.len() == 2 && said[0].contains(astray) && said[1] == unknown, "{said:?}");
         // To this machine alone nobody comes.
-        let said = remarks(&listen(&["127.0.0.1:5222"]), &[], &[client(5222, "192.0.2.1")]);
+        let said = remarks((&listen(&["127.0.0.1:5222"]), true), &[], &[client(5222, "192.0.2.1")]);
         assert_eq!(said.len(), 2, "{said:?}");
         let fallback = end("_xmpp-client", 5222, true, "192.0.2.1");
-        let said = remarks(&listen(&[]), &[], &[fallback]);
+        let said = remarks((&listen(&[]), true), &[], &[fallback]);
         assert!(said[0].starts_with("without a record of _xmpp-client port 5222"), "{said:?}");
         // Another service's record is none of this one.
         let other = end("_xmpps-client", 5222, false, "192.0.2.1");
-        assert_eq!(remarks(&listen(&["[::]:5222"]), &[], &[other]).len(), 2);
+        assert_eq!(remarks((&listen(&["[::]:5222"]), true), &[], &[other]).len(), 2);
+        // Whoever speaks with no other server has nobody come.
+        let server = || end("_xmpp-server", 5269, true, "192.0.2.1");
+        assert_eq!(remarks((&listen(&[]), true), &[], &[server()]).len(), 1);
+        assert_eq!(remarks((&listen(&[]), false), &[], &[server()]), [""; 0]);
         // Where DNS has failed, nobody knows.
         let failed = Service {
             name: String::new(),
@@ -109,6 +120,6 @@ mod tests {
             records: Vec::new(),
             problem: Some("it fails".to_owned()),
         };
-        assert_eq!(remarks(&listen(&["[::]:5222"]), &[failed], &[]), [""; 0]);
+        assert_eq!(remarks((&listen(&["[::]:5222"]), true), &[failed], &[]), [""; 0]);
     }
 }

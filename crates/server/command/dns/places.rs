@@ -88,7 +88,8 @@ pub(super) async fn look_beneath(eyes: &Eyes<'_>, domain: &str, found: &mut Foun
         found.remarks.push(what);
     }
     let looks = names.into_iter().enumerate();
-    let looks = looks.map(|(at, name)| beneath(eyes, name, at < SERVICES_MAX));
+    let federates = eyes.config.s2s.is_on();
+    let looks = looks.map(|(at, name)| beneath(eyes, name, federates && at < SERVICES_MAX));
     let mut looks = stream::iter(looks).buffered(AT_ONCE);
     while let Some(service) = looks.next().await {
         let Beneath { name, shown, fault, .. } = &service;
