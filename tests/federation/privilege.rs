@@ -250,16 +250,6 @@ fn what_a_component_asks_in_the_name_of_nobody_here_goes_nowhere() {
     assert_eq!(next.attr("id"), Some("last"), "{next:?}");
 }
 
-/// XEP-0356 §6.3: one who has been allowed nothing hears the same.
-#[test]
-fn a_component_without_privileges_asks_nothing_in_anybodys_name() {
-    let mut play = Play::begin("");
-    let ping = "<privileged_iq xmlns='urn:xmpp:privilege:2'><iq xmlns='jabber:client' type='get' \
-                to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq></privileged_iq>";
-    play.asks("get", "juliet@localhost", ping);
-    assert_eq!(condition(&play.answer()).as_deref(), Some("forbidden"));
-}
-
 #[test]
 fn a_component_hears_who_comes_and_goes() {
     let mut play = Play::begin(ALL);
