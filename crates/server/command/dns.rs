@@ -87,6 +87,9 @@ struct Eyes<'a> {
 /// What TLSA records must not mean.
 const ANOTHER: &str = "mean another certificate: who looks at them will not connect";
 
+/// Who asks where we ask ourselves.
+const STRANGER: &str = "stranger.invalid";
+
 /// Runs `rookery dns`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let Command::Check { domain, numbers, json } = command;
@@ -155,8 +158,8 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
         || Resolver::new(&config.dns.servers, config.dns.trust_anchor.as_deref(), &config.s2s);
     let unset = "cannot set up lookups in DNS";
     let probe = Probe::new(resolver().context(unset)?, &config.s2s).map_err(anyhow::Error::msg)?;
-    let local = config.domain.first().map_or(domain, |own| &own.name);
-    let eyes = Eyes { config, resolver: resolver().context(unset)?, probe, local };
+    let (resolver, local) = (resolver().context(unset)?, asker(config, domain));
+    let eyes = Eyes { config, resolver, probe, local };
     let mut found = Found::default();
     let (services, ends) = ends::look(&eyes.resolver, domain).await;
     found.faults.extend(services.iter().filter_map(|it| it.problem.clone()));
@@ -188,6 +191,22 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
     look_from_outside(&eyes, domain, &ends, &mut found).await;
     remark(config, domain, &ends, &mut found);
     Ok(found)
+}
+
+/// In whose name a domain is asked: one of ours, as this server does. Of a domain of ours nobody can ask in such a name, but
+/// somebody whom it lets in.
+fn asker<'a>(config: &'a Config, domain: &'a str) -> &'a str {
+    let is_ours = config.domain.iter().any(|ours| ours.name == domain);
+    if !is_ours {
+        return config.domain.first().map_or(domain, |own| &own.name);
+    }
+    let is_let_in = |name: &str| config.s2s.policy_for(name) != s2s::Policy::Off;
+    let mut named = config.s2s.policies.keys().map(String::as_str);
+    // Nobody has this name (RFC 6761 §6.4).
+    Some(STRANGER)
+        .filter(|it| is_let_in(it))
+        .or_else(|| named.find(|it| is_let_in(it)))
+        .unwrap_or(STRANGER)
 }
 
 /// What clients and other servers are shown and told.

@@ -81,13 +81,14 @@ mod tests {
     #[test]
     fn records_that_lead_to_listeners_are_in_order() {
         let client = |port, address| end("_xmpp-client", port, false, address);
+        let fallback = end("_xmpp-client", 5222, true, "");
         for (listens, end) in [
             ("[::]:5222", client(5222, "192.0.2.1")),
             // Which address is ours, whoever translates knows.
             ("10.0.0.1:5222", client(5222, "192.0.2.1")),
             ("127.0.0.1:5222", client(5222, "127.0.0.1")),
             ("[::]:0", client(5299, "192.0.2.1")),
-            ("[::]:5222", self::end("_xmpp-client", 5222, true, "")),
+            ("[::]:5222", fallback),
         ] {
             assert_eq!(remarks((&listen(&[listens]), true), &[], &[end]), [""; 0], "{listens}");
         }
