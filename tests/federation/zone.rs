@@ -10,7 +10,7 @@ use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, RRSIG};
 use hickory_resolver::proto::dnssec::{DnssecSigner, SigningKey as _};
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TLSA};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TLSA};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordSet, RecordType};
 
 /// Seconds that an answer may be kept.
@@ -85,6 +85,12 @@ impl Zone {
             IpAddr::V6(address) => RData::AAAA(AAAA(address)),
         };
         self.says(host, data);
+        self
+    }
+
+    /// Another name of a server.
+    pub(crate) fn has_alias(mut self, alias: &str, of: &str) -> Self {
+        self.says(alias, RData::CNAME(CNAME(name(of))));
         self
     }
 
@@ -164,10 +170,23 @@ impl Zone {
             self.answer_unsigned(&mut answer, zone, (&of, kind));
             return answer;
         }
-        let is_asked = |it: &&Record| it.name == of && it.record_type() == kind;
-        let found: Vec<Record> = self.records.iter().filter(is_asked).cloned().collect();
+        let of_kind = |of: &Name, kind| -> Vec<Record> {
+            let is_asked = |it: &&Record| it.name == *of && it.record_type() == kind;
+            self.records.iter().filter(is_asked).cloned().collect()
+        };
+        let found = of_kind(&of, kind);
         if !found.is_empty() {
             answer.add_answers(self.signed(found));
+            return answer;
+        }
+        // Whatever is asked of an alias is answered of what it stands for (RFC 1034 §3.6.2).
+        let alias = of_kind(&of, RecordType::CNAME);
+        if let Some(RData::CNAME(CNAME(real))) = alias.first().map(|it| &it.data) {
+            let found = of_kind(real, kind);
+            answer.add_answers(self.signed(alias.clone()));
+            if !found.is_empty() {
+                answer.add_answers(self.signed(found));
+            }
             return answer;
         }
         // It is nowhere, as the name itself says: between it and the next possible one is nothing.
