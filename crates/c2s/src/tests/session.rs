@@ -163,6 +163,29 @@ fn a_client_with_too_much_unconfirmed_is_not_read_until_some_is() {
     });
 }
 
+// What is not read is not acted on, and whoever sent it waits.
+#[test]
+fn a_client_is_not_read_while_its_member_may_not_act() {
+    let (lease, holds) = Lease::held_while();
+    let setting = Setting { lease, ..Setting::default() };
+    setting.play(async move |mut stage| {
+        let (mut client, connection) = stage.bound().await;
+        holds(false);
+        // That something is to leave shows that it must not.
+        Stage::tell(connection, ConnectionCommand::Stanza(message("kept")));
+        while !router::local::is_frozen() {
+            tokio::task::yield_now().await;
+        }
+        client.send(MESSAGE).await;
+        // Who is nobody yet is read: each connection has had its turn when that one has had several.
+        stage.tls_client().await.open().await;
+        assert!(stage.is_quiet());
+        holds(true);
+        assert_eq!(client.stanza().await.child("body", "").unwrap().text(), "kept");
+        assert!(matches!(stage.event().await, ConnectionEvent::Stanza(_)));
+    });
+}
+
 // XEP-0198 §5
 #[test]
 fn a_session_is_resumed_in_the_place_of_binding() {

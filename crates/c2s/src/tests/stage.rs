@@ -38,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) paused: bool,
     /// Whether the host binds what is asked for.
     pub(crate) binds: bool,
+    /// The member's right to act.
+    pub(crate) lease: Lease,
 }
 
 /// The gate and what is around it.
@@ -78,7 +80,7 @@ impl Default for Setting {
         let mut config = Config::default();
         config.listen.c2s = vec!["127.0.0.1:0".parse().unwrap()];
         config.listen.c2s_tls = vec!["127.0.0.1:0".parse().unwrap()];
-        Self { config, arbiters: 1, paused: false, binds: true }
+        Self { config, arbiters: 1, paused: false, binds: true, lease: Lease::always() }
     }
 }
 
@@ -112,7 +114,7 @@ impl Stage {
         let plan = PlanHandle::fixed(Plan::single(MemberId(1), HashKey::new([7; 16])));
         let domain = BareJid::parse(DOMAIN).unwrap();
         let hosts = Hosts::new([domain.clone()], []);
-        let router = Router::new(MemberId(1), plan, Lease::always(), hosts, inboxes);
+        let router = Router::new(MemberId(1), plan, setting.lease.clone(), hosts, inboxes);
         let (mut handles, mut threads) = (Vec::<ArbiterHandle>::new(), Vec::new());
         for (number, inbox) in receivers.into_iter().enumerate() {
             let id = ArbiterId(u16::try_from(number).unwrap());

@@ -35,6 +35,13 @@ impl Lease {
         Self::until(BootTime::NEVER)
     }
 
+    /// A lease that holds or does not, as is said last, for tests that need no cluster.
+    pub fn held_while() -> (Self, impl Fn(bool)) {
+        let lease = Self::always();
+        let said = lease.clone();
+        (lease, move |holds| said.extend(if holds { BootTime::NEVER } else { BootTime(0) }))
+    }
+
     /// A lease that has not been granted yet.
     pub(crate) fn none() -> Self {
         Self::until(BootTime(0))
