@@ -9,7 +9,7 @@ use std::time::Duration;
 use town::Client;
 use town::client::Login;
 
-use super::quarters::{Quarters, Watched, member, status, until, until_acts};
+use super::quarters::{Quarters, Watched, ask, member, status, until, until_acts};
 use super::report;
 use super::talk::Talk;
 use crate::commands::get;
@@ -39,22 +39,30 @@ fn what_hops_and_handovers_cost_is_written_down() {
     if !fixture::is_there() {
         return;
     }
-    let (_redis, store) = redis();
-    let quarters = Quarters::of(3, 3);
-    let more = format!("drain_seconds = 2\n{store}[lease]\nttl_ms = 60000\n");
-    let stages = Watched(quarters.start_all(3, &more));
-    stages.iter().for_each(until_acts);
-    until("standbys", || status(&stages[0]).members.iter().all(|row| row.standby_shards > 0));
     let names: Vec<String> = (0..ACCOUNTS).map(|number| format!("person{number}")).collect();
-    stages[0].add_accounts(&names);
+    let alone = cost_alone(&names, messages);
+    let (_redis, store) = redis();
+    let (_quarters, stages) = members(3, &store, &names);
+    until("standbys", || status(&stages[0]).members.iter().all(|row| row.standby_shards > 0));
     let mut findings =
         String::from("| hops between members | CPU of all members, us a message |\n|---|---|\n");
+    writeln!(findings, "| none: one member alone | {alone:.1} |").unwrap();
     for (hops, cost) in costs(&stages, &names, messages).into_iter().enumerate() {
-        writeln!(findings, "| {hops} | {cost:.1} |").unwrap();
+        writeln!(findings, "| {hops}, of three members | {cost:.1} |").unwrap();
     }
     findings += &drains(&stages, &names);
     let command = format!("ROOKERY_FIGURES={messages} benches/run-cluster hops");
     report::write("cluster", "What hops and handovers cost", &command, &findings);
+}
+
+/// So many members with these accounts.
+fn members(count: usize, store: &str, names: &[String]) -> (Quarters, Watched) {
+    let quarters = Quarters::of(count, count);
+    let more = format!("drain_seconds = 2\n{store}[lease]\nttl_ms = 60000\n");
+    let stages = Watched(quarters.start_all(count, &more));
+    stages.iter().for_each(until_acts);
+    stages[0].add_accounts(names);
+    (quarters, stages)
 }
 
 fn arrive(stage: &Stage, name: &str) -> Client {
@@ -63,6 +71,13 @@ fn arrive(stage: &Stage, name: &str) -> Client {
     client.bind("x");
     client.send("<presence/>");
     client
+}
+
+/// Microseconds for a message where there is one member.
+fn cost_alone(names: &[String], messages: usize) -> f64 {
+    let (_redis, store) = redis();
+    let (_quarters, stages) = members(1, &store, names);
+    cost(&stages, (0, &names[0]), (0, &names[1]), messages)
 }
 
 /// Microseconds of all members for a message, by its way.
@@ -77,27 +92,37 @@ fn costs(stages: &[Stage], names: &[String], messages: usize) -> Vec<f64> {
     let cost = |[from_edge, from_home, to_home, to_edge]: [usize; 4]| {
         let from = at(from_home, None);
         let to = at(to_home, Some(from));
-        let (mut one, mut other) = (arrive(&stages[from_edge], from), arrive(&stages[to_edge], to));
-        let mut talk = |messages: usize| {
-            for _ in 0..messages / BATCH {
-                let message = format!(
-                    "<message to='{to}@localhost/x' type='chat'><body>what is said</body><no-store xmlns='urn:xmpp:hints'/></message>"
-                );
-                one.send(message.repeat(BATCH));
-                let mut heard = 0;
-                while heard < BATCH {
-                    let next = other.await_next().unwrap().expect("the stream goes on");
-                    heard += usize::from(next.name() == "message");
-                }
-            }
-        };
-        talk(messages / 10);
-        let before: f64 = stages.iter().map(cpu).sum();
-        talk(messages);
-        let after: f64 = stages.iter().map(cpu).sum();
-        (after - before) * 1e6 / messages as f64
+        cost(stages, (from_edge, from), (to_edge, to), messages)
     };
     PATHS.into_iter().map(cost).collect()
+}
+
+/// Microseconds of all members for a message from one to another, each at the sockets of a member.
+fn cost(
+    stages: &[Stage],
+    (from_edge, from): (usize, &str),
+    (to_edge, to): (usize, &str),
+    messages: usize,
+) -> f64 {
+    let (mut one, mut other) = (arrive(&stages[from_edge], from), arrive(&stages[to_edge], to));
+    let mut talk = |messages: usize| {
+        for _ in 0..messages / BATCH {
+            let message = format!(
+                "<message to='{to}@localhost/x' type='chat'><body>what is said</body><no-store xmlns='urn:xmpp:hints'/></message>"
+            );
+            one.send(message.repeat(BATCH));
+            let mut heard = 0;
+            while heard < BATCH {
+                let next = other.await_next().unwrap().expect("the stream goes on");
+                heard += usize::from(next.name() == "message");
+            }
+        }
+    };
+    talk(messages / 10);
+    let before: f64 = stages.iter().map(cpu).sum();
+    talk(messages);
+    let after: f64 = stages.iter().map(cpu).sum();
+    (after - before) * 1e6 / messages as f64
 }
 
 /// Where an account lives: at the member that has one session more when it comes, as long as nobody goes.
@@ -161,7 +186,8 @@ fn drains(stages: &[Stage], names: &[String]) -> String {
 
 /// A figure of a member's page of metrics, by its name and labels.
 pub(crate) fn figure(stage: &Stage, name: &str) -> f64 {
-    let (_, page) = get(stage, "/metrics");
+    // Where the stage is on a host of its own, its HTTP is not to be had from here.
+    let page = String::from_utf8(ask(stage, "/metrics")).unwrap();
     let line = page.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     line.map_or(0.0, |value| value.parse().unwrap())
 }
