@@ -1,6 +1,6 @@
-//! Members that do not do everything: two that have the accounts, and one that has the clients.
+//! Members that do not do everything: two that have the accounts, and one that has the clients, or that only votes.
 
-use super::quarters::{Quarters, status, until, until_acts};
+use super::quarters::{Quarters, member, status, until, until_acts};
 use crate::commands::get;
 use crate::redis::{fixture, redis};
 use crate::stage::{Stage, play_among};
@@ -46,4 +46,29 @@ fn clients_of_a_member_that_is_only_an_edge_log_in_talk_and_resume() {
         romeo/phone   receives <message from='{juliet/garden}' id='2'><body>ho</body>…</message>
         ",
     );
+}
+
+// What a witness is for: without it only the one that does not vote may die.
+#[test]
+fn of_two_members_with_accounts_either_may_die_where_a_third_one_votes() {
+    if !fixture::is_there() {
+        return;
+    }
+    let (_redis, store) = redis();
+    let quarters = Quarters::of(3, 3);
+    let start =
+        |number, roles: &str| quarters.start(number, &format!("roles = [{roles}]\n{store}"));
+    let all = "'home', 'edge', 'voter'";
+    let starting = [start(1, all), start(2, all), start(3, "'voter'")];
+    let mut stages: Vec<Stage> = starting.map(|stage| stage.join().unwrap()).into();
+    stages.iter().for_each(until_acts);
+    let shards = |seen_by: &Stage| ["m1", "m2", "m3"].map(|name| member(seen_by, name).shards);
+    for victim in 0..2 {
+        until("shares", || shards(&stages[2])[..2].iter().all(|shards| *shards > 2000));
+        stages[victim].kill();
+        until("the takeover", || shards(&stages[2])[1 - victim] == 4096);
+        until_acts(&stages[1 - victim]);
+        stages[victim].restart();
+        until_acts(&stages[victim]);
+    }
 }
