@@ -17,7 +17,9 @@ use std::time::Duration;
 use cluster::clock::BootTime;
 use cluster::plan::Status as MemberStatus;
 
-use super::quarters::{Quarters, Watched, is_ready, member, status, until, until_acts};
+use super::quarters::{
+    Quarters, Watched, is_ready, judge_fences, member, status, until, until_acts,
+};
 use town::Client;
 use town::client::Login;
 
@@ -56,11 +58,11 @@ impl Play {
         Self::begin_with("")
     }
 
-    /// As [`Play::begin`], with this laid over each member's configuration.
+    /// As [`Play::begin`], with this laid over each member's configuration, keys of the cluster's own first.
     fn begin_with(more: &str) -> Self {
         let (redis, store) = redis::redis();
         let quarters = Quarters::of(3, 3);
-        let stages = quarters.start_all(3, &format!("{store}{more}"));
+        let stages = quarters.start_all(3, &format!("{more}{store}"));
         Self::of(stages, quarters, redis)
     }
 
@@ -184,6 +186,7 @@ impl Play {
             let kept = archive(&mut reader);
             verdict.add(&self.names[at ^ 1], &kept, (&histories[at], &histories[at ^ 1]));
         }
+        judge_fences(self.stages.iter());
         // For whoever must find out what went wrong.
         println!("{}", self.stages[0].run(&["session", "list"]).unwrap_or_default());
         verdict

@@ -1,6 +1,7 @@
 //! What is left when all members are killed at once; when Redis fails over below them; when one is killed that gives its
 //! shards away, or that gets them; and when shards go from one to another and on.
 
+use super::super::figures::figure;
 use super::*;
 use crate::redis::fixture::Cluster as RedisCluster;
 
@@ -24,6 +25,11 @@ impl Play {
         until("the first shards to go", || member(&self.stages[0], &name).shards < before);
         assert!(member(&self.stages[0], &name).shards > 0, "all have gone already");
     }
+}
+
+/// How many clients have a session at a member's sockets.
+fn clients_of(stage: &Stage) -> f64 {
+    figure(stage, "rookery_connections{transport=\"starttls\",state=\"bound\"}")
 }
 
 #[test]
@@ -110,6 +116,7 @@ fn what_is_acknowledged_is_there_when_two_members_are_drained_one_after_the_othe
         for (number, name) in [(1, "m1"), (2, "m2")] {
             play.stages[2].run(&["cluster", "drain", name]).unwrap();
             until("all to go", || play.shards_of(number) == 0);
+            until("its clients to go", || clients_of(&play.stages[number - 1]) == 0.0);
         }
         play.go_on(100);
         for name in ["m1", "m2"] {
@@ -118,5 +125,11 @@ fn what_is_acknowledged_is_there_when_two_members_are_drained_one_after_the_othe
         until("their shares", || (1..=3).all(|number| play.shards_of(number) > 1000));
         play.go_on(100);
     };
-    talk_on_redis_while("", happens, Verdict::judge);
+    talk_on_redis_while("drain_seconds = 2\n", happens, |verdict| {
+        verdict.judge();
+        // Both their accounts and their connections had to leave: what was acknowledged on either side is what is said
+        // when they resume, or something would be lost or doubled.
+        let has_gone_on = |(at, resumed): &(usize, usize)| *at == 2 || *resumed > 0;
+        assert!(verdict.sessions.iter().all(has_gone_on), "{verdict:#?}");
+    });
 }
