@@ -6,6 +6,7 @@ mod heard;
 mod ordered;
 mod people;
 mod said;
+mod simulation;
 mod stage;
 mod subscribed;
 mod taken_over;
