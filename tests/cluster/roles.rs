@@ -64,7 +64,7 @@ fn of_two_members_with_accounts_either_may_die_where_a_third_one_votes() {
     stages.iter().for_each(until_acts);
     let shards = |seen_by: &Stage| ["m1", "m2", "m3"].map(|name| member(seen_by, name).shards);
     for victim in 0..2 {
-        until("shares", || shards(&stages[2]) == [2048, 2048, 0]);
+        until("shares", || shards(&stages[2])[..2].iter().all(|shards| *shards > 2000));
         stages[victim].kill();
         until("the takeover", || shards(&stages[2])[1 - victim] == 4096);
         until_acts(&stages[1 - victim]);

@@ -89,6 +89,8 @@ pub(super) struct History {
     pub(super) received: Vec<u64>,
     /// When, in microseconds since the beginning.
     pub(super) received_at: Vec<u64>,
+    /// At which member its session began.
+    pub(super) begun_at: usize,
     pub(super) resumed: usize,
     /// Sessions that could not be resumed.
     pub(super) lost_sessions: usize,
@@ -272,6 +274,7 @@ impl Speaker {
             self.history.lost_sessions += 1;
             self.resumption = None;
         }
+        self.history.begun_at = at;
         self.begin(client)
     }
 

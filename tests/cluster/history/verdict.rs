@@ -22,8 +22,8 @@ pub(super) struct Verdict {
     /// Streams that were resumed, and sessions that could not be.
     pub(super) resumed: usize,
     pub(super) begun_anew: usize,
-    /// How often each client has resumed, in the order in which they began.
-    pub(super) resumptions: Vec<usize>,
+    /// At which member each client's session began, and how often it was resumed.
+    pub(super) sessions: Vec<(usize, usize)>,
     /// Words that the partner is gone, who never goes.
     pub(super) absences: usize,
     pub(super) bounced: usize,
@@ -95,7 +95,7 @@ impl Verdict {
         }
         self.notes.extend(own.notes.iter().cloned());
         self.resumed += own.resumed;
-        self.resumptions.push(own.resumed);
+        self.sessions.push((own.begun_at, own.resumed));
         self.begun_anew += own.lost_sessions;
         self.absences += own.absences;
         self.bounced += own.bounced;

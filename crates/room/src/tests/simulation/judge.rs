@@ -89,7 +89,7 @@ impl World {
             let missed = is_inside && heard.is_some() && heard != kept.last();
             holds(!missed, Wrong::Lost, || format!("{} heard {heard:?} last", person.name));
             let occupants = &self.stage.trial.entity.occupants;
-            let is_occupant = occupants.of_nick(person.name).is_some();
+            let is_occupant = occupants.of_nick(person.nick()).is_some();
             holds(is_inside == is_occupant, Wrong::Ghost, || {
                 format!("{} is {:?}, and an occupant: {is_occupant}", person.name, person.place)
             });
@@ -98,7 +98,7 @@ impl World {
 
     /// The texts of the archive.
     fn archived(&self) -> Vec<String> {
-        let query = ArchiveQuery { limit: 10_000, ..ArchiveQuery::default() };
+        let query = ArchiveQuery { limit: 1_000, ..ArchiveQuery::default() };
         let page = self.stage.memory.query(stage::fence(), stage::room(), query);
         let rows = stage::block_on(page).unwrap().rows.into_iter();
         rows.filter_map(|row| Some(kept::read(&row.stanza)?.child("body", "")?.text())).collect()

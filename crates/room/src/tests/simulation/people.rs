@@ -52,6 +52,11 @@ impl Person {
         Self { name, place, seen, last, unconfirmed, inbox, said, refused, stays }
     }
 
+    /// The stage has let the owner in as `first`.
+    pub(super) fn nick(&self) -> &'static str {
+        if self.name == PEOPLE[0] { "first" } else { self.name }
+    }
+
     pub(super) fn jid(&self) -> String {
         format!("{}@x.org/desktop", self.name)
     }

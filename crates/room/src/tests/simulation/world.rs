@@ -224,7 +224,7 @@ impl World {
         let jid = |text: &str| xmpp::Jid::parse(text).unwrap();
         let inside = |it: &&Person| it.place == Place::Inside;
         let claim = |it: &Person| {
-            mirror::claim(&jid(&it.jid()), &jid(&format!("coven@chat.x.org/{}", it.name)))
+            mirror::claim(&jid(&it.jid()), &jid(&format!("coven@chat.x.org/{}", it.nick())))
         };
         let claims = self.people.iter().filter(inside).map(claim).collect();
         self.stage = self.stage.again();
