@@ -1,5 +1,6 @@
 //! With a bound session: what the client and its session say to each other.
 
+use cluster::Lease;
 use proto::session::{ClientState, ConnectionCommand, ConnectionEvent, Gone};
 use proto::{ResumptionId, Route};
 use std::sync::Arc;
