@@ -34,6 +34,13 @@ fn a_gateway_has_stanzas_mapped_both_ways() {
         "<message from='juliet@example.com' to='romeo@example.net'><body>O</body></message>";
     assert_eq!(back["stanzas"], serde_json::json!([expected]));
 
+    // Devices of one account stand in one document.
+    let device =
+        |name| format!("<presence from='juliet@example.com/{name}' to='romeo@example.net'/>");
+    let devices = format!("{}\n{}\n", device("balcony"), device("chamber"));
+    let (status, object) = post(&stage, "/api/v1/cpim/from-xmpp", &devices);
+    assert_eq!((status, object.matches("<tuple ").count()), (200, 2), "{object}");
+
     let (status, why) = post(&stage, "/api/v1/cpim/from-xmpp", "<iq type='get' id='x'/>");
     assert_eq!((status, why.contains("only messages and presence")), (422, true), "{why}");
     let (status, _) = post(&stage, "/api/v1/cpim/to-xmpp", "nothing at all");

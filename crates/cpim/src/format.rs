@@ -77,18 +77,26 @@ impl Object {
         value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase()
     }
 
-    /// What is inside, as text.
+    /// What is inside, as text. Where nothing is said of its characters, plain text is us-ascii (RFC 2046 §4.1.2), and a
+    /// document of XML says it itself (RFC 7303 §3.2).
     pub(crate) fn text(&self) -> Result<&str, CpimError> {
         let value = self.inner("content-type").unwrap_or_default().to_ascii_lowercase();
         let charset = value.split(';').filter_map(|it| it.trim().strip_prefix("charset=")).next();
-        let charset = charset.map_or("us-ascii", |it| it.trim_matches('"'));
+        let charset = charset.map(|it| it.trim_matches('"'));
         let text = str::from_utf8(&self.content).map_err(|_| CpimError::Charset)?;
         if !is_xml(text) {
             return Err(NOT_XML);
         }
+        let charset = match charset {
+            Some(charset) => charset,
+            None if self.content_type().ends_with("+xml") => {
+                declaration(text).0.and_then(encoding).unwrap_or("utf-8")
+            }
+            None => "us-ascii",
+        };
         match charset {
-            "utf-8" => Ok(text),
-            "us-ascii" if text.is_ascii() => Ok(text),
+            it if it.eq_ignore_ascii_case("utf-8") => Ok(text),
+            it if it.eq_ignore_ascii_case("us-ascii") && text.is_ascii() => Ok(text),
             _ => Err(CpimError::Charset),
         }
     }
@@ -108,6 +116,21 @@ impl Object {
 pub(crate) fn uri(header: &Header) -> Option<&str> {
     let (_, uri) = header.value.rsplit_once('<')?;
     uri.strip_suffix('>')
+}
+
+/// What stands in the XML declaration that a document begins with, if it does, and what is behind it (XML 1.0 §2.8).
+pub(crate) fn declaration(text: &str) -> (Option<&str>, &str) {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let declared = text.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    declared.map_or((None, text), |(declaration, rest)| (Some(declaration), rest))
+}
+
+/// The encoding that a declaration names (XML 1.0 §4.3.3).
+fn encoding(declaration: &str) -> Option<&str> {
+    let (_, rest) = declaration.split_once("encoding")?;
+    let rest = rest.trim_start().strip_prefix('=')?.trim_start();
+    let quote = rest.chars().next().filter(|it| matches!(it, '"' | '\''))?;
+    rest.strip_prefix(quote)?.split_once(quote).map(|(name, _)| name)
 }
 
 /// The lines up to an empty one, unfolded, and what is behind it.

@@ -33,6 +33,11 @@ pub enum CpimError {
     /// An address is missing or is none.
     #[error("the address in {0:?} is missing, or is none")]
     Address(&'static str),
+    /// Several stanzas that are not the presence of one account for one recipient.
+    #[error(
+        "only the presence of devices of one account, for one recipient, goes into one document"
+    )]
+    Several,
     /// A message without a text.
     #[error("the message has no text")]
     NoText,
@@ -53,17 +58,17 @@ pub enum CpimError {
     NoTuple,
 }
 
-/// A stanza, `message` or `presence` of the content namespace, as a `message/cpim` object (RFC 3922 §4.1, §5.1).
+/// A stanza of the content namespace as a `message/cpim` object (RFC 3922 §4.1, §5.1): one `message`, or the `presence` of
+/// as many devices of one account as are to stand in one document (§6.3.1).
 ///
 /// # Errors
 /// [`CpimError`], where it has no mapping.
-pub fn to_cpim(stanza: &Element) -> Result<Vec<u8>, CpimError> {
-    if !is_content(stanza.ns()) {
-        return Err(CpimError::Kind);
-    }
-    let object = match stanza.name() {
-        "message" => message::to_object(stanza),
-        "presence" => presence::to_object(stanza),
+pub fn to_cpim(stanzas: &[Element]) -> Result<Vec<u8>, CpimError> {
+    let is = |name| stanzas.iter().all(|it| it.name() == name && is_content(it.ns()));
+    let object = match stanzas {
+        [message] if is("message") => message::to_object(message),
+        [_, ..] if is("presence") => presence::to_object(stanzas),
+        [_, _, ..] => Err(CpimError::Several),
         _ => Err(CpimError::Kind),
     };
     object.map(|object| object.to_bytes())

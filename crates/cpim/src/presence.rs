@@ -3,7 +3,7 @@
 use xmpp::{Element, Jid};
 
 use crate::address::{Scheme, from_uri, to_uri};
-use crate::format::Object;
+use crate::format::{Header, Object, declaration};
 use crate::message::{addresses, recipients, sender, with_lang};
 use crate::{CpimError, children};
 
@@ -16,26 +16,42 @@ const NO_RESOURCE: &str = "presence";
 /// Devices of one document that are looked at.
 const TUPLES_MAX: usize = 64;
 
-/// Presence as an object (§5.1). Subscriptions and probes are not written down in PIDF (§6).
-pub(crate) fn to_object(presence: &Element) -> Result<Object, CpimError> {
-    let basic = match presence.attr("type") {
-        None => "open",
-        Some("unavailable") => "closed",
-        Some(_) => return Err(CpimError::Type),
-    };
-    let headers = addresses(presence)?;
-    let from = presence.attr("from").and_then(|text| Jid::parse(text).ok());
-    let from = from.ok_or(CpimError::Address("from"))?;
-    let document = Element::new("presence", PIDF)
-        .with_attr("entity", to_uri(Scheme::Pres, &from))
-        .with_child(tuple(presence, &from, basic));
+/// The presence of devices of one account, which somebody is to hear of, as an object (§5.1, §6.3.1): a device that is
+/// told of more than once, as the last says. Subscriptions and probes are not written down in PIDF (§6).
+pub(crate) fn to_object(stanzas: &[Element]) -> Result<Object, CpimError> {
+    let mut whole: Option<(Vec<Header>, String)> = None;
+    let mut tuples = Vec::<Element>::new();
+    for presence in stanzas {
+        let (from, tuple) = tuple(presence)?;
+        let is_of_same = (addresses(presence)?, to_uri(Scheme::Pres, &from));
+        if *whole.get_or_insert_with(|| is_of_same.clone()) != is_of_same {
+            return Err(CpimError::Several);
+        }
+        tuples.retain(|it| it.attr("id") != tuple.attr("id"));
+        tuples.push(tuple);
+    }
+    let (headers, entity) = whole.ok_or(CpimError::Kind)?;
+    let document = Element::new("presence", PIDF).with_attr("entity", entity).with_children(tuples);
     let mut content = b"<?xml version='1.0' encoding='UTF-8'?>\r\n".to_vec();
     content.extend(document.to_bytes());
     let kind = ("Content-type".to_owned(), "application/pidf+xml; charset=utf-8".to_owned());
     Ok(Object { headers, inner: vec![kind], content })
 }
 
-fn tuple(presence: &Element, from: &Jid, basic: &'static str) -> Element {
+/// Whose presence it is, and what a document says of that device.
+fn tuple(presence: &Element) -> Result<(Jid, Element), CpimError> {
+    let basic = match presence.attr("type") {
+        None => "open",
+        Some("unavailable") => "closed",
+        Some(_) => return Err(CpimError::Type),
+    };
+    let from = presence.attr("from").and_then(|text| Jid::parse(text).ok());
+    let from = from.ok_or(CpimError::Address("from"))?;
+    let tuple = device(presence, &from, basic);
+    Ok((from, tuple))
+}
+
+fn device(presence: &Element, from: &Jid, basic: &'static str) -> Element {
     let mut status =
         Element::new("status", PIDF).with_child(Element::new("basic", PIDF).with_text(basic));
     let show = children(presence, "show").next().map(Element::text);
@@ -63,8 +79,7 @@ fn tuple(presence: &Element, from: &Jid, basic: &'static str) -> Element {
 /// One presence for each recipient and each device (§5.2).
 pub(crate) fn from_object(object: &Object) -> Result<Vec<Element>, CpimError> {
     let bare = sender(object)?;
-    let text = object.text()?;
-    let document = without_declaration(text);
+    let (_, document) = declaration(object.text()?);
     let document = Element::parse(document.trim().as_bytes()).map_err(|_| CpimError::NoTuple)?;
     if !document.is("presence", PIDF) {
         return Err(CpimError::NoTuple);
@@ -136,15 +151,6 @@ fn stanza(tuple: &Element, bare: &str, to: String) -> Result<Option<Element>, Cp
                 priority.map(|it| Element::new("priority", "").with_text(it.to_string())),
             ),
     ))
-}
-
-/// An XML declaration, which a document may begin with.
-fn without_declaration(text: &str) -> &str {
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    match text.strip_prefix("<?xml") {
-        Some(rest) => rest.split_once("?>").map_or(text, |(_, rest)| rest),
-        None => text,
-    }
 }
 
 fn to_im(show: &str) -> Option<&'static str> {

@@ -7,7 +7,7 @@ fn xml(text: &str) -> Element {
 }
 
 fn cpim(stanza: &str) -> String {
-    String::from_utf8(to_cpim(&xml(stanza)).unwrap()).unwrap()
+    String::from_utf8(to_cpim(&[xml(stanza)]).unwrap()).unwrap()
 }
 
 /// What is inside an object.
@@ -112,6 +112,66 @@ fn presence_becomes_a_document() {
     }
 }
 
+// §6.3.1
+#[test]
+fn devices_of_one_account_stand_in_one_document() {
+    let of =
+        |from: &str, rest: &str| xml(&format!("<presence from='juliet@example.com{from}'{rest}/>"));
+    let to = " to='romeo@example.net'";
+    let one = of("/balcony", to);
+    let gone = " to='romeo@example.net/orchard' type='unavailable'";
+    let all = [one.clone(), of("/chamber", to), of("/balcony", gone)];
+    let object = String::from_utf8(to_cpim(&all).unwrap()).unwrap();
+    let devices = ["chamber", "balcony"].into_iter().zip(["open", "closed"]);
+    let tuple =
+        |(id, basic)| format!("<tuple id='{id}'><status><basic>{basic}</basic></status></tuple>");
+    let tuples: String = devices.map(tuple).collect();
+    let document = format!(
+        "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:juliet@example.com'>{tuples}</presence>"
+    );
+    assert_eq!(inside(&object), xml(&document));
+    assert_eq!(to_xmpp(object.as_bytes()).unwrap().len(), 2, "and are two again");
+
+    let other = xml(&format!("<presence from='nurse@example.com'{to}/>"));
+    let message = xml(&format!("<message from='juliet@example.com'{to}><body>x</body></message>"));
+    for other in [other, of("/chamber", " to='paris@example.net'"), message] {
+        assert_eq!(to_cpim(&[one.clone(), other]), Err(CpimError::Several));
+    }
+    assert_eq!(to_cpim(&[]), Err(CpimError::Kind));
+}
+
+// RFC 7303 §3.2, §9.1: who declares no characters otherwise has those that the document says, or UTF-8.
+#[test]
+fn a_document_says_itself_which_characters_it_has() {
+    let note = "<tuple id='orchard'><status><basic>open</basic></status><note>müde</note></tuple>";
+    let object = |charset: &str, declaration: &str| {
+        let object = pidf(note).replace("; charset=utf-8", charset);
+        to_xmpp(object.replace("<?xml version='1.0' encoding='UTF-8'?>", declaration).as_bytes())
+    };
+    let declared = |encoding: &str| format!("<?xml version=\"1.0\" encoding = {encoding}?>");
+    for (charset, declaration) in [
+        ("", String::new()),
+        ("", "<?xml version='1.0'?>".to_owned()),
+        ("", "\u{feff}<?xml version='1.0'?>".to_owned()),
+        ("", declared("'utf-8'")),
+        ("", declared("\"UTF-8\"")),
+        // What carries it counts before it.
+        ("; charset=UTF-8", declared("'iso-8859-1'")),
+    ] {
+        let stanzas = object(charset, &declaration);
+        let said =
+            stanzas.as_ref().ok().and_then(|it| it[0].child("status", "")).map(Element::text);
+        assert_eq!(said.as_deref(), Some("müde"), "{charset:?} {declaration:?}: {stanzas:?}");
+    }
+    for (charset, declaration) in [
+        ("", declared("'iso-8859-1'")),
+        ("", declared("'us-ascii'")),
+        ("; charset=us-ascii", declared("'utf-8'")),
+    ] {
+        assert_eq!(object(charset, &declaration), Err(CpimError::Charset), "{declaration}");
+    }
+}
+
 #[test]
 fn a_document_becomes_presence() {
     let tuple = |content| format!("<tuple id='orchard'>{content}</tuple>");
@@ -146,7 +206,7 @@ fn a_document_becomes_presence() {
 
 #[test]
 fn what_has_no_mapping_is_refused_and_said_why() {
-    let stanza = |text| to_cpim(&xml(text)).unwrap_err();
+    let stanza = |text| to_cpim(&[xml(text)]).unwrap_err();
     assert_eq!(stanza("<iq from='a@b' to='c@d' type='get'/>"), CpimError::Kind);
     assert_eq!(stanza("<presence from='a@b' to='c@d' type='subscribe'/>"), CpimError::Type);
     assert_eq!(stanza("<message from='a@b' to='c@d'/>"), CpimError::NoText);

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use xmpp::Element;
+use xmpp::element::Node;
 
 use crate::administration::Problem;
 
@@ -19,12 +20,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/v1/cpim/to-xmpp", web::post().to(to_xmpp));
 }
 
-/// A stanza as a `message/cpim` object.
-async fn from_xmpp(stanza: web::Bytes) -> HttpResponse {
-    let Ok(stanza) = Element::parse(trimmed(&stanza)) else {
-        return problem("this is not one stanza".to_owned());
+/// A message, or the presence of devices of one account, as a `message/cpim` object.
+async fn from_xmpp(stanzas: web::Bytes) -> HttpResponse {
+    let Some(stanzas) = read(&stanzas) else {
+        return problem("these are no stanzas".to_owned());
     };
-    match cpim::to_cpim(&stanza) {
+    match cpim::to_cpim(&stanzas) {
         Ok(object) => HttpResponse::Ok().content_type("message/cpim").body(object),
         Err(error) => problem(error.to_string()),
     }
@@ -41,8 +42,15 @@ async fn to_xmpp(object: web::Bytes) -> HttpResponse {
     }
 }
 
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    bytes.trim_ascii()
+/// Elements, with nothing but white space between them.
+fn read(bytes: &[u8]) -> Option<Vec<Element>> {
+    let nodes = Element::parse_all(bytes).ok()?.into_iter();
+    let nodes = nodes.filter(|node| !matches!(node, Node::Text(text) if text.trim().is_empty()));
+    let element = |node| match node {
+        Node::Element(element) => Some(element),
+        Node::Text(_) => None,
+    };
+    nodes.map(element).collect()
 }
 
 fn problem(error: String) -> HttpResponse {
