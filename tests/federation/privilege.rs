@@ -219,6 +219,37 @@ fn a_component_asks_in_the_names_of_people() {
     }
 }
 
+/// XEP-0356 §6.3: for nobody but a managed entity's bare address; nobody else hears of it.
+#[test]
+fn what_a_component_asks_in_the_name_of_nobody_here_goes_nowhere() {
+    let mut play = Play::begin(ALL);
+    let ping = "<privileged_iq xmlns='urn:xmpp:privilege:2'><iq xmlns='jabber:client' type='get' \
+                to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq></privileged_iq>";
+    // So that a request would get through to her client.
+    play.juliet.send("<presence to='pubsub2.localhost'><status>directed</status></presence>");
+    play.hears(|it| it.child("status", "").is_some());
+    for to in [
+        "juliet@localhost/here",
+        "localhost/here",
+        "room@conference.localhost",
+        "conference.localhost",
+        "pubsub.localhost",
+        "juliet@b.example",
+        "pubsub2.localhost",
+    ] {
+        play.asks("get", to, ping);
+        let refused = play.answer();
+        assert_eq!(condition(&refused).as_deref(), Some("forbidden"), "{to}");
+        assert_eq!(refused.head().from.as_ref().unwrap().as_str(), to);
+    }
+    play.asks("get", "juliet@localhost", ping);
+    assert!(play.answer().find("privilege", ns::PRIVILEGE).is_some());
+    // What came to Juliet, if any of it did, is before her answer.
+    play.juliet.send("<iq type='get' to='localhost' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
+    let next = hears(&mut play.juliet, |it| it.name() == "iq");
+    assert_eq!(next.attr("id"), Some("last"), "{next:?}");
+}
+
 #[test]
 fn a_component_hears_who_comes_and_goes() {
     let mut play = Play::begin(ALL);

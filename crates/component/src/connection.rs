@@ -14,8 +14,8 @@ use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use xmpp::{
-    BareJid, Element, Epoch, Head, IqType, Jid, Kind, Stanza, StanzaError, StreamCondition,
-    StreamError, ns,
+    BareJid, Element, Epoch, Head, IqType, Jid, Kind, Stanza, StanzaCondition, StanzaError,
+    StreamCondition, StreamError, ns,
 };
 
 use crate::disclosure;
@@ -311,12 +311,16 @@ impl OpenStream {
         out
     }
 
-    /// The message that it sends in the name of another, if it does.
+    /// The message that it sends in the name of another, if it does; why it may not send that, or a request.
     fn in_whose_name(&self, stanza: &Stanza) -> Option<Result<Stanza, StanzaError>> {
         let hosts = self.registry.router.hosts();
+        let privileges = &self.registered.component.privileges;
+        if privilege::is_forbidden(privileges, stanza, |domain| hosts.serves(domain)) {
+            return Some(Err(StanzaCondition::Forbidden.into()));
+        }
         let is_server =
             |to: &Jid| to.localpart().is_none() && to.is_bare() && hosts.serves(to.as_str());
-        privilege::unwrapped(&self.registered.component.privileges, stanza, is_server)
+        privilege::unwrapped(privileges, stanza, is_server)
     }
 
     fn envelope(&self, stanza: Stanza) -> Option<Envelope> {

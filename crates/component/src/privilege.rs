@@ -1,5 +1,5 @@
 //! XEP-0356 Privileged Entity, version 0.4.1, as far as the gate does it: what a component is told that it may do, and the
-//! messages that it sends in the names of others. Pure.
+//! messages and requests that it sends in the names of others. Pure.
 
 use xmpp::privilege::Privileges;
 use xmpp::{
@@ -57,8 +57,29 @@ pub(crate) fn unwrapped(
     Some(read())
 }
 
+/// Whether a request in somebody's name (§6.3) is forbidden before anybody has heard of it: it is for nobody whom the server
+/// manages, or of one who may ask nothing. The rest knows the account alone. `is_server`: whether a domain has accounts here.
+pub(crate) fn is_forbidden(
+    privileges: &Privileges,
+    stanza: &Stanza,
+    is_server: impl Fn(&str) -> bool,
+) -> bool {
+    let is_request = matches!(stanza.kind(), Kind::Iq(ty) if ty.is_request());
+    if !is_request || stanza.find("privileged_iq", ns::PRIVILEGE).is_none() {
+        return false;
+    }
+    let head = stanza.head();
+    let is_account =
+        |to: &Jid| to.is_bare() && to.localpart().is_some() && is_server(to.domainpart());
+    let is_managed = head.to.as_ref().is_some_and(is_account);
+    // Its users may not what it may.
+    let is_itself = head.from.as_ref().is_some_and(|from| *from == *privileges.domain);
+    !is_managed || !is_itself || privileges.iq.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
+    use xmpp::IqType;
     use xmpp::privilege::{Access, Presence};
 
     use super::*;
@@ -142,5 +163,38 @@ mod tests {
             let refused = unwrap(privileges, "x.org", &message).unwrap().unwrap_err();
             assert_eq!(refused.condition, StanzaCondition::Forbidden, "{message}");
         }
+    }
+
+    #[test]
+    fn nobody_is_asked_in_anybodys_name_but_the_servers_people() {
+        let iq = vec![("urn:xmpp:ping".to_owned(), Access::Get)];
+        let may = Privileges { iq, ..privileges() };
+        let is_forbidden = |privileges: &Privileges, (from, ty, to): (&str, IqType, &str), what| {
+            let head = Head {
+                kind: Kind::Iq(ty),
+                id: Some("1".into()),
+                from: Some(Jid::parse(from).unwrap()),
+                to: Some(Jid::parse(to).unwrap()),
+                lang: None,
+            };
+            let stanza = Stanza::new(head, format!("<{what} xmlns='{}'/>", ns::PRIVILEGE));
+            is_forbidden(privileges, &stanza, |domain| domain == "x.org")
+        };
+        let (itself, what) = ("pubsub.x.org", "privileged_iq");
+        for ty in [IqType::Get, IqType::Set] {
+            assert!(!is_forbidden(&may, (itself, ty, "juliet@x.org"), what));
+            for to in
+                ["juliet@x.org/r", "x.org", "x.org/r", "a@conference.x.org", "a@y.org", itself]
+            {
+                assert!(is_forbidden(&may, (itself, ty, to), what), "{to}");
+                assert!(!is_forbidden(&may, (itself, ty, to), "other"), "{to}");
+            }
+        }
+        let get = IqType::Get;
+        for from in ["user@pubsub.x.org", "pubsub.x.org/r"] {
+            assert!(is_forbidden(&may, (from, get, "juliet@x.org"), what), "{from}");
+        }
+        assert!(is_forbidden(&privileges(), (itself, get, "juliet@x.org"), what));
+        assert!(!is_forbidden(&may, (itself, IqType::Result, "a@y.org"), what), "no request");
     }
 }
