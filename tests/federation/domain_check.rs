@@ -1,4 +1,4 @@
-//! `rookery dns check`: what a domain really shows and tells, at the ports that its records in DNS name and by HTTPS.
+//! `rookery dns check`: what a domain really shows and tells, at the ports to which DNS leads and by HTTPS.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::{DEFAULT_VERSIONS, ServerConfig, ServerConnection};
 
-use super::finding::{clear, direct};
+use super::finding::{clear, direct, own_loopback};
 use super::land::{Authority, Place, free};
 use super::peer::{certified, server};
 use super::posh::Library;
@@ -174,4 +174,108 @@ fn a_document_that_leads_clients_astray_is_a_fault_and_one_that_is_not_there_is_
         check.contains("note: /.well-known/host-meta does not tell clients where to connect: "),
         "{check}"
     );
+}
+
+// RFC 6120 §3.2.2
+#[test]
+fn a_domain_without_records_is_looked_at_where_it_is_tried() {
+    let authority = Authority::new();
+    let [there, nowhere] = [78, 79].map(own_loopback);
+    let s2s = SocketAddr::from((there, 5269));
+    let domains = ["b.example"];
+    let place = Place { domains: &domains, certified_by: &authority, trusts: &authority, s2s };
+    let (_b, _) = place.start(&format!("[listen]\nc2s = ['{there}:5222']\n"));
+    let seal = s2s::tlsa::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] };
+    let zone = Zone::new()
+        .has_address("b.example", there.into())
+        .has_address("d.example", nowhere.into())
+        .seals("b.example", 5269, &seal);
+    let a = operator(&authority, zone, &[]);
+    let check = a.run(&["dns", "check", "b.example", "--json"]).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&check).unwrap();
+    let shown = found["shown"].as_array().unwrap();
+    assert_eq!(shown.len(), 2, "{check}");
+    for (service, port) in [("_xmpp-client", 5222), ("_xmpp-server", 5269)] {
+        let one = shown.iter().find(|it| it["service"] == service).unwrap();
+        assert_eq!(one["address"], format!("{there}:{port}"), "{check}");
+        assert!(one["fallback"] == true && one["until"].is_string(), "{check}");
+    }
+    assert_eq!(found["seals"][0]["name"], "_5269._tcp.b.example", "{check}");
+
+    // A domain without records whom servers do not find; whether it has clients, its owners know.
+    let (check, fault) = a.say(&["dns", "check", "d.example"]);
+    let at = |port, service| {
+        format!("at {nowhere}:{port} (without a record of {service}, STARTTLS): cannot connect")
+    };
+    assert!(fault.is_some(), "{check}");
+    assert!(check.contains(&format!("fault: {}", at(5269, "_xmpp-server"))), "{check}");
+    assert!(check.contains(&format!("note: {}", at(5222, "_xmpp-client"))), "{check}");
+}
+
+// RFC 2782, "Target"
+#[test]
+fn a_record_that_names_an_alias_is_pointed_out() {
+    let authority = Authority::new();
+    let s2s = free();
+    let domains = ["b.example"];
+    let place = Place { domains: &domains, certified_by: &authority, trusts: &authority, s2s };
+    let (_b, _) = place.start("");
+    let alias = "records lead to im.example, which is an alias (CNAME) of mx.example";
+    for (host, is_alias) in [("im.example", true), ("mx.example", false)] {
+        let names = zone()
+            .has_alias("im.example", "mx.example")
+            .serves(&clear("b.example"), (1, host, s2s.port()));
+        let a = operator(&authority, names, &[]);
+        let check = a.run(&["dns", "check", "b.example"]).unwrap();
+        assert!(
+            check.contains(&format!("shown at {s2s} (_xmpp-server, STARTTLS)  good")),
+            "{check}"
+        );
+        assert_eq!(check.contains(&format!("note: {alias}")), is_alias, "{check}");
+    }
+}
+
+#[test]
+fn what_is_published_of_our_domain_is_compared_with_where_we_listen_and_services_are_looked_at() {
+    let authority = Authority::new();
+    let (s2s, c2s, astray) = (free(), free(), free());
+    let domains = ["a.example", "pubsub.a.example"];
+    let files = authority.certify(&domains);
+    let [certificate, key] = [files.0.display(), files.1.display()];
+    let names = zone()
+        .serves(&clear("a.example"), (1, "mx.example", s2s.port()))
+        .serves("_xmpp-client._tcp.a.example", (1, "mx.example", astray.port()))
+        .serves(&clear("pubsub.a.example"), (1, "mx.example", s2s.port()))
+        .serves(&clear("conference.a.example"), (1, "mx.example", s2s.port()))
+        .serve();
+    let a = Stage::start(&format!(
+        "[[domain]]\nname = 'a.example'\ncertificate = '{certificate}'\nkey = '{key}'\n\
+         [listen]\ns2s = ['{s2s}']\nc2s = ['{c2s}']\n[dns]\nservers = ['{names}']\n\
+         [s2s]\npolicy = 'secure'\nallow_private = true\nnegotiation_seconds = 3\nca_file = '{}'\n",
+        authority.file().display()
+    ));
+    let (check, fault) = a.say(&["dns", "check", "a.example"]);
+    assert!(fault.is_some(), "{check}");
+    let leads = format!(
+        "note: a record of _xmpp-client leads to port {} of mx.example, where listen.c2s does not listen",
+        astray.port()
+    );
+    let unknown =
+        format!("note: listen.c2s has {c2s}, but no record of _xmpp-client leads there\n");
+    assert!(check.contains(&leads) && check.contains(&unknown), "{check}");
+    assert!(!check.contains("listen.s2s "), "{check}");
+
+    let at = format!("at {s2s} (_xmpp-server, STARTTLS)");
+    assert!(
+        check.contains(&format!("service pubsub.a.example  shown {at}  good until 4")),
+        "{check}"
+    );
+    let wrong = "its certificate is not for conference.a.example";
+    assert!(check.contains(&format!("fault: conference.a.example, {at}: {wrong}")), "{check}");
+    let (check, _) = a.say(&["dns", "check", "a.example", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&check).unwrap();
+    let beneath = found["beneath"].as_array().unwrap();
+    let shown = |name: &str| &beneath.iter().find(|it| it["name"] == name).unwrap()["shown"];
+    assert_eq!(shown("conference.a.example")[0]["problem"], wrong, "{check}");
+    assert!(shown("pubsub.a.example")[0]["problem"].is_null(), "{check}");
 }

@@ -27,10 +27,11 @@ pub(super) fn direct(domain: &str) -> String {
     format!("_xmpps-server._tcp.{domain}")
 }
 
-/// An address of loopback that no other process of these tests has, so that the port of the standard is free there.
-fn own_loopback() -> Ipv4Addr {
+/// An address of loopback that no other process of these tests has, so that the ports of the standard are free there; of
+/// each number another one.
+pub(super) fn own_loopback(number: u8) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 77, high, low.clamp(2, 250))
+    Ipv4Addr::new(127, number, high, low.clamp(2, 250))
 }
 
 /// What DNS says of all domains: their server is at these ports of loopback, in the clear and with TLS from the first
@@ -39,7 +40,7 @@ fn zone(b: SocketAddr, b_tls: SocketAddr, mute: SocketAddr) -> Zone {
     let local = IpAddr::from(Ipv4Addr::LOCALHOST);
     let dead = free().port();
     let beyond = |last| IpAddr::from(Ipv4Addr::new(127, 0, 0, last));
-    let bare = IpAddr::from(own_loopback());
+    let bare = IpAddr::from(own_loopback(77));
     Zone::new()
         .has_address("mx.example", local)
         .serves(&clear("dead.example"), (1, "mx.example", dead))
@@ -90,7 +91,7 @@ fn each_server_of_a_domain_is_tried_until_one_is_there() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let names = zone(b, b_tls, mute.local_addr().unwrap()).serve();
     let place = Place { domains: &DOMAINS, certified_by: &authority, trusts: &authority, s2s: b };
-    let (port, bare) = (b.port(), own_loopback());
+    let (port, bare) = (b.port(), own_loopback(77));
     // Not every machine has IPv6.
     let has_six = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     let six = if has_six { format!("'[::1]:{port}', ") } else { String::new() };

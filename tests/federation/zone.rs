@@ -8,7 +8,7 @@ use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, RRSIG};
 use hickory_resolver::proto::dnssec::{DnssecSigner, SigningKey as _};
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TLSA};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TLSA};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordSet, RecordType};
 
 /// Seconds that an answer may be kept.
@@ -86,6 +86,12 @@ impl Zone {
         self
     }
 
+    /// Another name of a server.
+    pub(crate) fn has_alias(mut self, alias: &str, of: &str) -> Self {
+        self.says(alias, RData::CNAME(CNAME(name(of))));
+        self
+    }
+
     /// Of this name nothing can be said now.
     pub(crate) fn fails(mut self, text: &str) -> Self {
         self.failing.push(name(text));
@@ -154,10 +160,23 @@ impl Zone {
             self.answer_unsigned(&mut answer, zone, (&of, kind));
             return answer;
         }
-        let is_asked = |it: &&Record| it.name == of && it.record_type() == kind;
-        let found: Vec<Record> = self.records.iter().filter(is_asked).cloned().collect();
+        let of_kind = |of: &Name, kind| -> Vec<Record> {
+            let is_asked = |it: &&Record| it.name == *of && it.record_type() == kind;
+            self.records.iter().filter(is_asked).cloned().collect()
+        };
+        let found = of_kind(&of, kind);
         if !found.is_empty() {
             answer.add_answers(self.signed(found));
+            return answer;
+        }
+        // Whatever is asked of an alias is answered of what it stands for (RFC 1034 §3.6.2).
+        let alias = of_kind(&of, RecordType::CNAME);
+        if let Some(RData::CNAME(CNAME(real))) = alias.first().map(|it| &it.data) {
+            let found = of_kind(real, kind);
+            answer.add_answers(self.signed(alias.clone()));
+            if !found.is_empty() {
+                answer.add_answers(self.signed(found));
+            }
             return answer;
         }
         // It is nowhere, as the name itself says: between it and the next possible one is nothing.

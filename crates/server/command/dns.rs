@@ -1,6 +1,10 @@
 //! Owns `rookery dns`: what DNS says of a domain, as this server and clients see it.
 
+mod aliases;
+mod ends;
 mod host_meta;
+mod listeners;
+mod places;
 mod publish;
 mod shown;
 
@@ -10,12 +14,15 @@ use anyhow::Context as _;
 use c2s::tls::Description;
 use clap::Subcommand;
 use s2s::probe::Probe;
-use s2s::resolve::{Resolver, Srv, Target, TlsaRecords, ascii};
+use s2s::resolve::{Resolver, Target, TlsaRecords};
 use s2s::tlsa::{Certificate, Tlsa};
 use serde::Serialize;
 
 use crate::certificates::{check_tls, described};
 use crate::config::Config;
+use ends::{End, Service};
+use places::{Beneath, Place};
+use shown::Shown;
 
 /// What to ask.
 #[derive(Debug, Subcommand)]
@@ -42,8 +49,8 @@ struct Found {
     servers: Vec<Place>,
     /// What DNS says of the certificates there.
     seals: Vec<Seal>,
-    /// The certificates that are shown at the ports of the SRV records.
-    shown: Vec<shown::Shown>,
+    /// The certificates that are shown at the ports to which DNS leads clients and other servers.
+    shown: Vec<Shown>,
     /// Where clients that speak HTTP are to connect (XEP-0156).
     host_meta: Vec<host_meta::HostMeta>,
     /// What is to be published of a domain that is served here.
@@ -58,21 +65,6 @@ struct Found {
     remarks: Vec<String>,
 }
 
-/// A service or component.
-#[derive(Debug, Serialize)]
-struct Beneath {
-    name: String,
-    servers: Vec<Place>,
-}
-
-#[derive(Debug, Serialize)]
-struct Service {
-    name: String,
-    records: Vec<String>,
-    /// Why that is not known.
-    problem: Option<String>,
-}
-
 /// What TLSA records of one server say (RFC 7673).
 #[derive(Debug, Serialize)]
 struct Seal {
@@ -83,23 +75,20 @@ struct Seal {
     proved: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Place {
-    server: String,
-    addresses: Vec<String>,
-    problem: Option<String>,
+/// What is looked with.
+struct Eyes<'a> {
+    config: &'a Config,
+    resolver: Resolver,
+    probe: Probe,
+    /// In whose name.
+    local: &'a str,
 }
-
-/// The services of clients and of servers, and whether TLS begins with the first byte.
-const SERVICES: [(&str, bool); 4] = [
-    ("_xmpp-client", false),
-    ("_xmpps-client", true),
-    ("_xmpp-server", false),
-    ("_xmpps-server", true),
-];
 
 /// What TLSA records must not mean.
 const ANOTHER: &str = "mean another certificate: who looks at them will not connect";
+
+/// Who asks where we ask ourselves.
+const STRANGER: &str = "stranger.invalid";
 
 /// Runs `rookery dns`.
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
@@ -134,6 +123,9 @@ fn print(found: &Found, out: &mut impl Write) -> std::io::Result<()> {
     for service in &found.beneath {
         let places: Vec<String> = service.servers.iter().map(Place::line).collect();
         writeln!(out, "service {}  {}", service.name, places.join("; "))?;
+        for shown in &service.shown {
+            writeln!(out, "service {}  {}", service.name, shown.line())?;
+        }
     }
     if let Some(certificate) = &found.certificate {
         let (names, end) = (certificate.names.join(", "), &certificate.not_after);
@@ -163,34 +155,24 @@ fn print(found: &Found, out: &mut impl Write) -> std::io::Result<()> {
 
 async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
     let resolver =
-        Resolver::new(&config.dns.servers, config.dns.trust_anchor.as_deref(), &config.s2s)
-            .context("cannot set up lookups in DNS")?;
+        || Resolver::new(&config.dns.servers, config.dns.trust_anchor.as_deref(), &config.s2s);
+    let unset = "cannot set up lookups in DNS";
+    let probe = Probe::new(resolver().context(unset)?, &config.s2s).map_err(anyhow::Error::msg)?;
+    let (resolver, local) = (resolver().context(unset)?, asker(config, domain));
+    let eyes = Eyes { config, resolver, probe, local };
     let mut found = Found::default();
-    let mut ends = Vec::new();
-    for (service, direct) in SERVICES {
-        // An address has no records.
-        let Some(ascii) = ascii(domain) else { continue };
-        let name = format!("{service}._tcp.{ascii}");
-        let (records, problem) = match resolver.judged_records(&format!("{name}."), direct).await {
-            Ok(records) => (records, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
-        };
-        found.faults.extend(problem.clone());
-        let is_there = |record: &&Srv| !record.target.host.is_empty();
-        let targets =
-            records.iter().filter(is_there).map(|record| (service, record.target.clone()));
-        ends.extend(targets);
-        let records = records.iter().map(record).collect();
-        found.services.push(Service { name, records, problem });
-    }
-    let (servers, fault) = places(&resolver, domain).await;
+    let (services, ends) = ends::look(&eyes.resolver, domain).await;
+    found.faults.extend(services.iter().filter_map(|it| it.problem.clone()));
+    found.services = services;
+    let (servers, fault) = places::places(&eyes.resolver, domain).await;
     found.servers = servers;
     found.faults.extend(fault.filter(|fault| !found.faults.contains(fault)));
+    found.remarks.extend(aliases::remarks(&config.dns.servers, &ends).await.context(unset)?);
     let own = config.domain.iter().find(|ours| ours.name == domain);
     let certificate =
         own.and_then(|ours| ours.certificate.as_deref()).and_then(s2s::tlsa::certificate);
-    for (_, target) in &ends {
-        let sealed = seal(&resolver, target, certificate.as_ref()).await;
+    for end in &ends {
+        let sealed = seal(&eyes.resolver, &end.target, certificate.as_ref()).await;
         found
             .seals
             .extend(sealed.filter(|it| found.seals.iter().all(|known| known.name != it.name)));
@@ -198,40 +180,66 @@ async fn find(config: &Config, domain: &str) -> anyhow::Result<Found> {
     if own.is_some() {
         let tlsa = certificate.as_ref().and_then(Tlsa::of);
         found.publish = publish::records(config, domain, tlsa.as_ref());
-        look_beneath(config, &resolver, domain, &mut found).await;
+        let listening = (&config.listen, config.s2s.is_on());
+        found.remarks.extend(listeners::remarks(listening, &found.services, &ends));
+        places::look_beneath(&eyes, domain, &mut found).await;
         look_at_certificates(config, domain, &mut found)?;
     }
     // What nothing proves, nobody counts.
     let sealed = found.seals.iter().filter(|seal| seal.proved && seal.verdict == ANOTHER);
     found.faults.extend(sealed.map(|seal| format!("records of {} {ANOTHER}", seal.name)));
-    look_from_outside(config, resolver, domain, &ends, &mut found).await?;
-    remark(config, domain, &mut found);
+    look_from_outside(&eyes, domain, &ends, &mut found).await;
+    remark(config, domain, &ends, &mut found);
     Ok(found)
 }
 
+/// In whose name a domain is asked: one of ours, as this server does. Of a domain of ours nobody can ask in such a name, but
+/// somebody whom it lets in.
+fn asker<'a>(config: &'a Config, domain: &'a str) -> &'a str {
+    let is_ours = config.domain.iter().any(|ours| ours.name == domain);
+    if !is_ours {
+        return config.domain.first().map_or(domain, |own| &own.name);
+    }
+    let is_let_in = |name: &str| config.s2s.policy_for(name) != s2s::Policy::Off;
+    let mut named = config.s2s.policies.keys().map(String::as_str);
+    // Nobody has this name (RFC 6761 §6.4).
+    Some(STRANGER)
+        .filter(|it| is_let_in(it))
+        .or_else(|| named.find(|it| is_let_in(it)))
+        .unwrap_or(STRANGER)
+}
+
 /// What clients and other servers are shown and told.
-async fn look_from_outside(
-    config: &Config,
-    resolver: Resolver,
-    domain: &str,
-    ends: &[(&'static str, Target)],
-    found: &mut Found,
-) -> anyhow::Result<()> {
-    let ports = shown::ports(&resolver, ends).await;
-    let probe = Probe::new(resolver, &config.s2s).map_err(anyhow::Error::msg)?;
-    let local = config.domain.first().map_or(domain, |own| &own.name);
+async fn look_from_outside(eyes: &Eyes<'_>, domain: &str, ends: &[End], found: &mut Found) {
+    let ports = shown::ports(&eyes.resolver, ends, shown::PORTS_MAX).await;
     let (shown, [xml, json]) = futures_util::future::join(
-        shown::look(&probe, local, domain, ports),
-        host_meta::look(&probe, domain),
+        shown::look(&eyes.probe, eyes.local, domain, ports),
+        host_meta::look(&eyes.probe, domain),
     )
     .await;
-    found.faults.extend(shown.iter().filter_map(shown::Shown::fault));
-    found.remarks.extend(shown.iter().flat_map(shown::Shown::remarks));
+    for shown in &shown {
+        match is_owed(eyes.config, domain, shown) {
+            true => found.faults.extend(shown.fault()),
+            false => found.remarks.extend(shown.fault()),
+        }
+        found.remarks.extend(shown.remarks());
+    }
     let (faults, remarks) = host_meta::judge(&xml, &json);
     found.faults.extend(faults);
     found.remarks.extend(remarks);
     (found.shown, found.host_meta) = (shown, vec![xml, json]);
-    Ok(())
+}
+
+/// Whether somebody must be there: where a record leads, and where those whom no record leads find whom they look for. A
+/// domain of others may have no clients, one with a route is found by that, and one of ours may speak with nobody.
+fn is_owed(config: &Config, domain: &str, shown: &Shown) -> bool {
+    let is_ours = config.domain.iter().any(|ours| ours.name == domain);
+    match shown.service {
+        _ if !shown.fallback => true,
+        "_xmpp-client" => is_ours && !config.listen.c2s.is_empty(),
+        _ if is_ours => config.s2s.is_on(),
+        _ => !config.s2s.route.contains_key(domain),
+    }
 }
 
 /// What TLSA records say of a server, judged by our own certificate where it is ours; none where there are none.
@@ -256,40 +264,6 @@ async fn seal(
     })
 }
 
-/// Where other servers would look for a domain; what is wrong where they find none.
-async fn places(resolver: &Resolver, domain: &str) -> (Vec<Place>, Option<String>) {
-    // The first is as good as any.
-    let targets = match resolver.targets(domain, &mut |_| 0).await {
-        Ok(targets) => targets,
-        Err(error) => return (Vec::new(), Some(error.to_string())),
-    };
-    let mut places = Vec::new();
-    for target in targets {
-        places.push(place(resolver, &target).await);
-    }
-    let is_lost = places.iter().all(|place| place.problem.is_some());
-    let why = places.iter().find_map(|place| place.problem.clone());
-    let fault = why.filter(|_| is_lost).map(|why| format!("nobody finds {domain}: {why}"));
-    (places, fault)
-}
-
-/// Services and components are domains of their own to other servers.
-async fn look_beneath(config: &Config, resolver: &Resolver, domain: &str, found: &mut Found) {
-    let within = format!(".{domain}");
-    // The configuration was checked when it was read.
-    let services = config.listed_services().unwrap_or_default().into_iter();
-    let services = services.map(|service| service.jid.to_string());
-    let mut names: Vec<String> = services.filter(|name| name.ends_with(&within)).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        let (servers, fault) = places(resolver, &name).await;
-        found.faults.extend(fault);
-        found.publish.extend(publish::beneath(config, domain, &name));
-        found.beneath.push(Beneath { name, servers });
-    }
-}
-
 /// What is wrong with what this server shows for a domain and what is beneath it.
 fn look_at_certificates(config: &Config, domain: &str, found: &mut Found) -> anyhow::Result<()> {
     let within = format!(".{domain}");
@@ -300,52 +274,20 @@ fn look_at_certificates(config: &Config, domain: &str, found: &mut Found) -> any
     Ok(())
 }
 
-fn record(Srv { priority, weight, target }: &Srv) -> String {
-    if target.host.is_empty() {
-        return "none, and says so (.)".to_owned();
-    }
-    format!("{}:{} (priority {priority}, weight {weight})", target.host, target.port)
-}
-
-impl Place {
-    fn line(&self) -> String {
-        let addresses = self.addresses.join(", ");
-        format!("{}  {}", self.server, self.problem.as_deref().unwrap_or(&addresses))
-    }
-}
-
-async fn place(resolver: &Resolver, target: &Target) -> Place {
-    let how = match (target.routed, target.direct) {
-        (true, _) => ", as s2s.route says",
-        (false, true) => ", TLS from the first byte",
-        (false, false) => "",
-    };
-    let server = format!("{}:{}{how}", target.host, target.port);
-    match resolver.addresses(target).await {
-        Ok(addresses) => {
-            let addresses = addresses.iter().map(ToString::to_string).collect();
-            Place { server, addresses, problem: None }
-        }
-        Err(error) => Place { server, addresses: Vec::new(), problem: Some(error.to_string()) },
-    }
-}
-
-fn remark(config: &Config, domain: &str, found: &mut Found) {
-    let has = |name: &str, found: &Found| {
-        let is = |service: &&Service| service.name.starts_with(&format!("{name}._tcp"));
-        // Where DNS has failed, nobody knows.
-        let has = |it: &Service| !it.records.is_empty() || it.problem.is_some();
-        found.services.iter().find(is).is_some_and(has)
-    };
+/// What those do whom no record leads, and what we do.
+fn remark(config: &Config, domain: &str, ends: &[End], found: &mut Found) {
     let is_ours = config.domain.iter().any(|ours| ours.name == domain);
-    if !has("_xmpp-server", found) && !has("_xmpps-server", found) {
-        let what =
-            "without a record of _xmpp-server other servers try the domain itself, port 5269";
-        found.remarks.push(what.to_owned());
-    }
-    if is_ours && !has("_xmpp-client", found) && !has("_xmpps-client", found) {
-        let what = "without a record of _xmpp-client clients try the domain itself, port 5222";
-        found.remarks.push(what.to_owned());
+    for End { service, target, addresses, .. } in ends.iter().filter(|end| end.is_fallback) {
+        let who = match *service {
+            "_xmpp-client" if is_ours => "clients",
+            "_xmpp-server" => "other servers",
+            _ => continue,
+        };
+        let lost = if addresses.is_empty() { ", where they find nobody" } else { "" };
+        found.remarks.push(format!(
+            "without a record of {service} {who} try the domain itself, port {}{lost}",
+            target.port
+        ));
     }
     if config.s2s.policy_for(domain) == s2s::Policy::Off && !is_ours {
         found.remarks.push("this server does not speak with it, by its policy".to_owned());

@@ -1,23 +1,27 @@
-//! Owns the certificates that are shown at the ports that SRV records name, and what clients and other servers will say of them.
+//! Owns the certificates that are shown at the ports to which DNS leads, and what clients and other servers will say of them.
 
 use std::net::SocketAddr;
 
 use futures_util::future::join_all;
 use s2s::probe::{Audience, Port, Probe};
-use s2s::resolve::{Resolver, Target};
+use s2s::resolve::Resolver;
 use serde::Serialize;
 use xmpp::datetime;
 
-/// Most ports that are looked at.
-const PORTS_MAX: usize = 32;
+use super::ends::End;
+
+/// Most ports of a domain that are looked at.
+pub(super) const PORTS_MAX: usize = 32;
 /// A certificate that ends within so many days should have been renewed.
 const SOON_DAYS: u64 = 14;
 
 /// What is shown at a port.
 #[derive(Debug, Serialize)]
 pub(super) struct Shown {
-    /// The service whose record names it.
-    service: &'static str,
+    /// The service that is looked for there.
+    pub(super) service: &'static str,
+    /// No record leads there: it is what is tried without any.
+    pub(super) fallback: bool,
     address: SocketAddr,
     /// Whether TLS begins with the first byte, not by STARTTLS.
     direct: bool,
@@ -31,24 +35,27 @@ pub(super) struct Shown {
     doubt: Option<String>,
 }
 
-/// The ports at which somebody is to be, by the records of these services; a name without an address is a fault elsewhere.
-pub(super) async fn ports(
+/// The ports at which somebody is to be, and how they are found; a name without an address is a fault elsewhere.
+pub(super) async fn ports<'a>(
     resolver: &Resolver,
-    ends: &[(&'static str, Target)],
-) -> Vec<(&'static str, Port)> {
-    let mut ports: Vec<(&'static str, Port)> = Vec::new();
-    for (service, target) in ends {
-        let audience = match service.ends_with("client") {
+    ends: &'a [End],
+    most: usize,
+) -> Vec<(&'a End, Port)> {
+    let mut ports: Vec<(&End, Port)> = Vec::new();
+    for end in ends {
+        let audience = match end.is_for_clients() {
             true => Audience::Clients,
             false => Audience::Servers,
         };
-        let found = resolver.seals(target).await.unwrap_or_default();
+        let found = resolver.seals(&end.target).await.unwrap_or_default();
         let seals = if found.proved { found.records } else { Vec::new() };
-        for address in resolver.addresses(target).await.unwrap_or_default() {
-            let port = Port { address, audience, target: target.clone(), seals: seals.clone() };
-            let is_same = |(of, it): &(&str, Port)| of == service && it.address == address;
-            if ports.len() < PORTS_MAX && !ports.iter().any(is_same) {
-                ports.push((*service, port));
+        for address in &end.addresses {
+            let (target, seals) = (end.target.clone(), seals.clone());
+            let port = Port { address: *address, audience, target, seals };
+            let is_same =
+                |(of, it): &(&End, Port)| of.service == end.service && it.address == port.address;
+            if ports.len() < most && !ports.iter().any(is_same) {
+                ports.push((end, port));
             }
         }
     }
@@ -60,16 +67,17 @@ pub(super) async fn look(
     probe: &Probe,
     local: &str,
     domain: &str,
-    ports: Vec<(&'static str, Port)>,
+    ports: Vec<(&End, Port)>,
 ) -> Vec<Shown> {
-    let looks = ports.into_iter().map(async |(service, port)| {
-        let (end, days_left, problem, doubt) = match probe.look(local, domain, &port).await {
+    let looks = ports.into_iter().map(async |(end, port)| {
+        let (ends_at, days_left, problem, doubt) = match probe.look(local, domain, &port).await {
             Ok(shown) => (shown.not_after, shown.days_left, shown.fault, shown.doubt),
             Err(why) => (None, None, Some(why), None),
         };
-        let until = end.map(|end| datetime::format_seconds(end.saturating_mul(1_000_000)));
+        let until = ends_at.map(|at| datetime::format_seconds(at.saturating_mul(1_000_000)));
+        let (service, fallback) = (end.service, end.is_fallback);
         let (address, direct) = (port.address, port.target.direct);
-        Shown { service, address, direct, until, days_left, problem, doubt }
+        Shown { service, fallback, address, direct, until, days_left, problem, doubt }
     });
     join_all(looks).await
 }
@@ -77,7 +85,8 @@ pub(super) async fn look(
 impl Shown {
     fn place(&self) -> String {
         let how = if self.direct { "TLS from the first byte" } else { "STARTTLS" };
-        format!("{} ({}, {how})", self.address, self.service)
+        let found = if self.fallback { "without a record of " } else { "" };
+        format!("{} ({found}{}, {how})", self.address, self.service)
     }
 
     pub(super) fn line(&self) -> String {
@@ -110,6 +119,7 @@ mod tests {
     fn a_certificate_that_ends_soon_is_looked_at_and_one_that_is_wrong_is_a_fault_alone() {
         let shown = |days_left, problem: Option<&str>| Shown {
             service: "_xmpp-server",
+            fallback: false,
             address: "127.0.0.1:5269".parse().unwrap(),
             direct: false,
             until: None,
