@@ -94,6 +94,22 @@ impl Play {
         (payload, answered)
     }
 
+    /// A contact is deleted; whoever sees the other hears that, and that he is gone.
+    fn deletes(&mut self, other: &str) {
+        self.romeo.send(format!(
+            "<iq type='set' id='d'><query xmlns='jabber:iq:roster'><item jid='{other}' subscription='remove'/></query></iq>"
+        ));
+        self.has(other, "remove");
+    }
+
+    /// What Romeo sends comes to the gateway as the next that it hears: it was told of nothing before.
+    fn hears_next(&mut self, id: &str) {
+        self.romeo
+            .send(format!("<message to='{GATEWAY}' id='{id}'><body>after all</body></message>"));
+        let next = self.gateway.hears();
+        assert_eq!(next.head().id.as_deref(), Some(id), "{next:?}");
+    }
+
     /// Each sees the presence of the other (§4.1, steps 9 to 12).
     fn befriend(&mut self, other: &str) {
         self.tells(Some("subscribe"), other, ROMEO);
@@ -109,6 +125,13 @@ impl Play {
         self.tells(None, other, ROMEO);
         self.hears(None, other);
     }
+}
+
+/// Whether a roster push says that he waits to see somebody; none where it says nothing of them.
+fn asks(push: &Element, jid: &str) -> Option<bool> {
+    let query = push.child("query", "jabber:iq:roster")?;
+    let item = query.children().find(|item| item.attr("jid") == Some(jid))?;
+    Some(item.attr("ask") == Some("subscribe"))
 }
 
 fn is_presence(stanza: &Stanza, ty: Option<&str>, from: &str, to: &str) -> bool {
@@ -209,6 +232,87 @@ fn a_gateway_hears_who_comes_and_goes_and_who_wants_to_see_whom() {
     play.romeo.send(format!("<message to='{GATEWAY}'><body>after all</body></message>"));
     let next = play.gateway.hears();
     assert_eq!(next.kind().name(), "message", "{next:?}");
+}
+
+// §4.3: he has had enough of it.
+#[test]
+fn who_unregisters_is_let_go_by_the_gateway_and_by_those_behind_it() {
+    let mut play = Play::begin();
+    play.befriend(GATEWAY);
+    play.befriend(NURSE);
+    play.asks("set", "<query xmlns='jabber:iq:register'><remove/></query>", "");
+    // It cancels what was between them, and is not there any more for him.
+    for ty in ["unsubscribe", "unsubscribed", "unavailable"] {
+        play.tells(Some(ty), GATEWAY, ROMEO);
+    }
+    play.has(GATEWAY, "none");
+    play.hears(Some("unavailable"), GATEWAY);
+    play.told(Some("unavailable"), HERE, GATEWAY);
+    // His client deletes it and all that it had brought.
+    play.deletes(GATEWAY);
+    play.deletes(NURSE);
+    let mut missing = vec![
+        (Some("unsubscribe"), ROMEO),
+        (Some("unsubscribed"), ROMEO),
+        (Some("unavailable"), HERE),
+    ];
+    while !missing.is_empty() {
+        let stanza = play.gateway.hears();
+        missing.retain(|(ty, from)| !is_presence(&stanza, *ty, from, NURSE));
+    }
+    play.romeo.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    let roster = hears(&mut play.romeo, |it| it.attr("id") == Some("r"));
+    let roster = roster.child("query", "jabber:iq:roster").unwrap();
+    assert_eq!(roster.children().count(), 0, "{roster:?}");
+    play.romeo.send("<presence><show>away</show></presence>");
+    play.hears_next("last");
+}
+
+// §4.6.2
+#[test]
+fn somebody_of_the_other_network_may_decline_to_be_seen() {
+    let mut play = Play::begin();
+    play.says("subscribe", NURSE);
+    hears(&mut play.romeo, |it| asks(it, NURSE) == Some(true));
+    play.told(Some("subscribe"), ROMEO, NURSE);
+    play.tells(Some("unsubscribed"), NURSE, ROMEO);
+    // The roster does not say any more that he waits.
+    play.has(NURSE, "none");
+    // Nor is anything of him shown to her.
+    play.romeo.send("<presence><show>away</show></presence>");
+    play.hears_next("last");
+    // He may ask again.
+    play.says("subscribe", NURSE);
+    play.told(Some("subscribe"), ROMEO, NURSE);
+}
+
+// §4.8
+#[test]
+fn what_cannot_be_written_to_somebody_there_comes_back_with_the_gateways_reason() {
+    let mut play = Play::begin();
+    for (condition_there, ty) in [
+        ("item-not-found", "cancel"),
+        ("registration-required", "auth"),
+        ("service-unavailable", "cancel"),
+        ("remote-server-timeout", "wait"),
+    ] {
+        play.romeo.send(format!(
+            "<message to='{NURSE}' type='chat' id='{condition_there}'><body>Art thou there?</body></message>"
+        ));
+        let written = play.gateway.hears();
+        let head = written.head();
+        assert_eq!(head.id.as_deref(), Some(condition_there), "{written:?}");
+        assert_eq!(head.from.as_ref().map(|it| it.as_str()), Some(HERE));
+        assert_eq!(head.to.as_ref().map(|it| it.as_str()), Some(NURSE));
+        play.gateway.say(&format!(
+            "<message type='error' from='{NURSE}' to='{HERE}' id='{condition_there}'><error type='{ty}'>\
+             <{condition_there} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        ));
+        let refused = hears(&mut play.romeo, |it| it.attr("id") == Some(condition_there));
+        assert_eq!(refused.attr("type"), Some("error"));
+        assert_eq!(refused.attr("from"), Some(NURSE));
+        assert_eq!(condition(&refused).as_deref(), Some(condition_there));
+    }
 }
 
 // §8, rule 6; §5
