@@ -28,6 +28,7 @@ mod manners;
 mod moved;
 mod nodes;
 mod operators;
+mod ours;
 mod peer;
 mod personal;
 mod policies;

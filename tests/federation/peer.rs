@@ -13,7 +13,7 @@ use stream::{Event, Limits, Parser};
 use xmpp::{Element, Stanza, ns};
 
 use super::land::{Authority, Client, add, free, log_in, settings};
-use crate::stage::Stage;
+use crate::stage::{Stage, merge};
 
 const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
     <mechanism>EXTERNAL</mechanism></mechanisms>";
@@ -77,6 +77,18 @@ impl<S: Read + Write> Peer<S> {
 pub(super) type Called = Peer<StreamOwned<ServerConnection, TcpStream>>;
 
 impl Called {
+    /// Says this again and again until it is not taken any more, and reads nothing meanwhile; so many bytes of `most`.
+    pub(super) fn floods(&mut self, text: &str, most: usize) -> usize {
+        const STALLED: Duration = Duration::from_secs(5);
+        let chunk = text.repeat(8_192 / text.len());
+        self.io.sock.set_write_timeout(Some(STALLED)).unwrap();
+        let mut written = 0;
+        while written < most && self.io.write_all(chunk.as_bytes()).is_ok() {
+            written += chunk.len();
+        }
+        written
+    }
+
     /// The text of the next message; what else comes is passed over.
     pub(super) fn body(&mut self) -> String {
         loop {
@@ -114,13 +126,18 @@ pub(super) struct Facing {
 impl Facing {
     /// Starts it, with so many seconds that a stanza waits.
     pub(super) fn start(wait_seconds: u32) -> Self {
+        Self::start_with(&format!("[s2s]\nwait_seconds = {wait_seconds}\n"))
+    }
+
+    /// Starts it, with this laid over its settings.
+    pub(super) fn start_with(extra: &str) -> Self {
         let authority = Authority::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let files = authority.certify(&["a.example"]);
         let (own, route) = (("a.example", Some(&files)), listener.local_addr().unwrap());
         let settings = settings(own, free(), ("b.example", route), &authority.file());
-        let wait = format!("wait_seconds = {wait_seconds}\n");
-        let stage = Stage::start(&settings.replace("wait_seconds = 60\n", &wait));
+        let all = merge(settings.parse().unwrap(), extra.parse().unwrap());
+        let stage = Stage::start(&toml::to_string(&all).unwrap());
         add(&stage, "romeo@a.example");
         let romeo = log_in(&stage, "romeo@a.example");
         let config = certified(&authority, &["b.example"]);
@@ -205,10 +222,19 @@ pub(super) fn server(
 
 /// Takes a stream, and lets it in by its certificate; both may send on it.
 pub(super) fn take(listener: &TcpListener, config: &Arc<ServerConfig>) -> Called {
+    take_both_ways(listener, config, "")
+}
+
+/// The same, with these features at its end.
+pub(super) fn take_both_ways(
+    listener: &TcpListener,
+    config: &Arc<ServerConfig>,
+    features_at_end: &str,
+) -> Called {
     let features = format!("{EXTERNAL}<bidi xmlns='urn:xmpp:features:bidi'/>");
     let mut peer = let_in(listener, config, &features);
     assert!(peer.nonza().is("bidi", "urn:xmpp:bidi"));
-    finish(peer, "")
+    finish(peer, features_at_end)
 }
 
 /// Takes a stream that says these features at its end.

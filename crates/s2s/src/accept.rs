@@ -39,7 +39,7 @@ use crate::proofs::Chain;
 use crate::tls::{self, Start};
 use crate::wire::{self, Read, ReadError};
 pub(crate) use questions::Questions;
-use socket::{Allowance, Permit, Rate};
+use socket::Permit;
 
 /// A server has this long to answer the end of its stream.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -53,8 +53,6 @@ pub(crate) struct Inbound {
     pub(crate) guests: Arc<Guests>,
     /// Before a domain is proved.
     pub(crate) patience: Duration,
-    /// Bytes and stanzas a second; none without limits.
-    pub(crate) rates: Option<Allowance>,
     /// Streams that one domain may have.
     pub(crate) of_one_domain: usize,
     pub(crate) inlet: Rc<Inlet>,
@@ -79,7 +77,6 @@ struct Visit {
     /// Where it comes from.
     address: IpAddr,
     began: Instant,
-    rate: Rate,
     /// What is written to it.
     outbox: Rc<Outbox>,
     /// The gate stops: until when the other end is waited for.
@@ -164,7 +161,6 @@ impl Visit {
         let ids = std::array::from_fn(|_| stream_id());
         let machine = Incoming::new(Arc::clone(&inbound.dialer.common), ids, peer);
         let parser = wire::parser();
-        let rate = Rate::new(inbound.rates);
         let guest = inbound.guests.enter(address);
         let inflow = Inflow::new(&inbound.inlet);
         let outbox = Rc::new(Outbox::new(&inbound.pairs, None, false));
@@ -179,7 +175,6 @@ impl Visit {
             asking: JoinSet::new(),
             address: address.ip(),
             began: Instant::now(),
-            rate,
             outbox,
             leaves: None,
             has_ended: false,
@@ -229,16 +224,15 @@ impl Visit {
             let mut over = false;
             match came {
                 Came::Read(came, events) => {
-                    let count = events.len();
+                    if let Ok(Read::Some(bytes)) = &came {
+                        self.inflow.came(*bytes, &events);
+                    }
                     for event in events {
                         self.look_up(&event).await;
                         self.machine.handle(event, &mut effects);
                     }
                     match came {
-                        Ok(Read::Some(bytes)) => {
-                            let wait = self.rate.count(self.began.elapsed(), bytes, count);
-                            self.inflow.slow_down(wait);
-                        }
+                        Ok(Read::Some(_)) => {}
                         Ok(Read::End) => over = true,
                         Err(ReadError::Lost(error)) => {
                             return Err(wire::lost(&error));
@@ -334,16 +328,9 @@ impl Visit {
     /// Waits until the next read may be. Where that takes so long that the peer is better off at another member, it ends.
     async fn may_go_on(&self) -> Result<(), Failure> {
         let mut isolated = self.inbound.isolated.clone();
-        let may_read = async {
-            self.inflow.may_go_on().await?;
-            while self.outbox.is_clogged() {
-                self.outbox.gone.notified().await;
-            }
-            Ok(())
-        };
         tokio::select! {
             biased;
-            may = may_read => may,
+            may = self.inflow.may_go_on(&self.outbox) => may,
             _ = isolated.wait_for(|isolated| *isolated) => Err(Failure::Closed),
         }
     }

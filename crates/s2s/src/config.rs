@@ -92,7 +92,7 @@ pub struct Rules {
     pub connections_per_address: usize,
     /// Most of them that speak for one domain. Default 256.
     pub connections_per_domain: usize,
-    /// Bytes a second that one stream of another server may send, on average. Default 1 MiB.
+    /// Bytes a second that another server may send on one stream, whoever has opened it, on average. Default 1 MiB.
     pub bytes_per_second: u32,
     /// Stanzas a second that it may send, on average. Default 1,000.
     pub stanzas_per_second: u32,

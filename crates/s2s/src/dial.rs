@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
-use stream::Parser;
+use stream::{Limits, Parser};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -57,7 +57,7 @@ pub(crate) struct Opened {
     pub(crate) machine: Outgoing,
     /// Whether the other end acknowledges.
     pub(crate) managed: bool,
-    /// What the other end has sent already.
+    /// What the other end has sent already; bounded by the machine.
     pub(crate) early: Vec<Effect>,
     /// How many stanzas of that came before it began to count.
     pub(crate) uncounted: usize,
@@ -188,7 +188,6 @@ impl Dialer {
         };
         match negotiate(&mut io, &mut parser, &mut machine, effects).await? {
             Reached::Open { managed, early, uncounted } => {
-                parser.set_limits(stream::Limits::AFTER_LOGIN);
                 let opened =
                     Opened { io, parser, machine, managed, early, uncounted, peer, address };
                 Ok(Spoken::Opened(Box::new(opened)))
@@ -230,6 +229,7 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
             match effect {
                 Effect::Write(bytes) => out.extend_from_slice(&bytes),
                 Effect::Restart => parser.reset(),
+                Effect::LetIn => parser.set_limits(Limits::AFTER_LOGIN),
                 Effect::StartTls => reached = Some(Ok(Reached::StartTls)),
                 Effect::Open { managed } => {
                     let uncounted = early.len();

@@ -243,6 +243,7 @@ impl Ground {
             router: self.router.clone(),
             pairs: Arc::clone(&self.pairs),
             metrics: Arc::clone(&self.metrics),
+            rates: self.config.limits.then_some(rates),
             of_domains: OfDomains::new(self.config.limits.then_some(of_domain)),
         });
         let outbound = Rc::new(Outbound {
@@ -276,7 +277,6 @@ impl Ground {
             metrics: self.metrics,
             guests: self.guests,
             patience,
-            rates: self.config.limits.then_some(rates),
             of_one_domain,
             inlet,
             questions: Questions::default(),

@@ -1,8 +1,9 @@
 //! Owns what another server sends on one stream, whichever of us has opened it: the machine has seen that it is from that
 //! server's domain to ours; here it goes to the router, and is counted where the other end wants to know (XEP-0198 §4).
 //!
-//! Bound: 1,024 stanzas that are not safe yet, and what came with them; with more, the stream is not read. Nor is it while its
-//! domain has sent more than it may.
+//! Whether a stream may be read on is decided here, for both kinds. Bound: 1,024 stanzas that are not safe yet, and what came
+//! with them; with more, the stream is not read. Nor is it while it or its domain has sent more than it may, or while answers
+//! to it wait that it does not take.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,13 +13,16 @@ use std::time::Duration;
 use proto::receipt::Standing;
 use proto::{Body, Envelope, Ledger, Receipt, Route};
 use router::Router;
+use socket::{Allowance, Rate};
+use stream::Event;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
-use xmpp::{Epoch, Origin, Stanza, StanzaCondition};
+use xmpp::{Epoch, Origin, Stanza, StanzaCondition, ns};
 
 use crate::budgets::{Drawn, OfDomains};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::pairs::Pairs;
 
 /// Stanzas that are not safe yet; with more, the stream is not read.
@@ -31,6 +35,8 @@ pub(crate) struct Inlet {
     pub(crate) router: Router,
     pub(crate) pairs: Arc<Pairs>,
     pub(crate) metrics: Arc<Metrics>,
+    /// How fast each stream may send; none without limits.
+    pub(crate) rates: Option<Allowance>,
     /// How fast each domain may send.
     pub(crate) of_domains: OfDomains,
 }
@@ -53,6 +59,7 @@ pub(crate) struct Inflow {
     /// Tells this stream's stanzas from all others.
     session: u64,
     seq: Cell<u64>,
+    rate: Cell<Rate>,
     drawn: RefCell<Drawn>,
     /// How long not to read.
     hold: Cell<Option<Duration>>,
@@ -71,6 +78,7 @@ impl Inflow {
             uncounted: Cell::new(0),
             session: getrandom::u64().unwrap_or_default(),
             seq: Cell::new(0),
+            rate: Cell::new(Rate::new(inlet.rates)),
             drawn: RefCell::default(),
             hold: Cell::new(None),
         }
@@ -130,16 +138,25 @@ impl Inflow {
         self.inlet.pairs.refuse(stanza, condition, self.origin());
     }
 
+    /// So many bytes came at once, and this was in them. What says that ours have arrived is no more than we have sent.
+    pub(crate) fn came(&self, bytes: usize, events: &[Event]) {
+        let count = events.iter().filter(|event| !is_acknowledgement(event)).count();
+        let mut rate = self.rate.get();
+        self.slow_down(rate.count(self.inlet.pairs.now(), bytes, count));
+        self.rate.set(rate);
+    }
+
     /// The stream is not to be read for so long, if at all.
-    pub(crate) fn slow_down(&self, hold: Option<Duration>) {
+    fn slow_down(&self, hold: Option<Duration>) {
         self.hold.set(self.hold.get().max(hold));
     }
 
-    /// Waits as long as this member may not act, the other end has sent too fast, or too much of it is not safe yet.
+    /// Waits as long as this member may not act, the other end has sent too fast, too much of it is not safe yet, or too
+    /// many answers to it wait in `outbox` that it does not take.
     ///
     /// # Errors
     /// The stream is to end: a stanza cannot become safe, or the member never may act again.
-    pub(crate) async fn may_go_on(&self) -> Result<(), Failure> {
+    pub(crate) async fn may_go_on(&self, outbox: &Outbox) -> Result<(), Failure> {
         self.inlet.router.lease().until_valid().await.map_err(|_| Failure::Closed)?;
         if let Some(hold) = self.hold.take() {
             sleep(hold).await;
@@ -147,6 +164,9 @@ impl Inflow {
         // It is asked each time: only then does the next one that settles wake us.
         while self.look()?.open > UNSAFE_MAX {
             timeout(LOOK, self.settled.notified()).await.ok();
+        }
+        while outbox.is_clogged() {
+            outbox.gone.notified().await;
         }
         Ok(())
     }
@@ -204,4 +224,8 @@ impl Inflow {
         self.seq.set(self.seq.get() + 1);
         Origin::Client { session: self.session, seq: self.seq.get(), part: 0 }
     }
+}
+
+fn is_acknowledgement(event: &Event) -> bool {
+    matches!(event, Event::Nonza(element) if element.is("a", ns::SM))
 }

@@ -29,6 +29,9 @@ use crate::words::{
     self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, DialbackElement, EXTERNAL, Header, Step,
 };
 
+/// Stanzas that the other end may send before it has said whether it counts, and bytes of them.
+const EARLY_MAX: (usize, usize) = (1_024, 1 << 20);
+
 /// What a stream is opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -63,6 +66,8 @@ pub(crate) enum Effect {
     StartTls,
     /// A new stream follows: reset the parser.
     Restart,
+    /// The other end has let us in: the limits of strangers hold no longer.
+    LetIn,
     /// Stanzas may be sent; with stream management, where the other end offers it.
     Open {
         /// Whether every stanza is acknowledged (XEP-0198).
@@ -127,6 +132,8 @@ pub(crate) struct Outgoing {
     both_ways: bool,
     /// The other end tells of errors of dialback without ending the stream (XEP-0220 §2.4.2).
     tells_errors: bool,
+    /// Stanzas that came before it has said whether it counts, and bytes of them.
+    early: (usize, usize),
     /// Pairs that may send beside the plan's, and those that were asked for.
     others: HashSet<PairId>,
     asked: HashSet<PairId>,
@@ -155,6 +162,7 @@ impl Outgoing {
             peer: None,
             both_ways: false,
             tells_errors: false,
+            early: (0, 0),
             others: HashSet::new(),
             asked: HashSet::new(),
             id: String::new(),
@@ -427,6 +435,7 @@ impl Outgoing {
     }
 
     fn enable(&mut self, effects: &mut Vec<Effect>) {
+        effects.push(Effect::LetIn);
         if !self.offers_management {
             return self.ready(false, effects);
         }
@@ -455,6 +464,9 @@ impl Outgoing {
             );
             return self.break_off(StreamCondition::NotAuthorized, effects);
         }
+        if self.is_too_early(&stanza) {
+            return self.break_off(StreamCondition::PolicyViolation, effects);
+        }
         let head = stanza.head();
         match (&head.from, &head.to, wrong) {
             // An address that cannot be read is not there (RFC 6120 §8.1.1.2).
@@ -473,6 +485,15 @@ impl Outgoing {
             }
             _ => self.break_off(StreamCondition::ImproperAddressing, effects),
         }
+    }
+
+    /// Whether with this stanza there is too much that came before it was said whether it counts: until then, all of that waits.
+    fn is_too_early(&mut self, stanza: &Stanza) -> bool {
+        if self.phase == Phase::Enabling {
+            let (count, bytes) = self.early;
+            self.early = (count + 1, bytes.saturating_add(stanza.len()));
+        }
+        self.early.0 > EARLY_MAX.0 || self.early.1 > EARLY_MAX.1
     }
 
     /// The other end does what it may not.

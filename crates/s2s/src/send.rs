@@ -256,8 +256,11 @@ impl<'a> Live<'a> {
             if self.perform(&mut effects)? {
                 return Ok(());
             }
-            self.inflow.may_go_on().await?;
+            self.inflow.may_go_on(&self.outbox).await?;
             let came = wire::read(io, &mut parser, &mut events).await;
+            if let Ok(Read::Some(bytes)) = &came {
+                self.inflow.came(*bytes, &events);
+            }
             self.understand(&mut events, &mut effects);
             if !matches!(came, Ok(Read::Some(_))) && self.perform(&mut effects)? {
                 return Ok(());
@@ -288,7 +291,11 @@ impl<'a> Live<'a> {
                 Effect::Another(id, is_valid) => self.another(&id, is_valid),
                 Effect::Ended => return Ok(true),
                 Effect::Failed(failure) => return Err(failure),
-                Effect::StartTls | Effect::Restart | Effect::Open { .. } | Effect::Verdict(_) => {}
+                Effect::StartTls
+                | Effect::Restart
+                | Effect::LetIn
+                | Effect::Open { .. }
+                | Effect::Verdict(_) => {}
             }
         }
         Ok(false)

@@ -184,7 +184,7 @@ fn without_external_a_key_proves_it_and_so_it_does_where_external_fails() {
     play.hear(NOTHING);
     assert_eq!(play.said(), result);
     play.hear("<db:result from='them.example' to='us.example' type='valid'/>");
-    assert_eq!(play.effects, [Effect::Open { managed: false }]);
+    assert_eq!(play.effects, [Effect::LetIn, Effect::Open { managed: false }]);
 
     let mut play = Play::secured(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
     play.hear(EXTERNAL_OFFERED);
@@ -291,7 +291,7 @@ fn let_in(mut play: Play) -> Play {
     play.parser.reset();
     play.open("id3");
     play.hear(NOTHING);
-    assert_eq!(play.effects, [Effect::Open { managed: false }]);
+    assert_eq!(play.effects, [Effect::LetIn, Effect::Open { managed: false }]);
     play
 }
 
@@ -319,6 +319,37 @@ fn a_proved_server_that_offers_it_may_send_on_our_stream_from_its_domain_to_ours
         play.hear(stanza);
         assert_eq!(play.failure(), Some(&Failure::Protocol(failure)), "{stanza}");
     }
+}
+
+#[test]
+fn what_comes_before_it_is_said_whether_it_counts_is_bounded_in_number_and_bytes() {
+    let enabling = || {
+        let mut play = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+        play.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        play.parser.reset();
+        play.open("id3");
+        play.hear("<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>");
+        play
+    };
+    let large = format!(
+        "<message from='a@them.example' to='b@us.example'><body>{}</body></message>",
+        "x".repeat(200_000)
+    );
+    for (stanza, most) in [(FROM_THEM, EARLY_MAX.0), (large.as_str(), EARLY_MAX.1 / 200_000)] {
+        let mut play = enabling();
+        play.hear(&stanza.repeat(most));
+        assert_eq!(play.effects.len(), most);
+        assert_eq!(play.failure(), None);
+        play.hear(stanza);
+        assert_eq!(play.failure(), Some(&Failure::Protocol("policy-violation")));
+        assert!(play.said().contains("<policy-violation"), "{}", play.said());
+    }
+    // What comes later does not wait, and is not counted.
+    let mut play = enabling();
+    play.hear(&FROM_THEM.repeat(EARLY_MAX.0));
+    play.hear("<enabled xmlns='urn:xmpp:sm:3'/>");
+    play.hear(FROM_THEM);
+    assert!(matches!(&play.effects[..], [Effect::Stanza(_)]));
 }
 
 #[test]
