@@ -191,11 +191,11 @@ impl Peer {
         })
     }
 
-    /// Whether a domain is among its names.
+    /// Whether a domain is among its names; the case of letters is of no importance (RFC 9525 §6.3, RFC 4985 §2).
     fn is_for(&self, domain: &str) -> bool {
         let wanted = ascii(domain);
         let matches = |name: &Name| match name {
-            Name::Xmpp(name) => name == domain || Some(name) == wanted.as_ref(),
+            Name::Xmpp(name) => name == domain || wanted.is_some() && ascii(name) == wanted,
             Name::Dns(pattern) => wanted.as_deref().is_some_and(|it| is_matched(it, pattern)),
         };
         self.names.iter().any(matches)
@@ -255,8 +255,9 @@ fn other_name(oid: &Oid<'_>, value: &[u8]) -> Option<Name> {
         return Some(Name::Xmpp(text.to_owned()));
     }
     if is(&SRV_NAME) {
-        let text = inner_text(value)?;
-        return text.strip_prefix("_xmpp-server.").map(|name| Name::Xmpp(name.to_owned()));
+        let (service, name) = inner_text(value)?.split_once('.')?;
+        let is_ours = service.eq_ignore_ascii_case("_xmpp-server");
+        return is_ours.then(|| Name::Xmpp(name.to_owned()));
     }
     None
 }

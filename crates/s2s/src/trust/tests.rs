@@ -77,6 +77,35 @@ fn an_international_domain_is_compared_as_dns_writes_it() {
 }
 
 #[test]
+fn names_are_compared_without_regard_to_case() {
+    let ours = authority();
+    let names = vec![
+        dns("A.Example"),
+        dns("*.Rooms.Example"),
+        other(XMPP_ADDR, "X.Example"),
+        other(XMPP_ADDR, "MÜNCHEN.example"),
+        other(XMPP_ADDR, "Juliet@P.Example"),
+        other(SRV_NAME, "_XMPP-Server.S.Example"),
+        other(SRV_NAME, "_xmpp-server.XN--BCHER-KVA.example"),
+        other(SRV_NAME, "_XMPP-Client.C.Example"),
+    ];
+    let peer = trust(&ours).judge(&[certificate(&ours, names)], now());
+    for domain in [
+        "a.example",
+        "b.rooms.example",
+        "x.example",
+        "münchen.example",
+        "s.example",
+        "bücher.example",
+    ] {
+        assert_eq!(peer.vouches_for(domain), Ok(()), "{domain}");
+    }
+    for domain in ["c.example", "p.example", "juliet@p.example", "munchen.example"] {
+        assert!(peer.vouches_for(domain).is_err(), "{domain}");
+    }
+}
+
+#[test]
 fn nobody_is_believed_whom_nobody_trusted_has_signed() {
     let (ours, theirs) = (authority(), authority());
     let foreign = certificate(&theirs, vec![dns("a.example")]);
