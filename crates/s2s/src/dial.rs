@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::config::Policy;
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 use crate::incoming::{Common, Question, Verdict};
 use crate::outgoing::{Effect, Outgoing, Plan, Purpose};
 use crate::pairs::PairId;
@@ -95,19 +95,19 @@ impl Dialer {
         timeout(self.patience, self.attempt(plan)).await.unwrap_or(Err(Failure::Silent))
     }
 
-    /// Tries every server of a domain until one can be spoken with.
+    /// Tries every server of a domain until one can be spoken with. Where none can, the failure that says most of why.
     async fn attempt(&self, plan: Plan) -> Result<Spoken, Failure> {
         if plan.policy() == Policy::Off {
             return Err(Failure::Policy);
         }
-        let mut failure = Failure::Silent;
+        let mut failures = Failures::default();
         let targets = self.resolver.targets(plan.pair.remote.as_str(), &mut random).await?;
         let mut targets = targets.into_iter().peekable();
         while let Some(target) = targets.next() {
             let (addresses, seals) = match self.resolver.reach(&target).await {
                 Ok(reached) => reached,
                 Err(error) => {
-                    failure = error.into();
+                    failures.note(error.into());
                     continue;
                 }
             };
@@ -122,12 +122,12 @@ impl Dialer {
                 };
                 match spoken {
                     Ok(done) => return Ok(done),
-                    Err(final_one) if final_one.is_final() => return Err(final_one),
-                    Err(other) => failure = other,
+                    Err(verdict) if verdict.is_verdict() => return Err(verdict),
+                    Err(other) => failures.note(other),
                 }
             }
         }
-        Err(failure)
+        Err(failures.most_telling())
     }
 
     /// Goes where a server of the domain says that it is instead (RFC 6120 §4.9.3.19), as if DNS had said so: private
@@ -136,20 +136,19 @@ impl Dialer {
         for _ in 0..MOVES_MAX {
             let target = Target::named(&host).ok_or_else(|| Failure::Moved(host.clone()))?;
             let (addresses, seals) = self.resolver.reach(&target).await?;
-            let mut failure = Failure::Silent;
+            let (mut failures, mut next) = (Failures::default(), None);
             for address in addresses {
                 match self.speak(plan, &target, &seals, address).await {
                     Ok(done) => return Ok(done),
-                    Err(other) => failure = other,
-                }
-                if failure.is_final() || matches!(failure, Failure::Moved(_)) {
-                    break;
+                    Err(verdict) if verdict.is_verdict() => return Err(verdict),
+                    Err(Failure::Moved(to)) => {
+                        next = Some(to);
+                        break;
+                    }
+                    Err(other) => failures.note(other),
                 }
             }
-            host = match failure {
-                Failure::Moved(next) => next,
-                other => return Err(other),
-            };
+            host = next.ok_or_else(|| failures.most_telling())?;
         }
         Err(Failure::Moved(host))
     }

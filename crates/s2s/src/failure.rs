@@ -116,6 +116,29 @@ impl Failure {
         )
     }
 
+    /// Whether every server of the domain would say the same, so that none of the others is asked. A certificate, TLS, a
+    /// domain that a host does not serve, a key that it cannot have checked, a refusal: all that is said of the one host
+    /// that was asked, and the next one may be in order. But a key that our own server has called wrong is wrong wherever
+    /// it is shown, and our own policy is about the domain.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Policy | Self::KeyInvalid)
+    }
+
+    /// How much it says of why a domain cannot be spoken with: the more, the further one has come. That a host is not
+    /// there says least, since another one was.
+    fn says(&self) -> u8 {
+        match self {
+            Self::NotFound(_) => 0,
+            Self::Dns(_) => 1,
+            Self::Connect(_) | Self::Silent => 2,
+            Self::Lost(_) | Self::Closed | Self::Moved(_) | Self::Unsure => 3,
+            Self::Tls(_) | Self::Stream(_) | Self::Protocol(_) => 4,
+            Self::NoTls | Self::Refused(_) | Self::TooBig(_) | Self::Unwanted => 5,
+            Self::Certificate(_) => 6,
+            Self::Dialback(_) | Self::KeyInvalid | Self::Policy => 7,
+        }
+    }
+
     /// What senders of stanzas are told (RFC 6120 §8.3.3.16, §8.3.3.17; XEP-0220 §2.1.1).
     #[must_use]
     pub fn stanza_error(&self) -> StanzaError {
@@ -163,9 +186,46 @@ impl Failure {
     }
 }
 
+/// Why the servers of a domain cannot be spoken with, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Option<Failure>);
+
+impl Failures {
+    /// One more. Of those that say as much, the first counts: where the domain would rather be found.
+    pub(crate) fn note(&mut self, failure: Failure) {
+        if self.0.as_ref().is_none_or(|known| known.says() < failure.says()) {
+            self.0 = Some(failure);
+        }
+    }
+
+    /// The one that says most; that nobody answered, where nobody was there to be asked.
+    pub(crate) fn most_telling(self) -> Failure {
+        self.0.unwrap_or(Failure::Silent)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_failures_the_one_that_came_furthest_is_told_and_of_equals_the_first() {
+        let told = |all: &[Failure]| {
+            let mut failures = Failures::default();
+            all.iter().for_each(|it| failures.note(it.clone()));
+            failures.most_telling()
+        };
+        let text = |text: &str| text.to_owned();
+        let [first, second] = ["1", "2"].map(|it| Failure::Connect(text(it)));
+        let (expired, unknown) = (Failure::Certificate(text("old")), Failure::NotFound(text("x")));
+        assert_eq!(told(&[]), Failure::Silent);
+        assert_eq!(told(&[first.clone(), second.clone()]), first);
+        assert_eq!(told(&[first.clone(), expired.clone(), second.clone()]), expired);
+        assert_eq!(told(&[Failure::NoTls, expired.clone(), Failure::Silent]), expired);
+        // One of them may be there again soon, so that it is not said that there is none.
+        assert_eq!(told(&[unknown.clone(), second.clone()]), second);
+        assert_eq!(told(&[unknown.clone()]), unknown);
+    }
 
     #[test]
     fn what_is_not_there_is_told_from_what_does_not_answer() {
