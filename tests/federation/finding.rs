@@ -1,8 +1,15 @@
 //! Where another server is found, and what is tried next where it is not there (RFC 6120 §3.2, RFC 2782, XEP-0368).
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::Ordering;
 
-use super::land::{Authority, Client, Place, add, condition, free, hears, hears_body, log_in};
+use xmpp::ns;
+
+use super::land::{
+    Authority, Client, Place, add, are_refused, condition, free, hears, hears_body, log_in,
+};
+use super::peer::{certified, dialled};
 use super::zone::Zone;
 use crate::stage::Stage;
 
@@ -126,4 +133,110 @@ fn a_name_server_that_says_nothing_holds_up_nobody_for_ever() {
     assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
     let list = here.run(&["s2s", "list"]).unwrap();
     assert!(list.contains("it did not answer in time"), "{list}");
+}
+
+/// A server that says this to everybody, whatever it hears.
+fn says(after_header: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut tcp in listener.incoming().map(Result::unwrap) {
+            let header = format!(
+                "<stream:stream xmlns='jabber:server' xmlns:stream='{}' id='x' version='1.0'>",
+                ns::STREAM
+            );
+            // Whoever asks may be gone.
+            drop(tcp.write_all((header + after_header).as_bytes()));
+            while tcp.read(&mut [0; 512]).is_ok_and(|count| count > 0) {}
+        }
+    });
+    address
+}
+
+const NO_TLS: &str =
+    "<stream:features/><failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>";
+const UNKNOWN: &str = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+const REFUSED: &str = "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+
+// A fault of one server is none of the domain.
+#[test]
+fn a_server_that_is_not_in_order_does_not_keep_from_the_next_one() {
+    const ALL: [&str; 4] = ["cert.example", "plain.example", "unknown.example", "refused.example"];
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (wrong, b_tls) = (free(), free());
+    let [plain, unknown, refused] = [NO_TLS, UNKNOWN, REFUSED].map(says);
+    let mut zone = Zone::new().has_address("mx.example", Ipv4Addr::LOCALHOST.into());
+    for (domain, first) in ALL.into_iter().zip([wrong, plain, unknown, refused]) {
+        zone = zone
+            .serves(&clear(domain), (1, "mx.example", first.port()))
+            .serves(&direct(domain), (2, "mx.example", b_tls.port()));
+    }
+    // Where the others are no better, what says most is told: not that one of them is away.
+    let dead = free().port();
+    let zone = zone
+        .serves(&clear("old.example"), (1, "mx.example", wrong.port()))
+        .serves(&clear("old.example"), (2, "mx.example", dead))
+        .serves(&clear("bare.example"), (1, "mx.example", dead))
+        .serves(&clear("bare.example"), (2, "mx.example", plain.port()));
+    let of_wrong = ["cert.example", "old.example"];
+    let place =
+        Place { domains: &of_wrong, certified_by: &stranger, trusts: &authority, s2s: wrong };
+    let (_wrong, _) = place.start("");
+    let place = Place { domains: &ALL, certified_by: &authority, trusts: &authority, s2s: free() };
+    let (there, _) = place.start(&format!("[listen]\ns2s_tls = ['{b_tls}']\n"));
+    let (here, mut romeo) = visitor(&authority, zone.serve(), "wait_seconds = 20\n");
+    for domain in ALL {
+        let jid = format!("juliet@{domain}");
+        add(&there, &jid);
+        let mut juliet = log_in(&there, &jid);
+        romeo.send(format!("<message to='{jid}' type='chat'><body>to {domain}</body></message>"));
+        hears_body(&mut juliet, &format!("to {domain}"));
+    }
+    let why =
+        [("old.example", "signed by nobody who is trusted"), ("bare.example", "it offers no TLS")];
+    are_refused(&here, &mut romeo, &why);
+}
+
+// Our own server has said that of the key, and would say so again.
+#[test]
+fn no_other_server_is_asked_where_our_key_is_wrong() {
+    let authority = Authority::new();
+    let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let names = Zone::new()
+        .has_address("mx.example", Ipv4Addr::LOCALHOST.into())
+        .serves(&clear("b.example"), (1, "mx.example", port(&first)))
+        .serves(&clear("b.example"), (2, "mx.example", port(&second)))
+        .serve();
+    let (_here, mut romeo) = visitor(&authority, names, "");
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let (mut peer, _) = dialled(&first, &certified(&authority, &["b.example"]));
+    peer.say(
+        "<db:result xmlns:db='jabber:server:dialback' from='b.example' to='a.example' type='invalid'/>",
+    );
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(condition(&error).as_deref(), Some("internal-server-error"), "{error:?}");
+    second.set_nonblocking(true).unwrap();
+    assert!(second.accept().is_err(), "nobody has connected");
+}
+
+#[test]
+fn what_dns_has_said_is_asked_again_where_an_operator_begins_anew() {
+    let authority = Authority::new();
+    let b = free();
+    let place =
+        Place { domains: &["b.example"], certified_by: &authority, trusts: &authority, s2s: b };
+    let (there, _) = place.start("");
+    add(&there, "juliet@b.example");
+    let mut juliet = log_in(&there, "juliet@b.example");
+    let mended = Zone::new().leads("b.example", "mx.b.example", b);
+    let (names, is_mended) = Zone::new().serve_until_mended(mended);
+    let (here, mut romeo) = visitor(&authority, names, "");
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-not-found"), "{error:?}");
+    is_mended.store(true, Ordering::SeqCst);
+    here.run(&["s2s", "reset", "b.example"]).unwrap();
+    romeo.send("<message to='juliet@b.example' type='chat'><body>found</body></message>");
+    hears_body(&mut juliet, "found");
 }

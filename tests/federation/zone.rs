@@ -2,6 +2,8 @@
 //! must be given.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
@@ -123,16 +125,24 @@ impl Zone {
 
     /// Answers, as long as the process lives.
     pub(crate) fn serve(self) -> SocketAddr {
+        self.serve_until_mended(Self::new()).0
+    }
+
+    /// The same; as the other one does, once that is said.
+    pub(crate) fn serve_until_mended(self, mended: Self) -> (SocketAddr, Arc<AtomicBool>) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
+        let is_mended = Arc::<AtomicBool>::default();
+        let looks = Arc::clone(&is_mended);
         std::thread::spawn(move || {
             let mut query = [0; 4096];
             while let Ok((count, peer)) = socket.recv_from(&mut query) {
                 let query = Message::from_vec(&query[..count]).unwrap();
-                drop(socket.send_to(&self.answer(&query).to_vec().unwrap(), peer));
+                let zone = if looks.load(Ordering::SeqCst) { &mended } else { &self };
+                drop(socket.send_to(&zone.answer(&query).to_vec().unwrap(), peer));
             }
         });
-        address
+        (address, is_mended)
     }
 
     fn answer(&self, query: &Message) -> Message {

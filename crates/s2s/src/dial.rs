@@ -41,7 +41,7 @@ enum Spoken {
 /// Opens streams.
 pub(crate) struct Dialer {
     pub(crate) common: Arc<Common>,
-    pub(crate) resolver: Resolver,
+    pub(crate) resolver: Arc<Resolver>,
     pub(crate) certificates: Certificates,
     pub(crate) trust: Arc<Trusted>,
     /// What domains have published.

@@ -84,6 +84,7 @@ pub struct Gate {
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
     trust: Arc<Trusted>,
+    resolver: Arc<Resolver>,
     stop: watch::Sender<bool>,
     addresses: Vec<(Start, SocketAddr)>,
 }
@@ -99,6 +100,7 @@ impl Gate {
         let Services { router, certificates, dialback_secret, metrics, pressure } = services;
         let rules = config.rules.clone();
         let resolver = Resolver::new(&config.name_servers, config.trust_anchor.as_deref(), &rules)
+            .map(Arc::new)
             .map_err(GateError::Resolver)?;
         let (pairs, beginning) = Pairs::new(rules, router.clone(), Arc::clone(&metrics));
         let gate: Arc<dyn RemoteGate> = Arc::clone(&pairs) as _;
@@ -111,7 +113,7 @@ impl Gate {
             trust: Arc::clone(&trust),
             config,
             router,
-            resolver,
+            resolver: Arc::clone(&resolver),
             certificates,
             keys: Keys::new(&dialback_secret),
             metrics,
@@ -128,7 +130,7 @@ impl Gate {
             started.send(()).ok();
         });
         ready.await.map_err(|_| GateError::Thread)?;
-        Ok(Self { arbiter, pairs, guests, trust, stop, addresses })
+        Ok(Self { arbiter, pairs, guests, trust, resolver, stop, addresses })
     }
 
     /// The addresses of streams that begin in the clear, with the ports that were given.
@@ -143,7 +145,8 @@ impl Gate {
 
     /// What operators ask of this gate. It holds parts of the gate: drop it first.
     pub fn status(&self) -> Arc<Status> {
-        Arc::new(Status::new(Arc::clone(&self.pairs), Arc::clone(&self.guests)))
+        let (pairs, guests) = (Arc::clone(&self.pairs), Arc::clone(&self.guests));
+        Arc::new(Status::new(pairs, guests, Arc::clone(&self.resolver)))
     }
 
     /// Reads again which authorities are trusted. Streams that are open stay so.
@@ -211,7 +214,7 @@ struct Ground {
     trust: Arc<Trusted>,
     config: Config,
     router: Router,
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
     certificates: Certificates,
     keys: Keys,
     metrics: Arc<Metrics>,

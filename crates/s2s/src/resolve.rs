@@ -118,6 +118,12 @@ impl Resolver {
         Ok(Self { names, prover, rules: rules.clone() })
     }
 
+    /// Forgets what DNS has said, also that there is nothing: it is asked again.
+    pub(crate) fn forget(&self) {
+        self.names.clear_cache();
+        self.prover.forget();
+    }
+
     /// The servers of a domain, in the order in which they are to be tried. `random` answers a number below its
     /// argument.
     ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::guests::{Entry, Guests};
 use crate::pairs::{Pair, Pairs, Standing};
+use crate::resolve::Resolver;
 
 /// A stream to another server, or what keeps it from being one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +50,12 @@ pub struct Streams {
 pub struct Status {
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
+    resolver: Arc<Resolver>,
 }
 
 impl Status {
-    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>) -> Self {
-        Self { pairs, guests }
+    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>, resolver: Arc<Resolver>) -> Self {
+        Self { pairs, guests, resolver }
     }
 
     /// All streams, by name.
@@ -75,8 +77,10 @@ impl Status {
         streams
     }
 
-    /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once. How many.
+    /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once, to where DNS says by
+    /// then. How many.
     pub fn reset(&self, remote: Option<&str>) -> usize {
+        self.resolver.forget();
         let is_meant = |name: &str| remote.is_none_or(|remote| remote == name);
         let pairs = self.pairs.all().into_iter().filter(|pair| is_meant(pair.id.remote.as_str()));
         pairs.map(|pair| pair.reset.notify_one()).count()

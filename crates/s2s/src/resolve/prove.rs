@@ -52,6 +52,11 @@ impl Validator {
         Ok(Self { names })
     }
 
+    /// Forgets what DNS has said.
+    pub(super) fn forget(&self) {
+        self.names.clear_cache();
+    }
+
     /// What DNS says of a name; nothing where there is nothing.
     ///
     /// # Errors
