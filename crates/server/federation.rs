@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use web::federation::{ComponentRow, Federation, InboundRow, OutboundRow, Streams};
+use web::federation::{
+    ComponentRow, Doubt, FailureRow, Federation, InboundRow, OutboundRow, Streams,
+};
 
 /// The gates, as far as there are any, for the administration interface.
 #[derive(Default)]
@@ -43,6 +45,14 @@ impl Federation for Watched {
             member: String::new(),
             address: row.address,
             domains: row.domains,
+            doubts: row.doubts.into_iter().map(doubt).collect(),
+        };
+        let failure = |row: s2s::status::FailureRow| FailureRow {
+            member: String::new(),
+            outbound: row.outbound,
+            domain: row.domain,
+            reason: row.reason,
+            seconds: row.seconds,
         };
         let component = |row: component::status::StreamStatus| ComponentRow {
             member: String::new(),
@@ -55,6 +65,7 @@ impl Federation for Watched {
             outbound: servers.outbound.into_iter().map(to).collect(),
             inbound: servers.inbound.into_iter().map(of).collect(),
             components: components.into_iter().map(component).collect(),
+            failures: servers.failures.into_iter().map(failure).collect(),
             silent: Vec::new(),
         }
     }
@@ -62,4 +73,8 @@ impl Federation for Watched {
     fn reset(&self, domain: Option<&str>) -> usize {
         self.servers.get().map_or(0, |servers| servers.reset(domain))
     }
+}
+
+fn doubt(s2s::status::Doubt { domain, reason }: s2s::status::Doubt) -> Doubt {
+    Doubt { domain, reason }
 }

@@ -150,6 +150,41 @@ fn other_servers_and_components_are_sent_elsewhere_by_a_member_that_may_not_act(
     Program::connect(components[0], "irc.localhost");
 }
 
+#[test]
+fn members_that_do_not_answer_are_named_where_streams_are_listed_or_begin_anew() {
+    let authority = Authority::new();
+    let certified = authority.certify(&["localhost"]);
+    let quarters = Quarters::of(3, 3);
+    let starting: Vec<_> = (1..=3)
+        .map(|number| {
+            let (own, other) = (("localhost", Some(&certified)), ("b.example", free()));
+            let more = settings(own, free(), other, &authority.file());
+            // Longer than one is waited for.
+            let memory = "[store]\nengine = 'memory'\n[lease]\nttl_ms = 60000\n";
+            quarters.start(number, &more.replace("[store]\nengine = 'embedded'\n", memory))
+        })
+        .collect();
+    let stages = Watched(starting.into_iter().map(|it| it.join().unwrap()).collect());
+    stages.iter().for_each(until_acts);
+    let silent = |words: &[&str]| {
+        let (done, told) = stages[0].hear(&[words, &["--json"]].concat());
+        let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+        (done["silent"].clone(), told)
+    };
+    let [list, reset, of_domain]: [&[&str]; 3] =
+        [&["s2s", "list"], &["s2s", "reset"], &["s2s", "reset", "b.example"]];
+    let nobody = (serde_json::json!([]), String::new());
+    assert_eq!([silent(list), silent(reset)], [nobody.clone(), nobody]);
+    stages[2].signal("STOP");
+    for (words, what) in
+        [(list, "are missing"), (reset, "may be as they were"), (of_domain, "may be as they were")]
+    {
+        let told = format!("m3 does not answer: its streams {what}\n");
+        assert_eq!(silent(words), (serde_json::json!(["m3"]), told), "{words:?}");
+    }
+    stages[2].signal("CONT");
+}
+
 fn is_word(element: &Element, name: &str, h: usize) -> bool {
     element.name() == name && element.attr("h") == Some(h.to_string().as_str())
 }

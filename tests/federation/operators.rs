@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
+use super::impostor::Impostor;
 use super::land::{
     Authority, Land, Proof, add, condition, free, hears, hears_body, log_in, settings,
 };
@@ -39,6 +40,88 @@ fn operators_see_each_stream_and_why_one_does_not_come_about() {
         }
     };
     assert_eq!(failed["waiting"], 1, "{failed}");
+}
+
+fn listed(stage: &Stage) -> serde_json::Value {
+    serde_json::from_str(&stage.run(&["s2s", "list", "--json"]).unwrap()).unwrap()
+}
+
+/// Waits until a failure is listed of a stream to, or from, a domain.
+fn await_failure(stage: &Stage, outbound: bool, domain: &str) -> serde_json::Value {
+    loop {
+        let list = listed(stage);
+        let mut failures = list["failures"].as_array().unwrap().iter();
+        let found = failures.find(|it| it["outbound"] == outbound && it["domain"] == domain);
+        if let Some(found) = found {
+            return found.clone();
+        }
+    }
+}
+
+#[test]
+fn operators_see_why_a_server_that_has_come_is_not_believed_and_why_it_was_not() {
+    let land = Land::start(Proof::Certificate);
+    let files = land.authority.certify(&["evil.example"]);
+    let mut impostor = Impostor::secured(land.s2s[0], "b.example", Some(&files));
+    impostor.say("<db:result from='b.example' to='a.example'>key</db:result>");
+    assert_eq!(impostor.hears("result").attr("type"), Some("error"));
+    let why = "its certificate is not for b.example";
+    let list = land.a.run(&["s2s", "list"]).unwrap();
+    let line = list.lines().find(|line| line.starts_with("from nobody yet  127.0.0.1:")).unwrap();
+    assert!(line.contains(&format!("  b.example: {why}  at ")), "{list}");
+    let doubts = &listed(&land.a)["inbound"][0]["doubts"];
+    assert_eq!(*doubts, serde_json::json!([{ "domain": "b.example", "reason": why }]));
+    land.a.await_log(why);
+    drop(impostor);
+    let failure = await_failure(&land.a, false, "b.example");
+    assert!(failure["reason"].as_str().unwrap().starts_with(why), "{failure}");
+    assert!(failure["seconds"].as_u64().is_some_and(|seconds| seconds < 60), "{failure}");
+    let list = land.a.run(&["s2s", "list"]).unwrap();
+    assert!(
+        list.contains(&format!("last failure from b.example  {why} (from 127.0.0.1)")),
+        "{list}"
+    );
+    // It was looked at twice.
+    assert_eq!(land.a.log.lock().unwrap().matches(why).count(), 1, "it is logged once");
+
+    // Whoever makes up a key, is told so by no certificate either.
+    let land = Land::start(Proof::Dialback);
+    let (mut romeo, mut juliet) = land.lovers();
+    let mut impostor = Impostor::secured(land.s2s[0], "b.example", None);
+    impostor.say("<db:result from='b.example' to='a.example'>made up</db:result>");
+    assert_eq!(impostor.hears("result").attr("type"), Some("invalid"));
+    loop {
+        let failure = await_failure(&land.a, false, "b.example");
+        if failure["reason"].as_str().unwrap().starts_with("its dialback key is wrong") {
+            break;
+        }
+    }
+    // One that dialback proves is there, and it is seen why its certificate does not.
+    juliet.send("<message to='romeo@a.example' type='chat'><body>hi</body></message>");
+    hears_body(&mut romeo, "hi");
+    let list = land.a.run(&["s2s", "list"]).unwrap();
+    let line = list.lines().find(|line| line.starts_with("from b.example  127.0.0.1:")).unwrap();
+    assert!(line.contains("  b.example: its certificate "), "{list}");
+}
+
+#[test]
+fn why_a_server_could_not_be_spoken_with_is_seen_when_nothing_is_tried_any_more() {
+    // A pair of which nothing waits is forgotten as soon as places are rare.
+    let few = "[s2s]\ndomains = 1\nwait_seconds = 1\n";
+    let mut land = Land::start_with(Proof::Certificate, few);
+    let (mut romeo, _) = land.lovers();
+    land.b.terminate();
+    romeo.send("<message to='juliet@b.example' id='m'><body>hi</body></message>");
+    let error = hears(&mut romeo, |it| it.attr("id") == Some("m"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+    while !listed(&land.a)["outbound"].as_array().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    let failure = await_failure(&land.a, true, "b.example");
+    let reason = failure["reason"].as_str().unwrap();
+    assert!(reason.contains("cannot connect to 127.0.0.1"), "{failure}");
+    let list = land.a.run(&["s2s", "list"]).unwrap();
+    assert!(list.contains(&format!("last failure to b.example  {reason}  ")), "{list}");
 }
 
 /// A name server that knows where the servers of `b.example` are, and says that nothing else is there.

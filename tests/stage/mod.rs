@@ -146,6 +146,13 @@ impl Stage {
         if done.status.success() { Ok(out.unwrap()) } else { Err(error.unwrap()) }
     }
 
+    /// What a command says to both, where it does not fail.
+    pub(crate) fn hear(&self, args: &[&str]) -> (String, String) {
+        let done = rookery(&self.dir).args(args).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+    }
+
     /// The same of a command that has something to say also where it fails; and why, if it does.
     pub(crate) fn say(&self, args: &[&str]) -> (String, Option<String>) {
         let done = rookery(&self.dir).args(args).output().unwrap();

@@ -3,9 +3,11 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `doubts` | why somebody is not believed |
 //! | `proofs` | what is looked for before something is believed |
 //! | `questions` | how much is looked up at a time, and keys of dialback |
 
+mod doubts;
 mod proofs;
 mod questions;
 
@@ -73,7 +75,7 @@ struct Visit {
     permit: Permit,
     inflow: Inflow,
     /// Keys that are being looked at.
-    asking: JoinSet<(Question, Verdict)>,
+    asking: JoinSet<(Question, Result<Verdict, Failure>)>,
     /// Where it comes from.
     address: IpAddr,
     began: Instant,
@@ -83,6 +85,8 @@ struct Visit {
     leaves: Option<Instant>,
     /// The other end has ended its stream in order.
     has_ended: bool,
+    /// Why we have.
+    ended_for: Option<StreamError>,
 }
 
 /// How far a visit came.
@@ -131,7 +135,8 @@ async fn visit(
     let mut visit = Visit::new(inbound, None, address, permit);
     let Reached::StartTls(local) = visit.converse(&mut tcp).await? else { return Ok(()) };
     let io = timeout(visit.left(), encrypt(&visit.inbound, tcp, local.as_str(), start)).await;
-    let io = io.map_err(|_| Failure::Silent)??;
+    let io =
+        io.unwrap_or(Err(Failure::Silent)).inspect_err(|failure| visit.look_back(Some(failure)))?;
     visit.parser.reset();
     visit.chain = wire::chain(&io);
     let peer = visit.inbound.dialer.trust.now().judge(&visit.chain, UnixTime::now());
@@ -178,6 +183,7 @@ impl Visit {
             outbox,
             leaves: None,
             has_ended: false,
+            ended_for: None,
         }
     }
 
@@ -212,6 +218,7 @@ impl Visit {
         if !matches!(reached, Ok(Reached::StartTls(_))) {
             outbox.close_ways();
             timeout(CLOSING, writer.shutdown()).await.ok();
+            self.look_back(reached.as_ref().err());
         }
         reached
     }
@@ -240,7 +247,8 @@ impl Visit {
                         Err(ReadError::Xml(error)) => self.machine.close(Some(error), &mut effects),
                     }
                 }
-                Came::Verdict(question, verdict) => {
+                Came::Verdict(question, asked) => {
+                    let verdict = self.judge(&question, asked);
                     self.inbound.metrics.verified.of(word(&verdict)).add_one();
                     self.machine.verified(&question, &verdict, &mut effects);
                 }
@@ -287,7 +295,7 @@ impl Visit {
             let mut reading = pin!(wire::read(io, &mut self.parser, &mut events));
             tokio::select! {
                 came = &mut reading => Ok(came),
-                Some(Ok((question, verdict))) = self.asking.join_next() => Err(Came::Verdict(question, verdict)),
+                Some(Ok((question, asked))) = self.asking.join_next() => Err(Came::Verdict(question, asked)),
                 () = late => Err(Came::Late),
                 () = self.inflow.is_due(), if leaves.is_none() => Err(Came::Settled),
                 () = self.inflow.has_moved(), if leaves.is_some() => Err(Came::Settled),
@@ -369,6 +377,7 @@ impl Visit {
                         return self.perform(last);
                     }
                 }
+                Effect::Doubt(domain, why) => self.doubt(&domain, &why),
                 Effect::Verify(question) => self.ask(question),
                 Effect::Stanza(stanza) => stanzas.push(self.inflow.envelope(stanza)),
                 Effect::Refuse(stanza, condition) => self.inflow.refuse(&stanza, condition),
@@ -390,11 +399,7 @@ impl Visit {
                     self.outbox.close_ways();
                 }
                 Effect::Close(error) => {
-                    if let Some(error) = &error {
-                        let peer = self.machine.claimed().map(tracing::field::display);
-                        let error = error.condition.name();
-                        tracing::info!(peer, error, "a stream of another server was ended");
-                    }
+                    self.ended_for = error;
                     reached = Some(Reached::End);
                 }
             }
@@ -451,7 +456,7 @@ async fn write<S: AsyncWrite + Unpin>(
 
 enum Came {
     Read(Result<Read, ReadError>, Vec<Event>),
-    Verdict(Question, Verdict),
+    Verdict(Question, Result<Verdict, Failure>),
     Late,
     Settled,
     Isolated,

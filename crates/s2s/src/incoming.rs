@@ -81,6 +81,8 @@ pub(crate) enum Effect {
     Restart,
     /// A domain is proved: the limits of strangers hold no longer.
     Proved(BareJid),
+    /// The certificate is not accepted as that of a domain that the other end says it is from: why, in words for people.
+    Doubt(BareJid, String),
     /// Ask the server of the other domain for this key, and answer by [`Incoming::verified`].
     Verify(Question),
     /// A stanza whose sender is proved and whose recipient is ours.
@@ -231,6 +233,11 @@ impl Incoming {
         !self.proved.is_empty()
     }
 
+    /// Whether this domain is.
+    pub(crate) fn is_proved_for(&self, remote: &BareJid) -> bool {
+        self.proved.contains(remote)
+    }
+
     /// By what a domain has been proved.
     pub(crate) fn proof_of(&self, remote: &BareJid) -> &'static str {
         if self.is_vouched(remote) { "certificate" } else { "dialback" }
@@ -273,6 +280,9 @@ impl Incoming {
                 let error = StreamError::from(StreamCondition::PolicyViolation);
                 return self.close(Some(error.with_text("not spoken with here")), effects);
             }
+        }
+        if let Some(remote) = &self.remote {
+            self.doubt(remote, effects);
         }
         self.write_header(effects);
         self.phase = Phase::Open;
@@ -327,6 +337,14 @@ impl Incoming {
     /// Whether the certificate proves that the other end is this domain's server.
     fn is_vouched(&self, remote: &BareJid) -> bool {
         self.peer.as_ref().is_some_and(|peer| peer.vouches_for(remote.as_str()).is_ok())
+    }
+
+    /// Says why the certificate does not prove it, where it does not.
+    fn doubt(&self, remote: &BareJid, effects: &mut Vec<Effect>) {
+        let judged = self.peer.as_ref().map(|peer| peer.vouches_for(remote.as_str()));
+        if let Some(Err(why)) = judged {
+            effects.push(Effect::Doubt(remote.clone(), why));
+        }
     }
 
     fn nonza(&mut self, element: &Element, effects: &mut Vec<Effect>) {

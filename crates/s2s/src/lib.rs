@@ -32,7 +32,7 @@
 //! | [`tlsa`] | records that say which certificate a server has |
 //! | `words`, `wire` | elements and bytes |
 //! | [`failure`] | why it does not work |
-//! | `guests`, [`status`] | what operators see |
+//! | `guests`, `past`, [`status`] | what operators see |
 //! | [`metrics`] | figures |
 
 mod accept;
@@ -53,6 +53,7 @@ mod outgoing;
 mod overdue;
 mod pace;
 mod pairs;
+mod past;
 mod posh;
 pub mod probe;
 mod proofs;

@@ -33,6 +33,7 @@ use xmpp::{BareJid, IqType, Kind, MessageType, Origin, PresenceType, Shard, Stan
 use crate::config::Rules;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::past::{Fault, Past};
 use crate::ways::Ways;
 use socket::{Bounds, Queue, Waiting};
 
@@ -98,6 +99,8 @@ pub(crate) struct Pairs {
     clock: tokio::time::Instant,
     /// Bytes of all queues.
     pub(crate) bytes: Arc<AtomicUsize>,
+    /// Why domains could not be spoken with of late.
+    past: Mutex<Past>,
     /// By whose streams pairs may go.
     pub(crate) ways: Ways,
     /// To the thread that speaks with others.
@@ -165,13 +168,28 @@ impl Pairs {
         let (begin, beginning) = mpsc::unbounded_channel();
         let (map, bytes, clock) = (Mutex::default(), Arc::default(), tokio::time::Instant::now());
         let ways = Ways::new(router.clone());
-        let all = Self { map, rules, router, clock, bytes, ways, begin, metrics };
+        let past = Mutex::default();
+        let all = Self { map, rules, router, clock, bytes, past, ways, begin, metrics };
         (Arc::new(all), beginning)
     }
 
     /// The time, by this gate's own clock.
     pub(crate) fn now(&self) -> Duration {
         self.clock.elapsed()
+    }
+
+    /// This is why a domain could not be spoken with just now.
+    pub(crate) fn note(&self, remote: &BareJid, failure: &Failure) {
+        self.past().note(remote, &failure.to_string(), self.now());
+    }
+
+    /// What was noted of late.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.past().list(self.now())
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All pairs now.

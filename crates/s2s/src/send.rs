@@ -148,6 +148,7 @@ impl Outbound {
         let (local, remote) = (pair.id.local.as_str(), pair.id.remote.as_str());
         tracing::info!(jid = local, peer = remote, error = %failure, "cannot speak with another server");
         self.metrics.failures.of(failure.word()).add_one();
+        self.pairs.note(&pair.id.remote, &failure);
         let is_final = failure.is_final();
         let wait = pace::pause(failures, is_final, random);
         let until = self.pairs.now() + wait;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::guests::{Entry, Guests};
 use crate::pairs::{Pair, Pairs, Standing};
+use crate::past::Fault;
 use crate::resolve::Resolver;
 
 /// A stream to another server, or what keeps it from being one.
@@ -35,6 +36,30 @@ pub struct InboundRow {
     pub address: String,
     /// The domains that it has proved to speak for.
     pub domains: Vec<String>,
+    /// Of domains that it says it is from: why it is not believed, or not by its certificate.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Why a stream's other end is not believed to be a domain's server, or not by its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The domain.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+}
+
+/// Why another server could not be spoken with, or a stream of it was of no use or ended: the last time within an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// Whether the stream was to be ours, to the other server.
+    pub outbound: bool,
+    /// The other server's domain, as it says where it is not proved.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+    /// So long ago.
+    pub seconds: u64,
 }
 
 /// All streams of this member.
@@ -44,6 +69,8 @@ pub struct Streams {
     pub outbound: Vec<OutboundRow>,
     /// Of other servers.
     pub inbound: Vec<InboundRow>,
+    /// What has failed of late, the last first.
+    pub failures: Vec<FailureRow>,
 }
 
 /// What can be asked of the gate.
@@ -69,12 +96,27 @@ impl Status {
         let mut streams = Streams {
             outbound: self.pairs.all().iter().map(outbound).collect(),
             inbound: self.guests.list().into_iter().map(inbound).collect(),
+            failures: self.failures(now),
         };
         streams
             .outbound
             .sort_by(|a, b| (&a.remote, &a.local, a.lane).cmp(&(&b.remote, &b.local, b.lane)));
         streams.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
         streams
+    }
+
+    fn failures(&self, now: Duration) -> Vec<FailureRow> {
+        let row = |outbound: bool| {
+            move |Fault { domain, reason, at }: Fault| {
+                let seconds = now.saturating_sub(at).as_secs();
+                FailureRow { outbound, domain: domain.to_string(), reason, seconds }
+            }
+        };
+        let ours = self.pairs.faults().into_iter().map(row(true));
+        let theirs = self.guests.faults(now).into_iter().map(row(false));
+        let mut failures: Vec<_> = ours.chain(theirs).collect();
+        failures.sort_by(|a, b| (a.seconds, &a.domain).cmp(&(b.seconds, &b.domain)));
+        failures
     }
 
     /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once, to where DNS says by
@@ -121,7 +163,9 @@ fn outbound(pair: &Pair, lane: Option<u8>, now: Duration) -> OutboundRow {
     }
 }
 
-fn inbound(Entry { address, domains }: Entry) -> InboundRow {
+fn inbound(Entry { address, domains, doubts }: Entry) -> InboundRow {
     let domains = domains.iter().map(ToString::to_string).collect();
-    InboundRow { address: address.to_string(), domains }
+    let doubts = doubts.into_iter();
+    let doubts = doubts.map(|it| Doubt { domain: it.domain.to_string(), reason: it.why }).collect();
+    InboundRow { address: address.to_string(), domains, doubts }
 }

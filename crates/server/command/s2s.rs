@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use web::federation::{OutboundRow, Reset, Streams};
+use web::federation::{FailureRow, InboundRow, OutboundRow, Reset, Streams};
 
 use super::client::{Client, segment};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::config::Config;
 /// What to do with streams to other servers.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List the streams of all members, and why one does not come about
+    /// List the streams of all members, why one does not come about, and what has failed within an hour
     List {
         /// As JSON
         #[arg(long)]
@@ -39,15 +39,11 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 writeln!(out, "{}", serde_json::to_string_pretty(&streams)?)?;
                 return Ok(());
             }
-            for row in streams.outbound {
-                writeln!(out, "{}", outbound(&row))?;
-            }
-            for row in streams.inbound {
-                let domains = match row.domains.is_empty() {
-                    true => "nobody yet".to_owned(),
-                    false => row.domains.join(", "),
-                };
-                writeln!(out, "from {domains}  {}  at {}", row.address, row.member)?;
+            let lines = streams.outbound.iter().map(outbound);
+            let lines = lines.chain(streams.inbound.iter().map(inbound));
+            let failures = streams.failures.iter().filter(|it| !is_shown(it, &streams.outbound));
+            for line in lines.chain(failures.map(failure)) {
+                writeln!(out, "{line}")?;
             }
         }
         Command::Reset { domain, json } => {
@@ -57,6 +53,10 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 None => "/api/v1/s2s".to_owned(),
             };
             let done: Reset = client.delete(&path)?;
+            let mut err = std::io::stderr().lock();
+            for member in &done.silent {
+                writeln!(err, "{member} does not answer: its streams may be as they were")?;
+            }
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&done)?)?;
             } else {
@@ -81,6 +81,31 @@ fn outbound(row: &OutboundRow) -> String {
     }
     words.push(format!("at {}", row.member));
     words.join("  ")
+}
+
+fn inbound(row: &InboundRow) -> String {
+    let domains = match row.domains.is_empty() {
+        true => "nobody yet".to_owned(),
+        false => row.domains.join(", "),
+    };
+    let mut words = vec![format!("from {domains}"), row.address.clone()];
+    words.extend(row.doubts.iter().map(|it| format!("{}: {}", it.domain, it.reason)));
+    words.push(format!("at {}", row.member));
+    words.join("  ")
+}
+
+/// Whether it stands in another line already.
+fn is_shown(failure: &FailureRow, outbound: &[OutboundRow]) -> bool {
+    let is_same = |row: &OutboundRow| {
+        row.remote == failure.domain && row.reason.as_ref() == Some(&failure.reason)
+    };
+    failure.outbound && outbound.iter().any(is_same)
+}
+
+fn failure(row: &FailureRow) -> String {
+    let way = if row.outbound { "to" } else { "from" };
+    let FailureRow { domain, reason, seconds, member, .. } = row;
+    format!("last failure {way} {domain}  {reason}  {seconds} s ago  at {member}")
 }
 
 /// What members that do not answer have is missing.

@@ -39,6 +39,32 @@ pub struct InboundRow {
     pub address: String,
     /// The domains that it has proved to speak for.
     pub domains: Vec<String>,
+    /// Of domains that it says it is from: why it is not believed, or not by its certificate.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Why a stream's other end is not believed to be a domain's server, or not by its certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The domain.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+}
+
+/// Why another server could not be spoken with, or a stream of it was of no use or ended: the last time within an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureRow {
+    /// The member that has seen it.
+    pub member: String,
+    /// Whether the stream was to be ours, to the other server.
+    pub outbound: bool,
+    /// The other server's domain, as it says where it is not proved.
+    pub domain: String,
+    /// In plain words.
+    pub reason: String,
+    /// So long ago.
+    pub seconds: u64,
 }
 
 /// A stream of a component.
@@ -63,15 +89,19 @@ pub struct Streams {
     pub inbound: Vec<InboundRow>,
     /// Of components.
     pub components: Vec<ComponentRow>,
+    /// What has failed of late.
+    pub failures: Vec<FailureRow>,
     /// Members that did not say what they have.
     pub silent: Vec<String>,
 }
 
 /// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reset {
     /// So many streams begin anew.
     pub streams: usize,
+    /// Members that did not say whether they have done it.
+    pub silent: Vec<String>,
 }
 
 /// Whoever holds the streams.
@@ -79,7 +109,7 @@ pub trait Federation: Send + Sync {
     /// All of this member, which need not say its name.
     fn streams(&self) -> Streams;
 
-    /// Ends the streams to a domain, or to all where none is named, and tries anew at once. How many.
+    /// Ends the streams to a domain, or to all where none is named, and tries anew at once; DNS is asked again. How many.
     fn reset(&self, domain: Option<&str>) -> usize;
 }
 
@@ -103,14 +133,16 @@ async fn reset(shared: web::Data<Shared>, domain: web::Path<String>) -> HttpResp
 }
 
 async fn begin_anew(shared: &Shared, domain: Option<&str>) -> HttpResponse {
-    match (shared.services.members.reset_streams(domain).await, domain) {
-        (0, Some(domain)) => {
+    let done = shared.services.members.reset_streams(domain).await;
+    match domain {
+        // Who does not answer may have some.
+        Some(domain) if done.streams == 0 && done.silent.is_empty() => {
             let error = format!("there is no stream to {domain}, nor anything that waits for it");
             HttpResponse::NotFound().json(Problem { error })
         }
-        (streams, _) => {
+        _ => {
             tracing::info!(peer = domain, "streams to other servers begin anew");
-            HttpResponse::Ok().json(Reset { streams })
+            HttpResponse::Ok().json(done)
         }
     }
 }

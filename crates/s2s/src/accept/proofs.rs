@@ -16,9 +16,6 @@ impl Visit {
         let most = if self.machine.is_proved() { inbound.patience } else { self.left() };
         let found = tokio::time::timeout(most, looking).await;
         let proof = found.unwrap_or_else(|_| Some(Err("DNS did not answer in time".to_owned())));
-        if let Some(Err(why)) = &proof {
-            tracing::info!(peer = domain.as_str(), error = why, "a server is not believed");
-        }
         self.machine.learn(&domain, proof);
     }
 }

@@ -67,19 +67,31 @@ impl Visit {
         let (inbound, address) = (Rc::clone(&self.inbound), self.address);
         self.asking.spawn_local(async move {
             let asking = Box::pin(inbound.dialer.ask(&question));
-            let verdict = match inbound.questions.in_turn(address, asking).await {
-                Ok(verdict) => verdict,
-                Err(failure) => {
-                    let peer = question.pair.remote.as_str();
-                    tracing::info!(peer, error = %failure, "a dialback key cannot be checked");
-                    Verdict::Error(match failure {
-                        Failure::NotFound(_) => StanzaCondition::RemoteServerNotFound,
-                        _ => StanzaCondition::RemoteServerTimeout,
-                    })
-                }
-            };
-            (question, verdict)
+            let asked = inbound.questions.in_turn(address, asking).await;
+            (question, asked)
         });
+    }
+
+    /// What is made of an answer, or of none.
+    pub(super) fn judge(&self, question: &Question, asked: Result<Verdict, Failure>) -> Verdict {
+        let why = match &asked {
+            Ok(Verdict::Valid) => None,
+            Ok(Verdict::Invalid) => Some("its dialback key is wrong".to_owned()),
+            Ok(Verdict::Error(condition)) => Some(format!(
+                "nobody can say whether its dialback key is right: {}",
+                condition.name()
+            )),
+            Err(failure) => Some(format!("its dialback key cannot be checked: {failure}")),
+        };
+        if let Some(why) = why {
+            self.doubt(&question.pair.remote, &why);
+        }
+        asked.unwrap_or_else(|failure| {
+            Verdict::Error(match failure {
+                Failure::NotFound(_) => StanzaCondition::RemoteServerNotFound,
+                _ => StanzaCondition::RemoteServerTimeout,
+            })
+        })
     }
 }
 

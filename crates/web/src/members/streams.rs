@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::pb::administration_client::AdministrationClient;
 use super::{Members, PAGE, PATIENCE, pb};
-use crate::federation::{ComponentRow, InboundRow, OutboundRow, Streams};
+use crate::federation::{ComponentRow, Doubt, FailureRow, InboundRow, OutboundRow, Reset, Streams};
 
 impl Members {
     /// The streams of all members.
@@ -32,23 +32,36 @@ impl Members {
             all.inbound.extend(streams.inbound.into_iter().map(named));
             let named = |row| ComponentRow { member: name.clone(), ..row };
             all.components.extend(streams.components.into_iter().map(named));
+            let named = |row| FailureRow { member: name.clone(), ..row };
+            all.failures.extend(streams.failures.into_iter().map(named));
         }
         all.outbound
             .sort_by(|a, b| (&a.remote, &a.local, a.lane).cmp(&(&b.remote, &b.local, b.lane)));
         all.inbound.sort_by(|a, b| (&a.domains, &a.address).cmp(&(&b.domains, &b.address)));
         all.components.sort_by(|a, b| (&a.domain, &a.address).cmp(&(&b.domain, &b.address)));
+        all.failures.sort_by(|a, b| (a.seconds, &a.domain).cmp(&(b.seconds, &b.domain)));
         all
     }
 
-    /// Ends the streams of all members to a domain, or to all, and has them try anew. How many; a member that does not
-    /// answer has none.
-    pub(crate) async fn reset_streams(&self, domain: Option<&str>) -> usize {
+    /// Ends the streams of all members to a domain, or to all, and has them try anew. How many, and which members do not
+    /// answer.
+    pub(crate) async fn reset_streams(&self, domain: Option<&str>) -> Reset {
         let me = self.router.member();
-        let counts = self.present().into_iter().map(async |(id, _)| match &self.peers {
-            Some(peers) if id != me => reset(peers.clone(), id, domain).await.unwrap_or(0),
-            _ => self.federation.reset(domain),
+        let counts = self.present().into_iter().map(async |(id, name)| {
+            let count = match &self.peers {
+                Some(peers) if id != me => reset(peers.clone(), id, domain).await,
+                _ => Some(self.federation.reset(domain)),
+            };
+            (name, count)
         });
-        join_all(counts).await.into_iter().sum()
+        let mut done = Reset::default();
+        for (name, count) in join_all(counts).await {
+            match count {
+                Some(count) => done.streams += count,
+                None => done.silent.push(name),
+            }
+        }
+        done
     }
 }
 
@@ -63,6 +76,7 @@ async fn ask(peers: Peers, member: MemberId) -> Option<Streams> {
             streams.outbound.extend(page.outbound.into_iter().map(read_outbound));
             streams.inbound.extend(page.inbound.into_iter().map(read_inbound));
             streams.components.extend(page.components.into_iter().map(read_component));
+            streams.failures.extend(page.failures.into_iter().map(read_failure));
         }
         Some(streams)
     }));
@@ -85,6 +99,7 @@ pub(super) fn pages(streams: Streams) -> Vec<pb::Streams> {
     let outbound: Vec<_> = streams.outbound.into_iter().map(write_outbound).collect();
     let inbound: Vec<_> = streams.inbound.into_iter().map(write_inbound).collect();
     let components: Vec<_> = streams.components.into_iter().map(write_component).collect();
+    let failures: Vec<_> = streams.failures.into_iter().map(write_failure).collect();
     let outbound = outbound
         .chunks(PAGE)
         .map(|page| pb::Streams { outbound: page.to_vec(), ..pb::Streams::default() });
@@ -94,7 +109,10 @@ pub(super) fn pages(streams: Streams) -> Vec<pb::Streams> {
     let components = components
         .chunks(PAGE)
         .map(|page| pb::Streams { components: page.to_vec(), ..pb::Streams::default() });
-    outbound.chain(inbound).chain(components).collect()
+    let failures = failures
+        .chunks(PAGE)
+        .map(|page| pb::Streams { failures: page.to_vec(), ..pb::Streams::default() });
+    outbound.chain(inbound).chain(components).chain(failures).collect()
 }
 
 fn write_outbound(row: OutboundRow) -> pb::Outbound {
@@ -111,11 +129,26 @@ fn read_outbound(row: pb::Outbound) -> OutboundRow {
 }
 
 fn write_inbound(row: InboundRow) -> pb::Inbound {
-    pb::Inbound { address: row.address, domains: row.domains }
+    let InboundRow { address, domains, doubts, .. } = row;
+    let doubts = doubts.into_iter();
+    let doubts = doubts.map(|Doubt { domain, reason }| pb::Doubt { domain, reason }).collect();
+    pb::Inbound { address, domains, doubts }
 }
 
-fn read_inbound(pb::Inbound { address, domains }: pb::Inbound) -> InboundRow {
-    InboundRow { member: String::new(), address, domains }
+fn read_inbound(pb::Inbound { address, domains, doubts }: pb::Inbound) -> InboundRow {
+    let doubts = doubts.into_iter();
+    let doubts = doubts.map(|pb::Doubt { domain, reason }| Doubt { domain, reason }).collect();
+    InboundRow { member: String::new(), address, domains, doubts }
+}
+
+fn write_failure(row: FailureRow) -> pb::Failure {
+    let FailureRow { outbound, domain, reason, seconds, .. } = row;
+    pb::Failure { outbound, domain, reason, seconds }
+}
+
+fn read_failure(row: pb::Failure) -> FailureRow {
+    let pb::Failure { outbound, domain, reason, seconds } = row;
+    FailureRow { member: String::new(), outbound, domain, reason, seconds }
 }
 
 fn write_component(row: ComponentRow) -> pb::Component {
@@ -152,6 +185,14 @@ mod tests {
             member: String::new(),
             address: "x".to_owned(),
             domains: vec!["c".to_owned()],
+            doubts: vec![Doubt { domain: "c".to_owned(), reason: "why".to_owned() }],
+        };
+        let failure = FailureRow {
+            member: String::new(),
+            outbound: true,
+            domain: "e".to_owned(),
+            reason: "why not".to_owned(),
+            seconds: 7,
         };
         let component = ComponentRow {
             member: String::new(),
@@ -163,12 +204,14 @@ mod tests {
             outbound: vec![outbound.clone(); PAGE + 1],
             inbound: vec![inbound.clone()],
             components: vec![component.clone()],
+            failures: vec![failure.clone()],
             silent: Vec::new(),
         };
         let pages = pages(streams);
-        assert_eq!(pages.len(), 4);
+        assert_eq!(pages.len(), 5);
         assert_eq!(read_outbound(pages[1].outbound[0].clone()), outbound);
         assert_eq!(read_inbound(pages[2].inbound[0].clone()), inbound);
         assert_eq!(read_component(pages[3].components[0].clone()), component);
+        assert_eq!(read_failure(pages[4].failures[0].clone()), failure);
     }
 }
