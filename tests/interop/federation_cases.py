@@ -6,8 +6,9 @@ import asyncio
 import json
 
 from cases import befriend
+from client import PATIENCE
 from foreign import Ejabberd, Prosody, ProsodyBothWays
-from land import Land
+from land import Land, View
 from server import free_port
 
 # What the others say of a stream of ours that they believe.
@@ -77,8 +78,8 @@ async def people_of_ejabberd_talk_with_ours_by_dialback(stage):
     await _talk(stage, Ejabberd, False)
 
 
-async def what_is_sent_while_prosody_is_away_arrives_when_it_is_back(stage):
-    land = Land(stage, Prosody, True)
+async def _while_they_are_away(stage, kind, secure):
+    land = Land(stage, kind, secure)
     romeo, juliet = await land.begin()
     await romeo.say(juliet.boundjid.bare, "before")
     await juliet.hears("message", body="before")
@@ -91,6 +92,60 @@ async def what_is_sent_while_prosody_is_away_arrives_when_it_is_back(stage):
     for number in range(20):
         heard = await juliet.hears("message")
         assert heard["body"] == f"meanwhile {number}", heard
+
+
+async def what_is_sent_while_prosody_is_away_arrives_when_it_is_back(stage):
+    await _while_they_are_away(stage, Prosody, True)
+
+
+async def what_is_sent_while_prosody_is_away_arrives_by_dialback_too(stage):
+    await _while_they_are_away(stage, Prosody, False)
+
+
+async def what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back(stage):
+    await _while_they_are_away(stage, Ejabberd, True)
+
+
+async def _while_we_are_away(stage, kind):
+    land = Land(stage, kind, True)
+    romeo, juliet = await land.begin()
+    await juliet.say(romeo.boundjid.bare, "before")
+    await romeo.hears("message", body="before")
+    await romeo.leave()
+    assert await asyncio.to_thread(land.rookery.stop) == 0
+    for number in range(5):
+        await juliet.say(romeo.boundjid.bare, f"meanwhile {number}")
+    await asyncio.to_thread(land.rookery.start)
+    view = View(land.rookery.starttls, land.authority.file)
+    romeo = await land.user(view, romeo.boundjid.bare)
+    async with asyncio.timeout(PATIENCE):
+        while not await _arrives(juliet, romeo, "after"):
+            # How soon they try again, they decide.
+            await asyncio.sleep(0.5)
+    came = [stanza["body"] for stanza in romeo.unheard("message")]
+    back = [stanza for stanza in juliet.unheard("message") if stanza["type"] == "error"]
+    assert came == sorted(set(came)), came
+    assert len(came) + len(back) == 5, f"{came} came, and back came {back}"
+
+
+async def _arrives(one, other, body):
+    """Says something, which is heard or comes back with an error."""
+    said = await one.say(other.boundjid.bare, body)
+    waits = [other.hears("message", body=body), one.hears("message", type="error", id=said["id"])]
+    tasks = [asyncio.ensure_future(it) for it in waits]
+    _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    return tasks[0] not in rest
+
+
+async def what_prosody_says_while_we_are_away_comes_or_comes_back(stage):
+    await _while_we_are_away(stage, Prosody)
+
+
+async def what_ejabberd_says_while_we_are_away_comes_or_comes_back(stage):
+    await _while_we_are_away(stage, Ejabberd)
 
 
 async def prosody_answers_on_the_stream_that_we_have_opened(stage):
@@ -134,4 +189,8 @@ CASES = [
     people_of_ejabberd_talk_with_ours_by_certificates,
     people_of_ejabberd_talk_with_ours_by_dialback,
     what_is_sent_while_prosody_is_away_arrives_when_it_is_back,
+    what_is_sent_while_prosody_is_away_arrives_by_dialback_too,
+    what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back,
+    what_prosody_says_while_we_are_away_comes_or_comes_back,
+    what_ejabberd_says_while_we_are_away_comes_or_comes_back,
 ]

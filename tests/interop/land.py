@@ -54,7 +54,7 @@ log = "info,s2s=debug"
         """Romeo of Rookery and Juliet of the foreign server, logged in."""
         romeo, juliet = await asyncio.gather(asyncio.to_thread(self._begin_ours), asyncio.to_thread(self._begin_theirs))
         return await asyncio.gather(
-            self.user(_View(self.rookery.starttls, self.authority.file), romeo), self.user(self.foreign, juliet)
+            self.user(View(self.rookery.starttls, self.authority.file), romeo), self.user(self.foreign, juliet)
         )
 
     def _begin_ours(self):
@@ -86,7 +86,7 @@ log = "info,s2s=debug"
         return [set(re.findall(said.format(word), log)) for word in ("to", "of")]
 
 
-class _View:
+class View:
     """A server as its clients see it."""
 
     def __init__(self, starttls, certificate):
