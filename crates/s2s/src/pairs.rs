@@ -452,6 +452,16 @@ impl Pair {
         self.lock().standing = standing;
     }
 
+    /// An operator wants it to begin anew: who comes from now on is not told of a failure before.
+    pub(crate) fn begins_anew(&self) {
+        let mut state = self.lock();
+        if matches!(state.standing, Standing::Failed { .. }) {
+            state.standing = Standing::Idle;
+        }
+        drop(state);
+        self.reset.notify_one();
+    }
+
     /// Why it does not go, if so.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match &self.lock().standing {

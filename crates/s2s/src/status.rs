@@ -125,7 +125,7 @@ impl Status {
         self.resolver.forget();
         let is_meant = |name: &str| remote.is_none_or(|remote| remote == name);
         let pairs = self.pairs.all().into_iter().filter(|pair| is_meant(pair.id.remote.as_str()));
-        pairs.map(|pair| pair.reset.notify_one()).count()
+        pairs.map(|pair| pair.begins_anew()).count()
     }
 
     /// Stanzas that wait for other servers.
