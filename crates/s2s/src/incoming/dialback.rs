@@ -44,11 +44,17 @@ impl Incoming {
                 self.reject(&pair, StanzaCondition::ResourceConstraint, effects);
             }
             Ok(false) => {
+                self.doubt(&pair.remote, effects);
                 let (id, key) = (self.id.clone(), key.to_owned());
                 self.asked.insert(pair.clone(), key.clone());
                 effects.push(Effect::Verify(Question { pair, id, key }));
             }
-            Err(condition) => self.reject(&pair, condition, effects),
+            Err(condition) => {
+                if condition == StanzaCondition::NotAuthorized {
+                    self.doubt(&pair.remote, effects);
+                }
+                self.reject(&pair, condition, effects);
+            }
         }
     }
 
