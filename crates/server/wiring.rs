@@ -138,11 +138,10 @@ impl Server {
             administration::meet_members(&foundation, &router, &watched, &rooms);
         let (administration, port) = administration::make(&foundation, config, &router, &members)?;
         let files = uploads::open(config, &foundation, &router)?;
-        let rooms = rooms.shared;
         let prepared = Prepared {
             foundation: &foundation,
             proxy: &proxy,
-            rooms: &rooms,
+            rooms: &rooms.shared,
             administration: &administration,
             files: files.as_ref(),
             waiting,
@@ -194,7 +193,7 @@ impl Server {
             components,
             web,
             tls,
-            rooms,
+            rooms: rooms.shared,
             lets_go_over: config.cluster.lets_go_over(),
             listening: listens,
         })

@@ -292,19 +292,16 @@ impl<E: Entity> Trial<E> {
         }
     }
 
-    /// Puts the entity to sleep, unless it must stay, and loads it again: where nothing would be lost, out of its rows
-    /// alone, as when nobody has needed it for a while.
+    /// Puts the entity to sleep, unless it must stay, and loads it again with what its snapshot says.
     ///
     /// # Panics
     /// When it cannot read what it wrote.
     pub fn nap(&mut self) {
-        let may_end = self.timers.is_empty() && self.entity.may_sleep(self.now);
-        let snapshot = if may_end { None } else { self.entity.snapshot(self.now) };
+        let snapshot = self.entity.snapshot(self.now);
         if self.closed || (snapshot.is_none() && !self.entity.may_sleep(self.now)) {
             return;
         }
-        let rows = rows::<E>(&self.runtime, &self.store, &self.route, self.fence);
-        self.entity = E::load(&self.route, rows, &self.shared).expect("it reads its rows again");
+        self.load_again();
         if let Some(snapshot) = snapshot {
             let timers = self.timers.clone();
             let cause = Cause::own(self.next_origin());
@@ -315,6 +312,22 @@ impl<E: Entity> Trial<E> {
         }
         let known = |timer: &Timer| E::TIMERS.contains(&timer.0);
         assert!(self.timers.keys().all(known), "a timer has a name that it is set again by");
+    }
+
+    /// As when nobody has needed the entity for a while: it ends, unless it must stay, and is loaded again from its
+    /// rows alone.
+    ///
+    /// # Panics
+    /// When it cannot read what it wrote.
+    pub fn passivate(&mut self) {
+        if !self.closed && self.timers.is_empty() && self.entity.may_sleep(self.now) {
+            self.load_again();
+        }
+    }
+
+    fn load_again(&mut self) {
+        let rows = rows::<E>(&self.runtime, &self.store, &self.route, self.fence);
+        self.entity = E::load(&self.route, rows, &self.shared).expect("it reads its rows again");
     }
 
     fn next_origin(&mut self) -> Origin {

@@ -217,20 +217,17 @@ fn read_conversation(form: &Form, now: &mut Settings) -> Result<(), StanzaError>
 }
 
 fn read_elsewhere(form: &Form, now: &mut Settings) -> Result<(), StanzaError> {
-    let node = var("pubsub");
-    let fields: [(&str, &mut String, fn(&str) -> bool); 3] = [
-        (&node, &mut now.pubsub, links::is_node),
-        (LOGS, &mut now.logs, links::is_page),
-        (LDAP_GROUP, &mut now.ldap_group, links::is_group),
-    ];
-    for (name, place, is_one) in fields {
-        let Some(text) = form.text(name)? else { continue };
+    let read = |name: &str, place: &mut String, is_one: fn(&str) -> bool| {
+        let Some(text) = form.text(name)? else { return Ok(()) };
         if !text.is_empty() && !is_one(text) {
             return Err(not_acceptable(&format!("{name} is not of the kind that is asked for")));
         }
         *place = bounded(text.to_owned())?;
-    }
-    Ok(())
+        Ok(())
+    };
+    read(&var("pubsub"), &mut now.pubsub, links::is_node)?;
+    read(LOGS, &mut now.logs, links::is_page)?;
+    read(LDAP_GROUP, &mut now.ldap_group, links::is_group)
 }
 
 /// The settings as the bytes that are kept.

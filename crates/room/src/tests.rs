@@ -7,7 +7,6 @@ mod ordered;
 mod people;
 mod remembered;
 mod said;
-mod simulation;
 mod stage;
 mod subscribed;
 mod taken_over;

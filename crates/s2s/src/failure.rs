@@ -220,11 +220,11 @@ mod tests {
         let (expired, unknown) = (Failure::Certificate(text("old")), Failure::NotFound(text("x")));
         assert_eq!(told(&[]), Failure::Silent);
         assert_eq!(told(&[first.clone(), second.clone()]), first);
-        assert_eq!(told(&[first.clone(), expired.clone(), second.clone()]), expired);
+        assert_eq!(told(&[first, expired.clone(), second.clone()]), expired);
         assert_eq!(told(&[Failure::NoTls, expired.clone(), Failure::Silent]), expired);
         // One of them may be there again soon, so that it is not said that there is none.
         assert_eq!(told(&[unknown.clone(), second.clone()]), second);
-        assert_eq!(told(&[unknown.clone()]), unknown);
+        assert_eq!(told(std::slice::from_ref(&unknown)), unknown);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! sleeps until something comes for it.
 //!
 //! In production an entity sleeps only where nothing would be lost ([`Entity::may_sleep`]), and goes on from its rows
-//! alone. To keep that and snapshots honest, a server that is built for debugging and started with [`DROWSY`] in its
+//! alone. To keep snapshots honest, a server that is built for debugging and started with [`DROWSY`] in its
 //! environment puts every entity to sleep after each turn that leaves nothing under way, so that it goes on from its
-//! rows, and where it must stay in production, from its snapshot and its timers.
+//! rows, its snapshot and its timers.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -114,8 +114,7 @@ impl<E: Entity> EntityActor<E> {
         }
         let Some(entity) = &self.entity else { return };
         let now = self.arbiter.now();
-        let may_end = self.timers.is_empty() && entity.may_sleep(now);
-        let state = if may_end { None } else { entity.snapshot(now) };
+        let state = entity.snapshot(now);
         if !entity.is_settled() || (state.is_none() && !entity.may_sleep(now)) {
             return;
         }

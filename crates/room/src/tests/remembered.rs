@@ -67,7 +67,7 @@ fn registers(stage: &mut Stage, who: &str, nick: &str) -> Vec<String> {
 }
 
 /// The room is put out of memory, or the server starts anew.
-const ENDS: [fn(&mut Stage); 2] = [|stage| stage.trial.nap(), Stage::restart];
+const ENDS: [fn(&mut Stage); 2] = [|stage| stage.trial.passivate(), Stage::restart];
 
 // XEP-0045 §7.10, §9.9
 #[test]
@@ -202,7 +202,7 @@ fn who_was_invited_may_decline_for_a_day_though_everybody_has_left() {
     }
     leaves(&mut stage, CRONE, "first");
     let decline = |stage: &mut Stage, who: &str| {
-        stage.trial.nap();
+        stage.trial.passivate();
         stage.gets(&format!("<message xmlns='jabber:client' from='{who}@x.org/a' to='coven@chat.x.org'><x xmlns='http://jabber.org/protocol/muc#user'><decline/></x></message>"))
     };
     stage.advances(DAY - 1);
@@ -222,7 +222,7 @@ fn nobody_speaks_sooner_because_everybody_had_left() {
     leaves(&mut stage, HAG, "hag");
     leaves(&mut stage, CRONE, "first");
     stage.advances(200);
-    stage.trial.nap();
+    stage.trial.passivate();
     stage.enters(HAG, "hag");
     let refused = [format!("{HAG}: message error wait policy-violation")];
     assert_eq!(says(&mut stage, HAG), refused);
@@ -238,11 +238,11 @@ fn what_was_said_in_a_room_without_an_archive_is_shown_for_a_day_though_everybod
     assert_eq!(says(&mut stage, CRONE).len(), 1);
     leaves(&mut stage, CRONE, "first");
     stage.advances(DAY - 1);
-    stage.trial.nap();
+    stage.trial.passivate();
     assert_eq!(stage.trial.entity.history.len(), 1);
     stage.advances(2);
     assert!(may_sleep(&stage));
-    stage.trial.nap();
+    stage.trial.passivate();
     assert_eq!(stage.trial.entity.history.len(), 0);
 }
 

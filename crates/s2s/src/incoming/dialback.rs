@@ -32,11 +32,7 @@ impl Incoming {
 
     /// Somebody wants to send in the name of the other domain (§2.2.1).
     fn result(&mut self, pair: PairId, key: &str, effects: &mut Vec<Effect>) {
-        let judged = self.judge(&pair);
-        if matches!(judged, Ok(false) | Err(StanzaCondition::NotAuthorized)) {
-            self.doubt(&pair.remote, effects);
-        }
-        match judged {
+        match self.judge(&pair) {
             Ok(true) => self.accept(pair, effects),
             // The first one is still being looked at; its answer answers both.
             Ok(false) if self.asked.contains_key(&pair) => {}

@@ -110,13 +110,15 @@ async fn states(ground: &Ground, shard: Shard) -> Vec<Bytes> {
 
 #[test]
 fn what_knows_much_moves_as_it_is() {
-    System::new().block_on(async {
-        let info = |id, name: &str| MemberInfo::new(id, name);
-        let members = |addr| [info(OWNER, "m1"), MemberInfo { addr, ..info(TAKER, "m2") }];
-        let plan = |addr| Plan::shared_by(HashKey::new([1; 16]), members(addr));
-        let (plans, handle) = PlanHandle::changing(plan(String::new()));
-        let [owner, taker] =
-            [(OWNER, "m1"), (TAKER, "m2")].map(|(id, name)| ground(id, name, handle.clone()));
+    let system = System::new();
+    let info = |id, name: &str| MemberInfo::new(id, name);
+    let members = |addr| [info(OWNER, "m1"), MemberInfo { addr, ..info(TAKER, "m2") }];
+    let plan = |addr| Plan::shared_by(HashKey::new([1; 16]), members(addr));
+    let (plans, handle) = PlanHandle::changing(plan(String::new()));
+    // Their runtimes end outside of this one.
+    let [owner, taker] =
+        [(OWNER, "m1"), (TAKER, "m2")].map(|(id, name)| ground(id, name, handle.clone()));
+    system.block_on(async {
         let mut plan = plan(taker.peers.address().to_string());
         let people = (0..100).map(|number| BareJid::parse(&format!("p{number}@x")).unwrap());
         let place = |jid: &BareJid| plan.hash_key().bucket(jid).shard();

@@ -84,6 +84,7 @@ fn a_session_is_inside_where_a_room_has_let_it_in_and_as_long_as_it_is_there() {
     assert_eq!(stage.inside("balcony"), at("k"));
     stage.hears(&of_room("k", " type='unavailable'", "<status code='110'/><status code='307'/>"));
     assert_eq!(stage.inside("balcony"), [""; 0]);
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
     stage.hears(&of_room("k", "", "<status code='110'/>"));
     assert_eq!(stage.inside("balcony"), at("k"));
     stage.sends("balcony", &format!("<presence to='{ROOM}' type='unavailable'/>"));
