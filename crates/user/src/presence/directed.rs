@@ -24,8 +24,10 @@ pub(super) fn send(
     let is_subscriber = may_see(user, &to.bare());
     let Some(entry) = user.sessions.get_mut(session) else { return };
     if stanza.kind() == Kind::Presence(PresenceType::Unavailable) {
-        entry.directed.retain(|before| *before != to);
-        entry.inside.retain(|room| room.bare_str() != to.bare_str());
+        // A room is left whatever nick is named.
+        let is_room = |jid: &Jid| jid.bare_str() == to.bare_str();
+        let leaves = entry.inside.extract_if(.., |jid| is_room(jid)).count() > 0;
+        entry.directed.retain(|before| *before != to && !(leaves && is_room(before)));
         return cx.send(stanza);
     }
     // A subscriber hears of the end of the session as all others do (rule 1); but of a room of ours it is known by this alone
