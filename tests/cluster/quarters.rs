@@ -239,17 +239,6 @@ pub(super) fn is_ready(stage: &Stage) -> bool {
     get(stage, "/healthz/ready").0 == 200
 }
 
-/// A store refuses an epoch only where its owner was superseded without its doing: whoever handed all over in order, or was
-/// started anew, has let go of it before. So a process is refused nothing, unless it says that it was expelled.
-pub(super) fn judge_fences<'a>(stages: impl IntoIterator<Item = &'a Stage>) {
-    for stage in stages {
-        let refused = figure(stage, "rookery_store_refusals_total{reason=\"fenced\"}");
-        let log = stage.log.lock().unwrap();
-        let was_expelled = log.contains("was expelled; comes back");
-        assert!(refused == 0.0 || was_expelled, "{refused} calls were fenced: {log}");
-    }
-}
-
 /// Whether an orchestrator leaves this member alone.
 pub(super) fn is_live(stage: &Stage) -> bool {
     get(stage, "/healthz/live").0 == 200

@@ -17,9 +17,7 @@ use std::time::Duration;
 use cluster::clock::BootTime;
 use cluster::plan::Status as MemberStatus;
 
-use super::quarters::{
-    Quarters, Watched, is_ready, judge_fences, member, status, until, until_acts,
-};
+use super::quarters::{Quarters, Watched, is_ready, member, status, until, until_acts};
 use town::Client;
 use town::client::Login;
 
@@ -186,7 +184,6 @@ impl Play {
             let kept = archive(&mut reader);
             verdict.add(&self.names[at ^ 1], &kept, (&histories[at], &histories[at ^ 1]));
         }
-        judge_fences(self.stages.iter());
         // For whoever must find out what went wrong.
         println!("{}", self.stages[0].run(&["session", "list"]).unwrap_or_default());
         verdict
