@@ -17,7 +17,6 @@ use cluster::operator::ShardRow;
 use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
 
-use super::figures::figure;
 use crate::commands::get;
 use crate::stage::machine::Machine;
 use crate::stage::{Stage, binary, free};

@@ -88,7 +88,7 @@ async fn affiliate(
         let query = Element::new("query", ns::MUC_ADMIN).with_child(item);
         ask(members, &room, true, &query).await?;
         let affiliation = &new.affiliation;
-        tracing::info!(jid = %room, who, affiliation, "affiliation given by an administrator");
+        tracing::info!(jid = %room, "made {who} {affiliation}, as an administrator has asked");
         Ok(HttpResponse::NoContent().finish())
     };
     answer(done.await)
