@@ -102,10 +102,6 @@ async def what_is_sent_while_prosody_is_away_arrives_by_dialback_too(stage):
     await _while_they_are_away(stage, Prosody, False)
 
 
-async def what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back(stage):
-    await _while_they_are_away(stage, Ejabberd, True)
-
-
 async def _while_we_are_away(stage, kind):
     land = Land(stage, kind, True)
     romeo, juliet = await land.begin()
@@ -142,10 +138,6 @@ async def _arrives(one, other, body):
 
 async def what_prosody_says_while_we_are_away_comes_or_comes_back(stage):
     await _while_we_are_away(stage, Prosody)
-
-
-async def what_ejabberd_says_while_we_are_away_comes_or_comes_back(stage):
-    await _while_we_are_away(stage, Ejabberd)
 
 
 async def prosody_answers_on_the_stream_that_we_have_opened(stage):
@@ -190,7 +182,5 @@ CASES = [
     people_of_ejabberd_talk_with_ours_by_dialback,
     what_is_sent_while_prosody_is_away_arrives_when_it_is_back,
     what_is_sent_while_prosody_is_away_arrives_by_dialback_too,
-    what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back,
     what_prosody_says_while_we_are_away_comes_or_comes_back,
-    what_ejabberd_says_while_we_are_away_comes_or_comes_back,
 ]
