@@ -13,6 +13,9 @@ const DOMAINS: [&str; 2] = ["a.example", "b.example"];
 /// What both servers have that others need not: files, at an address that only tests reach.
 const FILES: &str = "[upload]\nurl = 'https://files.example/'\n";
 
+/// As many lines of a log as tell of one story.
+const LINES: usize = 40;
+
 /// Plays a story on two servers that all stories share.
 pub(super) fn play(story: &str) {
     play_on(shared(), story);
@@ -38,7 +41,23 @@ pub(super) fn play_on(land: &Land, story: &str) {
     for (number, stage) in [&land.a, &land.b].into_iter().enumerate() {
         stage.add_people(&town.addresses_on(&story, number));
     }
+    let _logs = Logs(land);
     town.play(&story);
+}
+
+/// Shows what both servers have said when a story goes wrong: nothing drops servers that all stories share.
+struct Logs<'a>(&'a Land);
+
+impl Drop for Logs<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for stage in [&self.0.a, &self.0.b] {
+                let log = stage.log.lock().unwrap();
+                let lines: Vec<&str> = log.lines().rev().take(LINES).collect();
+                lines.into_iter().rev().for_each(|line| println!("{line}"));
+            }
+        }
+    }
 }
 
 /// Plays a story on two servers of its own, one of which dies, and starts again.

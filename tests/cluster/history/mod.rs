@@ -2,6 +2,7 @@
 //! at once. What `cluster::drain` does is judged there.
 
 mod endurance;
+mod fences;
 mod network;
 mod restarts;
 mod severed;
@@ -48,7 +49,7 @@ struct Play {
     /// For each death and each account, microseconds until it was served again.
     outages: Vec<u64>,
     _quarters: Quarters,
-    _redis: Option<redis::Server>,
+    redis: Option<redis::Server>,
 }
 
 impl Play {
@@ -86,7 +87,7 @@ impl Play {
         };
         let speakers = names.iter().enumerate().map(speaker).collect();
         let (stages, outages) = (Watched(stages), Vec::new());
-        Self { stages, scene, names, speakers, outages, _quarters: quarters, _redis: redis.into() }
+        Self { stages, scene, names, speakers, outages, _quarters: quarters, redis: redis.into() }
     }
 
     /// Waits until so much more was acknowledged: everybody talks.
@@ -183,6 +184,9 @@ impl Play {
             reader.bind("reader");
             let kept = archive(&mut reader);
             verdict.add(&self.names[at ^ 1], &kept, (&histories[at], &histories[at ^ 1]));
+        }
+        if let Some(redis) = &self.redis {
+            self.judge_fences(redis);
         }
         // For whoever must find out what went wrong.
         println!("{}", self.stages[0].run(&["session", "list"]).unwrap_or_default());

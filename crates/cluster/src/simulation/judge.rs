@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::time::Duration;
 
 use xmpp::{Epoch, Shard};
 
@@ -20,6 +21,8 @@ pub(super) enum Violation {
     EpochFell { shard: Shard, index: u64 },
     #[error("faults have ended, and {0}")]
     Unrested(String),
+    #[error("faults have ended, and {after} ms later nobody acted for some shard")]
+    Unserved { after: u64 },
     #[error(
         "members {one} and {other} both act, and have not reached each other for long, at {at} ns"
     )]
@@ -47,6 +50,9 @@ pub(super) struct Judge {
     parts: Option<((usize, usize), Range<u64>)>,
     /// Who may not act in a time.
     stops: Option<(usize, Range<u64>)>,
+    /// When somebody acted for each shard again, and of which plans and leases that was found.
+    served_at: Option<u64>,
+    served_by: Vec<Option<u64>>,
 }
 
 /// So long after the ways are cut one of two has stopped: three rounds of greetings, as long until a leader believes it, and
@@ -55,6 +61,10 @@ const PARTED: u64 = 9_500 * MS;
 
 /// So long after an arbiter stopped its member has.
 const STOPPED: u64 = 6_500 * MS;
+
+/// So long after faults have ended somebody acts for each shard, whatever they were: a leader is elected and hears from
+/// its voters, waits for the leases that another may have granted, and grants again to whom it had given up.
+const SERVED: u64 = 7_000 * MS;
 
 const MS: u64 = 1_000_000;
 
@@ -147,6 +157,27 @@ impl Judge {
         })
     }
 
+    /// Notes whether somebody acts for each shard, at this time after faults have ended.
+    pub(super) fn note_service(&mut self, members: &[Member], now: u64, after: u64) {
+        let plan = |member: &Member| Some(member.process.as_ref()?.plan().index());
+        let by: Vec<_> = members.iter().map(|it| plan(it).filter(|_| it.acts(now))).collect();
+        if self.served_by == by {
+            return;
+        }
+        let mut served: Vec<_> = self.newest.ownerships().map(|_| false).collect();
+        for member in members.iter().filter(|it| it.acts(now)) {
+            let Some(process) = &member.process else { continue };
+            for (is_served, (_, held)) in served.iter_mut().zip(process.plan().ownerships()) {
+                *is_served |= held.owner == member.id;
+            }
+        }
+        match served.iter().all(|is_served| *is_served) {
+            true => drop(self.served_at.get_or_insert(after)),
+            false => self.served_at = None,
+        }
+        self.served_by = by;
+    }
+
     /// Remembers how long the log was when nothing was left to do.
     pub(super) fn rested(&mut self, members: &[Member]) -> Result<(), Violation> {
         if self.rested_at.is_some() {
@@ -171,14 +202,19 @@ impl Judge {
         Ok(())
     }
 
-    pub(super) fn end(&self, members: &[Member], now: u64) -> Result<(), Violation> {
+    /// How long after the faults somebody acted for each shard.
+    pub(super) fn end(&self, members: &[Member], now: u64) -> Result<Duration, Violation> {
         if let Some(idle) = members.iter().position(|member| !member.acts(now)) {
             return Err(Violation::Unrested(format!("member {idle} has no lease")));
         }
         let last = self.history.last_key_value().map_or(0, |(index, _)| *index);
-        match last - self.rested_at.unwrap_or(last) {
-            0 => Ok(()),
-            entries => Err(Violation::Restless { entries }),
+        let entries = last - self.rested_at.unwrap_or(last);
+        if entries > 0 {
+            return Err(Violation::Restless { entries });
+        }
+        match self.served_at.unwrap_or(u64::MAX) {
+            after @ ..=SERVED => Ok(Duration::from_nanos(after)),
+            after => Err(Violation::Unserved { after: after / MS }),
         }
     }
 }

@@ -160,8 +160,8 @@ impl World {
         world
     }
 
-    /// Lets time pass, and judges every moment.
-    pub(super) fn run(mut self) -> Result<(), Violation> {
+    /// Lets time pass, and judges every moment. How long after the faults all was served again.
+    pub(super) fn run(mut self) -> Result<Duration, Violation> {
         while let Some(((at, _), event)) = self.events.pop_first() {
             self.now = at;
             if self.now >= self.calm + SETTLING + REST {
@@ -171,6 +171,9 @@ impl World {
                 self.judge.rested(&self.members)?;
             }
             let Some(actor) = self.happen(event) else { continue };
+            if let Some(after) = self.now.checked_sub(self.calm) {
+                self.judge.note_service(&self.members, self.now, after);
+            }
             self.judge.look(&self.members, &self.still, actor, self.now)?;
         }
         self.judge.end(&self.members, self.now)
