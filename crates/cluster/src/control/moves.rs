@@ -7,17 +7,18 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proto::MemberId;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use xmpp::Shard;
 
 use super::net::Net;
 use crate::ask::Ask;
+use crate::clock::BootTime;
 use crate::plan::{MoveId, Phase, Plan};
 
 /// Whoever hosts the actors of shards that are to move.
 pub trait Moves: fmt::Debug + Send + Sync {
     /// A shard of this member is to move. When nothing here acts for it any more, and nothing will,
-    /// [`LetGo::done`] says so. It stays this member's until then; a leader that waits for longer than 5 s
+    /// [`LetGo::done`] says so. It stays this member's until then; a leader that waits for longer than 60 s
     /// calls the move off.
     fn prepare(&self, shard: Shard, to: MemberId, let_go: LetGo);
 
@@ -47,14 +48,16 @@ impl Moves for Empty {
 pub struct LetGo {
     moved: MoveId,
     done: bool,
+    why_not: Option<String>,
     words: mpsc::Sender<Word>,
 }
 
 /// What an owner says of a move.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Word {
     Released(MoveId),
-    Stays(MoveId),
+    /// And why, for operators.
+    Stays(MoveId, Option<String>),
 }
 
 impl LetGo {
@@ -67,13 +70,18 @@ impl LetGo {
     pub fn done(mut self) {
         self.done = true;
     }
+
+    /// The shard cannot move now, for a reason that an operator should know.
+    pub fn cannot(mut self, why: String) {
+        self.why_not = Some(why);
+    }
 }
 
 impl Drop for LetGo {
     fn drop(&mut self) {
         let word = match self.done {
             true => Word::Released(self.moved),
-            false => Word::Stays(self.moved),
+            false => Word::Stays(self.moved, self.why_not.take()),
         };
         // The member stops, or is behind by far: the leader calls the move off.
         self.words.try_send(word).ok();
@@ -86,8 +94,9 @@ const MAX_WAITING: usize = 64;
 /// Words that come within this travel together.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How long the leader is asked.
+/// How long the leader is asked, and before it is asked again.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Tells whoever hosts actors of moves, and the leader of what was let go, for ever.
 pub(crate) async fn run(net: Net) {
@@ -102,7 +111,9 @@ pub(crate) async fn run(net: Net) {
                 if changed.is_err() {
                     return;
                 }
-                told = tell(&*net.shared.mesh.moves, &net.plan(), net.me().id, &told, &words);
+                let (plan, me) = (net.plan(), net.me().id);
+                net.shared.staying.retain(|shard| plan.owner(shard).is_some_and(|(id, _)| id == me));
+                told = tell(&*net.shared.mesh.moves, &plan, me, &told, &words);
             }
             Some(first) = said.recv() => {
                 let words = gather(first, &mut said).await;
@@ -138,7 +149,8 @@ fn tell(
     }
     for (&(shard, since), to) in under_way.iter().filter(|(it, _)| !told.contains(it)) {
         let moved = MoveId { shard, since };
-        moves.prepare(shard, *to, LetGo { moved, done: false, words: words.clone() });
+        let words = words.clone();
+        moves.prepare(shard, *to, LetGo { moved, done: false, why_not: None, words });
     }
     under_way.into_keys().collect()
 }
@@ -153,20 +165,39 @@ async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
     words
 }
 
+/// Says it until the leader has heard it, or the moves are over: what was let go of stands still until then.
 async fn pass_on(net: &Net, words: Vec<Word>) {
     let (mut released, mut stay) = (Vec::new(), Vec::new());
     for word in words {
         match word {
             Word::Released(moved) => released.push(moved),
-            Word::Stays(moved) => stay.push(moved),
+            Word::Stays(moved, why) => {
+                if let Some(why) = why {
+                    net.shared.staying.note(moved.shard, why, BootTime::now());
+                }
+                stay.push(moved);
+            }
         }
     }
     let owner = net.me().id;
-    for ask in [Ask::Release { owner, moves: released }, Ask::CallOff { owner, moves: stay }] {
-        let empty = matches!(&ask, Ask::Release { moves, .. } | Ask::CallOff { moves, .. } if moves.is_empty());
-        if !empty && let Err(error) = net.ask(ask, ASK_PATIENCE).await {
-            // The leader calls the moves off.
-            tracing::debug!(%error, "could not say what became of shards that were to move");
+    let release = |moves| Ask::Release { owner, moves };
+    let call_off = |moves| Ask::CallOff { owner, moves };
+    tokio::join!(insist(net, released, release), insist(net, stay, call_off));
+}
+
+async fn insist(net: &Net, mut moves: Vec<MoveId>, ask: impl Fn(Vec<MoveId>) -> Ask) {
+    let owner = net.me().id;
+    loop {
+        moves.retain(|moved| net.plan().is_under_way(*moved, owner));
+        if moves.is_empty() {
+            return;
+        }
+        match net.ask(ask(moves.clone()), ASK_PATIENCE).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::debug!(%error, "could not say what became of shards that were to move");
+                sleep(PAUSE).await;
+            }
         }
     }
 }

@@ -50,8 +50,9 @@ pub(crate) struct Coordinator {
     in_order: Option<u64>,
 }
 
-/// A move whose owner has not let go by then is called off.
-const MOVE_PATIENCE: Duration = Duration::from_secs(5);
+/// A move whose owner has not let go by then is called off. An owner gives up itself, and says so, as soon as nothing
+/// goes on any more; this is for one that does not: longer than what lives in a shard travels.
+const MOVE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a shard stays where it is after a move that was called off.
 const REST: Duration = Duration::from_secs(10);

@@ -171,7 +171,7 @@ fn a_move_whose_owner_does_not_let_go_is_called_off_and_its_shard_left_in_peace(
     }
     let moves = town.moving();
     let mut aborted = None;
-    for _ in 0..60 {
+    for _ in 0..610 {
         if let Some(Entry::Abort(moves)) = town.step() {
             aborted = Some(moves);
             break;
