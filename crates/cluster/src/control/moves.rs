@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proto::MemberId;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use xmpp::Shard;
 
 use super::net::Net;
@@ -88,15 +89,20 @@ impl Drop for LetGo {
     }
 }
 
-/// The most words that wait to be said; a leader has 32 under way for a member.
-const MAX_WAITING: usize = 64;
+/// The most words that wait to be said: none is dropped, as no shard moves to two places at a time.
+const MAX_WAITING: usize = Shard::COUNT as usize;
+
+/// The most words that travel together; a leader has 32 under way for a member.
+const MOST_TOGETHER: usize = 64;
 
 /// Words that come within this travel together.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How long the leader is asked, and before it is asked again.
+/// How long the leader is asked, and before it is asked again: where it gave no answer, and where the plan does not say
+/// what it has answered.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(200);
+const ANSWERED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells whoever hosts actors of moves, and the leader of what was let go, for ever.
 pub(crate) async fn run(net: Net) {
@@ -157,7 +163,7 @@ fn tell(
 
 async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
     let (mut words, until) = (vec![first], Instant::now() + GATHER);
-    while words.len() < MAX_WAITING
+    while words.len() < MOST_TOGETHER
         && let Ok(Some(next)) = timeout_at(until, said.recv()).await
     {
         words.push(next);
@@ -165,7 +171,7 @@ async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
     words
 }
 
-/// Says it until the leader has heard it, or the moves are over: what was let go of stands still until then.
+/// Says it until the moves are over: what was let go of stands still until then.
 async fn pass_on(net: &Net, words: Vec<Word>) {
     let (mut released, mut stay) = (Vec::new(), Vec::new());
     for word in words {
@@ -185,20 +191,23 @@ async fn pass_on(net: &Net, words: Vec<Word>) {
     tokio::join!(insist(net, released, release), insist(net, stay, call_off));
 }
 
+/// An answer is not the end: a leader that has heard a word may fall before anything comes of it.
 async fn insist(net: &Net, mut moves: Vec<MoveId>, ask: impl Fn(Vec<MoveId>) -> Ask) {
-    let owner = net.me().id;
+    let (owner, mut plan) = (net.me().id, net.shared.plan.clone());
     loop {
         moves.retain(|moved| net.plan().is_under_way(*moved, owner));
         if moves.is_empty() {
             return;
         }
-        match net.ask(ask(moves.clone()), ASK_PATIENCE).await {
-            Ok(()) => return,
+        let pause = match net.ask(ask(moves.clone()), ASK_PATIENCE).await {
+            Ok(()) => ANSWERED_PAUSE,
             Err(error) => {
                 tracing::debug!(%error, "could not say what became of shards that were to move");
-                sleep(PAUSE).await;
+                PAUSE
             }
-        }
+        };
+        let is_over = |plan: &Arc<Plan>| !moves.iter().any(|it| plan.is_under_way(*it, owner));
+        timeout(pause, plan.wait_for(is_over)).await.ok();
     }
 }
 

@@ -203,6 +203,25 @@ fn a_move_whose_owner_cannot_let_go_now_is_called_off_at_once() {
 }
 
 #[test]
+fn a_move_is_called_off_though_another_one_ended_on_the_way_into_the_log() {
+    let mut town = Town::of(1);
+    town.settle();
+    town.join(2);
+    while town.moving().is_empty() {
+        assert!(town.step().is_some());
+    }
+    let [ends, stays] = [0, 1].map(|at| town.moving()[at]);
+    town.coordinator.call_off([ends, stays]);
+    town.coordinator.call_off([stays]);
+    let abort = town.coordinator.next(&town.plan, town.now);
+    assert_eq!(abort, Some(Entry::Abort(vec![ends, stays])));
+    town.apply(Entry::Release(vec![ends]));
+    let refused = town.plan.apply(town.plan.index() + 1, abort.unwrap());
+    assert!(refused.is_err() && town.moving().contains(&stays));
+    assert_eq!(town.step(), Some(Entry::Abort(vec![stays])));
+}
+
+#[test]
 fn what_has_rested_moves_though_the_plan_is_the_same() {
     let mut town = Town::of(16);
     town.settle();
