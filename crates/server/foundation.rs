@@ -10,6 +10,7 @@ use auth::Hash;
 use cluster::bulk::Hands;
 use cluster::{Cluster, HashKey, Marker, Progress};
 use data_encoding::HEXLOWER;
+use meter::Pressure;
 use proto::Hosts;
 use router::Router;
 use store::{Embedded, Measured, Memory, Redis, SharedStore};
@@ -124,7 +125,12 @@ impl Foundation {
     }
 
     /// From now on what lives in shards that move moves with them.
-    pub(crate) fn take_part_in_moves(&self, router: &Router, arbiters: &[ArbiterHandle]) {
+    pub(crate) fn take_part_in_moves(
+        &self,
+        router: &Router,
+        arbiters: &[ArbiterHandle],
+        pressure: &Arc<Pressure>,
+    ) {
         let Some(peers) = self.cluster.peers() else { return };
         self.handoff.begin(Ground {
             peers: peers.clone(),
@@ -132,6 +138,7 @@ impl Foundation {
             arbiters: arbiters.to_vec(),
             router: router.clone(),
             store: Arc::clone(&self.store),
+            pressure: Arc::clone(pressure),
         });
     }
 

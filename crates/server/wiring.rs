@@ -156,7 +156,7 @@ impl Server {
         let services = for_gate(&foundation, &sources, &shared, registrar);
         let store = &foundation.store;
         Waiting { arbiters: &handles, router: &router, store }.bring_back().await?;
-        let links = open_links(&foundation, &router, &handles);
+        let links = open_links(&foundation, &router, &handles, pressure);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let others = open_to_others(config, &foundation, &sources, &tls, pressure).await?;
         let components = open_to_components(config, &sources, pressure).await?;
@@ -470,13 +470,14 @@ fn open_links(
     foundation: &Foundation,
     router: &Router,
     arbiters: &[ArbiterHandle],
+    pressure: &Arc<Pressure>,
 ) -> Option<Arc<Links>> {
     let peers = foundation.cluster.peers()?;
     let carrier = Grpc::new(peers.clone());
     let plan = foundation.cluster.plan();
     let links = Links::start(router, carrier.clone(), plan, peers.runtime().clone());
     carrier.serve(&links);
-    foundation.take_part_in_moves(router, arbiters);
+    foundation.take_part_in_moves(router, arbiters, pressure);
     Some(links)
 }
 

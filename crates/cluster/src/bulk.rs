@@ -1,7 +1,11 @@
 //! Owns what lives in a shard on its way to the member that is to own it: bytes in bounded parts, over a
 //! connection of its own (proto/bulk.proto). Knows not what they mean.
 //!
-//! Bounds: [`PART_BYTES`] a part, [`MOST_BYTES`] a shard. More, and the shard does not move.
+//! What is large may be brought before, while the shard is still served ([`Hands::bring`]): of it only what has changed
+//! goes again, so that the shard stands still for less.
+//!
+//! A handover is judged by whether it goes on: it ends where nothing has moved for [`PATIENCE`], however long the whole
+//! takes. What a member takes at a time is bounded by [`space`], and by its memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,41 +14,68 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::stream::{Stream, StreamExt as _, iter};
 use proto::MemberId;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
 use tonic::server::NamedService as _;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
-use xmpp::Shard;
 
+use crate::hash::HashKey;
 use crate::peer::{PeerError, Peers};
 use crate::plan::MoveId;
 use crate::wire;
 use crate::wire::bulk_client::BulkClient;
 use crate::wire::bulk_server::{Bulk, BulkServer};
 
-/// A part closes at this many bytes; the last entity in it may pass it.
-const PART_BYTES: usize = 256 << 10;
+mod arriving;
+mod blocks;
+mod parts;
+pub mod space;
+
+use arriving::{Arriving, Kind};
+pub use blocks::Brought;
+use parts::{Entity, Parts};
+use space::{Space, Spaces};
 
 /// The longest part that is taken: one entity at its own bounds, and what is around it.
 const LONGEST_PART: usize = 32 << 20;
 
-/// The most bytes of one shard.
-pub const MOST_BYTES: usize = 512 << 20;
+/// A shard of so many bytes is taken whatever memory there is: without it no member could be emptied.
+const SMALL: usize = 8 << 20;
 
-/// Between two parts, and before the answer.
+/// Between two parts.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Between the last part and the answer: what is on its way still arrives, and whoever takes it sees to its place.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(6);
+
+/// For so long what was brought is kept: a leader has called the move off by then.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Why nothing is taken of a shard.
+const UNKNOWN: &str = "the plan knows no such move";
 
 /// Whoever takes shards in.
 pub trait Takes: fmt::Debug + Send + Sync + 'static {
-    /// Keeps what lives in a shard that is to move here, until the plan says what becomes of it.
+    /// Whether there is memory for a large shard.
+    fn has_memory(&self) -> bool;
+
+    /// Keeps what lives in a shard that is to move here, until the plan says what becomes of it; and with it the `space`
+    /// that it takes.
     ///
     /// # Errors
     ///
     /// Why it is not taken; then the shard stays where it is.
-    fn take(&self, moved: MoveId, entities: Vec<Bytes>) -> BoxFuture<'static, Result<(), String>>;
+    fn take(
+        &self,
+        moved: MoveId,
+        entities: Vec<Bytes>,
+        space: Space,
+    ) -> BoxFuture<'static, Result<(), String>>;
 }
 
 /// A shard could not be handed over: it stays where it is.
@@ -54,15 +85,12 @@ pub enum HandError {
     /// The member cannot be met.
     #[error(transparent)]
     Peer(#[from] PeerError),
-    /// The connection broke.
-    #[error("{0}")]
+    /// The connection broke, or the other member has no room.
+    #[error("{}", .0.message())]
     Call(#[from] Box<Status>),
-    /// It was too slow.
-    #[error("no answer in time")]
-    Late,
-    /// There is more than a member takes.
-    #[error("a shard of {0} bytes is too large to move")]
-    TooLarge(usize),
+    /// Nothing has moved for too long.
+    #[error("nothing has moved for some seconds")]
+    Stuck,
     /// The other member does not want it.
     #[error("{0}")]
     Refused(String),
@@ -80,7 +108,31 @@ impl Hands {
         Self { peers, channels: Mutex::default() }
     }
 
-    /// Hands a member what lives in a shard; returns when it has all.
+    /// Brings what is large in a shard that is still served, as far as it is there now. It is kept there for a minute.
+    ///
+    /// # Errors
+    ///
+    /// [`HandError`]; then everything goes when the shard is handed over.
+    pub async fn bring(
+        &self,
+        to: MemberId,
+        moved: MoveId,
+        entities: impl Iterator<Item = Bytes> + Send + 'static,
+    ) -> Result<Brought, HandError> {
+        let (key, brought) = (self.key(), Arc::<Mutex<Brought>>::default());
+        let noted = Arc::clone(&brought);
+        let blocks = entities.flat_map(move |entity| {
+            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.new_of(&key, &entity)
+        });
+        let blocks = blocks.map(|block| (block.len(), Entity::Whole(block)));
+        self.send(to, Call::Bring, Parts::new(moved, None, blocks)).await?;
+        let mut brought = brought.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut *brought))
+    }
+
+    /// Hands a member what lives in a shard, as fast as that one takes it; returns when it has all. `entities` is asked
+    /// for the next one when there is room on the way, and must give `count` of them.
     ///
     /// # Errors
     ///
@@ -89,27 +141,54 @@ impl Hands {
         &self,
         to: MemberId,
         moved: MoveId,
-        entities: Vec<Bytes>,
+        count: usize,
+        entities: impl Iterator<Item = Bytes> + Send + 'static,
+        brought: Brought,
     ) -> Result<(), HandError> {
-        let bytes = entities.iter().map(Bytes::len).sum();
-        if bytes > MOST_BYTES {
-            return Err(HandError::TooLarge(bytes));
-        }
-        // A shard that takes longer than this is called off by the leader.
-        let handed = timeout(PATIENCE, self.try_hand(to, moved, entities)).await;
-        let handed = handed.unwrap_or(Err(HandError::Late));
-        if handed.is_err() {
+        let key = self.key();
+        let entities = entities.map(move |entity| match brought.pieces_of(&key, &entity) {
+            Some(pieces) => (entity.len(), Entity::Pieced(pieces)),
+            None => (entity.len(), Entity::Whole(entity)),
+        });
+        self.send(to, Call::Hand, Parts::new(moved, Some(count), entities)).await
+    }
+
+    /// By it blocks are called; all members have the same.
+    fn key(&self) -> HashKey {
+        *self.peers.plan().latest().hash_key()
+    }
+
+    async fn send(
+        &self,
+        to: MemberId,
+        call: Call,
+        parts: impl Iterator<Item = wire::Part> + Send + 'static,
+    ) -> Result<(), HandError> {
+        let (goes_on, progress) = watch::channel(());
+        let parts = iter(parts).then(move |part| {
+            goes_on.send_replace(());
+            async {
+                // Leases are renewed by the same threads.
+                yield_now().await;
+                part
+            }
+        });
+        let sent = tokio::select! {
+            sent = self.try_send(to, call, parts) => sent,
+            () = until_stuck(progress) => Err(HandError::Stuck),
+        };
+        if sent.is_err() {
             // The next one makes another connection.
             self.channels().remove(&to);
         }
-        handed
+        sent
     }
 
-    async fn try_hand(
+    async fn try_send(
         &self,
         to: MemberId,
-        moved: MoveId,
-        entities: Vec<Bytes>,
+        call: Call,
+        parts: impl Stream<Item = wire::Part> + Send + 'static,
     ) -> Result<(), HandError> {
         let known = self.channels().get(&to).cloned();
         let channel = match known {
@@ -120,9 +199,12 @@ impl Hands {
                 channel
             }
         };
-        let mut client = BulkClient::new(channel);
-        let handing = client.hand(Request::new(stream::iter(parts(moved, entities))));
-        let taken = handing.await.map_err(Box::new)?.into_inner();
+        let (mut client, parts) = (BulkClient::new(channel), Request::new(parts));
+        let taken = match call {
+            Call::Hand => client.hand(parts).await,
+            Call::Bring => client.bring(parts).await,
+        };
+        let taken = taken.map_err(Box::new)?.into_inner();
         match taken.refused.is_empty() {
             true => Ok(()),
             false => Err(HandError::Refused(taken.refused)),
@@ -136,54 +218,82 @@ impl Hands {
 
 /// Takes in what other members hand over.
 pub fn serve(peers: &Peers, takes: Arc<dyn Takes>) {
-    let service = Service { peers: peers.clone(), takes };
+    let (spaces, brought) = (Spaces::default(), Arc::default());
+    let service = Service { peers: peers.clone(), takes, spaces, brought };
     let server = BulkServer::new(service).max_decoding_message_size(LONGEST_PART);
     peers.serve(BulkServer::<Service>::NAME, Routes::new(server));
 }
 
-fn parts(moved: MoveId, entities: Vec<Bytes>) -> Vec<wire::Part> {
-    let moving = wire::Moving { shard: moved.shard.number().into(), since: moved.since };
-    let total = entities.len() as u64;
-    let mut parts = vec![wire::Part { moving: Some(moving), ..wire::Part::default() }];
-    let mut bytes = 0;
-    for entity in entities {
-        if bytes >= PART_BYTES {
-            parts.push(wire::Part::default());
-            bytes = 0;
-        }
-        bytes += entity.len();
-        if let Some(part) = parts.last_mut() {
-            part.entities.push(entity);
+/// Waits until no part has gone for too long, or after the last one no answer has come.
+async fn until_stuck(mut progress: watch::Receiver<()>) {
+    loop {
+        match timeout(PATIENCE, progress.changed()).await {
+            Ok(Ok(())) => {}
+            // All parts have gone.
+            Ok(Err(_)) => return sleep(ANSWER_PATIENCE).await,
+            Err(_) => return,
         }
     }
-    parts.push(wire::Part { total: Some(total), ..wire::Part::default() });
-    parts
+}
+
+#[derive(Clone, Copy)]
+enum Call {
+    Hand,
+    Bring,
 }
 
 struct Service {
     peers: Peers,
     takes: Arc<dyn Takes>,
+    spaces: Spaces,
+    /// What each member has brought last.
+    brought: Arc<Mutex<BTreeMap<MemberId, Arriving>>>,
 }
+
+type Answer = Result<Response<wire::Taken>, Status>;
 
 #[tonic::async_trait]
 impl Bulk for Service {
-    async fn hand(
-        &self,
-        request: Request<Streaming<wire::Part>>,
-    ) -> Result<Response<wire::Taken>, Status> {
-        let from = self.peers.member(request.extensions());
-        let from = from.ok_or_else(|| Status::permission_denied("no member of this cluster"))?;
-        let (moved, entities) = collect(request.into_inner()).await?;
+    async fn hand(&self, request: Request<Streaming<wire::Part>>) -> Answer {
+        let from = self.sender(&request)?;
+        let arriving = self.collect(Kind::Entities, from, request.into_inner()).await?;
+        let (moved, entities, space) = arriving.whole()?;
         let taken = match self.owns(from, moved).await {
-            true => self.takes.take(moved, entities).await,
-            false => Err("the plan knows no such move".to_owned()),
+            true => self.takes.take(moved, entities, space).await,
+            false => Err(UNKNOWN.to_owned()),
         };
         let refused = taken.err().unwrap_or_default();
         Ok(Response::new(wire::Taken { refused }))
     }
+
+    async fn bring(&self, request: Request<Streaming<wire::Part>>) -> Answer {
+        let from = self.sender(&request)?;
+        let arriving = self.collect(Kind::Blocks, from, request.into_inner()).await?;
+        let moved = arriving.moved().ok_or_else(|| Status::invalid_argument("no move"))?;
+        if !self.owns(from, moved).await {
+            return Ok(Response::new(wire::Taken { refused: UNKNOWN.to_owned() }));
+        }
+        self.brought().insert(from, arriving);
+        let brought = Arc::clone(&self.brought);
+        self.peers.runtime().spawn(async move {
+            sleep(KEPT).await;
+            let mut brought = brought.lock().unwrap_or_else(PoisonError::into_inner);
+            brought.retain(|by, it| *by != from || it.moved() != Some(moved));
+        });
+        Ok(Response::new(wire::Taken::default()))
+    }
 }
 
 impl Service {
+    fn sender<T>(&self, request: &Request<T>) -> Result<MemberId, Status> {
+        let from = self.peers.member(request.extensions());
+        from.ok_or_else(|| Status::permission_denied("no member of this cluster"))
+    }
+
+    fn brought(&self) -> MutexGuard<'_, BTreeMap<MemberId, Arriving>> {
+        self.brought.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the plan says, or says soon, that this shard moves away from that member.
     async fn owns(&self, from: MemberId, moved: MoveId) -> bool {
         let mut plan = self.peers.plan();
@@ -193,43 +303,31 @@ impl Service {
         timeout(PATIENCE, known).await.ok();
         plan.get().owner(moved.shard).is_some_and(|(owner, _)| owner == from)
     }
-}
 
-async fn collect(mut parts: Streaming<wire::Part>) -> Result<(MoveId, Vec<Bytes>), Status> {
-    let late = || Status::deadline_exceeded("the next part did not come");
-    let invalid = |what: &'static str| Status::invalid_argument(what);
-    let (mut moved, mut entities, mut bytes) = (None, Vec::new(), 0);
-    while let Some(part) = timeout(PATIENCE, parts.message()).await.map_err(|_| late())?? {
-        if let Some(moving) = part.moving {
-            let shard = u16::try_from(moving.shard).ok().and_then(Shard::new);
-            let shard = shard.ok_or_else(|| invalid("there is no such shard"))?;
-            moved = Some(MoveId { shard, since: moving.since });
+    /// Takes what comes, as long as there is room for it.
+    async fn collect(
+        &self,
+        kind: Kind,
+        from: MemberId,
+        mut parts: Streaming<wire::Part>,
+    ) -> Result<Arriving, Status> {
+        // What it has brought before is of use for this alone, or for nothing any more.
+        let brought = self.brought().remove(&from);
+        let key = *self.peers.plan().latest().hash_key();
+        let mut arriving = Arriving::new(kind, key, self.spaces.begin(), brought);
+        let late = || Status::deadline_exceeded("the next part did not come");
+        while let Some(part) = timeout(PATIENCE, parts.message()).await.map_err(|_| late())?? {
+            let is_whole = arriving.take(part)?;
+            if arriving.bytes() > SMALL && !self.takes.has_memory() {
+                return Err(Status::resource_exhausted("its memory does not suffice there"));
+            }
+            if is_whole {
+                return Ok(arriving);
+            }
         }
-        bytes += part.entities.iter().map(Bytes::len).sum::<usize>();
-        if bytes > MOST_BYTES {
-            return Err(Status::resource_exhausted("the shard is too large"));
-        }
-        entities.extend(part.entities);
-        if let Some(total) = part.total {
-            let moved = moved.ok_or_else(|| invalid("no move was named"))?;
-            let all = total == entities.len() as u64;
-            return all.then_some((moved, entities)).ok_or_else(|| invalid("a part is missing"));
-        }
+        Err(Status::aborted("the rest did not come"))
     }
-    Err(Status::aborted("the rest did not come"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shard_goes_in_parts_of_which_the_last_counts_all() {
-        let moved = MoveId { shard: Shard::new(7).unwrap(), since: 9 };
-        let entities = vec![Bytes::from(vec![1; 100 << 10]); 7];
-        let parts = parts(moved, entities);
-        assert_eq!(parts.first().unwrap().moving.unwrap().shard, 7);
-        assert_eq!(parts.iter().map(|part| part.entities.len()).collect::<Vec<_>>(), [3, 3, 1, 0]);
-        assert_eq!(parts.last().unwrap().total, Some(7));
-    }
-}
+mod tests;

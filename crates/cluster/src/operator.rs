@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::ask::{Ask, Verdict};
+use crate::clock::BootTime;
 use crate::control::net::{CallError, Net};
 use crate::lease::handle::Lease;
 use crate::plan::{Member, Phase, Plan, Status as MemberStatus};
@@ -67,6 +68,7 @@ impl Operator {
         let standing = self.standing.borrow().clone();
         let mut status = Status::of(&plan, &standing, self.member, self.lease.holds());
         if let Some(net) = &self.net {
+            status.staying = net.shared.staying.rows(BootTime::now());
             for (row, member) in status.members.iter_mut().zip(plan.members()) {
                 row.differs = net.shared.common.difference(member.info.id);
                 row.clock_ahead_millis = net.shared.skews.ahead(member.info.id);

@@ -7,6 +7,7 @@ use proto::MemberId;
 use serde::{Deserialize, Serialize};
 
 use crate::control::skew;
+use crate::control::staying::StayingRow;
 use crate::plan::{Phase, Plan, Status as MemberStatus};
 use crate::raft::group::Standing;
 
@@ -37,6 +38,9 @@ pub struct Status {
     pub members: Vec<MemberRow>,
     /// Shards that are on the move.
     pub moving: usize,
+    /// Shards of this member that do not move though they are to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub staying: Vec<StayingRow>,
 }
 
 /// One member.
@@ -93,6 +97,7 @@ impl Status {
             last: standing.last,
             members: member_rows(plan, standing),
             moving: moving(plan),
+            staying: Vec::new(),
         }
     }
 }

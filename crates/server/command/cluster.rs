@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use cluster::Status;
+use cluster::control::staying::StayingRow;
 use cluster::operator::ShardRow;
 use cluster::plan::Status as MemberStatus;
 use cluster::status::MemberRow;
@@ -174,7 +175,9 @@ fn await_drained(config: &Config, member: &str, timeout: u64) -> anyhow::Result<
         }
         std::thread::sleep(PACE);
     }
-    anyhow::bail!("{member} still has shards or clients after {timeout} s")
+    let staying = status(config)?.staying;
+    let staying: String = staying.iter().take(5).map(|row| format!("; {}", stays(row))).collect();
+    anyhow::bail!("{member} still has shards or clients after {timeout} s{staying}")
 }
 
 /// Clients of the member that is asked.
@@ -215,7 +218,15 @@ fn write_status(out: &mut dyn Write, status: &Status) -> std::io::Result<()> {
     writeln!(out, "leader      {}", leader.map_or("none", |row| row.name.as_str()))?;
     writeln!(out, "members     {up} of {} up", status.members.len())?;
     writeln!(out, "moving      {} shards", status.moving)?;
+    for row in &status.staying {
+        writeln!(out, "  {}", stays(row))?;
+    }
     writeln!(out, "log         {} applied, term {}", status.applied, status.term)
+}
+
+/// Why a shard of the member that is asked does not move.
+fn stays(row: &StayingRow) -> String {
+    format!("shard {} stays, tried {} times: {}", row.shard, row.times, row.why)
 }
 
 fn write_members(out: &mut dyn Write, rows: &Vec<MemberRow>) -> std::io::Result<()> {

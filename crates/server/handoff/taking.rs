@@ -15,22 +15,26 @@ use std::time::Duration;
 use actix_rt::ArbiterHandle;
 use bytes::Bytes;
 use cluster::bulk::Takes;
+use cluster::bulk::space::Space;
 use cluster::plan::{MoveId, Phase};
 use cluster::{Plan, PlanHandle};
 use entity::Host;
 use entity::host::handoff::{Part, Patience};
 use futures_util::future::{BoxFuture, join_all};
+use meter::{Level, Pressure};
 use proto::snapshot::EntitySnapshot;
 use proto::{MemberId, Route};
 use router::Router;
 use store::SharedStore;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use xmpp::{Epoch, Fence, Shard};
 
 use super::turns::{Turn, Turns};
 use super::{Ground, buckets, on};
 
-/// The most shards that are kept at a time; a leader has 32 under way to a member.
+/// The most shards that are here at a time and do not go on yet; a leader has 32 under way to a member.
 const MOST: usize = 64;
 
 /// Shards that may come. A clone is the same.
@@ -45,6 +49,9 @@ struct Shared {
     router: Router,
     store: SharedStore,
     kept: Mutex<BTreeMap<Shard, Kept>>,
+    /// For shards that do not go on yet.
+    places: Arc<Semaphore>,
+    pressure: Arc<Pressure>,
     plan: PlanHandle,
     turns: Turns,
     runtime: Handle,
@@ -59,6 +66,8 @@ struct Kept {
     entities: BTreeMap<usize, Vec<EntitySnapshot>>,
     /// Until all of it is here, or forgotten, the shard cannot go on.
     _turn: Turn,
+    _place: OwnedSemaphorePermit,
+    _space: Space,
 }
 
 /// What the plan says of a shard that is kept.
@@ -78,6 +87,8 @@ impl Taking {
             router: ground.router.clone(),
             store: Arc::clone(&ground.store),
             kept: Mutex::default(),
+            places: Arc::new(Semaphore::new(MOST)),
+            pressure: Arc::clone(&ground.pressure),
             plan: ground.peers.plan(),
             turns,
             runtime: ground.peers.runtime().clone(),
@@ -87,18 +98,22 @@ impl Taking {
         taking
     }
 
-    /// Lets what is kept go on, or forgets it, as the plan changes.
+    /// Lets what is kept go on, or forgets it, as the plan changes. Each by itself: one whose bucket is claimed slowly
+    /// keeps no other waiting.
     async fn follow(self) {
-        let (this, mut plan) = (&self, self.shared.plan.clone());
+        let mut plan = self.shared.plan.clone();
         while plan.changed().await.is_ok() {
-            let settled = this.settled(plan.get());
-            join_all(settled.into_iter().map(|(shard, kept, outcome)| async move {
-                match outcome {
-                    Outcome::Ours(epoch) => this.go_on(shard, epoch, kept).await,
-                    Outcome::Open | Outcome::CalledOff => this.forget(shard).await,
-                }
-            }))
-            .await;
+            for (shard, kept, outcome) in self.settled(plan.get()) {
+                let this = self.clone();
+                self.shared.runtime.spawn(this.settle(shard, kept, outcome));
+            }
+        }
+    }
+
+    async fn settle(self, shard: Shard, kept: Kept, outcome: Outcome) {
+        match outcome {
+            Outcome::Ours(epoch) => self.go_on(shard, epoch, kept).await,
+            Outcome::Open | Outcome::CalledOff => self.forget(shard).await,
         }
     }
 
@@ -118,23 +133,33 @@ impl Taking {
         outcomes.into_iter().filter_map(take).collect()
     }
 
-    async fn keep(&self, moved: MoveId, entities: Vec<Bytes>) -> Result<(), String> {
-        let decoded: Result<Vec<_>, _> =
-            entities.iter().map(|bytes| EntitySnapshot::decode(bytes)).collect();
-        let decoded = decoded.map_err(|error| error.to_string())?;
+    /// Reads what lives in a shard, for each arbiter.
+    async fn read(
+        &self,
+        shard: Shard,
+        entities: Vec<Bytes>,
+    ) -> Result<BTreeMap<usize, Vec<EntitySnapshot>>, String> {
         let mut by_arbiter: BTreeMap<usize, Vec<EntitySnapshot>> = BTreeMap::new();
-        for entity in decoded {
+        // One after the other: what is read is not kept twice.
+        for bytes in entities {
+            let entity = EntitySnapshot::decode(&bytes).map_err(|error| error.to_string())?;
             let key = entity.route.key().ok_or("an entity has no address")?;
             let bucket = self.shared.router.bucket(key);
-            if bucket.shard() != moved.shard {
+            if bucket.shard() != shard {
                 return Err("an entity is of another shard".to_owned());
             }
             let arbiter = usize::from(self.shared.router.arbiter_of(bucket).0);
             by_arbiter.entry(arbiter).or_default().push(entity);
+            // Leases are renewed by the same threads.
+            yield_now().await;
         }
-        if self.kept().len() >= MOST {
-            return Err("too many shards are on their way here".to_owned());
-        }
+        Ok(by_arbiter)
+    }
+
+    async fn keep(&self, moved: MoveId, entities: Vec<Bytes>, space: Space) -> Result<(), String> {
+        let place = Arc::clone(&self.shared.places).try_acquire_owned();
+        let place = place.map_err(|_| "too many shards are on their way here")?;
+        let entities = self.read(moved.shard, entities).await?;
         // It may have been here before, and not have left as a whole.
         let turn = self.shared.turns.wait_for(moved.shard).await;
         // Whatever comes for it waits from now on, behind those that are to come.
@@ -150,7 +175,8 @@ impl Taking {
         }
         let owner = self.shared.plan.latest().owner(moved.shard).map(|(owner, _)| owner);
         let by = owner.filter(|owner| *owner != self.shared.member);
-        let kept = Kept { since: moved.since, by, entities: by_arbiter, _turn: turn };
+        let since = moved.since;
+        let kept = Kept { since, by, entities, _turn: turn, _place: place, _space: space };
         self.kept().insert(moved.shard, kept);
         // The plan may have changed before it was kept.
         let plan = self.shared.plan.latest();
@@ -217,10 +243,20 @@ impl fmt::Debug for Taking {
 }
 
 impl Takes for Taking {
-    fn take(&self, moved: MoveId, entities: Vec<Bytes>) -> BoxFuture<'static, Result<(), String>> {
+    fn has_memory(&self) -> bool {
+        self.shared.pressure.level() == Level::Calm
+    }
+
+    fn take(
+        &self,
+        moved: MoveId,
+        entities: Vec<Bytes>,
+        space: Space,
+    ) -> BoxFuture<'static, Result<(), String>> {
         let taking = self.clone();
         // Whoever hands it over may give up meanwhile; what was frozen for it must find its end all the same.
-        let keeping = self.shared.runtime.spawn(async move { taking.keep(moved, entities).await });
+        let keeping =
+            self.shared.runtime.spawn(async move { taking.keep(moved, entities, space).await });
         Box::pin(async move { keeping.await.unwrap_or_else(|error| Err(error.to_string())) })
     }
 }

@@ -16,6 +16,7 @@
 //! | `skew` | by how much wall clocks differ |
 //! | `follow` | the plan of a member that Raft does not speak to |
 //! | [`moves`] | shards on their way to another member |
+//! | [`staying`] | shards that do not move though they are to |
 
 pub(crate) mod common;
 pub(crate) mod discovery;
@@ -28,6 +29,7 @@ pub(crate) mod net;
 pub(crate) mod reach;
 pub(crate) mod service;
 pub(crate) mod skew;
+pub mod staying;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transport;

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proto::MemberId;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use xmpp::Shard;
 
 use super::net::Net;
 use crate::ask::Ask;
+use crate::clock::BootTime;
 use crate::plan::{MoveId, Phase, Plan};
 
 /// Whoever hosts the actors of shards that are to move.
 pub trait Moves: fmt::Debug + Send + Sync {
     /// A shard of this member is to move. When nothing here acts for it any more, and nothing will,
-    /// [`LetGo::done`] says so. It stays this member's until then; a leader that waits for longer than 5 s
+    /// [`LetGo::done`] says so. It stays this member's until then; a leader that waits for longer than 60 s
     /// calls the move off.
     fn prepare(&self, shard: Shard, to: MemberId, let_go: LetGo);
 
@@ -47,14 +49,16 @@ impl Moves for Empty {
 pub struct LetGo {
     moved: MoveId,
     done: bool,
+    why_not: Option<String>,
     words: mpsc::Sender<Word>,
 }
 
 /// What an owner says of a move.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Word {
     Released(MoveId),
-    Stays(MoveId),
+    /// And why, for operators.
+    Stays(MoveId, Option<String>),
 }
 
 impl LetGo {
@@ -67,27 +71,38 @@ impl LetGo {
     pub fn done(mut self) {
         self.done = true;
     }
+
+    /// The shard cannot move now, for a reason that an operator should know.
+    pub fn cannot(mut self, why: String) {
+        self.why_not = Some(why);
+    }
 }
 
 impl Drop for LetGo {
     fn drop(&mut self) {
         let word = match self.done {
             true => Word::Released(self.moved),
-            false => Word::Stays(self.moved),
+            false => Word::Stays(self.moved, self.why_not.take()),
         };
         // The member stops, or is behind by far: the leader calls the move off.
         self.words.try_send(word).ok();
     }
 }
 
-/// The most words that wait to be said; a leader has 32 under way for a member.
-const MAX_WAITING: usize = 64;
+/// The most words that wait to be said: none is dropped, as no shard moves to two places at a time.
+const MAX_WAITING: usize = Shard::COUNT as usize;
+
+/// The most words that travel together; a leader has 32 under way for a member.
+const MOST_TOGETHER: usize = 64;
 
 /// Words that come within this travel together.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How long the leader is asked.
+/// How long the leader is asked, and before it is asked again: where it gave no answer, and where the plan does not say
+/// what it has answered.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(200);
+const ANSWERED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells whoever hosts actors of moves, and the leader of what was let go, for ever.
 pub(crate) async fn run(net: Net) {
@@ -102,7 +117,9 @@ pub(crate) async fn run(net: Net) {
                 if changed.is_err() {
                     return;
                 }
-                told = tell(&*net.shared.mesh.moves, &net.plan(), net.me().id, &told, &words);
+                let (plan, me) = (net.plan(), net.me().id);
+                net.shared.staying.retain(|shard| plan.owner(shard).is_some_and(|(id, _)| id == me));
+                told = tell(&*net.shared.mesh.moves, &plan, me, &told, &words);
             }
             Some(first) = said.recv() => {
                 let words = gather(first, &mut said).await;
@@ -138,14 +155,15 @@ fn tell(
     }
     for (&(shard, since), to) in under_way.iter().filter(|(it, _)| !told.contains(it)) {
         let moved = MoveId { shard, since };
-        moves.prepare(shard, *to, LetGo { moved, done: false, words: words.clone() });
+        let words = words.clone();
+        moves.prepare(shard, *to, LetGo { moved, done: false, why_not: None, words });
     }
     under_way.into_keys().collect()
 }
 
 async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
     let (mut words, until) = (vec![first], Instant::now() + GATHER);
-    while words.len() < MAX_WAITING
+    while words.len() < MOST_TOGETHER
         && let Ok(Some(next)) = timeout_at(until, said.recv()).await
     {
         words.push(next);
@@ -153,21 +171,43 @@ async fn gather(first: Word, said: &mut mpsc::Receiver<Word>) -> Vec<Word> {
     words
 }
 
+/// Says it until the moves are over: what was let go of stands still until then.
 async fn pass_on(net: &Net, words: Vec<Word>) {
     let (mut released, mut stay) = (Vec::new(), Vec::new());
     for word in words {
         match word {
             Word::Released(moved) => released.push(moved),
-            Word::Stays(moved) => stay.push(moved),
+            Word::Stays(moved, why) => {
+                if let Some(why) = why {
+                    net.shared.staying.note(moved.shard, why, BootTime::now());
+                }
+                stay.push(moved);
+            }
         }
     }
     let owner = net.me().id;
-    for ask in [Ask::Release { owner, moves: released }, Ask::CallOff { owner, moves: stay }] {
-        let empty = matches!(&ask, Ask::Release { moves, .. } | Ask::CallOff { moves, .. } if moves.is_empty());
-        if !empty && let Err(error) = net.ask(ask, ASK_PATIENCE).await {
-            // The leader calls the moves off.
-            tracing::debug!(%error, "could not say what became of shards that were to move");
+    let release = |moves| Ask::Release { owner, moves };
+    let call_off = |moves| Ask::CallOff { owner, moves };
+    tokio::join!(insist(net, released, release), insist(net, stay, call_off));
+}
+
+/// An answer is not the end: a leader that has heard a word may fall before anything comes of it.
+async fn insist(net: &Net, mut moves: Vec<MoveId>, ask: impl Fn(Vec<MoveId>) -> Ask) {
+    let (owner, mut plan) = (net.me().id, net.shared.plan.clone());
+    loop {
+        moves.retain(|moved| net.plan().is_under_way(*moved, owner));
+        if moves.is_empty() {
+            return;
         }
+        let pause = match net.ask(ask(moves.clone()), ASK_PATIENCE).await {
+            Ok(()) => ANSWERED_PAUSE,
+            Err(error) => {
+                tracing::debug!(%error, "could not say what became of shards that were to move");
+                PAUSE
+            }
+        };
+        let is_over = |plan: &Arc<Plan>| !moves.iter().any(|it| plan.is_under_way(*it, owner));
+        timeout(pause, plan.wait_for(is_over)).await.ok();
     }
 }
 

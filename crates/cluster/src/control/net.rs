@@ -15,6 +15,7 @@ use super::PROTOCOL;
 use super::common::Common;
 use super::founding::Founding;
 use super::skew::Skews;
+use super::staying::Staying;
 use crate::ask::{Ask, Verdict};
 use crate::clock::{self, BootTime};
 use crate::config::Mesh;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) senses: Arc<Senses>,
     pub(crate) common: Common,
     pub(crate) skews: Skews,
+    pub(crate) staying: Staying,
 }
 
 /// Why a member did not do what it was asked for.

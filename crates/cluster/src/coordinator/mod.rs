@@ -20,7 +20,7 @@ mod standbys;
 mod tests;
 pub(crate) mod voters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proto::MemberId;
@@ -35,8 +35,9 @@ use crate::plan::{Entry, MoveId, Phase, Plan};
 pub(crate) struct Coordinator {
     /// When each move that is under way was seen first.
     begun: BTreeMap<(Shard, u64), BootTime>,
-    /// Moves whose owners cannot let go now.
-    stay: Vec<MoveId>,
+    /// Moves whose owners cannot let go now, until the plan says that they are over: an entry is taken as a whole, and
+    /// one that calls several off is refused where one of them has ended on its way into the log.
+    stay: BTreeSet<MoveId>,
     /// Shards whose move was called off are left in peace until then.
     resting: BTreeMap<Shard, BootTime>,
     reports: reports::Reports,
@@ -50,8 +51,9 @@ pub(crate) struct Coordinator {
     in_order: Option<u64>,
 }
 
-/// A move whose owner has not let go by then is called off.
-const MOVE_PATIENCE: Duration = Duration::from_secs(5);
+/// A move whose owner has not let go by then is called off. An owner gives up itself, and says so, as soon as nothing
+/// goes on any more; this is for one that does not: longer than what lives in a shard travels.
+const MOVE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a shard stays where it is after a move that was called off.
 const REST: Duration = Duration::from_secs(10);
@@ -123,15 +125,17 @@ impl Coordinator {
         let known = std::mem::take(&mut self.begun);
         let seen = |id| (id, known.get(&id).copied().unwrap_or(now));
         self.begun = moving.map(seen).collect();
+        let begun = &self.begun;
+        self.stay.retain(|moved| begun.contains_key(&(moved.shard, moved.since)));
     }
 
     fn aborts(&mut self, now: BootTime) -> Option<Entry> {
-        let late = self.begun.iter().filter(|(_, begun)| now.since(**begun) > MOVE_PATIENCE);
-        let mut late: Vec<_> = late.map(|(&(shard, since), _)| MoveId { shard, since }).collect();
-        let under_way = |moved: &MoveId| self.begun.contains_key(&(moved.shard, moved.since));
-        let stay = std::mem::take(&mut self.stay).into_iter().filter(under_way);
-        late.extend(stay.filter(|moved| !late.contains(moved)).collect::<Vec<_>>());
-        self.resting.extend(late.iter().map(|moved| (moved.shard, now + REST)));
-        (!late.is_empty()).then_some(Entry::Abort(late))
+        let moves = self.begun.iter().map(|(&(shard, since), at)| (MoveId { shard, since }, *at));
+        let is_off = |(moved, begun): &(MoveId, BootTime)| {
+            now.since(*begun) > MOVE_PATIENCE || self.stay.contains(moved)
+        };
+        let off: Vec<MoveId> = moves.filter(is_off).map(|(moved, _)| moved).collect();
+        self.resting.extend(off.iter().map(|moved| (moved.shard, now + REST)));
+        (!off.is_empty()).then_some(Entry::Abort(off))
     }
 }

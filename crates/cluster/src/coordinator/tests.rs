@@ -171,7 +171,7 @@ fn a_move_whose_owner_does_not_let_go_is_called_off_and_its_shard_left_in_peace(
     }
     let moves = town.moving();
     let mut aborted = None;
-    for _ in 0..60 {
+    for _ in 0..610 {
         if let Some(Entry::Abort(moves)) = town.step() {
             aborted = Some(moves);
             break;
@@ -200,6 +200,25 @@ fn a_move_whose_owner_cannot_let_go_now_is_called_off_at_once() {
     town.coordinator.call_off([stays, unknown]);
     assert_eq!(town.step(), Some(Entry::Abort(vec![stays])));
     assert!(!town.moving().contains(&stays));
+}
+
+#[test]
+fn a_move_is_called_off_though_another_one_ended_on_the_way_into_the_log() {
+    let mut town = Town::of(1);
+    town.settle();
+    town.join(2);
+    while town.moving().is_empty() {
+        assert!(town.step().is_some());
+    }
+    let [ends, stays] = [0, 1].map(|at| town.moving()[at]);
+    town.coordinator.call_off([ends, stays]);
+    town.coordinator.call_off([stays]);
+    let abort = town.coordinator.next(&town.plan, town.now);
+    assert_eq!(abort, Some(Entry::Abort(vec![ends, stays])));
+    town.apply(Entry::Release(vec![ends]));
+    let refused = town.plan.apply(town.plan.index() + 1, abort.unwrap());
+    assert!(refused.is_err() && town.moving().contains(&stays));
+    assert_eq!(town.step(), Some(Entry::Abort(vec![stays])));
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::control::founding::Founding;
 use crate::control::net::{CallError, MAX_BYTES, Net, Shared};
 use crate::control::service::Service;
 use crate::control::skew::Skews;
+use crate::control::staying::Staying;
 use crate::control::transport::Outgoing;
 use crate::control::{follow, membership, moves, reach};
 use crate::lease::handle::Lease;
@@ -116,6 +117,7 @@ fn open(log: &RaftLog, config: &Config, mesh: Mesh, lines: &Lines) -> Result<Net
         senses: Arc::clone(&lines.senses),
         common: Common::new(config.common.clone()),
         skews: Skews::default(),
+        staying: Staying::default(),
     });
     let service = ControlServer::new(Service { net: net.clone() })
         .max_decoding_message_size(MAX_BYTES)

@@ -82,7 +82,7 @@ pub struct Assignment {
 }
 
 /// One move of one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MoveId {
     /// Which.
     pub shard: Shard,

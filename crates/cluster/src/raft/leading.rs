@@ -146,8 +146,7 @@ impl Group {
                 Ok((!moves.is_empty()).then_some(Entry::Release(moves)))
             }
             Ask::CallOff { owner, moves } => {
-                let owns = |shard| self.plan.owner(shard).is_some_and(|(id, _)| id == owner);
-                let own = moves.into_iter().filter(|moved| owns(moved.shard));
+                let own = moves.into_iter().filter(|moved| self.plan.is_under_way(*moved, owner));
                 self.duties.coordinator.call_off(own);
                 Ok(None)
             }

@@ -52,6 +52,9 @@ pub(super) struct Process {
     pub(super) lease_end: BootTime,
     /// Moves that were said to be let go of.
     let_go: BTreeSet<(Shard, u64)>,
+    /// What of it the leader may not have heard.
+    insists: Vec<MoveId>,
+    ticks: u64,
     /// The plan that was looked at for moves.
     looked_at: u64,
     reach: Reach,
@@ -144,6 +147,8 @@ impl Member {
             renewal,
             lease_end: BootTime(0),
             let_go: BTreeSet::new(),
+            insists: Vec::new(),
+            ticks: 0,
             looked_at: 0,
             reach: Reach::default(),
             greeted: Vec::new(),
@@ -260,8 +265,20 @@ impl Process {
         let mut moves: Vec<MoveId> = self.plan().ownerships().filter_map(moving).collect();
         moves.retain(|moved| self.let_go.insert((moved.shard, moved.since)));
         if !moves.is_empty() {
+            self.insists.extend(&moves);
             self.say(Ask::Release { owner: me, moves }, outbox);
         }
+    }
+
+    /// Says now and then again what it has let go of, as [`crate::control::moves`] does.
+    pub(super) fn insist(&mut self, me: MemberId, outbox: &Outbox) {
+        self.ticks += 1;
+        let mut moves = std::mem::take(&mut self.insists);
+        moves.retain(|moved| self.plan().is_under_way(*moved, me));
+        if !moves.is_empty() && self.ticks.is_multiple_of(20) {
+            self.say(Ask::Release { owner: me, moves: moves.clone() }, outbox);
+        }
+        self.insists = moves;
     }
 
     /// Comes up, and comes back when it was expelled, as [`crate::control::membership`] does.

@@ -211,6 +211,7 @@ impl World {
             Event::Tick(_, life) => {
                 process.group.tick(local);
                 process.watch(other, &outbox);
+                process.insist(me, &outbox);
                 // A member without a lease looks why.
                 if !held {
                     let waits = self.mutant != Some(Mutant::ComesInAtOnce);

@@ -55,6 +55,8 @@ pub(crate) struct ActorState {
 pub(crate) enum Act {
     /// Say how things stand.
     Look,
+    /// Say how things stand, and be written down as it is, unless a turn is under way.
+    Picture,
     /// Take no more turns, unless one is under way.
     Freeze,
     /// Go on.
@@ -93,7 +95,7 @@ pub(crate) struct Standing {
     pub(crate) busy: bool,
     /// [`Entity::is_settled`].
     pub(crate) settled: bool,
-    /// To [`Act::Freeze`], unless it is busy: the entity; none: its rows are all.
+    /// To [`Act::Freeze`] and [`Act::Picture`], unless it is busy: the entity; none: its rows are all.
     pub(crate) snapshot: Option<EntitySnapshot>,
 }
 
@@ -294,7 +296,8 @@ impl<E: Entity> Handler<Order> for EntityActor<E> {
         let settled = self.entity.as_ref().is_none_or(E::is_settled);
         let snapshot = match act {
             Act::Freeze if !busy => self.freeze(ctx),
-            Act::Freeze | Act::Look => None,
+            Act::Picture if !busy => self.as_data(),
+            Act::Freeze | Act::Picture | Act::Look => None,
             Act::Mirror(anew) => {
                 self.mirror(anew, receipt, ctx);
                 None

@@ -39,6 +39,9 @@ pub const WAITING_STANZAS: usize = 8_192;
 /// Most bytes of them.
 pub const WAITING_BYTES: usize = 16 << 20;
 
+/// So many entities are written down before others have a turn.
+const AT_A_TIME: usize = 16;
+
 /// How often freezing looks whether all is quiet.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
@@ -242,6 +245,20 @@ impl Host {
         matches!(answer.await, Ok(Ok(())))
     }
 
+    /// Shows the entities of a part as data, as they are now, while all goes on; who is busy is left out. For whoever wants
+    /// to send most of it before the part is frozen. `see` says whether it wants the next one.
+    pub async fn picture(&self, part: Part, mut see: impl FnMut(EntitySnapshot) -> bool) {
+        for some in self.mailboxes(part).chunks(AT_A_TIME) {
+            let standings = ask(some, &Act::Picture).await;
+            let mut snapshots = standings.into_iter().filter_map(|standing| standing.snapshot);
+            if !snapshots.all(&mut see) {
+                return;
+            }
+            // Others have their turns in between.
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The entities of a frozen part as data; those whose rows are all are not among them.
     pub fn take_snapshots(&self, part: Part) -> Vec<EntitySnapshot> {
         self.with_hold(part, |hold| std::mem::take(&mut hold.snapshots)).unwrap_or_default()
@@ -366,13 +383,7 @@ impl Host {
 
     /// Has every actor of a part do something; what those say that are still there.
     pub(super) async fn order(&self, part: Part, act: Act) -> Vec<Standing> {
-        let answers = self.mailboxes(part).into_iter().filter_map(|mailbox| {
-            let (reply, answer) = oneshot::channel();
-            let order = Order { reply, ..Order::of(act.clone()) };
-            mailbox.order(order).then_some(answer)
-        });
-        let answers: Vec<_> = answers.collect();
-        join_all(answers).await.into_iter().filter_map(Result::ok).collect()
+        ask(&self.mailboxes(part), &act).await
     }
 
     fn tell(&self, part: Part, act: &Act) {
@@ -381,4 +392,15 @@ impl Host {
             mailbox.order(Order::of(act.clone()));
         }
     }
+}
+
+/// Has actors do something; what those say that are still there.
+async fn ask(mailboxes: &[Rc<dyn Mailbox>], act: &Act) -> Vec<Standing> {
+    let answers = mailboxes.iter().filter_map(|mailbox| {
+        let (reply, answer) = oneshot::channel();
+        let order = Order { reply, ..Order::of(act.clone()) };
+        mailbox.order(order).then_some(answer)
+    });
+    let answers: Vec<_> = answers.collect();
+    join_all(answers).await.into_iter().filter_map(Result::ok).collect()
 }

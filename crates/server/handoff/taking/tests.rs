@@ -10,7 +10,7 @@ use entity::host::{Host, Spawn, Start};
 use futures_util::FutureExt as _;
 use proto::{ArbiterId, Hosts};
 use router::Inbox;
-use store::Memory;
+use store::{ArchivePage, ArchiveQuery, Batch, Error, Key, Kind, Memory, Reply, Row, Store};
 use tokio::sync::watch;
 use user::User;
 use xmpp::BareJid;
@@ -51,6 +51,103 @@ fn begin(arbiter: &Arbiter, router: Router, store: SharedStore, inbox: router::i
     });
 }
 
+/// A store in which the buckets of one shard are never claimed.
+struct Standing {
+    memory: Memory,
+    stands: Shard,
+}
+
+impl Store for Standing {
+    fn claim(&self, fence: Fence) -> Reply<()> {
+        match fence.bucket.shard() == self.stands {
+            true => Box::pin(std::future::pending()),
+            false => self.memory.claim(fence),
+        }
+    }
+
+    fn load(&self, fence: Fence, owner: BareJid, kinds: &'static [Kind]) -> Reply<Vec<Row>> {
+        self.memory.load(fence, owner, kinds)
+    }
+
+    fn get(&self, fence: Fence, key: Key) -> Reply<Option<Bytes>> {
+        self.memory.get(fence, key)
+    }
+
+    fn scan(
+        &self,
+        fence: Fence,
+        owner: BareJid,
+        kind: Kind,
+        after: Option<Bytes>,
+        limit: usize,
+    ) -> Reply<Vec<Row>> {
+        self.memory.scan(fence, owner, kind, after, limit)
+    }
+
+    fn commit(&self, batches: Vec<Batch>) -> BoxFuture<'static, Vec<Result<(), Error>>> {
+        self.memory.commit(batches)
+    }
+
+    fn query(&self, fence: Fence, owner: BareJid, query: ArchiveQuery) -> Reply<ArchivePage> {
+        self.memory.query(fence, owner, query)
+    }
+
+    fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>> {
+        self.memory.owners(kind, after, limit)
+    }
+
+    fn erase(&self, fence: Fence, owner: BareJid) -> Reply<()> {
+        self.memory.erase(fence, owner)
+    }
+
+    fn expire(&self, before_unix_micros: u64, limit: usize) -> Reply<usize> {
+        self.memory.expire(before_unix_micros, limit)
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.memory.waiting_bytes()
+    }
+
+    fn close(&self) -> Reply<()> {
+        self.memory.close()
+    }
+}
+
+/// Shards of the other member's.
+fn others(plan: &Plan) -> impl Iterator<Item = Shard> {
+    plan.ownerships().filter(|(_, held)| held.owner == OTHER).map(|(shard, _)| shard)
+}
+
+/// This member, to which these shards are to move, on this store.
+fn takes(
+    plan: &mut Plan,
+    shards: impl IntoIterator<Item = Shard>,
+    store: SharedStore,
+) -> (Taking, ArbiterHandle, watch::Sender<Arc<Plan>>) {
+    let moves = shards.into_iter().map(|shard| Assignment { shard, member: ME });
+    plan.apply(2, Entry::Prepare(moves.collect())).unwrap();
+    let (plans, handle) = PlanHandle::changing(plan.clone());
+    let (inbox, waiting) = Inbox::new();
+    let router = Router::new(ME, handle.clone(), Lease::always(), Hosts::default(), vec![inbox]);
+    let arbiter = Arbiter::new();
+    begin(&arbiter, router.clone(), Arc::clone(&store), waiting);
+    let shared = Shared {
+        member: ME,
+        arbiters: vec![arbiter.handle()],
+        router,
+        store,
+        kept: Mutex::default(),
+        places: Arc::new(Semaphore::new(MOST)),
+        pressure: Arc::default(),
+        plan: handle,
+        turns: Turns::default(),
+        runtime: Handle::current(),
+    };
+    let taking = Taking { shared: Arc::new(shared) };
+    taking.shared.runtime.spawn(taking.clone().follow());
+    (taking, arbiter.handle(), plans)
+}
+
 impl Coming {
     async fn begin() -> Self {
         let mut plan = plan();
@@ -58,31 +155,13 @@ impl Coming {
         let place = |jid: &BareJid| plan.hash_key().bucket(jid).shard();
         let person = { people }.find(|jid| plan.owner(place(jid)).unwrap().0 == OTHER).unwrap();
         let shard = place(&person);
-        plan.apply(2, Entry::Prepare(vec![Assignment { shard, member: ME }])).unwrap();
-        let (plans, handle) = PlanHandle::changing(plan.clone());
-        let (inbox, waiting) = Inbox::new();
-        let store: SharedStore = Arc::new(Memory::new());
-        let lease = Lease::always();
-        let router = Router::new(ME, handle.clone(), lease, Hosts::default(), vec![inbox]);
-        let arbiter = Arbiter::new();
-        begin(&arbiter, router.clone(), Arc::clone(&store), waiting);
-        let shared = Shared {
-            member: ME,
-            arbiters: vec![arbiter.handle()],
-            router,
-            store,
-            kept: Mutex::default(),
-            plan: handle,
-            turns: Turns::default(),
-            runtime: Handle::current(),
-        };
-        let taking = Taking { shared: Arc::new(shared) };
-        taking.shared.runtime.spawn(taking.clone().follow());
+        let (taking, arbiter, plans) = takes(&mut plan, [shard], Arc::new(Memory::new()));
         let (moved, entity) = (MoveId { shard, since: 2 }, Route::User(person));
         let (route, state, timers) = (entity.clone(), Bytes::new(), vec![]);
         let state = EntitySnapshot { route, state, timers, handed_over: None };
-        let coming = Self { taking, arbiter: arbiter.handle(), plan, plans, moved, entity };
-        coming.taking.take(moved, vec![state.encode().unwrap()]).await.unwrap();
+        let coming = Self { taking, arbiter, plan, plans, moved, entity };
+        let entities = vec![state.encode().unwrap()];
+        coming.taking.take(moved, entities, Space::alone()).await.unwrap();
         coming
     }
 
@@ -123,5 +202,42 @@ fn a_shard_that_does_not_come_after_all_leaves_nothing() {
         coming.is_said(Entry::Abort(vec![coming.moved]));
         assert_eq!(coming.when_it_may_go().await, (vec![], true));
         assert!(coming.may_go());
+    });
+}
+
+#[test]
+fn a_shard_whose_buckets_are_claimed_slowly_keeps_no_other_waiting() {
+    System::new().block_on(async {
+        let mut plan = plan();
+        let shards: Vec<Shard> = others(&plan).take(3).collect();
+        let [slow, one, other] = shards[..] else { panic!("it has many") };
+        let store = Arc::new(Standing { memory: Memory::new(), stands: slow });
+        let (taking, _, plans) = takes(&mut plan, [slow, one, other], store);
+        let moved = |shard| MoveId { shard, since: 2 };
+        for shard in [slow, one, other] {
+            taking.take(moved(shard), vec![], Space::alone()).await.unwrap();
+        }
+        // The slow one and another by one plan, the last by a later one.
+        plan.apply(3, Entry::Release(vec![moved(slow), moved(one)])).unwrap();
+        plans.send_replace(Arc::new(plan.clone()));
+        drop(taking.shared.turns.wait_for(one).await);
+        plan.apply(4, Entry::Release(vec![moved(other)])).unwrap();
+        plans.send_replace(Arc::new(plan.clone()));
+        drop(taking.shared.turns.wait_for(other).await);
+        assert!(taking.shared.turns.wait_for(slow).now_or_never().is_none());
+        assert_eq!(taking.shared.places.available_permits(), MOST - 1);
+    });
+}
+
+#[test]
+fn of_shards_that_come_at_once_as_many_are_taken_as_there_are_places() {
+    System::new().block_on(async {
+        let mut plan = plan();
+        let shards: Vec<Shard> = others(&plan).take(MOST + 5).collect();
+        let store = Arc::new(Memory::new());
+        let (taking, _, _plans) = takes(&mut plan, shards.clone(), store);
+        let take = |shard| taking.take(MoveId { shard, since: 2 }, vec![], Space::alone());
+        let taken = join_all(shards.into_iter().map(take)).await;
+        assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), MOST);
     });
 }

@@ -200,7 +200,7 @@ impl Entity for Session {
     }
 
     fn is_settled(&self) -> bool {
-        self.live.as_ref().is_none_or(|live| live.is_settled())
+        self.live.as_ref().is_none_or(|live| live.is_settled() && live.has_told())
     }
 }
 

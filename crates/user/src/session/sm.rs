@@ -62,6 +62,8 @@ pub(super) struct Management {
     /// While it waits: until when, by the clock of [`proto::Now::elapsed`].
     deadline: Option<Duration>,
     ledger: Arc<Ledger>,
+    /// So many of the client's stanzas were handled when it was looked last, and its connection was told.
+    looked: u64,
     /// The client's stanzas before it began to count.
     base: u64,
     /// Since when an `<r/>` is unanswered.
@@ -161,6 +163,7 @@ impl Live {
             resume,
             deadline: None,
             ledger: ledger(0, cx),
+            looked: 0,
             base: self.seq,
             asked: None,
             unasked: (0, 0),
@@ -263,6 +266,7 @@ impl Live {
     pub(super) fn settle(&mut self, cx: &mut Turn<'_>) -> Result<(), Ending> {
         let Some(sm) = &mut self.sm else { return Ok(()) };
         let standing = sm.ledger.standing();
+        sm.looked = standing.handled;
         if standing.faulty {
             cx.shared.figures.receipt_faults.add_one();
             tracing::warn!(jid = %self.id.account, session = self.id.uid, "a receipt was dropped; the stream ends");
@@ -313,10 +317,15 @@ impl Live {
         copied && self.sm.as_ref().is_none_or(Management::is_settled)
     }
 
+    /// Whether the connection was told of all that is handled.
+    pub(super) fn has_told(&self) -> bool {
+        self.sm.as_ref().is_none_or(Management::has_told)
+    }
+
     /// What is not handled comes again, in the same places of the count.
     fn start_again_from(&mut self, handled: u64, cx: &Turn<'_>) {
         if let Some(sm) = &mut self.sm {
-            sm.ledger = ledger(handled, cx);
+            (sm.ledger, sm.looked) = (ledger(handled, cx), handled);
             self.again_until = self.again_until.max(self.seq);
             self.seq = sm.base + handled;
         }
@@ -398,6 +407,7 @@ impl Live {
         let Standing { handled, open, .. } = sm.ledger.standing();
         let previd = ResumptionId { uid: self.id.uid, secret: sm.secret }.to_string().into();
         (sm.asked, sm.unasked, sm.deadline) = (None, (0, 0), None);
+        sm.looked = handled;
         if open > 0 {
             self.start_again_from(handled, cx);
         }

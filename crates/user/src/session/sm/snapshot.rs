@@ -14,6 +14,12 @@ impl Management {
         self.ledger.open_count() == 0
     }
 
+    /// Whether the connection was told of all that is handled. What has become safe a moment ago wakes the session, and
+    /// that word does not follow it to another member: there nobody would say it.
+    pub(in crate::session) fn has_told(&self) -> bool {
+        self.ledger.standing().handled == self.looked
+    }
+
     /// Whether the session may be resumed.
     pub(in crate::session) fn may_resume(&self) -> bool {
         self.resume.is_some()
@@ -53,6 +59,7 @@ impl Management {
             resume: resumption.map(|resumption| resumption.max),
             deadline: resumption.and_then(|it| it.deadline).map(|at| cx.now.from_unix(at)),
             ledger: ledger(counts.handled, cx),
+            looked: counts.handled,
             base,
             asked: counts.asked.map(|at| cx.now.from_unix(at)),
             unasked: (number(counts.unasked.0), number(counts.unasked.1)),

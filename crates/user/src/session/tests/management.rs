@@ -25,6 +25,17 @@ fn h_rises_when_a_stanza_is_safe_and_not_when_it_is_read() {
     assert_eq!(stage.said, ["1: handled 2, 0 open"]);
 }
 
+#[test]
+fn a_session_stays_where_it_is_until_its_connection_was_told_of_what_is_safe() {
+    let mut stage = Stage::managed();
+    stage.client(1, ConnectionEvent::Stanza(message("one")));
+    stage.receipts.drain(..).for_each(Receipt::release);
+    assert!(!stage.trial.entity.is_settled(), "it was woken, and has not looked");
+    stage.settles();
+    assert_eq!(stage.said, ["1: handled 1, 0 open"]);
+    assert!(stage.trial.entity.is_settled());
+}
+
 // XEP-0198 §4: what the connection answered for itself is a stanza like any other, and so is its answer.
 #[test]
 fn a_stanza_that_the_connection_answered_is_counted_both_ways() {
