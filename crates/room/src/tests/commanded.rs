@@ -129,12 +129,17 @@ fn what_was_given_up_or_took_too_long_does_not_go_on() {
 #[test]
 fn a_command_outlasts_sleep_and_the_death_of_the_owner() {
     let mut service = service();
-    service.drowsy = true;
+    assert_eq!(service.mirror(true).0, Mirror::Nothing);
     let (asked, session) = begun(&mut service);
+    let first = service.mirror(false).0;
     gets(&mut service, &answers(&asked, "coven@chat.x.org", FORM));
     let complete = format!("action='complete' sessionid='{session}'");
-    let (Mirror::Whole(whole), _) = service.mirror(true) else { panic!("nothing is copied") };
+    let (Mirror::Whole(whole), _) = service.mirror(false) else { panic!("nothing is copied") };
+    assert_ne!(first, Mirror::Whole(whole.clone()), "it has gone on");
     assert_eq!(service.mirror(false).0, Mirror::Same);
+    assert_eq!(service.mirror(true).0, Mirror::Whole(whole.clone()));
+    service.drowsy = true;
+    service.nap();
 
     let mut heir = self::service();
     heir.now = service.now;
