@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use auth::Seal;
 use entity::Entity;
 use futures_util::future::BoxFuture;
 use proto::{Body, Route};
@@ -38,7 +39,8 @@ impl Held {
         foundation: &Foundation,
         router: &Router,
     ) -> anyhow::Result<Self> {
-        let settings = room::Config { ids: foundation.archive_ids(), ..config.room()? };
+        let seal = Seal::new(&foundation.secret(b"commands of room services"));
+        let settings = room::Config { ids: foundation.archive_ids(), seal, ..config.room()? };
         let (store, router) = (Arc::clone(&foundation.store), router.clone());
         let shared = Arc::new(room::Shared::new(settings));
         Ok(Self { store, router, shared, asked: Arc::default() })

@@ -1,8 +1,15 @@
 //! XEP-0050 Ad-Hoc Commands, version 1.3.0: owns the shape of a command of an entity, who may run it, and how
-//! it is found and run. A command has at most one form, which holds everything that it needs: so nothing is
-//! kept between its stages, a form that is known may be sent at once, and any member may answer.
+//! it is found and run. Most commands have at most one form, which holds everything that it needs: so nothing is
+//! kept between its stages, and a form that is known may be sent at once. Where what is asked for depends on an answer,
+//! there are two, and the entity keeps who is between them.
 
-use xmpp::command::{self, Action, Fault};
+mod sessions;
+mod staged;
+
+pub use sessions::{Open, Sessions};
+pub use staged::{RunsSecond, Second};
+
+use xmpp::command::{self, Action, Fault, Stage};
 use xmpp::forms::Form;
 use xmpp::{Element, ErrorType, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
@@ -17,6 +24,11 @@ pub trait Commanded: Entity {
 
     /// All that it can do, the commands among it.
     fn extensions() -> &'static Extensions<Self>;
+
+    /// Who is in the midst of a command of two forms; none: it has no such commands.
+    fn sessions(&mut self) -> Option<&mut Sessions> {
+        None
+    }
 }
 
 impl<E: Commanded> Extension<E> {
@@ -48,8 +60,10 @@ pub struct Command<E: Entity> {
     pub may: fn(&E, &Jid) -> bool,
     /// The form that is to be filled in first; without one it runs at once.
     pub form: Option<fn(&E) -> Form>,
-    /// Runs it.
+    /// Runs it; of two forms, with the first.
     pub run: Runs<E>,
+    /// Another form that follows the first.
+    pub second: Option<Second<E>>,
 }
 
 /// What runs a command, with the form as it was filled in.
@@ -78,8 +92,20 @@ pub enum Outcome {
 impl Run {
     /// What asks for a form, where that is not known before.
     #[must_use]
-    pub fn executing(&self, form: &Form) -> Element {
-        command::executing(self.node, &self.session, form)
+    pub fn executing(&self, stage: Stage, form: &Form) -> Element {
+        command::executing(self.node, &self.session, stage, form)
+    }
+
+    /// The command's name for machines.
+    #[must_use]
+    pub fn node(&self) -> &'static str {
+        self.node
+    }
+
+    /// The `sessionid`.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
     }
 
     /// What says that it is done.
@@ -98,13 +124,19 @@ fn answer<E: Commanded>(
     let asked = command::Command::parse(&request.payload)?;
     let asker = request.stanza.head().from.clone().ok_or(StanzaCondition::BadRequest)?;
     let command = permitted(E::extensions(), entity, &asked.node, &asker)?;
+    if let Some(second) = &command.second {
+        return staged::answer(entity, (command, second), (&asked, asker), request, cx);
+    }
     let session = asked.session.unwrap_or_else(|| format!("{:016x}", cx.random_u64()));
     match (asked.action, command.form, &asked.form) {
         (Action::Cancel, ..) => Ok(Answer::Result(command::canceled(command.node, &session))),
         (Action::Prev | Action::Next, ..) => Err(Fault::BadAction.into()),
-        (Action::Execute, Some(form), None) => {
-            Ok(Answer::Result(command::executing(command.node, &session, &form(entity))))
-        }
+        (Action::Execute, Some(form), None) => Ok(Answer::Result(command::executing(
+            command.node,
+            &session,
+            Stage::Only,
+            &form(entity),
+        ))),
         (Action::Complete, Some(_), None) => Err(Fault::BadPayload.into()),
         (Action::Execute | Action::Complete, form, _) => {
             if let (Some(form), Some(filled)) = (form, &asked.form) {

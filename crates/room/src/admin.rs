@@ -30,17 +30,24 @@ struct RoleChange {
     reason: Option<Box<str>>,
 }
 
-/// A list of affiliations or roles.
+/// A list of affiliations or of roles; where several are asked for, one behind the other.
 pub(crate) fn get(
     room: &mut Room,
     request: &Request,
     _: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     let asker = asker(room, request)?;
-    let item = request.payload.child("item", ns::MUC_ADMIN).ok_or(StanzaCondition::BadRequest)?;
-    let answer = match (read_affiliation(item)?, read_role(item)?) {
-        (Some(affiliation), None) => affiliation_list(room, asker, affiliation, request)?,
-        (None, Some(role)) => role_list(room, asker, role, request)?,
+    let (mut affiliations, mut roles) = (Vec::new(), Vec::new());
+    for item in request.payload.children().filter(|it| it.is("item", ns::MUC_ADMIN)) {
+        match (read_affiliation(item)?, read_role(item)?) {
+            (Some(list), None) if !affiliations.contains(&list) => affiliations.push(list),
+            (None, Some(list)) if !roles.contains(&list) => roles.push(list),
+            _ => return Err(StanzaCondition::BadRequest.into()),
+        }
+    }
+    let answer = match (&affiliations[..], &roles[..]) {
+        ([_, ..], []) => affiliation_list(room, asker, &affiliations, request)?,
+        ([], [_, ..]) => role_list(room, asker, &roles, request)?,
         _ => return Err(StanzaCondition::BadRequest.into()),
     };
     Ok(Answer::Result(answer))
@@ -67,13 +74,13 @@ fn page<T>(
 fn affiliation_list(
     room: &Room,
     asker: Standing,
-    affiliation: Affiliation,
+    lists: &[Affiliation],
     request: &Request,
 ) -> Result<Element, StanzaError> {
-    if !may_list(room, asker, affiliation) {
+    if !lists.iter().all(|list| may_list(room, asker, *list)) {
         return Err(StanzaCondition::Forbidden.into());
     }
-    let item = |(jid, entry): &(&BareJid, &Entry)| {
+    let item = |(affiliation, jid, entry): &(Affiliation, &BareJid, &Entry)| {
         let mut item = Element::new("item", ns::MUC_ADMIN)
             .with_attr("affiliation", affiliation.as_str())
             .with_attr("jid", jid.as_str())
@@ -83,8 +90,12 @@ fn affiliation_list(
         }
         item
     };
-    let list: Vec<(&BareJid, &Entry)> = room.affiliations.of_affiliation(affiliation).collect();
-    page(request, &list, |(jid, _)| jid.as_str(), item)
+    let of_list = |list: &Affiliation| {
+        let list = *list;
+        room.affiliations.of_affiliation(list).map(move |(jid, entry)| (list, jid, entry))
+    };
+    let people: Vec<_> = lists.iter().flat_map(of_list).collect();
+    page(request, &people, |(_, jid, _)| jid.as_str(), item)
 }
 
 /// Whether somebody may see the list of an affiliation: of admins and owners others than these only where
@@ -107,7 +118,7 @@ fn members_see(room: &Room, asker: Standing) -> bool {
 fn role_list(
     room: &Room,
     asker: Standing,
-    role: Role,
+    lists: &[Role],
     request: &Request,
 ) -> Result<Element, StanzaError> {
     if !rules::may_list_role(asker) {
@@ -119,9 +130,13 @@ fn role_list(
             .with_attr("affiliation", room.affiliation_of(&occupant.who).as_str())
             .with_attr_opt("jid", real)
             .with_attr("nick", occupant.nick())
-            .with_attr("role", role.as_str())
+            .with_attr("role", occupant.role.as_str())
     };
-    let list: Vec<&Occupant> = room.occupants.iter().filter(|it| it.role == role).collect();
+    let of_list = |list: &Role| {
+        let list = *list;
+        room.occupants.iter().filter(move |it| it.role == list)
+    };
+    let list: Vec<&Occupant> = lists.iter().flat_map(of_list).collect();
     page(request, &list, |occupant| occupant.nick(), item)
 }
 

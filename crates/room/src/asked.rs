@@ -41,21 +41,26 @@ impl Asked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    fn answered(&self, answer: Stanza) {
-        let Some(id) = answer.head().id.as_deref() else { return };
+    /// Gives back what nobody waits for here.
+    fn answered(&self, answer: Stanza) -> Option<Stanza> {
+        let id = answer.head().id.as_deref()?;
         let hears = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(hears) = hears {
-            hears(answer);
+        match hears {
+            Some(hears) => {
+                hears(answer);
+                None
+            }
+            None => Some(answer),
         }
     }
 }
 
-/// Takes the answer to a request of the room's own service, which goes nowhere else; gives back any other.
+/// Takes the answer to a request of the room's own service where somebody waits for it here. Gives back any other: it goes
+/// to whom it is for, the service itself, which may have asked because of a command.
 pub(crate) fn take(room: &Room, answer: Stanza) -> Option<Stanza> {
     let is_for_service = answer.head().to.as_ref().is_some_and(|to| *to == *room.jid.domain());
     if !is_for_service || !matches!(answer.kind(), Kind::Iq(_)) {
         return Some(answer);
     }
-    room.shared.asked.answered(answer);
-    None
+    room.shared.asked.answered(answer)
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use archive::Ids;
+use auth::Seal;
 use xmpp::BareJid;
 
 use crate::asked::{Asked, Hears};
@@ -39,6 +40,8 @@ pub struct Config {
     pub archive_search: bool,
     /// What the rows of archives are called.
     pub ids: Ids,
+    /// Seals what a service asks its rooms, so that it knows their answers.
+    pub seal: Seal,
     /// Most characters of a nick.
     pub nick_chars: usize,
     /// What a new room is like before its owner says otherwise.
@@ -98,6 +101,7 @@ impl Default for Config {
             archive_page: archive::PAGE_MOST as usize,
             archive_search: false,
             ids: Ids::default(),
+            seal: Seal::new(&[]),
             nick_chars: 64,
             defaults: Settings::default(),
             unconfigured: Duration::from_secs(600),

@@ -1,19 +1,22 @@
 //! Owns the Directory entity: a room service at its own address (XEP-0045 §6.1 to §6.3). It knows which rooms
 //! there are and who made them, lists those that are public, and says whether one more may be made. Rooms
 //! tell it of their beginning, their settings and their end, in words that only addresses of the service can
-//! send. All that it knows is in its rows. Rooms that do not stay may have ended with a member: it looks after
-//! them when it is loaded.
+//! send. All that it knows is in its rows, but who is in the midst of a command. Rooms that do not stay may have ended
+//! with a member: it looks after them when it is loaded.
 
 mod answers;
 mod commands;
 mod disco;
+mod midst;
 mod subscriptions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use entity::{Context, Entity, LoadError, Timer, answer};
+use entity::command::Sessions;
+use entity::{Context, Entity, LoadError, Mirror, Timer, answer};
+use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Route};
 use store::{Key, Kind as RowKind, Row, Write};
 use xmpp::{
@@ -36,6 +39,8 @@ pub struct Directory {
     made: HashMap<BareJid, usize>,
     /// It has looked after rooms that do not stay.
     looked: bool,
+    /// Who is in the midst of a command.
+    sessions: Sessions,
     shared: Arc<Shared>,
 }
 
@@ -113,12 +118,16 @@ pub fn words_of_stopping(shared: &Shared) -> Vec<Stanza> {
 /// The order of an operator to destroy a room (XEP-0045 §10.9), in the name of the service.
 #[must_use]
 pub fn order_to_destroy(room: &BareJid, reason: Option<&str>) -> Stanza {
-    let mut destroy = Element::new("destroy", xmpp::ns::MUC_OWNER);
-    if let Some(reason) = reason {
-        destroy.push(Element::new("reason", xmpp::ns::MUC_OWNER).with_text(reason));
-    }
-    let query = Element::new("query", xmpp::ns::MUC_OWNER).with_child(destroy);
-    order(room, xmpp::IqType::Set, "destroy", &query)
+    order(room, xmpp::IqType::Set, "destroy", &destruction_of(reason, None))
+}
+
+/// What such an order says: why the room ends, and where its people may go.
+fn destruction_of(reason: Option<&str>, venue: Option<&Jid>) -> Element {
+    let reason = reason.map(|it| Element::new("reason", xmpp::ns::MUC_OWNER).with_text(it));
+    let destroy = Element::new("destroy", xmpp::ns::MUC_OWNER)
+        .with_attr_opt("jid", venue.map(Jid::as_str))
+        .with_children(reason);
+    Element::new("query", xmpp::ns::MUC_OWNER).with_child(destroy)
 }
 
 /// A request to a room in the name of the service, which has an owner's rights.
@@ -148,6 +157,7 @@ impl Entity for Directory {
             rooms: BTreeMap::new(),
             made: HashMap::new(),
             looked: false,
+            sessions: Sessions::default(),
             shared: Arc::clone(shared),
         };
         for row in rows {
@@ -172,6 +182,7 @@ impl Entity for Directory {
         }
         match stanza.kind() {
             Kind::Iq(ty) if ty.is_request() => answer::answer(&EXTENSIONS, self, stanza, cx),
+            Kind::Iq(_) => commands::answered(self, &stanza, cx),
             Kind::Message(ty) if ty != MessageType::Error => {
                 cx.send_error(&stanza, StanzaCondition::ServiceUnavailable);
             }
@@ -184,8 +195,21 @@ impl Entity for Directory {
 
     fn wake(&mut self, _: Timer, _: &mut Context<'_, Self>) {}
 
-    fn may_sleep(&self, _: Now) -> bool {
-        true
+    fn may_sleep(&self, now: Now) -> bool {
+        self.sessions.open(now.unix_micros).next().is_none()
+    }
+
+    fn snapshot(&self, now: Now) -> Option<Bytes> {
+        midst::snapshot(&self.sessions, now)
+    }
+
+    fn restore(&mut self, snapshot: &[u8], _: &mut Context<'_, Self>) -> Result<(), SnapshotError> {
+        self.sessions = midst::restore(snapshot)?;
+        Ok(())
+    }
+
+    fn mirror(&mut self, anew: bool, cx: &mut Context<'_, Self>) -> Mirror {
+        midst::mirror(&mut self.sessions, anew, cx.now)
     }
 }
 

@@ -23,13 +23,23 @@ pub(crate) fn is_one(stanza: &Stanza, room: &BareJid) -> bool {
     is_of_service && stanza.find(CREATE, NS).is_some()
 }
 
+/// How the service asks for one.
+pub(crate) fn creation(form: &Form) -> Element {
+    Element::new(CREATE, NS).with_child(form.to_element())
+}
+
+/// Why it is not obeyed where there is a room.
+pub(crate) fn taken(room: &BareJid) -> StanzaError {
+    let text = format!("there is a room {room} already");
+    StanzaError::from(StanzaCondition::Conflict).with_text(text)
+}
+
 /// Answers it, where there is no room.
 pub(crate) fn obey(room: &mut Room, request: Stanza, cx: &mut Context<'_, Room>) {
     let usual = Settings { persistent: true, ..create::usual(room) };
     if request.kind() == Kind::Iq(IqType::Get) {
         let form = owner::form(room, &usual);
-        let answer = Element::new(CREATE, NS).with_child(form.to_element());
-        return reply(room, &request, Ok(Some(answer)), cx);
+        return reply(room, &request, Ok(Some(creation(&form))), cx);
     }
     match read(room, &request, &usual) {
         Ok(new) => make(room, request, new, cx),

@@ -379,6 +379,9 @@ impl Room {
             Kind::Message(MessageType::Groupchat) if to_room => speak::speak(self, stanza, cx),
             Kind::Message(_) if to_room => self.message(stanza, cx),
             Kind::Message(_) => private::send(self, stanza, cx),
+            Kind::Iq(ty) if ty.is_request() && order::is_one(&stanza, &self.jid) => {
+                refuse(self, &stanza, order::taken(&self.jid), cx);
+            }
             Kind::Iq(ty) if ty.is_request() && to_room => iq::answer(self, stanza, cx),
             Kind::Iq(ty) if ty.is_request() => iq::forward(self, stanza, cx),
             Kind::Iq(_) => iq::give_back(self, stanza, cx),

@@ -1,6 +1,7 @@
 //! Rooms on trial: what is kept, what is refused, what is bounded.
 
 mod asleep;
+mod commanded;
 mod discovered;
 mod heard;
 mod ordered;

@@ -43,6 +43,30 @@ pub enum Fault {
     BadPayload,
     /// Not in this session.
     BadSession,
+    /// Not in this session any more.
+    SessionExpired,
+}
+
+/// Which of its forms a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The only one.
+    Only,
+    /// The first one of two.
+    First,
+    /// The second one of two.
+    Second,
+}
+
+impl Stage {
+    /// What may be done at this stage, the usual one last (§4.2).
+    fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Only => &["complete"],
+            Self::First => &["next"],
+            Self::Second => &["prev", "complete"],
+        }
+    }
 }
 
 /// Longer names of sessions are not ours.
@@ -77,28 +101,38 @@ impl Command {
     }
 }
 
-impl From<Fault> for StanzaError {
-    fn from(fault: Fault) -> Self {
-        let name = match fault {
-            Fault::MalformedAction => "malformed-action",
-            Fault::BadAction => "bad-action",
-            Fault::BadPayload => "bad-payload",
-            Fault::BadSession => "bad-sessionid",
-        };
-        Self::from(StanzaCondition::BadRequest)
-            .with_type(ErrorType::Modify)
-            .with_detail(Element::new(name, ns::COMMANDS))
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MalformedAction => "malformed-action",
+            Self::BadAction => "bad-action",
+            Self::BadPayload => "bad-payload",
+            Self::BadSession => "bad-sessionid",
+            Self::SessionExpired => "session-expired",
+        }
     }
 }
 
-/// There is a form to be filled in, and that is all there is (§2.4.2, §4.2).
+impl From<Fault> for StanzaError {
+    fn from(fault: Fault) -> Self {
+        let (condition, ty) = match fault {
+            Fault::SessionExpired => (StanzaCondition::NotAllowed, ErrorType::Cancel),
+            _ => (StanzaCondition::BadRequest, ErrorType::Modify),
+        };
+        let detail = Element::new(fault.name(), ns::COMMANDS);
+        Self::from(condition).with_type(ty).with_detail(detail)
+    }
+}
+
+/// There is a form to be filled in (§2.4.2, §4.2).
 #[must_use]
-pub fn executing(node: &str, session: &str, form: &Form) -> Element {
-    let complete = Element::new("complete", ns::COMMANDS);
-    let actions = Element::new("actions", ns::COMMANDS).with_attr("execute", "complete");
-    answer(node, session, "executing")
-        .with_child(actions.with_child(complete))
-        .with_child(form.to_element())
+pub fn executing(node: &str, session: &str, stage: Stage, form: &Form) -> Element {
+    let actions = stage.actions();
+    let usual = actions.last().copied();
+    let actions = Element::new("actions", ns::COMMANDS)
+        .with_attr_opt("execute", usual)
+        .with_children(actions.iter().map(|action| Element::new(*action, ns::COMMANDS)));
+    answer(node, session, "executing").with_child(actions).with_child(form.to_element())
 }
 
 /// It is done, and this came of it.
@@ -163,5 +197,27 @@ mod tests {
         let payload =
             "<command xmlns='NS' node='n'><x xmlns='jabber:x:data' type='form'/></command>";
         assert_eq!(fault(payload).as_deref(), Some("bad-payload"));
+        let expired = StanzaError::from(Fault::SessionExpired);
+        assert_eq!(
+            (expired.ty, expired.condition),
+            (ErrorType::Cancel, StanzaCondition::NotAllowed)
+        );
+        assert_eq!(expired.detail.unwrap().name(), "session-expired");
+    }
+
+    // §3.4, §4.2
+    #[test]
+    fn each_stage_says_what_may_be_done_and_what_is_usual() {
+        let form = Form::new(FormKind::Form, "urn:x");
+        for (stage, allowed, usual) in [
+            (Stage::Only, &["complete"][..], "complete"),
+            (Stage::First, &["next"], "next"),
+            (Stage::Second, &["prev", "complete"], "complete"),
+        ] {
+            let asks = executing("n", "s", stage, &form);
+            let actions = asks.child("actions", ns::COMMANDS).unwrap();
+            assert_eq!(actions.attr("execute"), Some(usual));
+            assert_eq!(actions.children().map(Element::name).collect::<Vec<_>>(), allowed);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Stories of rooms: one or more for each use case of XEP-0045 §6 to §10, by chapters.
 
+mod administering;
 mod admins;
 mod archive;
 mod avatar;

@@ -90,7 +90,8 @@ fn who_administers_a_room_service_lists_all_its_rooms_and_ends_one() {
         let query = answer.child("query", ns::DISCO_ITEMS).unwrap();
         query.children().filter_map(|item| item.attr("node")).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(found(&asks(&mut boss, "get", &nodes)), [LIST, DESTROY]);
+    let known = found(&asks(&mut boss, "get", &nodes));
+    assert!([LIST, DESTROY].iter().all(|node| known.iter().any(|it| it == node)), "{known:?}");
     assert!(found(&asks(&mut hag, "get", &nodes)).is_empty());
 
     assert_eq!(listed(&runs(&mut boss, LIST, &[])), ["Heath", "Moor"]);

@@ -185,11 +185,11 @@ const fn with(
     form: fn(&Domain) -> Form,
     run: Runs<Domain>,
 ) -> Command<Domain> {
-    Command { node, name, may: is_admin, form: Some(form), run }
+    Command { node, name, may: is_admin, form: Some(form), run, second: None }
 }
 
 const fn alone(node: &'static str, name: &'static str, run: Runs<Domain>) -> Command<Domain> {
-    Command { node, name, may: is_admin, form: None, run }
+    Command { node, name, may: is_admin, form: None, run, second: None }
 }
 
 /// A form to fill in.

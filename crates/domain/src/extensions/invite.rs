@@ -20,13 +20,21 @@ pub const EXTENSION: Extension<Domain> = Extension {
     title: "Ad-hoc Account Invitation Generation",
     version: "0.6.0",
     commands: &[
-        Command { node: INVITE, name: "Invite a contact", may: is_local, form: None, run: invite },
+        Command {
+            node: INVITE,
+            name: "Invite a contact",
+            may: is_local,
+            form: None,
+            run: invite,
+            second: None,
+        },
         Command {
             node: CREATE,
             name: "Create an account",
             may: is_admin,
             form: Some(creation),
             run: create,
+            second: None,
         },
     ],
     ..Extension::NONE

@@ -31,6 +31,7 @@ pub const EXTENSION: Extension<Domain> = Extension {
         may: is_local,
         form: Some(listing),
         run: list,
+        second: None,
     }],
     ..Extension::NONE
 };

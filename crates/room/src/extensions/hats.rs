@@ -29,6 +29,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
                 let hat = Hat::new(text(URI)?, text(TITLE)?, text(HUE)?)?;
                 apply(room, run, Change::Put(hat), cx)
             },
+            second: None,
         },
         Command {
             node: "urn:xmpp:hats:commands:destroy",
@@ -39,6 +40,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
                 let uri = text(form, URI)?.to_owned();
                 apply(room, run, Change::Remove(uri), cx)
             },
+            second: None,
         },
         Command {
             node: "urn:xmpp:hats:commands:list",
@@ -46,6 +48,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
             may: is_of_the_room,
             form: None,
             run: |room, _, _, _| Ok(Outcome::Completed(Some(list(room)))),
+            second: None,
         },
         Command {
             node: "urn:xmpp:hats:commands:assign",
@@ -56,6 +59,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
                 let change = Change::Wear(person(form)?, text(form, URI)?.to_owned());
                 apply(room, run, change, cx)
             },
+            second: None,
         },
         Command {
             node: "urn:xmpp:hats:commands:unassign",
@@ -66,6 +70,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
                 let change = Change::Doff(person(form)?, text(form, URI)?.to_owned());
                 apply(room, run, change, cx)
             },
+            second: None,
         },
         Command {
             node: "urn:xmpp:hats:commands:list-assigned",
@@ -73,6 +78,7 @@ pub(crate) const EXTENSION: Extension<Room> = Extension {
             may: is_admin,
             form: None,
             run: |room, _, _, _| Ok(Outcome::Completed(Some(assigned(room)))),
+            second: None,
         },
     ],
     ..Extension::NONE

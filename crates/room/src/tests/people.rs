@@ -129,6 +129,42 @@ fn ones_own_other_clients_hear_what_one_of_them_shows_when_it_asks_for_everythin
     assert!(said.contains(&"hag@x.org/pda: presence".to_owned()), "{said:?}");
 }
 
+// §9.5, §9.8: several lists come one behind the other, to whom each of them is open.
+#[test]
+fn several_lists_of_people_may_be_asked_for_at_once() {
+    let mut stage = room_with(&[("whois", "anyone")]);
+    set(&mut stage, "<item jid='hag@x.org' affiliation='member'/>");
+    stage.enters("hag@x.org/pda", "hag");
+    let query = |items: &str| format!("<query xmlns='{}'>{items}</query>", ADMIN);
+    let lists = |kind: &str, lists: &[&str]| -> String {
+        let item = |list: &&str| format!("<item {kind}='{list}'/>");
+        query(&lists.iter().map(item).collect::<String>())
+    };
+    let mut people = |payload: &str, named: &str| {
+        let answer = stage.answer(CRONE, "get", payload);
+        let query = answer.child("query", ADMIN).unwrap();
+        query.children().filter_map(|it| it.attr(named)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = ["owner", "admin", "member", "outcast"];
+    assert_eq!(people(&lists("affiliation", &all), "jid"), ["crone@x.org", "hag@x.org"]);
+    assert_eq!(people(&lists("role", &["participant", "moderator"]), "nick"), ["hag", "first"]);
+    for mixed in [
+        lists("affiliation", &["owner", "owner"]),
+        query("<item affiliation='owner'/><item role='moderator'/>"),
+        query("<item/>"),
+        query(""),
+    ] {
+        let refused = stage.asks(CRONE, "get", &mixed);
+        assert_eq!(refused, [format!("{CRONE}: iq error modify bad-request")], "{mixed}");
+    }
+    let hag = |stage: &mut Stage, list: &[&str]| {
+        stage.asks("hag@x.org/pda", "get", &lists("affiliation", list))
+    };
+    assert_eq!(hag(&mut stage, &["member", "owner"]), ["hag@x.org/pda: iq result"]);
+    let refused = ["hag@x.org/pda: iq error auth forbidden"];
+    assert_eq!(hag(&mut stage, &["member", "outcast"]), refused);
+}
+
 /// What is sent, as text without the addresses that say to whom.
 fn words(sent: Vec<proto::Envelope>) -> Vec<String> {
     let word = |envelope: proto::Envelope| {

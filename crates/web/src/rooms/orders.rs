@@ -61,7 +61,7 @@ async fn create(shared: web::Data<Shared>, new: web::Json<NewRoom>) -> HttpRespo
         settings.insert("roomowners".to_owned(), new.owners.join(","));
         let create = || Element::new("create", ROOMS);
         let is_there = |refusal: Refusal| match refusal.status {
-            StatusCode::NOT_IMPLEMENTED => {
+            StatusCode::CONFLICT => {
                 Refusal::new(StatusCode::CONFLICT, format!("there is a room {room} already"))
             }
             _ => refusal,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use accounts::notice::{Notice, Occasion, TEXT_MOST};
 use entity::Context;
 use entity::command::{Outcome, Run};
+use xmpp::command::Stage;
 use xmpp::forms::{Field, FieldType, Form};
 use xmpp::{StanzaCondition, StanzaError};
 
@@ -55,7 +56,7 @@ pub(super) fn edit_day(
             let lines = before.text.lines().map(str::to_owned);
             let form = asks("Editing the message of the day", "Change what is told from now on.")
                 .with(words("motd", "Message of the day").with_values(lines));
-            return Ok(again.executing(&form));
+            return Ok(again.executing(Stage::Only, &form));
         };
         let after = Notice { text, ..before };
         let kept = administration.accounts.announce(&own, Occasion::Day, Some(&after)).await;
