@@ -225,6 +225,27 @@ fn a_server_that_connects_is_believed_by_its_published_fingerprint_too() {
 }
 
 #[test]
+fn a_document_that_was_wrong_is_asked_for_again_when_the_operator_says_so() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let s2s = free();
+    let domains = ["b.example"];
+    let there = Place { domains: &domains, certified_by: &theirs, trusts: &ours, s2s };
+    let (b, certificate) = there.start("");
+    add(&b, "juliet@b.example");
+    let mut juliet = log_in(&b, "juliet@b.example");
+    let library = Library::open(&ours, "b.example");
+    library.says(&prints(&ours.file(), 3_600));
+    let (a, mut romeo) = visitor(&ours, (s2s, &domains), &[("b.example", &library)], "");
+    let why = "the domain's document has another fingerprint";
+    are_refused(&a, &mut romeo, &[("b.example", why)]);
+    library.says(&prints(&certificate, 3_600));
+    a.run(&["s2s", "reset", "b.example"]).unwrap();
+    romeo.send("<message to='juliet@b.example'><body>mended</body></message>");
+    hears_body(&mut juliet, "mended");
+    assert_eq!(library.asked.lock().unwrap().len(), 2, "it is kept but for that");
+}
+
+#[test]
 fn our_own_fingerprints_are_told_where_the_operator_says_so() {
     let ours = Authority::new();
     let place = Place { domains: &["a.example"], certified_by: &ours, trusts: &ours, s2s: free() };

@@ -13,7 +13,7 @@ from names import with_services
 from server import PASSWORD, free_port
 
 # Erlang takes its time on a busy machine.
-START_SECONDS = 120
+START_SECONDS = 300
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
@@ -173,6 +173,8 @@ certfiles: ["{pem}"]
 ca_file: "{self.authority.file}"
 s2s_use_starttls: {"required_trusted" if self.secure else "required"}
 s2s_cafile: "{self.authority.file}"
+# After one failed attempt it sends back all that it is given for up to so many seconds; by itself that is up to 300.
+s2s_max_retry_delay: 1
 default_db: mnesia
 auth_method: internal
 disable_sasl_mechanisms: ["digest-md5"]
@@ -192,6 +194,7 @@ modules:
     access_create: all_may
     default_room_options:
       mam: true
+  mod_offline: {{}}
   mod_ping: {{}}
   mod_proxy65:
     host: "proxy.@HOST@"

@@ -45,7 +45,7 @@ pub(crate) struct Dialer {
     pub(crate) certificates: Certificates,
     pub(crate) trust: Arc<Trusted>,
     /// What domains have published.
-    pub(crate) cache: PoshCache,
+    pub(crate) cache: Arc<PoshCache>,
     /// For one attempt.
     pub(crate) patience: Duration,
 }

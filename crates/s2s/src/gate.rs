@@ -85,6 +85,7 @@ pub struct Gate {
     guests: Arc<Guests>,
     trust: Arc<Trusted>,
     resolver: Arc<Resolver>,
+    cache: Arc<PoshCache>,
     stop: watch::Sender<bool>,
     addresses: Vec<(Start, SocketAddr)>,
 }
@@ -105,7 +106,7 @@ impl Gate {
         let (pairs, beginning) = Pairs::new(rules, router.clone(), Arc::clone(&metrics));
         let gate: Arc<dyn RemoteGate> = Arc::clone(&pairs) as _;
         router.open_to_others(&gate);
-        let guests = Arc::<Guests>::default();
+        let (guests, cache) = (Arc::<Guests>::default(), Arc::<PoshCache>::default());
         let (stop, stopping) = watch::channel(false);
         let algorithms = provider().signature_verification_algorithms;
         let trust = Arc::new(Trusted::new(config.rules.ca_file.clone(), algorithms));
@@ -114,6 +115,7 @@ impl Gate {
             config,
             router,
             resolver: Arc::clone(&resolver),
+            cache: Arc::clone(&cache),
             certificates,
             keys: Keys::new(&dialback_secret),
             metrics,
@@ -130,7 +132,7 @@ impl Gate {
             started.send(()).ok();
         });
         ready.await.map_err(|_| GateError::Thread)?;
-        Ok(Self { arbiter, pairs, guests, trust, resolver, stop, addresses })
+        Ok(Self { arbiter, pairs, guests, trust, resolver, cache, stop, addresses })
     }
 
     /// The addresses of streams that begin in the clear, with the ports that were given.
@@ -146,7 +148,8 @@ impl Gate {
     /// What operators ask of this gate. It holds parts of the gate: drop it first.
     pub fn status(&self) -> Arc<Status> {
         let (pairs, guests) = (Arc::clone(&self.pairs), Arc::clone(&self.guests));
-        Arc::new(Status::new(pairs, guests, Arc::clone(&self.resolver)))
+        let (resolver, cache) = (Arc::clone(&self.resolver), Arc::clone(&self.cache));
+        Arc::new(Status::new(pairs, guests, resolver, cache))
     }
 
     /// Reads again which authorities are trusted. Streams that are open stay so.
@@ -215,6 +218,7 @@ struct Ground {
     config: Config,
     router: Router,
     resolver: Arc<Resolver>,
+    cache: Arc<PoshCache>,
     certificates: Certificates,
     keys: Keys,
     metrics: Arc<Metrics>,
@@ -239,7 +243,7 @@ impl Ground {
             common: Arc::new(Common { is_ours: Box::new(is_ours), rules, keys: self.keys }),
             resolver: self.resolver,
             certificates: self.certificates,
-            cache: PoshCache::default(),
+            cache: self.cache,
             patience,
         });
         let inlet = Rc::new(Inlet {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::guests::{Entry, Guests};
 use crate::pairs::{Pair, Pairs, Standing};
 use crate::past::Fault;
+use crate::posh::PoshCache;
 use crate::resolve::Resolver;
 
 /// A stream to another server, or what keeps it from being one.
@@ -78,11 +79,17 @@ pub struct Status {
     pairs: Arc<Pairs>,
     guests: Arc<Guests>,
     resolver: Arc<Resolver>,
+    cache: Arc<PoshCache>,
 }
 
 impl Status {
-    pub(crate) fn new(pairs: Arc<Pairs>, guests: Arc<Guests>, resolver: Arc<Resolver>) -> Self {
-        Self { pairs, guests, resolver }
+    pub(crate) fn new(
+        pairs: Arc<Pairs>,
+        guests: Arc<Guests>,
+        resolver: Arc<Resolver>,
+        cache: Arc<PoshCache>,
+    ) -> Self {
+        Self { pairs, guests, resolver, cache }
     }
 
     /// All streams, by name.
@@ -120,9 +127,10 @@ impl Status {
     }
 
     /// Ends the streams to a domain, or to all where none is named; what waits is sent on new ones at once, to where DNS says by
-    /// then. How many.
+    /// then. Documents of POSH are asked for again. How many.
     pub fn reset(&self, remote: Option<&str>) -> usize {
         self.resolver.forget();
+        self.cache.forget();
         let is_meant = |name: &str| remote.is_none_or(|remote| remote == name);
         let pairs = self.pairs.all().into_iter().filter(|pair| is_meant(pair.id.remote.as_str()));
         pairs.map(|pair| pair.begins_anew()).count()

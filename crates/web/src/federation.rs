@@ -109,7 +109,8 @@ pub trait Federation: Send + Sync {
     /// All of this member, which need not say its name.
     fn streams(&self) -> Streams;
 
-    /// Ends the streams to a domain, or to all where none is named, and tries anew at once; DNS is asked again. How many.
+    /// Ends the streams to a domain, or to all where none is named, and tries anew at once; DNS is asked again, and for
+    /// documents of POSH. How many.
     fn reset(&self, domain: Option<&str>) -> usize;
 }
 

@@ -1,7 +1,8 @@
-//! Owns documents that were fetched, until they end (RFC 7711 §6): what was found, and that nothing was. Bounded.
+//! Owns documents that were fetched, until they end (RFC 7711 §6) or operators want them asked again: what was found, and
+//! that nothing was. Bounded.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,15 +17,16 @@ const MOST: Duration = Duration::from_secs(7 * 86_400);
 const NONE: Duration = Duration::from_secs(300);
 
 type Found = Result<Vec<Fingerprint>, String>;
+type Documents = BTreeMap<String, (Instant, Found)>;
 
 /// What is known of domains.
 #[derive(Default)]
-pub(crate) struct PoshCache(RefCell<BTreeMap<String, (Instant, Found)>>);
+pub(crate) struct PoshCache(Mutex<Documents>);
 
 impl PoshCache {
     /// What is known of a domain still.
     pub(super) fn find(&self, domain: &str) -> Option<Found> {
-        let cache = self.0.borrow();
+        let cache = self.lock();
         cache.get(domain).filter(|(until, _)| *until > Instant::now()).map(|(_, it)| it.clone())
     }
 
@@ -38,7 +40,7 @@ impl PoshCache {
             Ok((prints, expires)) => (Ok(prints), expires.min(MOST)),
             Err(why) => (Err(why), NONE),
         };
-        let (mut cache, now) = (self.0.borrow_mut(), Instant::now());
+        let (mut cache, now) = (self.lock(), Instant::now());
         if cache.len() >= DOMAINS_MAX {
             cache.retain(|_, (until, _)| *until > now);
         }
@@ -49,6 +51,15 @@ impl PoshCache {
         }
         cache.insert(domain.to_owned(), (now + lasts, found.clone()));
         found
+    }
+
+    /// Forgets what domains have published, also that there is nothing: they are asked again.
+    pub(crate) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Documents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -78,13 +89,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_forgotten_is_asked_again() {
+        let cache = PoshCache::default();
+        cache.put("a", found(60)).unwrap();
+        cache.put("b", Err("no".to_owned())).unwrap_err();
+        cache.forget();
+        assert_eq!((cache.find("a"), cache.find("b")), (None, None));
+        cache.put("b", found(60)).unwrap();
+        assert!(cache.find("b").is_some_and(|it| it.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn with_too_many_the_one_that_ends_first_makes_room() {
         let cache = PoshCache::default();
         for number in 0..DOMAINS_MAX {
             cache.put(&format!("{number}"), found(1_000 + number as u64)).unwrap();
         }
         cache.put("another", found(5_000)).unwrap();
-        assert_eq!(cache.0.borrow().len(), DOMAINS_MAX);
+        assert_eq!(cache.lock().len(), DOMAINS_MAX);
         assert!(cache.find("0").is_none() && cache.find("1").is_some());
         assert!(cache.find("another").is_some());
     }
