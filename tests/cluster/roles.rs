@@ -2,22 +2,27 @@
 
 use super::quarters::{Quarters, member, status, until, until_acts};
 use crate::commands::get;
-use crate::redis::{fixture, redis};
+use crate::redis::{self, fixture};
 use crate::stage::{Stage, play_among};
+
+/// Three members with these roles, and what they need.
+fn start(roles: [&str; 3]) -> (Vec<Stage>, (Quarters, redis::Server)) {
+    let (redis, store) = redis::redis();
+    let quarters = Quarters::of(3, 3);
+    let start = |(number, roles)| quarters.start(number, &format!("roles = [{roles}]\n{store}"));
+    let starting: Vec<_> = (1..).zip(roles).map(start).collect();
+    let stages: Vec<Stage> = starting.into_iter().map(|it| it.join().unwrap()).collect();
+    stages.iter().for_each(until_acts);
+    (stages, (quarters, redis))
+}
 
 #[test]
 fn clients_of_a_member_that_is_only_an_edge_log_in_talk_and_resume() {
     if !fixture::is_there() {
         return;
     }
-    let (_redis, store) = redis();
-    let quarters = Quarters::of(3, 3);
-    let start =
-        |number, roles: &str| quarters.start(number, &format!("roles = [{roles}]\n{store}"));
     let home = "'home', 'voter'";
-    let starting = [start(1, home), start(2, home), start(3, "'edge'")];
-    let stages: Vec<Stage> = starting.map(|stage| stage.join().unwrap()).into();
-    stages.iter().for_each(until_acts);
+    let (stages, _world) = start([home, home, "'edge'"]);
     let owns = |name: &str| {
         let members = status(&stages[2]).members;
         members.iter().find(|row| row.name == name).map_or(0, |row| row.shards)
@@ -54,14 +59,8 @@ fn of_two_members_with_accounts_either_may_die_where_a_third_one_votes() {
     if !fixture::is_there() {
         return;
     }
-    let (_redis, store) = redis();
-    let quarters = Quarters::of(3, 3);
-    let start =
-        |number, roles: &str| quarters.start(number, &format!("roles = [{roles}]\n{store}"));
     let all = "'home', 'edge', 'voter'";
-    let starting = [start(1, all), start(2, all), start(3, "'voter'")];
-    let mut stages: Vec<Stage> = starting.map(|stage| stage.join().unwrap()).into();
-    stages.iter().for_each(until_acts);
+    let (mut stages, _world) = start([all, all, "'voter'"]);
     let shards = |seen_by: &Stage| ["m1", "m2", "m3"].map(|name| member(seen_by, name).shards);
     for victim in 0..2 {
         until("shares", || shards(&stages[2])[..2].iter().all(|shards| *shards > 2000));

@@ -1,8 +1,7 @@
 //! What Redis says of who may write: no bucket under an epoch that the plan has not given its shard.
 
-use super::super::quarters::until;
+use super::super::quarters::{shards, until};
 use super::{Play, redis};
-use cluster::operator::ShardRow;
 
 /// Lists each bucket's key, and the epoch under which it was claimed last.
 const CLAIMS: &str = "local claims = {} for _, key in ipairs(redis.call('KEYS', '*:own')) do \
@@ -20,8 +19,7 @@ impl Play {
         assert!(claims.len() > self.names.len() / 2, "few were ever claimed: {told}");
         // The first member may hear of the plan a moment after another.
         until("a plan that has them", || {
-            let told = self.stages[0].run(&["cluster", "shards", "--json"]).unwrap();
-            let shards: Vec<ShardRow> = serde_json::from_str(&told).unwrap();
+            let shards = shards(&self.stages[0]);
             let given = |shard: usize| u64::from_str_radix(&shards[shard].epoch, 16).unwrap();
             claims.iter().all(|(shard, epoch)| *epoch <= given(*shard))
         });
