@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use town::Login;
 
@@ -69,6 +70,29 @@ fn say(text: &str) -> String {
     format!("<message to='juliet@b.example' type='chat'><body>{text}</body></message>")
 }
 
+/// Romeo says numbers, and in their midst the member dies that speaks with the other server: some have arrived then, some are
+/// on their way. What was not confirmed may come twice, but for the first time each comes in its turn.
+fn all_comes_over_a_death(town: &mut Town, numbers: Range<usize>) {
+    let Town { crew, gateway, romeo, juliet, .. } = town;
+    let (midst, end) = (numbers.end / 2, numbers.end);
+    for number in numbers.start..midst {
+        romeo.send(say(&number.to_string()));
+    }
+    hears_body(juliet, "5");
+    crew.kill(*gateway);
+    for number in midst..end {
+        romeo.send(say(&number.to_string()));
+    }
+    let mut heard: BTreeSet<usize> = (0..=5).collect();
+    while heard.len() < end {
+        let next = hears(juliet, |it| it.name() == "message");
+        let number: usize = body(&next).unwrap().parse().unwrap();
+        if heard.insert(number) {
+            assert_eq!(heard.len(), number + 1, "{number} came too early");
+        }
+    }
+}
+
 #[test]
 fn one_member_speaks_with_another_server_and_another_one_takes_that_over() {
     let Town { crew, gateway, romeo, juliet, from, .. } = &mut Town::start();
@@ -90,55 +114,23 @@ fn one_member_speaks_with_another_server_and_another_one_takes_that_over() {
 
 #[test]
 fn nothing_that_a_client_counts_is_lost_when_the_member_dies_that_speaks_with_another_server() {
-    const COUNT: usize = 120;
-    let Town { crew, gateway, romeo, juliet, .. } = &mut Town::start();
+    let mut town = Town::start();
+    let romeo = &mut town.romeo;
     romeo.send("<enable xmlns='urn:xmpp:sm:3'/>");
     hears(romeo, |it| it.name() == "enabled");
-    for number in 0..COUNT / 2 {
-        romeo.send(say(&number.to_string()));
-    }
-    // Some have arrived, some are on their way.
-    hears_body(juliet, "5");
-    crew.kill(*gateway);
-    for number in COUNT / 2..COUNT {
-        romeo.send(say(&number.to_string()));
-    }
-    // What was not confirmed may come twice, but for the first time each comes in its turn.
-    let mut heard: BTreeSet<usize> = (0..=5).collect();
-    while heard.len() < COUNT {
-        let next = hears(juliet, |it| it.name() == "message");
-        let number: usize = body(&next).unwrap().parse().unwrap();
-        if heard.insert(number) {
-            assert_eq!(heard.len(), number + 1, "{number} came too early");
-        }
-    }
+    all_comes_over_a_death(&mut town, 0..120);
 }
 
 #[test]
 fn a_stream_that_one_member_holds_serves_whoever_owns_the_queue() {
-    const COUNT: usize = 60;
-    let Town { crew, gateway, romeo, juliet, from, .. } = &mut Town::start_with(false);
+    let mut town = Town::start_with(false);
+    let Town { romeo, juliet, from, .. } = &mut town;
     romeo.send("<enable xmlns='urn:xmpp:sm:3'/>");
     hears(romeo, |it| it.name() == "enabled");
     romeo.send(say("0"));
     juliet.send(format!("<message to='{from}' type='chat'><body>hi</body></message>"));
     hears_body(romeo, "hi");
     hears_body(juliet, "0");
-    for number in 1..COUNT / 2 {
-        romeo.send(say(&number.to_string()));
-    }
-    hears_body(juliet, "5");
     // Another member owns the queue then, and learns of the stream.
-    crew.kill(*gateway);
-    for number in COUNT / 2..COUNT {
-        romeo.send(say(&number.to_string()));
-    }
-    let mut heard: BTreeSet<usize> = (0..=5).collect();
-    while heard.len() < COUNT {
-        let next = hears(juliet, |it| it.name() == "message");
-        let number: usize = body(&next).unwrap().parse().unwrap();
-        if heard.insert(number) {
-            assert_eq!(heard.len(), number + 1, "{number} came too early");
-        }
-    }
+    all_comes_over_a_death(&mut town, 1..60);
 }
