@@ -14,7 +14,9 @@ impl Play {
     /// A bucket is claimed by whom the plan has named owner of its shard, under the epoch since when it is, and never by
     /// anybody who only means to be: so nobody is refused but for an epoch that has passed.
     pub(super) fn judge_fences(&self, redis: &redis::Server) {
-        let told = redis.cli(&["-a", redis::SECRET, "--no-auth-warning", "EVAL", CLAIMS, "0"]);
+        let at = self.redis_at.to_string();
+        let told =
+            redis.cli(&["-h", &at, "-a", redis::SECRET, "--no-auth-warning", "EVAL", CLAIMS, "0"]);
         let claims: Vec<(usize, u64)> = told.lines().map(claim).collect();
         assert!(claims.len() > self.names.len() / 2, "few were ever claimed: {told}");
         // The first member may hear of the plan a moment after another.

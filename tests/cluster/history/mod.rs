@@ -10,6 +10,7 @@ mod speaker;
 mod verdict;
 mod ways;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -50,6 +51,8 @@ struct Play {
     outages: Vec<u64>,
     _quarters: Quarters,
     redis: Option<redis::Server>,
+    /// Where the test reaches that one.
+    redis_at: IpAddr,
 }
 
 impl Play {
@@ -87,7 +90,8 @@ impl Play {
         };
         let speakers = names.iter().enumerate().map(speaker).collect();
         let (stages, outages) = (Watched(stages), Vec::new());
-        Self { stages, scene, names, speakers, outages, _quarters: quarters, redis: redis.into() }
+        let (redis, redis_at) = (redis.into(), Ipv4Addr::LOCALHOST.into());
+        Self { stages, scene, names, speakers, outages, _quarters: quarters, redis, redis_at }
     }
 
     /// Waits until so much more was acknowledged: everybody talks.

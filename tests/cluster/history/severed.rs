@@ -32,7 +32,7 @@ impl Play {
         };
         let starting: Vec<_> = (0..3).map(start).collect();
         let stages = starting.into_iter().map(|starting| starting.join().unwrap()).collect();
-        Self::of(stages, quarters, redis)
+        Self { redis_at: at.into(), ..Self::of(stages, quarters, redis) }
     }
 
     /// A member is cut off from the others and from Redis, not from its clients, by all of these ways; and then no longer.
