@@ -178,7 +178,7 @@ pub struct StreamManagement {
     pub resume_seconds: u64,
     /// Most stanzas that wait for a client's acknowledgement. Default 1,000.
     pub queue_stanzas: usize,
-    /// Most bytes of them. Default 1 MiB.
+    /// Most bytes of them, 4 MiB at most. Default 1 MiB.
     pub queue_bytes: usize,
 }
 
@@ -414,6 +414,9 @@ impl Config {
                 1,
                 user::Config::default().archive_page,
             ),
+            ("sm.queue_stanzas", self.sm.queue_stanzas, 1, 100_000),
+            // A copy of a session must find room on its way to another member, which is 8 MiB.
+            ("sm.queue_bytes", self.sm.queue_bytes, 1_000, 4 << 20),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

@@ -11,7 +11,6 @@ mod federation;
 pub(crate) mod figures;
 mod files;
 mod history;
-mod large;
 mod names;
 mod operators;
 mod quarters;

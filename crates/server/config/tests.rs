@@ -59,6 +59,7 @@ fn values_that_make_no_sense_are_refused() {
     assert!(weak.contains("store.durability must be \"fsync\""), "{weak}");
     assert!(error("[store]\ndurability = 'raid'").contains("`async`, `replica`, `fsync`"));
     assert!(error("[accounts]\nsessions = 101").contains("accounts.sessions is 101"));
+    assert!(error("[sm]\nqueue_bytes = 5000000").contains("between 1000 and 4194304"));
     assert!(error("[archive]\npage_messages = 251").contains("between 1 and 250"));
     assert!(error("[telemetry]\notlp = 'collector:4317'").contains("begin with http://"));
     assert!(error("[telemetry]\nsample_ratio = 1.5").contains("from 0 to 1"));
