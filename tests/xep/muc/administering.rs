@@ -7,11 +7,10 @@ use town::Client;
 use town::client::Login;
 use xmpp::{Element, ns};
 
-use super::service::{client, makes};
+use super::service::{SERVICE, asks, client, makes};
 use crate::stage::crew::Crew;
 use crate::stage::{PASSWORD, Stage};
 
-const SERVICE: &str = "conference.localhost";
 const ROOM: &str = "heath@conference.localhost";
 const ADMINS: &str = "[room]\nadmins = ['boss@localhost']";
 const COMMANDS: [&str; 6] =
@@ -21,17 +20,6 @@ type Fields<'a> = &'a [(&'a str, &'a str)];
 
 fn node(name: &str) -> String {
     format!("urn:rookery:rooms:0#{name}")
-}
-
-/// The answer of the service to a request; what comes before it is passed over.
-fn asks(client: &mut Client, ty: &str, content: &str) -> Element {
-    client.send(format!("<iq type='{ty}' id='q' to='{SERVICE}'>{content}</iq>"));
-    loop {
-        let next = client.next().expect("an answer");
-        if next.attr("id") == Some("q") {
-            return next;
-        }
-    }
 }
 
 /// What is said of a command; or the conditions of an error, without the words.

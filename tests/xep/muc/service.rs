@@ -6,7 +6,7 @@ use xmpp::{Element, ns};
 
 use crate::stage::{PASSWORD, Stage};
 
-const SERVICE: &str = "conference.localhost";
+pub(super) const SERVICE: &str = "conference.localhost";
 const LIST: &str = "urn:rookery:rooms:0#list";
 const DESTROY: &str = "urn:rookery:rooms:0#destroy";
 
@@ -53,7 +53,8 @@ fn runs(client: &mut Client, node: &str, fields: &[(&str, &str)]) -> Element {
     )
 }
 
-fn asks(client: &mut Client, ty: &str, content: &str) -> Element {
+/// The answer of the service to a request; what comes before it is passed over.
+pub(super) fn asks(client: &mut Client, ty: &str, content: &str) -> Element {
     client.send(format!("<iq type='{ty}' id='q' to='{SERVICE}'>{content}</iq>"));
     loop {
         let next = client.next().expect("an answer");
