@@ -126,7 +126,7 @@ fn cost(
 }
 
 /// Where an account lives: at the member that has one session more when it comes, as long as nobody goes.
-fn home(stages: &[Stage], name: &str) -> (usize, Client) {
+pub(super) fn home(stages: &[Stage], name: &str) -> (usize, Client) {
     let sessions = || -> Vec<f64> {
         stages.iter().map(|stage| figure(stage, "rookery_entities{kind=\"session\"}")).collect()
     };

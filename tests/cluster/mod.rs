@@ -11,6 +11,7 @@ mod federation;
 pub(crate) mod figures;
 mod files;
 mod history;
+mod large;
 mod names;
 mod operators;
 mod quarters;

@@ -193,11 +193,12 @@ impl Live {
             Place::Standby if begins => {
                 // Nobody knows anything of it yet.
                 (copied.places.0, copied.begun) = (0, None);
-                copied.owes |= cx.has_standby;
+                copied.owes |= cx.has_standby && self.sm.is_some();
                 copied.expect_confirmation(self, cx);
                 Mirror::Whole(live(self.for_standby(&copied, term, cx)))
             }
             Place::Standby => {
+                copied.owes |= cx.has_standby && self.sm.is_some() && !copied.counts;
                 let acked = copied.acked != self.queue.acknowledged();
                 if of_all || copied.owes || acked || self.has_news(&copied, |_, _| true) {
                     copied.expect_confirmation(self, cx);

@@ -1,7 +1,7 @@
 //! Second copies of a session: what they learn, and how a session goes on from them.
 
 use bytes::Bytes;
-use entity::{Copy, Mirror};
+use entity::{Copy, Entity, Mirror};
 use proto::session::PLACED;
 use proto::snapshot::{EntrySnapshot, NOBODY, SessionSnapshot, SessionState, Term};
 use xmpp::Epoch;
@@ -23,12 +23,18 @@ struct Kept {
 impl Stage {
     /// As [`Stage::managed`], by a connection of this number.
     fn managed_by(number: u64) -> Self {
+        let mut stage = Self::unmanaged_by(number);
+        stage.client(number, ConnectionEvent::Enable { resume: true, max: None });
+        stage
+    }
+
+    /// The same, and nothing is counted.
+    fn unmanaged_by(number: u64) -> Self {
         let mut stage = Self::unstarted("a@x.org", Config::default());
         stage.trial.drowsy = false;
         let jid = FullJid::parse("a@x.org/r").unwrap();
         let connection = connection(number);
         stage.hears(Body::User(UserEvent::Start { connection, jid, iq_id: "b".into() }));
-        stage.client(number, ConnectionEvent::Enable { resume: true, max: None });
         stage
     }
 
@@ -188,6 +194,23 @@ fn the_client_hears_of_what_is_handled_when_the_standby_knows_it() {
     // The trial confirms at once what the copy was told.
     stage.settles();
     assert_eq!(stage.said, ["1: handled 1, 0 open"]);
+}
+
+// It is asked of each session of a shard that is to move.
+#[test]
+fn a_client_that_does_not_count_waits_for_no_standby_and_one_that_begins_to_does() {
+    let mut stage = Stage::unmanaged_by(1);
+    let mut kept = Kept::default();
+    stage.mirrors(&mut kept);
+    assert!(stage.trial.entity.is_settled());
+    stage.gets(message("one"));
+    stage.mirrors(&mut kept);
+    assert!(stage.trial.entity.is_settled());
+    stage.client(1, ConnectionEvent::Enable { resume: true, max: None });
+    stage.mirrors(&mut kept);
+    assert!(!stage.trial.entity.is_settled(), "the standby is told so");
+    stage.settles();
+    assert!(stage.trial.entity.is_settled());
 }
 
 #[test]
