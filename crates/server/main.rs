@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A stanza costs about a tenth less with it than with that of glibc (ARCHITECTURE.md, "Decisions").
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     server::command::main()
 }

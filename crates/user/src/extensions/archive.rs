@@ -81,9 +81,10 @@ pub(super) fn id_of_sent(user: &mut User) -> Option<ArchiveId> {
 
 /// Keeps what others send, and tells the recipient under which id (§3.5).
 fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -> Verdict {
-    let Some(from) = passage.stanza.head().from.clone() else {
+    let Head { kind: Kind::Message(_), from: Some(from), .. } = passage.stanza.head() else {
         return Verdict::Pass;
     };
+    let from = from.clone();
     strip(passage, &from);
     let kept = match twins::row_of(user, &passage.stanza, cx) {
         Some(id) => Ok(Some(id)),
@@ -109,8 +110,7 @@ fn inbound(user: &mut User, passage: &mut Passage, cx: &mut Context<'_, User>) -
 /// Archives answer from bare addresses, and a client's message always comes from a full one: what looks
 /// like a result in it is forged (§8.2).
 fn strip(passage: &mut Passage, from: &Jid) {
-    let is_message = matches!(passage.stanza.kind(), Kind::Message(_));
-    if is_message && passage.stanza.features().any(Features::ARCHIVE) && !from.is_bare() {
+    if passage.stanza.features().any(Features::ARCHIVE) && !from.is_bare() {
         passage.stanza = passage.stanza.without(|child| child.ns == ns::MAM);
     }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use xmpp::disco::Info;
-use xmpp::{Stanza, ns};
+use xmpp::{Features, Stanza, ns};
 
 /// What a presence says of its sender's capabilities.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ impl Caps {
     /// Reads them; those of XEP-0390 count first, where a function is known.
     #[must_use]
     pub(crate) fn of(presence: &Stanza) -> Option<Self> {
+        if !presence.features().any(Features::CAPS.with(Features::OTHER)) {
+            return None;
+        }
         let caps = Self::second(presence).or_else(|| Self::first(presence))?;
         let words = [&caps.algorithm, &caps.hash, &caps.node];
         Some(caps.clone()).filter(|_| words.iter().all(|word| word.len() <= WORD_BYTES))

@@ -127,25 +127,26 @@ pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>
         return;
     };
     // Rooms may stand in a roster as well; whose presence is shared has a subscription.
-    let item = user.roster.get(&from.bare());
-    let is_contact = item.is_some_and(|item| item.is_subscriber() || item.is_subscribed_to());
-    let shows = *ty == PresenceType::Available && is_contact;
-    let caps = Caps::of(presence).filter(|_| shows);
-    match (ty, caps) {
-        (PresenceType::Available, Some(caps)) => {
-            // One answers a probe of a newcomer of ours, and has seen what there was.
-            let answers = to.as_ref().is_some_and(|to| !to.is_bare());
-            let after = if answers { since(user) } else { 0 };
-            let after = user.slots.get::<Lost>().map_or(after, |lost| after.max(lost.since));
-            note_contact(user, contact, caps, after, cx);
+    let is_contact = |user: &User| {
+        let item = user.roster.get(&from.bare());
+        item.is_some_and(|item| item.is_subscriber() || item.is_subscribed_to())
+    };
+    let shown = match ty {
+        PresenceType::Available => Caps::of(presence).filter(|_| is_contact(user)),
+        PresenceType::Unavailable | PresenceType::Error => None,
+        _ => return,
+    };
+    let Some(caps) = shown else {
+        if let Some(table) = table(user) {
+            table.contacts.remove(&contact);
         }
-        (PresenceType::Available | PresenceType::Unavailable | PresenceType::Error, _) => {
-            if let Some(table) = table(user) {
-                table.contacts.remove(&contact);
-            }
-        }
-        _ => {}
-    }
+        return;
+    };
+    // One answers a probe of a newcomer of ours, and has seen what there was.
+    let answers = to.as_ref().is_some_and(|to| !to.is_bare());
+    let after = if answers { since(user) } else { 0 };
+    let after = user.slots.get::<Lost>().map_or(after, |lost| after.max(lost.since));
+    note_contact(user, contact, caps, after, cx);
 }
 
 /// Somebody asks for the account's presence: a client of a contact has come.

@@ -102,8 +102,7 @@ pub(super) fn refused(user: &mut User, stanza: &Stanza, from: &Jid) {
 /// Whether a presence of a room has this status code.
 fn says(stanza: &Stanza, code: &str) -> bool {
     // Most have none of the kind.
-    let mark = format!("code='{code}'");
-    if memchr::memmem::find(stanza.inner(), mark.as_bytes()).is_none() {
+    if memchr::memmem::find(stanza.inner(), code.as_bytes()).is_none() {
         return false;
     }
     let Some(x) = stanza.child("x", ns::MUC_USER) else { return false };
