@@ -9,6 +9,7 @@ mod ordered;
 mod people;
 mod remembered;
 mod said;
+mod simulation;
 mod stage;
 mod subscribed;
 mod taken_over;
