@@ -1,5 +1,7 @@
 //! Owns the trial: an entity without an actor, for unit tests. Effects are performed at once: writes and
-//! reads on the store given, timers when the test moves the clock.
+//! reads on the store given, timers when the test moves the clock. What there is with other members is in `member`.
+
+mod member;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use xmpp::{Epoch, Fence, Origin, Shard};
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Timer, Waker};
 use crate::entity::{Entity, LoadError};
 use crate::mirror::{Copy, Mirror};
+use crate::repeats::Repeats;
+use member::Copying;
 
 /// An entity on trial.
 pub struct Trial<E: Entity> {
@@ -47,6 +51,9 @@ pub struct Trial<E: Entity> {
     /// The store takes what is to be kept.
     pub can_keep: bool,
     member: MemberId,
+    repeats: Repeats,
+    /// What the second copy learns; none: nobody asks.
+    copying: Option<Copying>,
 }
 
 /// What follows an answer.
@@ -108,6 +115,8 @@ impl<E: Entity> Trial<E> {
             has_standby: false,
             can_keep: true,
             member: MemberId(1),
+            repeats: Repeats::default(),
+            copying: None,
         })
     }
 
@@ -370,6 +379,9 @@ impl<E: Entity> Trial<E> {
         };
         let mut context = Context::new(surroundings, cause, &mut random);
         turn(&mut self.entity, &mut context);
+        if let Some(copying) = &mut self.copying {
+            copying.after_turn(&mut self.entity, &mut context);
+        }
         for effect in context.finish() {
             self.perform(effect);
         }

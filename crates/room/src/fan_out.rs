@@ -165,6 +165,11 @@ impl FanOuts {
         }
     }
 
+    /// What of that is known, for whoever goes on from it: it may come again from there.
+    pub(crate) fn all_acted(&self) -> Vec<pb::Origin> {
+        self.0.borrow().acted.all.iter().cloned().collect()
+    }
+
     /// The same, by a former owner.
     pub(crate) fn acted_before(&self, cause: pb::Origin) {
         let state = &mut *self.0.borrow_mut();

@@ -118,7 +118,7 @@ pub(crate) fn take_over(
         snapshot::restore(room, &whole, cx.now)?;
         finished = room.fan_outs.finished();
         let whole = pb::RoomSnapshot::decode(whole).map_err(|_| SnapshotError("form"))?;
-        inherit(room, &mut inheritance, whole.said, whole.acted);
+        inherit(room, &mut inheritance, whole.said, Vec::new());
         for change in changes {
             finished = finished.max(absorb(room, &mut inheritance, &change, cx.now)?);
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use entity::{Context, Timer};
+use proto::Now;
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Slice};
 
 use crate::history::History;
@@ -14,6 +15,9 @@ use crate::room::Room;
 const PAGE: usize = 1_000;
 /// Most rows that are read back for it: more than can be under way, by the bounds of the links that carry it.
 const UNFINISHED_MOST: usize = 20_000;
+
+/// Longer than this after it was kept, nothing comes again whose sender has not heard that it was.
+const AGAIN_WITHIN: Duration = Duration::from_secs(600);
 
 /// Rings when an archive is to be read that could not be read.
 pub(crate) const AGAIN: Timer = Timer("past", 0);
@@ -92,6 +96,10 @@ fn reaches_on(room: &Room, first: ArchiveId, read: usize) -> bool {
     goes_on
 }
 
+fn is_young(row: ArchiveId, now: Now) -> bool {
+    u128::from(now.unix_micros.saturating_sub(row.0)) < AGAIN_WITHIN.as_micros()
+}
+
 fn end(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
     rows.last().into_iter().for_each(|row| room.go_on_behind(row.id));
     let last = room.last_id.get();
@@ -101,6 +109,11 @@ fn end(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
     }
     match room.fan_outs.has_inherited() {
         true => mirror::finish(room, rows, cx),
-        false => room.fan_outs.start_after(last),
+        false => {
+            room.fan_outs.start_after(last);
+            // Of a room that has moved: whoever said it may say it again.
+            let is_young = |row: &&ArchiveRow| is_young(row.id, cx.now);
+            room.fan_outs.knows(rows.iter().filter(is_young).map(|row| row.origin).collect());
+        }
     }
 }

@@ -32,7 +32,9 @@ const OWN_SLOTS: &[SlotKind] = &[iq::SLOT, invite::SLOT];
 
 /// What a room knows beyond its rows; none: nothing, or nothing that lasts.
 pub(crate) fn of(room: &Room, now: Now) -> Option<Bytes> {
-    whole(room, now).map(|snapshot| snapshot.encode_to_vec().into())
+    let acted = room.fan_outs.all_acted();
+    let whole = pb::RoomSnapshot { acted, ..whole(room, now)? };
+    Some(whole.encode_to_vec().into())
 }
 
 /// The same, before it is written.
@@ -107,6 +109,7 @@ pub(crate) fn restore(room: &mut Room, snapshot: &[u8], now: Now) -> Result<(), 
     room.occupants.go_on_from(snapshot.last_number);
     room.go_on_behind(ArchiveId(snapshot.last_id));
     room.fan_outs.go_on_from(ArchiveId(snapshot.finished));
+    snapshot.acted.into_iter().for_each(|cause| room.fan_outs.acted_before(cause));
     room.history.bring_back(&snapshot.history)?;
     room.rate = budget(snapshot.budget, room.shared.config.rates.room, now);
     let slots: Vec<SlotSnapshot> = snapshot.slots.into_iter().map(named).collect();

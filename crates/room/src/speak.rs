@@ -20,7 +20,7 @@ use crate::{presence, subject, tell};
 /// A message of type `groupchat` to the room.
 pub(crate) fn speak(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>) {
     // It was kept before the former owner died, and has been sent again since.
-    if room.fan_outs.has_known(cx.origin()) {
+    if room.fan_outs.has_known(cx.origin()) || room.fan_outs.has_acted(cx.origin()) {
         return;
     }
     if let Err(error) = may_speak(room, &stanza, cx) {
@@ -184,6 +184,7 @@ fn copy(
 ) -> Option<Copied> {
     const WORDS: Features = Features::BODY.with(Features::ENCRYPTED).with(Features::SUBJECT);
     room.fan_outs.say(|| tell::message(id, stanza, cause));
+    room.fan_outs.acted(cause);
     let waits = cx.has_standby && stanza.features().any(WORDS);
     if waits { room.fan_outs.copy(cx.waker()) } else { None }
 }

@@ -57,7 +57,12 @@ fn note(entry: &mut SessionEntry, to: Jid, most: usize) -> bool {
 
 /// Whoever says that it is gone need not be told more (§4.6.1). Unavailable presence of a bare address is
 /// of all its resources (§4.5.4). An occupant of a room who has another nick is there under that.
+/// What a room says of other occupants is not of the session, and what it answers one that has left is of a time that is over:
+/// the session may have asked to come in again since, under the same nick.
 pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
+    if stanza.features().any(Features::MUC_USER) && !ends_or_renames(stanza) {
+        return;
+    }
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     let gone = |jid: &Jid| jid == from || (from.is_bare() && jid.bare_str() == from.as_str());
     let renamed = renamed(stanza, from);
@@ -108,6 +113,17 @@ fn says(stanza: &Stanza, code: &str) -> bool {
     let Some(x) = stanza.child("x", ns::MUC_USER) else { return false };
     let mut codes = x.children().filter(|it| it.is("status", ns::MUC_USER));
     codes.any(|it| it.attr("code") == Some(code))
+}
+
+/// Whether a room says to somebody that they are inside under another nick, or not any more although they did not leave
+/// (XEP-0045 §15.6.2, §10.9).
+fn ends_or_renames(stanza: &Stanza) -> bool {
+    const REMOVED: [&str; 6] = ["301", "307", "321", "322", "332", "333"];
+    let Some(x) = stanza.child("x", ns::MUC_USER) else { return false };
+    let codes = || x.children().filter_map(|it| it.attr("code"));
+    let is_renamed = codes().any(|code| code == "303") && codes().any(|code| code == "110");
+    let is_removed = codes().any(|code| REMOVED.contains(&code));
+    is_renamed || is_removed || x.child("destroy", ns::MUC_USER).is_some()
 }
 
 /// The occupant's address from now on, where a room says that their nick has changed (XEP-0045 §7.6).

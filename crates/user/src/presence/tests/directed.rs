@@ -93,6 +93,23 @@ fn a_session_is_inside_where_a_room_has_let_it_in_and_as_long_as_it_is_there() {
     assert_eq!(stage.inside("balcony"), [""; 0], "no room is entered by somebody else's word");
 }
 
+// XEP-0045 §7.14, §7.2.2: the room answers in order, and what others do under the nick that is asked for is not of the session.
+#[test]
+fn a_session_that_leaves_a_room_and_comes_in_again_at_once_is_inside() {
+    let mut stage = stage();
+    let farewell = of_room("j", " type='unavailable'", "<status code='110'/>");
+    let renamed = of_room("j", " type='unavailable'", "<item nick='k'/><status code='303'/>");
+    for before in [&farewell, &renamed] {
+        stage.sends("balcony", "<presence to='room@conference.example.com/j'/>");
+        stage.hears(&of_room("j", "", "<status code='110'/>"));
+        stage.sends("balcony", "<presence to='room@conference.example.com/j' type='unavailable'/>");
+        stage.sends("balcony", "<presence to='room@conference.example.com/j'/>");
+        stage.hears(before);
+        stage.hears(&of_room("j", "", "<status code='110'/>"));
+        assert_eq!(stage.inside("balcony"), ["room@conference.example.com/j"], "{before}");
+    }
+}
+
 // XEP-0045 §7.2.8
 #[test]
 fn a_nick_that_a_room_of_its_server_refuses_is_not_remembered() {
@@ -133,7 +150,8 @@ fn a_session_hears_a_room_of_its_server_until_it_has_left() {
     stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
     stage.hears(&of_room("assigned", "", "<status code='110'/><status code='210'/>"));
     assert_eq!(stage.directed("balcony"), 1, "it has asked for another nick");
-    stage.hears(&of_room("assigned", " type='unavailable'", "<status code='110'/>"));
+    let removed = "<status code='110'/><status code='307'/>";
+    stage.hears(&of_room("assigned", " type='unavailable'", removed));
     assert_eq!(stage.hears(said).0.len(), 0, "it was removed under the nick that it was given");
     let elsewhere = said.replace("conference.example.com", "rooms.example.net");
     assert_eq!(
