@@ -159,7 +159,7 @@ impl Server {
         let links = open_links(&foundation, &router, &handles, pressure);
         let gate = Gate::start(config.gate(), tls.clone(), services, handles)?;
         let others = open_to_others(config, &foundation, &sources, &tls, pressure).await?;
-        let components = open_to_components(config, &sources, pressure).await?;
+        let components = open_to_components(config, &sources, store, pressure).await?;
         watched.watch(others.as_ref(), components.as_ref());
         let listens = Listening::default();
         let signs = read_signs(&foundation, &router, shared.canaries, config, &listens);
@@ -458,11 +458,13 @@ async fn open_to_others(
 async fn open_to_components(
     config: &Config,
     sources: &Sources,
+    store: &SharedStore,
     pressure: &Arc<Pressure>,
 ) -> anyhow::Result<Option<component::Gate>> {
     let Some(settings) = config.components()? else { return Ok(None) };
     let (router, metrics) = (sources.router.clone(), Arc::clone(&sources.components));
-    Ok(Some(component::Gate::start(settings, router, metrics, Arc::clone(pressure)).await?))
+    let (store, pressure) = (Arc::clone(store), Arc::clone(pressure));
+    Ok(Some(component::Gate::start(settings, router, store, metrics, pressure).await?))
 }
 
 /// Lets this member and others hand each other envelopes.

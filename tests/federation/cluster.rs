@@ -7,8 +7,9 @@ use std::ops::Range;
 use town::Login;
 
 use super::land::{Authority, Client, add, body, free, hears, hears_body, log_in, settings};
+use super::program::Program;
 use crate::stage::crew::Crew;
-use crate::stage::{PASSWORD, Stage};
+use crate::stage::{PASSWORD, Stage, merge};
 
 /// Three members and another server, Romeo of the ones and Juliet of the other.
 struct Town {
@@ -19,7 +20,7 @@ struct Town {
     juliet: Client,
     /// Romeo's address.
     from: String,
-    _stage: Stage,
+    stage: Stage,
     _authority: Authority,
 }
 
@@ -30,6 +31,11 @@ impl Town {
 
     /// The cluster reaches the other server, or does not.
     fn start_with(reaches: bool) -> Self {
+        Self::start_of(reaches, "")
+    }
+
+    /// The same, with this laid over the cluster's settings.
+    fn start_of(reaches: bool, extra: &str) -> Self {
         let authority = Authority::new();
         let b = free();
         let way = if reaches { b } else { free() };
@@ -37,7 +43,8 @@ impl Town {
         let own = ("localhost", Some(&files));
         let of_crew =
             settings(own, "127.0.0.1:0".parse().unwrap(), ("b.example", way), &authority.file());
-        let crew = Crew::start_with(3, &of_crew);
+        let all = merge(of_crew.parse().unwrap(), extra.parse().unwrap());
+        let crew = Crew::start_with(3, &toml::to_string(&all).unwrap());
         let gateway = crew.gateway("b.example");
         // Somebody whose home and socket are on members that stay.
         let stays = (gateway + 1) % 3;
@@ -52,7 +59,7 @@ impl Town {
         let juliet = log_in(&stage, "juliet@b.example");
         let romeo = client(crew.c2s[stays], &name);
         let from = format!("{name}@localhost/here");
-        Self { crew, gateway, romeo, juliet, from, _stage: stage, _authority: authority }
+        Self { crew, gateway, romeo, juliet, from, stage, _authority: authority }
     }
 }
 
@@ -133,4 +140,52 @@ fn a_stream_that_one_member_holds_serves_whoever_owns_the_queue() {
     hears_body(juliet, "0");
     // Another member owns the queue then, and learns of the stream.
     all_comes_over_a_death(&mut town, 1..60);
+}
+
+/// A component hears that each of these is there.
+fn hear_all(program: &mut Program, contacts: &[String]) {
+    let mut missing = contacts.to_vec();
+    while !missing.is_empty() {
+        let stanza = program.hears();
+        if stanza.kind().name() == "presence" && stanza.kind().type_str().is_none() {
+            let from = stanza.head().from.as_ref().unwrap();
+            missing.retain(|contact| from.as_str() != contact);
+        }
+    }
+}
+
+/// XEP-0356 §8 rule 1, whoever owns the accounts: each of them sees somebody else.
+#[test]
+fn a_component_at_one_member_hears_of_contacts_elsewhere_of_people_of_all_members_who_are_away() {
+    let component = "[[component]]\nname = 'pubsub2.localhost'\nsecret = 'secret'\n\
+                     privilege = { roster = 'get', push = false, presence = 'roster' }\n";
+    let town = Town::start_of(true, component);
+    let crew = &town.crew;
+    let mut program = Program::connect(crew.component[0], "pubsub2.localhost");
+    let (mut contacts, mut clients) = (Vec::new(), Vec::new());
+    for home in 0..3 {
+        let names = (0..64).map(|number| format!("tybalt{number}"));
+        let name = names.into_iter().find(|name| crew.home(name) == home).unwrap();
+        crew.add_accounts(std::slice::from_ref(&name));
+        let contact = format!("nurse{home}@b.example");
+        add(&town.stage, &contact);
+        let mut nurse = log_in(&town.stage, &contact);
+        let mut tybalt = client(crew.c2s[home], &name);
+        let jid = format!("{name}@localhost");
+        tybalt.send(format!("<presence to='{contact}' type='subscribe'/>"));
+        hears(&mut nurse, |it| it.attr("type") == Some("subscribe"));
+        nurse.send(format!("<presence to='{jid}' type='subscribed'/>"));
+        nurse.send(format!("<presence to='{jid}' type='subscribe'/>"));
+        hears(&mut tybalt, |it| it.attr("type") == Some("subscribe"));
+        tybalt.send(format!("<presence to='{contact}' type='subscribed'/>"));
+        hears(&mut nurse, |it| it.attr("from") == Some(&*format!("{jid}/here")));
+        tybalt.send("</stream:stream>");
+        hears(&mut nurse, |it| it.attr("type") == Some("unavailable"));
+        contacts.push(format!("{contact}/here"));
+        clients.push(nurse);
+    }
+    // By another stream than that by which it has heard of them.
+    hear_all(&mut program, &contacts);
+    program.hang_up();
+    hear_all(&mut Program::connect(crew.component[0], "pubsub2.localhost"), &contacts);
 }

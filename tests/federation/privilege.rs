@@ -3,7 +3,7 @@
 use town::Login;
 use xmpp::{Stanza, ns};
 
-use super::land::{Client, Land, Proof, free, hears, hears_body, log_in};
+use super::land::{Client, Land, Proof, add, free, hears, hears_body, log_in};
 use super::program::Program;
 use crate::stage::{PASSWORD, Stage};
 
@@ -357,6 +357,69 @@ fn a_component_hears_of_contacts_at_other_servers_while_the_account_here_is_away
     assert_eq!(seen.head().to.as_ref().unwrap().as_str(), "pubsub2.a.example");
     juliet.send("<presence type='unavailable'/>");
     hears_presence("juliet@b.example/here", Some("unavailable"));
+}
+
+/// The next presence that fits; all else is passed over.
+fn hears_presence(program: &mut Program, fits: impl Fn(&Stanza) -> bool) -> Stanza {
+    loop {
+        let stanza = program.hears();
+        if stanza.kind().name() == "presence" && fits(&stanza) {
+            return stanza;
+        }
+    }
+}
+
+/// Somebody subscribes to a contact, who agrees, and logs out when the contact has been seen.
+fn sees_and_leaves(mut account: Client, (contact, its): (&str, &mut Client), account_jid: &str) {
+    account.send(format!("<presence to='{contact}' type='subscribe'/>"));
+    hears(its, |it| it.attr("type") == Some("subscribe"));
+    its.send(format!("<presence to='{account_jid}' type='subscribed'/>"));
+    hears(&mut account, |it| it.attr("from") == Some(&*format!("{contact}/here")));
+    account.send("</stream:stream>");
+    while account.next().is_some() {}
+}
+
+/// XEP-0356 §8 rule 1: "all the presences informations for connected entities it has access to".
+#[test]
+fn a_component_that_connects_hears_of_contacts_elsewhere_of_people_who_are_away() {
+    let address = free();
+    let component = |name: &str, privilege: &str| {
+        format!("[[component]]\nname = '{name}.a.example'\nsecret = 'secret'\n{privilege}")
+    };
+    let managed = component("irc", "privilege = { presence = 'managed_entity' }\n");
+    let components =
+        format!("[listen]\ncomponent = ['{address}']\n{}{managed}", component("pubsub2", ALL));
+    let land = Land::start_with(Proof::Certificate, &components);
+    add(&land.b, "nurse@b.example");
+    // What it would hear is not to wait for it.
+    let mut irc = Program::connect(address, "irc.a.example");
+    let mut program = Program::connect(address, "pubsub2.a.example");
+    let (mut romeo, mut juliet) = land.lovers();
+    let mut nurse = log_in(&land.b, "nurse@b.example");
+    // She sees him, and he does not see her.
+    nurse.send("<presence to='romeo@a.example' type='subscribe'/>");
+    hears(&mut romeo, |it| it.attr("type") == Some("subscribe"));
+    romeo.send("<presence to='nurse@b.example' type='subscribed'/>");
+    hears(&mut nurse, |it| it.attr("from") == Some("romeo@a.example/here"));
+    sees_and_leaves(romeo, ("juliet@b.example", &mut juliet), "romeo@a.example");
+    while !land.a.run(&["session", "list"]).unwrap().is_empty() {}
+    for program in [&mut irc, &mut program] {
+        hears_presence(program, |it| it.kind().type_str() == Some("unavailable"));
+    }
+
+    for _ in 0..2 {
+        program.hang_up();
+        while land.a.run(&["component", "list"]).unwrap().contains("pubsub2") {}
+        program = Program::connect(address, "pubsub2.a.example");
+        let seen = hears_presence(&mut program, |_| true);
+        let head = seen.head();
+        assert_eq!(head.from.as_ref().unwrap().as_str(), "juliet@b.example/here");
+        assert_eq!(head.to.as_ref().unwrap().as_str(), "pubsub2.a.example");
+        assert_eq!(seen.kind().type_str(), None);
+    }
+    // Who may see nobody's contacts has heard nothing by then.
+    irc.say("<iq from='irc.a.example' to='a.example' type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert_eq!(irc.hears().head().id.as_deref(), Some("last"));
 }
 
 #[test]

@@ -307,7 +307,7 @@ async fn start_member(
     }
     let services = Services {
         router: router.clone(),
-        accounts: Arc::new(StoredAccounts::new(store, router.clone())),
+        accounts: Arc::new(StoredAccounts::new(Arc::clone(&store), router.clone())),
         registrar: None,
         decoy_secret: vec![7; 32],
         features: domain::stream_features(&shared),
@@ -321,6 +321,7 @@ async fn start_member(
             let gate = component::Gate::start(
                 settings,
                 router.clone(),
+                Arc::clone(&store),
                 Default::default(),
                 Default::default(),
             );

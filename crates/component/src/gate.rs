@@ -11,6 +11,7 @@ use actix_rt::Arbiter;
 use meter::Pressure;
 use router::{RemoteGate, Router};
 use socket::{Acceptor, Admission, Most};
+use store::SharedStore;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -68,6 +69,7 @@ impl Gate {
     pub async fn start(
         config: Config,
         router: Router,
+        store: SharedStore,
         metrics: Arc<Metrics>,
         pressure: Arc<Pressure>,
     ) -> Result<Self, GateError> {
@@ -82,7 +84,8 @@ impl Gate {
         let (lease, isolation) = (router.lease().clone(), config.isolation);
         let is_over = Arc::<AtomicBool>::default();
         let status = Arc::<Status>::default();
-        let ground = Ground { router, metrics, status: Arc::clone(&status), stopping, isolated };
+        let ground =
+            Ground { router, store, metrics, status: Arc::clone(&status), stopping, isolated };
         let (arbiter, over) = (Arbiter::new(), Arc::clone(&is_over));
         let (started, ready) = oneshot::channel();
         arbiter.spawn_fn(move || {

@@ -17,6 +17,7 @@
 //! | `connection` | one stream |
 //! | `connect` | streams to components that listen |
 //! | `machine` | our side of it (pure) |
+//! | `contacts` | how people's contacts elsewhere are asked for a component |
 //! | `disclosure` | what a component can do in the server's place (pure) |
 //! | `privilege` | what a component may do in the names of others (pure) |
 //! | `attempts` | how fast secrets may be tried (pure) |
@@ -27,6 +28,7 @@ mod attempts;
 pub mod config;
 mod connect;
 mod connection;
+mod contacts;
 mod disclosure;
 pub mod gate;
 mod inbox;

@@ -20,7 +20,9 @@ use cluster::plan::Status as Membership;
 use proto::{Body, Envelope, HeldStreams, MemberId, Route, StreamId};
 use router::{Place, Repeats, Router, leaving};
 use socket::{Allowance, Bounds, Queue, Rate, Waiting};
+use store::SharedStore;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xmpp::privilege::Presence;
 use xmpp::{BareJid, Epoch, Origin, Stanza, StanzaCondition, StanzaError};
@@ -76,6 +78,7 @@ impl Undeliverable {
 /// What the gate's thread begins with.
 pub(crate) struct Ground {
     pub(crate) router: Router,
+    pub(crate) store: SharedStore,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) status: Arc<Status>,
     /// True: streams end.
@@ -87,6 +90,7 @@ pub(crate) struct Ground {
 /// What all streams share.
 pub(crate) struct Registry {
     pub(crate) router: Router,
+    pub(crate) store: SharedStore,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) isolated: watch::Receiver<bool>,
@@ -117,6 +121,8 @@ pub(crate) struct Registered {
     bounds: Bounds,
     /// Bytes of all queues of all components.
     bytes: Arc<AtomicUsize>,
+    /// Who tells accounts of it, as long as it has streams to this member.
+    pub(crate) telling: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// A stream of a component, as whoever has something for it sees it.
@@ -157,6 +163,7 @@ impl Registered {
             component,
             bounds,
             bytes: Arc::clone(bytes),
+            telling: RefCell::default(),
         }
     }
 
@@ -179,7 +186,7 @@ impl Registered {
 
 impl Registry {
     pub(crate) fn new(config: &Config, ground: Ground) -> Rc<Self> {
-        let Ground { router, metrics, status, stopping, isolated } = ground;
+        let Ground { router, store, metrics, status, stopping, isolated } = ground;
         let bytes = Arc::default();
         let registered = |component: &Component| {
             let registered = Registered::new(component.clone(), config.limits, &bytes);
@@ -188,6 +195,7 @@ impl Registry {
         Rc::new(Self {
             components: config.components.iter().map(registered).collect(),
             router,
+            store,
             metrics,
             status,
             stopping,
@@ -239,10 +247,14 @@ impl Registry {
         let (news, opened) = (Notify::new(), self.now());
         let told_at = Cell::new(registered.sees().then_some(opened));
         let stream = Rc::new(ComponentStream { number, queue, news, opened, told_at, waiting });
+        let is_first = registered.streams.borrow().is_empty();
         registered.streams.borrow_mut().insert(number, Rc::clone(&stream));
         self.metrics.streams.add_one();
         self.announce(registered);
         self.show_who_is_here(registered);
+        if is_first {
+            self.ask_contacts(registered);
+        }
         Some(stream)
     }
 
@@ -262,8 +274,10 @@ impl Registry {
         self.status.leave(stream.number);
         self.announce(registered);
         // What it was told of people, the others may not have heard.
+        registered.ask_no_more();
         if let Some(heir) = registered.streams.borrow().values().next() {
             heir.told_at.set(registered.sees().then(|| self.now()));
+            self.ask_contacts(registered);
         }
         let queued = stream.queue.borrow_mut().drain();
         for envelope in unsent.into_iter().map(|waiting| waiting.item).chain(queued) {

@@ -99,7 +99,7 @@ pub fn answer(
         | Body::MemberGone(_)
         | Body::Woken => None,
         Body::Copy(_) | Body::Announced(_) | Body::HeldStreams(_) => None,
-        Body::ComponentConnected(_) | Body::Disclosed(_) => None,
+        Body::ComponentConnected(_) | Body::AskContacts(_) | Body::Disclosed(_) => None,
     };
     if let Some(receipt) = receipt {
         receipt.release();

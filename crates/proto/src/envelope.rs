@@ -66,6 +66,9 @@ pub enum Body {
     /// A component that may see who is here has another stream (XEP-0356 §8): to every member, and there to every account
     /// that has a session.
     ComponentConnected(BareJid),
+    /// A component that may see people's contacts has come (XEP-0356 §8): to every account, which asks its contacts at other
+    /// servers unless somebody is there, who has done so.
+    AskContacts(BareJid),
     /// What a component can do in the server's place, as an answer to disco#info (XEP-0355 §7.2): to every member.
     Disclosed(Stanza),
     /// From an actor to itself, by its waker: something that it shares with other threads has changed.

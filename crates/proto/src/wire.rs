@@ -76,6 +76,7 @@ pub fn encode(envelope: &Envelope, crossing: Crossing) -> Option<pb::Envelope> {
         Body::ComponentConnected(domain) => {
             Payload::ComponentConnected(address::encode_text(domain.as_str()))
         }
+        Body::AskContacts(domain) => Payload::AskContacts(address::encode_text(domain.as_str())),
         Body::MemberGone(_) | Body::Woken => return None,
     };
     Some(pb::Envelope {
@@ -117,6 +118,7 @@ pub fn decode(message: pb::Envelope) -> Result<(Envelope, Crossing), WireError> 
         Payload::ComponentConnected(domain) => {
             Body::ComponentConnected(address::decode_bare(&domain)?)
         }
+        Payload::AskContacts(domain) => Body::AskContacts(address::decode_bare(&domain)?),
     };
     let near = match &body {
         Body::Stanza(stanza) => stanza.head().to.as_ref(),

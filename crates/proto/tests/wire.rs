@@ -254,6 +254,7 @@ fn bodies() -> impl Strategy<Value = Body> {
         held_streams().prop_map(Body::HeldStreams),
         stanzas().prop_map(Body::Disclosed),
         Just(Body::ComponentConnected(BareJid::parse("irc.example.org").unwrap())),
+        Just(Body::AskContacts(BareJid::parse("irc.example.org").unwrap())),
     ]
 }
 

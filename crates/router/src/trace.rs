@@ -186,9 +186,10 @@ fn station_name(entity: &str, body: &Body) -> String {
             entity.to_owned()
         }
         Body::Copy(_) | Body::Announced(_) => "copy".to_owned(),
-        Body::HeldStreams(_) | Body::ComponentConnected(_) | Body::Disclosed(_) => {
-            "streams".to_owned()
-        }
+        Body::HeldStreams(_)
+        | Body::ComponentConnected(_)
+        | Body::AskContacts(_)
+        | Body::Disclosed(_) => "streams".to_owned(),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn all() -> Vec<Rule> {
         rows::an_item_that_is_too_long_refuses_its_batch_alone,
         rows::more_than_may_wait_is_refused_whole,
         rows::owners_with_a_kind_are_listed_in_order_and_in_pages,
+        rows::a_walk_meets_every_owner_with_a_kind_once,
         fences::a_claim_only_raises,
         fences::an_older_epoch_is_refused_by_every_call,
         fences::a_newer_epoch_needs_no_claim,

@@ -10,6 +10,7 @@
 //! | [`memory`] | the engine that forgets, for tests |
 //! | [`embedded`] | the engine on a directory: group commit with fsync |
 //! | [`redis`] | the engine on a Redis server or cluster: group commit with WAIT |
+//! | [`walk`] | where a walk over owners stands |
 //! | [`migrate`] | from one engine to another |
 //! | `contract` | what every engine must do (feature `contract`) |
 
@@ -24,6 +25,7 @@ pub mod memory;
 pub mod migrate;
 pub mod redis;
 mod value;
+pub mod walk;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ pub use key::{Key, Kind, Row};
 pub use measured::Measured;
 pub use memory::Memory;
 pub use value::{split_origin, write_origin};
+pub use walk::{Cursor, Walked};
 pub use xmpp::{Bucket, Epoch, Fence};
 
 /// What a call answers, later. Engines do their work on threads of their own; dropping the future does
@@ -78,6 +81,14 @@ pub trait Store: Send + Sync + 'static {
     /// Owners that have a row of `kind`, behind `after`, at most `limit`, in order; over all buckets, for
     /// administration. Not for the way of a stanza.
     fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>>;
+
+    /// The next owners that have a row of `kind`, over all buckets, at most `limit`, of which 0 counts as 1: for whoever
+    /// goes over all of them and needs no order, for which some engines pay dearly. Whoever has one all the while comes once.
+    fn walk(&self, kind: Kind, from: Cursor, limit: usize) -> Reply<Walked> {
+        let limit = limit.max(1);
+        let owners = self.owners(kind, from.after, limit);
+        Box::pin(async move { Ok(Walked::of(0, owners.await?, limit)) })
+    }
 
     /// Removes every row and archive row of `owner`.
     fn erase(&self, fence: Fence, owner: BareJid) -> Reply<()>;

@@ -16,10 +16,10 @@ use xmpp::{BareJid, Fence};
 use crate::archive::{ArchivePage, ArchiveQuery};
 use crate::batch::{Batch, Write};
 use crate::key::{Key, Kind, Row};
-use crate::{Error, Reply, SharedStore, Store};
+use crate::{Cursor, Error, Reply, SharedStore, Store, Walked};
 
-const OPERATIONS: [&str; 9] =
-    ["claim", "load", "get", "scan", "commit", "query", "owners", "erase", "expire"];
+const OPERATIONS: [&str; 10] =
+    ["claim", "load", "get", "scan", "commit", "query", "owners", "walk", "erase", "expire"];
 
 const REFUSALS: [&str; 6] = ["fenced", "full", "too_long", "engine", "closed", "other"];
 
@@ -175,6 +175,10 @@ impl Store for Measured {
 
     fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>> {
         self.measure("owners", |store| store.owners(kind, after, limit))
+    }
+
+    fn walk(&self, kind: Kind, from: Cursor, limit: usize) -> Reply<Walked> {
+        self.measure("walk", |store| store.walk(kind, from, limit))
     }
 
     fn erase(&self, fence: Fence, owner: BareJid) -> Reply<()> {

@@ -52,7 +52,7 @@ impl Memory {
         (state.accepted, state.refusal) = (accepted, refusal);
     }
 
-    /// The same of every call that lists rows: scans and queries.
+    /// The same of every call that lists: scans, queries and owners.
     pub fn refuse_lists(&self, refusal: Option<Error>) {
         self.lock().unreadable = refusal;
     }
@@ -151,6 +151,7 @@ impl Store for Memory {
 
     fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>> {
         self.read(|state| {
+            state.readable()?;
             let behind = |owner: &BareJid| after.as_ref().is_none_or(|after| owner > after);
             let mut owners: Vec<BareJid> = Vec::new();
             for key in state.rows.keys().filter(|key| key.kind == kind && behind(&key.owner)) {

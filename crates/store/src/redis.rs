@@ -19,6 +19,7 @@
 //! | `ring` | what a primary that comes up without it gets again |
 //! | `reads`, `pages` | reading |
 //! | `sweep` | erase, expire, owners |
+//! | `walk` | going over all owners |
 //! | `watch`, `fitness` | the look that is taken once in a while, and what it finds of each server |
 //!
 //! A write whose fate nobody knows is done again until somebody knows: it changes nothing the second time. So a
@@ -52,6 +53,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod verdicts;
+mod walk;
 mod watch;
 mod work;
 mod writer;
@@ -71,7 +73,7 @@ use xmpp::{BareJid, Bucket, Fence};
 use crate::archive::{ArchivePage, ArchiveQuery};
 use crate::batch::Batch;
 use crate::key::{Key, Kind, Row};
-use crate::{Error, Reply, Store};
+use crate::{Cursor, Error, Reply, Store, Walked};
 
 pub use config::{Config, Durability};
 use reads::Reader;
@@ -262,6 +264,11 @@ impl Store for Redis {
     fn owners(&self, kind: Kind, after: Option<BareJid>, limit: usize) -> Reply<Vec<BareJid>> {
         let reader = self.reader.clone();
         self.read(async move { reader.owners(kind, after, limit).await })
+    }
+
+    fn walk(&self, kind: Kind, from: Cursor, limit: usize) -> Reply<Walked> {
+        let reader = self.reader.clone();
+        self.read(async move { reader.walk(kind, from, limit.max(1)).await })
     }
 
     fn erase(&self, fence: Fence, owner: BareJid) -> Reply<()> {

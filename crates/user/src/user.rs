@@ -121,6 +121,7 @@ impl Entity for User {
             }
             Body::Woken => outbox::settle(self, cx),
             Body::ComponentConnected(domain) => privilege::component_connected(self, &domain, cx),
+            Body::AskContacts(domain) => privilege::ask_contacts(self, &domain, cx),
             Body::FromConnection(..)
             | Body::ToConnection(_)
             | Body::MemberGone(_)

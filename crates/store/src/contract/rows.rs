@@ -1,9 +1,10 @@
 //! Rules about rows: put, get, delete, load, scan, owners, and what a batch and a call promise.
 
 use bytes::Bytes;
+use xmpp::BareJid;
 
 use super::{batch, commit, fence, get, jid, juliet, keep, key, put, romeo};
-use crate::{Batch, Error, Key, Kind, MAX_WAITING_BYTES, Row, SharedStore, Write};
+use crate::{Batch, Cursor, Error, Key, Kind, MAX_WAITING_BYTES, Row, SharedStore, Write};
 
 pub(super) async fn what_was_put_is_got_until_it_is_deleted(store: SharedStore) {
     let vcard = key(&juliet(), Kind::Vcard, "");
@@ -218,4 +219,34 @@ pub(super) async fn owners_with_a_kind_are_listed_in_order_and_in_pages(store: S
     assert!(none.expect("is answered").is_empty());
     let cards = store.owners(Kind::Vcard, None, 100).await;
     assert_eq!(cards.expect("is answered"), [romeo()]);
+}
+
+pub(super) async fn a_walk_meets_every_owner_with_a_kind_once(store: SharedStore) {
+    let owners: Vec<BareJid> = (0..23).map(|number| jid(&format!("a{number}@b.c"))).collect();
+    for (number, owner) in owners.iter().enumerate() {
+        // Half of them in one bucket.
+        let placed = if number % 2 == 0 { juliet() } else { owner.clone() };
+        let write = |kind| Write::Put(key(owner, kind, ""), "".into());
+        let batch = batch(&placed).with(write(Kind::Account)).with(write(Kind::Roster));
+        keep(&store, batch).await;
+    }
+    put(&store, &key(&romeo(), Kind::Roster, "1"), "no account").await;
+    for limit in [0, 1, 2, 5, 22, 23, 24, 100] {
+        let (mut met, mut next) = (Vec::new(), Some(Cursor::default()));
+        while let Some(from) = next {
+            let walked = store.walk(Kind::Account, from, limit).await.expect("is answered");
+            assert!(walked.owners.len() <= limit.max(1), "{limit}: {walked:?}");
+            let is_full = walked.owners.len() == limit.max(1);
+            assert!(is_full || walked.next.is_none(), "{limit}: {walked:?}");
+            met.extend(walked.owners);
+            assert!(met.len() <= owners.len(), "{limit}: it goes in circles");
+            next = walked.next;
+        }
+        met.sort_unstable();
+        let mut all = owners.clone();
+        all.sort_unstable();
+        assert_eq!(met, all, "{limit} at a time");
+    }
+    let nobody = store.walk(Kind::Vcard, Cursor::default(), 9).await.expect("is answered");
+    assert_eq!((nobody.owners.len(), nobody.next), (0, None));
 }

@@ -176,8 +176,16 @@ impl Reader {
         &self,
         question: impl Fn(Bucket) -> Cmd,
     ) -> Result<Vec<(Bucket, Value)>, Error> {
+        self.ask_about((0..Bucket::COUNT).filter_map(Bucket::new).collect(), question).await
+    }
+
+    /// The same about these buckets.
+    pub(super) async fn ask_about(
+        &self,
+        mut left: Vec<Bucket>,
+        question: impl Fn(Bucket) -> Cmd,
+    ) -> Result<Vec<(Bucket, Value)>, Error> {
         const AT_ONCE: usize = 2_048;
-        let mut left: Vec<Bucket> = (0..Bucket::COUNT).filter_map(Bucket::new).collect();
         let mut answers = Vec::with_capacity(left.len());
         let begun = Instant::now();
         while !left.is_empty() {

@@ -107,24 +107,34 @@ impl Reader {
         after: Option<&BareJid>,
         limit: usize,
     ) -> Result<Vec<BareJid>, Error> {
-        let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-        let question = |bucket| -> Cmd {
-            let mut range = redis::cmd("ZRANGEBYLEX");
-            range.arg(index(bucket)).arg(&from).arg("+").arg("LIMIT").arg(0).arg(limit);
-            range
-        };
+        let question = |bucket| behind(&index(bucket), after, limit);
         let mut owners: Vec<BareJid> = Vec::new();
         for (_, answer) in self.ask_everywhere(question).await? {
-            for name in words(answer)? {
-                match std::str::from_utf8(&name).map(BareJid::parse) {
-                    Ok(Ok(owner)) => owners.push(owner),
-                    // Nobody can be addressed by it.
-                    _ => tracing::warn!("an owner's name in Redis is no address: {name:?}"),
-                }
-            }
+            owners.extend(owners_in(answer)?);
         }
         owners.sort_unstable();
         owners.truncate(limit);
         Ok(owners)
     }
+}
+
+/// Asks for the next owners in an index.
+pub(super) fn behind(index: &str, after: Option<&BareJid>, limit: usize) -> Cmd {
+    let from = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+    let mut range = redis::cmd("ZRANGEBYLEX");
+    range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(limit);
+    range
+}
+
+/// The owners in an answer.
+pub(super) fn owners_in(answer: Value) -> Result<Vec<BareJid>, Error> {
+    let mut owners = Vec::new();
+    for name in words(answer)? {
+        match std::str::from_utf8(&name).map(BareJid::parse) {
+            Ok(Ok(owner)) => owners.push(owner),
+            // Nobody can be addressed by it.
+            _ => tracing::warn!("an owner's name in Redis is no address: {name:?}"),
+        }
+    }
+    Ok(owners)
 }

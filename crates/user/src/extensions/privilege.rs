@@ -2,8 +2,8 @@
 //! others in its name, and hear who is there.
 //!
 //! One that connects later is told who is here then (§8 rule 1): by every account that has a session, a few at a time
-//! (`entity/src/host/connected.rs`). What contacts show is told also while the account has none (§7.4); but for such an
-//! account nobody is asked when a component comes, since that would be every roster that is kept.
+//! (`entity/src/host/connected.rs`). What contacts show is told also while the account has none (§7.4); so when a component
+//! comes, contacts at other servers are asked for every account that there is (`component/src/contacts.rs`).
 
 use entity::extension::SessionEvent;
 use entity::{Context, Extension};
@@ -174,6 +174,16 @@ pub(crate) fn component_connected(user: &User, domain: &BareJid, cx: &mut Contex
     }
     for presence in available {
         cx.send(presence.with_to(domain.clone().into()));
+    }
+}
+
+/// A component that may see the account's contacts has come. Where nobody is there, the account asks those of other servers
+/// itself; what they answer is shown as always, and kept nowhere. Where somebody is, they have been asked.
+pub(crate) fn ask_contacts(user: &User, domain: &BareJid, cx: &mut Context<'_, User>) {
+    let powers = &cx.shared.powers;
+    let sees = powers.of(&domain.clone().into()).is_some_and(|it| it.presence == Presence::Roster);
+    if user.exists && sees && user.sessions.available().next().is_none() {
+        crate::presence::probe::ask_elsewhere(user, cx);
     }
 }
 

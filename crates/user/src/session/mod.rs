@@ -325,6 +325,7 @@ impl Live {
             | Body::Announced(_)
             | Body::HeldStreams(_)
             | Body::ComponentConnected(_)
+            | Body::AskContacts(_)
             | Body::Disclosed(_) => {
                 debug_assert!(false, "an event for somebody else came to a session");
                 Ok(())

@@ -7,6 +7,7 @@ mod kept;
 mod known;
 mod pep;
 mod preferences;
+mod privilege;
 mod push;
 
 use std::sync::Arc;
