@@ -126,20 +126,25 @@ class Server:
         return next((self.dir / "rookery-data" / "certificates").glob("*.pem"))
 
 
-_ports = itertools.count(20_000 + os.getpid() % 100 * 100)
+_ports, _claims = itertools.count(os.getpid() * 64), []
 
 
 def free_port():
-    """A port that nothing has and that nothing else is given: one that no system chooses, and no other process of the suite."""
+    """A port that nothing has and that nothing else is given: one that no system chooses, and no other process of any suite,
+    since whoever is given one holds the same port of another address of loopback for as long as he lives."""
     while True:
-        port = next(_ports)
+        port = 20_000 + next(_ports) % 12_000
+        claim = socket.socket()
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             try:
+                claim.bind(("127.77.0.1", port))
                 tcp.bind(("127.0.0.1", port))
                 udp.bind(("127.0.0.1", port))
-                return port
             except OSError:
-                continue
+                claim.close()
+            else:
+                _claims.append(claim)
+                return port
 
 
 def environment(**extra):

@@ -12,7 +12,7 @@ pub(crate) mod ways;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -253,14 +253,18 @@ fn guardian(dir: &Path, server: u32) -> Child {
 }
 
 /// An address that nothing listens on. Its port is below those that the system gives to whoever asks for any, so
-/// that it stays free until a server that must be told of it has started.
+/// that it stays free until a server that must be told of it has started. Nor is it given to another process of any suite: whoever
+/// is given one holds the same port of another address of loopback for as long as he lives.
 pub(crate) fn free() -> SocketAddr {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static CLAIMS: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
     let first = usize::try_from(std::process::id()).unwrap() * 64;
     loop {
         let number = (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
         let port = u16::try_from(20_000 + number).unwrap();
-        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+        let Ok(claim) = TcpListener::bind(("127.77.0.1", port)) else { continue };
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            CLAIMS.lock().unwrap().push(claim);
             return listener.local_addr().unwrap();
         }
     }
