@@ -1,5 +1,7 @@
 //! Owns the identity of what travels: which stanza of which session caused it.
 
+use std::fmt;
+
 use crate::place::{Epoch, Shard};
 
 /// What caused an envelope or an archive row: the identity by which a repetition is known. One stanza may
@@ -24,6 +26,18 @@ pub enum Origin {
         /// Counts up.
         counter: u64,
     },
+}
+
+/// A name for what came of it, which is the same when it is acted on again: three numbers, hexadecimal, with points between.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client { session, seq, part } => write!(f, "{session:x}.{seq:x}.{part:x}"),
+            Self::Shard { shard, epoch, counter } => {
+                write!(f, "{:x}.{:x}.{counter:x}", shard.number(), epoch.0)
+            }
+        }
+    }
 }
 
 impl Origin {

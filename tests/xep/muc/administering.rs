@@ -321,3 +321,51 @@ fn commands_find_rooms_on_every_member() {
         boss.leave();
     }
 }
+
+// The service, its rooms and whoever is in the midst of a command do not notice when a member dies (XEP-0050 §3.4).
+#[test]
+fn a_command_goes_on_where_it_was_when_the_member_with_the_service_dies() {
+    let names: Vec<String> = (0..16).map(|number| format!("boss{number}")).collect();
+    let admins: Vec<String> = names.iter().map(|name| format!("'{name}@localhost'")).collect();
+    let crew = Crew::start_with(3, &format!("[room]\nadmins = [{}]", admins.join(", ")));
+    crew.add_accounts(&names);
+    let victim = crew.owner(SERVICE);
+    let name = names.iter().find(|name| crew.home(name) != victim).unwrap();
+    let mut boss = on(crew.c2s[crew.home(name)], name);
+    // What it sends is acknowledged, and comes again where it was not when somebody died.
+    boss.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    while boss.next().expect("stream management").name() != "enabled" {}
+    // One room dies with the service, others do not.
+    let rooms: Vec<String> = (0..12).map(|number| format!("r{number}@{SERVICE}")).collect();
+    let of = |home| rooms.iter().find(|room| crew.owner(room) == home).unwrap();
+    let lost = of(victim);
+    let in_their_midst: Vec<(&String, Element)> = (0..3)
+        .map(|home| {
+            let room = of(home);
+            does(&mut boss, "create", &[("room", room)]).unwrap();
+            let first = runs(&mut boss, ("configure", "action='execute'"), None).unwrap();
+            let next = format!("action='next' sessionid='{}'", first.attr("sessionid").unwrap());
+            (room, runs(&mut boss, ("configure", &next), Some(&[("room", room)])).unwrap())
+        })
+        .collect();
+    let first = runs(&mut boss, ("configure", "action='execute'"), None).unwrap();
+
+    crew.kill(victim);
+    let named = [("muc#roomconfig_roomname", "Moor")];
+    for (room, shown) in in_their_midst {
+        let with = |action: &str| {
+            format!("action='{action}' sessionid='{}'", shown.attr("sessionid").unwrap())
+        };
+        let back = runs(&mut boss, ("configure", &with("prev")), None).unwrap();
+        assert_eq!(asked(&back, "room"), format!("{room}\n"));
+        let again = runs(&mut boss, ("configure", &with("next")), Some(&[("room", room)])).unwrap();
+        assert_eq!(asked(&again, "muc#roomconfig_roomname"), "\n");
+        let done = runs(&mut boss, ("configure", &with("complete")), Some(&named)).unwrap();
+        assert_eq!(done.attr("status"), Some("completed"));
+        let over = runs(&mut boss, ("configure", &with("complete")), Some(&named));
+        assert_eq!(over.unwrap_err(), "not-allowed session-expired");
+    }
+    let next = format!("action='next' sessionid='{}'", first.attr("sessionid").unwrap());
+    let shown = runs(&mut boss, ("configure", &next), Some(&[("room", lost)])).unwrap();
+    assert_eq!(asked(&shown, "muc#roomconfig_roomname"), "Moor\n");
+}

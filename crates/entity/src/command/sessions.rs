@@ -3,15 +3,13 @@
 
 use std::collections::VecDeque;
 
-use xmpp::Jid;
 use xmpp::command::Fault;
+use xmpp::{Jid, Origin};
 
 /// Most commands that are open at once; the oldest is given up.
 const MOST: usize = 100;
 /// How long a form may be looked at, in microseconds: half an hour.
 const LASTS: u64 = 30 * 60 * 1_000_000;
-/// Characters of the name of a session.
-const NAME: usize = 16;
 
 /// Commands that are open, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,11 +51,12 @@ impl Sessions {
         std::mem::take(&mut self.has_news)
     }
 
-    /// Somebody begins a command; gives its name. `random`: what nobody can guess.
-    pub(super) fn begin(&mut self, random: u64, asker: &Jid, node: &str, now: u64) -> String {
-        self.open.retain(|it| it.until > now);
+    /// Somebody begins a command; gives its name. What causes it may come again, from an owner that died before its copy knew
+    /// of this: then it has the name that they have been given.
+    pub(super) fn begin(&mut self, cause: Origin, asker: &Jid, node: &str, now: u64) -> String {
+        let name = cause.to_string();
+        self.open.retain(|it| it.until > now && it.name != name);
         self.make_place(MOST - 1);
-        let name = format!("{random:016x}");
         let (asker, node) = (asker.clone(), node.to_owned());
         let open = Open { name: name.clone(), asker, node, until: now + LASTS, about: None };
         self.open.push_back(open);
@@ -76,8 +75,8 @@ impl Sessions {
         (asker, node): (&Jid, &str),
         now: u64,
     ) -> Result<Option<&str>, Fault> {
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if name.len() != NAME || !name.bytes().all(is_hex) {
+        let is_number = |part: &str| u64::from_str_radix(part, 16).is_ok();
+        if !(name.split('.').count() == 3 && name.split('.').all(is_number)) {
             return Err(Fault::BadSession);
         }
         let open = self.open.iter().find(|it| it.name == name).ok_or(Fault::SessionExpired)?;
@@ -123,12 +122,16 @@ mod tests {
         Jid::parse(text).unwrap()
     }
 
+    fn cause(seq: u64) -> Origin {
+        Origin::Client { session: 0xa, seq, part: 0 }
+    }
+
     #[test]
     fn a_command_goes_on_for_whoever_has_begun_it_until_it_ends_or_time_is_up() {
         let (boss, hag) = (jid("boss@x.org/desk"), jid("hag@x.org/pda"));
         let mut sessions = Sessions::default();
-        let name = sessions.begin(7, &boss, "n", 0);
-        assert_eq!((name.as_str(), sessions.take_news()), ("0000000000000007", true));
+        let name = sessions.begin(cause(7), &boss, "n", 0);
+        assert_eq!((name.as_str(), sessions.take_news()), ("a.7.0", true));
         let find = |sessions: &Sessions, name: &str, asker, node, now| {
             sessions.find(name, (asker, node), now).map(|about| about.map(str::to_owned))
         };
@@ -136,9 +139,9 @@ mod tests {
         assert_eq!(find(&sessions, &name, &hag, "n", 1), Err(Fault::BadSession));
         assert_eq!(find(&sessions, &name, &boss, "m", 1), Err(Fault::BadSession));
         assert_eq!(find(&sessions, "s", &boss, "n", 1), Err(Fault::BadSession));
-        let strange = "000000000000000G";
+        let strange = "a.7.g";
         assert_eq!(find(&sessions, strange, &boss, "n", 1), Err(Fault::BadSession));
-        let unknown = "0000000000000008";
+        let unknown = "a.8.0";
         assert_eq!(find(&sessions, unknown, &boss, "n", 1), Err(Fault::SessionExpired));
 
         assert!(sessions.go_on(&name, Some("room"), LASTS - 1));
@@ -151,6 +154,12 @@ mod tests {
         assert_eq!(find(&sessions, &name, &boss, "n", late), Err(Fault::SessionExpired));
         assert!(!sessions.go_on(&name, None, late) && sessions.open(late).next().is_none());
 
+        // What comes again begins again, under the same name.
+        assert!(sessions.go_on(&name, Some("room"), LASTS));
+        assert_eq!(sessions.begin(cause(7), &boss, "n", LASTS), name);
+        assert_eq!(find(&sessions, &name, &boss, "n", LASTS), Ok(None));
+        assert_eq!(sessions.open(LASTS).count(), 1);
+
         sessions.end(&name);
         assert!(sessions.take_news() && !sessions.take_news());
         assert_eq!(find(&sessions, &name, &boss, "n", LASTS), Err(Fault::SessionExpired));
@@ -160,7 +169,7 @@ mod tests {
     fn of_too_many_the_oldest_is_given_up() {
         let boss = jid("boss@x.org/desk");
         let mut sessions = Sessions::default();
-        let begin = |sessions: &mut Sessions, number| sessions.begin(number, &boss, "n", 0);
+        let begin = |sessions: &mut Sessions, number| sessions.begin(cause(number), &boss, "n", 0);
         let first = begin(&mut sessions, 0);
         let names: Vec<String> =
             (1..=MOST as u64).map(|number| begin(&mut sessions, number)).collect();
@@ -168,7 +177,7 @@ mod tests {
         assert_eq!(sessions.find(&first, (&boss, "n"), 0), Err(Fault::SessionExpired));
         assert!(names.iter().all(|name| sessions.find(name, (&boss, "n"), 0).is_ok()));
         // Those whose time is up take no place.
-        sessions.begin(1_000, &boss, "n", LASTS);
+        sessions.begin(cause(1_000), &boss, "n", LASTS);
         assert_eq!((sessions.open.len(), sessions.open(LASTS).count()), (1, 1));
         let one = sessions.open(LASTS).next().cloned().unwrap();
         let many = vec![one; MOST + 1];

@@ -79,14 +79,14 @@ fn find<E: Commanded>(
     asker: &Jid,
     cx: &mut Context<'_, E>,
 ) -> Result<(String, Option<String>), StanzaError> {
-    let now = cx.now.unix_micros;
+    let (now, cause) = (cx.now.unix_micros, cx.origin());
     let sessions = sessions(entity)?;
     match (&asked.session, asked.action) {
         (Some(name), _) => {
             let about = sessions.find(name, (asker, node), now)?;
             Ok((name.clone(), about.map(str::to_owned)))
         }
-        (None, Action::Execute) => Ok((sessions.begin(cx.random_u64(), asker, node, now), None)),
+        (None, Action::Execute) => Ok((sessions.begin(cause, asker, node, now), None)),
         (None, _) => Err(Fault::BadSession.into()),
     }
 }
