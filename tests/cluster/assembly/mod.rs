@@ -1,7 +1,8 @@
 //! A room full of people over three members and one Redis, while its owner is killed again and again, or hands
 //! it over; and the judge of what each of them heard and saw (XEP-0045 §7.4: one order for all).
 //!
-//! `ROOKERY_ASSEMBLY=300,10` has 300 of them, and its owner dies ten times; with `huge` [`huge`] is played too.
+//! `ROOKERY_ASSEMBLY=300,10` has 300 of them, and its owner dies ten times; with `huge` [`huge`] is played too. With
+//! `ROOKERY_ALONE` nothing else is played meanwhile, and they wait for the next message no longer than is promised.
 
 mod churn;
 mod copies;
@@ -29,8 +30,8 @@ use occupant::{Occupant, ROOM, Record, Scene};
 /// How many speak: so many on each member.
 const SPEAKERS: usize = 6;
 
-/// When the owner of a room dies, of a hundred people ninety-nine hear the next message sooner than this: where that is
-/// measured, and where other tests are played meanwhile.
+/// When the owner of a room dies, of a hundred people ninety-nine hear the next message sooner than this: where nothing else is
+/// played meanwhile, as is promised, and where other tests are.
 const SILENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
 
 /// Between two messages of one.
@@ -330,9 +331,10 @@ fn a_room_goes_on_for_all_who_are_inside_however_often_its_owner_dies() {
          {most:.1?} (p99), {longest:.1?} at most.\n"
     );
     println!("{findings}");
-    let [measured, beside_others] = SILENCE;
+    let [alone, beside_others] = SILENCE;
     let is_measured = std::env::var_os("ROOKERY_ASSEMBLY").is_some();
-    assert!(most < if is_measured { measured } else { beside_others }, "{findings}");
+    let is_alone = is_measured || std::env::var_os("ROOKERY_ALONE").is_some();
+    assert!(most < if is_alone { alone } else { beside_others }, "{findings}");
     if is_measured {
         let command = format!("ROOKERY_ASSEMBLY={all},{deaths} benches/run-cluster rooms");
         report::write("rooms", "A room on three members whose owner dies", &command, &findings);
