@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [(&str, u32); 26] = [
     ("xmpp", 0),
     ("meter", 0),
+    ("seeded", 0),
     ("stream", 1),
     ("proto", 1),
     ("store", 1),

@@ -3,7 +3,7 @@
 //! were expelled, shards move, and the store forgets what no replica has. Deterministic: a seed is a history.
 //!
 //! What must hold: nothing confirmed is lost, nothing is done twice, what one sends another is done in order, and
-//! all is confirmed once the faults stop. What does not is a [`judge::Violation`]; a panic is a fault of the simulation, or of
+//! all is confirmed once the faults stop. What does not is a [`Wrong`]; a panic is a fault of the simulation, or of
 //! what it plays with, whatever was left out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,7 +24,8 @@ mod judge;
 mod mover;
 mod store;
 
-use judge::{History, Wrong, played};
+use judge::{History, Wrong};
+use seeded::{Chance, holds, played};
 use store::{Rows, Writing};
 
 /// Accounts, each in a bucket of its own.
@@ -32,26 +33,6 @@ const ACCOUNTS: usize = 3;
 /// Who sends.
 const SENDERS: u64 = 2;
 const STEPS: usize = 3_000;
-
-/// Numbers that look like chance and are the same each time (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % most
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
-    fn pick(&mut self, many: usize) -> usize {
-        usize::try_from(self.below(many as u64)).unwrap()
-    }
-}
 
 /// Who owns each account, as of an index.
 #[derive(Clone, Copy)]
@@ -185,7 +166,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let plan = Plan { index: 1, owners: [0, 1, 0], incarnations: [1, 1] };
         Self {
-            chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            chance: Chance::new(seed),
             now: Duration::ZERO,
             plan,
             seen_plan: plan,
@@ -217,7 +198,7 @@ impl World {
 
     fn step(&mut self) {
         self.now += Duration::from_micros(100);
-        let home = self.chance.pick(2);
+        let home = self.chance.below(2);
         match self.chance.below(if self.faults { 27 } else { 20 }) {
             0..4 if self.faults => self.say(),
             4..8 => self.send_frame(home),
@@ -244,7 +225,7 @@ impl World {
 
     /// Somebody sends something to somebody.
     fn say(&mut self) {
-        let (from, to) = (self.chance.below(SENDERS), self.chance.pick(ACCOUNTS));
+        let (from, to) = (self.chance.below(SENDERS as usize) as u64, self.chance.below(ACCOUNTS));
         // As many as a client may have unacknowledged.
         if self.ledgers[usize::try_from(from).unwrap()].open_count() >= 200 {
             return;
@@ -320,7 +301,7 @@ impl World {
     fn refused(&mut self, origin: Origin) {
         let Origin::Client { session, seq, .. } = origin else { return };
         let is_there = self.rows.iter().any(|rows| rows.all().contains(&(session, seq)));
-        judge::holds(!is_there, Wrong::AnsweredAndThere, || format!("{origin:?}"));
+        holds(!is_there, Wrong::AnsweredAndThere, || format!("{origin:?}"));
         self.sent.entry(u64::MAX).and_modify(|count| *count += 1).or_insert(1);
     }
 
@@ -491,7 +472,7 @@ impl World {
 
     /// A shard moves as planned: its owner finishes what it has, and lets go.
     fn move_one(&mut self) {
-        let index = self.chance.pick(ACCOUNTS);
+        let index = self.chance.below(ACCOUNTS);
         let from = self.plan.owners[index];
         self.finish(from, index);
         let seen = std::mem::take(&mut self.homes[from].seen[index]);
@@ -521,27 +502,14 @@ fn play(seed: u64, mutant: Option<Mutant>) -> History {
     })
 }
 
-/// `ROOKERY_SEED=7` plays one history again, `ROOKERY_SEEDS=2000` plays more.
-fn seeds() -> impl Iterator<Item = u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match number("ROOKERY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ROOKERY_SEEDS").unwrap_or(200),
-    }
-}
-
 #[test]
 fn nothing_confirmed_is_lost_nothing_is_done_twice_and_order_stays() {
-    for seed in seeds() {
-        let played = play(seed, None);
-        assert_eq!(played, Ok(()), "ROOKERY_SEED={seed} plays it again");
-    }
+    seeded::all_go_well(200, |seed| play(seed, None));
 }
 
 #[test]
 fn whatever_is_left_out_is_missed_as_what_it_is() {
     for (mutant, wrong) in Mutant::ALL {
-        let is_missed = |seed| play(seed, Some(mutant)).is_err_and(|it| it.wrong == wrong);
-        assert!((0..50).any(is_missed), "without {mutant:?} nothing is {wrong:?} here");
+        seeded::is_missed(50, mutant, &[wrong], |seed| play(seed, Some(mutant)));
     }
 }

@@ -89,7 +89,7 @@ impl World {
 
     /// A process that was expelled does something of what it had: the store knows better.
     pub(super) fn act_as_a_zombie(&mut self) {
-        let (index, takes) = (self.chance.pick(ACCOUNTS), self.lacks(Mutant::Fencing));
+        let (index, takes) = (self.chance.below(ACCOUNTS), self.lacks(Mutant::Fencing));
         let mail = self.zombies.iter_mut().find_map(|home| home.mail[index].pop_front());
         let Some((row, _, receipt)) = mail else { return };
         if takes {

@@ -4,7 +4,7 @@
 //!
 //! What must hold while one member dies at a time: what was confirmed to its sender reaches the client; nothing reaches
 //! it twice; what one sends arrives in order; what the client was told is handled was acted on, once and in order. What
-//! does not is a [`judge::Violation`]; a panic is a fault of the simulation, or of the session, whatever was left out.
+//! does not is a [`Wrong`]; a panic is a fault of the simulation, or of the session, whatever was left out.
 
 mod client;
 mod edge;
@@ -26,7 +26,8 @@ use xmpp::Epoch;
 use super::*;
 use client::Client;
 use edge::Edge;
-use judge::{History, Wrong, holds, played};
+use judge::{History, Wrong};
+use seeded::{Chance, holds, played};
 
 const MEMBERS: usize = 3;
 const SENDERS: usize = 3;
@@ -71,18 +72,6 @@ impl Mutant {
         (Self::KeepingHanded, &[Wrong::Ended, Wrong::Lost]),
         (Self::ChangingPlaces, &[Wrong::Ended, Wrong::Lost, Wrong::Twice]),
     ];
-}
-
-/// Numbers that look like chance and are the same each time (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 11) % most as u64).unwrap()
-    }
 }
 
 /// What was confirmed to senders. What a process that is gone still holds says nothing.
@@ -189,20 +178,12 @@ fn play(seed: u64, mutant: Option<Mutant>) -> History {
 
 #[test]
 fn nothing_confirmed_is_lost_or_given_twice_and_order_stays() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seeds = match number("ROOKERY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ROOKERY_SEEDS").unwrap_or(200),
-    };
-    for seed in seeds {
-        assert_eq!(play(seed, None), Ok(()), "ROOKERY_SEED={seed} plays it again");
-    }
+    seeded::all_go_well(200, |seed| play(seed, None));
 }
 
 #[test]
 fn whatever_is_left_out_is_missed_as_what_it_is() {
     for (mutant, wrong) in Mutant::ALL {
-        let is_missed = |seed| play(seed, Some(mutant)).is_err_and(|it| wrong.contains(&it.wrong));
-        assert!((0..200).any(is_missed), "without {mutant:?} nothing is {wrong:?} here");
+        seeded::is_missed(200, mutant, wrong, |seed| play(seed, Some(mutant)));
     }
 }

@@ -6,7 +6,7 @@ use crate::session::sm::SETTLE;
 
 impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance::new(seed);
         let volunteers = chance.below(2) == 0;
         let mut world = Self {
             chance,
