@@ -66,6 +66,7 @@ mod form;
 mod hats;
 mod heard;
 mod history;
+mod hold;
 mod invite;
 mod iq;
 mod keep;

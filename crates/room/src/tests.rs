@@ -4,6 +4,7 @@ mod asleep;
 mod commanded;
 mod discovered;
 mod heard;
+mod held;
 mod moved;
 mod ordered;
 mod people;
