@@ -50,6 +50,7 @@ mod admin;
 mod affiliate;
 mod affiliation;
 mod affiliations;
+mod ask;
 mod asked;
 mod birth;
 mod config;

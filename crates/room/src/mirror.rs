@@ -28,7 +28,7 @@ use crate::affiliation::{Affiliation, Role};
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
 use crate::tell::Newcomers;
-use crate::{create, deeds, enter, exit, tell, voices};
+use crate::{ask, create, deeds, enter, exit, tell, voices};
 
 /// What is to be kept in mind until the archive is read.
 #[derive(Debug, Default)]
@@ -132,6 +132,7 @@ pub(crate) fn take_over(
     for claim in claims {
         claimed(room, claim, &inheritance.said, cx);
     }
+    ask::unclaimed(room, claims, cx);
     if matches!(room.phase, Phase::Locked) {
         create::await_configuration(room, cx);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Timer};
+use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Taken, Timer};
 use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Receipt, Route};
 use store::{ArchiveId, Kind as RowKind, Row};
@@ -29,7 +29,7 @@ use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::subscribers::Subscribers;
 use crate::voices::Voices;
-use crate::{Shared, create, destroy, directory, enter, exit, form, hold, invite, iq};
+use crate::{Shared, ask, create, destroy, directory, enter, exit, form, hold, invite, iq};
 use crate::{mirror, nick_change, order, past, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
@@ -213,6 +213,10 @@ impl Entity for Room {
         cx: &mut Context<'_, Self>,
     ) -> Result<(), SnapshotError> {
         mirror::take_over(self, copies, &claims, cx)
+    }
+
+    fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
+        ask::new_homes(self, taken, cx);
     }
 
     /// Whoever waits for the directory, or behind a message that is not kept yet, is not in a snapshot:

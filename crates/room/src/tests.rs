@@ -1,5 +1,6 @@
 //! Rooms on trial: what is kept, what is refused, what is bounded.
 
+mod asked;
 mod asleep;
 mod commanded;
 mod discovered;
