@@ -279,6 +279,21 @@ impl<'a, E: Entity> Context<'a, E> {
         }
     }
 
+    /// Takes back what the turn has sent until now: it goes out in a later one ([`Context::send_held`]).
+    pub fn hold_sent(&mut self) -> Vec<Envelope> {
+        let is_sent = |effect: &mut Effect<E>| matches!(effect, Effect::Send(_));
+        let held = self.effects.extract_if(.., is_sent).map(|effect| match effect {
+            Effect::Send(envelope) => Some(envelope),
+            _ => None,
+        });
+        held.flatten().collect()
+    }
+
+    /// Sends what was held back, as it was.
+    pub fn send_held(&mut self, held: Vec<Envelope>) {
+        self.effects.extend(held.into_iter().map(Effect::Send));
+    }
+
     /// What the cause asked for was not kept: its share of the responsibility is dropped, so that whoever
     /// holds the rest sends it again.
     pub fn fail(&mut self) {

@@ -28,7 +28,7 @@ use crate::affiliation::{Affiliation, Role};
 use crate::room::{Phase, Room};
 use crate::snapshot::{self, pb};
 use crate::tell::Newcomers;
-use crate::{create, deeds, enter, exit, tell, voices};
+use crate::{ask, create, deeds, enter, exit, tell, voices};
 
 /// What is to be kept in mind until the archive is read.
 #[derive(Debug, Default)]
@@ -39,8 +39,17 @@ pub(crate) struct Inheritance {
     said: Vec<pb::Said>,
 }
 
+/// What a turn means for the second copy.
+pub(crate) struct News {
+    /// What it must learn.
+    pub(crate) mirror: Mirror,
+    /// What others are told of it, they are told when the copy has it ([`crate::hold`]).
+    pub(crate) is_told_of: bool,
+}
+
 /// What the second copy must learn.
-pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
+pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> News {
+    let quiet = |mirror| News { mirror, is_told_of: false };
     if anew {
         room.fan_outs.watch();
     }
@@ -50,20 +59,16 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
     let has_news = room.fan_outs.take_news();
     let deeds = room.deeds.take();
     if !is_worth_a_copy(room, now) {
-        return Mirror::Nothing;
+        return quiet(Mirror::Nothing);
     }
     if anew {
-        return match snapshot::whole(room, now) {
-            Some(whole) => {
-                Mirror::Whole(pb::RoomSnapshot { said, acted, ..whole }.encode_to_vec().into())
-            }
-            None => Mirror::Nothing,
-        };
+        let Some(whole) = snapshot::whole(room, now) else { return quiet(Mirror::Nothing) };
+        let whole = pb::RoomSnapshot { said, acted, ..whole }.encode_to_vec();
+        return News { mirror: Mirror::Whole(whole.into()), is_told_of: true };
     }
     let nothing = touched.is_empty() && said.is_empty() && acted.is_empty() && deeds.is_empty();
-    let nothing = nothing && !has_news;
-    if nothing || !room.fan_outs.is_watched() {
-        return Mirror::Same;
+    if (nothing && !has_news) || !room.fan_outs.is_watched() {
+        return quiet(Mirror::Same);
     }
     let mut change = pb::RoomChange {
         last_number: room.occupants.last_number(),
@@ -80,7 +85,8 @@ pub(crate) fn news(room: &mut Room, anew: bool, now: Now) -> Mirror {
             None => change.gone.push(number),
         }
     }
-    Mirror::Change(change.encode_to_vec().into())
+    // How far messages have come is told nobody.
+    News { mirror: Mirror::Change(change.encode_to_vec().into()), is_told_of: !nothing }
 }
 
 /// What the room does not do before the copy has learned this waits for it.
@@ -126,6 +132,7 @@ pub(crate) fn take_over(
     for claim in claims {
         claimed(room, claim, &inheritance.said, cx);
     }
+    ask::unclaimed(room, claims, cx);
     if matches!(room.phase, Phase::Locked) {
         create::await_configuration(room, cx);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Timer};
+use entity::{Context, Copy, Entity, LoadError, Mirror, Slots, Taken, Timer};
 use proto::snapshot::SnapshotError;
 use proto::{Body, Envelope, Now, Receipt, Route};
 use store::{ArchiveId, Kind as RowKind, Row};
@@ -29,7 +29,7 @@ use crate::rules::Standing;
 use crate::settings::Settings;
 use crate::subscribers::Subscribers;
 use crate::voices::Voices;
-use crate::{Shared, create, destroy, directory, enter, exit, form, invite, iq};
+use crate::{Shared, ask, create, destroy, directory, enter, exit, form, hold, invite, iq};
 use crate::{mirror, nick_change, order, past, private, snapshot, speak, voice};
 
 /// A room. There is one even for a name that nobody has used: it says so to whoever asks.
@@ -65,6 +65,8 @@ pub struct Room {
     pub(crate) last_id: Cell<ArchiveId>,
     /// What waits.
     pub(crate) queue: Queue,
+    /// What it says when its second copy knows why.
+    pub(crate) held: hold::Held,
     /// Messages on their way to all.
     pub(crate) fan_outs: FanOuts,
     /// What all together may still send.
@@ -140,6 +142,9 @@ impl Entity for Room {
             Body::Stanza(stanza) => stanza,
             Body::Woken => {
                 self.fan_outs.look();
+                if !cx.has_standby {
+                    hold::let_all_out(self, cx);
+                }
                 return speak::go_on(self, cx);
             }
             _ => return debug_assert!(false, "a word for somebody else came to a room"),
@@ -196,8 +201,9 @@ impl Entity for Room {
 
     fn mirror(&mut self, anew: bool, cx: &mut Context<'_, Self>) -> Mirror {
         let news = mirror::news(self, anew, cx.now);
+        hold::after_turn(self, &news, cx);
         mirror::wait_for_it(self, cx);
-        news
+        news.mirror
     }
 
     fn take_over(
@@ -209,10 +215,14 @@ impl Entity for Room {
         mirror::take_over(self, copies, &claims, cx)
     }
 
+    fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
+        ask::new_homes(self, taken, cx);
+    }
+
     /// Whoever waits for the directory, or behind a message that is not kept yet, is not in a snapshot:
     /// their server has their stanza still.
     fn is_settled(&self) -> bool {
-        self.queue.is_idle() && !matches!(self.phase, Phase::Asking(_))
+        self.queue.is_idle() && self.held.is_empty() && !matches!(self.phase, Phase::Asking(_))
     }
 }
 
@@ -252,6 +262,7 @@ impl Room {
             history: History::default(),
             last_id: Cell::new(ArchiveId(0)),
             queue: Queue::default(),
+            held: hold::Held::default(),
             fan_outs: FanOuts::default(),
             rate,
             absent: rate::Absent::default(),

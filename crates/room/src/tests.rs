@@ -1,9 +1,11 @@
 //! Rooms on trial: what is kept, what is refused, what is bounded.
 
+mod asked;
 mod asleep;
 mod commanded;
 mod discovered;
 mod heard;
+mod held;
 mod moved;
 mod ordered;
 mod people;

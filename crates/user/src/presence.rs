@@ -70,6 +70,9 @@ pub(crate) fn inbound(user: &mut User, stanza: Stanza, cx: &mut Context<'_, User
     let Kind::Presence(ty) = stanza.kind() else { return };
     let Some(from) = stanza.head().from.clone() else { return };
     match (ty, SubscriptionType::of(ty)) {
+        (PresenceType::Probe, _) if matches!(Route::of(&from, cx.hosts), Route::Room(_)) => {
+            directed::asked(user, &stanza, &from, cx);
+        }
         (PresenceType::Probe, _) => probe::answer(user, &stanza, &from, cx),
         // The rest is silently ignored where there is no account (§8.5.1).
         _ if !user.exists => {}

@@ -27,6 +27,8 @@ pub(crate) struct SessionEntry {
     pub takes_since: Option<u64>,
     /// What extensions keep of it.
     pub slots: Slots,
+    /// It was brought back: of what it did shortly before nobody here may know.
+    pub(crate) is_brought_back: bool,
     /// The session does not know of it as it is now, for its second copy.
     pub(crate) is_new: bool,
 }
@@ -52,6 +54,7 @@ impl SessionEntry {
             attached: true,
             takes_since: None,
             slots: Slots::default(),
+            is_brought_back: false,
             is_new: true,
         }
     }

@@ -84,6 +84,7 @@ fn insert(
     entry.inside = kept.inside;
     entry.attached = kept.attached;
     entry.takes_since = kept.takes_since;
+    entry.is_brought_back = true;
     bring_back(&mut entry.slots, &kept.slots);
     user.sessions.insert(entry);
     if let Some(drain) = kept.drain {

@@ -1,12 +1,13 @@
 //! Owns the trial where there are other members: what comes again is known, each turn says what the second copy must learn,
 //! and the store answers one question after the other, or dies with the owner before it does.
 
-use proto::{Body, Envelope, Receipt};
+use proto::{Body, Envelope, MemberId, Receipt};
+use xmpp::BareJid;
 
 use super::Trial;
 use crate::context::{Cause, Context, Effect};
 use crate::entity::Entity;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Taken};
 
 /// What the keeper of a second copy is to be told.
 #[derive(Default)]
@@ -60,6 +61,14 @@ impl<E: Entity> Trial<E> {
     pub fn see_to_copy(&mut self, receipt: Option<Receipt>) -> Vec<Envelope> {
         let cause = Cause { receipt, ..Cause::own(self.next_origin()) };
         self.turn(cause, |_, _| ());
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Addresses of which this is so have a new owner, after a death; what it says to that.
+    pub fn announce(&mut self, is_taken: impl Fn(&BareJid) -> bool) -> Vec<Envelope> {
+        let owner = |jid: &BareJid| is_taken(jid).then_some(MemberId(2));
+        let cause = Cause::own(self.next_origin());
+        self.turn(cause, |entity, cx| entity.announce(&Taken { owner: &owner }, cx));
         std::mem::take(&mut self.sent)
     }
 

@@ -148,7 +148,7 @@ pub(super) fn stanza(xml: &str) -> Stanza {
 
 /// To whom, and the condition of an error, else the body's text, else the word of a service, else name and
 /// type.
-fn word(Envelope { body, receipt, .. }: Envelope) -> String {
+pub(super) fn word(Envelope { body, receipt, .. }: Envelope) -> String {
     if let Some(receipt) = receipt {
         receipt.release();
     }

@@ -5,6 +5,7 @@ use proto::{Body, Envelope, Route};
 use xmpp::{Epoch, ns};
 
 use super::stage::{self, Stage};
+use super::taken_over::is_question;
 
 const SUBSCRIBE: &str = "<subscribe xmlns='urn:xmpp:mucsub:0' nick='hag'>\
     <event node='urn:xmpp:mucsub:nodes:messages'/></subscribe>";
@@ -42,7 +43,10 @@ fn copy(stage: &mut Stage) -> Option<Copy> {
 /// What a new owner sends at once.
 fn sent_by_heir(stage: &Stage, copy: Option<Copy>) -> Vec<Envelope> {
     let copies = copy.into_iter().collect();
-    stage.again().trial.act(|room, cx| room.take_over(copies, Vec::new(), cx).unwrap())
+    let mut heir = stage.again();
+    let mut sent = heir.trial.act(|room, cx| room.take_over(copies, Vec::new(), cx).unwrap());
+    sent.retain(|envelope| !is_question(envelope));
+    sent
 }
 
 fn release(sent: Vec<Envelope>) {

@@ -4,7 +4,7 @@ use entity::{Copy, Entity, Mirror};
 use prost::Message;
 use proto::{Body, Envelope, Route};
 use store::{ArchiveQuery, Store};
-use xmpp::{Epoch, Jid, Origin, Stanza, kept};
+use xmpp::{Epoch, Jid, Kind, Origin, PresenceType, Stanza, kept};
 
 use super::stage::{self, Stage};
 use crate::affiliation::Role;
@@ -41,8 +41,15 @@ pub(super) fn heir(
 ) -> (Stage, Vec<Envelope>) {
     let mut heir = stage.again();
     let copies = copy.into_iter().collect();
-    let sent = heir.trial.act(|room, cx| room.take_over(copies, claims, cx).unwrap());
+    let mut sent = heir.trial.act(|room, cx| room.take_over(copies, claims, cx).unwrap());
+    sent.retain(|envelope| !is_question(envelope));
     (heir, sent)
+}
+
+/// Whether it is for a home alone, and no client hears of it (`ask.rs`).
+pub(super) fn is_question(envelope: &Envelope) -> bool {
+    let probe = Kind::Presence(PresenceType::Probe);
+    matches!(&envelope.body, Body::Stanza(stanza) if stanza.kind() == probe)
 }
 
 fn message(who: &str, text: &str) -> Stanza {
@@ -285,7 +292,7 @@ fn who_is_in_no_copy_but_says_that_he_is_inside_is_let_in_silently_if_he_may() {
     // Whoever cannot be inside is told.
     let [Envelope { body: Body::Stanza(told), .. }] = sent.as_slice() else { panic!("{sent:?}") };
     assert_eq!(told.head().to, Some(jid("bat@x.org/cave")));
-    assert_eq!(told.kind(), xmpp::Kind::Presence(xmpp::PresenceType::Unavailable));
+    assert_eq!(told.kind(), Kind::Presence(PresenceType::Unavailable));
     let hag = heir.trial.entity.occupants.of_nick("hag").unwrap();
     assert_eq!(
         (hag.who.as_str(), hag.sessions.len(), hag.role),
@@ -434,7 +441,7 @@ fn who_says_that_he_is_inside_of_a_room_that_was_ended_is_told_that_he_is_not() 
     let (_, sent) = heir(&stage, None, vec![claim]);
     let [Envelope { body: Body::Stanza(told), .. }] = sent.as_slice() else { panic!("{sent:?}") };
     assert_eq!(told.head().to, Some(jid("hag@x.org/pda")));
-    assert_eq!(told.kind(), xmpp::Kind::Presence(xmpp::PresenceType::Unavailable));
+    assert_eq!(told.kind(), Kind::Presence(PresenceType::Unavailable));
 }
 
 // XEP-0045 §7.5: what was sent to one over the former owner comes back over the new one, and once.

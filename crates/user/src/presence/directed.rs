@@ -8,7 +8,7 @@ use xmpp::{
     ns,
 };
 
-use super::{may_see, refuse};
+use super::{made, may_see, refuse};
 use crate::User;
 use crate::sessions::SessionEntry;
 
@@ -60,10 +60,15 @@ fn note(entry: &mut SessionEntry, to: Jid, most: usize) -> bool {
 /// What a room says of other occupants is not of the session, and what it answers one that has left is of a time that is over:
 /// the session may have asked to come in again since, under the same nick.
 pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
+    let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     if stanza.features().any(Features::MUC_USER) && !ends_or_renames(stanza) {
+        // But that it was inside was of that time too.
+        let left = resource.filter(|_| says(stanza, "110"));
+        if let Some(entry) = left.and_then(|it| user.sessions.of_resource_mut(it)) {
+            entry.inside.retain(|jid| jid != from);
+        }
         return;
     }
-    let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     let gone = |jid: &Jid| jid == from || (from.is_bare() && jid.bare_str() == from.as_str());
     let renamed = renamed(stanza, from);
     for entry in user.sessions.iter_mut() {
@@ -101,6 +106,23 @@ pub(super) fn refused(user: &mut User, stanza: &Stanza, from: &Jid) {
     // Whoever is inside under it is told that for another reason.
     if !entry.inside.contains(from) {
         entry.directed.retain(|jid| jid != from);
+    }
+}
+
+/// A room of ours has a session inside, and does not know whether that is still there: this account or the room has another
+/// owner. One that is not there, or has not asked to come in, is out of it now. Of one that was brought back that may not be
+/// known: it is inside, as the room says, and leaves when it ends at the latest.
+pub(super) fn asked(user: &mut User, probe: &Stanza, room: &Jid, cx: &mut Context<'_, User>) {
+    let Some(client) = probe.head().to.as_ref().filter(|to| !to.is_bare()) else { return };
+    let is_room = |jid: &Jid| jid.bare_str() == room.bare_str();
+    let most = cx.shared.accounts.directed_presence;
+    let entry = client.resourcepart().and_then(|it| user.sessions.of_resource_mut(it));
+    let is_inside = entry.is_some_and(|entry| {
+        entry.directed.iter().any(is_room)
+            || (entry.is_brought_back && note(entry, room.clone(), most))
+    });
+    if !is_inside {
+        cx.send(made(PresenceType::Unavailable, client.clone(), Some(room.clone())));
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Client {
     /// Nobody is there.
     pub(super) vanished: bool,
     pub(super) nick: String,
-    /// The nick that it has asked for, and the place of that among all it has said.
+    /// The nick that it has asked for, and the id of that.
     wanted: Option<(String, u64)>,
     /// Who is inside, by their nicks.
     pub(super) people: BTreeSet<String>,

@@ -13,6 +13,8 @@ pub(super) struct Entry {
     directed: Vec<Jid>,
     pub(super) inside: Vec<Jid>,
     pub(super) is_there: bool,
+    /// Of what it did shortly before its home may not know.
+    is_brought_back: bool,
     /// It ends then, unless its client comes back.
     pub(super) ends: Option<Duration>,
 }
@@ -33,6 +35,8 @@ pub(super) struct Home {
     number: u16,
     /// Its member died, and another one waits until all have spoken.
     pub(super) opens: Duration,
+    /// The room has not asked yet who of those that are inside is still there.
+    pub(super) is_new_to_room: bool,
 }
 
 impl Home {
@@ -51,6 +55,7 @@ impl Home {
             epoch: 1,
             number: u16::try_from(number).unwrap(),
             opens: Duration::ZERO,
+            is_new_to_room: false,
         }
     }
 
@@ -147,7 +152,9 @@ impl Home {
         let mut given = None;
         if let Some(place) = place {
             let is_there = self.entries[place].is_there;
-            if !is_there {
+            if stanza.kind() == Kind::Presence(PresenceType::Probe) {
+                self.asked(place, &stanza);
+            } else if !is_there {
                 self.gives_back(&stanza, envelope.receipt.clone());
             } else if self.acts(place, &stanza) {
                 given = Some((self.clients[place], stanza));
@@ -173,7 +180,9 @@ impl Home {
                     }
                 }
             }
-            Kind::Presence(PresenceType::Unavailable) => {}
+            Kind::Presence(PresenceType::Unavailable) if client::has_code(stanza, "110") => {
+                entry.inside.retain(|jid| *jid != from);
+            }
             Kind::Presence(PresenceType::Available)
                 if client::has_code(stanza, "110") && !entry.directed.is_empty() =>
             {
@@ -185,6 +194,20 @@ impl Home {
             _ => {}
         }
         true
+    }
+
+    /// The room does not know whether a session is still there that is inside.
+    fn asked(&mut self, place: usize, probe: &Stanza) {
+        let (entry, from) = (&mut self.entries[place], probe.head().from.clone().unwrap());
+        if entry.is_there && entry.is_brought_back && entry.directed.is_empty() {
+            entry.directed.push(from.clone());
+        }
+        if !entry.is_there || entry.directed.is_empty() {
+            let client = probe.head().to.as_ref().and_then(Jid::to_full).unwrap();
+            let kind = Kind::Presence(PresenceType::Unavailable);
+            let origin = self.origin();
+            self.to_room.send(Stanza::new(head(kind, &client, from), ""), origin, false, None);
+        }
     }
 
     /// There is no such session: a message to it comes back.
@@ -212,6 +235,8 @@ impl Home {
     pub(super) fn moves(&mut self, to: usize, opens: Duration) {
         (self.member, self.opens) = (to, opens);
         (self.entries, self.repeats) = (self.kept.clone(), Seen::default());
+        self.entries.iter_mut().for_each(|entry| entry.is_brought_back = true);
+        self.is_new_to_room = true;
         (self.turns, self.epoch) = (0, self.epoch + 1);
         self.learning.clear();
         self.to_room.ends();

@@ -130,6 +130,8 @@ impl World {
         if has_standby {
             self.choose_standby_for_heir();
         }
+        // It asks by itself for whom nobody has claimed to be inside.
+        self.homes.iter_mut().for_each(|home| home.is_new_to_room = false);
         self.turn(|stage| stage.trial.act(|room, cx| room.take_over(copies, claims, cx).unwrap()));
         if !has_standby {
             self.choose_standby();

@@ -76,6 +76,20 @@ impl World {
         }
     }
 
+    /// The room hears which homes are new, and asks there for whoever is inside.
+    pub(super) fn ask_new_homes(&mut self) {
+        if self.stage.is_none() || self.closed {
+            return;
+        }
+        for home in 0..self.homes.len() {
+            let of = &mut self.homes[home];
+            if of.opens <= self.now.elapsed && std::mem::take(&mut of.is_new_to_room) {
+                let account = self.clients[of.clients[0]].jid.bare();
+                self.turn(|stage| stage.trial.announce(|who| *who == account));
+            }
+        }
+    }
+
     pub(super) fn confirm(&mut self, home: usize) {
         if self.stage.is_some() && self.is_reached(home) {
             self.homes[home].to_room.confirm();

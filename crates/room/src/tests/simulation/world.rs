@@ -107,6 +107,7 @@ impl World {
         self.now.unix_micros += 1_000;
         self.accept();
         self.turn(|stage| stage.trial.advance(millisecond));
+        self.ask_new_homes();
         for _ in 0..DEEDS {
             let home = self.chance.below(self.homes.len());
             match self.chance.below(14) {

@@ -110,6 +110,41 @@ fn a_session_that_leaves_a_room_and_comes_in_again_at_once_is_inside() {
     }
 }
 
+// What two clients of one occupant cause may come to one that has left, and asks for another nick: so it would claim to be
+// inside although that is refused.
+#[test]
+fn what_a_room_has_said_before_a_farewell_does_not_outlive_it() {
+    let mut stage = stage();
+    stage.sends("balcony", "<presence to='room@conference.example.com/j'/>");
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    stage.sends("balcony", "<presence to='room@conference.example.com/j' type='unavailable'/>");
+    stage.sends("balcony", "<presence to='room@conference.example.com/k'/>");
+    stage.hears(&of_room("j", "", "<status code='110'/>"));
+    stage.hears(&of_room("j", " type='unavailable'", "<status code='110'/>"));
+    assert_eq!(stage.inside("balcony"), [""; 0]);
+    assert_eq!(stage.directed("balcony"), 1, "it may be let in still");
+}
+
+// XEP-0045 §7.14: the room, or the account, has another owner, who may not know all.
+#[test]
+fn a_room_of_its_server_that_asks_for_a_session_hears_if_it_is_not_there_or_keeps_it() {
+    let asks = |resource: &str| {
+        format!("<presence from='{ROOM}' to='juliet@example.com/{resource}' type='probe'/>")
+    };
+    let gone = |resource: &str| {
+        format!("<presence from='juliet@example.com/{resource}' to='{ROOM}' type='unavailable'/>")
+    };
+    let mut stage = stage();
+    stage.hears(&asks("nowhere")).is(&[&gone("nowhere")]);
+    stage.hears(&asks("balcony")).is(&[&gone("balcony")]);
+    stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
+    stage.hears(&asks("balcony")).is(&[]);
+    stage.is_brought_back("chamber");
+    stage.hears(&asks("chamber")).is(&[]);
+    assert_eq!((stage.directed("chamber"), stage.inside("chamber").len()), (1, 0));
+    stage.ends("chamber").has(&gone("chamber"));
+}
+
 // XEP-0045 §7.2.8
 #[test]
 fn a_nick_that_a_room_of_its_server_refuses_is_not_remembered() {

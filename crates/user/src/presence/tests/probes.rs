@@ -73,15 +73,16 @@ fn a_probe_of_one_resource_learns_of_that_one_only_and_no_details() {
     }
 }
 
+// What rooms of its own server ask is another thing (`directed.rs`).
 #[test]
 fn whoever_got_directed_presence_may_ask_for_that_resource() {
     let mut stage = stage();
     stage.sends(
         "balcony",
-        "<presence to='room@conference.example.com/j'><show>dnd</show></presence>",
+        "<presence to='room@conference.example.net/j'><show>dnd</show></presence>",
     );
     stage.sends("chamber", "<presence/>");
-    for from in ["room@conference.example.com/j", "room@conference.example.com"] {
+    for from in ["room@conference.example.net/j", "room@conference.example.net"] {
         let probe =
             format!("<presence from='{from}' to='juliet@example.com/balcony' type='probe'/>");
         stage
@@ -89,27 +90,27 @@ fn whoever_got_directed_presence_may_ask_for_that_resource() {
             .is(&[&format!("<presence from='juliet@example.com/balcony' to='{from}'/>")]);
     }
     let probe = |to: &str| {
-        format!("<presence from='room@conference.example.com/j' to='{to}' type='probe'/>")
+        format!("<presence from='room@conference.example.net/j' to='{to}' type='probe'/>")
     };
     stage.hears(&probe("juliet@example.com/chamber")).is(&[
-        "<presence from='juliet@example.com' to='room@conference.example.com' type='unsubscribed'/>",
+        "<presence from='juliet@example.com' to='room@conference.example.net' type='unsubscribed'/>",
     ]);
     stage.ends("balcony");
     stage.hears(&probe("juliet@example.com")).is(&[
-        "<presence from='juliet@example.com' to='room@conference.example.com' type='unsubscribed'/>",
+        "<presence from='juliet@example.com' to='room@conference.example.net' type='unsubscribed'/>",
     ]);
 }
 
 #[test]
 fn another_occupant_of_a_room_may_not_ask() {
     let mut stage = stage();
-    stage.sends("balcony", "<presence to='room@conference.example.com/j'/>");
+    stage.sends("balcony", "<presence to='room@conference.example.net/j'/>");
     stage
         .hears(
-            "<presence from='room@conference.example.com/x' to='juliet@example.com/balcony' \
+            "<presence from='room@conference.example.net/x' to='juliet@example.com/balcony' \
              type='probe'/>",
         )
-        .is(&["<presence from='juliet@example.com' to='room@conference.example.com' \
+        .is(&["<presence from='juliet@example.com' to='room@conference.example.net' \
                type='unsubscribed'/>"]);
 }
 

@@ -68,6 +68,12 @@ impl Stage {
         self.trial.entity.sessions.of_resource(resource).unwrap().directed.len()
     }
 
+    /// As a session that goes on from its second copy.
+    pub(crate) fn is_brought_back(&mut self, resource: &str) {
+        let entry = self.trial.entity.sessions.of_resource_mut(resource);
+        entry.unwrap().is_brought_back = true;
+    }
+
     /// Brings a contact into a state, past all words.
     pub(crate) fn stands(&mut self, contact: &str, state: State) {
         let contact = BareJid::parse(contact).unwrap();

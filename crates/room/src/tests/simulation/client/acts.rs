@@ -76,11 +76,12 @@ impl World {
     /// It is known what was asked for, and when.
     fn asks(&mut self, whose: usize, nick: String, children: &[Element]) {
         let client = &mut self.clients[whose];
-        let place = client.seq + 1;
+        // No other session of this client has asked by the same id.
+        let id = client.uid << 32 | (client.seq + 1);
         let kind = Kind::Presence(PresenceType::Available);
         let head = head(kind, &client.jid, occupant(&nick));
-        let head = Head { id: Some(place.to_string().into()), ..head };
-        client.wanted = Some((nick, place));
+        let head = Head { id: Some(id.to_string().into()), ..head };
+        client.wanted = Some((nick, id));
         self.says(whose, Stanza::build(head, children));
     }
 
