@@ -64,6 +64,10 @@ impl Message for Passivate {
     type Result = ();
 }
 
+/// So many envelopes that an entity has caused leave together: more would be copied from one long vector to the next, in
+/// memory that no cache holds.
+const RUN: usize = 32;
+
 /// What an entity does once an answer has come.
 type Turn<E> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>)>;
 
@@ -334,7 +338,12 @@ impl<E: Entity> EntityActor<E> {
         ctx: &mut ActixContext<Self>,
     ) {
         match effect {
-            Effect::Send(envelope) => out.push(envelope),
+            Effect::Send(envelope) => {
+                out.push(envelope);
+                if out.len() >= RUN {
+                    self.let_out(std::mem::replace(out, Vec::with_capacity(RUN)));
+                }
+            }
             Effect::Commit { writes, receipt, then, origin, trace, again } => {
                 let batch = store::Batch { fence: self.fence, writes };
                 let span = trace::below(trace.as_deref(), "store commit");

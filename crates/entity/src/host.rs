@@ -299,6 +299,11 @@ impl Host {
 impl LocalHost for Host {
     fn deliver(&self, batch: Vec<Envelope>) {
         self.keep_up();
+        let is_for_one = |first: &Envelope| batch.iter().all(|it| it.to == first.to);
+        if let Some(first) = batch.first().filter(|first| is_for_one(first)) {
+            let route = first.to.clone();
+            return self.hand_over(&route, batch);
+        }
         let mut batch = batch.into_iter().peekable();
         while let Some(first) = batch.next() {
             let route = first.to.clone();
