@@ -38,6 +38,7 @@ use xmpp::Fence;
 use crate::context::{Cause, Context, Effect, ReadCall, Surroundings, Then, Timer, Waker};
 use crate::entity::Entity;
 use crate::host::{ArbiterContext, Seed};
+use crate::inbox::Inbox;
 use crate::order::Awaited;
 use crate::refuse::Fault;
 use crate::repeats::Repeats;
@@ -50,10 +51,10 @@ pub(crate) use rest::{Act, ActorState, Order, Standing};
 /// More reads than this under way, and an entity takes no more envelopes until one is answered.
 pub(crate) const MAX_PENDING: usize = 64;
 
-/// Envelopes for one entity, together.
-pub(crate) struct Batch(pub(crate) Vec<Envelope>);
+/// There is a batch in the inbox.
+pub(crate) struct Arrived;
 
-impl Message for Batch {
+impl Message for Arrived {
     type Result = ();
 }
 
@@ -63,6 +64,10 @@ pub(crate) struct Passivate;
 impl Message for Passivate {
     type Result = ();
 }
+
+/// So many envelopes that an entity has caused leave together: more would be copied from one long vector to the next, in
+/// memory that no cache holds.
+const RUN: usize = 32;
 
 /// What an entity does once an answer has come.
 type Turn<E> = Box<dyn FnOnce(&mut E, &mut Context<'_, E>)>;
@@ -123,6 +128,7 @@ pub(crate) struct EntityActor<E: Entity> {
     arbiter: Rc<ArbiterContext>,
     waker: Waker,
     permits: Rc<Permits>,
+    inbox: Rc<Inbox>,
     backlog: VecDeque<Envelope>,
     timers: SmallVec<[Alarm; 1]>,
     pending: usize,
@@ -155,7 +161,7 @@ struct Alarm {
 }
 
 impl<E: Entity> EntityActor<E> {
-    pub(crate) fn new(seed: Seed, shared: Arc<E::Shared>) -> Self {
+    pub(crate) fn new(seed: Seed, inbox: Rc<Inbox>, shared: Arc<E::Shared>) -> Self {
         let Seed { route, fence, permits, arbiter, packed, frozen } = seed;
         let waker = arbiter.waker(&route, fence);
         Self {
@@ -166,6 +172,7 @@ impl<E: Entity> EntityActor<E> {
             arbiter,
             waker,
             permits,
+            inbox,
             backlog: VecDeque::new(),
             timers: SmallVec::new(),
             pending: 0,
@@ -334,7 +341,12 @@ impl<E: Entity> EntityActor<E> {
         ctx: &mut ActixContext<Self>,
     ) {
         match effect {
-            Effect::Send(envelope) => out.push(envelope),
+            Effect::Send(envelope) => {
+                out.push(envelope);
+                if out.len() >= RUN {
+                    self.let_out(std::mem::replace(out, Vec::with_capacity(RUN)));
+                }
+            }
             Effect::Commit { writes, receipt, then, origin, trace, again } => {
                 let batch = store::Batch { fence: self.fence, writes };
                 let span = trace::below(trace.as_deref(), "store commit");
@@ -458,10 +470,18 @@ impl<E: Entity> Actor for EntityActor<E> {
     }
 }
 
-impl<E: Entity> Handler<Batch> for EntityActor<E> {
+impl<E: Entity> Drop for EntityActor<E> {
+    /// What came too late is lost with the actor, not with whoever forgets it next.
+    fn drop(&mut self) {
+        while self.inbox.take().is_some() {}
+    }
+}
+
+impl<E: Entity> Handler<Arrived> for EntityActor<E> {
     type Result = ();
 
-    fn handle(&mut self, Batch(batch): Batch, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Arrived, ctx: &mut Self::Context) {
+        let Some(batch) = self.inbox.take() else { return };
         if self.backlog.is_empty() {
             self.backlog = batch.into();
         } else {

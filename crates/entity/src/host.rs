@@ -34,10 +34,11 @@ use store::SharedStore;
 use xmpp::{BareJid, Fence, Origin, Shard};
 
 use crate::actor::copy::Keeper;
-use crate::actor::{ActorState, Batch, EntityActor, Order, Passivate, Permits};
+use crate::actor::{ActorState, Arrived, EntityActor, Order, Passivate, Permits};
 use crate::context::Waker;
 use crate::entity::Entity;
 use crate::figures::Figures;
+use crate::inbox::Inbox;
 use crate::refuse::{self, Fault};
 use crate::writer::Writer;
 use handoff::Hold;
@@ -123,28 +124,45 @@ impl<E: Entity> Start for Spawn<E> {
     }
 
     fn start(&self, seed: Seed) -> Rc<dyn Mailbox> {
+        let inbox = Rc::new(Inbox::default());
+        let of_actor = Rc::clone(&inbox);
         let actor = EntityActor::<E>::create(|ctx| {
             // The bound is our own ([`Permits`]), and must be so before the actor has its first turn: what comes sooner
             // would find the few places that actix has by itself taken, and the actor be held for dead.
             ctx.set_mailbox_capacity(usize::MAX >> 8);
-            EntityActor::new(seed, Arc::clone(&self.shared))
+            EntityActor::new(seed, of_actor, Arc::clone(&self.shared))
         });
-        Rc::new(actor)
+        Rc::new(Door { actor, inbox })
     }
 }
 
-impl<E: Entity> Mailbox for Addr<EntityActor<E>> {
+/// The way into an actor of `E`.
+struct Door<E: Entity> {
+    actor: Addr<EntityActor<E>>,
+    inbox: Rc<Inbox>,
+}
+
+impl<E: Entity> Mailbox for Door<E> {
     fn push(&self, batch: Vec<Envelope>) -> Result<(), Vec<Envelope>> {
-        self.try_send(Batch(batch)).map_err(|error| error.into_inner().0)
+        if !self.actor.connected() {
+            return Err(batch);
+        }
+        if self.inbox.put(batch) {
+            // It is there, and its mailbox has no bound.
+            self.actor.do_send(Arrived);
+        }
+        Ok(())
     }
 
     fn passivate(&self) {
+        self.inbox.close();
         // An actor that has ended needs no word.
-        drop(self.try_send(Passivate));
+        drop(self.actor.try_send(Passivate));
     }
 
     fn order(&self, order: Order) -> bool {
-        self.try_send(order).is_ok()
+        self.inbox.close();
+        self.actor.try_send(order).is_ok()
     }
 }
 
@@ -299,6 +317,11 @@ impl Host {
 impl LocalHost for Host {
     fn deliver(&self, batch: Vec<Envelope>) {
         self.keep_up();
+        let is_for_one = |first: &Envelope| batch.iter().all(|it| it.to == first.to);
+        if let Some(first) = batch.first().filter(|first| is_for_one(first)) {
+            let route = first.to.clone();
+            return self.hand_over(&route, batch);
+        }
         let mut batch = batch.into_iter().peekable();
         while let Some(first) = batch.next() {
             let route = first.to.clone();

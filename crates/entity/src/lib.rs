@@ -13,6 +13,7 @@
 //! | [`slot`] | the private state of extensions |
 //! | [`actor`] | the actix shell: mailbox, timers, panics, sleep |
 //! | [`host`] | the actors of one arbiter |
+//! | `inbox` | what waits for one actor |
 //! | [`mirror`] | the second copy of an entity |
 //! | [`writer`] | the writes of one arbiter's turn, together |
 //! | [`figures`] | what is counted |
@@ -31,6 +32,7 @@ pub mod entity;
 pub mod extension;
 pub mod figures;
 pub mod host;
+mod inbox;
 pub mod mirror;
 mod order;
 mod ping;

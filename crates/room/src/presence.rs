@@ -12,7 +12,7 @@ use xmpp::{BareJid, Element, FullJid, Head, Jid, Kind, PresenceType, Stanza, ns}
 
 use crate::affiliation::{Affiliation, Role};
 use crate::extensions::affiliation_versions::Versions;
-use crate::occupant::Occupant;
+use crate::occupant::{Occupant, Session};
 use crate::settings::Roles;
 use crate::tell::{self, Audience, Newcomers, tell};
 use crate::{Room, events};
@@ -70,18 +70,47 @@ struct Written<'a> {
 }
 
 /// Everything about an occupant that others are told of him as he is, but what never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Looks {
+    jid: FullJid,
     role: Role,
     affiliation: Affiliation,
-    real: Option<FullJid>,
-    content: Bytes,
+    shown: Option<Session>,
     hats: Bytes,
 }
 
 /// What newcomers were told of an occupant last: with his real address, and without.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LastWritten(RefCell<[Option<(Looks, Bytes)>; 2]>);
+pub(crate) struct LastWritten(RefCell<[Option<(Looks, Stanza)>; 2]>);
+
+impl Looks {
+    fn of(room: &Room, occupant: &Occupant) -> Self {
+        Self {
+            jid: occupant.jid.clone(),
+            role: occupant.role,
+            affiliation: room.affiliation_of(&occupant.who),
+            shown: occupant.shown().cloned(),
+            hats: room.hats.of(&occupant.who),
+        }
+    }
+
+    /// Whether he looks so. Next to always he does, and then nothing is cloned and no content compared.
+    fn are_still_of(&self, room: &Room, occupant: &Occupant) -> bool {
+        let is_same =
+            |a: &Bytes, b: &Bytes| a.len() == b.len() && (a.as_ptr() == b.as_ptr() || a == b);
+        let is_shown = match (&self.shown, occupant.shown()) {
+            (Some(Session { jid, presence, lang }), Some(now)) => {
+                *jid == now.jid && is_same(presence, &now.presence) && *lang == now.lang
+            }
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        is_shown
+            && self.jid == occupant.jid
+            && self.role == occupant.role
+            && self.affiliation == room.affiliation_of(&occupant.who)
+            && is_same(&self.hats, &room.hats.of(&occupant.who))
+    }
+}
 
 impl<'a> News<'a> {
     /// What there is to tell of an occupant as they are.
@@ -312,23 +341,17 @@ pub(crate) fn with_address(room: &Room, occupant: &Occupant) -> Stanza {
 /// What there is to tell of an occupant as he is: written anew when something about him is another than it was, since
 /// everybody who comes is told the same.
 fn as_he_is(room: &Room, occupant: &Occupant, view: View) -> Stanza {
-    let news = News::of(room, occupant);
-    let mut written = Written::new(room, occupant, &news);
-    let head = written.head();
-    let now = Looks {
-        role: news.role,
-        affiliation: news.affiliation,
-        real: news.real.clone(),
-        content: news.content.clone(),
-        hats: written.hats.clone(),
-    };
     let mut known = occupant.written.0.borrow_mut();
     let known = &mut known[usize::from(view == View::Shown)];
-    let content = match known {
-        Some((looks, bytes)) if *looks == now => bytes.clone(),
-        _ => known.insert((now, written.content(view))).1.clone(),
-    };
-    Stanza::new(head, content)
+    match known {
+        Some((looks, stanza)) if looks.are_still_of(room, occupant) => stanza.clone(),
+        _ => {
+            let news = News::of(room, occupant);
+            let mut written = Written::new(room, occupant, &news);
+            let stanza = Stanza::new(written.head(), written.content(view));
+            known.insert((Looks::of(room, occupant), stanza)).1.clone()
+        }
+    }
 }
 
 fn view_of(room: &Room, occupant: &Occupant) -> View {

@@ -22,6 +22,9 @@ use crate::link::sender::Why;
 use crate::link::{Links, TARGETS};
 use crate::router::Place;
 
+/// So many copies are handed to the actors of this arbiter together.
+const RUN: usize = 32;
+
 /// Those who live on one member.
 struct Group {
     peer: Arc<Peer>,
@@ -41,18 +44,27 @@ impl Local {
             let to = envelope.route_to(&target.jid, self.router.hosts());
             let Some(links) = links else {
                 self.send_alone(envelope.copy_for(target, to), stay);
+                self.deliver_run(stay);
                 continue;
             };
             match self.way_to_all(&to, links) {
                 Some((peer, bucket)) => join(&mut groups, peer, bucket, target),
                 None => self.send_linked(envelope.copy_for(target, to), links, stay),
             }
+            self.deliver_run(stay);
         }
         for group in groups {
             self.depart_to_all(&envelope, group);
         }
         if let Some(receipt) = envelope.receipt.take() {
             receipt.release();
+        }
+    }
+
+    /// What stays here goes on in between, so that the list of it is short, and in a cache.
+    fn deliver_run(&self, stay: &mut Vec<Envelope>) {
+        if stay.len() >= RUN {
+            self.host.deliver(std::mem::replace(stay, Vec::with_capacity(RUN)));
         }
     }
 

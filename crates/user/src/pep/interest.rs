@@ -132,7 +132,7 @@ pub(crate) fn see(user: &mut User, presence: &Stanza, cx: &mut Context<'_, User>
         item.is_some_and(|item| item.is_subscriber() || item.is_subscribed_to())
     };
     let shown = match ty {
-        PresenceType::Available => Caps::of(presence).filter(|_| is_contact(user)),
+        PresenceType::Available => Some(presence).filter(|_| is_contact(user)).and_then(Caps::of),
         PresenceType::Unavailable | PresenceType::Error => None,
         _ => return,
     };

@@ -63,7 +63,7 @@ pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
     if stanza.features().any(Features::MUC_USER) && !ends_or_renames(stanza) {
         // But that it was inside was of that time too.
-        let left = resource.filter(|_| says(stanza, "110"));
+        let left = resource.filter(|_| says(stanza, "'110'"));
         if let Some(entry) = left.and_then(|it| user.sessions.of_resource_mut(it)) {
             entry.inside.retain(|jid| jid != from);
         }
@@ -87,7 +87,7 @@ pub(super) fn forget(user: &mut User, stanza: &Stanza, from: &Jid) {
 pub(super) fn entered(user: &mut User, stanza: &Stanza, from: &Jid) {
     let is_of_room = stanza.features().any(Features::MUC_USER);
     let resource = stanza.head().to.as_ref().and_then(Jid::resourcepart);
-    let Some(resource) = resource.filter(|_| is_of_room && says(stanza, "110")) else { return };
+    let Some(resource) = resource.filter(|_| is_of_room && says(stanza, "'110'")) else { return };
     let Some(entry) = user.sessions.of_resource_mut(resource) else { return };
     let is_room = |jid: &Jid| jid.bare_str() == from.bare_str();
     if entry.directed.iter().any(is_room) {
@@ -126,15 +126,15 @@ pub(super) fn asked(user: &mut User, probe: &Stanza, room: &Jid, cx: &mut Contex
     }
 }
 
-/// Whether a presence of a room has this status code.
-fn says(stanza: &Stanza, code: &str) -> bool {
-    // Most have none of the kind.
-    if memchr::memmem::find(stanza.inner(), code.as_bytes()).is_none() {
+/// Whether a presence of a room has this status code, which is given between quotes, as canonical bytes have it.
+fn says(stanza: &Stanza, quoted: &str) -> bool {
+    // Most have none of the kind. The digits alone may stand in an address or a hash by chance.
+    if memchr::memmem::find(stanza.inner(), quoted.as_bytes()).is_none() {
         return false;
     }
     let Some(x) = stanza.child("x", ns::MUC_USER) else { return false };
     let mut codes = x.children().filter(|it| it.is("status", ns::MUC_USER));
-    codes.any(|it| it.attr("code") == Some(code))
+    codes.any(|it| it.attr("code") == Some(quoted.trim_matches('\'')))
 }
 
 /// Whether a room says to somebody that they are inside under another nick, or not any more although they did not leave
@@ -150,7 +150,7 @@ fn ends_or_renames(stanza: &Stanza) -> bool {
 
 /// The occupant's address from now on, where a room says that their nick has changed (XEP-0045 §7.6).
 fn renamed(stanza: &Stanza, from: &Jid) -> Option<Jid> {
-    if !stanza.features().any(Features::MUC_USER) || !says(stanza, "303") {
+    if !stanza.features().any(Features::MUC_USER) || !says(stanza, "'303'") {
         return None;
     }
     let x = stanza.child("x", ns::MUC_USER)?;
