@@ -13,7 +13,7 @@
 //! What must hold while one member dies at a time, 5 seconds after the last fault: inside are those who have come and not
 //! gone, and room, homes and clients agree on that; nobody was told that he, or somebody else, has left who has not; all
 //! hear one order of messages, each once, without a gap; what was acknowledged to its sender all hear. What does not is a
-//! [`judge::Violation`].
+//! [`Wrong`].
 
 mod client;
 mod home;
@@ -29,13 +29,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use entity::{Copy, Entity, Mirror};
 use proto::{Body, Envelope, Mark, Now, Receipt, Route, Seen};
+use seeded::{Chance, holds, played};
 use xmpp::{Element, Epoch, FullJid, Head, Jid, Kind, MessageType, Origin, PresenceType, Stanza};
 use xmpp::{Shard, ns};
 
 use super::stage::{self, Stage};
 use client::Client;
 use home::Home;
-use judge::{History, Wrong, holds, played};
+use judge::{History, Wrong};
 use lane::{Fate, Lane};
 
 const MEMBERS: usize = 4;
@@ -84,22 +85,6 @@ impl Mutant {
         (Self::SendingAgain, &[Wrong::Lost, Wrong::Unanswered]),
         (Self::Knowing, &[Wrong::Twice]),
     ];
-}
-
-/// Numbers that look like chance and are the same each time (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 11) % most as u64).unwrap()
-    }
-
-    fn one_in(&mut self, many: usize) -> bool {
-        self.below(many) == 0
-    }
 }
 
 struct World {
@@ -156,20 +141,12 @@ fn play(seed: u64, mutant: Option<Mutant>) -> History {
 
 #[test]
 fn who_is_inside_stays_inside_and_hears_everything_once_and_in_order() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seeds = match number("ROOKERY_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("ROOKERY_SEEDS").unwrap_or(200),
-    };
-    let goes_wrong = |seed| Some((seed, play(seed, None).err()?));
-    let wrong: Vec<(u64, judge::Violation)> = seeds.filter_map(goes_wrong).collect();
-    assert!(wrong.is_empty(), "ROOKERY_SEED plays one again: {wrong:#?}");
+    seeded::all_go_well(200, |seed| play(seed, None));
 }
 
 #[test]
 fn whatever_is_left_out_is_missed_as_what_it_is() {
     for (mutant, wrong) in Mutant::ALL {
-        let is_missed = |seed| play(seed, Some(mutant)).is_err_and(|it| wrong.contains(&it.wrong));
-        assert!((0..200).any(is_missed), "without {mutant:?} nothing is {wrong:?} here");
+        seeded::is_missed(200, mutant, wrong, |seed| play(seed, Some(mutant)));
     }
 }

@@ -1,6 +1,4 @@
-//! Owns the judge of the simulation of a room: what does not hold, and how a history ends by it.
-
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+//! Owns the judge of the simulation of a room: what does not hold.
 
 use super::client::At;
 use super::*;
@@ -34,35 +32,8 @@ pub(super) enum Wrong {
     Baseless,
 }
 
-/// What went wrong, and with what.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Violation {
-    pub(super) wrong: Wrong,
-    about: String,
-}
-
 /// How a history went.
-pub(super) type History = Result<(), Violation>;
-
-/// The history ends where this is not so.
-pub(super) fn holds(so: bool, wrong: Wrong, about: impl FnOnce() -> String) {
-    if !so {
-        // Not by a panic: it is what whoever plays is there to see.
-        resume_unwind(Box::new(Violation { wrong, about: about() }));
-    }
-}
-
-/// Plays a history of this seed; a panic goes on its way.
-pub(super) fn played(seed: u64, play: impl FnOnce()) -> History {
-    let Err(ended) = catch_unwind(AssertUnwindSafe(play)) else { return Ok(()) };
-    match ended.downcast::<Violation>() {
-        Ok(violation) => Err(*violation),
-        Err(panic) => {
-            println!("ROOKERY_SEED={seed}");
-            resume_unwind(panic)
-        }
-    }
-}
+pub(super) type History = seeded::History<Wrong>;
 
 impl World {
     pub(super) fn judge(&self) {

@@ -12,7 +12,7 @@ const DEEDS: usize = 4;
 
 impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance::new(seed);
         let (mut homes, mut clients) = (Vec::new(), Vec::new());
         for (number, (name, resources)) in ACCOUNTS.into_iter().enumerate() {
             let first = clients.len();
