@@ -118,8 +118,13 @@ pub(super) fn asked(user: &mut User, probe: &Stanza, room: &Jid, cx: &mut Contex
     let most = cx.shared.accounts.directed_presence;
     let entry = client.resourcepart().and_then(|it| user.sessions.of_resource_mut(it));
     let is_inside = entry.is_some_and(|entry| {
-        entry.directed.iter().any(is_room)
-            || (entry.is_brought_back && note(entry, room.clone(), most))
+        let is_told = entry.directed.iter().any(is_room)
+            || (entry.is_brought_back && note(entry, room.clone(), most));
+        // It may have left and come again, and only the room know that it was let in.
+        if entry.directed.contains(room) && !entry.inside.iter().any(is_room) {
+            entry.inside.push(room.clone());
+        }
+        is_told
     });
     if !is_inside {
         cx.send(made(PresenceType::Unavailable, client.clone(), Some(room.clone())));

@@ -202,6 +202,9 @@ impl Home {
         if entry.is_there && entry.is_brought_back && entry.directed.is_empty() {
             entry.directed.push(from.clone());
         }
+        if entry.directed.contains(&from) && entry.inside.is_empty() {
+            entry.inside.push(from.clone());
+        }
         if !entry.is_there || entry.directed.is_empty() {
             let client = probe.head().to.as_ref().and_then(Jid::to_full).unwrap();
             let kind = Kind::Presence(PresenceType::Unavailable);

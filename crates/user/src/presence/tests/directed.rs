@@ -139,9 +139,10 @@ fn a_room_of_its_server_that_asks_for_a_session_hears_if_it_is_not_there_or_keep
     stage.hears(&asks("balcony")).is(&[&gone("balcony")]);
     stage.sends("balcony", &format!("<presence to='{ROOM}'/>"));
     stage.hears(&asks("balcony")).is(&[]);
+    assert_eq!(stage.inside("balcony").len(), 1, "the room says so");
     stage.is_brought_back("chamber");
     stage.hears(&asks("chamber")).is(&[]);
-    assert_eq!((stage.directed("chamber"), stage.inside("chamber").len()), (1, 0));
+    assert_eq!((stage.directed("chamber"), stage.inside("chamber").len()), (1, 1));
     stage.ends("chamber").has(&gone("chamber"));
 }
 
