@@ -147,9 +147,8 @@ impl<E: Entity> Mailbox for Door<E> {
         if !self.actor.connected() {
             return Err(batch);
         }
-        if self.inbox.put(batch) {
-            // It is there, and its mailbox has no bound.
-            self.actor.do_send(Arrived);
+        if self.inbox.put(batch) && self.actor.try_send(Arrived).is_err() {
+            return Err(self.inbox.take_back());
         }
         Ok(())
     }

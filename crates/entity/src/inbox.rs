@@ -42,6 +42,11 @@ impl Inbox {
         (!state.batches.is_empty()).then(|| state.batches.remove(0))
     }
 
+    /// The newest batch, of which the actor could not be told.
+    pub(crate) fn take_back(&self) -> Vec<Envelope> {
+        self.0.borrow_mut().batches.pop().unwrap_or_default()
+    }
+
     /// What comes from now on is behind another message.
     pub(crate) fn close(&self) {
         self.0.borrow_mut().closed = true;
