@@ -31,7 +31,7 @@ use store::{Rows, Writing};
 /// Accounts, each in a bucket of its own.
 const ACCOUNTS: usize = 3;
 /// Who sends.
-const SENDERS: u64 = 2;
+const SENDERS: u32 = 2;
 const STEPS: usize = 3_000;
 
 /// Who owns each account, as of an index.

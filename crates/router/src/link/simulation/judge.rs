@@ -31,7 +31,7 @@ impl World {
         let mut count = self.sent.get(&u64::MAX).copied().unwrap_or(0);
         for rows in self.rows.iter().map(Rows::all) {
             count += rows.len() as u64;
-            for from in 0..SENDERS {
+            for from in 0..u64::from(SENDERS) {
                 let of = rows.iter().filter(|row| row.0 == from).map(|row| row.1);
                 let of: Vec<u64> = of.collect();
                 let each: BTreeSet<u64> = of.iter().copied().collect();
@@ -39,7 +39,8 @@ impl World {
                 holds(of.is_sorted(), Wrong::Disordered, || format!("{of:?}"));
             }
         }
-        let sent: u64 = self.sent.iter().filter(|(from, _)| **from < SENDERS).map(|it| it.1).sum();
+        let sent: u64 =
+            self.sent.iter().filter(|(from, _)| **from < u64::from(SENDERS)).map(|it| it.1).sum();
         holds(count == sent, Wrong::Missing, || format!("{count} of {sent} are there"));
         for (from, ledger) in (0..).zip(&self.ledgers) {
             let (standing, sent) = (ledger.standing(), self.sent[&from]);
