@@ -129,6 +129,7 @@ fn the_service_knows_its_rooms_whoever_of_the_members_dies() {
         {}
         server a dies
         {}
+        everyone is quiet
         server b dies
         {}
         everyone is quiet
