@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cluster::clock::BootTime;
+use stream::Event;
 use xmpp::ns;
 
 use super::land::{body, condition, hears};
@@ -60,6 +61,30 @@ fn what_comes_before_a_server_has_said_whether_it_counts_waits_in_order_and_is_b
     peer.say(&to_romeo("early").repeat(MOST + 1));
     let error = peer.nonza();
     assert!(error.child("policy-violation", ns::STREAMS).is_some(), "{error:?}");
+}
+
+// Two servers that acknowledge what is safe would else wait for each other: each has its answer to the other behind a
+// stanza that it wants acknowledged itself.
+#[test]
+fn a_request_is_acknowledged_before_its_answer_is() {
+    let mut facing = Facing::start(60);
+    let mut peer = enabling(&mut facing);
+    peer.say("<enabled xmlns='urn:xmpp:sm:3'/>");
+    assert_eq!(peer.body(), "hi");
+    peer.say(
+        "<iq from='juliet@b.example/x' to='romeo@a.example/nowhere' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>\
+         <r xmlns='urn:xmpp:sm:3'/>",
+    );
+    let (mut is_answered, mut is_handled) = (false, false);
+    while !is_answered || !is_handled {
+        match peer.next() {
+            Event::Stanza(stanza) => is_answered |= stanza.head().id.as_deref() == Some("p"),
+            Event::Nonza(nonza) => {
+                is_handled |= nonza.is("a", ns::SM) && nonza.attr("h") == Some("1")
+            }
+            other => panic!("something else: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Registry {
             isolated,
             attempts: RefCell::default(),
             clock: Instant::now(),
-            session: getrandom::u64().unwrap_or_default(),
+            session: Origin::session_number(getrandom::u64().unwrap_or_default()),
             seq: Cell::new(0),
             plan: Cell::new(0),
             settled: Cell::new(None),

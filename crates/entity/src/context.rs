@@ -262,21 +262,19 @@ impl<'a, E: Entity> Context<'a, E> {
         let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
         let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
         self.cause.parts = self.cause.parts.wrapping_add(most);
-        let mut envelope = Envelope::new(route, Body::Stanza(stanza), origin, self.fence.epoch)
-            .with_receipt(receipt)
-            .with_trace(self.cause.trace.clone());
-        envelope.again = self.cause.again;
+        // Each copy takes its share by where it goes.
+        let envelope = self.envelope(origin, route, Body::Stanza(stanza)).with_receipt(receipt);
         envelope.with_recipients(targets, self.hosts)
     }
 
     /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since
     /// the entity keeps it.
     pub fn send_for(&mut self, stanza: Stanza, receipt: Receipt) {
-        let cause = self.cause.receipt.replace(receipt);
-        self.send(stanza);
-        if let Some(own) = std::mem::replace(&mut self.cause.receipt, cause) {
-            own.release();
-        }
+        let Some(to) = stanza.head().to.as_ref() else { return };
+        let route = Route::between(stanza.head().from.as_ref(), to, self.hosts);
+        let origin = self.next_origin();
+        let envelope = self.envelope(origin, route, Body::Stanza(stanza));
+        self.effects.push(Effect::Send(envelope.with_receipt(Some(receipt))));
     }
 
     /// Takes back what the turn has sent until now: it goes out in a later one ([`Context::send_held`]).
@@ -317,12 +315,15 @@ impl<'a, E: Entity> Context<'a, E> {
     }
 
     fn tell_as(&mut self, origin: Origin, to: Route, body: Body) {
-        let receipt = self.cause.receipt.clone();
-        let mut envelope = Envelope::new(to, body, origin, self.fence.epoch)
-            .with_receipt(receipt)
-            .with_trace(self.cause.trace.clone());
-        envelope.again = self.cause.again;
+        let share = self.cause.receipt.clone();
+        let envelope = self.envelope(origin, to, body).with_share(share);
         self.effects.push(Effect::Send(envelope));
+    }
+
+    fn envelope(&self, origin: Origin, to: Route, body: Body) -> Envelope {
+        let again = self.cause.again;
+        let envelope = Envelope::new(to, body, origin, self.fence.epoch);
+        Envelope { again, ..envelope.with_trace(self.cause.trace.clone()) }
     }
 
     /// Says to the new owner of an address whose former owner is gone what this entity has with the one there, in a

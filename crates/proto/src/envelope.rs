@@ -197,18 +197,19 @@ impl Envelope {
             Body::Stanza(stanza) => Body::Stanza(stanza.clone().with_to(jid)),
             body => body.clone(),
         };
-        Self {
+        let copy = Self {
             to,
             body,
             origin: self.origin.later(part),
             epoch: self.epoch,
-            receipt: self.receipt.clone(),
+            receipt: None,
             hops: self.hops,
             crossed: self.crossed,
             again: self.again,
             trace: self.trace.clone(),
             targets: Vec::new(),
-        }
+        };
+        copy.with_share(self.receipt.clone())
     }
 
     /// An envelope for each recipient.
@@ -228,7 +229,24 @@ impl Envelope {
         copies
     }
 
-    /// With the responsibility for the stanza that caused it.
+    /// With a share of the responsibility for the stanza that caused it.
+    ///
+    /// What another server has caused, no other server is waited for: two servers that acknowledge only what is safe
+    /// would wait for each other for ever, each of them having the other's answer behind a stanza that it has not
+    /// answered yet. The links between members keep it all the same until it has arrived.
+    #[must_use]
+    pub fn with_share(self, share: Option<Receipt>) -> Self {
+        let goes_back = self.origin.is_of_server() && matches!(self.to, Route::Remote(_));
+        match share {
+            Some(share) if goes_back => {
+                share.release();
+                self.with_receipt(Some(Receipt::unwatched()))
+            }
+            share => self.with_receipt(share),
+        }
+    }
+
+    /// With this receipt, whatever has caused it.
     #[must_use]
     pub fn with_receipt(mut self, receipt: Option<Receipt>) -> Self {
         self.receipt = receipt;
@@ -254,5 +272,44 @@ impl Envelope {
     /// Whether a full mailbox may refuse it. Control envelopes have a reserve and are never refused.
     pub fn may_be_refused(&self) -> bool {
         matches!(self.body, Body::Stanza(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xmpp::{Epoch, Head, IqType, Kind};
+
+    use super::*;
+    use crate::receipt::Standing;
+    use crate::{Ledger, RemoteId};
+
+    fn caused_by(origin: Origin, to: Route) -> Envelope {
+        let head =
+            Head { kind: Kind::Iq(IqType::Result), id: None, from: None, to: None, lang: None };
+        Envelope::new(to, Body::Stanza(Stanza::new(head, "")), origin, Epoch::default())
+    }
+
+    #[test]
+    fn only_what_another_server_has_caused_and_goes_to_one_is_not_waited_for() {
+        let domain = BareJid::parse("b.example").unwrap();
+        let remote = Route::Remote(RemoteId { domain: domain.clone(), lane: 0 });
+        let client = Origin::Client { session: Origin::session_number(u64::MAX), seq: 1, part: 0 };
+        let server = Origin::of_server(0, 1).later(3);
+        for (origin, to, is_waited_for) in [
+            (client, Route::User(domain.clone()), true),
+            (client, remote.clone(), true),
+            (server, Route::User(domain.clone()), true),
+            (server, remote, false),
+        ] {
+            let ledger = Ledger::new(0, || {});
+            let envelope = caused_by(origin, to.clone()).with_share(Some(ledger.open()));
+            let handled = u64::from(!is_waited_for);
+            let standing =
+                Standing { handled, faulty: false, open: 1 - usize::from(!is_waited_for) };
+            assert_eq!(ledger.standing(), standing, "{origin:?} {to:?}");
+            // The links keep it in any case.
+            envelope.receipt.expect("it has one").release();
+            assert_eq!(ledger.standing().handled, 1);
+        }
     }
 }

@@ -123,6 +123,11 @@ impl Receipt {
         Self { share: Some(Arc::new(Share { seq, ledger, faulty: AtomicBool::new(false) })) }
     }
 
+    /// One that nobody waits for.
+    pub fn unwatched() -> Self {
+        Self::new(0, Arc::new(Unwatched))
+    }
+
     /// One for two: what becomes of it becomes of both.
     pub fn both(one: Self, other: Self) -> Self {
         Self::new(0, Arc::new(Both(Mutex::new(vec![one, other]))))
@@ -132,6 +137,13 @@ impl Receipt {
     pub fn release(mut self) {
         self.share = None;
     }
+}
+
+/// Nobody waits.
+struct Unwatched;
+
+impl Settle for Unwatched {
+    fn settle(&self, _: u64, _: bool) {}
 }
 
 /// Two receipts with one fate.

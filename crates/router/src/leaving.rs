@@ -70,7 +70,7 @@ pub fn send(router: &Router, stanza: Stanza, origin: Origin, receipt: Option<Rec
     };
     let route = router.route_between(head.from.as_ref(), to);
     let envelope = Envelope::new(route, Body::Stanza(stanza), origin, Epoch::default());
-    router.post(vec![envelope.with_receipt(receipt)]).len() as u64
+    router.post(vec![envelope.with_share(receipt)]).len() as u64
 }
 
 /// What an envelope counts for while it waits.

@@ -107,7 +107,7 @@ impl Router {
             links: OnceLock::new(),
             others: OnceLock::new(),
             components: OnceLock::new(),
-            operator: RandomState::new().hash_one(member),
+            operator: Origin::session_number(RandomState::new().hash_one(member)),
             orders: AtomicU64::new(1),
             closed: std::array::from_fn(|_| AtomicU64::new(0)),
         };

@@ -57,7 +57,7 @@ pub(crate) struct Inflow {
     /// So many more come before the other end begins to count.
     uncounted: Cell<usize>,
     /// Tells this stream's stanzas from all others.
-    session: u64,
+    stream: u64,
     seq: Cell<u64>,
     rate: Cell<Rate>,
     drawn: RefCell<Drawn>,
@@ -76,7 +76,7 @@ impl Inflow {
             told: Cell::new(0),
             owes: Cell::new(false),
             uncounted: Cell::new(0),
-            session: getrandom::u64().unwrap_or_default(),
+            stream: getrandom::u64().unwrap_or_default(),
             seq: Cell::new(0),
             rate: Cell::new(Rate::new(inlet.rates)),
             drawn: RefCell::default(),
@@ -222,7 +222,7 @@ impl Inflow {
 
     fn origin(&self) -> Origin {
         self.seq.set(self.seq.get() + 1);
-        Origin::Client { session: self.session, seq: self.seq.get(), part: 0 }
+        Origin::of_server(self.stream, self.seq.get())
     }
 }
 

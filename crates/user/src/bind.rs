@@ -9,7 +9,7 @@ use entity::Context;
 use entity::extension::SessionEvent;
 use proto::session::{ConnectionCommand, UserEvent};
 use proto::{Body, ConnectionId, Route, SessionId};
-use xmpp::{FullJid, StanzaCondition, StanzaError, StreamCondition, StreamError};
+use xmpp::{FullJid, Origin, StanzaCondition, StanzaError, StreamCondition, StreamError};
 
 use crate::extensions::carbons;
 use crate::sessions::SessionEntry;
@@ -41,7 +41,7 @@ pub(crate) fn bind(user: &mut User, request: BindRequest, cx: &mut Context<'_, U
             return cx.tell(Route::Connection(connection), Body::ToConnection(command));
         }
     };
-    let id = SessionId { account: user.jid.clone(), uid: cx.random_u64() };
+    let id = SessionId { account: user.jid.clone(), uid: Origin::session_number(cx.random_u64()) };
     let uid = id.uid;
     user.sessions.insert(SessionEntry::new(id.clone(), jid.clone()));
     if carbons {

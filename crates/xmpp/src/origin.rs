@@ -40,7 +40,28 @@ impl fmt::Display for Origin {
     }
 }
 
+/// In the numbers of streams on which other servers send, and of no session.
+const OF_SERVER: u64 = 1 << 63;
+
 impl Origin {
+    /// Of a stanza that another server has sent as its n-th on a stream, which `stream` tells from all others.
+    #[must_use]
+    pub fn of_server(stream: u64, seq: u64) -> Self {
+        Self::Client { session: stream | OF_SERVER, seq, part: 0 }
+    }
+
+    /// The number of a session, or of whoever stands in the place of one, of random bits.
+    #[must_use]
+    pub fn session_number(random: u64) -> u64 {
+        random & !OF_SERVER
+    }
+
+    /// Whether another server's stanza is the cause.
+    #[must_use]
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Self::Client { session, .. } if session & OF_SERVER != 0)
+    }
+
     /// Of the cause itself, whichever part of it this is.
     #[must_use]
     pub fn first(self) -> Self {

@@ -331,5 +331,5 @@ fn random() -> io::Result<(Seeds, u64)> {
     let (mut seeds, mut origin) = (Seeds::default(), [0; 8]);
     getrandom::fill(seeds.as_flattened_mut())?;
     getrandom::fill(&mut origin)?;
-    Ok((seeds, u64::from_ne_bytes(origin)))
+    Ok((seeds, Origin::session_number(u64::from_ne_bytes(origin))))
 }

@@ -84,7 +84,8 @@ impl Local {
 
     fn depart_to_all(&self, envelope: &Envelope, Group { peer, targets, bucket }: Group) {
         let Some(first) = targets.first().cloned() else { return };
-        let copy = envelope.copy_for(Target { part: 0, ..first }, envelope.to.clone());
+        let to = envelope.route_to(&first.jid, self.router.hosts());
+        let copy = envelope.copy_for(Target { part: 0, ..first }, to);
         let Some(copy) = copy.with_recipients(targets, self.router.hosts()) else { return };
         let crossing = self.router.crossing(&copy, Some(bucket));
         let crossing = Crossing { receipt: true, ..crossing };

@@ -56,7 +56,7 @@ impl Incoming {
             offline: offline::Stored::default(),
             jid,
             now,
-            session: random,
+            session: Origin::session_number(random),
             ids,
             verifiers: Vec::new(),
             disabled: false,
