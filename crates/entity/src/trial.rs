@@ -133,6 +133,17 @@ impl<E: Entity> Trial<E> {
         receipt: Option<Receipt>,
     ) -> Vec<Envelope> {
         let origin = self.next_origin();
+        self.receive_for(to, body, origin, receipt)
+    }
+
+    /// The same, caused by this.
+    pub fn receive_for(
+        &mut self,
+        to: Route,
+        body: Body,
+        origin: Origin,
+        receipt: Option<Receipt>,
+    ) -> Vec<Envelope> {
         let envelope = Envelope::new(to.clone(), body, origin, self.fence.epoch);
         let cause = Cause { receipt, ..Cause::own(origin) };
         self.tell_last(&envelope);

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use entity::Context;
+use proto::Receipt;
 use store::ArchiveId;
 use xmpp::{FullJid, Jid, Kind, Origin, PresenceType, Stanza, kept};
 
@@ -51,8 +52,14 @@ pub(crate) fn tell(room: &Room, stanza: Stanza, audience: Audience, cx: &mut Con
         let to = Some(written(room, audience));
         pb::Said { id: id.0, stanza: kept::write(&stanza), cause: None, to }
     });
-    let (origin, receipt) = room.fan_outs.begin(id, cx.receipt(), &cx.waker());
+    let (origin, receipt) = room.fan_outs.begin(id, cause(cx), &cx.waker());
     cx.caused_by(origin, receipt, |cx| cx.send_to_all(stanza, recipients));
+}
+
+/// Who waits until something told has arrived. Another server does not: what is told may go to one, for which nobody may
+/// wait then ([`proto::Envelope::with_share`]), and the second copy of the room has it.
+fn cause(cx: &Context<'_, Room>) -> Option<Receipt> {
+    if cx.origin().is_of_server() { None } else { cx.receipt() }
 }
 
 /// A message that somebody has said to all, and that no archive has.
@@ -78,7 +85,7 @@ pub(crate) fn welcome(
     tell: impl FnOnce(&mut Context<'_, Room>) -> Discussion,
 ) {
     let id = knock.admitted.unwrap_or_else(|| room.next_id(cx.now));
-    let (origin, receipt) = room.fan_outs.begin(id, cx.receipt(), &cx.waker());
+    let (origin, receipt) = room.fan_outs.begin(id, cause(cx), &cx.waker());
     let origin = match knock.admitted {
         Some(_) => fan_out::origin_anew(room.next_id(cx.now)),
         None => origin,

@@ -1,9 +1,10 @@
 //! What is said in a room: what of it goes on as it is, is kept, is shown to newcomers, and what is refused.
 
 use proto::{Body, Envelope};
-use xmpp::{Element, Stanza, ns};
+use xmpp::{Element, Origin, Stanza, ns};
 
-use super::stage::Stage;
+use super::stage::{self, Stage, request};
+use super::taken_over::Standby;
 use crate::Config;
 
 const CRONE: &str = "crone@x.org/desktop";
@@ -180,4 +181,37 @@ fn the_archive_tells_its_ends_and_its_form_and_pages_by_id() {
     assert_eq!(found(set(format!("<after>{}</after>", names[1]))), names[2..]);
     assert_eq!(found(set("<max>1</max><before/>".to_owned())), names[2..]);
     assert_eq!(found(set(format!("<max>1</max><before>{}</before>", names[2]))), names[1..2]);
+}
+
+// Two servers would else wait for each other's acknowledgements.
+#[test]
+fn another_server_is_told_that_a_stanza_is_safe_before_what_it_causes_has_arrived() {
+    const HAG: &str = "hag@y.org/pda";
+    for is_copied in [false, true] {
+        let (mut stage, mut standby) = (Stage::persistent(), Standby::default());
+        if is_copied {
+            standby.learns(&mut stage);
+        }
+        stage.enters(HAG, "hag");
+        stage.enters("bat@y.org/cave", "bat");
+        stage.asks(CRONE, "set", "<query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='admin' jid='hag@y.org'/></query>");
+        let item = "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='bat' role='visitor'/></query>";
+        for (seq, xml) in [
+            "<message xmlns='jabber:client' type='chat' from='hag@y.org/pda' to='coven@chat.x.org/bat'><body>psst</body></message>",
+            "<iq xmlns='jabber:client' type='get' id='q' from='hag@y.org/pda' to='coven@chat.x.org/bat'><query xmlns='jabber:iq:version'/></iq>",
+            &request(HAG, "set", item),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let client = Origin::Client { session: 1, seq: seq as u64, part: 0 };
+            let server = Origin::of_server(1, seq as u64);
+            for (origin, is_safe) in [(client, false), (server, true)] {
+                let (sent, safe) = stage.sent_by(origin, xml);
+                assert!(!sent.is_empty());
+                assert_eq!(safe, is_safe, "{xml} {origin:?}");
+                sent.into_iter().for_each(|envelope| drop(stage::word(envelope)));
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use entity::trial::Trial;
 use proto::{Body, Envelope, Hosts, Ledger, Route};
 use store::SharedStore;
 use store::memory::Memory;
-use xmpp::{BareJid, Bucket, Element, Epoch, Fence, Stanza, kept};
+use xmpp::{BareJid, Bucket, Element, Epoch, Fence, Origin, Stanza, kept};
 
 use crate::{Config, Room, Shared};
 
@@ -111,6 +111,14 @@ impl Stage {
         let sent = self.trial.receive_with(Route::Room(room()), body, Some(ledger.open()));
         let said = sent.into_iter().map(word).collect();
         (said, ledger.standing().handled == 1)
+    }
+
+    /// Somebody sends this; what it causes, and whether the sender's server may acknowledge it before that has arrived.
+    pub(super) fn sent_by(&mut self, origin: Origin, xml: &str) -> (Vec<Envelope>, bool) {
+        let ledger = Ledger::new(0, || {});
+        let (to, body) = (Route::Room(room()), Body::Stanza(stanza(xml)));
+        let sent = self.trial.receive_for(to, body, origin, Some(ledger.open()));
+        (sent, ledger.standing().handled == 1)
     }
 
     pub(super) fn asks(&mut self, who: &str, ty: &str, payload: &str) -> Vec<String> {
