@@ -103,12 +103,14 @@ pub(super) struct Hold {
     stanzas: usize,
     bytes: usize,
     snapshots: Vec<EntitySnapshot>,
+    since: Duration,
 }
 
 impl Hold {
-    fn new(part: Part) -> Self {
+    fn new(part: Part, since: Duration) -> Self {
         Self {
             part,
+            since,
             closed: false,
             passed: true,
             waiting: VecDeque::new(),
@@ -190,7 +192,8 @@ impl Host {
         if self.holds.borrow().iter().any(|hold| hold.part == part) {
             return Ok(());
         }
-        self.holds.borrow_mut().push(Hold::new(part));
+        let since = self.arbiter.now().elapsed;
+        self.holds.borrow_mut().push(Hold::new(part, since));
         let started = tokio::time::Instant::now();
         loop {
             self.with_hold(part, |hold| hold.passed = false);
@@ -266,9 +269,13 @@ impl Host {
 
     /// A part goes on as if it had not been frozen.
     pub fn thaw(&self, part: Part) {
-        let waiting = self.take_hold(part);
+        let hold = self.take_hold(part);
         self.tell(part, &Act::Thaw);
-        self.go_on(waiting);
+        let Some(Hold { waiting, since, .. }) = hold else { return };
+        for act in self.missed(since) {
+            self.tell(part, &act);
+        }
+        self.go_on(waiting.into());
     }
 
     /// The entities of a frozen part are somebody else's: they end here without a word. What was held
@@ -281,7 +288,7 @@ impl Host {
             self.forget(&route);
         }
         // What an entity says to itself is of no use to another.
-        let waiting = self.take_hold(part).into_iter();
+        let waiting = self.take_hold(part).into_iter().flat_map(|hold| hold.waiting);
         waiting.filter(|envelope| !matches!(envelope.body, Body::Woken)).collect()
     }
 
@@ -367,10 +374,10 @@ impl Host {
         self.holds.borrow_mut().iter_mut().find(|hold| hold.part == part).map(act)
     }
 
-    fn take_hold(&self, part: Part) -> Vec<Envelope> {
+    fn take_hold(&self, part: Part) -> Option<Hold> {
         let mut holds = self.holds.borrow_mut();
-        let index = holds.iter().position(|hold| hold.part == part);
-        index.map(|index| holds.remove(index).waiting.into()).unwrap_or_default()
+        let index = holds.iter().position(|hold| hold.part == part)?;
+        Some(holds.remove(index))
     }
 
     fn go_on(&self, waiting: Vec<Envelope>) {

@@ -30,6 +30,10 @@ use crate::refuse::Fault;
 const STEP: usize = 64;
 /// How often to look whether there is room on the way to a member.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long it is known which shards have new owners: longer than anything stands still.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Longer than what comes from another member stood still there before it was expected here.
+const ON_THE_WAY: Duration = Duration::from_secs(10);
 /// Before a keeper for whom there was no room is told again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +52,8 @@ pub(super) struct Takeover {
     speaking: bool,
     /// Members that died while gates were shut.
     gone: Vec<MemberId>,
+    /// What shards have new owners of late, and since when: for what stood still then.
+    recent: Vec<(Duration, Act)>,
 }
 
 impl Host {
@@ -339,9 +345,21 @@ impl Host {
         }
     }
 
-    async fn say_claims(&self, taken: &Arc<HashMap<Shard, MemberId>>, now: &Plan) {
+    pub(super) async fn say_claims(&self, taken: &Arc<HashMap<Shard, MemberId>>, now: &Plan) {
         let act = Act::Announce(Arc::clone(taken), *now.hash_key());
+        let at = self.arbiter.now().elapsed;
+        let recent = &mut self.takeover.borrow_mut().recent;
+        recent.retain(|(then, _)| at.saturating_sub(*then) < REMEMBERED);
+        recent.push((at, act.clone()));
         self.order(Part::Whole, act).await;
+    }
+
+    /// What entities have missed that have stood still since then, here or at the member that they come from.
+    pub(super) fn missed(&self, since: Duration) -> Vec<Act> {
+        let since = since.saturating_sub(ON_THE_WAY);
+        let takeover = self.takeover.borrow();
+        let missed = takeover.recent.iter().filter(|(at, _)| *at >= since);
+        missed.map(|(_, act)| act.clone()).collect()
     }
 
     fn say(&self, member: MemberId, of: Route, update: CopyUpdate) {

@@ -19,7 +19,7 @@ use super::handoff::{Part, Patience, StartError};
 use super::*;
 use crate::context::{Context, Timer};
 use crate::entity::LoadError;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Taken};
 
 const RING: Timer = Timer("ring", 3);
 const PATIENCE: Patience =
@@ -128,6 +128,11 @@ impl Entity for Counter {
 
     fn is_settled(&self) -> bool {
         self.receipts.is_empty()
+    }
+
+    fn announce(&mut self, taken: &Taken<'_>, cx: &mut Context<'_, Self>) {
+        let owner = taken.owner(&BareJid::parse("other@x.org").unwrap());
+        cx.shared.say(format!("{} has something with one of {owner:?}", self.name));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Second copies on their way: three members, of which only the first one is here; what it says to the others is caught.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use cluster::plan::{Entry, MemberInfo};
 use proto::{CopyId, CopyUpdate};
@@ -256,5 +256,24 @@ fn a_shard_does_not_come_to_rest_before_what_lived_in_it_is_back_from_its_copies
         world.all_have_spoken();
         host.freeze(part, PATIENCE).await.unwrap();
         assert_eq!(host.take_snapshots(part).len(), 1);
+    });
+}
+
+// A room would else not ask whether people whose home has died meanwhile are still there.
+#[test]
+fn what_stands_still_while_shards_find_new_owners_speaks_to_those_when_it_goes_on() {
+    World::play(|world| async move {
+        let (host, part) = (&world.stage.host, world.stage.part(&world.name));
+        world.all_have_spoken();
+        world.stage.says(&world.name, "one");
+        world.stage.hears_now().await;
+        let shard = world.plan.hash_key().bucket(&BareJid::parse("other@x.org").unwrap()).shard();
+        let taken = Arc::new(HashMap::from([(shard, STANDBY)]));
+        let word = format!("{} has something with one of {:?}", world.name, Some(STANDBY));
+        host.freeze(part, PATIENCE).await.unwrap();
+        host.say_claims(&taken, &world.plan).await;
+        assert!(!world.stage.hears_now().await.contains(&word), "it stands still");
+        host.thaw(part);
+        assert_eq!(world.stage.hears_now().await.iter().filter(|it| **it == word).count(), 1);
     });
 }
