@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     appends: VecDeque<Append>,
     /// The room is being loaded, made or ended.
     blocked: bool,
+    /// Too much of what the room has done waits for its second copy.
+    clogged: bool,
 }
 
 /// A message on its way to the store.
@@ -74,7 +76,7 @@ impl Queue {
     /// Messages to all pass each other's way to the store; everything else waits behind them, and so does what takes
     /// one of them back: it looks for it in the archive.
     fn stops(&self, stanza: &Stanza) -> bool {
-        self.blocked || (!self.appends.is_empty() && !passes(stanza))
+        self.blocked || self.clogged || (!self.appends.is_empty() && !passes(stanza))
     }
 
     /// Whether nothing waits and nothing is under way.
@@ -106,6 +108,13 @@ impl Queue {
     /// What waits goes on.
     pub(crate) fn unblock(&mut self) {
         self.blocked = false;
+    }
+
+    /// Whether too much of what the room has done waits for its second copy, until which nothing happens; true where
+    /// something that has waited for that may go on.
+    pub(crate) fn is_clogged(&mut self, clogged: bool) -> bool {
+        let before = std::mem::replace(&mut self.clogged, clogged);
+        before && !clogged && !self.waiting.is_empty()
     }
 
     /// A message is on its way to the store.

@@ -2,7 +2,7 @@
 //! was given up says where people went.
 
 use entity::Context;
-use xmpp::{Element, Head, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
+use xmpp::{Element, Jid, Kind, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::Room;
 use crate::asked;
@@ -53,6 +53,17 @@ pub(crate) fn nameless(error: &Element) -> Element {
     nameless.with_children(conditions.collect::<Vec<_>>())
 }
 
+/// Answers a stanza of which the room takes no notice otherwise, so that its second copy need not know of the answer.
+pub(crate) fn turn_away(
+    room: &Room,
+    stanza: &Stanza,
+    condition: StanzaCondition,
+    cx: &mut Context<'_, Room>,
+) {
+    let error = StanzaError::from(condition).to_element();
+    answer_to(room, stanza, None, error).into_iter().for_each(|answer| cx.send(answer));
+}
+
 /// `wrong`: the part of the stanza that the error is about, where it says so.
 fn answer(
     room: &Room,
@@ -61,26 +72,34 @@ fn answer(
     error: Element,
     cx: &mut Context<'_, Room>,
 ) {
+    let Some(answer) = answer_to(room, stanza, wrong, error) else { return };
+    match (answer.kind(), answer.head().to.as_ref().and_then(Jid::to_full)) {
+        (Kind::Presence(_), Some(client)) => {
+            let told = answer.with_head(|head| head.to = None);
+            tell(room, told, Audience::One(client), cx);
+        }
+        _ => asked::take(room, answer).into_iter().for_each(|it| cx.send(it)),
+    }
+}
+
+fn answer_to(
+    room: &Room,
+    stanza: &Stanza,
+    wrong: Option<Element>,
+    error: Element,
+) -> Option<Stanza> {
     // What may be answered at all is known to the stanza (RFC 6120 §8.3.1).
-    let Some(draft) = stanza.error(&StanzaCondition::UndefinedCondition.into()) else { return };
-    let Head { to: Some(to), .. } = draft.head() else { return };
+    let draft = stanza.error(&StanzaCondition::UndefinedCondition.into())?;
+    let to = draft.head().to.as_ref()?;
     // The room does not talk to itself.
     if to.bare_str() == room.jid.as_str() {
-        return;
+        return None;
     }
-    let error = error.with_attr("by", room.jid.as_str());
-    let mut content: Vec<Element> = wrong.into_iter().collect();
     let mut head = draft.head().clone();
     head.from = head.from.or_else(|| Some(Jid::from(room.jid.clone())));
-    match (stanza.kind(), to.to_full()) {
-        (Kind::Presence(_), Some(client)) => {
-            head.to = None;
-            content.extend([Element::new("x", ns::MUC), error]);
-            tell(room, Stanza::build(head, &content), Audience::One(client), cx);
-        }
-        _ => {
-            content.push(error);
-            asked::take(room, Stanza::build(head, &content)).into_iter().for_each(|it| cx.send(it));
-        }
-    }
+    let is_entry = matches!(stanza.kind(), Kind::Presence(_)) && !to.is_bare();
+    let entry = is_entry.then(|| Element::new("x", ns::MUC));
+    let error = error.with_attr("by", room.jid.as_str());
+    let content: Vec<Element> = wrong.into_iter().chain(entry).chain([error]).collect();
+    Some(Stanza::build(head, &content))
 }

@@ -23,7 +23,7 @@ use crate::history::History;
 use crate::occupant::{Occupant, Occupants};
 use crate::queue::{Queue, Waiting};
 use crate::rate::{self, Bucket};
-use crate::refuse::{refuse, refuse_for_good};
+use crate::refuse::{refuse, refuse_for_good, turn_away};
 use crate::registrations::Registrations;
 use crate::rules::Standing;
 use crate::settings::Settings;
@@ -158,7 +158,8 @@ impl Entity for Room {
         if self.queue.holds(&stanza) {
             let waiting = Waiting::of_turn(stanza, cx);
             if let Err(refused) = self.queue.push(waiting) {
-                refuse(self, &refused.stanza, StanzaCondition::ResourceConstraint, cx);
+                self.held.pass();
+                turn_away(self, &refused.stanza, StanzaCondition::ResourceConstraint, cx);
                 // The answer holds a share of its own.
                 refused.receipt.into_iter().for_each(Receipt::release);
             }

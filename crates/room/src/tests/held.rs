@@ -4,6 +4,7 @@ use entity::Entity;
 use proto::{Receipt, Route};
 
 use super::stage::{self, Stage};
+use crate::{hold, queue};
 
 const CRONE: &str = "crone@x.org/desktop";
 const HAG: &str = "hag@x.org/pda";
@@ -83,5 +84,56 @@ fn where_nobody_keeps_a_copy_any_more_nothing_waits() {
     stage.trial.has_standby = false;
     let said = stage.gets(&knock(BAT, "bat"));
     assert_eq!((to(CRONE, &said), to(HAG, &said) > 1), (2, true), "{said:?}");
+    assert!(stage.trial.entity.is_settled());
+}
+
+/// A room that does no more until its copy has learned what it has done.
+fn clogged() -> Stage {
+    let mut stage = copied();
+    for number in 0..hold::MOST {
+        let who = format!("hag{number}@x.org/pda");
+        assert_eq!(stage.gets(&knock(&who, &number.to_string())), [""; 0]);
+    }
+    assert_eq!(stage.trial.entity.occupants.len(), 1 + hold::MOST);
+    stage
+}
+
+fn first() -> String {
+    format!(
+        "<message xmlns='jabber:client' type='groupchat' from='{CRONE}' to='coven@chat.x.org'><body>first</body></message>"
+    )
+}
+
+#[test]
+fn a_room_that_has_no_copy_any_more_goes_on_with_what_waits() {
+    let mut stage = clogged();
+    assert_eq!(stage.gets(&first()), [""; 0]);
+    stage.trial.has_standby = false;
+    let told = stage.trial.see_to_copy(None);
+    assert!(told.len() >= hold::MOST, "what was held back goes");
+    let said: Vec<String> =
+        stage.trial.settle(Route::Room(stage::room())).into_iter().map(stage::word).collect();
+    assert!(said.contains(&format!("{CRONE}: first")), "{said:?}");
+}
+
+#[test]
+fn a_room_whose_copy_learns_nothing_does_no_more_and_refuses_what_it_cannot_let_wait() {
+    let mut stage = clogged();
+    for _ in 0..queue::MOST {
+        assert_eq!(stage.gets(&first()), [""; 0]);
+    }
+    assert_eq!(
+        stage.gets(&knock(BAT, "bat")),
+        [format!("{BAT}: presence error wait resource-constraint")]
+    );
+    let (mut heard, mut next) = (Vec::new(), learns(&mut stage));
+    while !next.is_empty() {
+        heard.append(&mut next);
+        next = learns(&mut stage);
+    }
+    // Most of them come faster than one may speak, and each of those is told so.
+    let answers =
+        ["first", "message error wait policy-violation"].map(|it| format!("{CRONE}: {it}"));
+    assert_eq!(heard.iter().filter(|it| answers.contains(it)).count(), queue::MOST);
     assert!(stage.trial.entity.is_settled());
 }
