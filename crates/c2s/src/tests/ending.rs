@@ -85,6 +85,30 @@ fn a_gate_that_is_drained_says_so_to_every_client_and_waits_for_them() {
     });
 }
 
+// Else all of them would come back elsewhere at once.
+#[test]
+fn a_gate_that_drips_ends_streams_one_after_the_other() {
+    const COUNT: usize = 8;
+    const OVER: Duration = Duration::from_millis(800);
+    Setting::default().play(async |stage| {
+        let mut clients = Vec::new();
+        for _ in 0..COUNT {
+            let mut client = stage.tls_client().await;
+            client.open().await;
+            clients.push(client);
+        }
+        let begun = tokio::time::Instant::now();
+        let ends = clients.into_iter().map(async |mut client| {
+            assert_eq!(client.stream_error().await, "system-shutdown");
+            begun.elapsed()
+        });
+        let ends = futures_util::future::join_all(ends);
+        let ((), mut ends) = futures_util::future::join(stage.gate.drip(OVER), ends).await;
+        ends.sort();
+        assert!(ends[COUNT - 1] - ends[0] >= OVER / 2, "{ends:?}");
+    });
+}
+
 #[test]
 fn a_gate_that_is_stopped_drops_its_connections() {
     Setting::default().play(async |mut stage| {

@@ -110,16 +110,16 @@ impl Founding {
         if !plan.members().any(|member| of_mine(&member.info)) {
             return Err("this member is not in the plan");
         }
-        let other = |(to, promised, until): &(MemberId, Plan, BootTime)| {
-            now < *until && (*to != proposer || (settled && *promised != plan))
-        };
         match &self.promised {
-            Some(promised) if other(promised) => return Err("promised to another"),
-            None if settled => return Err("nothing was promised"),
+            // However long ago: nothing else was promised since.
+            Some((to, promised, _)) if settled && *to == proposer && *promised == plan => {
+                self.settled = Some(plan.clone());
+            }
+            _ if settled => return Err("that was not promised"),
+            Some((to, _, until)) if now < *until && *to != proposer => {
+                return Err("promised to another");
+            }
             _ => {}
-        }
-        if settled {
-            self.settled = Some(plan.clone());
         }
         self.promised = Some((proposer, plan, now + PROMISE));
         Ok(())
@@ -209,6 +209,10 @@ mod tests {
         assert_eq!(founding.asked("m1", plan(&[1, 2, 3]), false, at(1)), Ok(()));
         assert_eq!(founding.asked("m2", plan(&[2, 3, 4]), false, at(12)), Ok(()));
         assert!(founding.asked("m1", plan(&[1, 2, 3]), true, at(13)).is_err());
+        let mut founding = Founding::new(info(3), 3);
+        assert_eq!(founding.asked("m1", plan(&[1, 2, 3]), false, at(1)), Ok(()));
+        assert!(founding.asked("m2", plan(&[2, 3, 4]), true, at(12)).is_err(), "not promised");
+        assert_eq!(founding.asked("m1", plan(&[1, 2, 3]), true, at(13)), Ok(()));
     }
 
     #[test]
