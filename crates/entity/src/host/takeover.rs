@@ -347,11 +347,15 @@ impl Host {
 
     pub(super) async fn say_claims(&self, taken: &Arc<HashMap<Shard, MemberId>>, now: &Plan) {
         let act = Act::Announce(Arc::clone(taken), *now.hash_key());
-        let at = self.arbiter.now().elapsed;
-        let recent = &mut self.takeover.borrow_mut().recent;
-        recent.retain(|(then, _)| at.saturating_sub(*then) < REMEMBERED);
-        recent.push((at, act.clone()));
+        self.remember(act.clone());
         self.order(Part::Whole, act).await;
+    }
+
+    fn remember(&self, announced: Act) {
+        let now = self.arbiter.now().elapsed;
+        let recent = &mut self.takeover.borrow_mut().recent;
+        recent.retain(|(at, _)| now.saturating_sub(*at) < REMEMBERED);
+        recent.push((now, announced));
     }
 
     /// What entities have missed that have stood still since then, here or at the member that they come from.

@@ -27,13 +27,19 @@ pub(crate) struct Cluster {
     pub(crate) servers: Vec<Server>,
 }
 
+/// Says why a test that passes has shown nothing: past what keeps the output of those that pass from being seen.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("there is somebody to tell");
+}
+
 /// Whether there is a Redis server to test with; says so where not.
 pub(crate) fn is_there() -> bool {
     let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
     let is_there = found.is_ok_and(|status| status.success());
     if !is_there {
         assert!(std::env::var_os(REQUIRED).is_none(), "redis-server is not installed");
-        eprintln!("SKIPPED: redis-server is not installed (apt-get install redis-server)");
+        skipped("redis-server is not installed (apt-get install redis-server)");
     }
     is_there
 }

@@ -81,7 +81,7 @@ fn tls_is_spoken_to_who_shows_a_certificate_of_the_authority_alone() {
         .arg(&certificate)
         .output();
     if !made.is_ok_and(|made| made.status.success()) {
-        eprintln!("SKIPPED: openssl cannot make a certificate");
+        super::super::fixture::skipped("openssl cannot make a certificate");
         return;
     }
     let server = Server::start(&format!(
