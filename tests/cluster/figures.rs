@@ -32,7 +32,7 @@ const PATHS: [[usize; 4]; 4] = [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 2], [1, 0,
 #[test]
 fn what_hops_and_handovers_cost_is_written_down() {
     let Ok(asked) = std::env::var("ROOKERY_FIGURES") else {
-        println!("LEFT OUT: ROOKERY_FIGURES=1 measures, and writes to benches/results");
+        fixture::skipped("ROOKERY_FIGURES=1 measures, and writes to benches/results");
         return;
     };
     let messages = asked.parse().ok().filter(|count| *count > 1).unwrap_or(MESSAGES);

@@ -67,7 +67,7 @@ pub(crate) fn can_shift_boot() -> bool {
     let can = tried.is_ok_and(|tried| tried.status.success());
     if !can {
         assert!(std::env::var_os("ROOKERY_REQUIRE_NAMESPACES").is_none(), "no time namespace");
-        eprintln!("SKIPPED: no time namespace can be made here");
+        crate::redis::fixture::skipped("no time namespace can be made here");
     }
     can
 }

@@ -11,7 +11,7 @@ mod verdict;
 mod ways;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -82,6 +82,7 @@ impl Play {
             asks: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             begun: BootTime::now(),
+            places: (0..names.len()).map(|at| AtomicUsize::new(at % 3)).collect(),
             served: names.iter().map(|_| AtomicU64::new(0)).collect(),
         });
         let speaker = |(at, name): (usize, &String)| {
@@ -132,6 +133,8 @@ impl Play {
 
     /// A member's process is killed; the others take over, and all talk on.
     fn lose(&mut self, victim: usize) {
+        let places = self.scene.places.iter().map(|place| place.load(Ordering::Acquire));
+        assert!(places.into_iter().any(|place| place != victim), "all are at the one that dies");
         let since = self.scene.now();
         self.stages[victim].kill();
         self.await_service(since);

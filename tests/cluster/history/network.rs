@@ -45,7 +45,7 @@ pub(super) fn is_there() -> bool {
         (None, Err(error)) => format!("no network namespace can be made here: {error}"),
     };
     assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
-    eprintln!("SKIPPED: {why}");
+    crate::redis::fixture::skipped(&why);
     false
 }
 

@@ -2,8 +2,9 @@
 //! (XEP-0198 §4), and when its stream is lost resumes on whichever member answers (§5).
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct Scene {
     pub(super) answered: AtomicU64,
     /// When it began.
     pub(super) begun: BootTime,
+    /// At which member each speaker is.
+    pub(super) places: Vec<AtomicUsize>,
     /// For each speaker, when the last message was said that is acknowledged: microseconds since then.
     pub(super) served: Vec<AtomicU64>,
 }
@@ -61,6 +64,8 @@ pub(super) struct Speaker {
     place: usize,
     /// Which member it tries next.
     at: usize,
+    /// How often it has tried one.
+    tries: usize,
     resumption: Option<String>,
     /// Stanzas that have come on this session.
     handled: u32,
@@ -100,6 +105,8 @@ pub(super) struct History {
     /// What came back, and what was said once more in another session: it may be there or not, and more than once.
     pub(super) returned: HashSet<u64>,
     pub(super) said_again: HashSet<u64>,
+    /// The last number that it said.
+    pub(super) said: u64,
     /// What happened to its streams, for whoever must find out why.
     pub(super) notes: Vec<String>,
 }
@@ -112,6 +119,7 @@ impl Speaker {
             scene: Arc::clone(scene),
             place: at,
             at,
+            tries: 0,
             resumption: None,
             handled: 0,
             confirmed: 0,
@@ -165,6 +173,7 @@ impl Speaker {
             false => Said::Message(self.next, self.scene.now()),
         };
         self.asked |= asks;
+        self.history.said = self.next;
         self.next += 1;
         self.unacknowledged.push_back(said);
         self.say(client, said);
@@ -243,13 +252,17 @@ impl Speaker {
         }
     }
 
-    /// Comes in at the next member: resumes, or begins anew.
+    /// Comes in at the next member: resumes, or begins anew. Not all go the same way, so that when a member dies that
+    /// accounts live on, some of their clients are at others.
     fn come_in(&mut self) -> Option<Client> {
-        let (at, address) = {
+        let (at, address, others) = {
             let members = self.scene.members.lock().unwrap();
-            (self.at % members.len(), members[self.at % members.len()])
+            let at = self.at % members.len();
+            (at, members[at], members.len() - 1)
         };
-        self.at += 1;
+        let any = BuildHasherDefault::<DefaultHasher>::new().hash_one((self.place, self.tries));
+        (self.at, self.tries) = (at + 1 + any as usize % others, self.tries + 1);
+        self.scene.places[self.place].store(at, Ordering::Release);
         let login = Login { address, domain: "localhost", name: &self.name, password: PASSWORD };
         let mut client = Client::try_log_in(&login).ok()?;
         if let Some(resumption) = &self.resumption {

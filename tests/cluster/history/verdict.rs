@@ -15,6 +15,8 @@ pub(super) struct Verdict {
     pub(super) doubled: usize,
     /// More than once in an archive, though nobody has said it again.
     pub(super) kept_twice: usize,
+    /// Given back to whoever said it, and kept or given all the same.
+    pub(super) both: usize,
     /// Acknowledged, and the recipient's client never got it.
     pub(super) not_given: usize,
     /// Given behind one that was said later.
@@ -39,10 +41,11 @@ impl Verdict {
     }
 
     /// What went wrong, by name.
-    pub(super) fn rows(&self) -> [(&'static str, usize); 7] {
+    pub(super) fn rows(&self) -> [(&'static str, usize); 8] {
         [
             ("acknowledged and not in the archive", self.lost),
             ("more than once", self.doubled),
+            ("given back, and kept or given", self.both),
             ("acknowledged and never given", self.not_given),
             ("given behind later ones", self.reordered),
             ("sessions that could not be resumed", self.begun_anew),
@@ -92,6 +95,16 @@ impl Verdict {
         for two in reordered {
             self.reordered += 1;
             self.notes.push(format!("{name} said {}, which was given behind {}", two[1], two[0]));
+        }
+        // What one has said again by the same number may be there, whatever came of the first one.
+        let back = partner.returned.iter().filter(|it| !partner.said_again.contains(it));
+        for number in back.copied().filter(|it| !own.said_again.contains(it)) {
+            let own_said = own.said >= number;
+            let is_kept = count(&kept, number) > usize::from(own_said);
+            if is_kept || count(&given, number) > 0 {
+                self.both += 1;
+                self.notes.push(format!("{name} has {number} back, which was kept: {is_kept}"));
+            }
         }
         self.notes.extend(own.notes.iter().cloned());
         self.resumed += own.resumed;
