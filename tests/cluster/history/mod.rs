@@ -19,12 +19,13 @@ use std::time::Duration;
 use cluster::clock::BootTime;
 use cluster::plan::Status as MemberStatus;
 
+use super::figures::figure;
 use super::quarters::{Quarters, Watched, is_ready, member, status, until, until_acts};
 use town::Client;
 use town::client::Login;
 
 use crate::redis::{self, archive};
-use crate::stage::machine::{Machine, can_shift_boot};
+use crate::stage::machine::{Machine, can_shift_boot, stood_still};
 use crate::stage::{PASSWORD, Stage};
 use speaker::{History, Scene, Speaker};
 use verdict::Verdict;
@@ -260,6 +261,40 @@ fn what_is_acknowledged_is_there_though_no_two_machines_have_been_up_for_as_long
         let starting: Vec<_> = (1..).zip(BOOTED).map(start).collect();
         let stages = starting.into_iter().map(|starting| starting.join().unwrap()).collect();
         ((), Play::of(stages, quarters, redis))
+    };
+    talk_while(begin, |(), play| happens(play), Verdict::judge);
+}
+
+// As a virtual machine whose host stops it: when it goes on, it takes its lease for good, until somebody answers it.
+#[test]
+fn what_is_acknowledged_is_there_though_a_member_does_not_know_that_it_stood_still() {
+    if !redis::fixture::is_there() {
+        return;
+    }
+    let begin = || {
+        let (redis, store) = redis::redis();
+        let quarters = Quarters::of(3, 3);
+        let start = |number| {
+            let machine = Machine { is_virtual: true, ..Machine::default() };
+            quarters.start_on(machine, number, &store)
+        };
+        let starting: Vec<_> = (1..=3).map(start).collect();
+        let stages = starting.into_iter().map(|starting| starting.join().unwrap()).collect();
+        ((), Play::of(stages, quarters, redis))
+    };
+    let happens = |play: &mut Play| {
+        for victim in [1, 2, 0] {
+            play.stages[victim].signal("STOP");
+            let since = BootTime::now();
+            play.await_status(victim, MemberStatus::Expelled);
+            play.go_on(100);
+            stood_still(&play.stages[victim].dir, BootTime::now().since(since));
+            play.stages[victim].signal("CONT");
+            play.await_return(victim);
+        }
+        let fenced = "rookery_store_refusals_total{reason=\"fenced\"}";
+        let refused: f64 = play.stages.iter().map(|stage| figure(stage, fenced)).sum();
+        assert!(refused > 0.0, "none of them took itself for the owner of anything");
     };
     talk_while(begin, |(), play| happens(play), Verdict::judge);
 }

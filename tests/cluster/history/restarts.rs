@@ -1,7 +1,6 @@
 //! What is left when all members are killed at once; when Redis fails over below them; when one is killed that gives its
 //! shards away, or that gets them; and when shards go from one to another and on.
 
-use super::super::figures::figure;
 use super::*;
 use crate::redis::fixture::Cluster as RedisCluster;
 
