@@ -39,3 +39,30 @@ impl RemoteGate for Inbox {
         self.sender.send(envelope).err().map(|back| (back.0, Refusal::NoOwner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{Body, Route};
+    use xmpp::{BareJid, Epoch, Head, Kind, MessageType, Origin, Stanza};
+
+    use super::*;
+
+    #[test]
+    fn so_many_stanzas_wait_for_the_thread_and_the_next_comes_back() {
+        let (inbox, mut waiting) = Inbox::new();
+        let kind = Kind::Message(MessageType::Chat);
+        let head = Head { kind, id: None, from: None, to: None, lang: None };
+        let to = Route::Component(BareJid::parse("irc.x.org").unwrap());
+        let origin = Origin::Client { session: 1, seq: 1, part: 0 };
+        let body = Body::Stanza(Stanza::new(head, ""));
+        let take = || {
+            let envelope = Envelope::new(to.clone(), body.clone(), origin, Epoch::default());
+            inbox.take(envelope).map(|(_, refusal)| refusal)
+        };
+        assert!((0..INBOX).all(|_| take().is_none()));
+        assert!(matches!(take(), Some(Refusal::Full)));
+        waiting.try_recv().unwrap();
+        inbox.took();
+        assert!(take().is_none(), "there is room again");
+    }
+}

@@ -122,3 +122,22 @@ fn so_many_bytes_wait_for_a_takeover_and_what_does_not_fit_is_answered() {
         assert!(world.ways.abroad.borrow().is_empty());
     });
 }
+
+#[test]
+fn so_many_bytes_wait_for_what_stands_still_and_what_does_not_fit_is_answered() {
+    alone(|stage, ways| async move {
+        let (part, ledger) = (stage.part("romeo"), Ledger::new(0, || {}));
+        let message = message_of(4 * MEBIBYTE);
+        let send = |stanza: &Stanza, receipt| {
+            stage.send(user("romeo"), Body::Stanza(stanza.clone()), receipt);
+        };
+        stage.host.freeze(part, PATIENCE).await.unwrap();
+        let fit = handoff::WAITING_BYTES / message.len();
+        (0..fit).for_each(|_| send(&message, None));
+        send(&message, Some(ledger.open()));
+        assert_eq!(ways.next_abroad().await, [FULL]);
+        assert_eq!(ledger.standing().handled, 1, "the error is the answer");
+        send(&message_of(1), None);
+        assert_eq!(stage.host.release(part).len(), fit + 1, "something small finds a place still");
+    });
+}
