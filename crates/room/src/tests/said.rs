@@ -5,7 +5,7 @@ use xmpp::{Element, Origin, Stanza, ns};
 
 use super::stage::{self, Stage, request};
 use super::taken_over::Standby;
-use crate::Config;
+use crate::{Config, Rates};
 
 const CRONE: &str = "crone@x.org/desktop";
 
@@ -106,6 +106,28 @@ fn receipts_go_through_a_room_as_they_are() {
         assert!(heard.child("stanza-id", ns::STANZA_ID).is_none(), "it is in no archive");
     }
     assert!(stage.trial.entity.history.is_empty());
+}
+
+// §7.2.13: what shows nothing to newcomers is kept too, and there may be much more of it than of messages.
+#[test]
+fn what_was_said_before_many_markers_is_shown_when_the_room_is_loaded_again() {
+    let rates = Rates { enabled: false, ..Config::default().rates };
+    let mut stage = Stage::absent(Config { rates, ..Config::default() });
+    stage.made("<field var='muc#roomconfig_persistentroom'><value>1</value></field>");
+    stage.gets(&groupchat(CRONE, "<body>first</body>"));
+    let mut shown_behind = |markers: usize| {
+        stage.enters(CRONE, "first");
+        for _ in 0..markers {
+            stage.gets(&groupchat(CRONE, "<displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>"));
+        }
+        stage.gets(&groupchat(CRONE, "<body>last</body>"));
+        stage.restart();
+        let bodies = shown(&mut stage, "owl@x.org/tree").into_iter();
+        bodies.filter_map(|it| Some(it.child("body", "")?.text())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown_behind(100), ["first", "last"]);
+    assert_eq!(shown_behind(1_500), ["first", "last", "last"]);
+    assert_eq!(shown_behind(3_000), ["last"; 2], "so far it is looked for, and no farther");
 }
 
 // XEP-0425 §4
