@@ -4,14 +4,13 @@
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{
-    BareJid, Element, ErrorType, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns,
-};
+use xmpp::{BareJid, Element, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::iq::reply;
 use crate::keep::keep;
+use crate::rate::too_many;
 use crate::registrations::{self, Registration};
 use crate::room::Phase;
 use crate::tell::{self, Audience, tell};
@@ -61,10 +60,6 @@ fn set(
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     let who = may_register(room, request)?;
-    if !room.may_ask(&who, cx) {
-        let error = StanzaError::from(StanzaCondition::PolicyViolation);
-        return Err(error.with_type(ErrorType::Wait).with_text("too many registrations"));
-    }
     let standing = room.affiliation_of(&who);
     if request.payload.child("remove", ns::REGISTER).is_some() {
         // Who is more than a member loses their nick alone.
@@ -193,6 +188,9 @@ pub(crate) fn approve(
     let from = stanza.head().from.as_ref().map(Jid::bare).ok_or(StanzaCondition::BadRequest)?;
     if room.affiliation_of(&from) < Affiliation::Admin {
         return Err(StanzaCondition::Forbidden.into());
+    }
+    if !room.may_order(&from, cx) {
+        return Err(too_many("decisions"));
     }
     let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?;
     let named = form.jid("muc#jid")?;
