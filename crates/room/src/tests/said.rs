@@ -1,7 +1,8 @@
 //! What is said in a room: what of it goes on as it is, is kept, is shown to newcomers, and what is refused.
 
 use proto::{Body, Envelope};
-use xmpp::{Element, Origin, Stanza, ns};
+use store::{ArchiveQuery, ArchiveRow, Store};
+use xmpp::{Element, Origin, Stanza, kept, ns};
 
 use super::stage::{self, Stage, request};
 use super::taken_over::Standby;
@@ -31,6 +32,21 @@ fn shown(stage: &mut Stage, who: &str) -> Vec<Stanza> {
         "<presence xmlns='jabber:client' from='{who}' to='coven@chat.x.org/new'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
     );
     to(stage.sent(&knock), who)
+}
+
+/// The rows of the archive, oldest first, each with its name.
+fn named(stage: &Stage) -> Vec<(String, String)> {
+    let query = ArchiveQuery { limit: 100, ..ArchiveQuery::default() };
+    let page = stage.memory.query(stage::fence(), stage::room(), query);
+    let ids = &stage.trial.entity.shared.config.ids;
+    let row =
+        |row: &ArchiveRow| (ids.write(row.id), String::from_utf8(row.stanza.to_vec()).unwrap());
+    stage::block_on(page).unwrap().rows.iter().map(row).collect()
+}
+
+/// The same without their names.
+fn archived(stage: &Stage) -> Vec<String> {
+    named(stage).into_iter().map(|(_, row)| row).collect()
 }
 
 /// The name of the last message in the archive.
@@ -146,6 +162,61 @@ fn newcomers_are_spared_what_a_moderator_took_back() {
     assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
     stage.restart();
     assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
+}
+
+// XEP-0424 §4, XEP-0425 §4: also of what stood where only ids should.
+#[test]
+fn nothing_of_what_was_said_is_left_in_a_tombstone() {
+    let says = |stage: &mut Stage, id: &str| {
+        let secret = format!(
+            "<retract xmlns='urn:xmpp:message-retract:1' id='{id}'>secret<x xmlns='urn:example:x'>secret</x></retract><stanza-id xmlns='urn:xmpp:sid:0' by='elsewhere' id='secret'>secret</stanza-id><body>secret</body>"
+        );
+        stage.gets(&groupchat("hag@x.org/pda", &secret));
+        last_name(stage)
+    };
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    let first = says(&mut stage, "secret");
+    let second = says(&mut stage, &first);
+    stage.gets(&groupchat(
+        "hag@x.org/pda",
+        &format!("<retract xmlns='urn:xmpp:message-retract:1' id='{second}'/>"),
+    ));
+    let moderate = format!(
+        "<moderate xmlns='urn:xmpp:message-moderate:1' id='{first}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>"
+    );
+    stage.asks(CRONE, "set", &moderate);
+    let rows = archived(&stage);
+    assert!(rows.iter().all(|row| !row.contains("secret")), "{rows:?}");
+    let stands = |row: &str, id: &str| {
+        row.contains(&format!("id=\"{id}\"")) || row.contains(&format!("id='{id}'"))
+    };
+    let [one, two, ..] = &rows[..] else { panic!("{rows:?}") };
+    assert!(one.contains("<retracted ") && stands(one, &first) && !one.contains("<retract "));
+    assert!(two.contains("<retracted ") && stands(two, &second));
+    assert!(two.contains("<retract ") && stands(two, &first), "it takes back what it took back");
+}
+
+// XEP-0425 §3.1: whoever reads the archive believes the room alone.
+#[test]
+fn what_a_moderator_took_back_stays_so_whatever_becomes_of_the_word() {
+    let mut stage = Stage::persistent();
+    stage.gets(&groupchat(CRONE, "<body>oops</body>"));
+    for _ in 0..2 {
+        let (name, _) = named(&stage).pop().unwrap();
+        let moderate = format!(
+            "<moderate xmlns='urn:xmpp:message-moderate:1' id='{name}'><retract xmlns='urn:xmpp:message-retract:1'/><reason>private</reason></moderate>"
+        );
+        stage.asks(CRONE, "set", &moderate);
+    }
+    let [_, word, _] = &archived(&stage)[..] else { panic!("three rows") };
+    let stone = kept::read(word.as_bytes()).unwrap();
+    let retract = stone.child("retract", ns::RETRACT).unwrap();
+    assert!(retract.child("moderated", ns::MODERATE).is_some());
+    assert!(
+        retract.child("reason", ns::RETRACT).is_none()
+            && stone.child("retracted", ns::RETRACT).is_some()
+    );
 }
 
 // XEP-0424 §5: the subject of a moment before is another one, and stays.
