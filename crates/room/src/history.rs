@@ -146,7 +146,7 @@ impl History {
     }
 }
 
-/// Only what people said, unless they do not want it kept anywhere (XEP-0334 §4.3).
+/// Only what people said, unless they do not want those to have it who were not there (XEP-0334 §4.2).
 fn belongs(stanza: &Stanza) -> bool {
     stanza.kind() == Kind::Message(MessageType::Groupchat)
         && stanza.features().any(Features::BODY.with(Features::ENCRYPTED))

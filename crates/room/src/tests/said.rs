@@ -146,6 +146,34 @@ fn what_was_said_before_many_markers_is_shown_when_the_room_is_loaded_again() {
     assert_eq!(shown_behind(3_000), ["last"; 2], "so far it is looked for, and no farther");
 }
 
+// XEP-0313 §6.1.2, XEP-0334 §4.2, §5: whoever speaks can be moderated, whatever he says of keeping it.
+#[test]
+fn what_must_not_be_stored_is_kept_where_it_is_said_in_words_and_shown_to_no_newcomer() {
+    for hint in ["no-store", "no-permanent-store"] {
+        let hint = format!("<{hint} xmlns='urn:xmpp:hints'/>");
+        let mut stage = Stage::persistent();
+        let mut is_kept = |word: &str| {
+            let said = to(stage.sent(&groupchat(CRONE, &format!("{word}{hint}"))), CRONE);
+            said[0].child("stanza-id", ns::STANZA_ID).is_some()
+        };
+        let kept =
+            ["<body>DM me</body>", "<subject>Fire</subject>", "<note xmlns='urn:example:n'/>"];
+        assert_eq!(kept.map(&mut is_kept), [true, true, false], "{hint}");
+        assert_eq!(archived(&stage).len(), 2, "{hint}");
+        if hint.contains("no-store") {
+            let words = shown(&mut stage, "owl@x.org/tree");
+            assert!(words.iter().all(|it| it.child("body", "").is_none()));
+        }
+        let (name, _) = named(&stage).remove(0);
+        let moderate = format!(
+            "<moderate xmlns='urn:xmpp:message-moderate:1' id='{name}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>"
+        );
+        let said = stage.asks(CRONE, "set", &moderate);
+        assert!(said.contains(&format!("{CRONE}: iq result")), "{said:?}");
+        assert!(archived(&stage).iter().all(|row| !row.contains("DM me")));
+    }
+}
+
 // XEP-0425 §4
 #[test]
 fn newcomers_are_spared_what_a_moderator_took_back() {
