@@ -101,6 +101,11 @@ fn gains(room: &Room, request: &Request) -> bool {
 }
 
 /// Who asks.
+///
+/// # Errors
+/// `item-not-found` in a room that waits for its configuration; `not-allowed` for who is kept from it, since he was
+/// banned or is nobody; `service-unavailable` where nobody becomes a member so: the room does not name the feature to him
+/// either (§7.10).
 fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     let who = from.bare();
@@ -108,9 +113,12 @@ fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> 
     if matches!(room.phase, Phase::Locked) && standing < Affiliation::Owner {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    match works_for(room, standing) && who.localpart().is_some() {
+    if standing == Affiliation::Outcast || who.localpart().is_none() {
+        return Err(StanzaCondition::NotAllowed.into());
+    }
+    match works_for(room, standing) {
         true => Ok(who),
-        false => Err(StanzaCondition::NotAllowed.into()),
+        false => Err(StanzaCondition::ServiceUnavailable.into()),
     }
 }
 

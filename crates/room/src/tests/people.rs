@@ -455,6 +455,18 @@ fn registrations_that_cannot_be_are_refused() {
     set(&mut stage, "<item affiliation='outcast' jid='rat@x.org'/>");
     let refused = ["rat@x.org/a: iq error cancel not-allowed"];
     assert_eq!(registers(&mut stage, "rat@x.org/a", "rat"), refused);
+    let mut without = Stage::absent(Config::default());
+    without.made(&field("rookery#roomconfig_registration", "0"));
+    set(&mut without, "<item affiliation='outcast' jid='rat@x.org'/>");
+    set(&mut without, "<item affiliation='member' jid='bat@x.org'/>");
+    for (who, answer) in [
+        ("rat@x.org/a", "error cancel not-allowed"),
+        ("hag@x.org/a", "error cancel service-unavailable"),
+        ("bat@x.org/a", "result"),
+    ] {
+        let said = registers(&mut without, who, "rat");
+        assert!(said.contains(&format!("{who}: iq {answer}")), "{said:?}");
+    }
     for (nick, error) in [
         ("", "modify bad-request"),
         ("   ", "modify jid-malformed"),
