@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::bystander::Bystander;
 use super::guarded;
+use super::rooms::{ROOM, X, coven};
 use super::wire::{Wire, dropped};
 use crate::stage::Stage;
 
@@ -256,6 +257,50 @@ fn errors_and_results_that_nobody_asked_for_are_not_answered() {
     let heard = wire.until("id='last'");
     assert!(!heard.contains("id='e'"), "{heard}");
     bystander.was_not_hurt("errors for errors");
+}
+
+// RFC 6120 §8.3.1: rooms answer none either, whoever sends it and whatever to, and pass none on.
+#[test]
+fn errors_and_results_for_rooms_come_back_to_nobody() {
+    let stage = guarded();
+    stage.add_accounts(&["crone", "tybalt", "thief"]);
+    let bystander = Bystander::beside(&stage);
+    let mut crone = coven(&stage, &[]);
+    let mut inside = Wire::bound(&stage, "tybalt", "x");
+    inside.say(&format!("<presence to='{ROOM}/tybalt'>{X}</presence>"));
+    inside.until("<subject/>");
+    crone.until("</presence>");
+    let outside = Wire::bound(&stage, "thief", "x");
+    let error =
+        "<error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    let (service, nowhere) = ("conference.localhost", "nowhere@conference.localhost");
+    let occupants = ["crone", "tybalt", "nobody"].map(|nick| format!("{ROOM}/{nick}"));
+    let occupants = occupants.iter().map(String::as_str);
+    let all: Vec<&str> = [ROOM, service, nowhere].into_iter().chain(occupants).collect();
+    for mut wire in [inside, outside] {
+        for to in all.repeat(30) {
+            wire.say(&format!("<iq type='error' id='e' to='{to}'>{error}</iq>"));
+            wire.say(&format!("<iq type='result' id='e' to='{to}'/>"));
+            wire.say(&format!("<message type='error' id='e' to='{to}'>{error}</message>"));
+            wire.say(&format!("<presence type='error' id='e' to='{to}'>{error}</presence>"));
+        }
+        // Each of them has had all of it, and nothing else was sent but the answers to these.
+        for to in [service, nowhere, ROOM] {
+            let ping = "<ping xmlns='urn:xmpp:ping'/>";
+            wire.say(&format!("<iq type='get' id='{to}' to='{to}'>{ping}</iq>"));
+            let heard = wire.until(&format!("id='{to}'"));
+            let stanzas = ["<iq", "<message", "<presence"].map(|name| heard.matches(name).count());
+            assert_eq!(stanzas, [1, 0, 0], "{heard}");
+        }
+        crone.say(&format!(
+            "<message type='groupchat' id='m' to='{ROOM}'><body>hi</body></message>"
+        ));
+        let heard = crone.until("id='m'");
+        assert!(!heard.contains("<iq") && !heard.contains("<presence"), "{heard}");
+        assert_eq!(heard.matches("<message").count(), 1, "{heard}");
+        crone.until("</message>");
+    }
+    bystander.was_not_hurt("errors for rooms");
 }
 
 // XEP-0170, and its absence here: compression under encryption leaks, and a small stanza may be a large one.

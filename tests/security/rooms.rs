@@ -6,12 +6,12 @@ use super::guarded;
 use super::wire::Wire;
 use crate::stage::Stage;
 
-const X: &str = "<x xmlns='http://jabber.org/protocol/muc'/>";
+pub(super) const X: &str = "<x xmlns='http://jabber.org/protocol/muc'/>";
 const USER: &str = "http://jabber.org/protocol/muc#user";
-const ROOM: &str = "coven@conference.localhost";
+pub(super) const ROOM: &str = "coven@conference.localhost";
 
 /// A room with its owner in it, and the fields of its configuration.
-fn coven(stage: &Stage, fields: &[(&str, &str)]) -> Wire {
+pub(super) fn coven(stage: &Stage, fields: &[(&str, &str)]) -> Wire {
     let mut owner = Wire::bound(stage, "crone", "desktop");
     owner.say(&format!("<presence to='{ROOM}/crone'>{X}</presence>"));
     owner.until("<subject/>");

@@ -9,6 +9,7 @@ use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::affiliations::Entry;
 use crate::exit::{self, Removal};
+use crate::invite::REASON_BYTES;
 use crate::iq::reply;
 use crate::nick::{folded, occupant_jid};
 use crate::occupant::Occupant;
@@ -241,7 +242,7 @@ fn read_change(room: &Room, item: &Element, to: Affiliation) -> Result<Change, S
         return Err(StanzaCondition::BadRequest.into());
     }
     let nick = nick.map(|nick| reserve(room, &who, nick)).transpose()?;
-    Ok(Change { who, to, nick, reason: reason(item), tells: true })
+    Ok(Change { who, to, nick, reason: reason(item)?, tells: true })
 }
 
 /// A nick that may be reserved for somebody; an empty one takes it from them.
@@ -265,12 +266,17 @@ fn read_role_change(room: &Room, item: &Element, role: Role) -> Result<RoleChang
     let nick = item.attr("nick").ok_or(StanzaCondition::BadRequest)?;
     let inside = room.occupants.iter().find(|occupant| occupant.nick() == nick);
     let inside = inside.ok_or(StanzaCondition::ItemNotFound)?;
-    Ok(RoleChange { number: inside.number, to: role, reason: reason(item) })
+    Ok(RoleChange { number: inside.number, to: role, reason: reason(item)? })
 }
 
-fn reason(item: &Element) -> Option<Box<str>> {
-    let reason = item.child("reason", ns::MUC_ADMIN).map(Element::text)?;
-    (!reason.is_empty()).then(|| reason.into())
+/// Why, in words that the room keeps and tells, to strangers too (§18.1 item 2): no more than of who invites them.
+fn reason(item: &Element) -> Result<Option<Box<str>>, StanzaError> {
+    let reason = item.child("reason", ns::MUC_ADMIN).map(Element::text).unwrap_or_default();
+    if reason.len() > REASON_BYTES {
+        let error = StanzaError::from(StanzaCondition::NotAcceptable);
+        return Err(error.with_text("the reason is too long"));
+    }
+    Ok((!reason.is_empty()).then(|| reason.into()))
 }
 
 /// Each change is allowed, and somebody is still an owner after all of them (§10.4).
@@ -319,6 +325,13 @@ fn check_roles(
     own: Option<&Jid>,
     changes: &[(&Element, RoleChange)],
 ) -> Result<(), StanzaError> {
+    // A role that somebody loses at once would be told to all for nothing.
+    let is_twice = |(at, (_, change)): (usize, &(&Element, RoleChange))| {
+        changes[..at].iter().any(|(_, known)| known.number == change.number)
+    };
+    if changes.iter().enumerate().any(is_twice) {
+        return Err(StanzaCondition::BadRequest.into());
+    }
     let refused = |change: &RoleChange| {
         let target = room.occupants.get(change.number)?;
         let is_own = own.is_some_and(|own| target.sessions.iter().any(|it| *it.jid == *own));

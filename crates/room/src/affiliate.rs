@@ -39,7 +39,7 @@ pub(crate) struct Change {
     pub(crate) tells: bool,
 }
 
-/// Whoever changes more at once lets nobody be told: nobody is to write to strangers by it.
+/// Whoever changes more at once lets nobody be told, or invited: nobody is to write to strangers by it.
 const COURTESIES_MOST: usize = 20;
 
 /// Changes that may be made, and are not kept yet.
@@ -67,10 +67,13 @@ impl Plan {
 /// `resource-constraint` where the room would have too many affiliations.
 pub(crate) fn plan(
     room: &Room,
-    changes: Vec<Change>,
+    mut changes: Vec<Change>,
     cx: &Context<'_, Room>,
 ) -> Result<Plan, StanzaError> {
     check_size(room, &changes)?;
+    if changes.len() > COURTESIES_MOST {
+        changes.iter_mut().for_each(|change| change.tells = false);
+    }
     let entries = changes.iter().map(|change| (change.who.clone(), entry(room, change))).collect();
     let mut list = room.affiliations.plan(&room.jid, entries);
     let mut writes = std::mem::take(&mut list.writes);
@@ -170,14 +173,13 @@ fn follow_all(
     version: u64,
     cx: &mut Context<'_, Room>,
 ) {
-    let is_courteous = changes.len() <= COURTESIES_MOST;
     for (version, (change, before)) in (version..).zip(changes.iter().zip(before)) {
         let versions = Versions { since: name(room, version), until: name(room, version + 1) };
         let was_inside = room.occupants.of_account(&change.who).next().is_some();
         let invited = follow(room, change, *before, actor, &versions, cx);
         let now = room.affiliation_of(&change.who);
         let is_news = *before != now && !was_inside && !invited;
-        if is_news && change.tells && is_courteous && change.who.localpart().is_some() {
+        if is_news && change.tells && change.who.localpart().is_some() {
             tell_himself(room, change, now, cx);
         }
     }

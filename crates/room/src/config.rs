@@ -79,7 +79,7 @@ pub struct Pace {
 pub struct Rates {
     /// False: rates are not limited (load tests).
     pub enabled: bool,
-    /// Messages and presence of one occupant.
+    /// Messages and presence of one occupant, and what they ask to be changed.
     pub occupant: Pace,
     /// Messages and presence of a whole room.
     pub room: Pace,

@@ -121,8 +121,8 @@ fn admit(room: &Room, knock: &Knock<'_>) -> Result<(FullJid, bool), StanzaError>
     }
     check_person(room, &who)?;
     check_password(room, knock.password.as_deref())?;
-    check_places(room, knock, affiliation)?;
     let jid = nick_of(room, &knock.wanted, &who)?;
+    check_places(room, &jid, &who, affiliation)?;
     let assigned = jid != knock.wanted;
     Ok((jid, assigned))
 }
@@ -148,16 +148,17 @@ pub(crate) fn check_password(room: &Room, said: Option<&str>) -> Result<(), Stan
     }
 }
 
-/// §7.2.9
+/// Whether there is a place under this nick: one more client of an occupant takes none of the room (§7.2.8, §7.2.9).
 fn check_places(
     room: &Room,
-    knock: &Knock<'_>,
+    jid: &FullJid,
+    who: &BareJid,
     affiliation: Affiliation,
 ) -> Result<(), StanzaError> {
     let config = &room.shared.config;
     let full = || StanzaError::from(StanzaCondition::ServiceUnavailable).with_type(ErrorType::Wait);
-    let inside = room.occupants.of_nick(knock.wanted.resource());
-    if let Some(own) = inside.filter(|inside| inside.who == knock.session.bare()) {
+    let inside = room.occupants.of_nick(jid.resource());
+    if let Some(own) = inside.filter(|inside| inside.who == *who) {
         return match own.sessions.len() < config.sessions_per_occupant {
             true => Ok(()),
             false => Err(full().with_text("too many clients of one occupant")),

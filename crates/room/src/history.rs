@@ -54,14 +54,16 @@ impl Wish {
 }
 
 impl History {
-    /// The history of a room that is loaded, out of its archive.
-    #[must_use]
-    pub(crate) fn of_archive(rows: &[ArchiveRow], room: &BareJid) -> Self {
+    /// Older messages, out of rows of the archive before those that it has, until there are `most`.
+    pub(crate) fn put_before(&mut self, rows: &[ArchiveRow], room: &BareJid, most: usize) {
         let line = |row: &ArchiveRow| {
             let stanza = kept::read(&row.stanza).filter(belongs)?;
             Some(Line { id: row.id, stanza: late(&stanza, row.id, room) })
         };
-        Self { lines: rows.iter().filter_map(line).collect() }
+        let missing = most.saturating_sub(self.lines.len());
+        for line in rows.iter().rev().filter_map(line).take(missing) {
+            self.lines.push_front(line);
+        }
     }
 
     /// One more message; the oldest goes where there are more than `most`. Subjects are told by themselves.
@@ -133,7 +135,6 @@ impl History {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
@@ -145,7 +146,7 @@ impl History {
     }
 }
 
-/// Only what people said, unless they do not want it kept anywhere (XEP-0334 §4.3).
+/// Only what people said, unless they do not want those to have it who were not there (XEP-0334 §4.2).
 fn belongs(stanza: &Stanza) -> bool {
     stanza.kind() == Kind::Message(MessageType::Groupchat)
         && stanza.features().any(Features::BODY.with(Features::ENCRYPTED))

@@ -22,8 +22,8 @@ use crate::snapshot::{self, pb};
 const INVITED_MOST: usize = 20;
 /// Most invitations that may still be declined.
 const OPEN_MOST: usize = 1_000;
-/// The longest reason of one; longer ones are refused.
-const REASON_BYTES: usize = 4_096;
+/// The longest reason of one, and of whatever else is told to people who are not inside; longer ones are refused.
+pub(crate) const REASON_BYTES: usize = 4_096;
 
 /// Somebody who is to be invited, and with what words.
 struct Invitee {

@@ -14,6 +14,7 @@ use crate::asked;
 use crate::deeds::{self, Deed};
 use crate::extensions::{EXTENSIONS, self_ping};
 use crate::mirror;
+use crate::rate::too_many;
 use crate::refuse::{nameless, refuse};
 use crate::room::Room;
 use crate::snapshot::{self, pb};
@@ -51,6 +52,12 @@ pub(crate) fn answer(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>
     let Some(iq) = EXTENSIONS.iq(ty, payload.name(), payload.ns()) else {
         return refuse(room, &stanza, StanzaCondition::ServiceUnavailable, cx);
     };
+    if changes_something(ty, &payload) {
+        let from = stanza.head().from.as_ref().map(Jid::bare);
+        if from.is_some_and(|from| !room.may_order(&from, cx)) {
+            return refuse(room, &stanza, too_many("requests"), cx);
+        }
+    }
     let request = Request { stanza, payload, session: None };
     match (iq.handle)(room, &request, cx) {
         Ok(Answer::Later) => {}
@@ -58,6 +65,11 @@ pub(crate) fn answer(room: &mut Room, stanza: Stanza, cx: &mut Context<'_, Room>
         Ok(Answer::Result(payload)) => reply(room, &request.stanza, Ok(Some(payload)), cx),
         Err(error) => reply(room, &request.stanza, Err(error), cx),
     }
+}
+
+/// Whether whoever asks it may be heard by all, or written to by the room. Archives alone are read by such requests.
+fn changes_something(ty: IqType, payload: &Element) -> bool {
+    ty == IqType::Set && payload.ns() != ns::MAM
 }
 
 /// The answer to a request.
@@ -128,9 +140,7 @@ fn forwarded(
     };
     let asked = asked.jid.to_string();
     if !room.may_send(asker_number, cx) {
-        return Err(StanzaError::from(StanzaCondition::PolicyViolation)
-            .with_type(xmpp::ErrorType::Wait)
-            .with_text("too many requests"));
+        return Err(too_many("requests"));
     }
     let id = onward_id(room, cx.origin());
     let passed = pb::Request {

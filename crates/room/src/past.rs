@@ -11,8 +11,10 @@ use crate::history::History;
 use crate::mirror;
 use crate::room::Room;
 
-/// Rows of one page of what a former owner may have left unfinished.
+/// Rows of one page of what a former owner may have left unfinished, and of what has too few messages to be shown.
 const PAGE: usize = 1_000;
+/// Most pages that are read for what newcomers are shown: what nobody is shown - markers, reactions - is rows too.
+const PAGES_MOST: usize = 5;
 /// Most rows that are read back for it: more than can be under way, by the bounds of the links that carry it.
 const UNFINISHED_MOST: usize = 20_000;
 
@@ -26,45 +28,64 @@ const TRIES: u32 = 10;
 /// Between two tries.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
+/// What was read so far.
+#[derive(Default)]
+struct Past {
+    /// The end of the archive, oldest first.
+    rows: Vec<ArchiveRow>,
+    /// Whether that is all that a former owner may have left unfinished.
+    is_whole: bool,
+    /// What newcomers will be shown.
+    history: History,
+    pages: usize,
+}
+
+impl Past {
+    /// One more page, before all that was read already; the row before which another one is to be read.
+    fn take(&mut self, room: &Room, page: ArchivePage) -> Option<ArchiveId> {
+        let ArchivePage { mut rows, complete, .. } = page;
+        let before = rows.first().filter(|_| !complete).map(|row| row.id);
+        self.pages += 1;
+        self.history.put_before(&rows, &room.jid, room.shared.config.history);
+        if !self.is_whole {
+            rows.append(&mut self.rows);
+            self.rows = rows;
+            self.is_whole = before.is_none_or(|it| !reaches_on(room, it, self.rows.len()));
+        }
+        let most = room.settings.history.min(room.shared.config.history);
+        let shows_enough = self.history.len() >= most || !room.history.is_empty();
+        before.filter(|_| !self.is_whole || !(shows_enough || self.pages >= PAGES_MOST))
+    }
+}
+
 /// Reads the end of the archive. Who comes meanwhile waits.
 pub(crate) fn read(room: &mut Room, cx: &mut Context<'_, Room>) {
     room.queue.block();
-    let least = if room.fan_outs.has_inherited() { PAGE } else { 1 };
-    let limit = room.shared.config.history.max(least);
-    page(room, Slice::Last, limit, Vec::new(), cx);
+    page(room, Slice::Last, Past::default(), cx);
 }
 
-/// A page before `later`, which were read already.
-fn page(
-    room: &Room,
-    slice: Slice,
-    limit: usize,
-    later: Vec<ArchiveRow>,
-    cx: &mut Context<'_, Room>,
-) {
+/// A page before those that were read already.
+fn page(room: &Room, slice: Slice, past: Past, cx: &mut Context<'_, Room>) {
+    let is_first = past.pages == 0 && !room.fan_outs.has_inherited();
+    let limit = room.shared.config.history.max(if is_first { 1 } else { PAGE });
     let owner = room.jid.clone();
     let query = ArchiveQuery { slice, limit, ..ArchiveQuery::default() };
     cx.read(
         move |store, fence| store.query(fence, owner, query),
-        move |room, cx, page| go_on(room, page, limit, later, cx),
+        move |room, cx, page| go_on(room, page, past, cx),
     );
 }
 
 fn go_on(
     room: &mut Room,
     answer: Result<ArchivePage, store::Error>,
-    limit: usize,
-    later: Vec<ArchiveRow>,
+    mut past: Past,
     cx: &mut Context<'_, Room>,
 ) {
-    let rows = match answer {
-        Ok(ArchivePage { mut rows, complete, .. }) => {
-            rows.extend(later);
-            match rows.first().filter(|_| !complete).map(|row| row.id) {
-                Some(first) if reaches_on(room, first, rows.len()) => {
-                    return page(room, Slice::Before(first), limit, rows, cx);
-                }
-                _ => rows,
+    match answer {
+        Ok(read) => {
+            if let Some(first) = past.take(room, read) {
+                return page(room, Slice::Before(first), past, cx);
             }
         }
         Err(error) if room.past_failures + 1 < TRIES => {
@@ -75,10 +96,9 @@ fn go_on(
         // It goes on without: what is said from now on is kept or refused.
         Err(error) => {
             tracing::error!(jid = %room.jid, %error, "a room's history cannot be read");
-            later
         }
-    };
-    end(room, &rows, cx);
+    }
+    end(room, past, cx);
     room.queue.unblock();
     room.drain(cx);
 }
@@ -100,15 +120,14 @@ fn is_young(row: ArchiveId, now: Now) -> bool {
     u128::from(now.unix_micros.saturating_sub(row.0)) < AGAIN_WITHIN.as_micros()
 }
 
-fn end(room: &mut Room, rows: &[ArchiveRow], cx: &mut Context<'_, Room>) {
+fn end(room: &mut Room, Past { rows, history, .. }: Past, cx: &mut Context<'_, Room>) {
     rows.last().into_iter().for_each(|row| room.go_on_behind(row.id));
     let last = room.last_id.get();
     if room.history.is_empty() {
-        let old = rows.len().saturating_sub(room.shared.config.history);
-        room.history = History::of_archive(&rows[old..], &room.jid);
+        room.history = history;
     }
     match room.fan_outs.has_inherited() {
-        true => mirror::finish(room, rows, cx),
+        true => mirror::finish(room, &rows, cx),
         false => {
             room.fan_outs.start_after(last);
             // Of a room that has moved: whoever said it may say it again.

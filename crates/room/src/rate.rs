@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use entity::Context;
-use xmpp::BareJid;
+use xmpp::{BareJid, ErrorType, StanzaCondition, StanzaError};
 
 use crate::Room;
 use crate::config::Pace;
@@ -74,6 +74,12 @@ impl Absent {
     }
 }
 
+/// How somebody is told that it was too much.
+pub(crate) fn too_many(what: &str) -> StanzaError {
+    let error = StanzaError::from(StanzaCondition::PolicyViolation);
+    error.with_type(ErrorType::Wait).with_text(format!("too many {what}"))
+}
+
 impl Room {
     /// Takes one stanza of an occupant out of what they and the room may send; false where it is too much.
     pub(crate) fn may_send(&mut self, number: u64, cx: &Context<'_, Self>) -> bool {
@@ -107,6 +113,14 @@ impl Room {
         let may = bucket.take(rates.occupant, now);
         self.absent.put(who.clone(), bucket, rates.occupant, now);
         may
+    }
+
+    /// Takes one request that changes something out of what who asks may send; false where it is too much. It counts
+    /// once, however many people it names: a list is one decision, and is never taken in part. Nothing is taken out of
+    /// what the whole room may send, since one that is flooded must be ruled all the same. Who administers the service
+    /// is bound to nothing.
+    pub(crate) fn may_order(&mut self, who: &BareJid, cx: &Context<'_, Self>) -> bool {
+        self.is_served_by(who) || self.may_ask(who, cx)
     }
 
     /// Somebody is not inside any more.

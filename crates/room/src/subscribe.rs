@@ -32,7 +32,7 @@ pub(crate) fn subscribe(
     request: &Request,
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
-    let who = person(room, request, cx)?;
+    let who = person(room, request)?;
     if !room.settings.subscriptions || who.localpart().is_none() {
         return Err(StanzaCondition::NotAllowed.into());
     }
@@ -68,7 +68,7 @@ pub(crate) fn unsubscribe(
     request: &Request,
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
-    let who = person(room, request, cx)?;
+    let who = person(room, request)?;
     let stanza = request.stanza.clone();
     keep(room, vec![subscribers::delete(&room.jid, &who)], stanza.clone(), cx, move |room, cx| {
         note(room, &who, None, Some(stanza.result(None)), cx);
@@ -120,16 +120,8 @@ fn asker(room: &Room, request: &Request) -> Result<Jid, StanzaError> {
 }
 
 /// For whom it is asked: whoever moderates may ask for others.
-fn person(
-    room: &mut Room,
-    request: &Request,
-    cx: &Context<'_, Room>,
-) -> Result<BareJid, StanzaError> {
+fn person(room: &Room, request: &Request) -> Result<BareJid, StanzaError> {
     let from = asker(room, request)?;
-    if !room.may_ask(&from.bare(), cx) {
-        let error = StanzaError::from(StanzaCondition::PolicyViolation);
-        return Err(error.with_type(ErrorType::Wait).with_text("too many requests"));
-    }
     let Some(named) = request.payload.attr("jid") else { return Ok(from.bare()) };
     let named = BareJid::parse(named).map_err(|_| StanzaCondition::JidMalformed)?;
     match named == from.bare() || moderates(room, &from) {

@@ -10,6 +10,7 @@ mod moved;
 mod ordered;
 mod people;
 mod remembered;
+mod ruled;
 mod said;
 mod simulation;
 mod stage;
@@ -315,11 +316,11 @@ fn what_waits_in_a_room_is_bounded() {
 
 #[test]
 fn an_occupant_and_a_room_send_no_more_than_they_may() {
-    // Entering takes one.
+    // Entering takes one, and so does configuring.
     let rates = Rates {
         enabled: true,
-        occupant: Pace { per_second: 1, burst: 4 },
-        room: Pace { per_second: 1, burst: 5 },
+        occupant: Pace { per_second: 1, burst: 5 },
+        room: Pace { per_second: 1, burst: 6 },
     };
     let mut stage = Stage::with(Config { rates, ..Config::default() });
     stage.enters("hag@x.org/pda", "hag");
@@ -327,10 +328,10 @@ fn an_occupant_and_a_room_send_no_more_than_they_may() {
         let said = stage.gets(&format!("<message xmlns='jabber:client' type='groupchat' from='{who}' to='coven@chat.x.org'><body>hi</body></message>"));
         said[0].ends_with("hi")
     };
-    let heard: Vec<bool> = (0..4).map(|_| say("hag@x.org/pda")).collect();
-    assert_eq!(heard, [true, true, true, false]);
+    let heard: Vec<bool> = (0..5).map(|_| say("hag@x.org/pda")).collect();
+    assert_eq!(heard, [true, true, true, true, false]);
     let heard: Vec<bool> = (0..3).map(|_| say("crone@x.org/desktop")).collect();
-    assert_eq!(heard, [true, true, false], "the room has had its five");
+    assert_eq!(heard, [true, true, false], "the room has had its six");
 }
 
 // §7.5: what is remembered of private messages is bounded; the oldest cannot come back any more.

@@ -9,6 +9,7 @@ use crate::affiliation::{Affiliation, Role};
 use crate::extensions::register;
 use crate::keep::keep;
 use crate::occupant::Occupant;
+use crate::rate::too_many;
 use crate::refuse::refuse;
 use crate::room::Room;
 use crate::tell::{Audience, tell};
@@ -54,7 +55,7 @@ fn request(
         return Err(StanzaCondition::BadRequest.into());
     }
     if !room.may_send(number, cx) {
-        return Err(StanzaCondition::PolicyViolation.into());
+        return Err(too_many("requests"));
     }
     let Some(occupant) = room.occupants.get(number) else { return Ok(()) };
     if occupant.role != Role::Visitor {
@@ -116,6 +117,9 @@ fn approve(
     }
     if !allow {
         return Ok(());
+    }
+    if !room.may_order(&from.bare(), cx) {
+        return Err(too_many("decisions"));
     }
     let nick = form.text("muc#roomnick")?.ok_or(StanzaCondition::BadRequest)?;
     let visitor = room.occupants.iter().find(|occupant| occupant.nick() == nick);

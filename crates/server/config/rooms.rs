@@ -41,7 +41,7 @@ pub struct Rooms {
     pub unconfigured_seconds: u64,
     /// Days for which the name of a destroyed room is nobody's but its owners'; 0: it is free at once. Default 30.
     pub tombstone_days: u32,
-    /// Stanzas a second that one occupant may send to a room, on average.
+    /// Stanzas a second that one occupant may send to a room, on average: messages, presence, requests to change something.
     pub stanzas_per_second: u32,
     /// Stanzas that they may send at once above that.
     pub stanzas_burst: u32,

@@ -65,7 +65,7 @@ fn registration_is_refused_where_it_must_be() {
         hag/pda       receives <iq type='error' id='1'>{{error cancel item-not-found}}</iq>
         {}
         hag/pda       sends    <iq type='get' id='2' to='{{room heath}}'><query xmlns='jabber:iq:register'/></iq>
-        hag/pda       receives <iq type='error' id='2'>{{error cancel not-allowed}}</iq>
+        hag/pda       receives <iq type='error' id='2'>{{error cancel service-unavailable}}</iq>
         {}
         hag/pda       sends    <iq type='set' id='3' to='{{room coven}}'><query xmlns='jabber:iq:register'/></iq>
         hag/pda       receives <iq type='error' id='3'>{{error modify bad-request}}</iq>

@@ -60,10 +60,12 @@ fn keep(room: &mut Room, passage: &mut Passage, cx: &mut Context<'_, Room>) -> V
     Verdict::Pass
 }
 
-/// Conversation, not state (§6.1.2): hints of the sender are heeded (XEP-0334 §4), but where they take back what was
-/// kept, since whoever catches up must hear of it (XEP-0424 §5).
+/// Conversation, not state (§6.1.2). What has words and what changes the subject is kept whatever hints say, which bind
+/// nobody (XEP-0334 §5): without an id of the archive no moderator could take it back (XEP-0425 §3). So is what takes
+/// something back, since whoever catches up must hear of it (XEP-0424 §5). Of all else hints are heeded.
 fn tells_something(stanza: &Stanza) -> bool {
-    if stanza.find("retract", ns::RETRACT).is_some() {
+    let has_words = stanza.features().any(Features::BODY.with(Features::SUBJECT));
+    if has_words || stanza.find("retract", ns::RETRACT).is_some() {
         return true;
     }
     if stanza.features().any(Features::NO_STORE.with(Features::NO_PERMANENT_STORE)) {

@@ -98,7 +98,7 @@ fn keep(
     let stamp = datetime::format_seconds(cx.now.unix_micros);
     let word_id = format!("{:016x}", cx.random_u64());
     let retracted = outcome("retracted").with_attr("id", &word_id).with_attr("stamp", stamp);
-    let stone = retraction::tombstone(&row, retracted);
+    let stone = retraction::tombstone(room, &row, retracted);
     let head = Head {
         kind: Kind::Message(MessageType::Groupchat),
         id: Some(word_id.into()),

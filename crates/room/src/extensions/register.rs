@@ -4,14 +4,13 @@
 use entity::extension::Who;
 use entity::{Answer, Context, Extension, Iq, Request};
 use xmpp::forms::{Field, FieldType, Form, FormKind};
-use xmpp::{
-    BareJid, Element, ErrorType, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns,
-};
+use xmpp::{BareJid, Element, FullJid, IqType, Jid, Stanza, StanzaCondition, StanzaError, ns};
 
 use crate::affiliate::{self, Change};
 use crate::affiliation::{Affiliation, Role};
 use crate::iq::reply;
 use crate::keep::keep;
+use crate::rate::too_many;
 use crate::registrations::{self, Registration};
 use crate::room::Phase;
 use crate::tell::{self, Audience, tell};
@@ -61,10 +60,6 @@ fn set(
     cx: &mut Context<'_, Room>,
 ) -> Result<Answer, StanzaError> {
     let who = may_register(room, request)?;
-    if !room.may_ask(&who, cx) {
-        let error = StanzaError::from(StanzaCondition::PolicyViolation);
-        return Err(error.with_type(ErrorType::Wait).with_text("too many registrations"));
-    }
     let standing = room.affiliation_of(&who);
     if request.payload.child("remove", ns::REGISTER).is_some() {
         // Who is more than a member loses their nick alone.
@@ -106,6 +101,11 @@ fn gains(room: &Room, request: &Request) -> bool {
 }
 
 /// Who asks.
+///
+/// # Errors
+/// `item-not-found` in a room that waits for its configuration; `not-allowed` for who is kept from it, since he was
+/// banned or is nobody; `service-unavailable` where nobody becomes a member so: the room does not name the feature to him
+/// either (§7.10).
 fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> {
     let from = request.stanza.head().from.as_ref().ok_or(StanzaCondition::BadRequest)?;
     let who = from.bare();
@@ -113,9 +113,12 @@ fn may_register(room: &Room, request: &Request) -> Result<BareJid, StanzaError> 
     if matches!(room.phase, Phase::Locked) && standing < Affiliation::Owner {
         return Err(StanzaCondition::ItemNotFound.into());
     }
-    match works_for(room, standing) && who.localpart().is_some() {
+    if standing == Affiliation::Outcast || who.localpart().is_none() {
+        return Err(StanzaCondition::NotAllowed.into());
+    }
+    match works_for(room, standing) {
         true => Ok(who),
-        false => Err(StanzaCondition::NotAllowed.into()),
+        false => Err(StanzaCondition::ServiceUnavailable.into()),
     }
 }
 
@@ -193,6 +196,9 @@ pub(crate) fn approve(
     let from = stanza.head().from.as_ref().map(Jid::bare).ok_or(StanzaCondition::BadRequest)?;
     if room.affiliation_of(&from) < Affiliation::Admin {
         return Err(StanzaCondition::Forbidden.into());
+    }
+    if !room.may_order(&from, cx) {
+        return Err(too_many("decisions"));
     }
     let nick = form.text(NICK)?.ok_or(StanzaCondition::BadRequest)?;
     let named = form.jid("muc#jid")?;

@@ -6,6 +6,7 @@ use proto::Now;
 use store::{ArchiveId, ArchivePage, ArchiveQuery, ArchiveRow, Write};
 use xmpp::{Element, Stanza, datetime, kept, ns};
 
+use crate::extensions::stanza_id_of;
 use crate::{Room, subject};
 
 /// Retraction of messages.
@@ -43,7 +44,7 @@ pub(crate) fn burial(room: &Room, row: &ArchiveRow, retraction: &Stanza, now: No
     let retracted = Element::new("retracted", ns::RETRACT)
         .with_attr_opt("id", retraction.head().id.as_deref())
         .with_attr("stamp", datetime::format_seconds(now.unix_micros));
-    bury(room, row.id, tombstone(row, retracted))
+    bury(room, row.id, tombstone(room, row, retracted))
 }
 
 /// What must be kept of it that a message was taken back.
@@ -81,15 +82,23 @@ fn is_tombstone(row: &ArchiveRow) -> bool {
     kept::read(&row.stanza).is_some_and(|it| it.find("retracted", ns::RETRACT).is_some())
 }
 
-/// What stands in the place of a message: its head, the ids that the room gave, and what became of it. One that took
-/// another back goes on doing so (§5).
-pub(super) fn tombstone(row: &ArchiveRow, retracted: Element) -> Option<ArchiveRow> {
+/// What stands in the place of a message: its head, the ids that the room gave, and what became of it (§4). One that took
+/// another back goes on doing so (§5). Of what its sender wrote nothing is kept, in whatever element it stood.
+pub(super) fn tombstone(room: &Room, row: &ArchiveRow, outcome: Element) -> Option<ArchiveRow> {
     let stanza = kept::read(&row.stanza)?;
-    let stays = |ns: &str, name: &str| {
-        ns == ns::OCCUPANT_ID
-            || (ns == ns::STANZA_ID && name == "stanza-id")
-            || (ns == ns::RETRACT && name == "retract")
-    };
-    let stanza = stanza.without(|child| !stays(child.ns, child.name)).with_child(&retracted);
-    Some(ArchiveRow { stanza: kept::write(&stanza), ..row.clone() })
+    let mut content = vec![outcome];
+    content.extend(stanza.child("occupant-id", ns::OCCUPANT_ID));
+    content.push(stanza_id_of(room, row.id));
+    content.extend(still_retracts(room, &stanza));
+    let stone = Stanza::build(stanza.head().clone(), &content);
+    Some(ArchiveRow { stanza: kept::write(&stone), ..row.clone() })
+}
+
+/// What a message takes back, by its id alone; of the room's own, also that a moderator has done it (XEP-0425 §3.1).
+fn still_retracts(room: &Room, stanza: &Stanza) -> Option<Element> {
+    let id = room.shared.config.ids.write(retracted(room, stanza)?);
+    let retract = Element::new("retract", ns::RETRACT).with_attr("id", id);
+    let is_of_room = stanza.head().from.as_ref().is_some_and(|from| from.is_bare());
+    let moderated = stanza.child("retract", ns::RETRACT)?.child("moderated", ns::MODERATE).cloned();
+    Some(retract.with_children(moderated.filter(|_| is_of_room)))
 }

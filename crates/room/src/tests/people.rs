@@ -92,6 +92,24 @@ fn an_occupant_has_no_more_clients_than_configured() {
     stage.enters("hag@x.org/2", "hag");
 }
 
+// §7.2.8, §7.2.9, §7.10: it is the nick that somebody gets that counts, not the one that they ask for.
+#[test]
+fn whoever_gets_his_registered_nick_is_one_more_client_of_it_and_takes_no_place() {
+    let config = Config { sessions_per_occupant: 2, occupants: 2, ..Config::default() };
+    let mut stage = Stage::absent(config);
+    stage.made(&field("rookery#roomconfig_nickslocked", "1"));
+    registers(&mut stage, "hag@x.org/1", "third");
+    stage.enters("hag@x.org/1", "one");
+    // The room is full.
+    let full = ["owl@x.org/tree: presence error wait service-unavailable"];
+    assert_eq!(stage.gets(&knock("owl@x.org/tree", "owl")), full);
+    stage.enters("hag@x.org/2", "two");
+    let refused = ["hag@x.org/3: presence error wait service-unavailable"];
+    assert_eq!(stage.gets(&knock("hag@x.org/3", "three")), refused);
+    let inside = stage.trial.entity.occupants.of_nick("third").map(|it| it.sessions.len());
+    assert_eq!((inside, stage.trial.entity.occupants.len()), (Some(2), 2));
+}
+
 // §14.6: what a room keeps of each client has a bound, whether they come in, are inside or want to make it.
 #[test]
 fn a_presence_that_says_too_much_is_not_kept() {
@@ -437,6 +455,18 @@ fn registrations_that_cannot_be_are_refused() {
     set(&mut stage, "<item affiliation='outcast' jid='rat@x.org'/>");
     let refused = ["rat@x.org/a: iq error cancel not-allowed"];
     assert_eq!(registers(&mut stage, "rat@x.org/a", "rat"), refused);
+    let mut without = Stage::absent(Config::default());
+    without.made(&field("rookery#roomconfig_registration", "0"));
+    set(&mut without, "<item affiliation='outcast' jid='rat@x.org'/>");
+    set(&mut without, "<item affiliation='member' jid='bat@x.org'/>");
+    for (who, answer) in [
+        ("rat@x.org/a", "error cancel not-allowed"),
+        ("hag@x.org/a", "error cancel service-unavailable"),
+        ("bat@x.org/a", "result"),
+    ] {
+        let said = registers(&mut without, who, "rat");
+        assert!(said.contains(&format!("{who}: iq {answer}")), "{said:?}");
+    }
     for (nick, error) in [
         ("", "modify bad-request"),
         ("   ", "modify jid-malformed"),

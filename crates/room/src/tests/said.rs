@@ -1,11 +1,12 @@
 //! What is said in a room: what of it goes on as it is, is kept, is shown to newcomers, and what is refused.
 
 use proto::{Body, Envelope};
-use xmpp::{Element, Origin, Stanza, ns};
+use store::{ArchiveQuery, ArchiveRow, Store};
+use xmpp::{Element, Origin, Stanza, kept, ns};
 
 use super::stage::{self, Stage, request};
 use super::taken_over::Standby;
-use crate::Config;
+use crate::{Config, Rates};
 
 const CRONE: &str = "crone@x.org/desktop";
 
@@ -31,6 +32,21 @@ fn shown(stage: &mut Stage, who: &str) -> Vec<Stanza> {
         "<presence xmlns='jabber:client' from='{who}' to='coven@chat.x.org/new'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
     );
     to(stage.sent(&knock), who)
+}
+
+/// The rows of the archive, oldest first, each with its name.
+fn named(stage: &Stage) -> Vec<(String, String)> {
+    let query = ArchiveQuery { limit: 100, ..ArchiveQuery::default() };
+    let page = stage.memory.query(stage::fence(), stage::room(), query);
+    let ids = &stage.trial.entity.shared.config.ids;
+    let row =
+        |row: &ArchiveRow| (ids.write(row.id), String::from_utf8(row.stanza.to_vec()).unwrap());
+    stage::block_on(page).unwrap().rows.iter().map(row).collect()
+}
+
+/// The same without their names.
+fn archived(stage: &Stage) -> Vec<String> {
+    named(stage).into_iter().map(|(_, row)| row).collect()
 }
 
 /// The name of the last message in the archive.
@@ -108,6 +124,56 @@ fn receipts_go_through_a_room_as_they_are() {
     assert!(stage.trial.entity.history.is_empty());
 }
 
+// §7.2.13: what shows nothing to newcomers is kept too, and there may be much more of it than of messages.
+#[test]
+fn what_was_said_before_many_markers_is_shown_when_the_room_is_loaded_again() {
+    let rates = Rates { enabled: false, ..Config::default().rates };
+    let mut stage = Stage::absent(Config { rates, ..Config::default() });
+    stage.made("<field var='muc#roomconfig_persistentroom'><value>1</value></field>");
+    stage.gets(&groupchat(CRONE, "<body>first</body>"));
+    let mut shown_behind = |markers: usize| {
+        stage.enters(CRONE, "first");
+        for _ in 0..markers {
+            stage.gets(&groupchat(CRONE, "<displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>"));
+        }
+        stage.gets(&groupchat(CRONE, "<body>last</body>"));
+        stage.restart();
+        let bodies = shown(&mut stage, "owl@x.org/tree").into_iter();
+        bodies.filter_map(|it| Some(it.child("body", "")?.text())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown_behind(100), ["first", "last"]);
+    assert_eq!(shown_behind(1_500), ["first", "last", "last"]);
+    assert_eq!(shown_behind(3_000), ["last"; 2], "so far it is looked for, and no farther");
+}
+
+// XEP-0313 §6.1.2, XEP-0334 §4.2, §5: whoever speaks can be moderated, whatever he says of keeping it.
+#[test]
+fn what_must_not_be_stored_is_kept_where_it_is_said_in_words_and_shown_to_no_newcomer() {
+    for hint in ["no-store", "no-permanent-store"] {
+        let hint = format!("<{hint} xmlns='urn:xmpp:hints'/>");
+        let mut stage = Stage::persistent();
+        let mut is_kept = |word: &str| {
+            let said = to(stage.sent(&groupchat(CRONE, &format!("{word}{hint}"))), CRONE);
+            said[0].child("stanza-id", ns::STANZA_ID).is_some()
+        };
+        let kept =
+            ["<body>DM me</body>", "<subject>Fire</subject>", "<note xmlns='urn:example:n'/>"];
+        assert_eq!(kept.map(&mut is_kept), [true, true, false], "{hint}");
+        assert_eq!(archived(&stage).len(), 2, "{hint}");
+        if hint.contains("no-store") {
+            let words = shown(&mut stage, "owl@x.org/tree");
+            assert!(words.iter().all(|it| it.child("body", "").is_none()));
+        }
+        let (name, _) = named(&stage).remove(0);
+        let moderate = format!(
+            "<moderate xmlns='urn:xmpp:message-moderate:1' id='{name}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>"
+        );
+        let said = stage.asks(CRONE, "set", &moderate);
+        assert!(said.contains(&format!("{CRONE}: iq result")), "{said:?}");
+        assert!(archived(&stage).iter().all(|row| !row.contains("DM me")));
+    }
+}
+
 // XEP-0425 §4
 #[test]
 fn newcomers_are_spared_what_a_moderator_took_back() {
@@ -124,6 +190,61 @@ fn newcomers_are_spared_what_a_moderator_took_back() {
     assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
     stage.restart();
     assert_eq!(bodies(shown(&mut stage, "owl@x.org/tree")), 0);
+}
+
+// XEP-0424 §4, XEP-0425 §4: also of what stood where only ids should.
+#[test]
+fn nothing_of_what_was_said_is_left_in_a_tombstone() {
+    let says = |stage: &mut Stage, id: &str| {
+        let secret = format!(
+            "<retract xmlns='urn:xmpp:message-retract:1' id='{id}'>secret<x xmlns='urn:example:x'>secret</x></retract><stanza-id xmlns='urn:xmpp:sid:0' by='elsewhere' id='secret'>secret</stanza-id><body>secret</body>"
+        );
+        stage.gets(&groupchat("hag@x.org/pda", &secret));
+        last_name(stage)
+    };
+    let mut stage = Stage::persistent();
+    stage.enters("hag@x.org/pda", "hag");
+    let first = says(&mut stage, "secret");
+    let second = says(&mut stage, &first);
+    stage.gets(&groupchat(
+        "hag@x.org/pda",
+        &format!("<retract xmlns='urn:xmpp:message-retract:1' id='{second}'/>"),
+    ));
+    let moderate = format!(
+        "<moderate xmlns='urn:xmpp:message-moderate:1' id='{first}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate>"
+    );
+    stage.asks(CRONE, "set", &moderate);
+    let rows = archived(&stage);
+    assert!(rows.iter().all(|row| !row.contains("secret")), "{rows:?}");
+    let stands = |row: &str, id: &str| {
+        row.contains(&format!("id=\"{id}\"")) || row.contains(&format!("id='{id}'"))
+    };
+    let [one, two, ..] = &rows[..] else { panic!("{rows:?}") };
+    assert!(one.contains("<retracted ") && stands(one, &first) && !one.contains("<retract "));
+    assert!(two.contains("<retracted ") && stands(two, &second));
+    assert!(two.contains("<retract ") && stands(two, &first), "it takes back what it took back");
+}
+
+// XEP-0425 §3.1: whoever reads the archive believes the room alone.
+#[test]
+fn what_a_moderator_took_back_stays_so_whatever_becomes_of_the_word() {
+    let mut stage = Stage::persistent();
+    stage.gets(&groupchat(CRONE, "<body>oops</body>"));
+    for _ in 0..2 {
+        let (name, _) = named(&stage).pop().unwrap();
+        let moderate = format!(
+            "<moderate xmlns='urn:xmpp:message-moderate:1' id='{name}'><retract xmlns='urn:xmpp:message-retract:1'/><reason>private</reason></moderate>"
+        );
+        stage.asks(CRONE, "set", &moderate);
+    }
+    let [_, word, _] = &archived(&stage)[..] else { panic!("three rows") };
+    let stone = kept::read(word.as_bytes()).unwrap();
+    let retract = stone.child("retract", ns::RETRACT).unwrap();
+    assert!(retract.child("moderated", ns::MODERATE).is_some());
+    assert!(
+        retract.child("reason", ns::RETRACT).is_none()
+            && stone.child("retracted", ns::RETRACT).is_some()
+    );
 }
 
 // XEP-0424 §5: the subject of a moment before is another one, and stays.
