@@ -318,7 +318,12 @@ impl Outgoing {
             (Phase::Open, DIALBACK, "result") if element.attr("type").is_some() => {
                 self.answer(element, effects);
             }
-            (Phase::Open, DIALBACK, "result") if self.both_ways => self.another(element, effects),
+            (Phase::Open, DIALBACK, "result")
+            | (Phase::Enabling | Phase::Open, DIALBACK, "verify")
+                if self.both_ways =>
+            {
+                self.asks(element, effects);
+            }
             // More features may come, as after dialback.
             (_, ns::STREAM, "features") => {}
             _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
