@@ -429,10 +429,9 @@ impl Outgoing {
         let verdict = match element.attr("type") {
             Some("valid") => Verdict::Valid,
             Some("invalid") => Verdict::Invalid,
-            _ => Verdict::Error(match words::condition(element) {
-                Some(StanzaCondition::ItemNotFound) => StanzaCondition::RemoteServerNotFound,
-                _ => StanzaCondition::RemoteServerTimeout,
-            }),
+            // Whatever it says is wrong (XEP-0220 §2.5); that it says nothing is another error.
+            Some("error") => Verdict::Error(StanzaCondition::RemoteServerNotFound),
+            _ => return self.break_off(StreamCondition::BadFormat, effects),
         };
         self.phase = Phase::Over;
         effects.push(Effect::Write(words::CLOSE.to_vec()));

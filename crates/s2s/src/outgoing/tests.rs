@@ -231,6 +231,21 @@ fn somebody_elses_key_is_asked_about_and_the_answer_must_fit() {
     assert_eq!(play.said(), asked);
     play.hear("<db:verify from='them.example' to='us.example' id='their-stream' type='valid'/>");
     assert_eq!(play.effects.last(), Some(&Effect::Verdict(Verdict::Valid)));
+    // §2.5: an error is told as one, whichever it is.
+    for condition in ["item-not-found", "policy-violation", "remote-server-timeout"] {
+        let mut play = ask();
+        play.hear(NOTHING);
+        play.hear(&format!(
+            "<db:verify from='them.example' to='us.example' id='their-stream' type='error'>\
+             <error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>"
+        ));
+        let told = Verdict::Error(StanzaCondition::RemoteServerNotFound);
+        assert_eq!(play.effects.last(), Some(&Effect::Verdict(told)), "{condition}");
+    }
+    let mut play = ask();
+    play.hear(NOTHING);
+    play.hear("<db:verify from='them.example' to='us.example' id='their-stream' type='maybe'/>");
+    assert_eq!(play.failure(), Some(&Failure::Protocol("bad-format")));
     for wrong in [
         "from='them.example' to='us.example' id='another'",
         "from='third.example' to='us.example' id='their-stream'",
