@@ -9,8 +9,9 @@ use std::time::Duration;
 use town::{Client, Login};
 use xmpp::Element;
 
+use super::figures::figure;
 use super::quarters::{Quarters, Watched, member, status, until, until_acts};
-use crate::federation::land::{Authority, add, body, hears, log_in, settings};
+use crate::federation::land::{Authority, add, body, hears, hears_body, log_in, settings};
 use crate::federation::program::Program;
 use crate::federation::zone::Zone;
 use crate::redis::{fixture, redis};
@@ -186,6 +187,44 @@ fn members_that_do_not_answer_are_named_where_streams_are_listed_or_begin_anew()
         assert!(told.ends_with(&line), "{words:?}: {told}");
     }
     stages[2].signal("CONT");
+}
+
+// XEP-0220 §1.3: who is asked about a key is another machine than the one that has given it, and knows the same secret.
+#[test]
+fn a_member_that_has_not_called_another_server_knows_the_key_of_the_one_that_has() {
+    let authority = Authority::new();
+    let (ports, b) = ([free(), free(), free()], free());
+    let components = [free(), free(), free()];
+    let quarters = Quarters::of(3, 3);
+    let starting: Vec<_> = (1..=3)
+        .map(|number| {
+            let other = ("b.example", b);
+            let more = settings(("a.example", None), ports[number - 1], other, &authority.file());
+            let listen = format!("[listen]\ncomponent = ['{}']\n", components[number - 1]);
+            let more = more.replace("[listen]\n", &listen);
+            let memory = "[store]\nengine = 'memory'\n[[component]]\nname = 'irc.a.example'\n\
+                          secret = 'secret'\n";
+            quarters.start(number, &more.replace("[store]\nengine = 'embedded'\n", memory))
+        })
+        .collect();
+    let stages = Watched(starting.into_iter().map(|it| it.join().unwrap()).collect());
+    stages.iter().for_each(until_acts);
+    // It shows who calls when something waits for the other server, which is not there yet.
+    let mut irc = Program::connect(components[0], "irc.a.example");
+    let say = |to: &str, text: &str| {
+        format!("<message from='irc.a.example' to='{to}@b.example'><body>{text}</body></message>")
+    };
+    irc.say(&say("nobody", "first"));
+    let calls = holder(&stages[0], Holder::Queue);
+    let is_asked = (calls + 1) % 3;
+    let (own, way) = (("b.example", None), ("a.example", ports[is_asked]));
+    let other = Stage::start(&settings(own, b, way, &authority.file()));
+    add(&other, "juliet@b.example");
+    let mut juliet = log_in(&other, "juliet@b.example");
+    irc.say(&say("juliet", "by key"));
+    hears_body(&mut juliet, "by key");
+    assert_eq!(figure(&other, "rookery_federation_keys_checked_total{verdict=\"valid\"}"), 1.0);
+    assert_eq!(holder(&stages[0], Holder::Queue), calls);
 }
 
 fn is_word(element: &Element, name: &str, h: usize) -> bool {

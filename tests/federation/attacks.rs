@@ -180,8 +180,18 @@ fn keys_of_servers_that_never_answer_hold_up_nobody_else() {
 
 /// A server of this domain, let in by its certificate.
 pub(super) fn let_in(land: &Land, domain: &str) -> Impostor {
+    let_in_after(land, domain, "")
+}
+
+/// The same, which takes stanzas on its stream too.
+pub(super) fn let_in_both_ways(land: &Land, domain: &str) -> Impostor {
+    let_in_after(land, domain, "<bidi xmlns='urn:xmpp:bidi'/>")
+}
+
+fn let_in_after(land: &Land, domain: &str, first: &str) -> Impostor {
     let files = land.authority.certify(&[domain]);
     let mut impostor = Impostor::secured(land.s2s[0], domain, Some(&files));
+    impostor.say(first);
     impostor.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
     impostor.hears("success");
     impostor.reopen(domain);

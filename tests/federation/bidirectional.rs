@@ -3,7 +3,7 @@
 use xmpp::ns;
 
 use super::land::{Authority, Client, add, free, hears_body, log_in, settings};
-use super::peer::{Facing, certified, take};
+use super::peer::{Facing, certified, dialled, take};
 use crate::stage::Stage;
 
 #[test]
@@ -63,6 +63,39 @@ fn another_domain_of_a_server_that_we_have_called_is_let_in_on_the_same_stream_a
     let heard = peer.stanza();
     assert_eq!(heard.child("body", "").unwrap().text(), "here too");
     assert_eq!(heard.head().to.as_ref().unwrap().domainpart(), "conference.b.example");
+}
+
+// XEP-0288 §2.2: whoever is given a key asks about it on another stream, and that may be one of ours.
+#[test]
+fn a_server_that_we_have_called_asks_about_our_key_on_the_same_stream() {
+    let mut facing =
+        Facing::start_with("[s2s]\npolicies = { 'conference.b.example' = 'dialback' }\n");
+    facing.says("hi");
+    let mut peer = take(&facing.listener, &facing.config);
+    assert_eq!(peer.body(), "hi");
+    // The certificate is not for this one, so that another stream is opened.
+    facing.romeo.send("<message to='r@conference.b.example'><body>by key</body></message>");
+    let (mut other, result) = dialled(&facing.listener, &facing.config);
+    let mut asks = |to: &str, key: &str| {
+        peer.say(&format!(
+            "<db:verify xmlns:db='jabber:server:dialback' from='conference.b.example' to='{to}' \
+             id='x'>{key}</db:verify>"
+        ));
+        let answer = peer.nonza();
+        assert_eq!(answer.attr("id"), Some("x"), "{answer:?}");
+        answer.attr("type").unwrap().to_owned()
+    };
+    assert_eq!(asks("a.example", "forged"), "invalid");
+    assert_eq!(asks("c.example", &result.text()), "error");
+    assert_eq!(asks("a.example", &result.text()), "valid");
+    other.say(
+        "<db:result xmlns:db='jabber:server:dialback' from='conference.b.example' \
+         to='a.example' type='valid'/>",
+    );
+    assert_eq!(other.body(), "by key");
+    // The stream goes on.
+    facing.says("again");
+    assert_eq!(peer.body(), "again");
 }
 
 /// Romeo of a server that reaches the other one, and Juliet of the other one, which reaches nobody.

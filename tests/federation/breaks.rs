@@ -1,13 +1,17 @@
-//! What becomes of what is on its way when another server closes a stream, breaks it, dies, or says what cannot be
-//! (RFC 6120 §4.4, XEP-0198 §4).
+//! What becomes of what is on its way when another server closes a stream, breaks it, dies, acknowledges nothing or too late, or
+//! says what cannot be (RFC 6120 §4.4, XEP-0198 §4).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use cluster::clock::BootTime;
+use stream::Event;
 use xmpp::ns;
 
-use super::land::{Land, Proof, body, condition, hears, hears_body, log_in};
+use super::attacks::let_in_both_ways;
+use super::land::{Client, Land, Proof, body, condition, hears, hears_body, log_in};
 use super::peer::{Called, Facing, counting};
 use crate::redis::archive;
 
@@ -139,4 +143,95 @@ fn nothing_is_lost_when_the_other_server_dies() {
         }
     }
     assert_eq!(kept.len(), COUNT);
+}
+
+/// What waits for four seconds has come back by then, with this much for a busy machine.
+const IN_TIME: Duration = Duration::from_secs(10);
+
+#[test]
+fn what_a_server_never_acknowledges_comes_back_in_time_and_does_not_go_again() {
+    let mut facing = Facing::start(4);
+    let began = BootTime::now();
+    facing.says("one");
+    let mut peer = facing.takes_counting();
+    assert_eq!(peer.body(), "one");
+    let error = hears(&mut facing.romeo, |it| it.attr("id") == Some("one"));
+    assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+    let took = BootTime::now().since(began);
+    assert!(took < IN_TIME, "{took:?}");
+    // The stream is given up.
+    facing.says("two");
+    let mut peer = facing.takes_counting();
+    assert_eq!(peer.body(), "two");
+}
+
+const COUNT: usize = 20;
+
+/// All from some number on come back in time, and in order.
+fn the_rest_comes_back(romeo: &mut Client, began: BootTime) {
+    let mut expected = None;
+    while expected != Some(COUNT) {
+        let error = hears(romeo, |it| it.attr("type") == Some("error"));
+        assert_eq!(condition(&error).as_deref(), Some("remote-server-timeout"), "{error:?}");
+        let number: usize = error.attr("id").unwrap().parse().unwrap();
+        assert_eq!(*expected.get_or_insert(number), number);
+        expected = Some(number + 1);
+    }
+    let took = BootTime::now().since(began);
+    assert!(took < IN_TIME, "{took:?}");
+}
+
+#[test]
+fn what_a_server_acknowledges_too_slowly_comes_back_in_time_and_the_stream_goes_on() {
+    let mut facing = Facing::start(4);
+    let (listener, config) = facing.door();
+    let peer = std::thread::spawn(move || {
+        let (mut peer, mut bodies) = (counting(&listener, &config), Vec::new());
+        let mut handled = 0;
+        while bodies.last().is_none_or(|last| last != "end") {
+            match peer.next() {
+                Event::Stanza(stanza) => bodies.push(stanza.child("body", "").unwrap().text()),
+                // One more whenever it is asked.
+                Event::Nonza(_) => {
+                    handled += 1;
+                    peer.say(&format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>"));
+                }
+                other => panic!("something else: {other:?}"),
+            }
+        }
+        bodies
+    });
+    let began = BootTime::now();
+    let say = |number: usize| {
+        format!(
+            "<message to='juliet@b.example' type='chat' id='{number}'><body>{number}</body></message>"
+        )
+    };
+    facing.romeo.send((0..COUNT).map(say).collect::<String>());
+    the_rest_comes_back(&mut facing.romeo, began);
+    facing.says("end");
+    let all = (0..COUNT).map(|number| number.to_string()).chain(["end".to_owned()]);
+    assert_eq!(peer.join().unwrap(), all.collect::<Vec<_>>(), "nothing came twice");
+}
+
+#[test]
+fn what_goes_by_a_stream_that_a_slow_server_has_opened_comes_back_in_time_too() {
+    let land = Land::start_with(Proof::Certificate, "[s2s]\nwait_seconds = 4\n");
+    let (mut romeo, _juliet) = land.lovers();
+    let mut other = let_in_both_ways(&land, "other.example");
+    other.say("<enable xmlns='urn:xmpp:sm:3'/>");
+    other.hears("enabled");
+    std::thread::spawn(move || {
+        let mut handled = 0;
+        while other.next().is_some_and(|it| it.name() == "r") {
+            handled += 1;
+            other.say(&format!("<a xmlns='urn:xmpp:sm:3' h='{handled}'/>"));
+        }
+    });
+    let began = BootTime::now();
+    let say = |number: usize| {
+        format!("<message to='x@other.example' type='chat' id='{number}'><body>hi</body></message>")
+    };
+    romeo.send((0..COUNT).map(say).collect::<String>());
+    the_rest_comes_back(&mut romeo, began);
 }

@@ -42,7 +42,8 @@ fn whoever_gives_a_key_hears_what_the_one_says_who_knows_it_and_that_nobody_can_
         ("type='valid'/>".to_owned(), "valid", None),
         ("type='invalid'/>".to_owned(), "invalid", None),
         (error("item-not-found"), "error", Some("remote-server-not-found")),
-        (error("remote-server-timeout"), "error", Some("remote-server-timeout")),
+        (error("remote-server-timeout"), "error", Some("remote-server-not-found")),
+        (error("policy-violation"), "error", Some("remote-server-not-found")),
     ];
     for (says, kind, condition) in cases {
         let mut claims = Impostor::secured(s2s, "b.example", None);

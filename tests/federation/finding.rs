@@ -221,6 +221,32 @@ fn no_other_server_is_asked_where_our_key_is_wrong() {
     assert!(second.accept().is_err(), "nobody has connected");
 }
 
+// XEP-0368 §5: that there is no TLS from the first byte says nothing of the other service, of which DNS says nothing now.
+#[test]
+fn a_domain_of_which_dns_tells_one_half_alone_is_looked_for_again() {
+    let authority = Authority::new();
+    let b = free();
+    let place =
+        Place { domains: &["b.example"], certified_by: &authority, trusts: &authority, s2s: b };
+    let (there, _) = place.start("");
+    add(&there, "juliet@b.example");
+    let mut juliet = log_in(&there, "juliet@b.example");
+    let no_direct = || Zone::new().serves(&direct("b.example"), (0, "", 0));
+    let mended = no_direct().leads("b.example", "mx.b.example", b);
+    let (names, is_mended) = no_direct().fails(&clear("b.example")).serve_until_mended(mended);
+    let (here, mut romeo) = visitor(&authority, names, "");
+    romeo.send("<message to='juliet@b.example' type='chat'><body>found</body></message>");
+    let list = loop {
+        let list = here.run(&["s2s", "list"]).unwrap();
+        if list.contains("DNS") {
+            break list;
+        }
+    };
+    assert!(list.contains("DNS does not say where _xmpp-server._tcp.b.example is"), "{list}");
+    is_mended.store(true, Ordering::SeqCst);
+    hears_body(&mut juliet, "found");
+}
+
 #[test]
 fn what_dns_has_said_is_asked_again_where_an_operator_begins_anew() {
     let authority = Authority::new();

@@ -260,7 +260,7 @@ pub(crate) fn body(element: &Element) -> Option<String> {
 }
 
 /// Waits for a message with this text.
-pub(super) fn hears_body(client: &mut Client, text: &str) -> Element {
+pub(crate) fn hears_body(client: &mut Client, text: &str) -> Element {
     hears(client, |it| body(it).as_deref() == Some(text))
 }
 

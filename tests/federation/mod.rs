@@ -7,6 +7,7 @@ mod away;
 mod bidirectional;
 mod bounds;
 mod breaks;
+mod certificates;
 mod cluster;
 mod component;
 mod component_streams;

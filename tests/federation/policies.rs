@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use cluster::clock::BootTime;
 
+use super::attacks::let_in;
 use super::land::{Client, Land, Proof, body, condition, hears, hears_body};
+use crate::cluster::figures::figure;
 
 /// What somebody hears who says something to somebody else; at once, since what waits does so for sixty seconds.
 fn refused(says: &mut Client, to: &str) -> (String, String) {
@@ -81,6 +83,36 @@ fn a_domain_that_sends_fast_is_read_slowly_and_loses_nothing() {
         assert_eq!(body(&next), Some(number.to_string()));
     }
     // Five hundred come at once, the rest at a hundred a second; after the last read nobody waits.
+    let took = BootTime::now().since(began);
+    assert!(took > Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_domain_that_sends_fast_gains_nothing_where_its_last_stream_ends_and_another_one_begins() {
+    const COUNT: usize = 500;
+    let slow = "[s2s]\ndomain_stanzas_per_second = 100\n[limits]\nenabled = true\n";
+    let land = Land::start_with(Proof::Certificate, slow);
+    let (mut romeo, _juliet) = land.lovers();
+    let say = |number: usize| {
+        format!(
+            "<message from='x@other.example' to='romeo@a.example' type='chat'><body>{number}</body></message>"
+        )
+    };
+    let began = BootTime::now();
+    for _ in 0..2 {
+        let mut other = let_in(&land, "other.example");
+        other.say(&(0..COUNT).map(say).collect::<String>());
+        for number in 0..COUNT {
+            let next = hears(&mut romeo, |it| it.name() == "message");
+            assert_eq!(body(&next), Some(number.to_string()));
+        }
+        other.say("</stream:stream>");
+        assert!(other.next().is_none(), "the stream has ended");
+        while figure(&land.a, "rookery_federation_streams{direction=\"in\"}") > 0.0 {
+            std::thread::yield_now();
+        }
+    }
+    // As many as come at once; the second ones wait as if they had come on the same stream.
     let took = BootTime::now().since(began);
     assert!(took > Duration::from_secs(2), "{took:?}");
 }

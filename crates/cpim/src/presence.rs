@@ -11,8 +11,8 @@ use crate::{CpimError, children};
 const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
 /// How available somebody is, where open and closed do not say it (RFC 3922 §5.1.5).
 const PIDF_IM: &str = "urn:ietf:params:xml:ns:pidf:im";
-/// The id of a tuple that is of no device.
-const NO_RESOURCE: &str = "presence";
+/// The id of a tuple that is of no device: the only one that is no resource.
+const NO_RESOURCE: &str = "";
 /// Devices of one document that are looked at.
 const TUPLES_MAX: usize = 64;
 

@@ -140,6 +140,21 @@ fn devices_of_one_account_stand_in_one_document() {
     assert_eq!(to_cpim(&[]), Err(CpimError::Kind));
 }
 
+// §5.1.1, §5.2.1: whatever a device is called, and where none is named, it is the same again.
+#[test]
+fn a_device_comes_back_under_its_own_name() {
+    for from in ["", "/presence", "/balcony", "/a b", "/x/y"] {
+        let there = format!("<presence from='juliet@example.com{from}' to='romeo@example.net'/>");
+        assert_eq!(to_xmpp(cpim(&there).as_bytes()).unwrap(), [xml(&there)], "{from}");
+    }
+    // So it is where others have given the name.
+    let open = "<status><basic>open</basic></status>";
+    for (id, from) in [(" id='presence'", "/presence"), (" id=''", ""), ("", "")] {
+        let stanza = presence(&format!("<tuple{id}>{open}</tuple>"));
+        assert_eq!(stanza.attr("from"), Some(&*format!("romeo@example.net{from}")), "{id}");
+    }
+}
+
 // RFC 7303 §3.2, §9.1: who declares no characters otherwise has those that the document says, or UTF-8.
 #[test]
 fn a_document_says_itself_which_characters_it_has() {

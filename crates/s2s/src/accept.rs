@@ -35,7 +35,7 @@ use crate::guests::{Guest, Guests};
 use crate::incoming::{Effect, Incoming, Question, Verdict, handled};
 use crate::inflow::{Inflow, Inlet};
 use crate::metrics::Metrics;
-use crate::outbox::{Outbox, UNANSWERED};
+use crate::outbox::Outbox;
 use crate::pairs::Pairs;
 use crate::proofs::Chain;
 use crate::tls::{self, Start};
@@ -438,8 +438,7 @@ async fn write<S: AsyncWrite + Unpin>(
         let mut out = outbox.take_said();
         let count = if over.get() { 0 } else { outbox.gather(&mut out, None) };
         if !out.is_empty() {
-            let written = timeout(UNANSWERED, wire::write(io, &out)).await;
-            written.map_err(|_| Failure::Silent)?.map_err(|error| wire::lost(&error))?;
+            outbox.write_to(io, &out).await?;
             inbound.metrics.stanzas_out.add(count);
             outbox.written();
             continue;

@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proto::{Envelope, Ledger, Route, StreamId};
 use socket::Waiting;
@@ -12,14 +11,15 @@ use stream::sm::Bounds;
 use tokio::sync::Notify;
 
 use crate::failure::Failure;
-use crate::outbox::{UNANSWERED, released};
+use crate::outbox::{LOOK, released};
 use crate::overdue::Overdue;
 use crate::pairs::{Pair, Standing};
 use crate::send::Outbound;
 use crate::ways::WayId;
 
-/// Whoever holds the stream ends it long before, and so says that something has not arrived; then it is dead.
-const GIVEN_UP: Duration = UNANSWERED.saturating_mul(3);
+/// Whoever holds the stream ends it when this much of it has passed, and so says that something has not arrived; then it
+/// is dead.
+const GIVEN_UP: u32 = 3;
 
 /// What a pair has sent by a way.
 struct Borrowed<'a> {
@@ -28,11 +28,13 @@ struct Borrowed<'a> {
     way: WayId,
     ledger: Arc<Ledger>,
     settled: Arc<Notify>,
-    /// The oldest first; nothing of it is surely there.
-    sent: VecDeque<Waiting<Envelope>>,
+    /// The oldest first; nothing of it is surely there. None for what has come back meanwhile.
+    sent: VecDeque<Option<Waiting<Envelope>>>,
     bytes: usize,
     handled: u64,
     overdue: Overdue,
+    /// When it is looked next for what has waited its time.
+    look: Overdue,
 }
 
 /// Sends by a way as long as it is there; why it ended, where something may not have arrived.
@@ -49,10 +51,12 @@ pub(crate) async fn send(outbound: &Outbound, pair: &Pair, way: WayId) -> Result
         sent: VecDeque::new(),
         bytes: 0,
         handled: 0,
-        overdue: Overdue::after(GIVEN_UP),
+        overdue: Overdue::after(outbound.pairs.patience() * GIVEN_UP),
+        look: Overdue::after(LOOK),
     };
     let ended = borrowed.run().await;
-    pair.put_back(borrowed.sent.drain(..).collect());
+    borrowed.expire();
+    pair.put_back(borrowed.sent.drain(..).flatten().collect());
     pair.has_on_its_way(false);
     ended
 }
@@ -69,12 +73,13 @@ impl Borrowed<'_> {
             }
             self.pair.has_on_its_way(true);
             self.post();
-            self.pair.has_on_its_way(!self.sent.is_empty());
+            self.pair.has_on_its_way(self.waits());
             tokio::select! {
                 () = self.pair.news.notified() => {}
                 () = self.pair.ways.notified() => {}
                 () = self.settled.notified() => {}
                 () = self.overdue.passed() => return Err(Failure::Silent),
+                () = self.look.passed() => self.expire(),
                 () = self.pair.reset.notified() => return self.finish().await,
                 _ = stopping.changed() => {}
             }
@@ -92,7 +97,7 @@ impl Borrowed<'_> {
         let has_moved = self.handled < standing.handled;
         while self.handled < standing.handled {
             self.handled += 1;
-            if let Some(waiting) = self.sent.pop_front() {
+            if let Some(waiting) = self.sent.pop_front().flatten() {
                 self.bytes -= waiting.bytes;
                 released(waiting);
             }
@@ -118,8 +123,9 @@ impl Borrowed<'_> {
             let copy = Envelope::new(to, item.body.clone(), item.origin, item.epoch);
             batch.push(copy.with_receipt(Some(self.ledger.open())));
             self.bytes += bytes;
-            self.sent.push_back(waiting);
+            self.sent.push_back(Some(waiting));
             self.overdue.waits();
+            self.look.waits();
         }
         // What no inbox takes is dropped, and so sent again.
         drop(self.outbound.router.post(batch));
@@ -127,12 +133,31 @@ impl Borrowed<'_> {
 
     /// Waits until it is known what has arrived.
     async fn finish(&mut self) -> Result<(), Failure> {
-        while !self.sent.is_empty() {
+        while self.waits() {
             tokio::select! {
                 () = self.settled.notified() => self.settle()?,
                 () = self.overdue.passed() => return Err(Failure::Silent),
+                () = self.look.passed() => self.expire(),
             }
         }
         Ok(())
+    }
+
+    /// Whether something was sent that has neither arrived nor come back.
+    fn waits(&self) -> bool {
+        self.sent.iter().any(Option::is_some)
+    }
+
+    /// What has waited its time comes back, though it may yet arrive.
+    fn expire(&mut self) {
+        let pairs = &self.outbound.pairs;
+        let now = pairs.now();
+        let late =
+            |slot: &mut Option<_>| slot.take_if(|waiting: &mut Waiting<_>| waiting.due <= now);
+        for waiting in self.sent.iter_mut().filter_map(late) {
+            self.bytes -= waiting.bytes;
+            pairs.bounce(waiting.item, &Failure::Unsure);
+        }
+        self.look.moved_on(self.waits());
     }
 }

@@ -45,8 +45,9 @@ pub enum Failure {
     /// It did what it may not.
     #[error("it does not keep to the protocol: {0}")]
     Protocol(&'static str),
-    /// The connection broke when a stanza was written to it, and nobody knows whether that has arrived.
-    #[error("the connection broke before it was sure that this has arrived")]
+    /// A stanza was written, and nobody knows whether it has arrived: the connection broke, or the other server has not
+    /// acknowledged it in time.
+    #[error("it has not said whether this has arrived")]
     Unsure,
     /// It does not want to speak with us, and says so instead of opening a stream.
     #[error("it refuses to speak with this server: {0}")]
@@ -174,7 +175,7 @@ impl Failure {
             Self::Stream(_) | Self::Closed => "the other server has ended the connection",
             Self::Refused(_) => "the other server refuses to speak with this one",
             Self::Lost(_) => "the connection to the other server was lost",
-            Self::Unsure => "the connection broke before it was sure that this has arrived",
+            Self::Unsure => "the other server has not said whether this has arrived",
             Self::Protocol(_) => "the other server does not keep to the protocol",
             Self::Silent => "the other server did not answer in time",
             Self::TooBig(bytes) => {

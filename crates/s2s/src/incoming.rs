@@ -23,10 +23,12 @@ use stream::{Event, Limits, sm};
 use xmpp::{BareJid, Element, Jid, Stanza, StanzaCondition, StreamCondition, StreamError, ns};
 
 use crate::config::{Policy, Rules};
-use crate::dialback::Keys;
+use crate::dialback::{Claim, Keys};
 use crate::pairs::PairId;
 use crate::trust::Peer;
-use crate::words::{self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, EXTERNAL, Header};
+use crate::words::{
+    self, BIDI, BIDI_FEATURE, DIALBACK, DIALBACK_FEATURE, DialbackElement, EXTERNAL, Header,
+};
 
 /// What all streams of other servers have in common.
 pub(crate) struct Common {
@@ -58,6 +60,24 @@ impl Common {
             _ if peer.vouches_for(remote.as_str()).is_ok() => Ok(true),
             Policy::Secure => Err(StanzaCondition::NotAuthorized),
             Policy::Dialback => Ok(false),
+        }
+    }
+
+    /// What the other domain of a pair is told that asks, under TLS, whether a key of the stream with this id is ours
+    /// (XEP-0220 §2.2.2).
+    pub(crate) fn look_at_key(
+        &self,
+        PairId { local, remote }: &PairId,
+        id: &str,
+        key: &str,
+    ) -> DialbackElement<'static> {
+        let claim = Claim { receiving: remote.as_str(), originating: local.as_str(), id };
+        if !(self.is_ours)(local) {
+            DialbackElement::Error(StanzaCondition::ItemNotFound)
+        } else if self.keys.is_valid(claim, key) {
+            DialbackElement::Valid
+        } else {
+            DialbackElement::Invalid
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Owns what is to be written to one stream, whoever opened it: answers, what its pair has, and what comes by ways; and
 //! what was written until the other end has it (XEP-0198 §4), or where that one does not count, for a while.
+//!
+//! That something was written puts off nothing: where it is not acknowledged when its time is over, its sender is told
+//! so. What stands in its place is counted as it was, since the other end will count it; so the stream goes on for
+//! others, unless nothing at all is acknowledged.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +16,9 @@ use proto::{Body, Envelope, Route};
 use socket::Waiting;
 use stream::Limits;
 use stream::sm::{self, Bounds};
+use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use xmpp::StreamCondition;
 
 use crate::failure::Failure;
@@ -20,7 +26,7 @@ use crate::overdue::Overdue;
 use crate::pairs::{Pair, PairId, Pairs};
 use crate::recent::Recent;
 use crate::ways::Way;
-use crate::words;
+use crate::{wire, words};
 
 /// Bytes that are written at once.
 const BATCH_BYTES: usize = 64 << 10;
@@ -30,10 +36,13 @@ const TURN: usize = 64;
 const WAYS_MAX: usize = 256;
 /// With more bytes of answers waiting, nothing that asks for more is read.
 const CLOGGED: usize = 256 << 10;
-/// The other end has this long to acknowledge.
+/// The other end has at most this long to acknowledge ([`Pairs::patience`]).
 pub(crate) const UNANSWERED: Duration = Duration::from_secs(30);
-/// After so much of that it is asked again: one that tells what is handled only when it is asked has told of what was then.
+/// After so much of that, or half of it, it is asked again: one that tells what is handled only when it is asked has told
+/// of what was then.
 const DOUBTFUL: Duration = Duration::from_secs(5);
+/// How often it is looked for what was written and has waited its time.
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 
 /// What is to be written, and what was written and may not have arrived.
 pub(crate) struct Outbox {
@@ -43,10 +52,14 @@ pub(crate) struct Outbox {
     ways: RefCell<Vec<Arc<Way>>>,
     /// Whose turn is first.
     turn: Cell<usize>,
-    /// What is not acknowledged, where the other end counts.
-    unacked: RefCell<Option<sm::Outgoing<Waiting<Envelope>>>>,
+    /// What is not acknowledged, where the other end counts; none for what has come back meanwhile.
+    unacked: RefCell<Option<sm::Outgoing<Option<Waiting<Envelope>>>>>,
+    /// How long the other end may take nothing, or leave everything unacknowledged.
+    patience: Duration,
     overdue: Overdue,
     doubtful: Overdue,
+    /// When it is looked next for what has waited its time.
+    look: Overdue,
     /// Bytes of one stanza that the other end takes (XEP-0478).
     max_bytes: usize,
     /// So many of the next may be what the other end ends streams for: each goes alone.
@@ -69,6 +82,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Of a stream that acknowledges, or may begin to do so; and where it is one of ours, of this lane.
     pub(crate) fn new(pairs: &Arc<Pairs>, lane: Option<u8>, managed: bool) -> Self {
+        let patience = pairs.patience();
         let outbox = Self {
             pairs: Arc::clone(pairs),
             lane,
@@ -76,8 +90,10 @@ impl Outbox {
             ways: RefCell::default(),
             turn: Cell::new(0),
             unacked: RefCell::default(),
-            overdue: Overdue::after(UNANSWERED),
-            doubtful: Overdue::after(DOUBTFUL),
+            patience,
+            overdue: Overdue::after(patience),
+            doubtful: Overdue::after(DOUBTFUL.min(patience / 2)),
+            look: Overdue::after(LOOK),
             max_bytes: Limits::AFTER_LOGIN.stanza_bytes,
             suspects: Cell::new(0),
             is_alone: Cell::new(false),
@@ -184,13 +200,14 @@ impl Outbox {
         let suspects = self.suspects.get();
         self.is_alone.set(suspects > 0);
         self.suspects.set(suspects.saturating_sub(1));
+        self.look.waits();
         let waiting = match &mut *self.unacked.borrow_mut() {
             Some(unacked) => {
                 let bytes = waiting.bytes;
                 self.overdue.waits();
                 self.doubtful.waits();
                 // There is room: it was looked before.
-                unacked.push(waiting, bytes).err().map(|sm::Full(waiting)| waiting)
+                unacked.push(Some(waiting), bytes).err().and_then(|sm::Full(waiting)| waiting)
             }
             None => Some(waiting),
         };
@@ -202,6 +219,24 @@ impl Outbox {
         let most = Bounds::default();
         let has = |it: &sm::Outgoing<_>| it.len() < most.stanzas && it.bytes() < most.bytes;
         self.unacked.borrow().as_ref().is_none_or(has)
+    }
+
+    /// Writes what was gathered and said. The other end must take it in time; meanwhile, what has waited its time comes
+    /// back.
+    ///
+    /// # Errors
+    /// The connection is lost, or the other end is silent.
+    pub(crate) async fn write_to(
+        &self,
+        io: &mut (impl AsyncWrite + Unpin),
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        tokio::select! {
+            written = timeout(self.patience, wire::write(io, bytes)) => {
+                written.map_err(|_| Failure::Silent)?.map_err(|error| wire::lost(&error))
+            }
+            () = self.overdue() => Err(Failure::Silent),
+        }
     }
 
     /// What was gathered and said is written.
@@ -223,10 +258,9 @@ impl Outbox {
         let Some(unacked) = &mut *unacked else { return Ok(()) };
         let before = unacked.len();
         match unacked.ack(h) {
-            Ok(acked) => acked.for_each(|waiting| {
-                self.has_carried.set(true);
-                released(waiting);
-            }),
+            Ok(acked) => {
+                acked.inspect(|_| self.has_carried.set(true)).flatten().for_each(released);
+            }
             Err(sm::AckError::TooLow { .. }) => {}
             // XEP-0198 §6.
             Err(sm::AckError::TooHigh { h, sent }) => {
@@ -245,9 +279,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether all that was written has arrived, as far as one can know.
+    /// Whether all that was written has arrived, as far as one can know, or has come back.
     pub(crate) fn is_settled(&self) -> bool {
-        self.unacked.borrow().as_ref().is_none_or(sm::Outgoing::is_empty)
+        self.unacked.borrow().as_ref().is_none_or(|it| it.unacked().all(Option::is_none))
     }
 
     /// Whether the other end has said that something has arrived.
@@ -255,7 +289,8 @@ impl Outbox {
         self.has_carried.get()
     }
 
-    /// Waits until the other end has left stanzas unacknowledged for too long. Before that it is asked again.
+    /// Waits until the other end has left everything unacknowledged for too long. Before that it is asked again, and what
+    /// has waited its time comes back.
     pub(crate) async fn overdue(&self) {
         let asking = async {
             loop {
@@ -264,15 +299,40 @@ impl Outbox {
                 self.say(&sm::ask().to_bytes());
             }
         };
+        let looking = async {
+            loop {
+                self.look.passed().await;
+                self.expire();
+                self.look.moved_on(!self.is_settled() || !self.in_flight.borrow().is_empty());
+            }
+        };
         tokio::select! {
             () = self.overdue.passed() => {}
             () = asking => {}
+            () = looking => {}
         }
+    }
+
+    /// What has waited its time comes back, though it may yet arrive. What came by ways has none here: its owner looks.
+    fn expire(&self) {
+        let now = self.pairs.now();
+        let mut late = Vec::new();
+        if let Some(unacked) = &mut *self.unacked.borrow_mut() {
+            let slots = unacked.unacked_mut();
+            late.extend(slots.filter_map(|slot| slot.take_if(|waiting| waiting.due <= now)));
+        }
+        late.extend(self.in_flight.borrow_mut().extract_if(.., |waiting| waiting.due <= now));
+        if !late.is_empty() {
+            // It may be that nothing is on its way any more.
+            self.news.notify_one();
+        }
+        late.into_iter().for_each(|waiting| self.pairs.bounce(waiting.item, &Failure::Unsure));
     }
 
     /// Whether something is under way that must be known to have arrived before anything follows.
     fn must_wait(&self) -> bool {
-        (self.suspects.get() > 0 || self.is_alone.get()) && !self.is_settled()
+        let waits = || self.unacked.borrow().as_ref().is_some_and(|it| !it.is_empty());
+        (self.suspects.get() > 0 || self.is_alone.get()) && waits()
     }
 
     /// The stream has failed. Where the other end has ended it for what it was sent, that is one of those that are not
@@ -287,7 +347,7 @@ impl Outbox {
             return 0;
         }
         if self.is_alone.get() && unacked.len() == 1 {
-            for waiting in unacked.take_unacked() {
+            for waiting in unacked.take_unacked().flatten() {
                 self.pairs.bounce(waiting.item, &Failure::Unwanted);
             }
             return self.suspects.get();
@@ -312,11 +372,13 @@ impl Outbox {
         again
     }
 
-    /// What may not have arrived of what the stream's own pair had; of what came by ways, the receipts are dropped.
+    /// What may not have arrived of what the stream's own pair had, and has time left; of what came by ways, the receipts
+    /// are dropped.
     pub(crate) fn take_back(&self) -> Vec<Waiting<Envelope>> {
+        self.expire();
         let mut back: Vec<Waiting<Envelope>> = Vec::new();
         if let Some(unacked) = &mut *self.unacked.borrow_mut() {
-            back.extend(unacked.take_unacked());
+            back.extend(unacked.take_unacked().flatten());
         }
         back.append(&mut self.in_flight.borrow_mut());
         back.retain(|waiting| !matches!(waiting.item.to, Route::Stream(_)));

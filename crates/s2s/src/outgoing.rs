@@ -318,7 +318,12 @@ impl Outgoing {
             (Phase::Open, DIALBACK, "result") if element.attr("type").is_some() => {
                 self.answer(element, effects);
             }
-            (Phase::Open, DIALBACK, "result") if self.both_ways => self.another(element, effects),
+            (Phase::Open, DIALBACK, "result")
+            | (Phase::Enabling | Phase::Open, DIALBACK, "verify")
+                if self.both_ways =>
+            {
+                self.asks(element, effects);
+            }
             // More features may come, as after dialback.
             (_, ns::STREAM, "features") => {}
             _ => self.break_off(StreamCondition::UnsupportedStanzaType, effects),
@@ -424,10 +429,9 @@ impl Outgoing {
         let verdict = match element.attr("type") {
             Some("valid") => Verdict::Valid,
             Some("invalid") => Verdict::Invalid,
-            _ => Verdict::Error(match words::condition(element) {
-                Some(StanzaCondition::ItemNotFound) => StanzaCondition::RemoteServerNotFound,
-                _ => StanzaCondition::RemoteServerTimeout,
-            }),
+            // Whatever it says is wrong (XEP-0220 §2.5); that it says nothing is another error.
+            Some("error") => Verdict::Error(StanzaCondition::RemoteServerNotFound),
+            _ => return self.break_off(StreamCondition::BadFormat, effects),
         };
         self.phase = Phase::Over;
         effects.push(Effect::Write(words::CLOSE.to_vec()));

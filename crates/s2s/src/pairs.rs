@@ -33,6 +33,7 @@ use xmpp::{BareJid, IqType, Kind, MessageType, Origin, PresenceType, Shard, Stan
 use crate::config::Rules;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
+use crate::outbox::UNANSWERED;
 use crate::past::{Fault, Past};
 use crate::ways::Ways;
 use socket::{Bounds, Queue, Waiting};
@@ -258,6 +259,11 @@ impl Pairs {
     fn bounds(&self) -> Bounds {
         let Rules { queue_stanzas: items, queue_bytes: bytes, wait_seconds, .. } = self.rules;
         Bounds { items, bytes, wait: Duration::from_secs(wait_seconds) }
+    }
+
+    /// How long another server may leave something unacknowledged, or take nothing: no longer than a stanza waits.
+    pub(crate) fn patience(&self) -> Duration {
+        UNANSWERED.min(self.bounds().wait)
     }
 
     /// How many lanes there are to a domain.

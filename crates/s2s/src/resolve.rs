@@ -151,7 +151,8 @@ impl Resolver {
             .ok_or_else(|| ResolveError::None(format!("{domain} is no name that DNS can have")))?;
         let (clear, direct) =
             (format!("_xmpp-server._tcp.{name}."), format!("_xmpps-server._tcp.{name}."));
-        let mut records = match looks {
+        let mut unheard = None;
+        let mut records: Vec<Srv> = match looks {
             true => {
                 let mut records = self.proved_records(&clear, false).await?;
                 records.extend(self.proved_records(&direct, true).await?);
@@ -162,17 +163,24 @@ impl Resolver {
             false => {
                 let (clear, direct) =
                     tokio::join!(self.records(&clear, false), self.records(&direct, true));
-                [clear, direct].into_iter().flat_map(Result::unwrap_or_default).collect()
+                let heard = |found: Result<Vec<Srv>, _>| {
+                    found.unwrap_or_else(|error| {
+                        unheard = Some(error);
+                        Vec::new()
+                    })
+                };
+                [clear, direct].into_iter().flat_map(heard).collect()
             }
         };
         if records.is_empty() {
             // What DNS says of the domain itself is said of its server (RFC 6698 §3).
             return Ok(vec![plain(name, looks)]);
         }
-        // A root name says that the service is not there at all (RFC 2782).
+        // A root name says that the service is not there at all (RFC 2782), but nothing of the other one (XEP-0368 §5).
         records.retain(|record| !record.target.host.is_empty());
         if records.is_empty() {
-            return Err(ResolveError::None(format!("{domain} says in DNS that it has no server")));
+            let none = || ResolveError::None(format!("{domain} says in DNS that it has no server"));
+            return Err(unheard.unwrap_or_else(none));
         }
         Ok(ordered(records, random).into_iter().take(TARGETS_MAX).collect())
     }

@@ -348,7 +348,7 @@ impl<'a> Live<'a> {
             self.pair.has_on_its_way(true);
             let count = self.outbox.gather(&mut out, Some(self.pair));
             if !out.is_empty() {
-                wire::write(io, &out).await.map_err(|error| wire::lost(&error))?;
+                self.outbox.write_to(io, &out).await?;
                 self.metrics.stanzas_out.add(count);
                 self.outbox.written();
                 silent = if count > 0 { Duration::ZERO } else { silent };
@@ -369,7 +369,7 @@ impl<'a> Live<'a> {
                 _ = stopping.changed() => {}
                 () = sleep(quiet) => {
                     silent += quiet;
-                    wire::write(io, b" ").await.map_err(|error| wire::lost(&error))?;
+                    self.outbox.write_to(io, b" ").await?;
                 }
             }
         }
@@ -379,11 +379,14 @@ impl<'a> Live<'a> {
     async fn finish(&self, io: &mut WriteHalf<TlsStream<TcpStream>>) -> Result<(), Failure> {
         self.outbox.close_ways();
         while !self.outbox.is_settled() {
-            if timeout(CLOSING, self.outbox.acked.notified()).await.is_err() {
-                return Err(Failure::Silent);
+            tokio::select! {
+                acked = timeout(CLOSING, self.outbox.acked.notified()) => {
+                    acked.map_err(|_| Failure::Silent)?;
+                }
+                () = self.outbox.overdue() => return Err(Failure::Silent),
             }
         }
         let last = self.farewell(true);
-        wire::write(io, &last).await.map_err(|error| wire::lost(&error))
+        self.outbox.write_to(io, &last).await
     }
 }

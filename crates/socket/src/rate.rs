@@ -60,6 +60,12 @@ impl Spent {
         let stanzas = spend(&mut self.stanzas, now, read.stanzas, allowance.stanzas);
         Some(bytes.max(stanzas)).filter(|wait| !wait.is_zero())
     }
+
+    /// How long it takes until all of it is paid back.
+    #[must_use]
+    pub fn owes(&self, now: Duration) -> Duration {
+        self.bytes.max(self.stanzas).saturating_sub(now)
+    }
 }
 
 /// How fast a peer may send, and what it has sent of late.
@@ -79,6 +85,12 @@ impl Rate {
     /// Counts what was read at `now`; answers how long not to read, if at all.
     pub fn count(&mut self, now: Duration, bytes: usize, stanzas: usize) -> Option<Duration> {
         self.spent.count(now, Traffic { bytes, stanzas }, self.allowance?)
+    }
+
+    /// How long it takes until the peer may send as much at once as one that has sent nothing.
+    #[must_use]
+    pub fn owes(&self, now: Duration) -> Duration {
+        self.spent.owes(now)
     }
 }
 
@@ -131,7 +143,10 @@ mod tests {
     #[test]
     fn a_peer_may_send_some_seconds_worth_at_once() {
         let mut rate = Rate::new(Some(Allowance::per_second(1_000_000, 10)));
+        assert_eq!(rate.owes(Duration::ZERO), Duration::ZERO);
         assert_eq!(rate.count(Duration::ZERO, 60, 60), Some(Duration::from_secs(1)));
+        assert_eq!(rate.owes(Duration::from_secs(2)), Duration::from_secs(4));
+        assert_eq!(rate.owes(Duration::from_secs(7)), Duration::ZERO);
         assert_eq!(Rate::new(None).count(Duration::ZERO, usize::MAX, usize::MAX), None);
     }
 }

@@ -110,6 +110,11 @@ impl<T> Outgoing<T> {
         self.queue.iter().map(|(stanza, _)| stanza)
     }
 
+    /// The same, to change them. What is put in place of one is counted as it was.
+    pub fn unacked_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.queue.iter_mut().map(|(stanza, _)| stanza)
+    }
+
     /// Takes all stanzas that are not acknowledged out, because the session ends.
     pub fn take_unacked(&mut self) -> impl Iterator<Item = T> + '_ {
         self.bytes = 0;

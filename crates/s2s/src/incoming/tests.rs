@@ -332,14 +332,20 @@ fn whoever_has_proved_nothing_has_few_keys_looked_at() {
 }
 
 #[test]
-fn guessing_ends_the_stream() {
+fn only_what_is_claimed_in_vain_ends_the_stream_and_not_what_is_asked_of_others() {
     let mut play = Play::secured(Policy::Dialback, "them.example", &[]);
-    let guess = "<db:verify from='them.example' to='us.example' id='x'>guess</db:verify>";
-    for _ in 1..FAILURES_MAX {
-        play.hear(guess);
+    for number in 0..4 * FAILURES_MAX {
+        let to = if number % 2 == 0 { "us.example" } else { "nobody.example" };
+        play.hear(&format!("<db:verify from='them.example' to='{to}' id='x'>forged</db:verify>"));
+        assert!(play.said().contains("<db:verify "), "{}", play.said());
         assert_eq!(play.ended_with(), None);
     }
-    play.hear(guess);
+    let claim = "<db:result from='them.example' to='nobody.example'>k</db:result>";
+    for _ in 1..FAILURES_MAX {
+        play.hear(claim);
+        assert_eq!(play.ended_with(), None);
+    }
+    play.hear(claim);
     assert_eq!(play.ended_with(), Some(StreamCondition::PolicyViolation));
 }
 

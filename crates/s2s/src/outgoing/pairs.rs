@@ -1,5 +1,5 @@
 //! Owns which pairs of domains send on a stream of ours beside the one that it was opened for: those that we have asked for
-//! (XEP-0220 §2.6), and those that the other end has, where it may send too (XEP-0288 §2.2).
+//! (XEP-0220 §2.6), and those that the other end has, where it may send too (XEP-0288 §2.2); and what it asks about keys there.
 
 use xmpp::{BareJid, Element, Jid, StanzaCondition, StreamCondition};
 
@@ -36,10 +36,9 @@ impl Outgoing {
         effects.push(Effect::Another(id, is_valid));
     }
 
-    /// The other end wants to send in the name of another domain of its own too, to one of ours that it has let in
-    /// (XEP-0288 §2.2). Where the certificate is for that one, it may, and so may we to it; others prove themselves on
-    /// streams of their own.
-    pub(super) fn another(&mut self, element: &Element, effects: &mut Vec<Effect>) {
+    /// The other end asks by dialback, where it may send too (XEP-0288 §2.2): to be let in by a further name, or whether a
+    /// key that somebody has given it is ours (XEP-0220 §2.2.2).
+    pub(super) fn asks(&mut self, element: &Element, effects: &mut Vec<Effect>) {
         let domain = |name| {
             let jid = element.attr(name).and_then(|text| BareJid::parse(text).ok());
             jid.filter(|jid| jid.localpart().is_none())
@@ -48,6 +47,23 @@ impl Outgoing {
             return self.break_off(StreamCondition::ImproperAddressing, effects);
         };
         let id = PairId { local, remote };
+        match (element.name(), element.attr("id")) {
+            // An answer that nobody waits for (XEP-0220 §3.1).
+            _ if element.attr("type").is_some() => {
+                self.break_off(StreamCondition::PolicyViolation, effects);
+            }
+            ("result", _) => self.another(id, effects),
+            (_, Some(of)) => {
+                let element = self.plan.common.look_at_key(&id, of, &element.text());
+                effects.push(Effect::Write(words::dialback(Step::Verify(of), &id, &element)));
+            }
+            (_, None) => self.break_off(StreamCondition::BadFormat, effects),
+        }
+    }
+
+    /// It wants to send in the name of another domain of its own too, to one of ours that it has let in. Where the
+    /// certificate is for that one, it may, and so may we to it; others prove themselves on streams of their own.
+    fn another(&mut self, id: PairId, effects: &mut Vec<Effect>) {
         let judged = self.judge(&id);
         let element = judged.map_or_else(DialbackElement::Error, |()| DialbackElement::Valid);
         effects.push(Effect::Write(words::dialback(Step::Result, &id, &element)));

@@ -231,6 +231,21 @@ fn somebody_elses_key_is_asked_about_and_the_answer_must_fit() {
     assert_eq!(play.said(), asked);
     play.hear("<db:verify from='them.example' to='us.example' id='their-stream' type='valid'/>");
     assert_eq!(play.effects.last(), Some(&Effect::Verdict(Verdict::Valid)));
+    // §2.5: an error is told as one, whichever it is.
+    for condition in ["item-not-found", "policy-violation", "remote-server-timeout"] {
+        let mut play = ask();
+        play.hear(NOTHING);
+        play.hear(&format!(
+            "<db:verify from='them.example' to='us.example' id='their-stream' type='error'>\
+             <error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>"
+        ));
+        let told = Verdict::Error(StanzaCondition::RemoteServerNotFound);
+        assert_eq!(play.effects.last(), Some(&Effect::Verdict(told)), "{condition}");
+    }
+    let mut play = ask();
+    play.hear(NOTHING);
+    play.hear("<db:verify from='them.example' to='us.example' id='their-stream' type='maybe'/>");
+    assert_eq!(play.failure(), Some(&Failure::Protocol("bad-format")));
     for wrong in [
         "from='them.example' to='us.example' id='another'",
         "from='third.example' to='us.example' id='their-stream'",
@@ -447,6 +462,57 @@ fn another_domain_of_a_server_that_answers_on_our_stream_is_let_in_by_its_certif
     let mut play = begin();
     play.hear(&ask("rooms.them.example", "x@us.example"));
     assert_eq!(play.failure(), Some(&Failure::Protocol("improper-addressing")));
+}
+
+#[test]
+fn who_sends_on_our_stream_may_ask_about_our_keys_there() {
+    let claim = Claim { receiving: "them.example", originating: "us.example", id: "their-id" };
+    let key = Keys::new(b"secret").key(claim);
+    let verify = |from: &str, to: &str, rest: &str| {
+        format!(
+            "<db:verify xmlns:db='jabber:server:dialback' from='{from}' to='{to}' {rest}</db:verify>"
+        )
+    };
+    let of = |id: &str| format!("id='{id}'>{key}");
+    let begin = || let_in(both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]));
+    let mut play = begin();
+    let cases = [
+        ("them.example", "us.example", of("their-id"), "type='valid'"),
+        ("them.example", "us.example", of("other-id"), "type='invalid'"),
+        // Whoever asks: a key is of two domains.
+        ("third.example", "us.example", of("their-id"), "type='invalid'"),
+        ("them.example", "third.example", of("their-id"), "<item-not-found "),
+    ];
+    for (from, to, rest, said) in cases {
+        play.hear(&verify(from, to, &rest));
+        assert_eq!(play.failure(), None, "{from} {to} {rest}");
+        assert!(play.said().contains(said), "{from} {to} {rest}: {}", play.said());
+        assert!(play.said().starts_with(&format!("<db:verify from='{to}' to='{from}' id=")));
+    }
+    // Also before it has said whether it counts.
+    let mut early = both_ways(plan(Policy::Secure, Purpose::Deliver), &["them.example"]);
+    early.hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    early.parser.reset();
+    early.open("id3");
+    early.hear("<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>");
+    early.hear(&verify("them.example", "us.example", &of("their-id")));
+    assert!(early.said().contains("type='valid'"), "{:?}", early.effects);
+
+    let wrong = [
+        ("us.example", "type='valid' id='x'>", "policy-violation"),
+        ("us.example", ">key", "bad-format"),
+        ("x@us.example", "id='x'>key", "improper-addressing"),
+    ];
+    for (to, rest, condition) in wrong {
+        let mut play = begin();
+        play.hear(&verify("them.example", to, rest));
+        assert_eq!(play.failure(), Some(&Failure::Protocol(condition)), "{to} {rest}");
+    }
+    // Where it sends nothing else, it asks nothing either.
+    let rules = Rules { bidirectional: false, ..Rules::default() };
+    let mut play = let_in(both_ways(plan_by(rules, Purpose::Deliver), &["them.example"]));
+    play.hear(&verify("them.example", "us.example", &of("their-id")));
+    assert_eq!(play.failure(), Some(&Failure::Protocol("unsupported-stanza-type")));
 }
 
 #[test]
