@@ -270,14 +270,14 @@ fn errors_and_results_for_rooms_come_back_to_nobody() {
     inside.say(&format!("<presence to='{ROOM}/tybalt'>{X}</presence>"));
     inside.until("<subject/>");
     crone.until("</presence>");
-    let outside = Wire::bound(&stage, "thief", "x");
+    let mut outside = Wire::bound(&stage, "thief", "x");
     let error =
         "<error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
     let (service, nowhere) = ("conference.localhost", "nowhere@conference.localhost");
     let occupants = ["crone", "tybalt", "nobody"].map(|nick| format!("{ROOM}/{nick}"));
     let occupants = occupants.iter().map(String::as_str);
     let all: Vec<&str> = [ROOM, service, nowhere].into_iter().chain(occupants).collect();
-    for mut wire in [inside, outside] {
+    for wire in [&mut inside, &mut outside] {
         for to in all.repeat(30) {
             wire.say(&format!("<iq type='error' id='e' to='{to}'>{error}</iq>"));
             wire.say(&format!("<iq type='result' id='e' to='{to}'/>"));
