@@ -298,7 +298,7 @@ mod tests {
         for (origin, to, is_waited_for) in [
             (client, Route::User(domain.clone()), true),
             (client, remote.clone(), true),
-            (server, Route::User(domain.clone()), true),
+            (server, Route::User(domain), true),
             (server, remote, false),
         ] {
             let ledger = Ledger::new(0, || {});

@@ -261,7 +261,8 @@ impl Speaker {
             (at, members[at], members.len() - 1)
         };
         let any = BuildHasherDefault::<DefaultHasher>::new().hash_one((self.place, self.tries));
-        (self.at, self.tries) = (at + 1 + any as usize % others, self.tries + 1);
+        let step = 1 + usize::try_from(any % others as u64).expect("it is no more");
+        (self.at, self.tries) = (at + step, self.tries + 1);
         self.scene.places[self.place].store(at, Ordering::Release);
         let login = Login { address, domain: "localhost", name: &self.name, password: PASSWORD };
         let mut client = Client::try_log_in(&login).ok()?;
