@@ -32,7 +32,7 @@ impl Play {
 fn claim(line: &str) -> (usize, u64) {
     let (key, epoch) = line.split_once(' ').unwrap_or_else(|| panic!("no claim: {line}"));
     let tag = key.trim_start_matches('{').split('}').next().unwrap();
-    (usize::from(slot(tag) / BUCKETS), epoch.parse().unwrap())
+    (usize::from(slot(tag) / BUCKETS), u64::from_str_radix(epoch, 16).unwrap())
 }
 
 /// Where Redis Cluster keeps a key with this tag; buckets are numbered alike.
