@@ -83,7 +83,7 @@ pub(crate) fn after_turn(room: &mut Room, news: &News, cx: &mut Context<'_, Room
         // Nobody is to learn of it any more.
         false => let_all_out(room, cx),
     }
-    if room.queue.is_clogged(room.held.is_full()) {
+    if room.queue.clog(room.held.is_full()) {
         (cx.waker())();
     }
 }

@@ -110,9 +110,9 @@ impl Queue {
         self.blocked = false;
     }
 
-    /// Whether too much of what the room has done waits for its second copy, until which nothing happens; true where
+    /// Too much of what the room has done waits for its second copy, until which nothing happens, or not; true where
     /// something that has waited for that may go on.
-    pub(crate) fn is_clogged(&mut self, clogged: bool) -> bool {
+    pub(crate) fn clog(&mut self, clogged: bool) -> bool {
         let before = std::mem::replace(&mut self.clogged, clogged);
         before && !clogged && !self.waiting.is_empty()
     }
