@@ -109,6 +109,10 @@ async def what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back(stage):
     await _while_they_are_away(stage, Ejabberd, True)
 
 
+async def what_is_sent_while_ejabberd_is_away_arrives_by_dialback_too(stage):
+    await _while_they_are_away(stage, Ejabberd, False)
+
+
 async def _while_we_are_away(stage, kind):
     land = Land(stage, kind, True)
     romeo, juliet = await land.begin()
@@ -195,6 +199,7 @@ CASES = [
     what_is_sent_while_prosody_is_away_arrives_when_it_is_back,
     what_is_sent_while_prosody_is_away_arrives_by_dialback_too,
     what_is_sent_while_ejabberd_is_away_arrives_when_it_is_back,
+    what_is_sent_while_ejabberd_is_away_arrives_by_dialback_too,
     what_prosody_says_while_we_are_away_comes_or_comes_back,
     what_ejabberd_says_while_we_are_away_comes_or_comes_back,
 ]
