@@ -4,6 +4,9 @@ Everything is found over a name server of the cases' own, with SRV records."""
 
 import asyncio
 import json
+import re
+import socket
+import ssl
 
 from cases import befriend
 from client import PATIENCE
@@ -156,6 +159,64 @@ async def what_ejabberd_says_while_we_are_away_comes_or_comes_back(stage):
     await _while_we_are_away(stage, Ejabberd)
 
 
+async def _refused(stage, kind):
+    land = Land(stage, kind, True, strangers=True)
+    romeo, juliet = await land.begin()
+    for says, hears in (romeo, juliet), (juliet, romeo):
+        assert not await _arrives(says, hears, f"{says.boundjid.user} is not to be believed")
+    assert land.proofs() == [set(), set()], land.proofs()
+    listed = await asyncio.to_thread(land.rookery.run, "s2s", "list")
+    assert "signed by nobody who is trusted" in listed.stdout, listed.stdout
+
+
+async def prosody_with_a_certificate_that_proves_nothing_is_refused(stage):
+    await _refused(stage, Prosody)
+
+
+async def ejabberd_with_a_certificate_that_proves_nothing_is_refused(stage):
+    await _refused(stage, Ejabberd)
+
+
+def _forges(port):
+    """Somebody who claims to be Rookery's domain gives a server a key that is not ours; what he hears of it."""
+    header = (b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' "
+              b"xmlns:stream='http://etherx.jabber.org/streams' from='rookery.example' to='foreign.example' version='1.0'>")
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    def asks(stream, said, pattern):
+        stream.sendall(said)
+        heard = ""
+        while not re.search(pattern, heard):
+            more = stream.recv(4096)
+            assert more, f"it ends behind {heard}"
+            heard += more.decode()
+        return heard
+
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as tcp:
+        asks(tcp, header, "</stream:features>")
+        asks(tcp, b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "<proceed")
+        with trusting.wrap_socket(tcp) as tls:
+            asks(tls, header, "</stream:features>")
+            key = b"<db:result from='rookery.example' to='foreign.example'>forged</db:result>"
+            return asks(tls, key, r"<db:result[^>]*>")
+
+
+async def _knows_forged_keys(stage, kind):
+    land = Land(stage, kind, False)
+    await land.begin()
+    heard = await asyncio.to_thread(_forges, land.foreign.s2s)
+    assert re.search(r"<db:result[^>]*type=['\"]invalid['\"]", heard), heard
+
+
+async def prosody_hears_from_us_that_a_key_is_forged(stage):
+    await _knows_forged_keys(stage, Prosody)
+
+
+async def ejabberd_hears_from_us_that_a_key_is_forged(stage):
+    await _knows_forged_keys(stage, Ejabberd)
+
+
 async def prosody_answers_on_the_stream_that_we_have_opened(stage):
     land = Land(stage, ProsodyBothWays, True)
     romeo, juliet = await land.begin()
@@ -202,4 +263,8 @@ CASES = [
     what_is_sent_while_ejabberd_is_away_arrives_by_dialback_too,
     what_prosody_says_while_we_are_away_comes_or_comes_back,
     what_ejabberd_says_while_we_are_away_comes_or_comes_back,
+    prosody_with_a_certificate_that_proves_nothing_is_refused,
+    ejabberd_with_a_certificate_that_proves_nothing_is_refused,
+    prosody_hears_from_us_that_a_key_is_forged,
+    ejabberd_hears_from_us_that_a_key_is_forged,
 ]

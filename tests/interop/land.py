@@ -12,10 +12,10 @@ from server import Server, free_port
 class Land:
     """Rookery and a foreign server, a name server and an authority. Ends with the case."""
 
-    def __init__(self, stage, kind, secure, routes="", plugins=()):
+    def __init__(self, stage, kind, secure, routes="", plugins=(), strangers=False):
         self.stage, self.names, self.authority = stage, Names(), Authority()
         # Where nobody believes the other's authority, neither certificate proves anything.
-        self.theirs = self.authority if secure else Authority()
+        self.theirs = self.authority if secure and not strangers else Authority()
         stage.on_close(self._close)
         self.foreign = kind("foreign.example", self.theirs, self.names, secure)
         crt, key = self.authority.certify("rookery.example")
