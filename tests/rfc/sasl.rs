@@ -1,10 +1,10 @@
 //! RFC 6120 §6: logging in, and failing to. The mechanisms themselves are tested where they are made.
 
-use crate::stage::{Stage, play_on};
+use crate::stage::play_with;
 
 /// Who fails is slowed down by address, so that these stories have servers of their own.
 fn play(story: &str) {
-    play_on(&Stage::start(""), story);
+    play_with("", story);
 }
 
 /// Opens a stream, sends this, and gets this.

@@ -1,6 +1,6 @@
 //! RFC 6120 §4: streams, their opening, their restarts, and the errors that end them.
 
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 /// The namespaces of a stream header.
 const NAMESPACES: &str = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
@@ -230,9 +230,8 @@ fn white_space_between_stanzas_keeps_a_stream_alive() {
 // RFC 6120 §4.9.3.4, §4.6.2: who has not logged in by then, and who is silent for longer than configured.
 #[test]
 fn who_does_not_log_in_in_time_and_who_says_nothing_is_disconnected() {
-    let stage = Stage::start("[limits]\nlogin_seconds = 1\n[c2s]\nidle_seconds = 2");
-    play_on(
-        &stage,
+    play_with(
+        "[limits]\nlogin_seconds = 1\n[c2s]\nidle_seconds = 2",
         "
         romeo/phone   connects
         juliet/garden opens a stream
@@ -249,7 +248,7 @@ fn who_does_not_log_in_in_time_and_who_says_nothing_is_disconnected() {
 fn clients_of_a_domain_that_has_moved_are_told_where_to() {
     const MOVED: &str =
         "[[domain]]\nname = 'localhost'\nsee_other_host = 'xmpp.example.net:5222'\n";
-    play_on(&Stage::start(MOVED), "
+    play_with(MOVED, "
         romeo/phone opens a stream
         romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams' from='{domain}' id='{$id}'/>
         romeo/phone receives <error xmlns='http://etherx.jabber.org/streams'><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>xmpp.example.net:5222</see-other-host></error>

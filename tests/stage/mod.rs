@@ -290,7 +290,7 @@ pub(crate) const FAULT: &str = "a fault of the server's own";
 /// Plays a story on a server that all stories share, and then on three members that all stories share.
 pub(crate) fn play(story: &str) {
     play_alone(story);
-    play_across(story);
+    play_across(Crew::shared(), story);
 }
 
 /// Plays a story on a server that all stories share: one that is sure only where no stanza crosses members.
@@ -312,9 +312,14 @@ pub(crate) fn play_on_the_web(stage: &Stage, story: &str) {
     town.play_with_web(&story, vec![stage.http]);
 }
 
+/// As [`play`], on a server and on members of its own, with this laid over their configuration.
+pub(crate) fn play_with(extra: &str, story: &str) {
+    play_on(&Stage::start(extra), story);
+    play_across(&Crew::start_with(3, extra), story);
+}
+
 /// Plays a story on three members, each client on another one than the client before.
-fn play_across(story: &str) {
-    let crew = Crew::shared();
+fn play_across(crew: &Crew, story: &str) {
     let (story, town) = (Story::read(story), town(crew.c2s.clone()));
     crew.add_accounts(&town.accounts(&story));
     town.play(&story);

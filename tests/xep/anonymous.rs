@@ -4,7 +4,7 @@ use town::Client;
 use town::client::Login;
 use xmpp::{Element, Jid, ns};
 
-use crate::stage::{PASSWORD, Stage, play_on};
+use crate::stage::{PASSWORD, Stage, play_with};
 
 const OPEN: &str = "[[domain]]\nname = 'localhost'\nanonymous = 'local'\n";
 
@@ -42,7 +42,7 @@ fn is_refused(answer: &Element) -> bool {
 // XEP-0175 §3, RFC 4505 §2
 #[test]
 fn a_guest_is_offered_only_where_the_domain_wants_guests() {
-    play_on(&Stage::start(""), "
+    play_with("", "
         romeo/phone opens a stream
         romeo/phone receives <stream xmlns='http://etherx.jabber.org/streams'/>
         romeo/phone receives <features xmlns='http://etherx.jabber.org/streams'><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>…</features>

@@ -1,17 +1,14 @@
 //! XEP-0157 Contact Addresses for XMPP Services.
 
-use crate::stage::{Stage, play_on};
+use crate::stage::play_with;
 
 // XEP-0157 §3
 #[test]
 fn who_runs_the_server_can_be_found() {
-    let stage = Stage::start(
-        "
+    play_with("
         [contact]
         abuse = ['mailto:abuse@montague.example']
-    ",
-    );
-    play_on(&stage, "
+    ", "
         romeo/phone connects
         romeo/phone sends    <iq type='get' to='{domain}' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>
         romeo/phone receives <iq type='result' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'>

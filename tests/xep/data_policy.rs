@@ -1,14 +1,11 @@
 //! XEP-0504 Data Policy.
 
-use crate::stage::{Stage, play_on};
+use crate::stage::play_with;
 
 // XEP-0504 §3
 #[test]
 fn people_can_read_what_becomes_of_their_data() {
-    let stage = Stage::start(
-        "[data_policy]\nauth_data = 'hidden'\ndata_retention = '720'\nfull_erasure = true\naccess_policy = ['admins']",
-    );
-    play_on(&stage, "
+    play_with("[data_policy]\nauth_data = 'hidden'\ndata_retention = '720'\nfull_erasure = true\naccess_policy = ['admins']", "
         romeo/phone connects
         romeo/phone sends    <iq type='get' to='{domain}' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>
         romeo/phone receives <iq type='result' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'>…

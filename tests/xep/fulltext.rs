@@ -1,6 +1,6 @@
 //! XEP-0431 Full Text Search in MAM.
 
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 fn look_for(words: &str) -> String {
     format!(
@@ -11,13 +11,12 @@ fn look_for(words: &str) -> String {
 // XEP-0431 §2, §3
 #[test]
 fn words_are_looked_for_where_the_configuration_lets_clients() {
-    let stage = Stage::start("[archive]\nsearch = true\n");
     let result = |body: &str| {
         format!(
             "<message>…<result xmlns='urn:xmpp:mam:2'>…<forwarded xmlns='urn:xmpp:forward:0'>…<message xmlns='jabber:client'>…<body>{body}</body>…</message>…</forwarded>…</result>…</message>"
         )
     };
-    play_on(&stage, &format!("
+    play_with("[archive]\nsearch = true\n", &format!("
         juliet/balcony connects
         romeo/orchard  connects
         romeo/orchard  sends    <message to='{{juliet}}/balcony' type='chat'><body>But soft, what LIGHT</body></message>

@@ -1,6 +1,6 @@
 //! XEP-0160 Best Practices for Handling Offline Messages.
 
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 // XEP-0160 §2
 #[test]
@@ -59,13 +59,10 @@ fn a_client_of_negative_priority_gets_no_stored_messages() {
 // XEP-0160 §2 rule 3
 #[test]
 fn when_there_is_no_room_for_a_message_its_sender_is_told() {
-    let stage = Stage::start(
-        "
+    play_with("
         [accounts]
         offline_messages = 2
-    ",
-    );
-    play_on(&stage, "
+    ", "
         juliet/garden connects
         romeo/phone   logs in
         juliet/garden sends    <message to='{romeo}' type='chat' id='m1'><body>1</body></message>

@@ -1,13 +1,11 @@
 //! XEP-0455 Service Outage Status.
 
-use crate::stage::{Stage, play_on};
+use crate::stage::play_with;
 
 // XEP-0455 §2.1
 #[test]
 fn clients_learn_where_the_state_of_the_service_is_told() {
-    let stage =
-        Stage::start("[contact]\nexternal_status = ['https://status.montague.example/chat.json']");
-    play_on(&stage, "
+    play_with("[contact]\nexternal_status = ['https://status.montague.example/chat.json']", "
         romeo/phone connects
         romeo/phone sends    <iq type='get' to='{domain}' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>
         romeo/phone receives <iq type='result' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'>…

@@ -1,6 +1,6 @@
 //! XEP-0077 In-Band Registration.
 
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{Stage, play, play_on, play_with};
 
 /// A stream in the clear, up to its features.
 const OPENED: &str = "
@@ -97,7 +97,7 @@ fn a_password_is_changed_and_whoever_had_the_old_one_is_out() {
     };
     let password = "<password>much better</password>";
     // The account of a story has a number behind its name: the whole address is understood as well.
-    play_on(&Stage::start(""), &format!("
+    play_with("", &format!("
         romeo/phone   connects
         romeo/laptop  connects
         romeo/phone   sends    <iq type='get' id='0'><query xmlns='jabber:iq:register'/></iq>

@@ -1,6 +1,6 @@
 //! XEP-0485 PubSub Server Information.
 
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const PUBSUB: &str = "xmlns='http://jabber.org/protocol/pubsub'";
 const DISCO: &str = "xmlns='http://jabber.org/protocol/disco#info'";
@@ -8,10 +8,7 @@ const DISCO: &str = "xmlns='http://jabber.org/protocol/disco#info'";
 // XEP-0485 §3, §4
 #[test]
 fn a_node_says_which_domains_are_served_and_nobody_changes_it() {
-    let stage = Stage::start(
-        "[pubsub]\nserver_information = true\n[[domain]]\nname = 'localhost'\n[[domain]]\nname = 'other.example'\n",
-    );
-    play_on(&stage, &format!("
+    play_with("[pubsub]\nserver_information = true\n[[domain]]\nname = 'localhost'\n[[domain]]\nname = 'other.example'\n", &format!("
         romeo/phone   connects
         romeo/phone   sends    <iq type='get' to='{{domain}}' id='1'><query {DISCO}/></iq>
         romeo/phone   receives <iq type='result' id='1'><query {DISCO}>…<feature var='urn:xmpp:serverinfo:0'/>…</query></iq>

@@ -367,6 +367,7 @@ impl<E: Entity> EntityActor<E> {
             Effect::SetTimer(timer, after) => self.set(timer, after, ctx),
             Effect::CancelTimer(timer) => self.cancel(timer, ctx),
             Effect::Close => self.closing = true,
+            Effect::Stay => self.closing = false,
         }
     }
 

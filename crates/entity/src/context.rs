@@ -83,6 +83,8 @@ pub enum Effect<E: Entity> {
     CancelTimer(Timer),
     /// The entity is over; what still waits for it is received first.
     Close,
+    /// It is not, since something did wait for it.
+    Stay,
 }
 
 /// What follows an answer of the store: a turn of its own, with the same cause.
@@ -395,6 +397,12 @@ impl<'a, E: Entity> Context<'a, E> {
     /// Ends the entity.
     pub fn close(&mut self) {
         self.effects.push(Effect::Close);
+    }
+
+    /// The entity goes on, though it was to end ([`Context::close`]): what has come before it did is not dealt with in
+    /// this turn alone.
+    pub fn stay(&mut self) {
+        self.effects.push(Effect::Stay);
     }
 
     /// A share of the responsibility for what caused the turn, for whoever must hold it beyond the turn

@@ -441,6 +441,7 @@ impl<E: Entity> Trial<E> {
                 self.timers.remove(&timer);
             }
             Effect::Close => self.closed = true,
+            Effect::Stay => self.closed = false,
         }
     }
 }

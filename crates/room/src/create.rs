@@ -55,6 +55,8 @@ pub(crate) fn ask(room: &mut Room, knock: Stanza, cx: &mut Context<'_, Room>) {
     let (origin, receipt) = (cx.origin(), cx.receipt());
     room.phase = Phase::Asking(Box::new(Asking { knock, origin, receipt }));
     room.queue.block();
+    // Somebody may have asked before whether there is a room.
+    cx.stay();
     cx.set_timer(ASKING, PATIENCE);
 }
 

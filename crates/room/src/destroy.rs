@@ -11,7 +11,7 @@ use crate::iq::reply;
 use crate::keep::keep;
 use crate::presence::status;
 use crate::room::{Phase, Room};
-use crate::{affiliation::Affiliation, directory, events, subscribe};
+use crate::{affiliation::Affiliation, directory, events, hold, subscribe};
 
 /// Where people may go instead, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +111,8 @@ pub(crate) fn end(
     cx: &mut Context<'_, Room>,
 ) {
     subscribe::end_all(room, cx);
+    // Nobody goes on from a copy of a room that is none.
+    hold::let_all_out(room, cx);
     let mut nothing = Room::absent(room.jid.clone(), std::sync::Arc::clone(&room.shared));
     std::mem::swap(&mut nothing.queue, &mut room.queue);
     nothing.phase = Phase::Ending;

@@ -91,6 +91,7 @@ fn make(room: &mut Room, request: Stanza, new: New, cx: &mut Context<'_, Room>) 
     let request = request.detached();
     let before = std::mem::replace(&mut room.phase, Phase::Ending);
     room.queue.block();
+    cx.stay();
     create::anew(room, new, cx, move |room, cx, made| {
         match made {
             Ok(()) => {

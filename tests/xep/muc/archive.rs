@@ -1,7 +1,7 @@
 //! XEP-0313 Message Archive Management. The archive of a room (§6.1.2).
 
 use super::{configured, enters, made, made_with};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
 const MAM: &str = "urn:xmpp:mam:2";
@@ -199,7 +199,6 @@ const MOST: usize = 12;
 // shows itself to so many addresses and no more (RFC 6121 §4.6.3): the next room refuses nothing, the account does.
 #[test]
 fn a_client_enters_many_rooms_in_one_burst_and_catches_up_in_each() {
-    let stage = Stage::start(&format!("[accounts]\ndirected_presence = {MOST}"));
     let rooms = |make: &dyn Fn(usize) -> String| (0..=MOST).map(make).collect::<String>();
     let made = rooms(&|number| {
         let who = ["crone/desktop", "earl/tower"][number % 2];
@@ -239,8 +238,7 @@ fn a_client_enters_many_rooms_in_one_burst_and_catches_up_in_each() {
             "
         )
     };
-    play_on(
-        &stage,
+    play_with(&format!("[accounts]\ndirected_presence = {MOST}"),
         &format!(
             "
         crone/desktop connects

@@ -1,7 +1,7 @@
 //! XEP-0045 Multi-User Chat. Creating a room (§10.1).
 
 use super::{enters, made};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{Stage, play, play_on, play_with};
 
 const X: &str = "<x xmlns='http://jabber.org/protocol/muc'/>";
 const USER: &str = "http://jabber.org/protocol/muc#user";
@@ -100,9 +100,8 @@ fn a_room_whose_first_configuration_is_cancelled_is_no_room() {
 // §10.1.1
 #[test]
 fn who_may_not_make_rooms_is_told_so() {
-    let stage = Stage::start("[room]\ncreate = 'admins'\nadmins = ['crone-boss@localhost']");
-    play_on(
-        &stage,
+    play_with(
+        "[room]\ncreate = 'admins'\nadmins = ['crone-boss@localhost']",
         &format!(
             "
         hag/pda sends    <presence id='1' to='{{room coven}}/hag'>{X}</presence>
@@ -117,9 +116,9 @@ fn who_may_not_make_rooms_is_told_so() {
 // §14.6
 #[test]
 fn nobody_makes_more_rooms_than_he_may() {
-    let stage = Stage::start("[room]\nrooms_per_account = 2");
+    // The service may hear a moment later, from another member, that a room is none any more.
     play_on(
-        &stage,
+        &Stage::start("[room]\nrooms_per_account = 2"),
         &format!(
             "
         hag/pda connects
@@ -142,9 +141,7 @@ fn nobody_makes_more_rooms_than_he_may() {
 // §14.6: however many have made them.
 #[test]
 fn a_service_has_no_more_rooms_than_it_may() {
-    let stage = Stage::start("[room]\nrooms = 1");
-    play_on(
-        &stage,
+    play_with("[room]\nrooms = 1",
         &format!(
             "
         crone/desktop connects
@@ -167,9 +164,7 @@ fn a_service_has_no_more_rooms_than_it_may() {
 // §10.1.1 step 5, §14.6: a room that nobody configures is taken as it is.
 #[test]
 fn a_room_that_nobody_configures_opens_after_a_while() {
-    let stage = Stage::start("[room]\nunconfigured_seconds = 0");
-    play_on(
-        &stage,
+    play_with("[room]\nunconfigured_seconds = 0",
         &format!(
             "
         crone/desktop connects
@@ -187,11 +182,8 @@ fn a_room_that_nobody_configures_opens_after_a_while() {
 
 #[test]
 fn a_new_room_is_as_the_operator_says() {
-    let stage = Stage::start(
-        "[room.defaults]\nmembersonly = true\nnonanonymous = true\nallowpm = 'none'\nmaxusers = 7\nregistration = false\n\
-         slow_mode_duration = 9\nlang = 'de'\npresencebroadcast = ['moderator']\ngetmemberlist = []\nnickslocked = true",
-    );
-    play_on(&stage, &format!(
+    play_with("[room.defaults]\nmembersonly = true\nnonanonymous = true\nallowpm = 'none'\nmaxusers = 7\nregistration = false\n\
+         slow_mode_duration = 9\nlang = 'de'\npresencebroadcast = ['moderator']\ngetmemberlist = []\nnickslocked = true", &format!(
         "
         crone/desktop connects
         hag/pda       connects

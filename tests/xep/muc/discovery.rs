@@ -1,7 +1,7 @@
 //! XEP-0045 Multi-User Chat. Discovery of services, rooms and occupants (§6).
 
 use super::{configured, enters, made, made_with};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
 const ITEMS: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
@@ -28,10 +28,8 @@ fn a_server_lists_its_room_service_which_says_what_it_can_do() {
 #[test]
 fn public_rooms_are_listed_by_pages_and_hidden_ones_are_not() {
     let hidden = [("muc#roomconfig_publicroom", "0")];
-    let stage = Stage::start("");
     let set = "<set xmlns='http://jabber.org/protocol/rsm'>";
-    play_on(
-        &stage,
+    play_with("",
         &format!(
             "
         hag/pda connects
@@ -149,7 +147,6 @@ fn nodes_of_a_room_are_known_or_not() {
 // §6.3, XEP-0059 §2: more rooms than one answer has.
 #[test]
 fn a_long_list_of_rooms_is_read_page_by_page() {
-    let stage = Stage::start("[room]\nrooms_per_account = 200");
     let rooms: String =
         (100..202).map(|number| made("hag/pda", &format!("r{number}"), "hag")).collect();
     let page = |id: &str, rsm: &str, rooms: std::ops::Range<u32>, index: u32| {
@@ -166,8 +163,8 @@ fn a_long_list_of_rooms_is_read_page_by_page() {
             rooms.end - 1,
         )
     };
-    play_on(
-        &stage,
+    play_with(
+        "[room]\nrooms_per_account = 200",
         &format!(
             "
         hag/pda connects

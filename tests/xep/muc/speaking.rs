@@ -2,7 +2,7 @@
 //! other availability (§7.6, §7.7).
 
 use super::{enters, made, made_with};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const USER: &str = "http://jabber.org/protocol/muc#user";
 const BODY: &str = "<body>Harpier cries</body>";
@@ -384,7 +384,6 @@ fn nobody_but_an_owner_says_when_he_has_said_something() {
 // An acknowledged message is in the archive: on a store that flushes, nobody hears what is not kept.
 #[test]
 fn a_conversation_is_in_the_archive_in_the_order_in_which_it_was_heard() {
-    let stage = Stage::start("[store]\nengine = 'embedded'");
     let say: String = (1..=20)
         .map(|number| {
             let who = if number % 2 == 0 { "hag/pda" } else { "crone/desktop" };
@@ -405,8 +404,7 @@ fn a_conversation_is_in_the_archive_in_the_order_in_which_it_was_heard() {
             format!("hag/pda receives <message><result xmlns='urn:xmpp:mam:2' id='{{$s{number}}}'>…</result></message>\n")
         })
         .collect();
-    play_on(
-        &stage,
+    play_with("[store]\nengine = 'embedded'",
         &format!(
             "
         crone/desktop connects

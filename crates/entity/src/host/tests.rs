@@ -2,6 +2,7 @@
 
 mod bounds;
 mod copies;
+mod ending;
 
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ impl Entity for Counter {
             "ask" => self.ask(cx),
             "look" => self.look(cx),
             "hold" => self.receipts.extend(cx.receipt()),
+            "close" => cx.close(),
+            "stay" => cx.stay(),
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
             "tell" => {
                 let to = Route::User(envelope.to.key().unwrap().clone());

@@ -190,3 +190,17 @@ fn snapshots_that_cannot_be_are_refused() {
     }
     stage.trial.advance(Duration::ZERO);
 }
+
+// Both may have come before it has ended: whoever knocks would be forgotten with it.
+#[test]
+fn a_room_that_is_not_there_stays_for_who_knocks_right_behind_a_question() {
+    let mut stage = Stage::absent(Config::default());
+    stage.asks(
+        "crone@x.org/desktop",
+        "get",
+        "<query xmlns='http://jabber.org/protocol/muc#owner'/>",
+    );
+    assert!(stage.trial.closed);
+    stage.gets("<presence xmlns='jabber:client' from='crone@x.org/desktop' to='coven@chat.x.org/first'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
+    assert!(!stage.trial.closed, "the directory is asked");
+}

@@ -137,3 +137,15 @@ fn a_room_whose_copy_learns_nothing_does_no_more_and_refuses_what_it_cannot_let_
     assert_eq!(heard.iter().filter(|it| answers.contains(it)).count(), queue::MOST);
     assert!(stage.trial.entity.is_settled());
 }
+
+#[test]
+fn what_waits_is_told_before_the_end_of_the_room() {
+    let mut stage = copied();
+    assert_eq!(stage.gets(&knock(HAG, "hag")), [""; 0]);
+    let destroy = "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>";
+    let mut said = stage.asks(CRONE, "set", destroy);
+    said.extend(learns(&mut stage));
+    let to_hag: Vec<&String> = said.iter().filter(|line| line.starts_with(HAG)).collect();
+    assert_eq!(to_hag.first().map(|it| it.as_str()), Some("hag@x.org/pda: presence"), "{said:?}");
+    assert_eq!(to_hag.last().map(|it| it.as_str()), Some("hag@x.org/pda: presence unavailable"));
+}

@@ -2,7 +2,7 @@
 
 use super::super::made;
 use super::{heard, hears, said, says, subscribes};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const PUSH: &str = "urn:xmpp:push:0";
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
@@ -110,10 +110,9 @@ fn a_service_for_push_notifications_is_told_of_what_is_said_in_a_room() {
 
 #[test]
 fn where_the_operator_lets_it_a_service_is_told_who_has_said_what() {
-    let stage = Stage::start("[push]\nsender = true\nbody = true\n");
     let who = "<field var='last-message-sender'><value>{room coven}/first</value></field><field var='last-message-body'><value>1</value></field>";
-    play_on(
-        &stage,
+    play_with(
+        "[push]\nsender = true\nbody = true\n",
         &format!(
             "
         {}

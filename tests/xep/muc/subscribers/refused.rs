@@ -2,7 +2,7 @@
 
 use super::super::{configured, enters, made, made_with};
 use super::{NS, asks, heard, nodes, subscribes};
-use crate::stage::{Stage, play, play_on};
+use crate::stage::{play, play_with};
 
 const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
 
@@ -36,7 +36,6 @@ fn rooms_and_their_service_tell_that_it_is_allowed() {
 
 #[test]
 fn what_the_configuration_does_not_allow_an_owner_may() {
-    let stage = Stage::start("[room.defaults]\nallow_subscription = false\n");
     let story = format!(
         "
         crone/desktop connects
@@ -54,7 +53,7 @@ fn what_the_configuration_does_not_allow_an_owner_may() {
         configured("crone/desktop", "coven", &[("muc#roomconfig_allow_subscription", "1")]),
         subscribes("hag/pda", "coven", "hag", &["messages"]),
     );
-    play_on(&stage, &story);
+    play_with("[room.defaults]\nallow_subscription = false\n", &story);
 }
 
 #[test]
@@ -143,11 +142,10 @@ fn a_nick_belongs_to_one_inside_outside_and_while_nobody_is_there() {
 
 #[test]
 fn no_more_people_hear_a_room_than_the_configuration_lets() {
-    let stage = Stage::start("[room]\nsubscribers = 1\n");
     let again =
         format!("<subscribe xmlns='{NS}' nick='witch'>{}</subscribe>", nodes(&["messages"]));
-    play_on(
-        &stage,
+    play_with(
+        "[room]\nsubscribers = 1\n",
         &format!(
             "
         {}
