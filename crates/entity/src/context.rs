@@ -264,9 +264,13 @@ impl<'a, E: Entity> Context<'a, E> {
         let most = targets.iter().map(|target| target.part).max().unwrap_or(0);
         let (origin, receipt) = (self.next_origin(), self.cause.receipt.clone());
         self.cause.parts = self.cause.parts.wrapping_add(most);
-        // Each copy takes its share by where it goes.
-        let envelope = self.envelope(origin, route, Body::Stanza(stanza)).with_receipt(receipt);
-        envelope.with_recipients(targets, self.hosts)
+        let envelope = self.envelope(origin, route, Body::Stanza(stanza));
+        let envelope = envelope.with_recipients(targets, self.hosts)?;
+        Some(match envelope.targets.is_empty() {
+            true => envelope.with_share(receipt),
+            // Each copy takes its share by where it goes.
+            false => envelope.with_receipt(receipt),
+        })
     }
 
     /// Sends a stanza under a responsibility of the entity's own: whoever caused it need not wait for it, since

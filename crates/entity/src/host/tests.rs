@@ -87,6 +87,7 @@ impl Entity for Counter {
             "hold" => self.receipts.extend(cx.receipt()),
             "close" => cx.close(),
             "stay" => cx.stay(),
+            "abroad" => ending::abroad(cx),
             "let go" => self.receipts.drain(..).for_each(Receipt::release),
             "tell" => {
                 let to = Route::User(envelope.to.key().unwrap().clone());
